@@ -1,0 +1,116 @@
+/**
+ * Measures the content engine beside other tools: first backup, again with nothing changed, again
+ * with 1% changed, restore. All alternate in one session; medians are compared.
+ *
+ *     deno task bench [--quick] [--million] [--only=small,git] [--rounds=N] [--folder=DIR] [--json]
+ */
+
+import { join } from "@std/path";
+import { corpora, type Corpus, editSome } from "./bench/corpora.ts";
+import { type Contender, type Phase, PHASES, setAside, tools } from "./bench/contenders.ts";
+import { type Measure, median } from "./bench/measure.ts";
+import { Ours } from "./bench/ours.ts";
+import { parseArgs, USAGE } from "./bench/options.ts";
+import { type CorpusResult, machine, printTable } from "./bench/report.ts";
+
+type Samples = Map<string, Map<Phase, Measure[]>>;
+
+const progress = (line: string) => Deno.stderr.writeSync(new TextEncoder().encode(`${line}\n`));
+
+/** Has the disk catch up, so that nobody waits for what another has written. */
+async function settle(): Promise<void> {
+  await new Deno.Command("sync").output();
+}
+
+async function benchCorpus(
+  corpus: Corpus,
+  ours: Ours,
+  others: readonly Contender[],
+  rounds: number,
+  folder: string,
+): Promise<CorpusResult> {
+  progress(`${corpus.name}: making ${corpus.description}`);
+  await corpus.make(ours.place);
+  const contenders: Contender[] = [...others, ours];
+  const samples: Samples = new Map(contenders.map(({ name }) => [name, new Map()]));
+  const stored = new Map<string, { first: number; changed: number }>();
+  const runPhase = async (phase: Phase) => {
+    for (const contender of contenders) {
+      if (!contender.phases.includes(phase)) continue;
+      await settle();
+      const measure = await contender.run(phase);
+      const all = samples.get(contender.name)!;
+      all.set(phase, [...(all.get(phase) ?? []), measure]);
+      progress(`${corpus.name}: ${contender.name} ${phase} ${measure.wall.toFixed(2)} s`);
+    }
+  };
+  // Once for nothing, so that everyone finds caches and compiled code alike.
+  await ours.begin();
+  await ours.run("first");
+  for (let round = 0; round < rounds; round++) {
+    for (const contender of contenders) await contender.begin(ours.place);
+    await runPhase("first");
+    const first = new Map(contenders.map((one) => [one.name, one.stored()]));
+    await runPhase("again");
+    editSome(ours.place, round);
+    await runPhase("changed");
+    await runPhase("restore");
+    for (const one of contenders) {
+      stored.set(one.name, { first: first.get(one.name)!, changed: one.stored() });
+    }
+  }
+  await setAside(ours.place, folder);
+  return {
+    corpus: corpus.name,
+    description: corpus.description,
+    contenders: contenders.map(({ name }) => ({
+      name,
+      stored: stored.get(name)!,
+      phases: Object.fromEntries(
+        PHASES.flatMap((phase) => {
+          const measures = samples.get(name)!.get(phase);
+          return measures ? [[phase, medians(measures)]] : [];
+        }),
+      ),
+    })),
+  };
+}
+
+function medians(measures: readonly Measure[]): Measure {
+  const of = (key: "cpu" | "memory") => {
+    const values = measures.flatMap((measure) => measure[key] ?? []);
+    return values.length > 0 ? { [key]: median(values) } : {};
+  };
+  return { wall: median(measures.map(({ wall }) => wall)), ...of("cpu"), ...of("memory") };
+}
+
+async function main(): Promise<number> {
+  const options = parseArgs(Deno.args);
+  if (typeof options === "string") {
+    progress(`${options}\n${USAGE}`);
+    return 2;
+  }
+  const folder = await Deno.makeTempDir({
+    prefix: "wsdaemon-bench-",
+    ...(options.folder === undefined ? {} : { dir: options.folder }),
+  });
+  const cores = navigator.hardwareConcurrency;
+  try {
+    using ours = new Ours(join(folder, "root"), cores);
+    const others = tools(folder);
+    const results: CorpusResult[] = [];
+    for (const corpus of corpora(options.quick, options.million)) {
+      if (options.only && !options.only.includes(corpus.name)) continue;
+      results.push(await benchCorpus(corpus, ours, others, options.rounds, folder));
+    }
+    const output = options.json
+      ? JSON.stringify({ machine: machine(cores), rounds: options.rounds, results }, null, 2)
+      : printTable(machine(cores), options.rounds, results);
+    Deno.stdout.writeSync(new TextEncoder().encode(`${output}\n`));
+    return 0;
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+if (import.meta.main) Deno.exit(await main());

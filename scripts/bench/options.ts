@@ -1,0 +1,49 @@
+/** The benchmark's flags. */
+
+export interface BenchOptions {
+  quick: boolean;
+  million: boolean;
+  json: boolean;
+  rounds: number;
+  /** Names of corpora; all unless given. */
+  only: string[] | undefined;
+  /** Where to work; the system's temporary folder unless given. */
+  folder: string | undefined;
+}
+
+export const USAGE = `Usage: deno task bench [options]
+
+  --quick         a tenth of the size, one round
+  --million       a million tiny files, too
+  --only=A,B      only these corpora: small, large, git, million
+  --rounds=N      rounds to take medians of (default 3)
+  --folder=DIR    work in a folder made there, on the disk to be measured
+  --json          for machines`;
+
+/** The options that `args` say, or what is wrong with them. */
+export function parseArgs(args: readonly string[]): BenchOptions | string {
+  const options: BenchOptions = {
+    quick: false,
+    million: false,
+    json: false,
+    rounds: args.includes("--quick") ? 1 : 3,
+    only: undefined,
+    folder: undefined,
+  };
+  for (const arg of args) {
+    const [flag, value] = arg.split("=", 2);
+    if (arg === "--quick" || arg === "--million" || arg === "--json") {
+      options[arg.slice(2) as "quick" | "million" | "json"] = true;
+    } else if (flag === "--rounds" && /^[1-9]\d*$/.test(value ?? "")) {
+      options.rounds = Number(value);
+    } else if (flag === "--only" && value) {
+      options.only = value.split(",");
+      if (value.split(",").includes("million")) options.million = true;
+    } else if (flag === "--folder" && value) {
+      options.folder = value;
+    } else {
+      return `bench: cannot use ${arg}`;
+    }
+  }
+  return options;
+}

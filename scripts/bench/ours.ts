@@ -1,0 +1,99 @@
+/** Our own engine: content Workers as the daemon starts them, and the embedded store. */
+
+import { join } from "@std/path";
+import { systemClock } from "../../src/clock.ts";
+import type { Tree } from "../../src/content/api.ts";
+import type { ContentWorkerStart, Rooms } from "../../src/content/boot.ts";
+import { connectContent, type ConnectedContent } from "../../src/content/pool.ts";
+import { libcPath } from "../../src/process/libc.ts";
+import { contentPermissions } from "../../src/process/permissions.ts";
+import { StoredImages } from "../../src/snapshot/images.ts";
+import { FileStore } from "../../src/store/file/store.ts";
+import { type Contender, type Phase, PHASES, setAside } from "./contenders.ts";
+import { bytesIn, type Measure, measureHere } from "./measure.ts";
+
+const ID = "bench";
+const TREE: Tree = { room: "workspaces", name: ID };
+const IDENTITY = { owner: "bench", metaId: ID };
+
+export class Ours implements Contender, Disposable {
+  readonly name = "wsdaemon";
+  readonly phases = PHASES;
+  readonly #root: string;
+  readonly #rooms: Required<Rooms>;
+  readonly #workers: Worker[] = [];
+  readonly #content: ConnectedContent;
+  #images: StoredImages | undefined;
+
+  /** @param root a folder of its own, on the file system of the trees */
+  constructor(root: string, cores: number) {
+    this.#root = root;
+    this.#rooms = {
+      workspaces: join(root, "workspaces"),
+      staging: join(root, "staging"),
+      trash: join(root, "trash"),
+      spool: join(root, "spool"),
+      baselines: join(root, "baselines"),
+      blobs: join(root, "store"),
+    };
+    for (const room of Object.values(this.#rooms)) Deno.mkdirSync(room, { recursive: true });
+    this.#content = connectContent(Array.from({ length: cores + 1 }, () => this.#startWorker()));
+  }
+
+  /** Where the tree must be for {@link begin}. */
+  get place(): string {
+    return join(this.#rooms.workspaces, ID);
+  }
+
+  async begin(): Promise<void> {
+    await this.#content.dropBaseline(ID);
+    const { blobs: folder, spool: spoolDir } = this.#rooms;
+    // The folder itself is open in the Workers.
+    for (const { name } of Deno.readDirSync(folder)) {
+      await Deno.remove(join(folder, name), { recursive: true });
+    }
+    const store = await FileStore.open({ folder, spoolDir, clock: systemClock });
+    this.#images = new StoredImages({
+      content: this.#content,
+      store,
+      clock: systemClock,
+      retain: 1,
+    });
+  }
+
+  async run(phase: Phase): Promise<Measure> {
+    const images = this.#images!;
+    if (phase !== "restore") {
+      return await measureHere(() => images.saveBackup(TREE, IDENTITY, { baseline: ID }));
+    }
+    const to = await this.#content.create({ uid: Deno.uid()!, gid: Deno.gid()! });
+    try {
+      return await measureHere(() => images.restoreBackup(to, IDENTITY, {}));
+    } finally {
+      await setAside(join(this.#rooms.staging, to.name), this.#root);
+    }
+  }
+
+  stored(): number {
+    return bytesIn(this.#rooms.blobs);
+  }
+
+  [Symbol.dispose](): void {
+    this.#content.close();
+    for (const worker of this.#workers) worker.terminate();
+  }
+
+  #startWorker(): MessagePort {
+    const libc = libcPath();
+    const { port1, port2 } = new MessageChannel();
+    const worker = new Worker(new URL("../../src/content/worker.ts", import.meta.url), {
+      type: "module",
+      name: `content-${this.#workers.length + 1}`,
+      deno: { permissions: contentPermissions(libc) },
+    });
+    const start: ContentWorkerStart = { kind: "start", libc, rooms: this.#rooms, port: port2 };
+    worker.postMessage(start, [port2]);
+    this.#workers.push(worker);
+    return port1;
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * Makes `dist/wsdaemon`, one executable with everything in it. Deno downloads its base runtime
+ * (denort) for that, unless `--denort FILE` names one that is there already.
+ */
+
+import { fromFileUrl } from "@std/path";
+
+const PROJECT = fromFileUrl(new URL("..", import.meta.url));
+const OUTPUT = "dist/wsdaemon";
+/** Entry modules of Workers, which no import leads to. */
+const WORKERS = ["src/daemon/worker.ts", "src/content/worker.ts"];
+
+/** Compiles with the base runtime at `denort`, or with the one that Deno downloads. */
+export async function compile(denort?: string): Promise<void> {
+  const { success } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "compile",
+      // The process that gives the Workers their permissions must have them all.
+      "--allow-all",
+      "--no-prompt",
+      "--no-check",
+      // Otherwise everything in deno.lock goes in, tools and test servers too: 130 MB more.
+      "--exclude-unused-npm",
+      ...WORKERS.flatMap((worker) => ["--include", worker]),
+      "--output",
+      OUTPUT,
+      "main.ts",
+    ],
+    cwd: PROJECT,
+    env: {
+      // On a thread's usual 2 MB, Deno 2.8.3 now and then overflows its stack while it compiles.
+      RUST_MIN_STACK: String(32 * 1024 * 1024),
+      ...(denort === undefined ? {} : { DENORT_BIN: denort }),
+    },
+  }).spawn().status;
+  if (!success) {
+    const hint = denort ? "" : '; where its runtime cannot be downloaded, use "task compile:npm"';
+    throw new Error(`deno compile failed and ${OUTPUT} was not made${hint}`);
+  }
+}
+
+if (import.meta.main) {
+  const [flag, file] = Deno.args;
+  await compile(flag === "--denort" ? file : undefined);
+}

@@ -1,0 +1,121 @@
+/** A wsdaemon in a process of its own, for the demo, the smoke test, the benchmark and the tests. */
+
+import { TextLineStream } from "@std/streams";
+import { fromFileUrl } from "@std/path";
+
+/** How wsdaemon is run from source: a program and its first arguments. */
+export const FROM_SOURCE: readonly [string, ...string[]] = [
+  Deno.execPath(),
+  "run",
+  "-A",
+  "--no-prompt",
+  fromFileUrl(new URL("../main.ts", import.meta.url)),
+];
+
+export interface DaemonProcessOptions {
+  /** Flags of `wsdaemon run`; an address on a free port is added unless one is given. */
+  args: readonly string[];
+  /** How wsdaemon is run; from source unless told otherwise. */
+  command?: readonly [string, ...string[]];
+  env?: Record<string, string>;
+  /** How many `listening on` lines to wait for. */
+  listeners?: number;
+  /** Milliseconds. */
+  startTimeout?: number;
+}
+
+/** A daemon that serves. Disposing of it is SIGTERM and waiting for its end. */
+export class DaemonProcess implements AsyncDisposable {
+  readonly addresses: readonly string[];
+  readonly #child: Deno.ChildProcess;
+  readonly #log: string[];
+  readonly #drained: Promise<void>;
+
+  private constructor(
+    child: Deno.ChildProcess,
+    addresses: readonly string[],
+    log: string[],
+    drained: Promise<void>,
+  ) {
+    this.#child = child;
+    this.addresses = addresses;
+    this.#log = log;
+    this.#drained = drained;
+  }
+
+  /** Starts a daemon and waits until it serves. @throws {Error} with its log where it does not. */
+  static async start(options: DaemonProcessOptions): Promise<DaemonProcess> {
+    const [program, ...before] = options.command ?? FROM_SOURCE;
+    const listen = options.args.includes("--listen") ? [] : ["--listen", "127.0.0.1:0"];
+    const child = new Deno.Command(program, {
+      args: [...before, "run", ...options.args, ...listen],
+      ...(options.env ? { env: options.env } : {}),
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+    const log: string[] = [];
+    const addresses: string[] = [];
+    const serving = Promise.withResolvers<void>();
+    const drained = collect(child, (line) => {
+      log.push(line);
+      const address = /^listening on (\S+)$/.exec(line)?.[1];
+      if (address) addresses.push(address);
+      if (addresses.length === (options.listeners ?? 1)) serving.resolve();
+    }).finally(() => serving.reject(new Error(`wsdaemon did not serve:\n${log.join("\n")}`)));
+    const timer = setTimeout(
+      () => serving.reject(new Error(`wsdaemon did not serve in time:\n${log.join("\n")}`)),
+      options.startTimeout ?? 30_000,
+    );
+    try {
+      await serving.promise;
+      return new DaemonProcess(child, addresses, log, drained);
+    } catch (error) {
+      try {
+        child.kill("SIGKILL");
+      } catch {
+        // It has ended already, which is the error.
+      }
+      await child.status;
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  get status(): Promise<Deno.CommandStatus> {
+    return this.#child.status;
+  }
+
+  /** What it has logged so far. */
+  get log(): string {
+    return this.#log.join("\n");
+  }
+
+  /** Sends a signal and waits for the end. */
+  async end(signal: Deno.Signal): Promise<Deno.CommandStatus> {
+    this.#child.kill(signal);
+    const status = await this.#child.status;
+    await this.#drained;
+    return status;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGTERM");
+    } catch {
+      // It has ended already.
+    }
+    await this.#child.status;
+    await this.#drained;
+  }
+}
+
+async function collect(child: Deno.ChildProcess, onLine: (line: string) => void): Promise<void> {
+  const lines = child.stderr.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
+  for await (const line of lines) onLine(line);
+}

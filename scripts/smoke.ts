@@ -1,0 +1,89 @@
+/**
+ * `deno task smoke`: drives the executable `dist/wsdaemon` through a workspace's life with a client
+ * from source, and looks at what came of it. Exit 1 at the first thing that is not as it should be.
+ */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { fromFileUrl, join } from "@std/path";
+import { type InitWorkspaceInit, WorkspaceClient } from "../src/rpc/client.ts";
+import { DaemonProcess } from "./daemon_process.ts";
+
+const BINARY = fromFileUrl(new URL("../dist/wsdaemon", import.meta.url));
+
+function step(text: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`smoke: ${text}\n`));
+}
+
+function request(id: string, initializer: InitWorkspaceInit["initializer"]): InitWorkspaceInit {
+  return { id, metadata: { owner: "alice", metaId: "smoke" }, ...initializer && { initializer } };
+}
+
+async function version(): Promise<string> {
+  const { success, stdout } = await new Deno.Command(BINARY, { args: ["version"] }).output();
+  assert(success, "wsdaemon version failed");
+  return new TextDecoder().decode(stdout).trim();
+}
+
+/** Files of a workspace, as `ls -lR` and their text would tell them. */
+function contentOf(folder: string): Record<string, unknown> {
+  return Object.fromEntries(
+    [...Deno.readDirSync(folder)].map(({ name, isDirectory, isSymlink }) => {
+      const path = join(folder, name);
+      const { mode, mtime } = Deno.lstatSync(path);
+      if (isDirectory) return [name, contentOf(path)];
+      const text = isSymlink ? Deno.readLinkSync(path) : Deno.readTextFileSync(path);
+      return [name, { mode, mtime: mtime?.getTime(), text }];
+    }),
+  );
+}
+
+/** Makes what a person's workspace may have, and something that must not be followed. */
+async function edit(folder: string): Promise<void> {
+  await Deno.mkdir(join(folder, "src"));
+  await Deno.writeTextFile(join(folder, "src", "main.sh"), "#!/bin/sh\necho hello\n");
+  await Deno.chmod(join(folder, "src", "main.sh"), 0o755);
+  await Deno.utime(join(folder, "src", "main.sh"), 1_000_000_000, 1_000_000_000);
+  await Deno.symlink("/etc/passwd", join(folder, "link"));
+}
+
+async function walkThrough(root: string, daemon: DaemonProcess): Promise<void> {
+  using client = new WorkspaceClient({ address: daemon.addresses[0]! });
+  const folder = (id: string) => join(root, "workspaces", id);
+
+  await client.initWorkspace(request("one", { spec: { case: "empty", value: {} } }));
+  await edit(folder("one"));
+  const content = contentOf(folder("one"));
+  step("initialised and edited a workspace");
+
+  const snapshot = await client.takeSnapshot({ id: "one" });
+  await client.initWorkspace(request("two", { spec: { case: "snapshot", value: { snapshot } } }));
+  assertEquals(contentOf(folder("two")), content);
+  step(`restored ${snapshot}`);
+
+  await client.disposeWorkspace({ id: "one", backup: true });
+  assertEquals(await client.isWorkspaceExists("one"), false);
+  await client.initWorkspace(request("three", { spec: { case: "backup", value: {} } }));
+  assertEquals(contentOf(folder("three")), content);
+  step("disposed of it with a backup, and restored that");
+}
+
+const root = await Deno.makeTempDir({ prefix: "wsdaemon-smoke-" });
+try {
+  step(await version());
+  const daemon = await DaemonProcess.start({
+    command: [BINARY],
+    args: ["--root", root, "--metrics-listen", "off"],
+  });
+  try {
+    // A Worker whose permissions were not in force would not have started.
+    assertStringIncludes(daemon.log, `confined to ${root}`);
+    step(`serves on ${daemon.addresses[0]}, confined to its root`);
+    await walkThrough(root, daemon);
+  } finally {
+    const { code } = await daemon.end("SIGTERM");
+    assertEquals(code, 0, daemon.log);
+  }
+  step("ended in an orderly way: passed");
+} finally {
+  await Deno.remove(root, { recursive: true });
+}

@@ -1,0 +1,67 @@
+/**
+ * Reads tar archives of every dialect: v7, ustar, old-GNU, GNU and PAX, sparse files included.
+ *
+ * Bytes in, entries out: nothing is resolved, trusted or written here, and what an archive can make
+ * us hold is limited before it is held: {@link MAX_EXTENSION_BYTES} of extension headers an entry,
+ * {@link MAX_PATH_BYTES} a path, {@link MAX_SPARSE_REGIONS} regions a sparse file. An archive ends
+ * with two zero blocks (one, at the very end of the stream); what follows them is padding and is
+ * left to the caller.
+ */
+
+import { ArchiveError } from "./error.ts";
+import type { ByteSource } from "./source.ts";
+import { TarGrammar } from "./reader_core.ts";
+import type { TarEntry } from "./reader_entry.ts";
+
+export { ArchiveError, type ArchiveProblem, showName } from "./error.ts";
+export { MAX_EXTENSION_BYTES } from "./reader_core.ts";
+export { MAX_PATH_BYTES, type TarEntry, type TarEntryType } from "./reader_entry.ts";
+export { binaryBytes, binaryString, type PaxRecords } from "./reader_pax.ts";
+export { MAX_SPARSE_REGIONS, type SparseRegion } from "./reader_sparse.ts";
+export { type ByteSource, bytesSource } from "./source.ts";
+
+/** Reads one archive from its beginning to its end marker. */
+export class TarReader {
+  readonly #grammar: TarGrammar;
+
+  constructor(source: ByteSource) {
+    this.#grammar = new TarGrammar(source);
+  }
+
+  /** Bytes of the uncompressed archive consumed so far. */
+  get offset(): number {
+    return this.#grammar.window.offset;
+  }
+
+  /**
+   * The next entry, what is left of the last one's body being skipped; `undefined` at the end marker.
+   * @throws {ArchiveError} where the archive is malformed, too much, or ends early
+   */
+  next(): TarEntry | undefined {
+    return this.#grammar.next();
+  }
+
+  /**
+   * Reads the current entry's stored bytes, those of a sparse file's regions one after the other.
+   * @returns how many bytes were put into `into`; 0 once there are no more
+   * @throws {ArchiveError} where the archive ends early
+   */
+  read(into: Uint8Array): number {
+    return this.#grammar.read(into);
+  }
+
+  /**
+   * After the end marker: reads the padding to the end of the source, so that a compressed source
+   * can check itself to its end.
+   * @throws {ArchiveError} a limit, where there are more than `maxBytes` of it
+   */
+  drain(maxBytes: number): void {
+    const buffer = new Uint8Array(64 * 1024);
+    for (let total = 0; total <= maxBytes;) {
+      const count = this.#grammar.window.read(buffer);
+      if (count === 0) return;
+      total += count;
+    }
+    throw new ArchiveError("limit", `more than ${maxBytes} bytes follow the archive's end marker`);
+  }
+}

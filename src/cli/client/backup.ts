@@ -1,0 +1,18 @@
+/** `wsdaemon client backup`. */
+
+import { Command } from "commander";
+import { printJson, printLine } from "../io.ts";
+import { addIdArgument, idOf, withSession } from "./connect.ts";
+
+export function backupCommand(): Command {
+  return addIdArgument(new Command("backup"))
+    .description("Back a workspace up, in place of its last backup, and print the backup's url")
+    .action(async (argument: string | undefined, _options: unknown, command: Command) => {
+      const id = idOf(argument, command);
+      await withSession(command, async ({ client, call, json }) => {
+        const url = await client.backupWorkspace(id, call);
+        if (json) printJson({ id, url });
+        else printLine(url);
+      });
+    });
+}

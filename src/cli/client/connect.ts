@@ -1,0 +1,125 @@
+/** What the client's commands share: the connection, its flags and the workspace's id. */
+
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { parseDuration } from "../../config/units.ts";
+import { messageOf, reasonOf } from "../../errors.ts";
+import { clientWarning } from "../../process/runtime.ts";
+import { parseAddress } from "../../rpc/address.ts";
+import type { CallOptions, ClientTls, WorkspaceClient } from "../../rpc/client.ts";
+import { Failure } from "../failure.ts";
+import { printError } from "../io.ts";
+
+interface ConnectionFlags {
+  addr: string;
+  timeout?: number;
+  json?: true;
+  tls?: true;
+  tlsCa?: string;
+  tlsCert?: string;
+  tlsKey?: string;
+  tlsServerName?: string;
+}
+
+/** A connection for one command, and how its user wants to be answered. */
+export interface Session {
+  client: WorkspaceClient;
+  call: CallOptions;
+  json: boolean;
+}
+
+/** Adds the flags that {@link withSession} reads. */
+export function addConnectionFlags(command: Command): Command {
+  return command
+    .addOption(
+      new Option("--addr <addr>", "HOST:PORT or unix:///path of the daemon")
+        .env("WSDAEMON_ADDR").default("127.0.0.1:8080").argParser(checkAddress),
+    )
+    .addOption(
+      new Option("--timeout <duration>", 'give up after this, such as "30s"; never unless given')
+        .argParser(duration),
+    )
+    .option("--json", "print JSON for machines")
+    .option("--tls", "connect with TLS, trusting the system's authorities")
+    .option("--tls-ca <file>", "connect with TLS, trusting this PEM authority")
+    .option("--tls-cert <file>", "PEM certificate to show to the daemon")
+    .option("--tls-key <file>", "PEM key of that certificate")
+    .option("--tls-server-name <name>", "name to expect in the daemon's certificate");
+}
+
+/** Connects as the flags of `command` and its parents say, for as long as `use` takes. */
+export async function withSession<T>(
+  command: Command,
+  use: (session: Session) => Promise<T>,
+): Promise<T> {
+  const flags: ConnectionFlags = command.optsWithGlobals();
+  const tls = tlsOf(flags, command);
+  // Loaded here, so that the daemon's own process never holds a gRPC client.
+  const { WorkspaceClient, ClientError, UnreachableError } = await import("../../rpc/client.ts");
+  const warning = clientWarning(Deno.version.deno);
+  if (warning) printError(`warning: ${warning}`);
+  using client = new WorkspaceClient({ address: flags.addr, ...(tls ? { tls } : {}) });
+  const call = flags.timeout === undefined ? {} : { deadline: flags.timeout };
+  try {
+    return await use({ client, call, json: flags.json ?? false });
+  } catch (error) {
+    if (error instanceof UnreachableError) {
+      const hint = "see that it runs there, or say where with --addr or WSDAEMON_ADDR";
+      throw new Failure(`${error.code}: ${error.message}; ${hint}`, { cause: error });
+    }
+    if (error instanceof ClientError) {
+      throw new Failure(`${error.code}: ${error.message}`, { cause: error });
+    }
+    throw error;
+  }
+}
+
+/** Lets a command take the workspace's id as its argument or by `--id`. */
+export function addIdArgument(command: Command): Command {
+  return command.argument("[id]", "the workspace").option("--id <id>", "the same, as a flag");
+}
+
+/** The id that was given; a usage error where there is none, or two. */
+export function idOf(argument: string | undefined, command: Command): string {
+  const flag: string | undefined = command.opts().id;
+  if ((argument === undefined) === (flag === undefined)) {
+    command.error(`error: expected one workspace id: wsdaemon client ${command.name()} ID`);
+  }
+  return argument ?? flag!;
+}
+
+function tlsOf(flags: ConnectionFlags, command: Command): ClientTls | undefined {
+  const { tls, tlsCa, tlsCert, tlsKey, tlsServerName } = flags;
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+    command.error("error: --tls-cert and --tls-key belong together");
+  }
+  if (!tls && !tlsCa && !tlsCert && !tlsServerName) return undefined;
+  return {
+    ...(tlsCa ? { ca: readFile(tlsCa) } : {}),
+    ...(tlsCert ? { cert: readFile(tlsCert) } : {}),
+    ...(tlsKey ? { key: readFile(tlsKey) } : {}),
+    ...(tlsServerName ? { serverName: tlsServerName } : {}),
+  };
+}
+
+function readFile(path: string): Uint8Array {
+  try {
+    return Deno.readFileSync(path);
+  } catch (error) {
+    throw new Failure(`Cannot read ${path}: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+function checkAddress(text: string): string {
+  try {
+    parseAddress(text);
+    return text;
+  } catch (error) {
+    throw new InvalidArgumentError(messageOf(error));
+  }
+}
+
+function duration(text: string): number {
+  const milliseconds = parseDuration(text);
+  if (!milliseconds) throw new InvalidArgumentError('Expected a duration such as "30s".');
+  return milliseconds;
+}

@@ -1,0 +1,52 @@
+/** `wsdaemon client dispose`. */
+
+import { toJson } from "@bufbuild/protobuf";
+import { Command } from "commander";
+import type { GitStatus } from "../../rpc/client.ts";
+import { GitStatusSchema } from "../../rpc/gen/content-service-api/initializer_pb.ts";
+import { printJson, printLine, table } from "../io.ts";
+import { addIdArgument, idOf, withSession } from "./connect.ts";
+
+interface DisposeFlags {
+  backup?: true;
+  backupLogs?: true;
+}
+
+export function disposeCommand(): Command {
+  return addIdArgument(new Command("dispose"))
+    .description("Delete a workspace and print what its Git checkout was like just before")
+    .option("--backup", "back it up first; it stays if that fails")
+    .option("--backup-logs", "upload its terminal logs too")
+    .action(async (argument: string | undefined, flags: DisposeFlags, command: Command) => {
+      const id = idOf(argument, command);
+      const { backup = false, backupLogs = false } = flags;
+      await withSession(command, async ({ client, call, json }) => {
+        const status = await client.disposeWorkspace({ id, backup, backupLogs }, call);
+        if (json) {
+          const gitStatus = status &&
+            toJson(GitStatusSchema, status, { alwaysEmitImplicit: true });
+          printJson({ id, ...(gitStatus === undefined ? {} : { gitStatus }) });
+        } else {
+          printLine(`${id} is gone`);
+          if (status) printLine(describeStatus(status));
+        }
+      });
+    });
+}
+
+/** A Git status for people: a line for what there is, and below each kind of change its entries. */
+export function describeStatus(status: GitStatus): string {
+  const changes: [string, bigint, string[]][] = [
+    ["uncommitted", status.totalUncommitedFiles, status.uncommitedFiles],
+    ["untracked", status.totalUntrackedFiles, status.untrackedFiles],
+    ["unpushed", status.totalUnpushedCommits, status.unpushedCommits],
+  ];
+  return table([
+    ["branch", status.branch || "(none)"],
+    ["commit", status.latestCommit || "(none)"],
+    ...changes.flatMap(([name, total, entries]) => [
+      [name, String(total)],
+      ...entries.map((entry) => ["", entry]),
+    ]),
+  ]);
+}

@@ -1,0 +1,108 @@
+/** `wsdaemon client init`. */
+
+import { Command, InvalidArgumentError } from "commander";
+import { isObject } from "../../config/layer.ts";
+import { parseSize } from "../../config/units.ts";
+import { reasonOf } from "../../errors.ts";
+import { Failure } from "../failure.ts";
+import { printJson, printLine } from "../io.ts";
+import { withSession } from "./connect.ts";
+import { addInitializerFlags, combine, type InitializerJson } from "./initializers.ts";
+
+const EXAMPLES = `
+REQUEST is an InitWorkspaceRequest as proto3 JSON, from a file or from stdin ("-"). It can say
+everything that the API can, Git credentials among it; the flags are for the common cases. Several
+initializers in one command run in the order given. The call returns once the content is whole.
+
+Examples:
+  A branch of a repository in its own folder, and a file beside it:
+    $ wsdaemon client init --id w1 --owner alice --meta-id site \\
+        --git https://github.com/denoland/std --branch main --checkout std \\
+        --download https://example.com/a.bin=tools/a.bin#sha256:e3b0c44298fc1c149afbf4c8996fb924...
+  Where the last instance of the workspace left off, with at most 10 GiB:
+    $ wsdaemon client init --id w2 --owner alice --meta-id site --from-backup --quota 10GiB
+  As JSON:
+    $ echo '{"id": "w3", "metadata": {"owner": "alice", "metaId": "site"},
+        "initializer": {"empty": {}}}' | wsdaemon client init -
+`;
+
+interface InitFlags {
+  id?: string;
+  owner?: string;
+  metaId?: string;
+  quota?: number;
+  remoteStorage: boolean;
+}
+
+export function initCommand(): Command {
+  const command = new Command("init")
+    .description("Create a workspace and fill it")
+    .argument("[request]", 'file with the request as JSON, or "-" for stdin')
+    .option("--id <id>", "the workspace's id")
+    .option("--owner <owner>", "whose content it is")
+    .option("--meta-id <id>", "its identity across instances; backups belong to it")
+    .addHelpText("after", EXAMPLES);
+  const initializers = addInitializerFlags(command);
+  return command
+    .option("--quota <size>", 'limit of its content, such as "10GiB"', quota)
+    .option("--no-remote-storage", "forbid snapshots and backups of it")
+    .action(async (file: string | undefined, flags: InitFlags) => {
+      const json = file === undefined
+        ? fromFlags(command, flags, combine(initializers))
+        : await fromFile(command, file, initializers.length > 0);
+      await withSession(command, async (session) => {
+        const { initRequestFromJson } = await import("../../rpc/client.ts");
+        const request = initRequestFromJson(json);
+        await session.client.initWorkspace(request, session.call);
+        if (session.json) printJson({ id: request.id });
+        else printLine(`${request.id} is ready`);
+      });
+    });
+}
+
+function fromFlags(
+  command: Command,
+  { id, owner, metaId, quota, remoteStorage }: InitFlags,
+  initializer: InitializerJson | undefined,
+): unknown {
+  const missing = Object.entries({ "--id": id, "--owner": owner, "--meta-id": metaId })
+    .flatMap(([flag, value]) => value === undefined ? [flag] : []);
+  if (!initializer) missing.push("an initializer such as --empty or --git");
+  if (missing.length > 0) {
+    command.error(`error: expected a request, or flags; missing: ${missing.join(", ")}`);
+  }
+  return {
+    id,
+    metadata: { owner, metaId },
+    initializer,
+    remoteStorageDisabled: !remoteStorage,
+    ...(quota === undefined ? {} : { storageQuotaBytes: String(quota) }),
+  };
+}
+
+async function fromFile(command: Command, file: string, mixed: boolean): Promise<unknown> {
+  const given = ["id", "owner", "metaId", "quota", "remoteStorage"]
+    .some((name) => command.getOptionValueSource(name) === "cli");
+  if (mixed || given) {
+    command.error("error: expected a request or flags, not both");
+  }
+  try {
+    const text = file === "-"
+      ? await new Response(Deno.stdin.readable).text()
+      : await Deno.readTextFile(file);
+    const request: unknown = JSON.parse(text);
+    if (!isObject(request)) throw new Error("expected a JSON object");
+    return request;
+  } catch (error) {
+    const name = file === "-" ? "stdin" : file;
+    throw new Failure(`Cannot read the request from ${name}: ${reasonOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+function quota(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes === undefined) throw new InvalidArgumentError('Expected a size such as "10GiB".');
+  return bytes;
+}

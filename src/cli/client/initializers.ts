@@ -1,0 +1,83 @@
+/** Initializers from flags, in the order in which the flags were given. */
+
+import { type Command, InvalidArgumentError } from "commander";
+
+/** proto3 JSON of what we make here; `rpc` turns it into messages and checks it. */
+export type InitializerJson = Record<string, unknown>;
+
+interface GitJson {
+  remoteUri: string;
+  [field: string]: unknown;
+}
+
+const HELP = {
+  git: "clone this repository; the next six flags are about the --git before them",
+  download: "fetch a file to PATH within the workspace, checked against its digest; repeatable",
+};
+
+/** Adds the initializer flags. The result has, after parsing, what they describe. */
+export function addInitializerFlags(command: Command): InitializerJson[] {
+  const found: InitializerJson[] = [];
+  const flag = (flags: string, description: string, act: (value: string) => void) => {
+    command.option(flags, description);
+    const name = /--(?:no-)?([a-z-]+)/.exec(flags)![1]!;
+    // Events come in the order of the command line, which parsed options no longer have.
+    command.on(`option:${name}`, (value: string) => {
+      try {
+        act(value);
+      } catch (error) {
+        if (!(error instanceof InvalidArgumentError)) throw error;
+        command.error(`error: --${name}: ${error.message}`);
+      }
+    });
+  };
+
+  flag("--empty", "start from nothing", () => found.push({ empty: {} }));
+  flag("--git <url>", HELP.git, (remoteUri) => found.push({ git: { remoteUri } }));
+  const target = (targetMode: string) => (cloneTaget: string) => {
+    Object.assign(lastGit(found, "targetMode"), { targetMode, cloneTaget });
+  };
+  flag("--branch <name>", "check this remote branch out", target("REMOTE_BRANCH"));
+  flag("--commit <hash>", "check this commit out", target("REMOTE_COMMIT"));
+  flag("--local-branch <name>", "make this branch at the remote's HEAD", target("LOCAL_BRANCH"));
+  flag("--checkout <location>", "folder of the checkout within the workspace", (location) => {
+    lastGit(found, "checkoutLocation").checkoutLocation = location;
+  });
+  flag("--upstream <url>", "add and fetch this remote as upstream", (url) => {
+    lastGit(found, "upstreamRemoteUri").upstreamRemoteUri = url;
+  });
+  flag("--full-clone", "clone with the whole history", () => {
+    lastGit(found, "fullClone").fullClone = true;
+  });
+  flag("--snapshot <url>", "restore this snapshot", (snapshot) => {
+    found.push({ snapshot: { snapshot } });
+  });
+  flag("--from-backup", "restore the latest backup of OWNER and META-ID", () => {
+    found.push({ backup: {} });
+  });
+  flag("--download <url=path#digest>", HELP.download, (text) => addDownload(found, text));
+  return found;
+}
+
+/** One initializer for those that flags described. */
+export function combine(found: readonly InitializerJson[]): InitializerJson | undefined {
+  return found.length > 1 ? { composite: { initializer: found } } : found[0];
+}
+
+function lastGit(found: readonly InitializerJson[], field: string): GitJson {
+  const git = found.at(-1)?.git as GitJson | undefined;
+  if (!git) throw new InvalidArgumentError("belongs after the --git that it is about");
+  if (field in git) throw new InvalidArgumentError("is given twice, or contradicts another flag");
+  return git;
+}
+
+/** Downloads side by side are the files of one initializer. */
+function addDownload(found: InitializerJson[], text: string): void {
+  const match = /^(.+)=([^=#]+)#([^#]+)$/.exec(text);
+  if (!match) throw new InvalidArgumentError("expected URL=PATH#sha256:HEX");
+  const [, url, filePath, digest] = match;
+  const file = { url, filePath, digest };
+  const last = found.at(-1)?.download as { files: unknown[] } | undefined;
+  if (last) last.files.push(file);
+  else found.push({ download: { files: [file] } });
+}

@@ -1,0 +1,18 @@
+/** `wsdaemon client wait`. */
+
+import { Command } from "commander";
+import { printJson, printLine } from "../io.ts";
+import { addIdArgument, idOf, withSession } from "./connect.ts";
+
+export function waitCommand(): Command {
+  return addIdArgument(new Command("wait"))
+    .description("Wait until a workspace is initialised; fails if its initialisation does")
+    .action(async (argument: string | undefined, _options: unknown, command: Command) => {
+      const id = idOf(argument, command);
+      await withSession(command, async ({ client, call, json }) => {
+        await client.waitForInit(id, call);
+        if (json) printJson({ id });
+        else printLine(`${id} is ready`);
+      });
+    });
+}

@@ -1,0 +1,52 @@
+/** `wsdaemon config validate|show|schema`. */
+
+import { Command } from "commander";
+import { configJsonSchema } from "../config/keys.ts";
+import type { Config } from "../config/schema.ts";
+import { showConfig } from "../config/show.ts";
+import { addConfigFlags, loadFromFlags } from "./config_flags.ts";
+import { printError, printJson, printLine } from "./io.ts";
+
+const EXAMPLES = `
+Examples:
+  Check a file before the daemon is restarted with it:
+    $ wsdaemon config validate --config /etc/wsdaemon/config.json
+  See what flags, environment, file and defaults come to:
+    $ WSDAEMON_GIT_TIMEOUT=2m wsdaemon config show --config /etc/wsdaemon/config.json
+  Let an editor complete the keys:
+    $ wsdaemon config schema > wsdaemon.schema.json
+`;
+
+export function configCommand(): Command {
+  const config = new Command("config")
+    .description("Check, show and describe the config")
+    .addHelpText("after", EXAMPLES);
+  config.addCommand(
+    addConfigFlags(new Command("validate"))
+      .description("Check the config that these flags, the environment and the file make")
+      .action((_options: unknown, command: Command) => {
+        loadAloud(command);
+        printLine("The config is valid.");
+      }),
+  );
+  config.addCommand(
+    addConfigFlags(new Command("show"))
+      .description("Print that config, whole, with secrets covered")
+      .action((_options: unknown, command: Command) => {
+        printJson(showConfig(loadAloud(command)));
+      }),
+  );
+  config.addCommand(
+    new Command("schema")
+      .description("Print the JSON Schema of the config file")
+      .action(() => printJson(configJsonSchema())),
+  );
+  return config;
+}
+
+/** The config, with its warnings on stderr. */
+function loadAloud(command: Command): Config {
+  const { config, warnings } = loadFromFlags(command);
+  for (const warning of warnings) printError(`warning: ${warning}`);
+  return config;
+}

@@ -1,0 +1,97 @@
+/** The flags that set keys of the config, shared by every command that loads one. */
+
+import { Command, Option } from "commander";
+import { formatPath, type Layer, setAt, valueAt } from "../config/layer.ts";
+import { loadConfig, type LoadedConfig } from "../config/load.ts";
+
+interface ConfigFlag {
+  flags: string;
+  path: readonly string[];
+  description: string;
+  choices?: readonly string[];
+}
+
+const FLAGS: readonly ConfigFlag[] = [
+  { flags: "--root <dir>", path: ["root"], description: "the one folder that holds everything" },
+  {
+    flags: "--listen <addr...>",
+    path: ["listen"],
+    description: "HOST:PORT or unix:///path to serve gRPC on; port 0 picks a free one; repeatable",
+  },
+  {
+    flags: "--insecure",
+    path: ["insecure"],
+    description: "serve without TLS where other machines can connect",
+  },
+  { flags: "--tls-cert <file>", path: ["tls", "cert"], description: "PEM certificate chain" },
+  { flags: "--tls-key <file>", path: ["tls", "key"], description: "PEM private key" },
+  {
+    flags: "--tls-client-ca <file>",
+    path: ["tls", "clientCa"],
+    description: "PEM authority that clients need a certificate from",
+  },
+  {
+    flags: "--metrics-listen <addr>",
+    path: ["metrics", "listen"],
+    description: 'HOST:PORT for /metrics, /healthz and /readyz, or "off"',
+  },
+  {
+    flags: "--log-level <level>",
+    path: ["log", "level"],
+    description: "least severe records to write",
+    choices: ["trace", "debug", "info", "warning", "error", "fatal"],
+  },
+  {
+    flags: "--log-format <format>",
+    path: ["log", "format"],
+    description: "how to write them",
+    choices: ["text", "json"],
+  },
+];
+
+/** Adds `--config` and the flags that set keys; only those of `keys`, where they are given. */
+export function addConfigFlags(command: Command, keys?: readonly string[]): Command {
+  command.option("--config <file>", "config file, JSON with comments (or WSDAEMON_CONFIG)");
+  for (const flag of FLAGS) {
+    if (keys && !keys.includes(flag.path.join("."))) continue;
+    const option = new Option(flag.flags, flag.description);
+    command.addOption(flag.choices ? option.choices(flag.choices) : option);
+  }
+  return command;
+}
+
+/**
+ * The config by the flags given to `command`, the environment and the file.
+ * @throws {ConfigError} with every problem
+ */
+export function loadFromFlags(command: Command): LoadedConfig {
+  const env = Deno.env.toObject();
+  const file: string | undefined = command.opts().config ?? env.WSDAEMON_CONFIG;
+  return loadConfig({
+    ...(file === undefined ? {} : { file }),
+    env,
+    flags: flagLayer(command),
+    cwd: Deno.cwd(),
+    uid: Deno.uid() ?? 0,
+    gid: Deno.gid() ?? 0,
+  });
+}
+
+function flagLayer(command: Command): Layer {
+  const options = command.opts();
+  const values: Record<string, unknown> = {};
+  for (const { flags, path } of FLAGS) {
+    const value: unknown = options[new Option(flags).attributeName()];
+    if (value !== undefined) setAt(values, path, value);
+  }
+  return {
+    values,
+    locate(path) {
+      const key = formatPath(path.filter((part) => typeof part === "string"));
+      const given = FLAGS.filter((flag) => valueAt(values, flag.path) !== undefined);
+      const flag = given.find((candidate) => candidate.path.join(".") === key) ??
+        given.find((candidate) => candidate.path.join(".").startsWith(`${key}.`));
+      return flag ? new Option(flag.flags).long ?? flag.flags : "flags";
+    },
+  };
+}

@@ -1,0 +1,83 @@
+/** The command line: every command, and what its failures become. */
+
+import { Command, CommanderError } from "commander";
+import { ConfigError } from "../config/load.ts";
+import { DaemonError } from "../errors.ts";
+import { StartError } from "../process/start_error.ts";
+import { clientCommand } from "./client/mod.ts";
+import { configCommand } from "./config.ts";
+import { Failure } from "./failure.ts";
+import { printError, writeAll } from "./io.ts";
+import { runCommand } from "./run.ts";
+import { storeCommand } from "./store/mod.ts";
+import { VERSION, versionCommand } from "./version.ts";
+
+/** What a process answers: all went well, something failed, or it was asked wrongly. */
+export const EXIT = { ok: 0, failure: 1, usage: 2 } as const;
+
+const EXAMPLES = `
+Examples:
+  Start a daemon, and take a workspace through its life from another shell:
+    $ wsdaemon run --root /tmp/wsdaemon
+    $ wsdaemon client init --id w1 --owner alice --meta-id notes --git https://github.com/denoland/std
+    $ wsdaemon client snapshot w1
+    $ wsdaemon client dispose w1 --backup
+
+Exit codes: 0 done, 1 failed, 2 asked wrongly. "wsdaemon help COMMAND" says more on a command.
+`;
+
+/** Runs one command line and resolves to its exit code. */
+export async function runCommandLine(args: readonly string[]): Promise<number> {
+  try {
+    await program().parseAsync([...args], { from: "user" });
+    return EXIT.ok;
+  } catch (error) {
+    return exitCodeOf(error);
+  }
+}
+
+function program(): Command {
+  const root = new Command("wsdaemon")
+    .description("Looks after the content of the workspaces on a node")
+    .version(VERSION)
+    .addHelpText("after", EXAMPLES);
+  const commands = [
+    runCommand(),
+    clientCommand(),
+    storeCommand(),
+    configCommand(),
+    versionCommand(),
+  ];
+  for (const command of commands) root.addCommand(command);
+  return throwing(root);
+}
+
+/** Makes commander throw instead of ending the process, for every command below `command` too. */
+function throwing(command: Command): Command {
+  command
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true })
+    .showHelpAfterError("(--help says more)")
+    .configureOutput({
+      writeOut: (text) => writeAll(Deno.stdout, text),
+      writeErr: (text) => writeAll(Deno.stderr, text),
+    });
+  for (const child of command.commands) throwing(child);
+  return command;
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  if (error instanceof ConfigError) {
+    for (const problem of error.problems) printError(`error: ${problem}`);
+  } else if (error instanceof StartError) {
+    printError(`error: ${error.message}`);
+  } else if (error instanceof DaemonError) {
+    printError(`error: ${error.code}: ${error.message}`);
+  } else if (error instanceof Failure) {
+    if (error.message) printError(`error: ${error.message}`);
+  } else {
+    printError(`error: ${error instanceof Error ? error.stack ?? error.message : error}`);
+  }
+  return EXIT.failure;
+}

@@ -1,0 +1,33 @@
+/** `wsdaemon run`. */
+
+import { Command } from "commander";
+import { runDaemon } from "../process/run.ts";
+import { addConfigFlags, loadFromFlags } from "./config_flags.ts";
+import { Failure } from "./failure.ts";
+import { printError } from "./io.ts";
+import { VERSION } from "./version.ts";
+
+const EXAMPLES = `
+Flags win over the environment (WSDAEMON_ROOT, WSDAEMON_GIT_TIMEOUT, ...), which wins over the file.
+"wsdaemon config schema" describes every key, "wsdaemon config show" says what they come to.
+SIGTERM and SIGINT let running calls end within shutdown.grace; a second one stops at once.
+
+Examples:
+  Try it, on loopback and with the store inside the root:
+    $ wsdaemon run --root /tmp/wsdaemon
+  On a node, from a config file, for this machine alone:
+    $ wsdaemon run --config /etc/wsdaemon/config.json --listen unix:///run/wsdaemon/api.sock
+  For other machines, which need certificates:
+    $ wsdaemon run --listen 0.0.0.0:8080 --tls-cert node.pem --tls-key node.key --tls-client-ca ca.pem
+`;
+
+export function runCommand(): Command {
+  return addConfigFlags(new Command("run"))
+    .description("Serve the workspace content API until SIGTERM")
+    .addHelpText("after", EXAMPLES)
+    .action(async (_options: unknown, command: Command) => {
+      const { config, warnings } = loadFromFlags(command);
+      const orderly = await runDaemon({ config, version: VERSION, warnings, print: printError });
+      if (!orderly) throw new Failure();
+    });
+}

@@ -1,0 +1,54 @@
+/** `wsdaemon store cat`. */
+
+import { Command } from "commander";
+import { DaemonError } from "../../errors.ts";
+import { findImage } from "../../snapshot/catalog.ts";
+import { expanded } from "../../snapshot/file_content.ts";
+import { ImageFiles } from "../../snapshot/image_files.ts";
+import type { ImageEntry } from "../../snapshot/image_tree.ts";
+import { writeBytes } from "../io.ts";
+import { showName } from "./names.ts";
+import { pathOf, requireEntry, warnOfIndex } from "./paths.ts";
+import { withStore } from "./session.ts";
+
+const EXAMPLES = `
+Nothing but the file's bytes goes to stdout, holes as zeros. The layer that it lies in is checked
+against its digest, whole, before the first byte is written; DATA_LOSS and exit code 1 where it fails.
+
+Examples:
+    $ wsdaemon store cat wsdaemon:backup/alice/notes src/main.ts
+    $ wsdaemon store cat "$(wsdaemon client snapshot w1)" package.json | jq .version
+`;
+
+export function catCommand(): Command {
+  return new Command("cat")
+    .description("Write one file of an image to stdout")
+    .argument("<url>", "the image")
+    .argument("<path>", 'the file, as "show --files" prints it')
+    .addHelpText("after", EXAMPLES)
+    .action(async (url: string, argument: string, _options: unknown, command: Command) => {
+      const path = pathOf(argument, command);
+      await withStore(command, async (session) => {
+        const { signal } = session;
+        const { manifest } = await findImage(session.store, url, signal);
+        const options = { signal, onDamagedIndex: warnOfIndex };
+        await using image = await ImageFiles.open(session, manifest, options);
+        const file = requireFile(requireEntry(image, path, url));
+        for (const piece of expanded(await image.content(file))) {
+          signal.throwIfAborted();
+          await writeBytes(Deno.stdout, piece);
+        }
+      });
+    });
+}
+
+function requireFile(entry: ImageEntry): ImageEntry {
+  if (entry.type === "file") return entry;
+  const name = showName(entry.path);
+  const problem = entry.type === "symlink"
+    ? `it is a symbolic link to ${showName(entry.link!)}; give the path that it leads to`
+    : entry.type === "directory"
+    ? "it is a directory; show --files lists it, export gives all"
+    : `it is a ${entry.type.replace("-", " ")}`;
+  throw new DaemonError("FAILED_PRECONDITION", `Cannot read ${name} as a file: ${problem}`);
+}

@@ -1,0 +1,110 @@
+/** Images and their files as lines for people and as JSON. */
+
+import { formatSize } from "../../config/units.ts";
+import type { CatalogEntry, FoundImage } from "../../snapshot/catalog.ts";
+import type { ImageEntry, ImageEntryType } from "../../snapshot/image_tree.ts";
+import { showName } from "./names.ts";
+
+const TYPE_LETTERS: Record<ImageEntryType, string> = {
+  file: "-",
+  directory: "d",
+  symlink: "l",
+  hardlink: "-",
+  fifo: "p",
+  "character-device": "c",
+  "block-device": "b",
+};
+
+/** A whole number with its thousands set apart. */
+export function formatCount(count: number): string {
+  return count.toLocaleString("en-US");
+}
+
+/** `12 blobs, 3.4 MiB`. */
+export function formatTally({ count, bytes }: { count: number; bytes: number }): string {
+  return `${formatCount(count)} ${count === 1 ? "blob" : "blobs"}, ${formatSize(bytes)}`;
+}
+
+/** A moment to the second, in UTC. */
+export function formatTime(milliseconds: number): string {
+  return new Date(milliseconds).toISOString().slice(0, 19).replace("T", " ") + "Z";
+}
+
+/** An image as JSON has it; sizes in bytes. */
+export function imageJson(image: CatalogEntry | FoundImage) {
+  const { kind, url, owner, metaId, manifest, createdAt, files, contentBytes } = image;
+  const sizes = "sizes" in image ? image.sizes : undefined;
+  return {
+    kind,
+    url,
+    owner,
+    metaId,
+    manifest,
+    createdAt: new Date(createdAt).toISOString(),
+    files,
+    contentBytes,
+    ...(sizes ? { ...sizes, sharedBytes: sizes.storedBytes - sizes.ownBytes } : {}),
+  };
+}
+
+/** A file of an image as JSON has it. */
+export function entryJson(entry: ImageEntry) {
+  const { type, mode, uid, gid, size, link, device, xattrs } = entry;
+  return {
+    path: showName(entry.path),
+    type,
+    mode: mode.toString(8).padStart(4, "0"),
+    uid,
+    gid,
+    size,
+    mtime: preciseTime(entry.mtime),
+    ...(link ? { link: showName(link) } : {}),
+    ...(device ? { device } : {}),
+    ...(xattrs.length > 0
+      ? { xattrs: xattrs.map(({ name, value }) => ({ name: showName(name), hex: hex(value) })) }
+      : {}),
+  };
+}
+
+/** A file of an image as `ls -l` would have it. */
+export function entryLine(entry: ImageEntry): string {
+  const { type, mode, uid, gid, link, device } = entry;
+  const size = device ? `${device.major}, ${device.minor}` : String(entry.size);
+  const arrow = type === "hardlink" ? "link to" : "->";
+  return [
+    TYPE_LETTERS[type] + modeLetters(mode),
+    String(uid).padStart(5),
+    String(gid).padStart(5),
+    size.padStart(12),
+    listedTime(entry.mtime.sec),
+    showName(entry.path) + (link ? ` ${arrow} ${showName(link)}` : ""),
+  ].join(" ");
+}
+
+/** `rwxr-x--t` and the like. */
+function modeLetters(mode: number): string {
+  const letters = Array.from("rwxrwxrwx", (letter, n) => mode & (0o400 >> n) ? letter : "-");
+  const special = [[0o4000, 2, "s"], [0o2000, 5, "s"], [0o1000, 8, "t"]] as const;
+  for (const [bit, at, letter] of special) {
+    if (mode & bit) letters[at] = letters[at] === "x" ? letter : letter.toUpperCase();
+  }
+  return letters.join("");
+}
+
+/** The most seconds from the epoch that a Date can be away from it. */
+const DATE_SECONDS = 8.64e12;
+
+function listedTime(sec: number): string {
+  return Math.abs(sec) <= DATE_SECONDS ? formatTime(sec * 1000) : `@${sec}`;
+}
+
+/** To the nanosecond; seconds since the epoch after an `@` where no calendar has the moment. */
+function preciseTime({ sec, nsec }: { sec: number; nsec: number }): string {
+  const fraction = String(nsec).padStart(9, "0");
+  if (Math.abs(sec) > DATE_SECONDS) return `@${sec}.${fraction}`;
+  return new Date(sec * 1000).toISOString().replace(/\.\d+Z$/, `.${fraction}Z`);
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

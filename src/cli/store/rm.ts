@@ -1,0 +1,54 @@
+/** `wsdaemon store rm`. */
+
+import { Command } from "commander";
+import { DaemonError } from "../../errors.ts";
+import { type FoundImage, removeImages } from "../../snapshot/catalog.ts";
+import { Failure } from "../failure.ts";
+import { printError, printJson, printLine } from "../io.ts";
+import { imageJson } from "./format.ts";
+import { withStore } from "./session.ts";
+
+const EXAMPLES = `
+Nothing is asked. A backup's URL with "@sha256:..." means that one backup; without, every backup of
+that owner and meta_id. Space is freed by the next "store gc", of what no other image needs. URLs
+that mean nothing are named on stderr; the others are removed all the same, and the exit code is 1.
+
+Examples:
+    $ wsdaemon store rm wsdaemon:snapshot/alice/notes/20260101T120000Z-0123456789abcdef
+    $ wsdaemon store ls --owner alice --json | jq -r '.[].url' | xargs wsdaemon store rm
+`;
+
+export function rmCommand(): Command {
+  return new Command("rm")
+    .description("Forget snapshots and backups")
+    .argument("<url...>", "images")
+    .addHelpText("after", EXAMPLES)
+    .action(async (urls: string[], _options: unknown, command: Command) => {
+      await withStore(command, async ({ store, signal, json }) => {
+        const removed: FoundImage[] = [];
+        let failures = 0;
+        for (const url of new Set(urls)) {
+          try {
+            const images = await removeImages(store, url, signal);
+            removed.push(...images);
+            if (!json) { for (const image of images) printLine(`removed ${image.url}`); }
+          } catch (error) {
+            if (!isAboutUrl(error)) throw error;
+            failures++;
+            printError(`error: ${error.code}: ${error.message}`);
+          }
+        }
+        if (json) printJson({ removed: removed.map(imageJson) });
+        else if (removed.length > 0) {
+          printLine('What only they needed is freed by the next "wsdaemon store gc".');
+        }
+        if (failures > 0) throw new Failure();
+      });
+    });
+}
+
+/** Whether the next url may fare better. */
+function isAboutUrl(error: unknown): error is DaemonError {
+  return error instanceof DaemonError &&
+    ["DATA_LOSS", "INVALID_ARGUMENT", "NOT_FOUND"].includes(error.code);
+}

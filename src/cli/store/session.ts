@@ -1,0 +1,100 @@
+/** What the store's commands share: their flags, the open store, and how they are interrupted. */
+
+import type { Command } from "commander";
+import { join } from "@std/path";
+import type { Config } from "../../config/schema.ts";
+import { DaemonError } from "../../errors.ts";
+import { Directory, openLibc } from "../../linux/mod.ts";
+import { libcPath } from "../../process/libc.ts";
+import { configureLogging } from "../../process/logging.ts";
+import type { BlobSource } from "../../snapshot/blob_file.ts";
+import { openStore, type StorageOptions } from "../../store/open.ts";
+import { Metrics } from "../../telemetry/metrics.ts";
+import { addConfigFlags, loadFromFlags } from "../config_flags.ts";
+import { printError } from "../io.ts";
+import { localFailure } from "./failures.ts";
+
+/** An open store for one command, and how its user wants to be answered. */
+export interface StoreSession extends BlobSource {
+  json: boolean;
+  /** Aborts on SIGINT and SIGTERM. */
+  signal: AbortSignal;
+}
+
+/** Adds the flags that {@link withStore} reads, to the parent of all its commands. */
+export function addStoreFlags(command: Command): Command {
+  return addConfigFlags(command, ["root"]).option("--json", "print JSON for machines");
+}
+
+/**
+ * Opens the configured store for as long as `use` takes: no daemon is needed, and one may run beside.
+ * What is downloaded lands in a folder of its own under TMPDIR, which is gone afterwards.
+ * @throws {DaemonError} what `use` throws, and FAILED_PRECONDITION or NOT_FOUND where there is no store
+ */
+export async function withStore<T>(
+  command: Command,
+  use: (session: StoreSession) => Promise<T>,
+): Promise<T> {
+  const { config, warnings } = loadFromFlags(command.parent!);
+  for (const warning of warnings) printError(`warning: ${warning}`);
+  configureLogging({ ...config.log, level: "warning" });
+  try {
+    await using stack = new AsyncDisposableStack();
+    const signal = interruption(stack);
+    const source = await openSource(requireStorage(config), stack);
+    return await use({ ...source, signal, json: command.optsWithGlobals().json ?? false });
+  } catch (error) {
+    throw localFailure(error);
+  }
+}
+
+async function openSource(
+  storage: StorageOptions,
+  stack: AsyncDisposableStack,
+): Promise<BlobSource> {
+  openLibc(libcPath());
+  const spoolDir = await Deno.realPath(await Deno.makeTempDir({ prefix: "wsdaemon-store-" }));
+  stack.defer(() => Deno.remove(spoolDir, { recursive: true }));
+  const spool = stack.use(Directory.open(spoolDir, "spool"));
+  if (storage.kind === "fs") await requireFolder(storage.path);
+  const store = await openStore(storage, { spoolDir, metrics: new Metrics() });
+  stack.defer(() => store.close());
+  if (storage.kind !== "fs") return { store, spool };
+  const blobs = stack.use(Directory.open(await Deno.realPath(storage.path), "store"));
+  return { store, spool, blobs };
+}
+
+function requireStorage({ storage }: Config): StorageOptions {
+  if (storage.kind !== "none") return storage;
+  throw new DaemonError(
+    "FAILED_PRECONDITION",
+    "The config says that there is no store: storage.kind is none",
+  );
+}
+
+/** Opening an embedded store makes it; looking into one must not. */
+async function requireFolder(path: string): Promise<void> {
+  try {
+    if ((await Deno.stat(join(path, "blobs"))).isDirectory) return;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  throw new DaemonError(
+    "NOT_FOUND",
+    `There is no store in ${path}; say which with --root or --config`,
+  );
+}
+
+/** A signal that the first SIGINT or SIGTERM aborts; a second one ends the process as ever. */
+function interruption(stack: AsyncDisposableStack): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    const listener = () => {
+      Deno.removeSignalListener(signal, listener);
+      controller.abort(new DaemonError("ABORTED", `Interrupted by ${signal}`));
+    };
+    Deno.addSignalListener(signal, listener);
+    stack.defer(() => Deno.removeSignalListener(signal, listener));
+  }
+  return controller.signal;
+}

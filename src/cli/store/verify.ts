@@ -1,0 +1,68 @@
+/** `wsdaemon store verify`. */
+
+import { Command } from "commander";
+import { formatSize } from "../../config/units.ts";
+import { type Damage, verifyImages, type VerifyResult } from "../../snapshot/verify.ts";
+import { Failure } from "../failure.ts";
+import { printJson, printLine } from "../io.ts";
+import { Progress } from "../progress.ts";
+import { formatCount, formatTally } from "./format.ts";
+import { withStore } from "./session.ts";
+
+const EXAMPLES = `
+Reads every blob of the images given, or of all, and compares it with its digest. What is damaged or
+missing is named, with the images that need it, and the exit code is 1.
+
+Examples:
+    $ wsdaemon store verify
+    $ wsdaemon store verify wsdaemon:backup/alice/notes
+    $ wsdaemon store verify --json | jq -r '.damage[].images[]' | sort -u
+`;
+
+export function verifyCommand(): Command {
+  return new Command("verify")
+    .description("Check every digest")
+    .argument("[url...]", "images; all unless given")
+    .addHelpText("after", EXAMPLES)
+    .action(async (urls: string[], _options: unknown, command: Command) => {
+      await withStore(command, async (session) => {
+        const { signal, json } = session;
+        using progress = new Progress();
+        const result = await verifyImages(session, {
+          ...(urls.length > 0 ? { urls } : {}),
+          signal,
+          onProgress: ({ blobs, ofBlobs, bytes, ofBytes }) =>
+            progress.update({
+              doing: "verifying",
+              fraction: bytes / ofBytes,
+              detail: `blob ${formatCount(blobs)} of ${formatCount(ofBlobs)}, ` +
+                `${formatSize(bytes)} of ${formatSize(ofBytes)}`,
+            }),
+        });
+        progress[Symbol.dispose]();
+        if (json) printJson(result);
+        else printResult(result);
+        if (result.damage.length > 0) throw new Failure(`DATA_LOSS: ${summary(result)}`);
+      });
+    });
+}
+
+function printResult(result: VerifyResult): void {
+  for (const damage of result.damage) printDamage(damage);
+  const { images, blobs: count, bytes } = result;
+  const read = `${formatCount(images)} ${images === 1 ? "image" : "images"}, ` +
+    formatTally({ count, bytes });
+  printLine(result.damage.length > 0 ? `checked ${read}` : `${read}: every digest is right`);
+}
+
+function printDamage({ what, problem, images }: Damage): void {
+  printLine(`damaged: ${what}: ${problem}`);
+  for (const url of images) printLine(`  needed by ${url}`);
+}
+
+function summary({ damage, images }: VerifyResult): string {
+  const hit = new Set(damage.flatMap((one) => one.images)).size;
+  const references = damage.filter((one) => one.images.length === 0).length;
+  const lost = references > 0 ? `, and ${references} references cannot be read` : "";
+  return `${hit} of ${images} images are damaged${lost}`;
+}

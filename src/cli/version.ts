@@ -1,0 +1,19 @@
+/** `wsdaemon version`. */
+
+import { Command } from "commander";
+import manifest from "../../deno.json" with { type: "json" };
+import { printJson, printLine } from "./io.ts";
+
+/** Of wsdaemon. */
+export const VERSION: string = manifest.version;
+
+export function versionCommand(): Command {
+  return new Command("version")
+    .description("Print the versions of wsdaemon and of the Deno it runs on")
+    .option("--json", "print JSON")
+    .action(({ json }: { json?: true }) => {
+      const { os, arch } = Deno.build;
+      if (json) printJson({ version: VERSION, deno: Deno.version.deno, os, arch });
+      else printLine(`wsdaemon ${VERSION} (deno ${Deno.version.deno}, ${os} ${arch})`);
+    });
+}

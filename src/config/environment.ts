@@ -1,0 +1,46 @@
+/** `WSDAEMON_*`: every key of the config as a variable, such as `WSDAEMON_GIT_TIMEOUT`. */
+
+import { configJsonSchema, type Leaf, leaves } from "./keys.ts";
+import { type Layer, setAt } from "./layer.ts";
+import { suggest } from "./problems.ts";
+
+const PREFIX = "WSDAEMON_";
+/** Variables that are not keys of the config: its file, and the client's address. */
+const OTHERS = ["WSDAEMON_CONFIG", "WSDAEMON_ADDR"];
+
+/** The variable of a key: `["storage", "accessKeyId"]` is `WSDAEMON_STORAGE_ACCESS_KEY_ID`. */
+export function variableOf(path: readonly string[]): string {
+  const words = path.map((key) => key.replaceAll(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase());
+  return PREFIX + words.join("_");
+}
+
+/** The settings in `env`. Unknown variables are warned of: orchestrators add some of their own. */
+export function readEnvironment(
+  env: Readonly<Record<string, string>>,
+): Layer & { warnings: string[] } {
+  const keys = leaves(configJsonSchema()).filter((leaf) => !leaf.path[0]!.startsWith("$"));
+  const known = new Map(keys.map((leaf) => [variableOf(leaf.path), leaf]));
+  const values: Record<string, unknown> = {};
+  const warnings: string[] = [];
+  for (const [name, text] of Object.entries(env)) {
+    if (!name.startsWith(PREFIX) || OTHERS.includes(name)) continue;
+    const leaf = known.get(name);
+    if (leaf) setAt(values, leaf.path, fromText(leaf, text));
+    else warnings.push(`${name} is not a setting; ${suggest(name, [...known.keys()])}`);
+  }
+  return {
+    values,
+    warnings,
+    locate: (path) => variableOf(path.filter((part) => typeof part === "string")),
+  };
+}
+
+/** What cannot be converted stays text, for the schema to refuse. */
+function fromText({ type }: Leaf, text: string): unknown {
+  if (type === "boolean" && /^(?:true|false|1|0)$/.test(text)) {
+    return text === "true" || text === "1";
+  }
+  if (type === "integer" && /^\d+$/.test(text)) return Number(text);
+  if (type === "array") return text.split(",").map((part) => part.trim()).filter((part) => part);
+  return text;
+}

@@ -1,0 +1,74 @@
+/** The config file: JSON with comments and trailing commas. */
+
+import { findNodeAtLocation, type Node, type ParseError, parseTree } from "jsonc-parser";
+import { getNodeValue, printParseErrorCode } from "jsonc-parser";
+import { reasonOf } from "../errors.ts";
+import { isObject, type Layer } from "./layer.ts";
+import { ConfigError } from "./problems.ts";
+
+/** The settings of the file at `path`. @throws {ConfigError} where it cannot be read or parsed. */
+export function readConfigFile(path: string): Layer {
+  return parseConfig(readText(path), path);
+}
+
+/** The settings in `text`; `name` is what problems are preceded by. @throws {ConfigError} */
+export function parseConfig(text: string, name: string): Layer {
+  const errors: ParseError[] = [];
+  const tree = parseTree(text, errors, { allowTrailingComma: true });
+  const at = (offset: number) => `${name}:${position(text, offset)}`;
+  if (errors.length > 0) {
+    throw new ConfigError(
+      errors.slice(0, 1).map(({ error, offset }) => `${at(offset)}: ${phrase(error)}`),
+    );
+  }
+  const values: unknown = tree ? getNodeValue(tree) : undefined;
+  if (!tree || !isObject(values)) throw new ConfigError([`${at(0)}: expected a JSON object`]);
+  refuseDuplicates(tree, at);
+  return {
+    values,
+    locate(path) {
+      const node = findNodeAtLocation(tree, [...path]);
+      return node ? at((keyOf(node) ?? node).offset) : name;
+    },
+  };
+}
+
+function readText(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    throw new ConfigError([`Cannot read the config file ${path}: ${reasonOf(error)}`]);
+  }
+}
+
+/** JSON's last one wins would hide a setting that somebody believes in. */
+function refuseDuplicates(tree: Node, at: (offset: number) => string): void {
+  const seen = new Set<string>();
+  for (const child of tree.children ?? []) {
+    const key = tree.type === "object" ? child.children?.[0] : undefined;
+    if (key) {
+      if (seen.has(key.value)) {
+        throw new ConfigError([
+          `${at(key.offset)}: the key ${JSON.stringify(key.value)} is twice in one object`,
+        ]);
+      }
+      seen.add(key.value);
+    }
+    refuseDuplicates(child, at);
+  }
+}
+
+function keyOf(node: Node): Node | undefined {
+  return node.parent?.type === "property" ? node.parent.children?.[0] : undefined;
+}
+
+function phrase(error: number): string {
+  const words = printParseErrorCode(error).replaceAll(/(?<=[a-z])(?=[A-Z])/g, " ").toLowerCase();
+  return `not valid JSON: ${words}`;
+}
+
+/** `line:column`, both from 1. */
+function position(text: string, offset: number): string {
+  const before = text.slice(0, offset).split("\n");
+  return `${before.length}:${before.at(-1)!.length + 1}`;
+}

@@ -1,0 +1,59 @@
+/** Durations and sizes as people write them. */
+
+const DURATION_UNITS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 } as const;
+const DURATION = /^(?:\d+(?:\.\d+)?(?:ms|[dhms]))+$/;
+const DURATION_PART = /(\d+(?:\.\d+)?)(ms|[dhms])/g;
+
+const SIZE = /^(\d+(?:\.\d+)?) ?(B|[kKMGTP]i?B?)?$/;
+const SIZE_PREFIXES = "KMGTP";
+
+/** The form of a duration, for JSON Schema. */
+export const DURATION_PATTERN: RegExp = DURATION;
+
+/** Milliseconds of `"10m"`, `"1h30m"` or `"1.5s"`; `undefined` where it is no duration. */
+export function parseDuration(text: string): number | undefined {
+  if (!DURATION.test(text)) return undefined;
+  let milliseconds = 0;
+  for (const [, amount, unit] of text.matchAll(DURATION_PART)) {
+    milliseconds += Number(amount) * DURATION_UNITS[unit as keyof typeof DURATION_UNITS];
+  }
+  return Number.isSafeInteger(Math.round(milliseconds)) ? Math.round(milliseconds) : undefined;
+}
+
+/** The shortest duration that {@link parseDuration} reads back as `milliseconds`. */
+export function formatDuration(milliseconds: number): string {
+  let rest = milliseconds;
+  let text = "";
+  for (const [unit, length] of Object.entries(DURATION_UNITS)) {
+    const amount = Math.floor(rest / length);
+    if (amount > 0) text += `${amount}${unit}`;
+    rest -= amount * length;
+  }
+  return text || "0s";
+}
+
+/**
+ * Bytes of `"20GiB"`, `"512k"` or `"1.5 GB"`: `KiB`, `Ki` and `K` are 1024 bytes, `KB` is 1000, as GNU
+ * tools have it. `undefined` where it is no size or not a whole, exactly representable number.
+ */
+export function parseSize(text: string): number | undefined {
+  const match = SIZE.exec(text);
+  if (!match) return undefined;
+  const unit = match[2] ?? "B";
+  const exponent = SIZE_PREFIXES.indexOf(unit[0]!.toUpperCase()) + 1;
+  const base = unit.length === 2 && unit.endsWith("B") ? 1000 : 1024;
+  const bytes = Number(match[1]) * base ** exponent;
+  return Number.isSafeInteger(bytes) ? bytes : undefined;
+}
+
+/** A size with a binary unit, to one decimal: `1.5 GiB`. */
+export function formatSize(bytes: number): string {
+  let amount = bytes;
+  let exponent = 0;
+  while (amount >= 1024 && exponent < SIZE_PREFIXES.length) {
+    amount /= 1024;
+    exponent++;
+  }
+  if (exponent === 0) return `${bytes} B`;
+  return `${amount.toFixed(1)} ${SIZE_PREFIXES[exponent - 1]}iB`;
+}

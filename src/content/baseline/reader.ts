@@ -1,0 +1,132 @@
+/** Reading a baseline, directory by directory. */
+
+import { crc32 } from "node:zlib";
+import { sameName } from "../../linux/mod.ts";
+import type { File } from "../../linux/mod.ts";
+import { Block, Memory } from "../index/block.ts";
+import { readFully } from "../index/index_reader.ts";
+import {
+  type DeadPath,
+  decodeDead,
+  decodeHeader,
+  HEADER,
+  headerSize,
+  layerCount,
+  type TreeHeader,
+} from "../index/tree_file.ts";
+import { FOOTER, FOOTER_MAGIC, hashPath, TABLE_ENTRY } from "./format.ts";
+
+const EMPTY_TABLE = new DataView(new ArrayBuffer(0));
+
+/** Where the parts of a baseline are. */
+interface Parts {
+  header: TreeHeader;
+  /** Offset of the dead paths. */
+  deadAt: number;
+  table: DataView;
+  directories: number;
+}
+
+function readFooter(file: File, size: number) {
+  if (size < FOOTER) throw new RangeError("it is too short");
+  const footer = new DataView(readFully(file, size - FOOTER, FOOTER).buffer);
+  if (footer.getBigUint64(16, true) !== FOOTER_MAGIC) throw new RangeError("it has no footer");
+  return {
+    tableAt: footer.getFloat64(0, true),
+    directories: footer.getUint32(8, true),
+    checksum: footer.getUint32(12, true),
+  };
+}
+
+/** Header and table of layers. @throws {RangeError} where they are not well-formed */
+export function readHeader(file: File): TreeHeader {
+  const layers = layerCount(readFully(file, 0, HEADER));
+  return decodeHeader(readFully(file, 0, headerSize(layers)));
+}
+
+/**
+ * Checks a baseline's checksum.
+ * @throws {RangeError | ArchiveError} where it is not as it was written
+ */
+export function verifyBaseline(file: File): void {
+  const { size } = file.stat();
+  const { checksum } = readFooter(file, size);
+  const end = size - FOOTER;
+  const buffer = new Uint8Array(1 << 20);
+  let actual = 0;
+  for (let at = 0, count: number; at < end; at += count) {
+    count = Math.min(file.readAt(buffer, at), end - at);
+    if (count <= 0) break;
+    actual = crc32(buffer.subarray(0, count), actual);
+  }
+  if (actual !== checksum) throw new RangeError("its checksum is wrong");
+}
+
+/** A verified baseline; the file stays the caller's. */
+export class BaselineReader {
+  readonly #file: File;
+  readonly #parts: Parts;
+  #scratch = new Memory(new ArrayBuffer(64 * 1024));
+
+  /** @throws {RangeError | ArchiveError} where the file is no baseline */
+  constructor(file: File) {
+    this.#file = file;
+    const { tableAt, directories } = readFooter(file, file.stat().size);
+    const header = readHeader(file);
+    const table = readFully(file, tableAt, directories * TABLE_ENTRY);
+    this.#parts = {
+      header,
+      deadAt: headerSize(header.layers.length) + header.blockBytes,
+      table: directories > 0 ? new DataView(table.buffer) : EMPTY_TABLE,
+      directories,
+    };
+  }
+
+  get header(): TreeHeader {
+    return this.#parts.header;
+  }
+  /** How many directories there are; they are numbered from 0. */
+  get directories(): number {
+    return this.#parts.directories;
+  }
+
+  /** The paths that reused layers hold in vain. */
+  dead(): DeadPath[] {
+    const { header, deadAt } = this.#parts;
+    return decodeDead(readFully(this.#file, deadAt, header.deadBytes), header.dead);
+  }
+
+  /** The block of the directory at `path`, and its number. It is valid until the next call. */
+  find(path: Uint8Array): { block: Block; number: number } | undefined {
+    const { table, directories } = this.#parts;
+    const hash = hashPath(path);
+    let low = 0;
+    for (let high = directories; low < high;) {
+      const middle = (low + high) >>> 1;
+      if (table.getUint32(middle * TABLE_ENTRY, true) < hash) low = middle + 1;
+      else high = middle;
+    }
+    for (let number = low; number < directories; number++) {
+      if (table.getUint32(number * TABLE_ENTRY, true) !== hash) return undefined;
+      const block = this.block(number);
+      if (sameName(block.path, path)) return { block, number };
+    }
+    return undefined;
+  }
+
+  /** The block of that number. It is valid until the next call. */
+  block(number: number): Block {
+    const { table } = this.#parts;
+    const length = table.getUint32(number * TABLE_ENTRY + 4, true);
+    const offset = table.getFloat64(number * TABLE_ENTRY + 8, true);
+    if (length > this.#scratch.bytes.length) {
+      this.#scratch = new Memory(new ArrayBuffer(2 * length));
+    }
+    const into = this.#scratch.bytes.subarray(0, length);
+    for (let at = 0, count: number; at < length; at += count) {
+      count = this.#file.readAt(into.subarray(at), offset + at);
+      if (count === 0) throw new RangeError("a baseline was cut short while it was read");
+    }
+    return new Block(this.#scratch, 0);
+  }
+}

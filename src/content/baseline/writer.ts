@@ -1,0 +1,79 @@
+/** Writing a baseline. */
+
+import { crc32 } from "node:zlib";
+import type { File } from "../../linux/mod.ts";
+import type { Block } from "../index/block.ts";
+import { FOOTER, FOOTER_MAGIC, hashPath, TABLE_ENTRY } from "./format.ts";
+
+const BUFFER = 1 << 20;
+
+interface TableEntry {
+  hash: number;
+  offset: number;
+  length: number;
+}
+
+export class BaselineWriter {
+  readonly #file: File;
+  readonly #buffer = new Uint8Array(BUFFER);
+  #used = 0;
+  #flushed = 0;
+  #checksum = 0;
+  readonly #table: TableEntry[] = [];
+
+  constructor(file: File) {
+    this.#file = file;
+  }
+
+  get #position(): number {
+    return this.#flushed + this.#used;
+  }
+
+  /** Bytes of the tree file, in its order; blocks go through {@link block}. */
+  bytes(bytes: Uint8Array): void {
+    if (this.#used + bytes.length > BUFFER) this.#flush();
+    if (bytes.length > BUFFER) return this.#write(bytes);
+    this.#buffer.set(bytes, this.#used);
+    this.#used += bytes.length;
+  }
+
+  block(block: Block): void {
+    const { bytes } = block;
+    const hash = hashPath(block.path);
+    this.#table.push({ hash, offset: this.#position, length: bytes.length });
+    this.bytes(bytes);
+  }
+
+  /** Writes what ends the file. */
+  finish(): void {
+    const tableAt = this.#position;
+    this.#table.sort((a, b) => a.hash - b.hash);
+    const table = new Uint8Array(this.#table.length * TABLE_ENTRY);
+    const view = new DataView(table.buffer);
+    this.#table.forEach(({ hash, offset, length }, n) => {
+      view.setUint32(n * TABLE_ENTRY, hash, true);
+      view.setUint32(n * TABLE_ENTRY + 4, length, true);
+      view.setFloat64(n * TABLE_ENTRY + 8, offset, true);
+    });
+    this.bytes(table);
+    this.#flush();
+    const footer = new Uint8Array(FOOTER);
+    const end = new DataView(footer.buffer);
+    end.setFloat64(0, tableAt, true);
+    end.setUint32(8, this.#table.length, true);
+    end.setUint32(12, this.#checksum, true);
+    end.setBigUint64(16, FOOTER_MAGIC, true);
+    this.#file.write(footer);
+  }
+
+  #flush(): void {
+    if (this.#used > 0) this.#write(this.#buffer.subarray(0, this.#used));
+    this.#used = 0;
+  }
+
+  #write(bytes: Uint8Array): void {
+    this.#checksum = crc32(bytes, this.#checksum);
+    this.#file.write(bytes);
+    this.#flushed += bytes.length;
+  }
+}

@@ -1,0 +1,21 @@
+/** How a content Worker is started; sent once, by the process that spawned it. */
+
+/** Absolute paths of the folders that a content Worker may reach. */
+export interface Rooms {
+  workspaces: string;
+  staging: string;
+  trash: string;
+  spool: string;
+  baselines: string;
+  /** Absent where the store is not on this file system. */
+  blobs?: string;
+}
+
+export interface ContentWorkerStart {
+  kind: "start";
+  /** Absolute path of libc, the one library that the Worker may load. */
+  libc: string;
+  rooms: Rooms;
+  /** Where requests come from. */
+  port: MessagePort;
+}

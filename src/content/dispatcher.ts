@@ -1,0 +1,196 @@
+/**
+ * Hands requests to content Workers: each does one at a time, waiting requests go first come, first
+ * served. The first Worker of several takes quick requests only, so that a look into a tree never
+ * waits behind a backup of another.
+ */
+
+import { DaemonError, fromWire } from "../errors.ts";
+import type {
+  EventOf,
+  OperationName,
+  ReplyMessage,
+  RequestMessage,
+  RequestOf,
+  ResponseOf,
+} from "./protocol.ts";
+
+export interface RunOptions<Event> {
+  /** Cancels: the promise rejects with ABORTED, once the Worker has stopped. */
+  signal?: AbortSignal | undefined;
+  onEvent?: (event: Event) => void;
+  /** Moved to the Worker rather than copied. */
+  transfer?: Transferable[];
+}
+
+interface Job {
+  operation: OperationName;
+  request: unknown;
+  signal: AbortSignal | undefined;
+  transfer: Transferable[];
+  onEvent: (event: unknown) => void;
+  resolve(response: unknown): void;
+  reject(error: unknown): void;
+  /** Stops listening to the signal for what the job is doing now. */
+  unlisten(): void;
+}
+
+/** Calls `action` when the job's signal aborts, in place of what was called before. */
+function onAbort(job: Job, action: (signal: AbortSignal) => void): void {
+  job.unlisten();
+  const { signal } = job;
+  if (!signal) return;
+  const listener = () => action(signal);
+  signal.addEventListener("abort", listener, { once: true });
+  job.unlisten = () => signal.removeEventListener("abort", listener);
+}
+
+const aborted = (signal: AbortSignal) =>
+  new DaemonError("ABORTED", "the operation was cancelled", { cause: signal.reason });
+
+/** Jobs in the order they came, for one or more Workers. */
+class Lane {
+  readonly #waiting: Job[] = [];
+  readonly #idle: Channel[] = [];
+
+  add(channel: Channel): void {
+    const job = this.#waiting.shift();
+    if (job) channel.start(job, this);
+    else this.#idle.push(channel);
+  }
+
+  submit(job: Job): void {
+    const channel = this.#idle.pop();
+    if (channel) return channel.start(job, this);
+    this.#waiting.push(job);
+    onAbort(job, (signal) => {
+      this.#waiting.splice(this.#waiting.indexOf(job), 1);
+      job.reject(aborted(signal));
+    });
+  }
+
+  failAll(error: DaemonError): void {
+    this.#idle.length = 0;
+    for (const job of this.#waiting.splice(0)) job.reject(error);
+  }
+}
+
+/** One Worker's port and what it is doing. */
+class Channel {
+  #job: Job | undefined;
+  #lane: Lane | undefined;
+  #id = 0;
+
+  constructor(private readonly port: MessagePort) {
+    port.onmessage = ({ data }: MessageEvent<ReplyMessage>) => this.#receive(data);
+  }
+
+  start(job: Job, lane: Lane): void {
+    this.#job = job;
+    this.#lane = lane;
+    const message: RequestMessage = {
+      id: ++this.#id,
+      operation: job.operation,
+      request: job.request,
+    };
+    if (job.signal) {
+      const cancel = new SharedArrayBuffer(4);
+      message.cancel = cancel;
+      onAbort(job, () => Atomics.store(new Int32Array(cancel), 0, 1));
+    }
+    try {
+      this.port.postMessage(message, job.transfer);
+    } catch (error) {
+      this.#finish((failed) => failed.reject(error));
+    }
+  }
+
+  #receive(reply: ReplyMessage): void {
+    if (!this.#job || reply.id !== this.#id) return;
+    switch (reply.kind) {
+      case "event":
+        return this.#job.onEvent(reply.event);
+      case "done":
+        return this.#finish((job) => job.resolve(reply.response));
+      case "failed":
+        return this.#finish((job) => job.reject(fromWire(reply.error)));
+    }
+  }
+
+  #finish(settle: (job: Job) => void): void {
+    const job = this.#job!;
+    this.#job = undefined;
+    job.unlisten();
+    settle(job);
+    this.#lane!.add(this);
+  }
+
+  close(error: DaemonError): void {
+    this.port.close();
+    this.#job?.reject(error);
+    this.#job = undefined;
+  }
+}
+
+/** The content Workers as one. */
+export class Dispatcher {
+  readonly #channels: Channel[];
+  readonly #quick = new Lane();
+  readonly #long: Lane;
+  /** How many Workers do long work at once. */
+  readonly workers: number;
+  #closed: DaemonError | undefined;
+
+  /** @param ports one a Worker; with several, the first is kept for quick requests */
+  constructor(ports: readonly MessagePort[]) {
+    if (ports.length === 0) throw new TypeError("Cannot have content without a Worker");
+    this.#channels = ports.map((port) => new Channel(port));
+    this.#long = ports.length === 1 ? this.#quick : new Lane();
+    this.workers = Math.max(1, ports.length - 1);
+    this.#channels.forEach((channel, at) => (at === 0 ? this.#quick : this.#long).add(channel));
+  }
+
+  /** Runs work that takes milliseconds, always on the same Worker. */
+  quick<N extends OperationName>(operation: N, request: RequestOf<N>): Promise<ResponseOf<N>> {
+    return this.#submit(this.#quick, operation, request, {});
+  }
+
+  /** Runs work that takes as long as it takes, on the first Worker that is free. */
+  run<N extends OperationName>(
+    operation: N,
+    request: RequestOf<N>,
+    options: RunOptions<EventOf<N>> = {},
+  ): Promise<ResponseOf<N>> {
+    return this.#submit(this.#long, operation, request, options);
+  }
+
+  #submit<N extends OperationName>(
+    lane: Lane,
+    operation: N,
+    request: RequestOf<N>,
+    options: RunOptions<EventOf<N>>,
+  ): Promise<ResponseOf<N>> {
+    const { signal, onEvent, transfer = [] } = options;
+    return new Promise((resolve, reject) => {
+      if (this.#closed) return reject(this.#closed);
+      if (signal?.aborted) return reject(aborted(signal));
+      lane.submit({
+        operation,
+        request,
+        signal,
+        transfer,
+        onEvent: (event) => onEvent?.(event as EventOf<N>),
+        resolve: (response) => resolve(response as ResponseOf<N>),
+        reject,
+        unlisten: () => {},
+      });
+    });
+  }
+
+  /** Closes the ports; what is not done yet is rejected. */
+  close(): void {
+    this.#closed = new DaemonError("UNAVAILABLE", "the content Workers have been stopped");
+    this.#quick.failAll(this.#closed);
+    this.#long.failAll(this.#closed);
+    for (const channel of this.#channels) channel.close(this.#closed);
+  }
+}

@@ -1,0 +1,34 @@
+/** Failed system calls as the errors that the rest of the daemon understands. */
+
+import { DaemonError, type ErrorCode } from "../errors.ts";
+import { type ErrnoName, SystemError } from "../linux/mod.ts";
+
+const CODES: Partial<Record<ErrnoName, ErrorCode>> = {
+  ENOENT: "NOT_FOUND",
+  EEXIST: "ALREADY_EXISTS",
+  // A path of the caller's that leads through a link, a file, or out of the tree.
+  ELOOP: "INVALID_ARGUMENT",
+  EXDEV: "INVALID_ARGUMENT",
+  ENOTDIR: "INVALID_ARGUMENT",
+  EISDIR: "INVALID_ARGUMENT",
+  EINVAL: "INVALID_ARGUMENT",
+  ENAMETOOLONG: "INVALID_ARGUMENT",
+  ENOSPC: "RESOURCE_EXHAUSTED",
+  EDQUOT: "RESOURCE_EXHAUSTED",
+  EFBIG: "RESOURCE_EXHAUSTED",
+  EMFILE: "RESOURCE_EXHAUSTED",
+  ENFILE: "RESOURCE_EXHAUSTED",
+  ENOMEM: "RESOURCE_EXHAUSTED",
+  EMLINK: "RESOURCE_EXHAUSTED",
+  EACCES: "PERMISSION_DENIED",
+  EPERM: "PERMISSION_DENIED",
+  EBUSY: "FAILED_PRECONDITION",
+  ENOTEMPTY: "FAILED_PRECONDITION",
+  EROFS: "FAILED_PRECONDITION",
+};
+
+/** A {@link SystemError} as a DaemonError with the code that its errno means; others as they are. */
+export function contentError(error: unknown): unknown {
+  if (!(error instanceof SystemError)) return error;
+  return new DaemonError(CODES[error.errno] ?? "INTERNAL", error.message, { cause: error });
+}

@@ -1,0 +1,65 @@
+import { createHash } from "node:crypto";
+import { sha256Digest } from "../../digest.ts";
+import { DaemonError } from "../../errors.ts";
+import { type File, tolerate } from "../../linux/mod.ts";
+import type { SpooledBlob } from "../../spool.ts";
+import type { Tree } from "../api.ts";
+import type { OperationContext } from "../operation.ts";
+import { openPath } from "../parents.ts";
+import { entryPath } from "../paths.ts";
+import { type OpenRooms, openTree } from "../rooms.ts";
+
+export interface CopyOutRequest {
+  tree: Tree;
+  path: string;
+  maxBytes: number;
+}
+
+const CHUNK = 1024 * 1024;
+
+/** Copies a regular file of the tree, or its first `maxBytes`, to the spool. */
+export function copyOut(
+  rooms: OpenRooms,
+  request: CopyOutRequest,
+  context: OperationContext,
+): SpooledBlob {
+  const { parents, leaf } = entryPath(request.path);
+  using top = openTree(rooms, request.tree);
+  using parent = openPath(top, parents);
+  using source = parent.openFile(leaf);
+  const { isFile, mtime } = source.stat();
+  if (!isFile) {
+    throw new DaemonError(
+      "INVALID_ARGUMENT",
+      `${JSON.stringify(request.path)} is not a regular file`,
+    );
+  }
+  const path = crypto.randomUUID();
+  using copy = rooms.spool.createFile(path);
+  try {
+    const { hex, size } = copyHashed(source, copy, request.maxBytes, context);
+    // By a Git index's time, Git tells which of its entries it cannot trust.
+    copy.setTimes(mtime);
+    return { digest: sha256Digest(hex), size, file: { room: "spool", path } };
+  } catch (error) {
+    tolerate(["ENOENT"], () => rooms.spool.unlink(path));
+    throw error;
+  }
+}
+
+function copyHashed(source: File, copy: File, maxBytes: number, context: OperationContext) {
+  const hash = createHash("sha256");
+  const buffer = new Uint8Array(Math.min(CHUNK, Math.max(1, maxBytes)));
+  let size = 0;
+  while (size < maxBytes) {
+    context.throwIfCancelled();
+    const wanted = buffer.subarray(0, Math.min(buffer.length, maxBytes - size));
+    const count = source.read(wanted);
+    if (count === 0) break;
+    const chunk = wanted.subarray(0, count);
+    hash.update(chunk);
+    copy.write(chunk);
+    size += count;
+  }
+  return { hex: hash.digest("hex"), size };
+}

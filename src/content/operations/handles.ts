@@ -1,0 +1,35 @@
+/** Directories of trees that the daemon holds open, for processes that work in them. */
+
+import { DaemonError } from "../../errors.ts";
+import { Directory } from "../../linux/mod.ts";
+import type { Owner, Tree } from "../api.ts";
+import { openPath } from "../parents.ts";
+import { treePath } from "../paths.ts";
+import { type OpenRooms, openTree } from "../rooms.ts";
+
+const held = new Map<number, Directory>();
+
+export interface HeldDirectory {
+  /** For {@link closeDirectory}, on the same Worker. */
+  fd: number;
+  owner: Owner;
+}
+
+export function openDirectory(
+  rooms: OpenRooms,
+  request: { tree: Tree; path: string },
+): HeldDirectory {
+  const components = treePath(request.path);
+  using top = openTree(rooms, request.tree);
+  const directory = openPath(top, components);
+  const { uid, gid } = directory.stat();
+  held.set(directory.fd, directory);
+  return { fd: directory.fd, owner: { uid, gid } };
+}
+
+export function closeDirectory(_rooms: OpenRooms, request: { fd: number }): void {
+  const directory = held.get(request.fd);
+  if (!directory) throw new DaemonError("INTERNAL", `descriptor ${request.fd} is not held open`);
+  held.delete(request.fd);
+  directory.close();
+}

@@ -1,0 +1,29 @@
+import { displayName, isErrno, type Stat } from "../../linux/mod.ts";
+import type { ContentEntry, Tree } from "../api.ts";
+import { openPath } from "../parents.ts";
+import { treePath } from "../paths.ts";
+import { type OpenRooms, openTree } from "../rooms.ts";
+
+function typeOf(stat: Stat): ContentEntry["type"] {
+  if (stat.isFile) return "file";
+  if (stat.isDirectory) return "directory";
+  return stat.isSymlink ? "symlink" : "other";
+}
+
+/** Entries of one directory, sorted by name; a name that is no UTF-8 reads with `\xNN` escapes. */
+export function list(rooms: OpenRooms, request: { tree: Tree; path: string }): ContentEntry[] {
+  const components = treePath(request.path);
+  using top = openTree(rooms, request.tree);
+  using dir = openPath(top, components);
+  const entries: ContentEntry[] = [];
+  for (const { name } of dir.entries()) {
+    try {
+      const stat = dir.statEntry(name);
+      entries.push({ name: displayName(name), type: typeOf(stat), size: stat.size });
+    } catch (error) {
+      // Gone since it was listed.
+      if (!isErrno(error, "ENOENT")) throw error;
+    }
+  }
+  return entries.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+}

@@ -1,0 +1,68 @@
+/**
+ * Every operation that a content Worker can do, by name.
+ *
+ * Only the Worker imports this for its code; the pool imports its types, and so loads no system call.
+ */
+
+import type { Operation } from "../operation.ts";
+import { commitBaseline, dropBaseline } from "./baselines.ts";
+import { baselineLayers, discardSpool, packPrepare } from "../pack/prepare.ts";
+import { packFinish } from "../pack/finish.ts";
+import { packPart } from "../pack/part.ts";
+import { restoreLayers } from "../restore/layers.ts";
+import { restorePlan } from "../restore/plan.ts";
+import {
+  restoreBaseline,
+  restoreClosedDirectories,
+  restoreDirectories,
+  restoreFiles,
+  restoreLinks,
+  restoreMetadata,
+  restoreOthers,
+  restoreVerify,
+} from "../restore/steps.ts";
+import { clear, deleteTrash, sweep } from "./deletion.ts";
+import { copyOut } from "./copy_out.ts";
+import { extract } from "./extract.ts";
+import { closeDirectory, openDirectory } from "./handles.ts";
+import { list } from "./list.ts";
+import { makeDirectory } from "./make_directory.ts";
+import { place } from "./place.ts";
+import { create, exists, publish, published, trash } from "./trees.ts";
+import { usage } from "./usage.ts";
+
+export const operations = {
+  baselineLayers,
+  clear,
+  closeDirectory,
+  commitBaseline,
+  copyOut,
+  create,
+  deleteTrash,
+  discardSpool,
+  dropBaseline,
+  exists,
+  extract,
+  list,
+  makeDirectory,
+  openDirectory,
+  packFinish,
+  packPart,
+  packPrepare,
+  place,
+  publish,
+  published,
+  restoreBaseline,
+  restoreClosedDirectories,
+  restoreDirectories,
+  restoreFiles,
+  restoreLayers,
+  restoreLinks,
+  restoreMetadata,
+  restoreOthers,
+  restorePlan,
+  restoreVerify,
+  sweep,
+  trash,
+  usage,
+} satisfies Record<string, Operation<never, unknown, never>>;

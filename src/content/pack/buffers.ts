@@ -1,0 +1,8 @@
+/** What moves between Workers rather than being copied. */
+
+import type { PartResult } from "./part.ts";
+
+/** The memory of a result, to be moved with it. */
+export function buffersOf({ arena, apart }: PartResult): ArrayBuffer[] {
+  return [...arena, ...apart.arena];
+}

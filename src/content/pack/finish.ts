@@ -1,0 +1,363 @@
+/**
+ * The end of a pack, by one Worker: puts the parts' trees together, packs what is left over, and
+ * writes the tail, the index and the baseline.
+ */
+
+import type { SpooledBlob } from "../../spool.ts";
+import { type Directory, isErrno } from "../../linux/mod.ts";
+import { BaselineReader } from "../baseline/reader.ts";
+import { BaselineWriter } from "../baseline/writer.ts";
+import type { Block } from "../index/block.ts";
+import { Arena, BlockBuilder, blocksOf } from "../index/block_builder.ts";
+import { IndexWriter } from "../index/index_writer.ts";
+import { KIND, PROVISIONAL } from "../index/layout.ts";
+import {
+  type DeadPath,
+  decodeDead,
+  encodeDead,
+  encodeHeader,
+  type LayerInfo,
+} from "../index/tree_file.ts";
+import type { OperationContext } from "../operation.ts";
+import { newBaselineToken } from "../operations/baselines.ts";
+import { type OpenRooms, openTree } from "../rooms.ts";
+import { layersInTheWay, pathsToRemove, sortDead } from "./dead_paths.ts";
+import { joinPath, openDeep } from "./deep.ts";
+import { FilePacker } from "./file_packer.ts";
+import { KnownTree, reusableLayers } from "./known.ts";
+import type { LayerWriter, SealedLayer } from "./layer_writer.ts";
+import { LinkGroups } from "./links.ts";
+import { type EntryRef, MergedTree } from "./merged_tree.ts";
+import { newLayerWriter, type PackJob, type PartEvent, type PartResult } from "./part.ts";
+import { PartStats, type PartTotals } from "./part_stats.ts";
+import { chooseRewrites, type LayerUse } from "./rewrite_policy.ts";
+import { writeTail } from "./tail.ts";
+import { Visited } from "./visited.ts";
+import { addPacked } from "./walker.ts";
+
+export interface FinishRequest {
+  readonly job: PackJob;
+  readonly parts: readonly PartResult[];
+  /** Layers that the parts have finished. */
+  readonly sealed: readonly SealedLayer[];
+}
+
+export interface FinishResult {
+  /** The image's, lowest first. */
+  readonly layers: LayerInfo[];
+  readonly index: SpooledBlob;
+  readonly newBaseline: string;
+  /** What was read and counted here. */
+  readonly totals: PartTotals;
+}
+
+/** Where a provisional layer's content has ended up. */
+interface Destination {
+  readonly layer: number;
+  readonly shift: number;
+}
+
+/** Ends a pack. @throws {DaemonError} ABORTED; {SystemError} */
+export function packFinish(
+  rooms: OpenRooms,
+  request: FinishRequest,
+  context: OperationContext<PartEvent>,
+): FinishResult {
+  const { job } = request;
+  using top = openTree(rooms, job.tree);
+  using file = job.baseline === undefined ? undefined : rooms.baselines.openFile(job.baseline);
+  const baseline = file && new BaselineReader(file);
+  const sealed = [...request.sealed];
+  using layers = newLayerWriter(rooms, job, job.parts, {
+    ...context,
+    emit: (event) => {
+      if (event.kind === "layer") sealed.push(event.layer);
+      context.emit(event);
+    },
+  });
+  return new Finish({ rooms, top, baseline, request, context, layers, sealed }).run();
+}
+
+interface FinishOptions {
+  readonly rooms: OpenRooms;
+  readonly top: Directory;
+  readonly baseline: BaselineReader | undefined;
+  readonly request: FinishRequest;
+  readonly context: OperationContext<PartEvent>;
+  readonly layers: LayerWriter;
+  /** Grows as layers are finished. */
+  readonly sealed: SealedLayer[];
+}
+
+class Finish {
+  readonly #options: FinishOptions;
+  readonly #tree: MergedTree;
+  readonly #packer: FilePacker;
+  readonly #builder = new BlockBuilder(new Arena());
+  readonly #stats = new PartStats();
+  readonly #moved = new Map<number, { into: number; shift: number }>();
+
+  constructor(options: FinishOptions) {
+    this.#options = options;
+    this.#packer = new FilePacker(options.layers);
+    this.#tree = new MergedTree(options.request.parts.flatMap((part) => blocksOf(part.arena)));
+  }
+
+  run(): FinishResult {
+    this.#takeApartResults();
+    const links = new LinkGroups(this.#tree);
+    const duplicates = new Set(
+      links.duplicates().map(({ record, directory }) => `${directory}:${record}`),
+    );
+    const isDuplicate = (entry: EntryRef) => duplicates.has(`${entry.directory}:${entry.record}`);
+    const dead = this.#dead(links);
+    this.#takeRemainders();
+    const given = this.#layersToGiveUp(dead, isDuplicate);
+    this.#packLeftOver(given, links, isDuplicate);
+    links.resolve();
+    this.#tree.apply();
+    this.#options.layers.seal();
+    return this.#write(given, dead.filter(({ layer }) => !given.has(layer)));
+  }
+
+  /** Puts the results of large files in the place of what stands for them. */
+  #takeApartResults(): void {
+    const results = new Map<number, Block>();
+    for (const { apart } of this.#options.request.parts) {
+      blocksOf(apart.arena).forEach((block, n) => results.set(apart.keys[n]!, block));
+    }
+    const waiting = this.#tree.entries((block, record) =>
+      block.kind(record) === KIND.file && block.layer(record) === PROVISIONAL.apart
+    );
+    for (const entry of waiting) {
+      const block = results.get(this.#block(entry).offset(entry.record));
+      this.#tree.change(
+        entry,
+        block ? { kind: "replace", block, record: block.self } : { kind: "remove" },
+      );
+    }
+    this.#tree.apply();
+  }
+
+  /** Every path that a layer holds in vain, by the numbers that layers have while packing. */
+  #dead(links: LinkGroups): DeadPath[] {
+    const { baseline, request: { job, parts } } = this.#options;
+    const dead = parts.flatMap((part) => decodeDead(part.dead.bytes, part.dead.count));
+    if (baseline) {
+      const reuse = new Set(job.reuse);
+      const reusable = reusableLayers(baseline, reuse);
+      for (const entry of baseline.dead()) if (reusable[entry.layer]) dead.push(entry);
+      const known = new KnownTree(baseline, new Visited(job.visited), reuse);
+      known.addVanished();
+      for (const entry of known.dead) dead.push(entry);
+    }
+    for (const entry of links.duplicates()) {
+      const block = this.#block(entry);
+      dead.push({ layer: block.layer(entry.record), path: this.#path(entry) });
+    }
+    return sortDead(dead);
+  }
+
+  /** Begins this Worker's first layer with what the parts' last ones came to, where that is little. */
+  #takeRemainders(): void {
+    const { layers, request } = this.#options;
+    for (const { remainder } of request.parts) {
+      if (!remainder) continue;
+      const shift = layers.append(remainder);
+      this.#moved.set(remainder.provisional, { into: layers.layer, shift });
+    }
+  }
+
+  #layersToGiveUp(dead: readonly DeadPath[], isDuplicate: (entry: EntryRef) => boolean) {
+    const { baseline, layers, request: { job, sealed } } = this.#options;
+    if (!baseline) return new Set<number>();
+    const live = new Map<number, number>();
+    for (const entry of this.#reused()) {
+      if (isDuplicate(entry)) continue;
+      const block = this.#block(entry);
+      const layer = block.layer(entry.record);
+      live.set(layer, (live.get(layer) ?? 0) + block.stored(entry.record) + ENTRY_OVERHEAD);
+    }
+    const uses: LayerUse[] = [];
+    reusableLayers(baseline, new Set(job.reuse)).forEach((isReusable, layer) => {
+      if (!isReusable) return;
+      const { rawSize } = baseline.header.layers[layer]!;
+      uses.push({ layer, rawSize, liveBytes: Math.min(live.get(layer) ?? 0, rawSize) });
+    });
+    const bytes = sealed.reduce((sum, { rawSize }) => sum + rawSize, layers.position);
+    const given = chooseRewrites(uses, { layers: sealed.length, bytes });
+    const kept = dead.filter(({ layer }) => layer < PROVISIONAL.first && !given.has(layer));
+    for (const layer of layersInTheWay(this.#tree, kept)) given.add(layer);
+    return given;
+  }
+
+  /** Files whose content is in a layer of the baseline. */
+  #reused() {
+    return this.#tree.entries((block, record) =>
+      block.kind(record) === KIND.file && block.layer(record) < PROVISIONAL.first
+    );
+  }
+
+  /** Packs what is alive in layers that are given up, and linked files that no part has packed. */
+  #packLeftOver(
+    given: ReadonlySet<number>,
+    links: LinkGroups,
+    isDuplicate: (entry: EntryRef) => boolean,
+  ): void {
+    using dirs = new OneDirectory(this.#options.top);
+    if (given.size > 0) {
+      for (const entry of this.#reused()) {
+        if (!given.has(this.#block(entry).layer(entry.record)) || isDuplicate(entry)) continue;
+        if (!this.#pack(dirs, entry)) links.remove(entry);
+      }
+    }
+    links.packMissing((entry) => this.#pack(dirs, entry));
+  }
+
+  /**
+   * Packs one entry's content now, or removes the entry if there is none any more.
+   * @returns whether the entry is still the inode that it was
+   */
+  #pack(dirs: OneDirectory, entry: EntryRef): boolean {
+    this.#options.context.throwIfCancelled();
+    const block = this.#block(entry);
+    const name = block.name(entry.record);
+    const path = this.#path(entry);
+    const dir = dirs.open(entry.directory, block.path);
+    const packed = dir ? this.#packer.pack(dir, name, path) : "gone";
+    if (typeof packed === "string" || !("location" in packed)) {
+      this.#tree.change(entry, { kind: "remove" });
+      return false;
+    }
+    if (packed.unstable) this.#stats.addUnstable(path);
+    this.#builder.begin(path);
+    addPacked(this.#builder, name, packed);
+    const own = this.#builder.finish();
+    this.#tree.change(entry, { kind: "replace", block: own, record: own.self });
+    return own.ino(own.self) === block.ino(entry.record) &&
+      own.devMajor(own.self) === block.devMajor(entry.record) &&
+      own.devMinor(own.self) === block.devMinor(entry.record);
+  }
+
+  #write(given: ReadonlySet<number>, dead: readonly DeadPath[]): FinishResult {
+    const { layers, sealed, context } = this.#options;
+    context.throwIfCancelled();
+    const data = [...sealed];
+    const removed = pathsToRemove(this.#tree, dead);
+    writeTail(layers, this.#tree, removed);
+    layers.seal();
+    const { infos, destination } = this.#numberLayers(given, data, sealed.at(-1)!);
+    for (const { directory, record } of this.#tree.entries((b, r) => b.kind(r) === KIND.file)) {
+      const block = this.#tree.blocks[directory]!;
+      const { layer, shift } = destination(block.layer(record));
+      const offset = block.offset(record) + shift;
+      block.setLocation(record, { layer, offset, stored: block.stored(record) });
+    }
+    const settled = dead.map(({ layer, path }) => ({ layer: destination(layer).layer, path }));
+    return { ...this.#writeTreeFiles(infos, settled), totals: this.#stats.done(this.#packer) };
+  }
+
+  /** Gives layers their numbers in the image: reused, new, tail. */
+  #numberLayers(given: ReadonlySet<number>, data: readonly SealedLayer[], tail: SealedLayer) {
+    const { baseline, request: { job } } = this.#options;
+    const infos: LayerInfo[] = [];
+    const numbers = new Map<number, number>();
+    const reusable = baseline ? reusableLayers(baseline, new Set(job.reuse)) : [];
+    reusable.forEach((isReusable, layer) => {
+      if (!isReusable || given.has(layer)) return;
+      numbers.set(layer, infos.length);
+      infos.push(baseline!.header.layers[layer]!);
+    });
+    for (const layer of [...data].sort((a, b) => a.provisional - b.provisional)) {
+      numbers.set(layer.provisional, infos.length);
+      infos.push(layerInfo(layer, false));
+    }
+    infos.push(layerInfo(tail, true));
+    const destination = (provisional: number): Destination => {
+      const moved = this.#moved.get(provisional);
+      const layer = numbers.get(moved?.into ?? provisional);
+      if (layer === undefined) throw new TypeError(`Cannot place layer ${provisional}`);
+      return { layer, shift: moved?.shift ?? 0 };
+    };
+    return { infos, destination };
+  }
+
+  #writeTreeFiles(layers: LayerInfo[], dead: readonly DeadPath[]) {
+    const { rooms, request: { job } } = this.#options;
+    const { blocks } = this.#tree;
+    const deadBytes = encodeDead(dead);
+    const header = encodeHeader({
+      layers,
+      blocks: blocks.length,
+      blockBytes: blocks.reduce((sum, block) => sum + block.length, 0),
+      dead: dead.length,
+      deadBytes: deadBytes.length,
+    });
+    const newBaseline = newBaselineToken();
+    const indexName = `${job.name}-index`;
+    using baselineFile = rooms.baselines.createFile(newBaseline);
+    try {
+      using indexFile = rooms.spool.createFile(indexName);
+      const baseline = new BaselineWriter(baselineFile);
+      const index = new IndexWriter(indexFile);
+      baseline.bytes(header);
+      index.bytes(header);
+      for (const block of blocks) {
+        baseline.block(block);
+        index.block(block);
+      }
+      baseline.bytes(deadBytes);
+      index.bytes(deadBytes);
+      baseline.finish();
+      const { digest, size } = index.seal();
+      const file = { room: "spool", path: indexName } as const;
+      return { layers, index: { digest, size, file }, newBaseline };
+    } catch (error) {
+      rooms.baselines.unlink(newBaseline);
+      throw error;
+    }
+  }
+
+  #block(entry: EntryRef): Block {
+    return this.#tree.blocks[entry.directory]!;
+  }
+
+  #path(entry: EntryRef): Uint8Array {
+    const block = this.#block(entry);
+    return joinPath(block.path, block.name(entry.record));
+  }
+}
+
+/** What a file takes in a layer besides its content, about. */
+const ENTRY_OVERHEAD = 1536;
+
+function layerInfo(layer: SealedLayer, isTail: boolean): LayerInfo {
+  const { digest, size, diffId, rawSize } = layer;
+  return { digest, size, diffId, rawSize, isTail };
+}
+
+/** Keeps the directory open that was used last. */
+class OneDirectory implements Disposable {
+  #number: number | undefined;
+  #dir: Directory | undefined;
+
+  constructor(private readonly top: Directory) {}
+
+  /** The directory of that number and path, until the next call; `undefined` where it is gone. */
+  open(number: number, path: Uint8Array): Directory | undefined {
+    if (this.#number === number) return this.#dir;
+    this[Symbol.dispose]();
+    try {
+      this.#dir = openDeep(this.top, path);
+    } catch (error) {
+      if (!isErrno(error, "ENOENT", "ENOTDIR", "ELOOP", "EXDEV")) throw error;
+    }
+    this.#number = number;
+    return this.#dir;
+  }
+
+  [Symbol.dispose](): void {
+    this.#dir?.close();
+    this.#dir = undefined;
+  }
+}

@@ -1,0 +1,216 @@
+/** Writing layers: tar entries into seekable zstd in the spool, cut at a bounded size. */
+
+import { type FrameMark, FrameWriter } from "../../archive/seekable.ts";
+import { BLOCK } from "../../archive/reader_header.ts";
+import { HeaderEncoder, paddingOf, type WrittenEntry } from "../../archive/tar_header.ts";
+import type { File } from "../../linux/mod.ts";
+import type { SpooledBlob } from "../../spool.ts";
+import type { LayerDescriptor } from "../api.ts";
+import type { OpenRooms } from "../rooms.ts";
+
+/** Uncompressed bytes of a frame at most. A file that fits into one is never divided. */
+export const FRAME_BYTES = 1 << 20;
+/** Uncompressed bytes after which a layer is closed; one large file may exceed it. */
+export const LAYER_BYTES = 128 << 20;
+
+/** A finished layer in the spool. */
+export interface SealedLayer extends SpooledBlob, LayerDescriptor {
+  /** The number that it had while it was written. */
+  readonly provisional: number;
+  /** Uncompressed bytes. */
+  readonly rawSize: number;
+}
+
+/** The whole of a layer that never filled a frame, so that several can become one. */
+export interface Remainder {
+  readonly provisional: number;
+  /** Whole tar entries. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** A point that a {@link LayerWriter} can go back to. */
+interface Mark {
+  readonly used: number;
+  /** Absent where what follows cannot have left the frame. */
+  readonly frames?: FrameMark;
+}
+
+interface OpenLayer {
+  readonly provisional: number;
+  readonly name: string;
+  readonly frames: FrameWriter;
+  file: File | undefined;
+}
+
+export interface LayerWriterOptions {
+  readonly rooms: OpenRooms;
+  /** Begins the names of spool files. */
+  readonly name: string;
+  /** Number of the first layer; the next ones count up. */
+  readonly firstNumber: number;
+  /** Called with each layer that is complete; the spool file is the callee's. */
+  onSealed(layer: SealedLayer): void;
+}
+
+export class LayerWriter implements Disposable {
+  readonly #options: LayerWriterOptions;
+  readonly #frame = new Uint8Array(FRAME_BYTES);
+  readonly #headers = new HeaderEncoder();
+  #used = 0;
+  #layers = 0;
+  #open: OpenLayer | undefined;
+
+  constructor(options: LayerWriterOptions) {
+    this.#options = options;
+  }
+
+  /** Number of the layer that is being written. */
+  get layer(): number {
+    return this.#layerToWrite().provisional;
+  }
+
+  /** Position in the uncompressed layer. */
+  get position(): number {
+    return (this.#open?.frames.rawSize ?? 0) + this.#used;
+  }
+
+  /**
+   * Makes ready for an entry with about `size` bytes of content: closes a layer that is full, and
+   * begins a frame where this one has too little room.
+   * @returns where to go {@link rewind} to
+   */
+  begin(size: number): Mark {
+    if (this.position >= LAYER_BYTES) this.seal();
+    const layer = this.#layerToWrite();
+    const needed = size + ROOM_FOR_HEADERS;
+    if (this.#used > 0 && this.#used + needed > FRAME_BYTES) this.#flush(layer);
+    if (needed <= FRAME_BYTES) return { used: this.#used };
+    return { used: 0, frames: layer.frames.mark() };
+  }
+
+  /** Undoes everything since {@link begin}. */
+  rewind(mark: Mark): void {
+    const layer = this.#open!;
+    if (mark.frames) {
+      layer.frames.rewind(mark.frames);
+      if (layer.file) {
+        layer.file.truncate(mark.frames.size);
+        layer.file.seek(mark.frames.size);
+      }
+    }
+    this.#used = mark.used;
+  }
+
+  /** Writes an entry's header. @returns where its content begins in the uncompressed layer */
+  header(entry: WrittenEntry): number {
+    this.#layerToWrite();
+    this.write(this.#headers.encode(entry));
+    return this.position;
+  }
+
+  /** The free part of the frame, never empty; what is put at its start is {@link advance}d over. */
+  room(): Uint8Array<ArrayBuffer> {
+    if (this.#used === FRAME_BYTES) this.#flush(this.#layerToWrite());
+    return this.#frame.subarray(this.#used);
+  }
+
+  advance(count: number): void {
+    this.#used += count;
+  }
+
+  write(bytes: Uint8Array): void {
+    for (let rest = bytes; rest.length > 0;) {
+      const room = this.room();
+      const part = rest.length > room.length ? rest.subarray(0, room.length) : rest;
+      room.set(part);
+      this.#used += part.length;
+      rest = rest.subarray(part.length);
+    }
+  }
+
+  /** Writes zeros: padding, or content that a file no longer has. */
+  zeros(count: number): void {
+    for (let rest = count; rest > 0;) {
+      const room = this.room();
+      const part = Math.min(rest, room.length);
+      room.fill(0, 0, part);
+      this.#used += part;
+      rest -= part;
+    }
+  }
+
+  /** Fills up the block after `size` bytes of content. */
+  pad(size: number): void {
+    const padding = paddingOf(size);
+    if (padding > 0) this.zeros(padding);
+  }
+
+  /** Takes the open layer away, unfinished, if it has never filled a frame. */
+  takeRemainder(): Remainder | undefined {
+    const layer = this.#open;
+    if (!layer || layer.frames.rawSize > 0 || this.#used === 0) return undefined;
+    const bytes = this.#frame.slice(0, this.#used);
+    this.#open = undefined;
+    this.#used = 0;
+    return { provisional: layer.provisional, bytes };
+  }
+
+  /** Adds what another writer began. @returns where it now begins in the layer */
+  append(remainder: Remainder): number {
+    this.begin(remainder.bytes.length);
+    const at = this.position;
+    this.write(remainder.bytes);
+    return at;
+  }
+
+  /** Finishes the open layer, if there is one with anything in it. */
+  seal(): void {
+    const layer = this.#open;
+    if (!layer || this.position === 0) return;
+    this.zeros(2 * BLOCK);
+    this.#flush(layer);
+    const sealed = layer.frames.seal();
+    layer.file!.close();
+    this.#open = undefined;
+    this.#options.onSealed({
+      ...sealed,
+      provisional: layer.provisional,
+      file: { room: "spool", path: layer.name },
+    });
+  }
+
+  /** Deletes what was not finished. */
+  [Symbol.dispose](): void {
+    const layer = this.#open;
+    if (!layer?.file) return;
+    layer.file.close();
+    this.#options.rooms.spool.unlink(layer.name);
+    this.#open = undefined;
+  }
+
+  #layerToWrite(): OpenLayer {
+    return this.#open ??= this.#start();
+  }
+
+  #start(): OpenLayer {
+    const number = this.#layers++;
+    const layer: OpenLayer = {
+      provisional: this.#options.firstNumber + number,
+      name: `${this.#options.name}-${number}`,
+      file: undefined,
+      frames: new FrameWriter((bytes) => {
+        layer.file ??= this.#options.rooms.spool.createFile(layer.name);
+        layer.file.write(bytes);
+      }),
+    };
+    return layer;
+  }
+
+  #flush(layer: OpenLayer): void {
+    layer.frames.write(this.#frame.subarray(0, this.#used));
+    this.#used = 0;
+  }
+}
+
+/** What headers, a sparse map and padding take beside the content, mostly. */
+const ROOM_FOR_HEADERS = 16 * 1024;

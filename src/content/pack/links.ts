@@ -1,0 +1,80 @@
+/** Hard links: which of an inode's names has the content, and what the others refer to. */
+
+import { FLAG, KIND } from "../index/layout.ts";
+import { joinPath } from "./deep.ts";
+import type { EntryRef, MergedTree } from "./merged_tree.ts";
+
+interface Group {
+  /** The name with the content. */
+  primary: EntryRef | undefined;
+  readonly others: EntryRef[];
+}
+
+/** The names of each inode that has, or had, several. */
+export class LinkGroups {
+  readonly #tree: MergedTree;
+  readonly #groups = new Map<string, Group>();
+
+  constructor(tree: MergedTree) {
+    this.#tree = tree;
+    const wanted = tree.entries((block, record) => (block.flags(record) & FLAG.linked) !== 0);
+    for (const entry of wanted) this.#add(entry);
+  }
+
+  /** Files that turn out to be other names of a file with content: their own content is dead. */
+  duplicates(): EntryRef[] {
+    const entries: EntryRef[] = [];
+    for (const { others } of this.#groups.values()) {
+      for (const entry of others) {
+        if (this.#tree.blocks[entry.directory]!.kind(entry.record) === KIND.file) {
+          entries.push(entry);
+        }
+      }
+    }
+    return entries;
+  }
+
+  /** The name is no longer one of its inode's. */
+  remove(entry: EntryRef): void {
+    const group = this.#groups.get(this.#key(entry));
+    if (group?.primary?.directory !== entry.directory) return;
+    if (group.primary.record === entry.record) group.primary = undefined;
+  }
+
+  /**
+   * Finds a name with content for every inode that has none.
+   * @param pack packs a name's content; false where it is gone, or no name of that inode any more
+   */
+  packMissing(pack: (entry: EntryRef) => boolean): void {
+    for (const group of this.#groups.values()) {
+      while (!group.primary && group.others.length > 0) {
+        const entry = group.others.shift()!;
+        if (pack(entry)) group.primary = entry;
+      }
+    }
+  }
+
+  /** Notes for every other name that it is a link to the one with the content. */
+  resolve(): void {
+    for (const { primary, others } of this.#groups.values()) {
+      if (!primary) continue;
+      const block = this.#tree.blocks[primary.directory]!;
+      const target = joinPath(block.path, block.name(primary.record));
+      for (const entry of others) this.#tree.change(entry, { kind: "link", target });
+    }
+  }
+
+  #add(entry: EntryRef): void {
+    const key = this.#key(entry);
+    let group = this.#groups.get(key);
+    if (!group) this.#groups.set(key, group = { primary: undefined, others: [] });
+    const isFile = this.#tree.blocks[entry.directory]!.kind(entry.record) === KIND.file;
+    if (!group.primary && isFile) group.primary = entry;
+    else group.others.push(entry);
+  }
+
+  #key({ directory, record }: EntryRef): string {
+    const block = this.#tree.blocks[directory]!;
+    return `${block.ino(record)}:${block.devMajor(record)}:${block.devMinor(record)}`;
+  }
+}

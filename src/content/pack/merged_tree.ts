@@ -1,0 +1,106 @@
+/** The tree that the parts of a pack have found, put together. */
+
+import { compareBytes } from "../../archive/bytes.ts";
+import type { Block } from "../index/block.ts";
+import { Arena, BlockBuilder } from "../index/block_builder.ts";
+import { KIND, RECORD } from "../index/layout.ts";
+import { splitLast } from "./deep.ts";
+
+/** One entry: its directory's number and the position of its record there. */
+export interface EntryRef {
+  readonly directory: number;
+  readonly record: number;
+}
+
+/** What to put in place of an entry. */
+export type Change =
+  | { readonly kind: "remove" }
+  | { readonly kind: "link"; readonly target: Uint8Array }
+  | { readonly kind: "replace"; readonly block: Block; readonly record: number };
+
+export class MergedTree {
+  /** Ordered by path. */
+  readonly blocks: Block[];
+  readonly #arena = new Arena();
+  readonly #changes = new Map<number, Map<number, Change>>();
+
+  constructor(blocks: Block[]) {
+    this.blocks = blocks.sort((a, b) => compareBytes(a.path, b.path));
+  }
+
+  /** Every entry of a kind that `wanted` accepts, in the order of the tree. */
+  *entries(wanted: (block: Block, record: number) => boolean): Generator<EntryRef> {
+    for (let directory = 0; directory < this.blocks.length; directory++) {
+      const block = this.blocks[directory]!;
+      for (let record = block.first, end = block.end; record < end; record += RECORD) {
+        if (wanted(block, record)) yield { directory, record };
+      }
+    }
+  }
+
+  /** Notes a change, to be made by {@link apply}. */
+  change(entry: EntryRef, change: Change): void {
+    const { directory, record } = entry;
+    const changes = this.#changes.get(directory) ?? new Map<number, Change>();
+    this.#changes.set(directory, changes.set(record, change));
+  }
+
+  /** Makes the changes that were noted; positions of records in the changed directories are void. */
+  apply(): void {
+    for (const [directory, changes] of this.#changes) {
+      this.blocks[directory] = this.#rebuild(this.blocks[directory]!, changes);
+    }
+    this.#changes.clear();
+  }
+
+  #rebuild(block: Block, changes: ReadonlyMap<number, Change>): Block {
+    const builder = new BlockBuilder(this.#arena);
+    builder.begin(block.path);
+    builder.copy(block, block.self);
+    const links: number[] = [];
+    for (let record = block.first, end = block.end; record < end; record += RECORD) {
+      const change = changes.get(record);
+      if (!change) builder.copy(block, record);
+      else if (change.kind === "replace") builder.copy(change.block, change.record);
+      else if (change.kind === "link") links.push(builder.copy(block, record, change.target));
+    }
+    const rebuilt = builder.finish();
+    for (const n of links) {
+      const record = rebuilt.first + n * RECORD;
+      rebuilt.setKind(record, KIND.link);
+      rebuilt.setLocation(record, { layer: 0, offset: 0, stored: 0 });
+      rebuilt.setFlags(record, 0);
+    }
+    return rebuilt;
+  }
+
+  /** What is at `path`, one of `KIND`; `undefined` where nothing is. */
+  kindAt(path: Uint8Array): number | undefined {
+    if (this.#find(path)) return KIND.directory;
+    const { parent, name } = splitLast(path);
+    const block = this.#find(parent);
+    if (!block) return undefined;
+    let low = 0;
+    for (let high = block.count; low < high;) {
+      const middle = (low + high) >>> 1;
+      const record = block.first + middle * RECORD;
+      const order = compareBytes(block.name(record), name);
+      if (order === 0) return block.kind(record);
+      if (order < 0) low = middle + 1;
+      else high = middle;
+    }
+    return undefined;
+  }
+
+  #find(path: Uint8Array): Block | undefined {
+    let low = 0;
+    for (let high = this.blocks.length; low < high;) {
+      const middle = (low + high) >>> 1;
+      const order = compareBytes(this.blocks[middle]!.path, path);
+      if (order === 0) return this.blocks[middle];
+      if (order < 0) low = middle + 1;
+      else high = middle;
+    }
+    return undefined;
+  }
+}

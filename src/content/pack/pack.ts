@@ -1,0 +1,176 @@
+/**
+ * Packing, as the daemon's own thread sees it: it starts a part on every Worker, hands finished
+ * layers on as they come, and has one Worker put everything together at the end.
+ */
+
+import type { PackOptions, PackResult, PackStats, Tree } from "../api.ts";
+import type { Dispatcher } from "../dispatcher.ts";
+import { Backlog } from "./backlog.ts";
+import { InodeClaims } from "./claims.ts";
+import type { FinishResult } from "./finish.ts";
+import { Visited } from "./visited.ts";
+import type { SealedLayer } from "./layer_writer.ts";
+import { buffersOf } from "./buffers.ts";
+import type { PackJob, PartEvent, PartResult } from "./part.ts";
+import { sumTotals } from "./part_stats.ts";
+import { WorkQueue } from "./work_queue.ts";
+
+/** Packs a tree; see {@link Content.pack}. */
+export async function pack(
+  dispatcher: Dispatcher,
+  tree: Tree,
+  options: PackOptions,
+): Promise<PackResult> {
+  const run = new PackRun(dispatcher, await newJob(dispatcher, tree, options), options);
+  try {
+    return await run.result();
+  } catch (error) {
+    await run.discard();
+    throw run.cause ?? error;
+  }
+}
+
+async function newJob(
+  dispatcher: Dispatcher,
+  tree: Tree,
+  { baseline, reuse, signal }: PackOptions,
+): Promise<PackJob> {
+  const directories = baseline === undefined || reuse.length === 0
+    ? undefined
+    : await dispatcher.run("packPrepare", { name: baseline }, { signal });
+  const queue = WorkQueue.memory();
+  const top = new WorkQueue(queue);
+  top.announce(1);
+  top.give({ kind: "directory", key: 0, path: new Uint8Array(0) });
+  return {
+    tree,
+    name: `pack-${crypto.randomUUID()}`,
+    parts: dispatcher.workers,
+    ...(baseline !== undefined && directories !== undefined ? { baseline } : {}),
+    reuse: reuse.map(({ digest }) => digest),
+    queue,
+    claims: InodeClaims.memory(),
+    visited: Visited.memory(directories ?? 0),
+    backlog: Backlog.memory(),
+  };
+}
+
+class PackRun {
+  readonly #dispatcher: Dispatcher;
+  readonly #job: PackJob;
+  readonly #options: PackOptions;
+  readonly #abort = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #backlog: Backlog;
+  readonly #sealed: SealedLayer[] = [];
+  readonly #stored: Promise<void>[] = [];
+  /** What went wrong first; the rest was cancelled because of it. */
+  cause: unknown;
+  #finished: FinishResult | undefined;
+
+  constructor(dispatcher: Dispatcher, job: PackJob, options: PackOptions) {
+    this.#dispatcher = dispatcher;
+    this.#job = job;
+    this.#options = options;
+    this.#backlog = new Backlog(job.backlog);
+    const { signal } = options;
+    this.#signal = signal ? AbortSignal.any([signal, this.#abort.signal]) : this.#abort.signal;
+  }
+
+  async result(): Promise<PackResult> {
+    const parts = await this.#parts();
+    const finished = this.#finished = await this.#dispatcher.run(
+      "packFinish",
+      { job: this.#job, parts, sealed: [...this.#sealed] },
+      {
+        signal: this.#signal,
+        onEvent: (event) => this.#event(event),
+        transfer: parts.flatMap(buffersOf),
+      },
+    );
+    await Promise.all(this.#stored);
+    const layers = finished.layers.map(({ digest, size, diffId }) => ({ digest, size, diffId }));
+    return {
+      layers,
+      index: finished.index,
+      newBaseline: finished.newBaseline,
+      stats: this.#stats(parts, finished),
+    };
+  }
+
+  /** Deletes what the pack has made. */
+  async discard(): Promise<void> {
+    this.#abort.abort();
+    await Promise.allSettled(this.#stored);
+    const finished = this.#finished;
+    const names = this.#sealed.map(({ file }) => file.path);
+    await this.#dispatcher.run("discardSpool", {
+      names: [...names, `${this.#job.name}-index`],
+    });
+    if (finished) await this.#dispatcher.run("dropBaseline", { name: finished.newBaseline });
+  }
+
+  /** Runs a part on every Worker that becomes free before all is done. */
+  async #parts(): Promise<PartResult[]> {
+    let over = false;
+    const waiting = new Set<AbortController>();
+    const runs = Array.from({ length: this.#job.parts }, async (_, part) => {
+      const unneeded = new AbortController();
+      waiting.add(unneeded);
+      try {
+        let result: PartResult | undefined;
+        await this.#dispatcher.run("packPart", { job: this.#job, part }, {
+          signal: AbortSignal.any([this.#signal, unneeded.signal]),
+          onEvent: (event) => {
+            if (event.kind === "started") waiting.delete(unneeded);
+            else if (event.kind === "result") result = event.result;
+            else this.#event(event);
+          },
+        });
+        over = true;
+        // Who has not begun by now has nothing to do.
+        for (const other of waiting) other.abort();
+        return result;
+      } catch (error) {
+        if (over && unneeded.signal.aborted && !this.#signal.aborted) return undefined;
+        throw this.#fail(error);
+      }
+    });
+    await Promise.allSettled(runs);
+    return (await Promise.all(runs)).filter((result) => result !== undefined);
+  }
+
+  /** Cancels everything, because of `error`. */
+  #fail(error: unknown): unknown {
+    this.cause ??= error;
+    this.#abort.abort(error);
+    return error;
+  }
+
+  #event(event: PartEvent): void {
+    if (event.kind !== "layer") return;
+    const { layer } = event;
+    this.#sealed.push(layer);
+    const { digest, size, diffId, file } = layer;
+    const stored = this.#options.onLayer({ digest, size, diffId, file }).then(
+      () => this.#backlog.remove(),
+      (error) => {
+        throw this.#fail(error);
+      },
+    );
+    // It is awaited at the end; until then the pack may fail for another reason.
+    stored.catch(() => {});
+    this.#stored.push(stored);
+  }
+
+  #stats(parts: readonly PartResult[], finished: FinishResult): PackStats {
+    const totals = sumTotals([...parts.map((part) => part.totals), finished.totals]);
+    const old = new Set(this.#options.reuse.map(({ digest }) => digest));
+    const added = finished.layers.filter(({ digest }) => !old.has(digest));
+    return {
+      ...totals,
+      newLayers: added.length,
+      newLayerBytes: added.reduce((sum, { size }) => sum + size, 0),
+    };
+  }
+}

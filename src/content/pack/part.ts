@@ -1,0 +1,249 @@
+/**
+ * One Worker's part of a pack: it takes directories and large files from the shared queue until
+ * nothing is left anywhere, and packs them into layers of its own.
+ */
+
+import type { Digest } from "../../digest.ts";
+import { type Directory, isErrno } from "../../linux/mod.ts";
+import type { Tree } from "../api.ts";
+import { BaselineReader } from "../baseline/reader.ts";
+import { Arena, BlockBuilder } from "../index/block_builder.ts";
+import { PROVISIONAL } from "../index/layout.ts";
+import { type DeadPath, encodeDead } from "../index/tree_file.ts";
+import type { OperationContext } from "../operation.ts";
+import { type OpenRooms, openTree } from "../rooms.ts";
+import { Backlog } from "./backlog.ts";
+import { buffersOf } from "./buffers.ts";
+import { InodeClaims } from "./claims.ts";
+import { openDeep, splitLast } from "./deep.ts";
+import { FilePacker } from "./file_packer.ts";
+import { KnownTree } from "./known.ts";
+import { LayerWriter, type Remainder, type SealedLayer } from "./layer_writer.ts";
+import { PartStats, type PartTotals } from "./part_stats.ts";
+import { addPacked, Walker } from "./walker.ts";
+import { Visited } from "./visited.ts";
+import { type WorkItem, WorkQueue } from "./work_queue.ts";
+
+/** Files of this size and more are packed by whoever has time, apart from their directory. */
+const APART_BYTES = 16 << 20;
+/** Layers, and large files, that one part can number. */
+const NUMBERS = 1 << 20;
+
+/** What all parts of a pack are given. */
+export interface PackJob {
+  readonly tree: Tree;
+  /** Begins the names of its spool files. */
+  readonly name: string;
+  readonly parts: number;
+  /** Name of the verified baseline, if there is one. */
+  readonly baseline?: string;
+  /** Layers of it that are still stored. */
+  readonly reuse: readonly Digest[];
+  readonly queue: SharedArrayBuffer;
+  readonly claims: SharedArrayBuffer;
+  readonly visited: SharedArrayBuffer;
+  readonly backlog: SharedArrayBuffer;
+}
+
+export interface PartRequest {
+  readonly job: PackJob;
+  /** From 0. */
+  readonly part: number;
+}
+
+/** Large files packed apart: the own record of the block with the same position is the file's. */
+export interface ApartResults {
+  readonly keys: number[];
+  readonly arena: ArrayBuffer[];
+}
+
+export interface PartResult {
+  readonly arena: ArrayBuffer[];
+  readonly dead: { readonly count: number; readonly bytes: Uint8Array };
+  readonly apart: ApartResults;
+  readonly remainder?: Remainder;
+  readonly totals: PartTotals;
+}
+
+/** What a part says before it is done. */
+export type PartEvent =
+  | { readonly kind: "started" }
+  | { readonly kind: "layer"; readonly layer: SealedLayer }
+  /** The last one: its buffers move rather than being copied. */
+  | { readonly kind: "result"; readonly result: PartResult };
+
+/** Does a part of a pack; a `result` is the last that it says. @throws {DaemonError} ABORTED; {SystemError} */
+export function packPart(
+  rooms: OpenRooms,
+  request: PartRequest,
+  context: OperationContext<PartEvent>,
+): void {
+  context.emit({ kind: "started" });
+  using top = openTree(rooms, request.job.tree);
+  using baseline = request.job.baseline === undefined
+    ? undefined
+    : rooms.baselines.openFile(request.job.baseline);
+  const reader = baseline && new BaselineReader(baseline);
+  using part = new Part(rooms, top, reader, request, context);
+  const result = part.run();
+  context.emit({ kind: "result", result }, buffersOf(result));
+}
+
+class Part implements Disposable {
+  readonly #request: PartRequest;
+  readonly #context: OperationContext<PartEvent>;
+  readonly #top: Directory;
+  readonly #queue: WorkQueue;
+  readonly #layers: LayerWriter;
+  readonly #packer: FilePacker;
+  readonly #walker: Walker;
+  readonly #known: KnownTree | undefined;
+  readonly #arena = new Arena();
+  readonly #stats = new PartStats();
+  /** Items that this part keeps to itself; others are given those from its start. */
+  readonly #own: WorkItem[] = [];
+  #ownStart = 0;
+  readonly #apartArena = new Arena();
+  readonly #apartKeys: number[] = [];
+  #keys = 0;
+  #ticks = 0;
+
+  constructor(
+    rooms: OpenRooms,
+    top: Directory,
+    baseline: BaselineReader | undefined,
+    request: PartRequest,
+    context: OperationContext<PartEvent>,
+  ) {
+    const { job, part } = request;
+    this.#request = request;
+    this.#context = context;
+    this.#top = top;
+    this.#queue = new WorkQueue(job.queue);
+    this.#layers = newLayerWriter(rooms, job, part, context);
+    this.#packer = new FilePacker(this.#layers);
+    this.#known = baseline && new KnownTree(baseline, new Visited(job.visited), new Set(job.reuse));
+    this.#walker = new Walker({
+      top,
+      packer: this.#packer,
+      builder: new BlockBuilder(this.#arena),
+      claims: new InodeClaims(job.claims),
+      known: this.#known,
+      stats: this.#stats,
+      apartFrom: job.parts > 1 ? APART_BYTES : Infinity,
+      onDirectory: (path) => this.#add({ kind: "directory", key: 0, path }),
+      onLarge: (path) => {
+        const key = part * NUMBERS + this.#keys++;
+        this.#add({ kind: "file", key, path });
+        return key;
+      },
+      tick: () => this.#tick(),
+    });
+  }
+
+  run(): PartResult {
+    while (!this.#queue.isDone) {
+      this.#context.throwIfCancelled();
+      const item = this.#next();
+      if (!item) {
+        this.#queue.wait();
+        continue;
+      }
+      if (item.kind === "directory") this.#walker.walk(item.path);
+      else this.#file(item);
+      this.#queue.complete();
+    }
+    const remainder = this.#layers.takeRemainder();
+    this.#layers.seal();
+    const dead: DeadPath[] = this.#known?.dead ?? [];
+    return {
+      arena: this.#arena.buffers,
+      dead: { count: dead.length, bytes: encodeDead(dead) },
+      apart: { keys: this.#apartKeys, arena: this.#apartArena.buffers },
+      ...(remainder ? { remainder } : {}),
+      totals: this.#stats.done(this.#packer),
+    };
+  }
+
+  [Symbol.dispose](): void {
+    this.#layers[Symbol.dispose]();
+  }
+
+  #tick(): void {
+    if ((++this.#ticks & 63) === 0) {
+      this.#context.throwIfCancelled();
+      this.#share();
+    }
+  }
+
+  #add(item: WorkItem): void {
+    this.#queue.announce(1);
+    // A large file is worth a Worker of its own at once.
+    if (item.kind === "file" && this.#queue.give(item)) return;
+    this.#own.push(item);
+  }
+
+  #next(): WorkItem | undefined {
+    this.#share();
+    if (this.#own.length > this.#ownStart) return this.#own.pop();
+    this.#own.length = this.#ownStart = 0;
+    return this.#queue.take();
+  }
+
+  /** Gives the others the directories that were found first: they are the highest in the tree. */
+  #share(): void {
+    const { parts } = this.#request.job;
+    while (
+      parts > 1 && this.#own.length - this.#ownStart > 1 && this.#queue.isHungry(parts) &&
+      this.#queue.give(this.#own[this.#ownStart]!)
+    ) this.#ownStart++;
+  }
+
+  #file(item: WorkItem): void {
+    const { parent, name } = splitLast(item.path);
+    const packed = this.#packApart(parent, name, item.path);
+    if (typeof packed === "string" || !("location" in packed)) return;
+    this.#stats.addFile(packed.stat.size);
+    if (packed.unstable) this.#stats.addUnstable(item.path);
+    const builder = new BlockBuilder(this.#apartArena);
+    builder.begin(item.path);
+    addPacked(builder, name, packed);
+    builder.finish();
+    this.#apartKeys.push(item.key);
+  }
+
+  #packApart(parent: Uint8Array, name: Uint8Array, path: Uint8Array) {
+    let dir: Directory;
+    try {
+      dir = openDeep(this.#top, parent);
+    } catch (error) {
+      if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP", "EXDEV")) return "gone";
+      throw error;
+    }
+    try {
+      return this.#packer.pack(dir, name, path);
+    } finally {
+      dir.close();
+    }
+  }
+}
+
+/** A writer whose layers are announced, and wait for the store where it is behind. */
+export function newLayerWriter(
+  rooms: OpenRooms,
+  job: PackJob,
+  part: number,
+  context: OperationContext<PartEvent>,
+): LayerWriter {
+  const backlog = new Backlog(job.backlog);
+  return new LayerWriter({
+    rooms,
+    name: `${job.name}-${part}`,
+    firstNumber: PROVISIONAL.first + part * NUMBERS,
+    onSealed: (layer) => {
+      backlog.add();
+      context.emit({ kind: "layer", layer });
+      backlog.waitForRoom(() => context.throwIfCancelled());
+    },
+  });
+}

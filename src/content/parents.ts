@@ -1,0 +1,70 @@
+/** Finding and making the directories of a path in a tree. */
+
+import { DaemonError } from "../errors.ts";
+import { Directory, effectiveUser, isErrno } from "../linux/mod.ts";
+import type { Owner } from "./api.ts";
+import { giveTo } from "./ownership.ts";
+
+/**
+ * Opens the directory that the components lead to, step by step, so that a path may be longer than
+ * one call takes; another handle of `top` where there are none. The caller closes it.
+ * @throws {SystemError}
+ */
+export function openPath(top: Directory, components: readonly string[]): Directory {
+  return descend(top, components, (dir, name) => dir.openDirectory(name));
+}
+
+/**
+ * {@link openPath}, making directories that are missing, with mode 0755 and that owner.
+ * @throws {SystemError | DaemonError}
+ */
+export function makePath(top: Directory, components: readonly string[], owner: Owner): Directory {
+  return descend(top, components, (dir, name) => {
+    try {
+      return dir.openDirectory(name);
+    } catch (error) {
+      if (!isErrno(error, "ENOENT")) throw error;
+      return makeOwned(dir, name, owner);
+    }
+  });
+}
+
+function descend(
+  top: Directory,
+  components: readonly string[],
+  step: (dir: Directory, name: string) => Directory,
+): Directory {
+  let at = top.openDirectory(".");
+  for (const name of components) {
+    using left = at;
+    at = step(left, name);
+  }
+  return at;
+}
+
+const PRIVATE = 0o700;
+
+function makeOwned(dir: Directory, name: string, owner: Owner): Directory {
+  try {
+    dir.makeDirectory(name, PRIVATE);
+  } catch (error) {
+    // Made by someone else meanwhile: opened like any that was there.
+    if (!isErrno(error, "EEXIST")) throw error;
+    return dir.openDirectory(name);
+  }
+  const made = dir.openDirectory(name);
+  try {
+    const stat = made.stat();
+    if (stat.uid !== effectiveUser().uid || (stat.permissions & 0o777) !== PRIVATE) {
+      throw new DaemonError(
+        "ABORTED",
+        `${dir.pathOf(name)} was swapped for another directory while it was made`,
+      );
+    }
+    giveTo(made, owner, 0o755);
+    return made;
+  } catch (error) {
+    made.close();
+    throw error;
+  }
+}

@@ -1,0 +1,34 @@
+/** The content Workers as {@link Content}: what the daemon's own thread knows of them. */
+
+import type { Content } from "./api.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import { pack } from "./pack/pack.ts";
+import { restore } from "./restore/restore.ts";
+import { connectTrees } from "./trees.ts";
+
+/** Content that can be let go of. */
+export interface ConnectedContent extends Content {
+  /** Stops asking; what is not answered yet is rejected with UNAVAILABLE. The Workers are the spawner's. */
+  close(): void;
+}
+
+/**
+ * Connects to content Workers.
+ * @param ports one a Worker; the first of several is kept for quick requests, so that one more than
+ *   there are cores keeps them all busy
+ */
+export function connectContent(ports: readonly MessagePort[]): ConnectedContent {
+  const dispatcher = new Dispatcher(ports);
+  return {
+    ...connectTrees(dispatcher),
+    pack: (tree, options) => pack(dispatcher, tree, options),
+    restore: (tree, options) => restore(dispatcher, tree, options),
+    extract: (tree, { room, path }, { compression, limitBytes, signal }) =>
+      dispatcher.run("extract", { tree, archive: { room, path }, compression, limitBytes }, {
+        signal,
+      }),
+    baselineLayers: (name) => dispatcher.quick("baselineLayers", { name }),
+    workers: dispatcher.workers,
+    close: () => dispatcher.close(),
+  };
+}

@@ -1,0 +1,281 @@
+/**
+ * Restoring without an index: layers applied one after the other, as the OCI image layer
+ * specification says ("Applying Changesets"), our vendor records honoured. An image can come this way
+ * that other tools have made or copied.
+ */
+
+import { createHash } from "node:crypto";
+import { type Compression, decompress } from "../../archive/decompress.ts";
+import { ArchiveError, showName, type TarEntry, TarReader } from "../../archive/reader.ts";
+import { VENDOR, WHITEOUT, xattrOfKeyword } from "../../archive/vendor.ts";
+import { type Digest, sha256Digest } from "../../digest.ts";
+import { DaemonError } from "../../errors.ts";
+import { type Directory, type File, isErrno, sameName, timespec } from "../../linux/mod.ts";
+import type { LocalFile } from "../../spool.ts";
+import type { LayerDescriptor, RestoreResult, Tree } from "../api.ts";
+import { Budget } from "../extract_budget.ts";
+import { type MemberPath, memberPath, pathOf } from "../extract_names.ts";
+import { contentError } from "../failures.ts";
+import { ExtractTree, type Leaf } from "../extract_tree.ts";
+import { dataLoss, verifyBlob } from "../index/index_reader.ts";
+import type { Xattr } from "../index/layout.ts";
+import type { OperationContext } from "../operation.ts";
+import { deleteContents, deleteEntry } from "../removal.ts";
+import { openLocalFile, type OpenRooms, openTree, requireStaging } from "../rooms.ts";
+import { MetadataPolicy, type StoredMetadata } from "./metadata.ts";
+
+export interface LayersRequest {
+  readonly tree: Tree;
+  /** Lowest first. */
+  readonly layers: readonly LayerDescriptor[];
+  /** Where they are, in the same order. */
+  readonly files: readonly LocalFile[];
+  readonly limitBytes: number | undefined;
+  readonly trusted: boolean;
+}
+
+const BUFFER = 1 << 20;
+const OPAQUE = new TextEncoder().encode(".wh..wh..opq");
+
+/** Restores layers. @throws {DaemonError} DATA_LOSS naming the layer, RESOURCE_EXHAUSTED, ABORTED */
+export async function restoreLayers(
+  rooms: OpenRooms,
+  request: LayersRequest,
+  context: OperationContext,
+): Promise<RestoreResult> {
+  requireStaging(request.tree);
+  using top = openTree(rooms, request.tree);
+  const applied = new AppliedLayers(top, rooms.trash, request, context);
+  for (const [n, layer] of request.layers.entries()) {
+    using file = openLocalFile(rooms, request.files[n]!);
+    verifyBlob(file, layer);
+    try {
+      // Whiteouts are of what lower layers have, wherever in the layer they stand.
+      await applied.pass(file, (entry, { tree }) => applied.remove(entry, tree));
+      const diffId = await applied.pass(file, (entry, at) => applied.apply(entry, at));
+      if (diffId !== layer.diffId) {
+        throw dataLoss(layer.digest, `its uncompressed content has digest ${diffId}`);
+      }
+    } catch (error) {
+      if (!(error instanceof ArchiveError)) throw error;
+      throw dataLoss(layer.digest, error.message, error);
+    }
+  }
+  applied.finish();
+  return applied.result;
+}
+
+/** How a layer is compressed, by its first bytes. */
+function compressionOf(file: File): Compression {
+  const start = new Uint8Array(4);
+  file.readAt(start, 0);
+  const magic = new DataView(start.buffer).getUint32(0, true);
+  if (magic === 0xfd2fb528 || (magic & 0xfffffff0) >>> 0 === 0x184d2a50) return "zstd";
+  return (magic & 0xffff) === 0x8b1f ? "gzip" : "none";
+}
+
+/** One reading of a layer. */
+interface LayerPass {
+  readonly reader: TarReader;
+  readonly tree: ExtractTree;
+}
+
+class AppliedLayers {
+  readonly result = { files: 0, contentBytes: 0 };
+  readonly #top: Directory;
+  readonly #trash: Directory;
+  readonly #context: OperationContext;
+  readonly #budget: Budget;
+  readonly #policy: MetadataPolicy;
+  readonly #buffer = new Uint8Array(BUFFER);
+  /** Metadata of directories, which what is put in them would spoil; by path. */
+  readonly #directories = new Map<string, { path: MemberPath; stored: StoredMetadata }>();
+
+  constructor(
+    top: Directory,
+    trash: Directory,
+    request: LayersRequest,
+    context: OperationContext,
+  ) {
+    this.#top = top;
+    this.#trash = trash;
+    this.#context = context;
+    this.#budget = new Budget(request.limitBytes);
+    this.#policy = new MetadataPolicy(request.trusted);
+  }
+
+  /** Reads a layer to its end. @returns the digest of its uncompressed bytes */
+  async pass(
+    file: File,
+    action: (entry: TarEntry, at: LayerPass) => void,
+  ): Promise<Digest> {
+    file.seek(0);
+    const hash = createHash("sha256");
+    const bytes = await decompress(file, compressionOf(file));
+    const reader = new TarReader({
+      read: (into) => {
+        this.#context.throwIfCancelled();
+        const count = bytes.read(into);
+        hash.update(into.subarray(0, count));
+        return count;
+      },
+    });
+    using tree = new ExtractTree(this.#top, {
+      implied: () => this.#budget.entry(),
+      removed: () => {},
+    });
+    for (let entry = reader.next(); entry; entry = reader.next()) {
+      try {
+        action(entry, { reader, tree });
+      } catch (error) {
+        throw inEntry(error, entry);
+      }
+    }
+    reader.drain(Infinity);
+    return sha256Digest(hash.digest("hex"));
+  }
+
+  /** Does what a whiteout says. */
+  remove(entry: TarEntry, tree: ExtractTree): void {
+    const whiteout = whiteoutOf(entry);
+    if (!whiteout) return;
+    const { components } = whiteout;
+    let parent: Directory;
+    try {
+      parent = tree.open(pathOf(components.slice(0, -1)).bytes);
+    } catch (error) {
+      if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) return;
+      throw error;
+    }
+    using dir = parent;
+    const name = components.at(-1)!;
+    if (sameName(name, OPAQUE)) {
+      deleteContents(dir, this.#trash);
+      this.#forgetBelow(pathOf(components.slice(0, -1)).key);
+    } else {
+      deleteEntry(dir, name, this.#trash);
+      this.#directories.delete(whiteout.key);
+      this.#forgetBelow(whiteout.key);
+    }
+  }
+
+  /** Puts an entry where it belongs, in place of what a lower layer has there. */
+  apply(entry: TarEntry, { reader, tree }: LayerPass): void {
+    if (whiteoutOf(entry)) return;
+    this.#budget.entry();
+    this.#budget.bytes(entry.storedSize);
+    const path = memberPath(entry.pax.get(VENDOR.path) ?? entry.path, "path");
+    if (entry.type === "directory") return this.#directory(tree, path, entry);
+    const leaf = tree.leaf(path);
+    this.#clear(leaf, path);
+    switch (entry.type) {
+      case "file":
+        return this.#file(leaf, entry, reader);
+      case "hardlink":
+        this.result.files++;
+        return tree.link(
+          leaf,
+          memberPath(entry.pax.get(VENDOR.linkPath) ?? entry.linkPath, "hard link's target"),
+        );
+      case "symlink":
+        leaf.dir.symlink(entry.linkPath, leaf.name);
+        break;
+      case "fifo":
+        leaf.dir.makeFifo(leaf.name, 0o600);
+        break;
+      default: {
+        if (!this.#policy.makesDevices) return;
+        const type = entry.type === "character-device" ? 0o020000 : 0o060000;
+        leaf.dir.makeDevice(leaf.name, type | 0o600, entry.devMajor, entry.devMinor);
+      }
+    }
+    this.#policy.applyToEntry(leaf.dir, leaf.name, metadataOf(entry), entry.type !== "symlink");
+  }
+
+  /** Gives directories their metadata, the deepest first. */
+  finish(): void {
+    const waiting = [...this.#directories.values()];
+    waiting.sort((a, b) => b.path.components.length - a.path.components.length);
+    using tree = new ExtractTree(this.#top, { implied() {}, removed() {} });
+    for (const { path, stored } of waiting) {
+      using dir = tree.open(path.bytes);
+      this.#policy.apply(dir, stored);
+    }
+  }
+
+  #directory(tree: ExtractTree, path: MemberPath, entry: TarEntry): void {
+    if (path.components.length > 0) tree.makeDirectory(tree.leaf(path));
+    if (!this.#directories.has(path.key)) this.#budget.keep(path.key);
+    this.#directories.set(path.key, { path, stored: metadataOf(entry) });
+  }
+
+  #file(leaf: Leaf, entry: TarEntry, reader: TarReader): void {
+    using file = leaf.dir.createFile(leaf.name);
+    const stretches = entry.sparse ?? [{ offset: 0, length: entry.storedSize }];
+    if (entry.sparse) file.truncate(entry.size);
+    for (const { offset, length } of stretches) {
+      for (let done = 0; done < length;) {
+        const count = reader.read(this.#buffer.subarray(0, Math.min(BUFFER, length - done)));
+        file.writeAt(this.#buffer.subarray(0, count), offset + done);
+        done += count;
+      }
+    }
+    this.#policy.apply(file, metadataOf(entry));
+    this.result.files++;
+    this.result.contentBytes += entry.size;
+  }
+
+  /** Removes what a lower layer has at a path. */
+  #clear({ dir, name }: Leaf, path: MemberPath): void {
+    let stat;
+    try {
+      stat = dir.statEntry(name);
+    } catch (error) {
+      if (isErrno(error, "ENOENT")) return;
+      throw error;
+    }
+    deleteEntry(dir, name, this.#trash);
+    if (stat.isDirectory) {
+      this.#directories.delete(path.key);
+      this.#forgetBelow(path.key);
+    } else if (stat.isFile) {
+      this.result.files--;
+      if (stat.nlink === 1) this.result.contentBytes -= stat.size;
+    }
+  }
+
+  #forgetBelow(key: string): void {
+    const prefix = key === "" ? "" : `${key}/`;
+    for (const other of this.#directories.keys()) {
+      if (other !== "" && other.startsWith(prefix)) this.#directories.delete(other);
+    }
+  }
+}
+
+/** The path that a whiteout is of (or, opaque, whose last component says so); `undefined` for others. */
+function whiteoutOf(entry: TarEntry): MemberPath | undefined {
+  const real = entry.pax.get(VENDOR.whiteout);
+  if (real) return memberPath(real, "path");
+  // A file that is really called so has a stand-in for a name.
+  const path = memberPath(entry.path, "path");
+  const name = path.components.at(-1);
+  if (!name || !sameName(name.subarray(0, WHITEOUT.length), WHITEOUT)) return undefined;
+  if (sameName(name, OPAQUE)) return path;
+  return pathOf([...path.components.slice(0, -1), name.subarray(WHITEOUT.length)]);
+}
+
+function metadataOf(entry: TarEntry): StoredMetadata {
+  const xattrs: Xattr[] = [];
+  for (const [keyword, value] of entry.pax) {
+    const name = xattrOfKeyword(keyword);
+    if (name) xattrs.push({ name, value });
+  }
+  const { mode, uid, gid } = entry;
+  return { mode, uid, gid, mtime: timespec(entry.mtime), xattrs };
+}
+
+function inEntry(error: unknown, entry: TarEntry): unknown {
+  const where = `entry ${showName(entry.path)} at offset ${entry.offset}`;
+  const known = contentError(error);
+  return known instanceof DaemonError && known.code !== "ABORTED" ? known.within(where) : error;
+}

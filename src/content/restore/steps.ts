@@ -1,0 +1,274 @@
+/**
+ * The steps of a restore by an index, each a request for one Worker on a part of the plan. Every path
+ * is written once; directories first, then side by side files and what is no file, then hard links,
+ * and the directories' own metadata last.
+ */
+
+import type { Digest } from "../../digest.ts";
+import type { LocalFile } from "../../spool.ts";
+import { isErrno } from "../../linux/mod.ts";
+import type { Tree } from "../api.ts";
+import { BaselineWriter } from "../baseline/writer.ts";
+import { compareBytes } from "../../archive/bytes.ts";
+import type { Block } from "../index/block.ts";
+import { dataLoss, readingBlob, verifyBlob } from "../index/index_reader.ts";
+import { KIND, RECORD } from "../index/layout.ts";
+import { decodeHeader, headerSize, type LayerInfo } from "../index/tree_file.ts";
+import type { OperationContext } from "../operation.ts";
+import { newBaselineToken } from "../operations/baselines.ts";
+import { splitLast } from "../pack/deep.ts";
+import { openLocalFile, type OpenRooms, openTree, requireStaging } from "../rooms.ts";
+import { LayerReader } from "./layer_reader.ts";
+import { MetadataPolicy } from "./metadata.ts";
+import { OpenDirectories } from "./open_directories.ts";
+import { OpenPlan, type Range, type RestorePlan, type Unit } from "./plan.ts";
+import { restoreContent } from "./content.ts";
+import { isCoarse, storedMetadata } from "./stored.ts";
+
+/** What every step is given. */
+export interface StepRequest {
+  readonly tree: Tree;
+  readonly plan: Pick<RestorePlan, "index" | "blocks" | "files" | "indexDigest">;
+  readonly trusted: boolean;
+}
+
+export interface RangeRequest extends StepRequest {
+  readonly range: Range;
+}
+
+export interface FilesRequest extends StepRequest {
+  readonly unit: Unit;
+  readonly layer: LayerInfo;
+  readonly file: LocalFile;
+}
+
+/** Failures that say that the index does not describe a tree, which an empty folder takes any. */
+const INDEX_FAULTS = ["EEXIST", "EISDIR", "ELOOP", "ENOENT", "ENOTDIR", "EINVAL"] as const;
+
+class Step implements Disposable {
+  readonly plan: OpenPlan;
+  readonly policy: MetadataPolicy;
+  readonly dirs: OpenDirectories;
+  readonly #top;
+
+  constructor(rooms: OpenRooms, request: StepRequest) {
+    requireStaging(request.tree);
+    this.plan = new OpenPlan(request.plan);
+    this.policy = new MetadataPolicy(request.trusted);
+    this.#top = openTree(rooms, request.tree);
+    this.dirs = new OpenDirectories(this.#top);
+  }
+
+  [Symbol.dispose](): void {
+    this.dirs[Symbol.dispose]();
+    this.#top.close();
+  }
+}
+
+/** Runs a step; what cannot be true of any tree is a loss of the index. */
+function step<T>(rooms: OpenRooms, request: StepRequest, run: (step: Step) => T): T {
+  using opened = new Step(rooms, request);
+  try {
+    return run(opened);
+  } catch (error) {
+    if (!isErrno(error, ...INDEX_FAULTS)) throw error;
+    throw dataLoss(request.plan.indexDigest, `it describes no tree: ${error.message}`, error);
+  }
+}
+
+/** Checks a layer's digest. @throws {DaemonError} DATA_LOSS naming it */
+export function restoreVerify(
+  rooms: OpenRooms,
+  request: { file: LocalFile; blob: { digest: Digest; size: number } },
+): void {
+  using file = openLocalFile(rooms, request.file);
+  file.advise();
+  verifyBlob(file, request.blob);
+}
+
+/** Makes directories, closed to others until their own metadata comes. */
+export function restoreDirectories(rooms: OpenRooms, request: RangeRequest): void {
+  step(rooms, request, ({ plan, dirs }) => {
+    const { start, end } = request.range;
+    for (let n = start; n < end; n++) dirs.make(plan.block(n).path);
+  });
+}
+
+/** Writes the files of a unit. The layer's digest was checked. */
+export function restoreFiles(
+  rooms: OpenRooms,
+  request: FilesRequest,
+  context: OperationContext,
+): void {
+  const { unit, layer } = request;
+  using file = openLocalFile(rooms, request.file);
+  step(rooms, request, ({ plan, dirs, policy }) => {
+    readingBlob(layer.digest, () => {
+      const reader = new LayerReader(file, layer.size, layer.rawSize);
+      for (let n = unit.start; n < unit.end; n++) {
+        if ((n & 15) === 0) context.throwIfCancelled();
+        const { directory, record } = plan.file(n);
+        const block = plan.block(directory);
+        const dir = dirs.open(block.path);
+        restoreContent({ dir, block, record, reader, policy, context });
+      }
+    });
+  });
+}
+
+/** Makes symlinks, FIFOs and devices. */
+export function restoreOthers(
+  rooms: OpenRooms,
+  request: RangeRequest,
+  context: OperationContext,
+): void {
+  step(rooms, request, (opened) => {
+    const { start, end } = request.range;
+    for (let n = start; n < end; n++) {
+      context.throwIfCancelled();
+      const block = opened.plan.block(n);
+      for (let record = block.first, last = block.end; record < last; record += RECORD) {
+        const kind = block.kind(record);
+        if (kind !== KIND.file && kind !== KIND.link) other(opened, block, record, kind);
+      }
+    }
+  });
+}
+
+function other({ dirs, policy }: Step, block: Block, record: number, kind: number): void {
+  const dir = dirs.open(block.path);
+  const name = block.name(record).slice();
+  if (kind === KIND.symlink) {
+    dir.symlink(block.link(record), name);
+  } else if (kind === KIND.fifo) {
+    dir.makeFifo(name, 0o600);
+  } else if (policy.makesDevices) {
+    const type = kind === KIND.character ? 0o020000 : 0o060000;
+    dir.makeDevice(name, type | 0o600, block.size(record), block.offset(record));
+  } else {
+    return;
+  }
+  policy.applyToEntry(dir, name, storedMetadata(block, record), kind !== KIND.symlink);
+  const stat = dir.statEntry(name);
+  block.setLocal(record, stat, isCoarse(stat));
+}
+
+/** Makes hard links; every file is there. */
+export function restoreLinks(
+  rooms: OpenRooms,
+  request: StepRequest,
+  context: OperationContext,
+): void {
+  step(rooms, request, ({ plan, dirs }) => {
+    for (const { block, record } of links(plan)) {
+      context.throwIfCancelled();
+      if (!findFile(plan, block.link(record))) {
+        throw dataLoss(request.plan.indexDigest, "a hard link names a file that is not there");
+      }
+      const { parent, name } = splitLast(block.link(record));
+      using from = dirs.openApart(parent);
+      from.link(name, dirs.open(block.path), block.name(record));
+    }
+    // Each link has changed the ctime of all names of its inode.
+    for (const { block, record } of links(plan)) {
+      const stat = dirs.open(block.path).statEntry(block.name(record));
+      block.setLocal(record, stat, isCoarse(stat));
+      const target = findFile(plan, block.link(record))!;
+      target.block.setLocal(target.record, stat, isCoarse(stat));
+    }
+  });
+}
+
+function* links(plan: OpenPlan): Generator<{ block: Block; record: number }> {
+  for (let n = 0; n < plan.directories; n++) {
+    const block = plan.block(n);
+    for (let record = block.first, end = block.end; record < end; record += RECORD) {
+      if (block.kind(record) === KIND.link) yield { block, record };
+    }
+  }
+}
+
+/** The record of the file at `path`. */
+function findFile(plan: OpenPlan, path: Uint8Array): { block: Block; record: number } | undefined {
+  const { parent, name } = splitLast(path);
+  const directory = search(plan.directories, (n) => compareBytes(plan.block(n).path, parent));
+  if (directory === undefined) return undefined;
+  const block = plan.block(directory);
+  const at = (n: number) => block.first + n * RECORD;
+  const entry = search(block.count, (n) => compareBytes(block.name(at(n)), name));
+  if (entry === undefined || block.kind(at(entry)) !== KIND.file) return undefined;
+  return { block, record: at(entry) };
+}
+
+/** The number in `[0, count)` for which `order` is 0, where it rises. */
+function search(count: number, order: (n: number) => number): number | undefined {
+  let low = 0;
+  for (let high = count; low < high;) {
+    const middle = (low + high) >>> 1;
+    const found = order(middle);
+    if (found === 0) return middle;
+    if (found < 0) low = middle + 1;
+    else high = middle;
+  }
+  return undefined;
+}
+
+/**
+ * Gives directories their metadata, those below first.
+ * @returns those that a directory must not get before what is below it is done
+ */
+export function restoreMetadata(rooms: OpenRooms, request: RangeRequest): number[] {
+  return step(rooms, request, ({ plan, dirs, policy }) => {
+    const later: number[] = [];
+    for (let n = request.range.end - 1; n >= request.range.start; n--) {
+      const block = plan.block(n);
+      const stored = storedMetadata(block, block.self);
+      if ((stored.mode & 0o700) !== 0o700) later.push(n);
+      else policy.apply(dirs.open(block.path), stored);
+    }
+    return later;
+  });
+}
+
+/** The same for directories that even their owner is to be kept out of; those below first. */
+export function restoreClosedDirectories(
+  rooms: OpenRooms,
+  request: StepRequest & { directories: readonly number[] },
+): void {
+  step(rooms, request, ({ plan, policy, dirs }) => {
+    for (const n of [...request.directories].sort((a, b) => b - a)) {
+      const block = plan.block(n);
+      using dir = dirs.openApart(block.path);
+      policy.apply(dir, storedMetadata(block, block.self));
+    }
+  });
+}
+
+/** Writes the baseline of what was restored. @returns its token */
+export function restoreBaseline(rooms: OpenRooms, request: StepRequest): string {
+  const token = newBaselineToken();
+  using file = rooms.baselines.createFile(token);
+  try {
+    const plan = new OpenPlan(request.plan);
+    const bytes = new Uint8Array(request.plan.index);
+    const header = decodeHeader(bytes);
+    const start = headerSize(header.layers.length);
+    const writer = new BaselineWriter(file);
+    writer.bytes(bytes.subarray(0, start));
+    for (let n = 0; n < plan.directories; n++) writer.block(plan.block(n));
+    writer.bytes(bytes.subarray(start + header.blockBytes));
+    writer.finish();
+    waitForTick();
+    return token;
+  } catch (error) {
+    rooms.baselines.unlink(token);
+    throw error;
+  }
+}
+
+/** So long after the last file was written, any change of it shows in its ctime. */
+const SETTLED_MS = 50;
+
+function waitForTick(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, SETTLED_MS);
+}

@@ -1,0 +1,210 @@
+/**
+ * The daemon, put together: the only place that names concrete stores. What starts later needs what
+ * started earlier, and is stopped before it.
+ */
+
+import { join } from "@std/path";
+import { systemClock } from "../clock.ts";
+import type { Config } from "../config/schema.ts";
+import type { Content } from "../content/api.ts";
+import { DaemonError, messageOf } from "../errors.ts";
+import { Git } from "../git/git.ts";
+import { type GitFinding, reportFinding } from "../git/program.ts";
+import { createInitializers } from "../initializer/mod.ts";
+import { logger } from "../log.ts";
+import { Gate } from "../outbound/gate.ts";
+import { formatAddress, parseAddress } from "../rpc/address.ts";
+import { type RpcServer, startRpc } from "../rpc/server.ts";
+import type { TlsMaterial } from "../rpc/tls.ts";
+import { StoredImages } from "../snapshot/images.ts";
+import type { ObjectStore } from "../store/api.ts";
+import { noStore } from "../store/none.ts";
+import { openStore } from "../store/open.ts";
+import { Metrics } from "../telemetry/metrics.ts";
+import { type MetricsHttp, startMetricsHttp } from "../telemetry/http.ts";
+import { Journal } from "../workspace/journal.ts";
+import { WorkspaceManager } from "../workspace/manager.ts";
+import { WorkspaceMetrics } from "../workspace/metrics.ts";
+import { chooseQuotaDriver } from "./quota.ts";
+import { Readiness } from "./readiness.ts";
+
+const log = logger("daemon");
+
+export interface ComposeOptions {
+  config: Config;
+  content: Content;
+  git: GitFinding;
+  /** Of wsdaemon. */
+  version: string;
+  /** Whether the process is root, and so can run Git as the content's owner. */
+  privileged: boolean;
+  /** Called for each address once it serves. */
+  onListening(address: string): void;
+}
+
+/** A daemon that serves. */
+export interface RunningDaemon {
+  /** Lets work finish for `graceMs` milliseconds, then cancels it. */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** @throws {DaemonError} where it cannot start; nothing is left running then. */
+export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
+  await using stack = new AsyncDisposableStack();
+  const { config } = options;
+  const metrics = new Metrics();
+  describeBuild(metrics, options);
+  reportFinding(options.git);
+  chooseQuotaDriver(config.quota.driver, metrics);
+  const store = await openConfiguredStore(config, metrics);
+  stack.defer(() => store.close());
+  const journal = stack.use(new Journal(join(config.root, "state", "state.db")));
+  const gate = stack.use(new Gate(config.net));
+  const workspaces = await manage(options, { store, journal, metrics, gate });
+  stack.defer(() => workspaces.stop(0));
+  await workspaces.start();
+  const rpc = await startRpc({
+    workspaces,
+    listen: config.listen.map(parseAddress),
+    metrics,
+    insecure: config.insecure,
+    ...(config.tls ? { tls: readTls(config.tls) } : {}),
+  });
+  stack.defer(() => rpc.stop(0));
+  const readiness = stack.use(new Readiness(store, systemClock, metrics));
+  readiness.start();
+  const http = serveMetrics(config, metrics, readiness);
+  rpc.setServing(true);
+  for (const address of rpc.addresses) options.onListening(formatAddress(address));
+  const rest = stack.move();
+  return { stop: (graceMs) => stop(graceMs, { workspaces, rpc, http, readiness, rest }) };
+}
+
+interface Running {
+  workspaces: WorkspaceManager;
+  rpc: RpcServer;
+  http: MetricsHttp | undefined;
+  readiness: Readiness;
+  rest: AsyncDisposableStack;
+}
+
+async function stop(graceMs: number, running: Running): Promise<void> {
+  const { workspaces, rpc, http, readiness, rest } = running;
+  log.info("Stopping: running work has {seconds} s", { seconds: graceMs / 1000 });
+  rpc.setServing(false);
+  readiness.drain();
+  // Together: a call that a cancelled operation answers must still find its connection.
+  await Promise.all([workspaces.stop(graceMs), rpc.stop(graceMs + ANSWER_TIME)]);
+  await http?.stop();
+  await rest.disposeAsync();
+}
+
+/** Milliseconds for the answers of cancelled operations to leave. */
+const ANSWER_TIME = 2_000;
+
+interface Parts {
+  store: ObjectStore;
+  journal: Journal;
+  metrics: Metrics;
+  gate: Gate;
+}
+
+async function manage(
+  { config, content, privileged, git: finding }: ComposeOptions,
+  { store, journal, metrics, gate }: Parts,
+): Promise<WorkspaceManager> {
+  const clock = systemClock;
+  const spool = spoolOf(config);
+  const images = new StoredImages({ content, store, clock, retain: config.backup.retain });
+  const git = await Git.open({
+    ...config.git,
+    finding,
+    content,
+    spool,
+    folder: join(config.root, "tmp", "git"),
+    switchUser: privileged,
+    gate,
+    clock,
+  });
+  return new WorkspaceManager({
+    content,
+    images,
+    initializers: createInitializers({ git, gate, clock, spool }),
+    gitStatus: git,
+    journal,
+    clock,
+    metrics: new WorkspaceMetrics(metrics),
+    remoteStorage: config.storage.kind !== "none",
+    contentOwner: config.contentOwner,
+    backup: config.backup,
+  });
+}
+
+function spoolOf({ root }: Config): string {
+  return join(root, "tmp", "spool");
+}
+
+async function openConfiguredStore(config: Config, metrics: Metrics): Promise<ObjectStore> {
+  if (config.storage.kind === "none") {
+    log.warn("Remote storage is disabled: nothing is kept of a workspace that is disposed of");
+    return noStore;
+  }
+  return await openStore(config.storage, {
+    spoolDir: spoolOf(config),
+    clock: systemClock,
+    metrics,
+  });
+}
+
+function readTls({ cert, key, clientCa }: NonNullable<Config["tls"]>): TlsMaterial {
+  return {
+    cert: readPem("tls.cert", cert),
+    key: readPem("tls.key", key),
+    ...(clientCa ? { clientCa: readPem("tls.clientCa", clientCa) } : {}),
+  };
+}
+
+function readPem(name: string, path: string): Uint8Array {
+  try {
+    return Deno.readFileSync(path);
+  } catch (error) {
+    throw new DaemonError(
+      "FAILED_PRECONDITION",
+      `Cannot read the file of ${name}, ${path}: ${messageOf(error)}`,
+    );
+  }
+}
+
+/** Metrics are a comfort: only an address that was asked for stops the start. */
+function serveMetrics(
+  config: Config,
+  metrics: Metrics,
+  readiness: Readiness,
+): MetricsHttp | undefined {
+  const { listen, required } = config.metrics;
+  if (listen === undefined) return undefined;
+  const address = parseAddress(listen);
+  if (address.kind !== "tcp") return undefined;
+  try {
+    const http = startMetricsHttp({
+      listen: { hostname: address.host, port: address.port },
+      metrics,
+      health: () => ({ ok: true, message: "ok" }),
+      ready: () => readiness.get(),
+    });
+    log.info("Metrics are on {host}:{port}", {
+      host: http.address.hostname,
+      port: http.address.port,
+    });
+    return http;
+  } catch (error) {
+    if (required) throw error;
+    log.warn("No metrics are served: {reason}", { reason: messageOf(error) });
+    return undefined;
+  }
+}
+
+function describeBuild(metrics: Metrics, { version }: ComposeOptions): void {
+  metrics.gauge("wsdaemon_build_info", "Always 1; its labels say what runs", ["version", "deno"])
+    .set({ version, deno: Deno.version.deno }, 1);
+}

@@ -1,0 +1,76 @@
+/** Whether this node should be given work: it serves, it is not stopping, and its store answers. */
+
+import type { Clock } from "../clock.ts";
+import { messageOf } from "../errors.ts";
+import { logger } from "../log.ts";
+import type { ObjectStore } from "../store/api.ts";
+import type { Wellness } from "../telemetry/http.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+
+const log = logger("daemon");
+
+const INTERVAL_MS = 15_000;
+const PROBE_TIMEOUT_MS = 10_000;
+
+export class Readiness implements AsyncDisposable {
+  readonly #store: ObjectStore;
+  readonly #clock: Clock;
+  readonly #up;
+  readonly #stop = new AbortController();
+  #problem: string | undefined = "the daemon is starting";
+  #probing: Promise<void> = Promise.resolve();
+
+  constructor(store: ObjectStore, clock: Clock, metrics: Metrics) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#up = metrics.gauge("wsdaemon_store_up", "Whether the store answered the last probe");
+  }
+
+  /** Probes the store now and every {@link INTERVAL_MS} from then on. */
+  start(): void {
+    this.#probing = this.#keepProbing();
+  }
+
+  /** From now on the node is not ready. */
+  drain(): void {
+    this.#stop.abort();
+    this.#problem = "the daemon is stopping";
+  }
+
+  get(): Wellness {
+    return this.#problem === undefined
+      ? { ok: true, message: "ready" }
+      : { ok: false, message: this.#problem };
+  }
+
+  async #keepProbing(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      await this.#probe();
+      await this.#clock.sleep(INTERVAL_MS, signal).catch(() => {});
+    }
+  }
+
+  async #probe(): Promise<void> {
+    const before = this.#problem;
+    let problem: string | undefined;
+    try {
+      const timeout = AbortSignal.timeout(PROBE_TIMEOUT_MS);
+      await this.#store.probe({ signal: AbortSignal.any([timeout, this.#stop.signal]) });
+    } catch (error) {
+      problem = `the store does not answer: ${messageOf(error)}`;
+    }
+    if (this.#stop.signal.aborted) return;
+    this.#up.set(problem === undefined ? 1 : 0);
+    if (problem !== undefined && problem !== before) log.error("Not ready: {problem}", { problem });
+    if (problem === undefined && before?.startsWith("the store")) {
+      log.info("The store answers again");
+    }
+    this.#problem = problem;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.drain();
+    await this.#probing;
+  }
+}

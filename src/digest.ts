@@ -1,0 +1,47 @@
+/** OCI content digests: `<algorithm>:<hex>`, as in the image specification's "Digests". */
+
+import { createHash } from "node:crypto";
+
+declare const brand: unique symbol;
+
+/** A well-formed `sha256:<64 hex>` digest; what every blob of ours is named by. */
+export type Digest = string & { readonly [brand]: "digest" };
+
+/** A digest of either registered algorithm, as a caller may give for a download. */
+export interface ParsedDigest {
+  algorithm: "sha256" | "sha512";
+  hex: string;
+}
+
+const HEX_LENGTH = { sha256: 64, sha512: 128 } as const;
+
+/** Parses `sha256:…` or `sha512:…` in lower-case hex; `undefined` where it is neither. */
+export function parseDigest(text: string): ParsedDigest | undefined {
+  const match = /^(sha256|sha512):([0-9a-f]+)$/.exec(text);
+  if (!match) return undefined;
+  const algorithm = match[1] as ParsedDigest["algorithm"];
+  const hex = match[2]!;
+  return hex.length === HEX_LENGTH[algorithm] ? { algorithm, hex } : undefined;
+}
+
+/** Whether `text` can name a blob of ours. */
+export function isDigest(text: string): text is Digest {
+  return parseDigest(text)?.algorithm === "sha256";
+}
+
+/** The blob name that 64 hexadecimal digits of SHA-256 make. @throws {TypeError} for anything else. */
+export function sha256Digest(hex: string): Digest {
+  const digest = `sha256:${hex}`;
+  if (!isDigest(digest)) throw new TypeError(`Cannot use as SHA-256: ${JSON.stringify(hex)}`);
+  return digest;
+}
+
+/** The digest of bytes in memory. */
+export function digestOf(bytes: Uint8Array | string): Digest {
+  return sha256Digest(createHash("sha256").update(bytes).digest("hex"));
+}
+
+/** The hexadecimal part. */
+export function hexOf(digest: Digest): string {
+  return digest.slice("sha256:".length);
+}

@@ -1,0 +1,70 @@
+/**
+ * Credentials for Git. Git runs a helper, which passes each question on to us through a socket that
+ * it inherits as descriptor 3 and prints our answer: no secret is ever in an argument, in the
+ * environment or in a file, and we decide for each host whether it gets one.
+ */
+
+import type { Login, Remote } from "./remote.ts";
+
+/** Config value for `credential.helper`. */
+export const HELPER = '!f() { test "$1" = get || exit 0; { cat; echo; } >&3; ' +
+  'while IFS= read -r line <&3 && test -n "$line"; do printf "%s\\n" "$line"; done; }; f';
+
+interface Credential extends Login {
+  protocol: string;
+  /** With its port, where it is not the protocol's. */
+  host: string;
+  path: string;
+}
+
+/** What one operation may log in with. */
+export class Credentials {
+  readonly #known: Credential[] = [];
+
+  /** Adds a login for the host of an http(s) remote; the first added for a host wins. */
+  add(remote: Remote, login: Login | undefined): void {
+    if (!login || !/^https?$/.test(remote.protocol)) return;
+    const { host, pathname } = new URL(remote.url);
+    this.#known.push({ protocol: remote.protocol, host, path: pathname.slice(1), ...login });
+  }
+
+  get empty(): boolean {
+    return this.#known.length === 0;
+  }
+
+  /** Everything that must not appear in a message. */
+  get secrets(): string[] {
+    return this.#known.flatMap(({ username, password }) => [
+      password,
+      encodeURIComponent(password),
+      btoa(String.fromCharCode(...new TextEncoder().encode(`${username}:${password}`))),
+    ]);
+  }
+
+  /**
+   * The answer to a question in Git's credential format (git-credential(1), "INPUT/OUTPUT FORMAT");
+   * an empty line alone where this host gets none.
+   */
+  answer(question: string): string {
+    const asked = new Map(
+      question.split("\n").map((line) => {
+        const at = line.indexOf("=");
+        return [line.slice(0, at), line.slice(at + 1)];
+      }),
+    );
+    const here = this.#known.filter(({ protocol, host }) =>
+      protocol === asked.get("protocol") && host === asked.get("host")
+    );
+    const found = here.find(({ path }) => path === asked.get("path")) ?? here[0];
+    return found ? `username=${found.username}\npassword=${found.password}\n\n` : "\n";
+  }
+}
+
+/** Text without those secrets and without userinfo in URLs. */
+export function scrub(text: string, secrets: readonly string[]): string {
+  return secrets
+    .filter((secret) => secret.length > 2)
+    .toSorted((a, b) => b.length - a.length)
+    .reduce((clean, secret) => clean.replaceAll(secret, "***"), text)
+    .replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/@'"]*@/gi, "$1");
+}

@@ -1,0 +1,86 @@
+/**
+ * How every git of ours is made deaf to what could make it run something: to the system's and the
+ * user's config, to prompts, hooks, monitors, and to protocols that were not allowed.
+ */
+
+import { dirname } from "@std/path";
+import { HELPER } from "./credentials.ts";
+
+/** Command-line config, which wins over a repository's own. */
+const HARDENED: readonly (readonly [string, string])[] = [
+  ["core.hooksPath", "/dev/null"],
+  ["core.fsmonitor", "false"],
+  ["core.untrackedCache", "false"],
+  ["core.attributesFile", "/dev/null"],
+  ["core.excludesFile", "/dev/null"],
+  ["core.askPass", ""],
+  ["core.pager", "cat"],
+  ["credential.helper", ""],
+  ["gc.auto", "0"],
+  ["maintenance.auto", "false"],
+  ["submodule.recurse", "false"],
+  ["fetch.recurseSubmodules", "false"],
+  ["protocol.ext.allow", "never"],
+  ["log.showSignature", "false"],
+  ["commit.gpgSign", "false"],
+  ["advice.detachedHead", "false"],
+];
+
+/** Where a user's config would be: what a repository or `custom_config` may say otherwise. */
+export const GLOBAL_CONFIG = `[safe]
+\tdirectory = *
+[http]
+\tlowSpeedLimit = 1000
+\tlowSpeedTime = 60
+[init]
+\tdefaultBranch = main
+[user]
+\tname = wsdaemon
+\temail = wsdaemon@localhost
+`;
+
+/** Arguments that precede a git command's own. */
+export function hardenedArguments(options: { credentials: boolean }): string[] {
+  const config = options.credentials
+    ? [...HARDENED, ["credential.helper", HELPER], ["credential.useHttpPath", "true"]]
+    : HARDENED;
+  return ["--no-pager", ...config.flatMap(([key, value]) => ["-c", `${key}=${value}`])];
+}
+
+export interface EnvironmentOptions {
+  /** Absolute path of git. */
+  program: string;
+  /** Absolute path of a folder with {@link GLOBAL_CONFIG} as `.gitconfig` and nothing else. */
+  home: string;
+  protocols: readonly string[];
+  /** How to reach hosts by http(s); none can be reached where it is absent. */
+  proxyUrl?: string;
+}
+
+/** The whole environment of a git process. */
+export function gitEnvironment(options: EnvironmentOptions): Record<string, string> {
+  const { program, home, protocols, proxyUrl } = options;
+  return {
+    PATH: [...new Set([dirname(program), "/usr/local/bin", "/usr/bin", "/bin"])].join(":"),
+    HOME: home,
+    XDG_CONFIG_HOME: home,
+    LC_ALL: "C",
+    LANGUAGE: "C",
+    GIT_CONFIG_NOSYSTEM: "1",
+    GIT_CONFIG_GLOBAL: `${home}/.gitconfig`,
+    GIT_ATTR_NOSYSTEM: "1",
+    GIT_TERMINAL_PROMPT: "0",
+    GIT_ASKPASS: "",
+    SSH_ASKPASS: "",
+    GIT_PAGER: "cat",
+    GIT_EDITOR: "false",
+    GIT_SEQUENCE_EDITOR: "false",
+    GIT_OPTIONAL_LOCKS: "0",
+    GIT_ALLOW_PROTOCOL: proxyUrl === undefined ? "none" : protocols.join(":"),
+    GIT_SSH_COMMAND: "ssh -F /dev/null -o BatchMode=yes -o ConnectTimeout=30",
+    GIT_SSH_VARIANT: "ssh",
+    GIT_PROXY_COMMAND: "",
+    GIT_EXTERNAL_DIFF: "",
+    ...(proxyUrl === undefined ? {} : { ALL_PROXY: proxyUrl }),
+  };
+}

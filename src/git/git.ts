@@ -1,0 +1,179 @@
+/**
+ * Git, as the daemon uses it: checkouts for initializers, and the status of what is there.
+ *
+ * Repositories are hostile ground. Every git of ours runs as the content's owner, in a clean
+ * environment with its home in a private folder, reaches other hosts through the gate alone, and
+ * never meets a config variable, a hook or a link that somebody else chose and that could make it
+ * run a program or leave the workspace.
+ */
+
+import type { Clock } from "../clock.ts";
+import type { Content, Owner, Tree } from "../content/api.ts";
+import { asDaemonError, DaemonError } from "../errors.ts";
+import type { Gate, Pass } from "../outbound/gate.ts";
+import { resolveChecked } from "../outbound/dial.ts";
+import type { GitStatus, GitStatusReader } from "./api.ts";
+import { cloneInto } from "./clone.ts";
+import { Credentials } from "./credentials.ts";
+import { type GitFinding, programOf } from "./program.ts";
+import type { Remote } from "./remote.ts";
+import type { CheckoutRequest } from "./request.ts";
+import { Scratch } from "./scratch.ts";
+import { GitSession } from "./session.ts";
+import { readStatus } from "./status.ts";
+import { gitEntry } from "./tree_path.ts";
+import { updateCheckout } from "./update.ts";
+
+export interface GitOptions {
+  /** What was found on PATH when the daemon started. */
+  finding: GitFinding;
+  content: Content;
+  /** Absolute path of the content Workers' spool. */
+  spool: string;
+  /** Absolute path of a private folder, wiped now and used by nothing else. */
+  folder: string;
+  /** Whether git can and shall run as the owner of the content: true where the daemon is root. */
+  switchUser: boolean;
+  /** Milliseconds for one checkout with its retries. */
+  timeout: number;
+  protocols: readonly string[];
+  gate: Gate;
+  clock: Clock;
+}
+
+/** One checkout's place. */
+export interface CheckoutPlace {
+  tree: Tree;
+  /** Path in the tree; empty for its top. */
+  location: string;
+  signal: AbortSignal;
+}
+
+/** Checkouts and their status. Errors are FAILED_PRECONDITION unless said otherwise. */
+export class Git implements GitStatusReader {
+  readonly #options: GitOptions;
+
+  private constructor(options: GitOptions) {
+    this.#options = options;
+  }
+
+  /** Wipes what an earlier daemon left in the private folder. */
+  static async open(options: GitOptions): Promise<Git> {
+    await Deno.remove(options.folder, { recursive: true }).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+    return new Git(options);
+  }
+
+  /** Protocols that remotes may speak. */
+  get protocols(): readonly string[] {
+    return this.#options.protocols;
+  }
+
+  /** Clones into a directory that `owner` then owns, and brings it to its target. */
+  async clone(request: CheckoutRequest, place: CheckoutPlace & { owner: Owner }): Promise<void> {
+    const { content } = this.#options;
+    await content.makeDirectory(place.tree, place.location, place.owner);
+    if (await gitEntry(content, place.tree, place.location)) {
+      throw new DaemonError(
+        "FAILED_PRECONDITION",
+        `there is a Git repository at ${JSON.stringify(place.location)} already`,
+      );
+    }
+    await this.#work(request, place, (git, scratch, owner) =>
+      cloneInto(git, request, {
+        ...this.#options,
+        ...place,
+        owner,
+        scratch,
+      }));
+  }
+
+  /** Brings a restored checkout to its target, keeping local changes of tracked files if they fit. */
+  async update(request: CheckoutRequest, place: CheckoutPlace): Promise<void> {
+    await this.#work(
+      request,
+      place,
+      (git, scratch, owner) =>
+        updateCheckout(git, request, { ...this.#options, ...place, owner, scratch }),
+    );
+  }
+
+  async status(
+    tree: Tree,
+    location: string,
+    { signal = new AbortController().signal }: { signal?: AbortSignal } = {},
+  ): Promise<GitStatus | undefined> {
+    const { content, folder, finding } = this.#options;
+    if (!await gitEntry(content, tree, location)) return undefined;
+    const program = programOf(finding);
+    const { path: cwd, owner, close } = await content.openDirectory(tree, location);
+    try {
+      const user = this.#user(owner);
+      await using scratch = await Scratch.make(folder, user);
+      const git = new GitSession({ program, cwd, user, home: scratch.home, signal });
+      return await readStatus(git, { ...this.#options, tree, location, scratch });
+    } finally {
+      await close();
+    }
+  }
+
+  #user(owner: Owner): Owner | undefined {
+    return this.#options.switchUser ? owner : undefined;
+  }
+
+  async #work(
+    request: CheckoutRequest,
+    { tree, location, signal }: CheckoutPlace,
+    work: (git: GitSession, scratch: Scratch, owner: Owner) => Promise<void>,
+  ): Promise<void> {
+    const { content, folder, finding, timeout, gate, protocols, clock } = this.#options;
+    const program = programOf(finding);
+    const limit = AbortSignal.timeout(timeout);
+    const credentials = new Credentials();
+    credentials.add(request.remote, request.login ?? request.remote.login);
+    if (request.upstream) credentials.add(request.upstream, request.upstream.login);
+    const { path: cwd, owner, close } = await content.openDirectory(tree, location);
+    try {
+      const user = this.#user(owner);
+      using pass: Pass = gate.pass();
+      await using scratch = await Scratch.make(folder, user);
+      await checkHosts(gate, [request.remote, request.upstream]);
+      const git = new GitSession({
+        program,
+        cwd,
+        user,
+        home: scratch.home,
+        signal: AbortSignal.any([signal, limit]),
+        network: { pass, credentials, protocols, clock },
+      });
+      await work(git, scratch, owner);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (limit.aborted) throw tooLong(timeout, error);
+      throw asFailure(error);
+    } finally {
+      await close();
+    }
+  }
+}
+
+/** Hosts that git reaches by itself, ssh's and git's, are looked at beforehand at least. */
+async function checkHosts(gate: Gate, remotes: readonly (Remote | undefined)[]): Promise<void> {
+  for (const remote of remotes) {
+    if (remote?.host === undefined || /^https?$/.test(remote.protocol)) continue;
+    await resolveChecked(gate.rules, remote.host);
+  }
+}
+
+function tooLong(timeout: number, cause: unknown): DaemonError {
+  const message = `git did not finish within git.timeout (${timeout / 1000} s)`;
+  return new DaemonError("FAILED_PRECONDITION", message, { cause });
+}
+
+/** A remote out of reach is the initializer's failure, not the daemon's. */
+function asFailure(error: unknown): DaemonError {
+  if (!(error instanceof DaemonError)) return asDaemonError(error, "INTERNAL");
+  if (error.code !== "UNAVAILABLE") return error;
+  return new DaemonError("FAILED_PRECONDITION", error.message, { cause: error });
+}

@@ -1,0 +1,128 @@
+/** One git process: its own group, its output limited, killed as a whole. */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import type { Duplex, Readable } from "node:stream";
+import type { Owner } from "../content/api.ts";
+import { DaemonError } from "../errors.ts";
+
+export interface ProcessOptions {
+  /** Absolute path. */
+  program: string;
+  args: readonly string[];
+  cwd: string;
+  env: Record<string, string>;
+  /** Whose rights it has; the daemon's own unless given. */
+  user?: Owner;
+  signal: AbortSignal;
+  /** What it reads; nothing unless given. */
+  input?: Uint8Array;
+  /** Answers the credential helper. */
+  answer?: (question: string) => string;
+}
+
+/** How a process ended. */
+export interface Ending {
+  code: number;
+  /** The last part of it. */
+  stderr: string;
+}
+
+/** A running git. What it prints is to be read to its end, or it may never end. */
+export interface RunningGit {
+  readonly stdout: AsyncIterable<Uint8Array>;
+  /** @throws the signal's reason */
+  readonly ended: Promise<Ending>;
+  /** Ends it and everything that it started. */
+  kill(): void;
+}
+
+/** Kept of what is printed to stderr. */
+const STDERR_LIMIT = 64 * 1024;
+
+/** Starts git. @throws {DaemonError} FAILED_PRECONDITION where it cannot be started */
+export function startGit(options: ProcessOptions): RunningGit {
+  const { program, args, cwd, env, user, signal } = options;
+  signal.throwIfAborted();
+  const child = spawn(program, [...args], {
+    cwd: fromThisProcess(cwd),
+    env,
+    detached: true,
+    stdio: [options.input ? "pipe" : "ignore", "pipe", "pipe", "pipe"],
+    ...user,
+  });
+  const kill = () => killGroup(options, child);
+  signal.addEventListener("abort", kill, { once: true });
+  const stderr = keepTail(child.stderr!);
+  serveQuestions(child.stdio[3] as Duplex, options.answer ?? (() => "\n"));
+  if (options.input) child.stdin!.on("error", ignoreBrokenPipe).end(options.input);
+  const ended = endOf(child).then((code) => {
+    signal.removeEventListener("abort", kill);
+    signal.throwIfAborted();
+    return { code, stderr: stderr() };
+  });
+  // Whoever reads stdout first may fail before it comes to this.
+  ended.catch(() => {});
+  return { stdout: child.stdout!, ended, kill };
+}
+
+/** `/proc/<our pid>/fd/<n>` is closed to the user that the child has become when it goes there. */
+function fromThisProcess(cwd: string): string {
+  const prefix = `/proc/${Deno.pid}/fd/`;
+  return cwd.startsWith(prefix) ? `/proc/self/fd/${cwd.slice(prefix.length)}` : cwd;
+}
+
+function endOf(child: ChildProcess): Promise<number> {
+  return new Promise((resolve, reject) => {
+    child.on("error", (cause) => {
+      const message = `Cannot start git: ${cause.message}`;
+      reject(new DaemonError("FAILED_PRECONDITION", message, { cause }));
+    });
+    child.on("close", (code) => resolve(code ?? -1));
+  });
+}
+
+/**
+ * Kills a process group. Deno lets a process with narrow permissions signal its own children only,
+ * so the shell that git runs aliases in does it.
+ */
+function killGroup(options: ProcessOptions, child: ChildProcess): void {
+  if (child.pid === undefined) return;
+  const killer = spawn(
+    options.program,
+    ["-c", `alias.kill-group=!kill -s KILL -- -${child.pid} #`, "kill-group"],
+    { cwd: "/", env: { ...options.env, GIT_DIR: "/dev/null" }, stdio: "ignore" },
+  );
+  killer.on("error", () => child.kill("SIGKILL"));
+  killer.on("close", (code) => {
+    if (code !== 0) child.kill("SIGKILL");
+  });
+}
+
+function keepTail(stream: Readable): () => string {
+  let tail = new Uint8Array(0);
+  stream.on("data", (chunk: Uint8Array) => {
+    const all = new Uint8Array(tail.length + chunk.length);
+    all.set(tail);
+    all.set(chunk, tail.length);
+    tail = all.subarray(Math.max(0, all.length - STDERR_LIMIT));
+  });
+  return () => new TextDecoder().decode(tail);
+}
+
+/** Questions end with an empty line, as do answers. */
+function serveQuestions(socket: Duplex, answer: (question: string) => string): void {
+  let pending = "";
+  socket.setEncoding("utf8");
+  socket.on("error", ignoreBrokenPipe);
+  socket.on("data", (text: string) => {
+    pending += text;
+    for (let end; (end = pending.indexOf("\n\n")) >= 0;) {
+      const question = pending.slice(0, end);
+      pending = pending.slice(end + 2);
+      socket.write(answer(question));
+    }
+  });
+  socket.on("end", () => socket.end());
+}
+
+function ignoreBrokenPipe(): void {}

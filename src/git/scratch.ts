@@ -1,0 +1,66 @@
+/** Private folders for git's home and for copies of what it reads: one for each use. */
+
+import { join } from "@std/path";
+import type { Owner } from "../content/api.ts";
+import { GLOBAL_CONFIG } from "./environment.ts";
+
+/** Its name is a secret from other users, who may pass through its parent but not list it. */
+const PARENT_MODE = 0o711;
+
+/** A folder that is gone when it is disposed of. */
+export class Scratch implements AsyncDisposable {
+  readonly path: string;
+  readonly #user: Owner | undefined;
+
+  private constructor(path: string, user: Owner | undefined) {
+    this.path = path;
+    this.#user = user;
+  }
+
+  /** Makes one in `folder` that git can read as `user`, with an empty home for it. */
+  static async make(folder: string, user: Owner | undefined): Promise<Scratch> {
+    await Deno.mkdir(folder, { recursive: true });
+    await Deno.chmod(folder, PARENT_MODE);
+    const scratch = new Scratch(join(folder, crypto.randomUUID()), user);
+    await scratch.folder("");
+    await scratch.folder("home");
+    await scratch.write("home/.gitconfig", GLOBAL_CONFIG);
+    return scratch;
+  }
+
+  /** Where git's home is. */
+  get home(): string {
+    return join(this.path, "home");
+  }
+
+  /** Makes a folder in it. @returns its absolute path */
+  async folder(name: string): Promise<string> {
+    const path = join(this.path, name);
+    await Deno.mkdir(path, { recursive: true });
+    await this.#give(path, 0o700);
+    return path;
+  }
+
+  /** Writes a file in it. */
+  async write(name: string, text: string | Uint8Array): Promise<void> {
+    const path = join(this.path, name);
+    await Deno.writeFile(path, typeof text === "string" ? new TextEncoder().encode(text) : text);
+    await this.#give(path, 0o600);
+  }
+
+  /** Moves a file into it. */
+  async adopt(from: string, name: string): Promise<void> {
+    const path = join(this.path, name);
+    await Deno.rename(from, path);
+    await this.#give(path, 0o600);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Deno.remove(this.path, { recursive: true });
+  }
+
+  async #give(path: string, mode: number): Promise<void> {
+    await Deno.chmod(path, mode);
+    if (this.#user) await Deno.chown(path, this.#user.uid, this.#user.gid);
+  }
+}

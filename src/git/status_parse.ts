@@ -1,0 +1,94 @@
+/** `git status --porcelain=v2 -z`, as it comes (git-status(1), "Porcelain Format Version 2"). */
+
+import { displayName } from "../linux/names.ts";
+
+/** Receives what a status says, in its order. */
+export interface StatusListener {
+  /** `(detached)` where HEAD is no branch. */
+  branch(name: string): void;
+  /** The current commit; not called where there is none. */
+  commit(hash: string): void;
+  /** A tracked file that differs from the commit, in the index or in the working tree. */
+  changed(path: string): void;
+  untracked(path: string): void;
+}
+
+const NUL = 0;
+const ascii = new TextDecoder("latin1");
+
+/** Fields before the path, by the record's type. */
+const FIELDS: Readonly<Record<string, number>> = { "1": 8, "2": 9, u: 10, "?": 1, "!": 1 };
+
+/** Cuts bytes at NULs. */
+export class RecordSplitter {
+  #rest = new Uint8Array(0);
+  readonly #take: (record: Uint8Array) => void;
+
+  constructor(take: (record: Uint8Array) => void) {
+    this.#take = take;
+  }
+
+  push(chunk: Uint8Array): void {
+    let bytes = chunk;
+    if (this.#rest.length > 0) {
+      bytes = new Uint8Array(this.#rest.length + chunk.length);
+      bytes.set(this.#rest);
+      bytes.set(chunk, this.#rest.length);
+    }
+    let start = 0;
+    for (let end; (end = bytes.indexOf(NUL, start)) >= 0; start = end + 1) {
+      this.#take(bytes.subarray(start, end));
+    }
+    this.#rest = bytes.slice(start);
+  }
+
+  /** What came after the last NUL. */
+  end(): void {
+    if (this.#rest.length > 0) this.#take(this.#rest);
+    this.#rest = new Uint8Array(0);
+  }
+}
+
+/** A parser to push status output into. @throws {Error} for a record that it does not know */
+export function statusParser(listener: StatusListener): RecordSplitter {
+  let skip = false;
+  return new RecordSplitter((record) => {
+    if (skip) {
+      skip = false;
+      return;
+    }
+    const type = ascii.decode(record.subarray(0, 1));
+    if (type === "#") return header(ascii.decode(record), record, listener);
+    const fields = FIELDS[type];
+    if (fields === undefined) throw new Error(`git status printed a record of type ${type}`);
+    // A rename is followed by the path that it had before.
+    skip = type === "2";
+    const path = displayPath(afterFields(record, fields));
+    if (type === "?") listener.untracked(path);
+    else if (type !== "!") listener.changed(path);
+  });
+}
+
+function header(text: string, record: Uint8Array, listener: StatusListener): void {
+  const [, name, value] = text.split(" ", 3);
+  if (name === "branch.oid" && value !== undefined && value !== "(initial)") listener.commit(value);
+  if (name === "branch.head") listener.branch(displayName(afterFields(record, 2)));
+}
+
+function afterFields(record: Uint8Array, fields: number): Uint8Array {
+  let at = 0;
+  for (let n = 0; n < fields; n++) at = record.indexOf(0x20, at) + 1;
+  return record.subarray(at);
+}
+
+/** A path as `Content` names its components. */
+function displayPath(path: Uint8Array): string {
+  const names: string[] = [];
+  for (let start = 0; start <= path.length;) {
+    const slash = path.indexOf(0x2f, start);
+    const end = slash < 0 ? path.length : slash;
+    names.push(displayName(path.subarray(start, end)));
+    start = end + 1;
+  }
+  return names.join("/");
+}

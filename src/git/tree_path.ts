@@ -1,0 +1,67 @@
+/** Paths in a tree, and small files at them. */
+
+import { join } from "@std/path";
+import type { Content, ContentEntry, Tree } from "../content/api.ts";
+import { DaemonError } from "../errors.ts";
+
+/** `base` and a relative path, joined without a look at the file system. */
+export function joinPath(base: string, path: string): string {
+  return base === "" ? path : `${base}/${path}`;
+}
+
+/**
+ * The path in the tree that `target` means as seen from the directory `from`; `undefined` where it
+ * is absolute or leads out of the tree.
+ */
+export function resolveWithin(from: string, target: string): string | undefined {
+  if (target.startsWith("/")) return undefined;
+  const components: string[] = [];
+  for (const name of `${from}/${target}`.split("/")) {
+    if (name === "" || name === ".") continue;
+    if (name !== "..") components.push(name);
+    else if (components.pop() === undefined) return undefined;
+  }
+  return components.join("/");
+}
+
+/** The bytes of a regular file of the tree, cut at `maxBytes`; links are refused. */
+export async function readBytes(
+  content: Content,
+  tree: Tree,
+  spool: string,
+  path: string,
+  maxBytes: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { file } = await content.copyOut(tree, path, maxBytes);
+  const copy = join(spool, file.path);
+  try {
+    return await Deno.readFile(copy);
+  } finally {
+    await Deno.remove(copy);
+  }
+}
+
+/** {@link readBytes} as text. */
+export async function readText(
+  content: Content,
+  tree: Tree,
+  spool: string,
+  path: string,
+  maxBytes: number,
+): Promise<string> {
+  return new TextDecoder().decode(await readBytes(content, tree, spool, path, maxBytes));
+}
+
+/** The `.git` of a directory of the tree; `undefined` where either is not there. */
+export async function gitEntry(
+  content: Content,
+  tree: Tree,
+  location: string,
+): Promise<ContentEntry | undefined> {
+  try {
+    return (await content.list(tree, location)).find(({ name }) => name === ".git");
+  } catch (error) {
+    if (error instanceof DaemonError && error.code === "NOT_FOUND") return undefined;
+    throw error;
+  }
+}

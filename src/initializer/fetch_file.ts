@@ -1,0 +1,211 @@
+/** One download: streamed to the spool, hashed as it comes, taken up again where it broke off. */
+
+import { createHash, type Hash } from "node:crypto";
+import { join } from "@std/path";
+import type { Clock } from "../clock.ts";
+import type { ParsedDigest } from "../digest.ts";
+import { asDaemonError, DaemonError } from "../errors.ts";
+import { logger } from "../log.ts";
+import { displayUrl, type HttpClient } from "../outbound/http.ts";
+import { retry } from "../outbound/retry.ts";
+import type { LocalFile } from "../spool.ts";
+
+const log = logger("initializer");
+
+const ATTEMPTS = 8;
+const BASE_DELAY_MS = 250;
+const MAX_DELAY_MS = 10_000;
+
+export interface FetchOptions {
+  client: HttpClient;
+  /** Absolute path of the spool. */
+  spool: string;
+  clock: Clock;
+  signal: AbortSignal;
+  limitBytes?: number;
+  /** Milliseconds. */
+  stallTimeout: number;
+}
+
+/** A server that may do better next time. */
+class Interrupted extends DaemonError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("UNAVAILABLE", message, options);
+  }
+}
+
+/**
+ * Downloads `url` into the spool; the caller owns the file.
+ * @throws {DaemonError} FAILED_PRECONDITION (refused, out of reach, another digest),
+ *   RESOURCE_EXHAUSTED (longer than the limit, disk full)
+ */
+export async function fetchFile(
+  url: string,
+  digest: ParsedDigest,
+  options: FetchOptions,
+): Promise<LocalFile & { size: number }> {
+  const name = crypto.randomUUID();
+  const path = join(options.spool, name);
+  try {
+    using file = await Deno.open(path, { write: true, createNew: true });
+    const transfer = new Transfer(url, digest.algorithm, file, options);
+    await retry(() => transfer.attempt(), {
+      ...options,
+      attempts: ATTEMPTS,
+      baseDelay: BASE_DELAY_MS,
+      maxDelay: MAX_DELAY_MS,
+      transient: (error) => error instanceof DaemonError && error.code === "UNAVAILABLE",
+      onRetry: (error) =>
+        log.warn("Trying again: {reason}", { reason: (error as DaemonError).message }),
+    });
+    transfer.check(digest);
+    return { room: "spool", path: name, size: transfer.size };
+  } catch (error) {
+    await Deno.remove(path).catch(() => {});
+    options.signal.throwIfAborted();
+    throw asFailure(error);
+  }
+}
+
+function asFailure(error: unknown): DaemonError {
+  if (error instanceof DaemonError && error.code !== "UNAVAILABLE") return error;
+  if (error instanceof Error && (error as { code?: unknown }).code === "ENOSPC") {
+    const message = "the disk of this node is full";
+    return new DaemonError("RESOURCE_EXHAUSTED", message, { cause: error });
+  }
+  if (!(error instanceof DaemonError)) return asDaemonError(error, "INTERNAL");
+  return new DaemonError("FAILED_PRECONDITION", error.message, { cause: error });
+}
+
+/** The state of a download across its attempts. */
+class Transfer {
+  /** Bytes in the file, all of them hashed. */
+  size = 0;
+  #hash: Hash;
+  /** By which a server knows whether it still has what the first bytes are of. */
+  #validator: string | undefined;
+  readonly #algorithm: string;
+  readonly #url: string;
+  readonly #file: Deno.FsFile;
+  readonly #options: FetchOptions;
+
+  constructor(url: string, algorithm: string, file: Deno.FsFile, options: FetchOptions) {
+    this.#url = url;
+    this.#algorithm = algorithm;
+    this.#file = file;
+    this.#options = options;
+    this.#hash = createHash(algorithm);
+  }
+
+  /** @throws {DaemonError} UNAVAILABLE where another attempt may help */
+  async attempt(): Promise<void> {
+    using watchdog = new Watchdog(this.#options.stallTimeout);
+    const signal = AbortSignal.any([this.#options.signal, watchdog.signal]);
+    const resumes = this.size > 0 && this.#validator !== undefined;
+    let response: Response | undefined;
+    try {
+      response = await this.#options.client.get(this.#url, {
+        signal,
+        headers: resumes ? { range: `bytes=${this.size}-`, "if-range": this.#validator! } : {},
+      });
+      await this.#accept(response);
+      for await (const chunk of response.body ?? []) {
+        watchdog.reset();
+        await this.#take(chunk);
+      }
+    } catch (error) {
+      await response?.body?.cancel().catch(() => {});
+      this.#options.signal.throwIfAborted();
+      if (error instanceof DaemonError) throw error;
+      if (watchdog.signal.aborted) throw new Interrupted(`${this.#where} sent nothing any more`);
+      if (isDiskError(error)) throw error;
+      throw new Interrupted(`${this.#where} broke off`, { cause: error });
+    }
+  }
+
+  /** @throws {DaemonError} FAILED_PRECONDITION where the content is not what was asked for */
+  check({ algorithm, hex }: ParsedDigest): void {
+    const actual = this.#hash.digest("hex");
+    if (actual === hex) return;
+    throw new DaemonError(
+      "FAILED_PRECONDITION",
+      `${this.#where} has the digest ${algorithm}:${actual}, not ${algorithm}:${hex}`,
+    );
+  }
+
+  get #where(): string {
+    return displayUrl(this.#url);
+  }
+
+  /** Decides by a response's head how its body goes on. */
+  async #accept(response: Response): Promise<void> {
+    const { status, headers } = response;
+    const start = /^bytes (\d+)-/.exec(headers.get("content-range") ?? "")?.[1];
+    if (status === 206 && Number(start) === this.size) return;
+    await this.#restart();
+    if (status === 200) {
+      const etag = headers.get("etag");
+      this.#validator = etag?.startsWith("W/") ? undefined : etag ??
+        headers.get("last-modified") ?? undefined;
+      this.#refuseExcess(Number(headers.get("content-length") ?? 0));
+      return;
+    }
+    const message = `${this.#where} answered ${status} ${response.statusText}`.trimEnd();
+    // An odd range is answered better when the whole is asked for.
+    const passes = status >= 500 || [206, 408, 416, 425, 429].includes(status);
+    throw passes ? new Interrupted(message) : new DaemonError("FAILED_PRECONDITION", message);
+  }
+
+  async #restart(): Promise<void> {
+    this.size = 0;
+    this.#validator = undefined;
+    this.#hash = createHash(this.#algorithm);
+    await this.#file.truncate(0);
+    await this.#file.seek(0, Deno.SeekMode.Start);
+  }
+
+  async #take(chunk: Uint8Array): Promise<void> {
+    this.#refuseExcess(this.size + chunk.length);
+    for (let at = 0; at < chunk.length;) at += await this.#file.write(chunk.subarray(at));
+    this.#hash.update(chunk);
+    this.size += chunk.length;
+  }
+
+  #refuseExcess(size: number): void {
+    const { limitBytes } = this.#options;
+    if (limitBytes === undefined || size <= limitBytes) return;
+    throw new DaemonError(
+      "RESOURCE_EXHAUSTED",
+      `${this.#where} is longer than the ${limitBytes} bytes that the workspace's quota leaves`,
+    );
+  }
+}
+
+function isDiskError(error: unknown): boolean {
+  return error instanceof Error && (error as { code?: unknown }).code === "ENOSPC";
+}
+
+/** Aborts when it is not reset for so long. */
+class Watchdog implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #ms: number;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(ms: number) {
+    this.#ms = ms;
+    this.reset();
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  reset(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#controller.abort(), this.#ms);
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+  }
+}

@@ -1,0 +1,118 @@
+/** The Git initializer. */
+
+import { DaemonError, invalid, messageOf } from "../errors.ts";
+import { problemOf } from "../git/config_text.ts";
+import { isBranchName, isCommitName } from "../git/names.ts";
+import { parseRemote, type Remote } from "../git/remote.ts";
+import type { CheckoutRequest } from "../git/request.ts";
+import type { GitSpec, InitializerContext } from "./api.ts";
+import { withinLimit } from "./limit.ts";
+import { parseCheckoutLocation } from "./location.ts";
+import { checkLogin, resolveLogin } from "./login.ts";
+import type { Services } from "./services.ts";
+
+/** @throws {DaemonError} INVALID_ARGUMENT */
+export function validateGit(spec: GitSpec, path: string, { git }: Pick<Services, "git">): void {
+  const remote = remoteAt(spec.remoteUri, `${path}.remote_uri`, git.protocols);
+  if (spec.upstreamRemoteUri !== "") {
+    remoteAt(spec.upstreamRemoteUri, `${path}.upstream_Remote_uri`, git.protocols);
+  }
+  checkTarget(spec, `${path}.clone_taget`);
+  parseCheckoutLocation(spec.checkoutLocation, `${path}.checkout_location`);
+  checkLogin(spec.config, remote, `${path}.config`);
+  for (const entry of Object.entries(spec.config.customConfig)) {
+    const problem = problemOf(entry);
+    if (problem !== undefined) {
+      throw invalid(`${path}.config.custom_config[${JSON.stringify(entry[0])}]`, problem);
+    }
+  }
+}
+
+/** Clones, as the spec says. @throws {DaemonError} FAILED_PRECONDITION, RESOURCE_EXHAUSTED */
+export async function runGit(
+  spec: GitSpec,
+  context: InitializerContext,
+  services: Services,
+): Promise<void> {
+  await onCheckout(
+    spec,
+    context,
+    services,
+    (request, location, signal) =>
+      services.git.clone(request, {
+        tree: context.tree,
+        location,
+        owner: context.contentOwner,
+        signal,
+      }),
+  );
+}
+
+/** Brings a restored checkout to its target. */
+export async function updateGit(
+  spec: GitSpec,
+  context: InitializerContext,
+  services: Services,
+): Promise<void> {
+  await onCheckout(
+    spec,
+    context,
+    services,
+    (request, location, signal) =>
+      services.git.update(request, { tree: context.tree, location, signal }),
+  );
+}
+
+async function onCheckout(
+  spec: GitSpec,
+  context: InitializerContext,
+  services: Services,
+  work: (request: CheckoutRequest, location: string, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const { protocols } = services.git;
+  const remote = remoteAt(spec.remoteUri, "remote_uri", protocols);
+  const upstream = spec.upstreamRemoteUri === ""
+    ? undefined
+    : remoteAt(spec.upstreamRemoteUri, "upstream_Remote_uri", protocols);
+  const location = parseCheckoutLocation(spec.checkoutLocation, "checkout_location");
+  try {
+    const login = await resolveLogin(spec.config, services.gate, context.signal);
+    const request: CheckoutRequest = {
+      remote,
+      ...(upstream ? { upstream } : {}),
+      mode: spec.targetMode,
+      target: spec.cloneTarget,
+      full: spec.fullClone,
+      config: Object.entries(spec.config.customConfig),
+      ...(login ? { login } : {}),
+    };
+    await withinLimit(context, services, (signal) => work(request, location, signal));
+  } catch (error) {
+    context.signal.throwIfAborted();
+    if (!(error instanceof DaemonError)) throw error;
+    throw error.within(`Cannot check out ${remote.url}${at(location)}`);
+  }
+}
+
+function at(location: string): string {
+  return location === "" ? "" : ` at ${JSON.stringify(location)}`;
+}
+
+function remoteAt(uri: string, field: string, protocols: readonly string[]): Remote {
+  try {
+    return parseRemote(uri, protocols);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw invalid(field, messageOf(error));
+  }
+}
+
+function checkTarget({ targetMode, cloneTarget }: GitSpec, field: string): void {
+  if (targetMode === "REMOTE_HEAD") return;
+  if (cloneTarget === "") throw invalid(field, `must be set with target_mode ${targetMode}`);
+  if (targetMode === "REMOTE_COMMIT") {
+    if (isCommitName(cloneTarget)) return;
+    throw invalid(field, "must be a commit's hash in hexadecimal with target_mode REMOTE_COMMIT");
+  }
+  if (!isBranchName(cloneTarget)) throw invalid(field, "is not a valid name for a Git branch");
+}

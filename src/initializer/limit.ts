@@ -1,0 +1,53 @@
+/** Keeps work that others do in the tree, such as Git's, within the workspace's quota. */
+
+import { DaemonError } from "../errors.ts";
+import type { InitializerContext } from "./api.ts";
+import type { Services } from "./services.ts";
+
+/** Bytes that may still be written; `undefined` where there is no limit. */
+export async function bytesLeft(context: InitializerContext): Promise<number | undefined> {
+  if (context.limitBytes === undefined) return undefined;
+  const { bytes } = await context.images.content.usage(context.tree);
+  return Math.max(0, context.limitBytes - bytes);
+}
+
+/**
+ * Runs `work`, whose signal is aborted once the tree is larger than its limit.
+ * @throws {DaemonError} RESOURCE_EXHAUSTED then
+ */
+export async function withinLimit(
+  context: InitializerContext,
+  { clock, tuning }: Services,
+  work: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  if (context.limitBytes === undefined) return await work(context.signal);
+  const done = new AbortController();
+  const exceeded = new AbortController();
+  const watch = async () => {
+    while (!done.signal.aborted) {
+      try {
+        await clock.sleep(tuning.usageInterval, done.signal);
+      } catch {
+        return;
+      }
+      await refuseExcess(context).catch((error) => exceeded.abort(error));
+    }
+  };
+  const watching = watch();
+  try {
+    await work(AbortSignal.any([context.signal, exceeded.signal]));
+  } finally {
+    done.abort();
+    await watching;
+  }
+  await refuseExcess(context);
+}
+
+async function refuseExcess({ images, tree, limitBytes }: InitializerContext): Promise<void> {
+  const { bytes } = await images.content.usage(tree);
+  if (limitBytes === undefined || bytes <= limitBytes) return;
+  throw new DaemonError(
+    "RESOURCE_EXHAUSTED",
+    `The workspace's content grew to ${bytes} bytes; its quota is ${limitBytes}`,
+  );
+}

@@ -1,0 +1,80 @@
+/** The initializers: what a workspace starts from. One file a kind; this one knows which is which. */
+
+import type { InitializerContext, Initializers, InitializerSpec } from "./api.ts";
+import { checkOrder, type Part, partsOf } from "./composite.ts";
+import { runDownload, validateDownload } from "./download.ts";
+import { runGit, validateGit } from "./git.ts";
+import { parseLocation } from "./location.ts";
+import { runPrebuild, validatePrebuild } from "./prebuild.ts";
+import { runBackup, runSnapshot, validateBackup, validateSnapshot } from "./restore.ts";
+import { type Services, STANDARD_TUNING, type Tuning } from "./services.ts";
+
+/** The initializers on these services. */
+export function createInitializers(
+  parts: Omit<Services, "tuning"> & { tuning?: Partial<Tuning> },
+): Initializers {
+  const services: Services = { ...parts, tuning: { ...STANDARD_TUNING, ...parts.tuning } };
+  return {
+    validate(spec, path) {
+      const parts = partsOf(spec, path);
+      for (const part of parts) validatePart(part, services);
+      checkOrder(parts);
+    },
+    async run(spec, context) {
+      for (const part of partsOf(spec, "initializer")) {
+        context.signal.throwIfAborted();
+        await runPart(part, context, services);
+      }
+    },
+    checkoutLocation,
+  };
+}
+
+function validatePart({ spec, path }: Part, services: Services): void {
+  switch (spec.kind) {
+    case "empty":
+      return;
+    case "git":
+      return validateGit(spec, path, services);
+    case "snapshot":
+      return validateSnapshot(spec, path);
+    case "prebuild":
+      return validatePrebuild(spec, path, services);
+    case "download":
+      return validateDownload(spec, path);
+    case "backup":
+      return validateBackup(spec, path);
+  }
+}
+
+async function runPart(
+  { spec }: Part,
+  context: InitializerContext,
+  services: Services,
+): Promise<void> {
+  switch (spec.kind) {
+    case "empty":
+      return;
+    case "git":
+      return await runGit(spec, context, services);
+    case "snapshot":
+      return await runSnapshot(spec, context);
+    case "prebuild":
+      return await runPrebuild(spec, context, services);
+    case "download":
+      return await runDownload(spec, context, services);
+    case "backup":
+      return await runBackup(context);
+  }
+}
+
+/** The first checkout's location, else a backup's, else the top folder. */
+function checkoutLocation(spec: InitializerSpec): string {
+  const parts = partsOf(spec, "initializer").map((part) => part.spec);
+  const checkouts = parts.flatMap((part) =>
+    part.kind === "git" ? [part] : part.kind === "prebuild" ? part.git : []
+  );
+  const location = checkouts[0]?.checkoutLocation ??
+    parts.find((part) => part.kind === "backup")?.checkoutLocation ?? "";
+  return parseLocation(location, "checkout_location");
+}

@@ -1,0 +1,54 @@
+/** The snapshot and backup initializers. */
+
+import { DaemonError, invalid } from "../errors.ts";
+import { parseSnapshotName } from "../snapshot/names.ts";
+import type { BackupSpec, InitializerContext, SnapshotSpec } from "./api.ts";
+import { parseCheckoutLocation } from "./location.ts";
+
+/** @throws {DaemonError} INVALID_ARGUMENT */
+export function validateSnapshot(spec: SnapshotSpec, path: string): void {
+  refuseVolumeSnapshot(spec.fromVolumeSnapshot, path);
+  parseSnapshotName(spec.snapshot, `${path}.snapshot`);
+}
+
+/** @throws {DaemonError} INVALID_ARGUMENT */
+export function validateBackup(spec: BackupSpec, path: string): void {
+  refuseVolumeSnapshot(spec.fromVolumeSnapshot, path);
+  parseCheckoutLocation(spec.checkoutLocation, `${path}.checkout_location`);
+}
+
+/** Restores a snapshot into the empty tree. @throws {DaemonError} NOT_FOUND and what restoring throws */
+export async function runSnapshot(spec: SnapshotSpec, context: InitializerContext): Promise<void> {
+  requireStorage(context, "a snapshot");
+  const { images, tree, onBaseline } = context;
+  const { newBaseline } = await images.restoreSnapshot(tree, spec.snapshot, options(context));
+  if (newBaseline !== undefined) onBaseline(newBaseline);
+}
+
+/** Restores the latest backup into the empty tree. @throws {DaemonError} FAILED_PRECONDITION */
+export async function runBackup(context: InitializerContext): Promise<void> {
+  requireStorage(context, "a backup");
+  const { images, tree, identity, onBaseline } = context;
+  const { newBaseline } = await images.restoreBackup(tree, identity, options(context));
+  if (newBaseline !== undefined) onBaseline(newBaseline);
+}
+
+function options({ limitBytes, signal }: InitializerContext) {
+  return { signal, ...(limitBytes === undefined ? {} : { limitBytes }) };
+}
+
+function requireStorage({ remoteStorage }: InitializerContext, what: string): void {
+  if (remoteStorage) return;
+  throw new DaemonError(
+    "FAILED_PRECONDITION",
+    `Cannot restore ${what}: remote storage is disabled for this workspace`,
+  );
+}
+
+function refuseVolumeSnapshot(fromVolumeSnapshot: boolean, path: string): void {
+  if (!fromVolumeSnapshot) return;
+  throw invalid(
+    `${path}.from_volume_snapshot`,
+    "must be false: volume snapshots are of another kind of storage, which this daemon does not use",
+  );
+}

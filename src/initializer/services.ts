@@ -1,0 +1,24 @@
+/** What initializers work with besides the workspace that they fill. */
+
+import type { Clock } from "../clock.ts";
+import type { Git } from "../git/git.ts";
+import type { Gate } from "../outbound/gate.ts";
+
+export interface Services {
+  git: Git;
+  gate: Gate;
+  clock: Clock;
+  /** Absolute path of the content Workers' spool. */
+  spool: string;
+  tuning: Tuning;
+}
+
+/** Times that tests shorten. */
+export interface Tuning {
+  /** Milliseconds without a byte after which a download is taken up again. */
+  stallTimeout: number;
+  /** Milliseconds between two looks at how large a checkout has become. */
+  usageInterval: number;
+}
+
+export const STANDARD_TUNING: Readonly<Tuning> = { stallTimeout: 60_000, usageInterval: 5_000 };

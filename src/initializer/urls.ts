@@ -1,0 +1,13 @@
+/** URLs that a request asks us to GET. */
+
+import { invalid } from "../errors.ts";
+
+/** @throws {DaemonError} INVALID_ARGUMENT for the field, never repeating the URL, which may be secret */
+export function parseDownloadUrl(text: string, field: string): URL {
+  if (text === "") throw invalid(field, "must be set to an http or https URL");
+  const url = URL.parse(text);
+  if (!url || !/^https?:$/.test(url.protocol)) {
+    throw invalid(field, "must be an http or https URL");
+  }
+  return url;
+}

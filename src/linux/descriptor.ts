@@ -1,0 +1,152 @@
+/** What every open descriptor can do: metadata by descriptor, and closing. */
+
+import { AT } from "./constants.ts";
+import { interrupted, isErrno, lastErrno, SystemError } from "./errno.ts";
+import { system } from "./libc.ts";
+import { displayName, first, type Name } from "./names.ts";
+import { type Stat, statx, type Timespec } from "./stat.ts";
+import { getXattr, listXattrs, procPath, removeXattr, setXattr } from "./xattr.ts";
+
+/** An empty NUL-terminated name, for `AT.EMPTY_PATH`. */
+const EMPTY = new Uint8Array(8);
+
+const times = new BigInt64Array(4);
+const timesBytes = new Uint8Array(times.buffer);
+/** `utimensat`'s "leave this time as it is". */
+const UTIME_OMIT = 0x3ffffffen;
+
+/** The two timespecs that `utimensat` takes. Valid until the next call. */
+export function encodeTimes(mtime: Timespec, atime: Timespec | undefined): Uint8Array {
+  times[0] = atime ? BigInt(atime.sec) : 0n;
+  times[1] = atime ? BigInt(atime.nsec) : UTIME_OMIT;
+  times[2] = BigInt(mtime.sec);
+  times[3] = BigInt(mtime.nsec);
+  return timesBytes;
+}
+
+/**
+ * An open file descriptor, closed by `using`. It knows the name that it was opened by, for errors;
+ * after a rename that name is history.
+ */
+export class Descriptor implements Disposable {
+  #fd: number;
+
+  /**
+   * @param fd owned by this object from now on
+   * @param above the directory that it was opened in; absent for a room's folder
+   * @param name within `above`
+   * @param isPathOnly whether it was opened with `O_PATH`
+   */
+  constructor(
+    fd: number,
+    private readonly above: Descriptor | undefined,
+    private readonly name: Name,
+    readonly isPathOnly: boolean = false,
+  ) {
+    this.#fd = fd;
+  }
+
+  /** The number; -1 once closed. */
+  get fd(): number {
+    return this.#fd;
+  }
+
+  /** Where it was opened, from the outermost directory on; for people. */
+  get path(): string {
+    const names: string[] = [];
+    // deno-lint-ignore no-this-alias -- the walk towards the root starts here
+    for (let at: Descriptor | undefined = this; at; at = at.above) {
+      if (at.name !== ".") names.push(displayName(at.name));
+    }
+    return names.reverse().join("/");
+  }
+
+  /** The display path of an entry of this directory. */
+  pathOf(name: Name): string {
+    return `${this.path}/${displayName(name)}`;
+  }
+
+  /**
+   * Closes the descriptor; no error where it is closed already.
+   * @throws {SystemError} such as EIO or EDQUOT: what was written may be lost
+   */
+  close(): void {
+    if (this.#fd < 0) return;
+    const fd = this.#fd;
+    this.#fd = -1;
+    if (system().close(fd) < 0) {
+      // An interrupted close has closed: the number may be another thread's already.
+      const errno = lastErrno();
+      if (errno !== "EINTR") throw new SystemError(errno, "close", this.path);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** @throws {SystemError} */
+  stat(): Stat {
+    return statx(this.#fd, EMPTY, AT.EMPTY_PATH, this);
+  }
+
+  /** Changes owner and group; clears set-id bits, so call it before {@link chmod}. @throws {SystemError} */
+  chown(uid: number, gid: number): void {
+    const flags = AT.EMPTY_PATH | AT.SYMLINK_NOFOLLOW;
+    while (system().fchownat(this.#fd, EMPTY, uid, gid, flags) < 0) interrupted("fchownat", this);
+  }
+
+  /** Sets permission, set-id and sticky bits. @throws {SystemError} */
+  chmod(mode: number): void {
+    const sys = system();
+    if (this.isPathOnly) {
+      while (sys.chmod(first.set(procPath(this.#fd), "chmod"), mode) < 0) {
+        interrupted("chmod", this);
+      }
+    } else {
+      while (sys.fchmod(this.#fd, mode) < 0) interrupted("fchmod", this);
+    }
+  }
+
+  /** Sets the modification time and, where given, the access time. @throws {SystemError} */
+  setTimes(mtime: Timespec, atime?: Timespec): void {
+    const sys = system();
+    const encoded = encodeTimes(mtime, atime);
+    while (sys.utimensat(this.#fd, EMPTY, encoded, AT.EMPTY_PATH) < 0) {
+      interrupted("utimensat", this);
+    }
+  }
+
+  /** Makes what was written, or a directory's entries, durable. @throws {SystemError} */
+  sync(): void {
+    while (system().fsync(this.#fd) < 0) interrupted("fsync", this);
+  }
+
+  /** Names of extended attributes; none where the file system has none. @throws {SystemError} */
+  listXattrs(): Uint8Array[] {
+    return listXattrs(this);
+  }
+  /** `undefined` where there is no such attribute. @throws {SystemError} */
+  getXattr(name: Name): Uint8Array | undefined {
+    return getXattr(this, name);
+  }
+  /** @throws {SystemError} */
+  setXattr(name: Name, value: Uint8Array): void {
+    setXattr(this, name, value);
+  }
+  /** No error where there is no such attribute. @throws {SystemError} */
+  removeXattr(name: Name): void {
+    removeXattr(this, name);
+  }
+}
+
+/** Runs `action`, ignoring {@link SystemError}s of these names. @returns whether it succeeded */
+export function tolerate(names: Parameters<typeof isErrno>[1][], action: () => void): boolean {
+  try {
+    action();
+    return true;
+  } catch (error) {
+    if (isErrno(error, ...names)) return false;
+    throw error;
+  }
+}

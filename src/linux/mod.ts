@@ -1,0 +1,28 @@
+/**
+ * Linux by system calls: the one room that calls FFI.
+ *
+ * `openLibc()` first, once a thread. Then {@link Directory} handles lead to everything else, and no
+ * path that is given to one leaves it. Names are bytes (or text, taken as UTF-8); failures are
+ * {@link SystemError}s that name the errno, the call and the path. Everything is synchronous and
+ * meant for a Worker of its own. Handles are closed by `using`; none is closed by collection. (`using`
+ * costs 0.2 µs in V8 14: the hottest loops close in a `finally` instead.)
+ */
+
+export { DT, FADVISE, NAME_MAX, O, PATH_MAX, S, SEEK } from "./constants.ts";
+export { Descriptor, tolerate } from "./descriptor.ts";
+export { Directory, type OpenOptions } from "./directory.ts";
+export type { Entry } from "./entries.ts";
+export { type ErrnoName, isErrno, SystemError } from "./errno.ts";
+export { type DataRange, File } from "./file.ts";
+export { openLibc } from "./libc.ts";
+export {
+  bytesOf,
+  displayName,
+  isComponent,
+  type Name,
+  sameName,
+  SLASH,
+  splitPath,
+} from "./names.ts";
+export { effectiveUser, fileSystem, type FileSystemStat } from "./process.ts";
+export { nanoseconds, Stat, type Timespec, timespec } from "./stat.ts";

@@ -1,0 +1,113 @@
+/** Connections to addresses that were checked: what is checked is what is connected to. */
+
+import { lookup } from "node:dns/promises";
+import { connect as connectSocket, type Socket } from "node:net";
+import { DaemonError, messageOf } from "../errors.ts";
+import { canonicalAddress } from "./address.ts";
+import { type OutboundRules, refusal } from "./policy.ts";
+
+const CONNECT_TIMEOUT_MS = 15_000;
+
+/** A host that the rules do not let us reach; FAILED_PRECONDITION. Trying again cannot help. */
+export class OutboundRefused extends DaemonError {
+  constructor(why: string) {
+    super("FAILED_PRECONDITION", why);
+  }
+}
+
+/**
+ * The addresses of `host`, all of them checked.
+ * @throws {OutboundRefused} where any is out of bounds, so that a name cannot mix them
+ * @throws {DaemonError} UNAVAILABLE where the name does not resolve
+ */
+export async function resolveChecked(rules: OutboundRules, host: string): Promise<string[]> {
+  const bare = host.replace(/^\[(.*)\]$/, "$1");
+  let found: { address: string }[];
+  try {
+    found = await lookup(bare, { all: true });
+  } catch (error) {
+    // With net.allowHosts the process may look those names up alone.
+    if ((error as { code?: unknown }).code === "EPERM") {
+      throw new OutboundRefused(`${bare} is not among net.allowHosts`);
+    }
+    throw new DaemonError("UNAVAILABLE", `could not resolve the host ${bare}`, { cause: error });
+  }
+  const addresses = found.map(({ address }) => address);
+  for (const address of addresses) {
+    const why = refusal(rules, bare, address);
+    if (why !== undefined) throw new OutboundRefused(why);
+  }
+  return addresses;
+}
+
+/**
+ * Connects to a port of a host, at an address that the rules allow.
+ * @throws {OutboundRefused}
+ * @throws {DaemonError} UNAVAILABLE where nothing answers there
+ */
+export async function dial(
+  rules: OutboundRules,
+  host: string,
+  port: number,
+  signal: AbortSignal,
+): Promise<Socket> {
+  const addresses = await resolveChecked(rules, host);
+  let last: unknown;
+  for (const address of addresses) {
+    try {
+      return await connect(host, address, port, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof OutboundRefused) throw error;
+      last = error;
+    }
+  }
+  throw new DaemonError("UNAVAILABLE", `could not connect to ${host}:${port}: ${messageOf(last)}`, {
+    cause: last,
+  });
+}
+
+async function connect(
+  host: string,
+  address: string,
+  port: number,
+  signal: AbortSignal,
+): Promise<Socket> {
+  try {
+    return await open(address, port, signal);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
+    // With net.allowHosts the process may connect by those names alone.
+    const socket = await open(host, port, signal);
+    const led = socket.remoteAddress ?? "";
+    if (canonicalAddress(led) === canonicalAddress(address)) return socket;
+    socket.destroy();
+    throw new OutboundRefused(`${host} resolved to ${address}, but led to ${led}`);
+  }
+}
+
+/** A socket of Node's: Deno's own stays open when it is closed while something is read (2.8.3). */
+function open(host: string, port: number, signal: AbortSignal): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connectSocket({ host, port, allowHalfOpen: true });
+    const settle = (act: () => void) => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", cancel);
+      socket.removeAllListeners();
+      // Errors of nobody's would end the process; whoever reads or writes is told anyway.
+      socket.on("error", () => {});
+      act();
+    };
+    const fail = (error: unknown) =>
+      settle(() => {
+        socket.destroy();
+        reject(error);
+      });
+    const cancel = () => fail(signal.reason);
+    const timer = setTimeout(() => fail(new Error("timed out")), CONNECT_TIMEOUT_MS);
+    signal.addEventListener("abort", cancel);
+    socket.once("error", fail);
+    socket.once("connect", () => settle(() => resolve(socket)));
+    if (signal.aborted) cancel();
+  });
+}

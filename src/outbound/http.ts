@@ -1,0 +1,112 @@
+/** GET requests to hosts that callers name, through the gate. */
+
+import { DaemonError, messageOf } from "../errors.ts";
+import { OutboundRefused } from "./dial.ts";
+import type { Gate, Pass } from "./gate.ts";
+
+const MAX_REDIRECTS = 10;
+const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+
+export interface GetOptions {
+  headers?: Record<string, string>;
+  signal: AbortSignal;
+}
+
+/** An http(s) URL for people: without userinfo, and without a query, which may be a signature. */
+export function displayUrl(url: URL | string): string {
+  const { protocol, host, pathname } = new URL(url);
+  return `${protocol}//${host}${pathname}`;
+}
+
+/** A client for one operation. */
+export class HttpClient implements Disposable {
+  readonly #pass: Pass;
+  readonly #client: Deno.HttpClient;
+
+  constructor(gate: Gate) {
+    this.#pass = gate.pass();
+    this.#client = Deno.createHttpClient({ proxy: { url: this.#pass.proxyUrl } });
+  }
+
+  [Symbol.dispose](): void {
+    this.#client.close();
+    this.#pass[Symbol.dispose]();
+  }
+
+  /**
+   * GETs a URL, following redirects; userinfo becomes an Authorization header for its origin alone.
+   * The caller reads or cancels the body, which comes as the server stores it.
+   * @throws {OutboundRefused} where it, or where it leads, may not be reached
+   * @throws {DaemonError} UNAVAILABLE where the network fails, FAILED_PRECONDITION for bad redirects
+   */
+  async get(text: string, options: GetOptions): Promise<Response> {
+    const { origin } = new URL(text);
+    let url = new URL(text);
+    for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
+      const response = await this.#send(url, url.origin === origin ? text : undefined, options);
+      if (!REDIRECTS.has(response.status)) return response;
+      await response.body?.cancel();
+      url = redirected(url, response.headers.get("location"));
+    }
+    throw new DaemonError("FAILED_PRECONDITION", `${displayUrl(text)} redirects too often`);
+  }
+
+  async #send(url: URL, login: string | undefined, options: GetOptions): Promise<Response> {
+    const { headers, signal } = options;
+    const { username, password } = new URL(login ?? "http://none");
+    const bare = new URL(url);
+    bare.username = "";
+    bare.password = "";
+    bare.hash = "";
+    this.#pass.reset();
+    try {
+      return await fetch(bare, {
+        client: this.#client,
+        redirect: "manual",
+        signal,
+        headers: {
+          "accept-encoding": "identity",
+          ...headers,
+          ...(username || password ? { authorization: basic(username, password) } : {}),
+        },
+      });
+    } catch (error) {
+      signal.throwIfAborted();
+      throw this.#explain(bare, error);
+    }
+  }
+
+  #explain(url: URL, error: unknown): DaemonError {
+    const refused = this.#pass.refusals[0];
+    if (refused !== undefined) return new OutboundRefused(refused);
+    if (error instanceof Deno.errors.NotCapable) {
+      return new OutboundRefused(`${url.host} is not among net.allowHosts`);
+    }
+    const why = this.#pass.failures.at(-1) ?? messageOf(error);
+    return new DaemonError("UNAVAILABLE", `${displayUrl(url)}: ${why}`, { cause: error });
+  }
+}
+
+function redirected(from: URL, location: string | null): URL {
+  const to = location === null ? null : URL.parse(location, from);
+  const where = displayUrl(from);
+  if (!to) throw new DaemonError("FAILED_PRECONDITION", `${where} redirects to nowhere`);
+  if (to.protocol === from.protocol || to.protocol === "https:") return to;
+  throw new DaemonError(
+    "FAILED_PRECONDITION",
+    `${where} redirects to ${to.protocol}//, which is not followed`,
+  );
+}
+
+function basic(username: string, password: string): string {
+  const text = `${decode(username)}:${decode(password)}`;
+  return `Basic ${btoa(String.fromCharCode(...new TextEncoder().encode(text)))}`;
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,43 @@
+/** Which hosts and addresses may be reached. */
+
+import { canonicalAddress, classifyAddress } from "./address.ts";
+
+/** As in the config's `net`. A host is a name, `*.domain` or an IP address. */
+export interface OutboundRules {
+  allowLoopback: boolean;
+  /** Only these; all where empty. */
+  allowHosts: readonly string[];
+  denyHosts: readonly string[];
+}
+
+/**
+ * Why `host` at `address` may not be reached, for people; `undefined` where it may.
+ * @param host as it was asked for: a name or an address
+ * @param address what it resolved to
+ */
+export function refusal(rules: OutboundRules, host: string, address: string): string | undefined {
+  const kind = classifyAddress(address);
+  const where = canonicalAddress(host) === canonicalAddress(address)
+    ? address
+    : `${host} (${address})`;
+  if (kind === "metadata") {
+    return `${where} is a link-local or metadata address, which may never be reached`;
+  }
+  if (kind === "unusable") return `${where} is not an address to connect to`;
+  if (kind === "loopback" && !rules.allowLoopback) {
+    return `${where} is this machine, which may be reached only with net.allowLoopback`;
+  }
+  const matches = (pattern: string) =>
+    matchesHost(pattern, host) || canonicalAddress(pattern) === canonicalAddress(address);
+  if (rules.denyHosts.some(matches)) return `${where} is denied by net.denyHosts`;
+  if (rules.allowHosts.length > 0 && !rules.allowHosts.some(matches)) {
+    return `${where} is not among net.allowHosts`;
+  }
+  return undefined;
+}
+
+function matchesHost(pattern: string, host: string): boolean {
+  const wanted = canonicalAddress(pattern).replace(/\.$/, "");
+  const name = canonicalAddress(host).replace(/\.$/, "");
+  return wanted.startsWith("*.") ? name.endsWith(wanted.slice(1)) : name === wanted;
+}

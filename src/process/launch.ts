@@ -1,0 +1,107 @@
+/**
+ * Starts the Workers and joins them: each content Worker gets one end of a channel, the daemon Worker
+ * the others. They are started here, side by side, since no Worker can give another one more than
+ * it has itself.
+ */
+
+import type { Config } from "../config/schema.ts";
+import type { ContentWorkerStart, Rooms } from "../content/boot.ts";
+import type { DaemonWorkerStart, DaemonWorkerStop, FromDaemonWorker } from "./messages.ts";
+import { contentPermissions, daemonPermissions, type Permissions } from "./permissions.ts";
+import type { GitFinding } from "./program.ts";
+import { StartError } from "./start_error.ts";
+
+export interface LaunchOptions {
+  config: Config;
+  rooms: Rooms;
+  /** Absolute path of libc. */
+  libc: string;
+  git: GitFinding;
+  /** Of wsdaemon. */
+  version: string;
+  onListening(address: string): void;
+}
+
+/** The Workers, at work; disposing of them ends them at once. */
+export interface Launched extends Disposable {
+  /**
+   * Resolves once the daemon has stopped as it was asked to. Rejects with a {@link StartError} where
+   * it could not start, and with what happened where a Worker died.
+   */
+  readonly ended: Promise<void>;
+  /** Asks the daemon to stop; running calls have `grace` milliseconds. */
+  stop(grace: number): void;
+}
+
+/**
+ * Starts the daemon Worker and the content Workers: one for each core, and one that answers quickly
+ * while those pack.
+ */
+export function launch(options: LaunchOptions): Launched {
+  const { config, libc, rooms, git, version } = options;
+  const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
+
+  const workers: Worker[] = [];
+  const start = (url: URL, name: string, permissions: Permissions) => {
+    const worker = spawn(url, name, permissions, reject);
+    workers.push(worker);
+    return worker;
+  };
+
+  const content = Array.from({ length: navigator.hardwareConcurrency + 1 }, (_, index) => {
+    const { port1, port2 } = new MessageChannel();
+    const url = new URL("../content/worker.ts", import.meta.url);
+    const worker = start(url, `content-${index + 1}`, contentPermissions(libc));
+    const message: ContentWorkerStart = { kind: "start", libc, rooms, port: port1 };
+    worker.postMessage(message, [port1]);
+    return port2;
+  });
+
+  const permissions = daemonPermissions(
+    config,
+    "git" in git ? [git.git.path] : [],
+    Deno.env.toObject(),
+  );
+  const url = new URL("../daemon/worker.ts", import.meta.url);
+  const daemon = start(url, "daemon", permissions);
+  daemon.onmessage = ({ data }: MessageEvent<FromDaemonWorker>) => {
+    if (data.kind === "listening") options.onListening(data.address);
+    if (data.kind === "failed") reject(new StartError(data.message));
+    if (data.kind === "stopped") resolve();
+  };
+  const message: DaemonWorkerStart = {
+    kind: "start",
+    config,
+    git,
+    version,
+    privileged: Deno.uid() === 0,
+    content,
+  };
+  daemon.postMessage(message, content);
+
+  return {
+    ended,
+    stop(grace) {
+      const stop: DaemonWorkerStop = { kind: "stop", grace };
+      daemon.postMessage(stop);
+    },
+    [Symbol.dispose]() {
+      for (const worker of workers) worker.terminate();
+    },
+  };
+}
+
+function spawn(
+  url: URL,
+  name: string,
+  permissions: Permissions,
+  died: (error: Error) => void,
+): Worker {
+  const worker = new Worker(url, { type: "module", name, deno: { permissions } });
+  worker.onerror = (event) => {
+    event.preventDefault();
+    died(new Error(`The ${name} Worker died: ${event.message}`));
+  };
+  worker.onmessageerror = () => died(new Error(`The ${name} Worker sent what cannot be read`));
+  return worker;
+}

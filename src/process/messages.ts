@@ -1,0 +1,32 @@
+/** What the main thread and the daemon Worker say to each other. */
+
+import type { Config } from "../config/schema.ts";
+import type { GitFinding } from "./program.ts";
+
+export interface DaemonWorkerStart {
+  kind: "start";
+  config: Config;
+  git: GitFinding;
+  /** Of wsdaemon. */
+  version: string;
+  /** Whether the process is root; the Worker may not ask. */
+  privileged: boolean;
+  /** One to each content Worker. */
+  content: MessagePort[];
+}
+
+export interface DaemonWorkerStop {
+  kind: "stop";
+  /** Milliseconds that running calls have left. */
+  grace: number;
+}
+
+export type ToDaemonWorker = DaemonWorkerStart | DaemonWorkerStop;
+
+export type FromDaemonWorker =
+  /** It serves at `address`. */
+  | { kind: "listening"; address: string }
+  /** It could not start, and holds nothing any more. */
+  | { kind: "failed"; message: string }
+  /** It was asked to stop, and did. */
+  | { kind: "stopped" };

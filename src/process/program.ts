@@ -1,0 +1,51 @@
+/** Programs that the daemon runs, found once at the start. */
+
+import { isAbsolute, join } from "@std/path";
+
+/** A program and where it is. */
+export interface Program {
+  path: string;
+  version: string;
+}
+
+/** Oldest Git with the options that our calls rely on. */
+const MINIMUM_GIT = [2, 30] as const;
+
+/** What is known of Git on this machine: a usable one, or why there is none. */
+export type GitFinding = { git: Program } | { problem: string };
+
+/** Looks for a usable Git in the folders of `searchPath` (as `PATH` has them). */
+export async function findGit(searchPath: string): Promise<GitFinding> {
+  const path = findProgram("git", searchPath);
+  if (path === undefined) return { problem: "git is not on PATH; install Git 2.30 or newer" };
+  const version = await gitVersion(path);
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  const [wantMajor, wantMinor] = MINIMUM_GIT;
+  if (major < wantMajor || (major === wantMajor && minor < wantMinor)) {
+    return { problem: `${path} is version ${version || "unknown"}; install Git 2.30 or newer` };
+  }
+  return { git: { path, version } };
+}
+
+/** The absolute path of an executable file; `undefined` where there is none. */
+export function findProgram(name: string, searchPath: string): string | undefined {
+  return searchPath.split(":").filter(isAbsolute).map((folder) => join(folder, name)).find(
+    (path) => {
+      try {
+        const { isFile, mode } = Deno.statSync(path);
+        return isFile && ((mode ?? 0) & 0o111) !== 0;
+      } catch {
+        return false;
+      }
+    },
+  );
+}
+
+async function gitVersion(path: string): Promise<string> {
+  const { stdout } = await new Deno.Command(path, {
+    args: ["--version"],
+    stdin: "null",
+    stderr: "null",
+  }).output();
+  return /(\d+\.\d+(?:\.\d+)*)/.exec(new TextDecoder().decode(stdout))?.[1] ?? "";
+}

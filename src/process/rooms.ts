@@ -1,0 +1,112 @@
+/**
+ * The folders of the root, made before any Worker starts.
+ *
+ * `workspaces`, and on the way to a tree in the making `tmp` and `staging`, can be passed through by
+ * whoever owns content there (Git runs as that owner, and must find its own folder), but not listed;
+ * names of staging trees cannot be guessed. Everything else is closed to other users of the node,
+ * since it holds every tenant's content.
+ */
+
+import { dirname, join } from "@std/path";
+import type { Config } from "../config/schema.ts";
+import type { Rooms } from "../content/boot.ts";
+import { reasonOf } from "../errors.ts";
+import { StartError } from "./start_error.ts";
+
+/** Of what leads to trees: an owner reaches its own by name, and sees no other's. */
+export const PASSAGE_MODE = 0o711;
+/** Of a root that is not there yet. */
+const ROOT_MODE = 0o711;
+const CLOSED_MODE = 0o700;
+
+/** Absolute paths of the rooms that the content Workers share with the daemon. */
+export function roomPaths({ root, storage }: Config): Rooms {
+  return {
+    workspaces: join(root, "workspaces"),
+    staging: join(root, "tmp", "staging"),
+    trash: join(root, "tmp", "trash"),
+    spool: join(root, "tmp", "spool"),
+    baselines: join(root, "state", "baselines"),
+    ...(storage.kind === "fs" ? { blobs: storage.path } : {}),
+  };
+}
+
+/**
+ * Makes the root, whose parent must be there, and its `state`, and returns the config with the
+ * root's real path: the Workers' permissions are about names, which must not lead through links.
+ * @throws {StartError} where it cannot be used
+ */
+export function prepareRoot(config: Config): Config {
+  const { root, storage } = config;
+  const inside = storage.kind === "fs" && storage.path === join(root, "store");
+  if (!isFolder(dirname(root))) {
+    throw new StartError(
+      `Cannot use ${root} as the root: there is no folder ${
+        dirname(root)
+      }; make it or choose another root`,
+    );
+  }
+  try {
+    makeFolder(root, ROOT_MODE);
+    const real = Deno.realPathSync(root);
+    makeFolder(join(real, "state"), CLOSED_MODE);
+    return {
+      ...config,
+      root: real,
+      storage: inside ? { ...storage, path: join(real, "store") } : storage,
+    };
+  } catch (error) {
+    throw new StartError(`Cannot use ${root} as the root: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+/**
+ * Makes the rooms and sets their modes; the caller holds the root's lock.
+ * @throws {StartError} naming the folder
+ */
+export function makeRooms(config: Config): Rooms {
+  const rooms = roomPaths(config);
+  const { blobs, workspaces, staging, ...closed } = rooms;
+  for (const path of [join(config.root, "tmp"), staging, workspaces]) makeRoom(path, PASSAGE_MODE);
+  for (const path of [join(config.root, "state"), ...Object.values(closed)]) {
+    makeRoom(path, CLOSED_MODE);
+  }
+  if (blobs !== undefined) {
+    // A store outside the root may be shared with other daemons, and its mode is their affair too.
+    if (dirname(blobs) === config.root) makeRoom(blobs, CLOSED_MODE);
+    else makeStore(blobs);
+  }
+  return rooms;
+}
+
+function makeRoom(path: string, mode: number): void {
+  try {
+    makeFolder(path, mode);
+    if (Deno.lstatSync(path).isSymlink) throw new StartError("it is a link, not a folder");
+    Deno.chmodSync(path, mode);
+  } catch (error) {
+    throw new StartError(`Cannot use the folder ${path}: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+function makeStore(path: string): void {
+  try {
+    makeFolder(path, CLOSED_MODE);
+    Deno.removeSync(Deno.makeTempFileSync({ dir: path, prefix: ".probe-" }));
+  } catch (error) {
+    throw new StartError(`Cannot use ${path} as the store: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+function makeFolder(path: string, mode: number): void {
+  if (!isFolder(path)) Deno.mkdirSync(path, { mode });
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw new StartError(`Cannot look at ${path}: ${reasonOf(error)}`, { cause: error });
+  }
+}

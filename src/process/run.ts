@@ -1,0 +1,100 @@
+/** The daemon's process from its start to its end. */
+
+import type { Config } from "../config/schema.ts";
+import { reasonOf } from "../errors.ts";
+import { logger } from "../log.ts";
+import { formatAddress, parseAddress, resolveAddress } from "../rpc/address.ts";
+import { launch, type Launched } from "./launch.ts";
+import { libcPath } from "./libc.ts";
+import { lockRoot } from "./lock.ts";
+import { configureLogging } from "./logging.ts";
+import { secretFiles } from "./permissions.ts";
+import { findGit } from "./program.ts";
+import { makeRooms, prepareRoot } from "./rooms.ts";
+import { runtimeWarning } from "./runtime.ts";
+import { onSignals } from "./signals.ts";
+import { StartError } from "./start_error.ts";
+
+/** How long after the grace period the daemon Worker may take for what it cannot leave undone. */
+const STOP_MARGIN = 10_000;
+
+export interface RunOptions {
+  config: Config;
+  /** Of wsdaemon. */
+  version: string;
+  /** Oddities of the config, for the log. */
+  warnings: readonly string[];
+  /** A line for people and for whoever started us. */
+  print(line: string): void;
+}
+
+/**
+ * Serves until a signal ends it. Resolves to whether it stopped in an orderly way.
+ * @throws {StartError} where it cannot start; nothing is half-started then
+ */
+export async function runDaemon({ config: given, version, warnings, print }: RunOptions) {
+  configureLogging(given.log);
+  const log = logger("process");
+  for (const warning of warnings) log.warn("{warning}", { warning });
+  const oddity = runtimeWarning(Deno.version.deno);
+  if (oddity) log.warn("{oddity}", { oddity });
+
+  for (const path of secretFiles(given)) requireReadable(path);
+  const config = prepareRoot(await resolveListeners(given));
+  using _lock = lockRoot(config.root);
+  const rooms = makeRooms(config);
+  using launched = launch({
+    config,
+    rooms,
+    libc: libcPath(),
+    git: await findGit(Deno.env.get("PATH") ?? ""),
+    version,
+    onListening: (address) => print(`listening on ${address}`),
+  });
+  return await untilEnded(launched, config.shutdown.grace);
+}
+
+async function untilEnded(launched: Launched, grace: number): Promise<boolean> {
+  const log = logger("process");
+  const { promise: aborted, resolve: abort } = Promise.withResolvers<boolean>();
+  let watchdog: ReturnType<typeof setTimeout> | undefined;
+  using _signals = onSignals({
+    stop(signal) {
+      log.info("stopping on {signal}; a second one stops at once", { signal });
+      watchdog = setTimeout(() => {
+        log.error("the daemon did not stop in time");
+        abort(false);
+      }, grace + STOP_MARGIN);
+      launched.stop(grace);
+    },
+    abort(signal) {
+      log.warn("stopping at once on a second {signal}", { signal });
+      abort(false);
+    },
+  }, log);
+  try {
+    return await Promise.race([launched.ended.then(() => true), aborted]);
+  } catch (error) {
+    if (error instanceof StartError) throw error;
+    log.fatal("{error}", { error });
+    return false;
+  } finally {
+    clearTimeout(watchdog);
+  }
+}
+
+/** The config with its listeners' names looked up: permissions are given for what is bound. */
+async function resolveListeners(config: Config): Promise<Config> {
+  const listen = config.listen.map(async (text) =>
+    formatAddress(await resolveAddress(parseAddress(text)))
+  );
+  return { ...config, listen: await Promise.all(listen) };
+}
+
+function requireReadable(path: string): void {
+  try {
+    Deno.openSync(path).close();
+  } catch (error) {
+    throw new StartError(`Cannot read ${path}: ${reasonOf(error)}`, { cause: error });
+  }
+}

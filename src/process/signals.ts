@@ -1,0 +1,50 @@
+/** SIGTERM and SIGINT: once to stop, a second time to stop at once. */
+
+import type { Logger } from "../log.ts";
+
+/**
+ * Milliseconds in which a further signal is the first one again: on Ctrl-C the terminal signals us,
+ * and so does the `deno task` that we may run under.
+ */
+const SAME_SIGNAL = 500;
+
+export interface SignalHandlers {
+  /** The first time. */
+  stop(signal: Deno.Signal): void;
+  /** Every further time. */
+  abort(signal: Deno.Signal): void;
+}
+
+/**
+ * Listens until disposed of. SIGHUP is kept for a later meaning and changes nothing. `now` is in
+ * milliseconds, from anywhere.
+ */
+export function onSignals(
+  { stop, abort }: SignalHandlers,
+  log: Logger,
+  now: () => number = () => performance.now(),
+): Disposable {
+  let askedAt: number | undefined;
+  const ending = (["SIGTERM", "SIGINT"] as const).map((signal) =>
+    listen(signal, () => {
+      const at = now();
+      if (askedAt === undefined) {
+        askedAt = at;
+        stop(signal);
+      } else if (at - askedAt >= SAME_SIGNAL) {
+        abort(signal);
+      }
+    })
+  );
+  const hangup = listen("SIGHUP", () => log.info("SIGHUP changes nothing: restart to reconfigure"));
+  return {
+    [Symbol.dispose]() {
+      for (const listener of [...ending, hangup]) listener[Symbol.dispose]();
+    },
+  };
+}
+
+function listen(signal: Deno.Signal, handler: () => void): Disposable {
+  Deno.addSignalListener(signal, handler);
+  return { [Symbol.dispose]: () => Deno.removeSignalListener(signal, handler) };
+}

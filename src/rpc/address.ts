@@ -1,0 +1,99 @@
+/** The addresses that a listener or a client can have: `HOST:PORT` and `unix:///path`. */
+
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
+import { DaemonError, messageOf } from "../errors.ts";
+
+export interface TcpAddress {
+  readonly kind: "tcp";
+  /** A name or an IP literal, without brackets. */
+  readonly host: string;
+  /** 0 for any free one. */
+  readonly port: number;
+}
+
+export interface UnixAddress {
+  readonly kind: "unix";
+  /** Absolute path of the socket. */
+  readonly path: string;
+}
+
+export type Address = TcpAddress | UnixAddress;
+
+/** Where a server listens; see {@link parseAddress} for the text form. */
+export type ListenAddress = Address;
+
+/** `sun_path` of unix(7) holds 108 bytes, the last of them NUL. */
+const MAX_SOCKET_PATH_BYTES = 107;
+
+/**
+ * Parses `HOST:PORT`, `[IPv6]:PORT` or `unix:///path`.
+ * @throws {DaemonError} INVALID_ARGUMENT saying what is wrong with it.
+ */
+export function parseAddress(text: string): Address {
+  return text.startsWith("unix:") ? parseUnix(text) : parseTcp(text);
+}
+
+/** The text that {@link parseAddress} reads. */
+export function formatAddress(address: Address): string {
+  if (address.kind === "unix") return `unix://${address.path}`;
+  return `${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`;
+}
+
+/** Whether only this machine can reach it. A name counts only after {@link resolveAddress}. */
+export function isLocal(address: Address): boolean {
+  if (address.kind === "unix") return true;
+  const host = address.host.replace(/^::ffff:/i, "");
+  return isIP(host) === 4 ? host.startsWith("127.") : /^(0*:)+0*1$/.test(host);
+}
+
+/**
+ * The address with its name, if it has one, looked up; IPv4 is preferred. A name thus means one
+ * address, so that permissions can be given for exactly what will be bound.
+ * @throws {DaemonError} FAILED_PRECONDITION where the name is unknown.
+ */
+export async function resolveAddress<A extends Address>(address: A): Promise<A> {
+  if (address.kind === "unix" || isIP(address.host) !== 0) return address;
+  try {
+    const found = await lookup(address.host, { all: true });
+    const chosen = found.find(({ family }) => family === 4) ?? found[0];
+    if (chosen) return { ...address, host: chosen.address };
+  } catch (error) {
+    const problem = `Cannot look up the host of ${formatAddress(address)}: ${messageOf(error)}`;
+    throw new DaemonError("FAILED_PRECONDITION", problem, { cause: error });
+  }
+  throw new DaemonError(
+    "FAILED_PRECONDITION",
+    `${formatAddress(address)}: the host has no address`,
+  );
+}
+
+function parseUnix(text: string): UnixAddress {
+  const path = text.slice("unix://".length);
+  if (!text.startsWith("unix:///") || path.length < 2 || path.includes("\0")) {
+    throw malformed(text, "a unix socket is written unix:///absolute/path");
+  }
+  if (new TextEncoder().encode(path).length > MAX_SOCKET_PATH_BYTES) {
+    throw malformed(text, `a socket's path has at most ${MAX_SOCKET_PATH_BYTES} bytes`);
+  }
+  return { kind: "unix", path };
+}
+
+function parseTcp(text: string): TcpAddress {
+  const match = /^(?:\[([^\]]*)\]|([^:\s/]+)):(\d{1,5})$/.exec(text);
+  if (!match) throw malformed(text, "it is written HOST:PORT, [IPv6]:PORT or unix:///path");
+  const [, bracketed, plain, digits] = match;
+  if (bracketed !== undefined && isIP(bracketed) !== 6) {
+    throw malformed(text, "what stands in brackets must be an IPv6 address");
+  }
+  const port = Number(digits);
+  if (port > 65535) throw malformed(text, "a port is at most 65535");
+  return { kind: "tcp", host: bracketed ?? plain!, port };
+}
+
+function malformed(text: string, problem: string): DaemonError {
+  return new DaemonError(
+    "INVALID_ARGUMENT",
+    `Cannot use address ${JSON.stringify(text)}: ${problem}`,
+  );
+}

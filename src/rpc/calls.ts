@@ -1,0 +1,173 @@
+/** Every call under way, health and reflection included: counted, timed, logged, and ended. */
+
+import {
+  ResponderBuilder,
+  ServerInterceptingCall,
+  type ServerInterceptingCallInterface,
+  type ServerInterceptor,
+  type ServerListener,
+  ServerListenerBuilder,
+  status as codes,
+} from "@grpc/grpc-js";
+import { logger } from "../log.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import { codeName } from "./status.ts";
+
+const log = logger("rpc");
+
+/**
+ * Requests that one stream may carry. Deno's HTTP/2 buffers a stream's answers without bound, so a
+ * client that asks reflection on and on without reading would fill the memory.
+ */
+const MAX_STREAM_REQUESTS = 100;
+
+interface Ended {
+  method: string;
+  streaming: boolean;
+  code: string;
+  details: string;
+  peer: string;
+  /** Seconds. */
+  duration: number;
+}
+
+/** Watches the calls of one server through its {@link Calls.interceptor}. */
+export class Calls {
+  readonly #open = new Set<OpenCall>();
+  readonly #record: (ended: Ended) => void;
+  #draining: string | undefined;
+
+  constructor(metrics: Metrics) {
+    this.#record = recorder(metrics);
+    metrics.observedGauge(
+      "wsdaemon_grpc_calls_in_flight",
+      "gRPC calls that have not ended",
+      () => this.#open.size,
+    );
+  }
+
+  /** To be given to the server. */
+  readonly interceptor: ServerInterceptor = (method, base) => {
+    const streaming = method.requestStream || method.responseStream;
+    const call = new OpenCall(method.path, streaming, base, (ended) => {
+      this.#open.delete(call);
+      this.#record(ended);
+    });
+    this.#open.add(call);
+    return call.intercept(streaming ? this.#draining : undefined);
+  };
+
+  /** Ends every stream, now and from now on, so that none keeps its connection open; unary calls go on. */
+  endStreams(details: string): void {
+    this.#draining = details;
+    for (const call of this.#open) if (call.streaming) call.end(codes.UNAVAILABLE, details);
+  }
+
+  /** Answers every call that is under way with UNAVAILABLE. */
+  endAll(details: string): void {
+    for (const call of this.#open) call.end(codes.UNAVAILABLE, details);
+  }
+}
+
+/** One call, from its headers to its status. */
+class OpenCall {
+  readonly #started = performance.now();
+  readonly #peer: string;
+  readonly #intercepted: ServerInterceptingCall;
+  #refusal: string | undefined;
+  #requests = 0;
+  #answers = 0;
+  #ended = false;
+
+  constructor(
+    readonly method: string,
+    readonly streaming: boolean,
+    private readonly base: ServerInterceptingCallInterface,
+    private readonly onEnd: (ended: Ended) => void,
+  ) {
+    // Asked for now, since a connection that is gone has none.
+    this.#peer = base.getPeer();
+    const responder = new ResponderBuilder()
+      .withStart((next) => {
+        if (this.#refusal === undefined) next(this.#listener());
+        else this.end(codes.UNAVAILABLE, this.#refusal);
+      })
+      .withSendMessage((message, next) => {
+        next(message);
+        this.#answers++;
+        // Not from within the sending of a message, which must be over before a status is sent.
+        if (this.#requests > MAX_STREAM_REQUESTS) setTimeout(() => this.#endIfExhausted());
+      })
+      .withSendStatus((status, next) => {
+        this.#finish(status.code ?? codes.UNKNOWN, status.details ?? "");
+        next(status);
+      })
+      .build();
+    this.#intercepted = new ServerInterceptingCall(base, responder);
+  }
+
+  /** The call as the server goes on with it, or ends it at once where there is a `refusal`. */
+  intercept(refusal: string | undefined): ServerInterceptingCall {
+    this.#refusal = refusal;
+    return this.#intercepted;
+  }
+
+  end(code: codes, details: string): void {
+    this.#intercepted.sendStatus({ code, details });
+  }
+
+  #listener(): ServerListener {
+    return new ServerListenerBuilder()
+      .withOnReceiveMessage((message, next) => {
+        this.#requests++;
+        if (this.#requests <= MAX_STREAM_REQUESTS) next(message);
+        else this.#endIfExhausted();
+      })
+      .withOnCancel(() => {
+        // Also told after every end; what grpc-js itself answers comes by here alone.
+        const late = Number(this.base.getDeadline()) <= Date.now();
+        this.#finish(late ? codes.DEADLINE_EXCEEDED : codes.CANCELLED, "");
+      })
+      .build();
+  }
+
+  /** Ends a stream with too many requests, once those before are answered: else they would be lost. */
+  #endIfExhausted(): void {
+    if (this.#requests <= MAX_STREAM_REQUESTS || this.#answers < MAX_STREAM_REQUESTS) return;
+    const details = `a stream may carry ${MAX_STREAM_REQUESTS} requests: open another one`;
+    if (!this.#ended) this.end(codes.RESOURCE_EXHAUSTED, details);
+  }
+
+  #finish(code: codes, details: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.onEnd({
+      method: this.method,
+      streaming: this.streaming,
+      code: codeName(code),
+      details,
+      peer: this.#peer,
+      duration: (performance.now() - this.#started) / 1000,
+    });
+  }
+}
+
+function recorder(metrics: Metrics): (ended: Ended) => void {
+  const finished = metrics.counter("wsdaemon_grpc_calls_total", "gRPC calls that have ended", [
+    "method",
+    "code",
+  ]);
+  const durations = metrics.histogram(
+    "wsdaemon_grpc_call_duration_seconds",
+    "Time from a unary call's headers to its status",
+    ["method"],
+  );
+  return (ended) => {
+    const { method, code, duration } = ended;
+    finished.inc({ method, code });
+    if (!ended.streaming) durations.observe({ method }, duration);
+    const record = { ...ended, milliseconds: Math.round(duration * 1000) };
+    if (code === "OK") log.debug("{method} from {peer}: OK in {milliseconds} ms", record);
+    else log.info("{method} from {peer}: {code} in {milliseconds} ms: {details}", record);
+  };
+}

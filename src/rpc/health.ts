@@ -1,0 +1,45 @@
+/** `grpc.health.v1` and server reflection, beside the API. */
+
+import "./fs_access.ts";
+import { Buffer } from "node:buffer";
+import { toBinary } from "@bufbuild/protobuf";
+import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import type { Server } from "@grpc/grpc-js";
+import { ReflectionService } from "@grpc/reflection";
+import { HealthImplementation, service as healthService } from "grpc-health-check";
+import { file_content_service_api_initializer } from "./gen/content-service-api/initializer_pb.ts";
+import { file_daemon, WorkspaceContentService } from "./gen/daemon_pb.ts";
+
+/** The names that health is asked by: the API's own, and "" for the server. */
+const HEALTH_NAMES = ["", WorkspaceContentService.typeName] as const;
+
+/** The health service; it says NOT_SERVING until it is told otherwise. */
+export class Health {
+  readonly #health = new HealthImplementation(
+    Object.fromEntries(HEALTH_NAMES.map((name) => [name, "NOT_SERVING" as const])),
+  );
+
+  addTo(server: Server): void {
+    this.#health.addToServer(server);
+  }
+
+  set(serving: boolean): void {
+    for (const name of HEALTH_NAMES) {
+      this.#health.setStatus(name, serving ? "SERVING" : "NOT_SERVING");
+    }
+  }
+}
+
+type Package = ConstructorParameters<typeof ReflectionService>[0];
+
+/** Adds server reflection, v1 and v1alpha, for the API and for health. */
+export function addReflection(server: Server): void {
+  const ours = [file_content_service_api_initializer, file_daemon]
+    .map((file) => Buffer.from(toBinary(FileDescriptorProtoSchema, file.proto)));
+  // Of a package definition, reflection reads the file descriptors alone.
+  const described: Package = {
+    wsdaemon: { format: "", type: {}, fileDescriptorProtos: ours } as unknown as Package[string],
+    health: healthService["Check"]!.requestType as Package[string],
+  };
+  new ReflectionService(described).addToServer(server);
+}

@@ -1,0 +1,65 @@
+/** The wire's requests in the daemon's own terms, refused where they are malformed. */
+
+import { invalid } from "../errors.ts";
+import type { InitRequest } from "../workspace/api.ts";
+import type { DisposeWorkspaceRequest, InitWorkspaceRequest } from "./gen/daemon_pb.ts";
+import { parseInitializer } from "./parse_initializer.ts";
+
+const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+const NAME = /^[A-Za-z0-9._@:+=-]{1,256}$/;
+
+/**
+ * A workspace's id: 1 to 128 of `A-Za-z0-9._-`, a letter or digit first, no `..`.
+ * @throws {DaemonError} INVALID_ARGUMENT
+ */
+export function parseId(id: string): string {
+  if (id === "") throw invalid("id", "must not be empty");
+  if (!ID.test(id)) {
+    const rule = "1 to 128 characters of A-Za-z0-9._- and start with a letter or digit";
+    throw invalid("id", `must be ${rule}: it is ${quote(id)}`);
+  }
+  if (id.includes("..")) throw invalid("id", `must not contain "..": it is ${quote(id)}`);
+  return id;
+}
+
+/** @throws {DaemonError} INVALID_ARGUMENT naming the field. */
+export function parseInit(request: InitWorkspaceRequest): InitRequest {
+  const id = parseId(request.id);
+  if (!request.metadata) throw invalid("metadata", "must be set: its owner and meta_id are needed");
+  const owner = parseName(request.metadata.owner, "metadata.owner");
+  const metaId = parseName(request.metadata.metaId, "metadata.meta_id");
+  if (request.storageQuotaBytes < 0n) {
+    const problem = `must not be negative: it is ${request.storageQuotaBytes}`;
+    throw invalid("storage_quota_bytes", problem);
+  }
+  return {
+    id,
+    owner,
+    metaId,
+    initializer: parseInitializer(request.initializer, "initializer"),
+    remoteStorageDisabled: request.remoteStorageDisabled,
+    storageQuotaBytes: request.storageQuotaBytes,
+  };
+}
+
+/** @throws {DaemonError} INVALID_ARGUMENT */
+export function parseDispose(
+  request: DisposeWorkspaceRequest,
+): { id: string; backup: boolean; backupLogs: boolean } {
+  return { id: parseId(request.id), backup: request.backup, backupLogs: request.backupLogs };
+}
+
+/** An owner or meta_id: 1 to 256 of `A-Za-z0-9._@:+=-`, not `.` or `..`. */
+function parseName(name: string, path: string): string {
+  if (name === "") throw invalid(path, "must not be empty");
+  if (!NAME.test(name)) {
+    throw invalid(path, `must be 1 to 256 characters of A-Za-z0-9._@:+=-: it is ${quote(name)}`);
+  }
+  if (name === "." || name === "..") throw invalid(path, `must not be ${quote(name)}`);
+  return name;
+}
+
+/** A caller's text as it may stand in a message: in one line, and not too long. */
+function quote(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text);
+}

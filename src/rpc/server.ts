@@ -1,0 +1,164 @@
+/**
+ * The gRPC server: the API, health and reflection, on every listener.
+ *
+ * Calls come in through `calls.ts` (counted and logged), are decoded and mapped by `unary.ts`,
+ * translated by `service.ts`, and answered by the workspaces; errors become statuses in `status.ts`.
+ */
+
+// First, since what health and reflection load at import relies on it.
+import "./fs_access.ts";
+import { Server, type ServerOptions, setLogger } from "@grpc/grpc-js";
+import { DaemonError } from "../errors.ts";
+import { logger } from "../log.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { Workspaces } from "../workspace/api.ts";
+import { formatAddress, type ListenAddress } from "./address.ts";
+import { Calls } from "./calls.ts";
+import { WorkspaceContentService } from "./gen/daemon_pb.ts";
+import { addReflection, Health } from "./health.ts";
+import { listen } from "./listen.ts";
+import { workspaceContentService } from "./service.ts";
+import { TlsCredentials, type TlsMaterial } from "./tls.ts";
+import { serviceDefinition, serviceImplementation } from "./unary.ts";
+
+const log = logger("rpc");
+
+/** What one client may take. Times are in milliseconds. */
+export interface RpcLimits {
+  /** Bytes of one message, either way. */
+  maxMessageBytes: number;
+  /** Calls at once on one connection; every waiter of WaitForInit is one. */
+  maxConcurrentCalls: number;
+  /** How long a connection may be silent before it is asked whether it is still there. */
+  keepaliveTime: number;
+  /** How long its answer may take. */
+  keepaliveTimeout: number;
+}
+
+export const DEFAULT_LIMITS: RpcLimits = {
+  maxMessageBytes: 4 * 1024 * 1024,
+  maxConcurrentCalls: 1000,
+  keepaliveTime: 60_000,
+  keepaliveTimeout: 20_000,
+};
+
+export interface RpcOptions {
+  workspaces: Workspaces;
+  /** Where to listen; at least one. */
+  listen: readonly ListenAddress[];
+  metrics: Metrics;
+  /** Makes every TCP listener TLS. */
+  tls?: TlsMaterial;
+  /** Allows TCP without TLS beyond loopback. */
+  insecure?: boolean;
+  limits?: Partial<RpcLimits>;
+}
+
+export interface RpcServer {
+  /** What was bound, with the ports that were picked. */
+  readonly addresses: readonly ListenAddress[];
+  /** What health says; NOT_SERVING at first. */
+  setServing(serving: boolean): void;
+  /**
+   * Uses other certificates for connections made from now on.
+   * @throws {DaemonError} INVALID_ARGUMENT; the old ones then stay in use.
+   */
+  replaceTls(tls: TlsMaterial): void;
+  /**
+   * Stops: health says NOT_SERVING, no new calls, those under way get `grace` milliseconds and then
+   * UNAVAILABLE. Never rejects; a second call joins the first.
+   */
+  stop(grace: number): Promise<void>;
+}
+
+/** For a call that was told UNAVAILABLE to be told so before its connection is cut; milliseconds. */
+const FLUSH_TIME = 1000;
+
+const SHUTTING_DOWN = "the daemon is shutting down";
+
+/**
+ * Starts serving on every address, or on none.
+ * @throws {DaemonError} INVALID_ARGUMENT or FAILED_PRECONDITION, naming the address or certificate.
+ */
+export async function startRpc(options: RpcOptions): Promise<RpcServer> {
+  logThroughOurs();
+  const tls = options.tls && new TlsCredentials(options.tls);
+  const calls = new Calls(options.metrics);
+  const health = new Health();
+  const server = new Server(serverOptions({ ...DEFAULT_LIMITS, ...options.limits }, calls));
+  server.addService(
+    serviceDefinition(WorkspaceContentService),
+    serviceImplementation(WorkspaceContentService, workspaceContentService(options.workspaces)),
+  );
+  health.addTo(server);
+  addReflection(server);
+
+  let addresses: readonly ListenAddress[];
+  try {
+    addresses = await listen(server, options.listen, {
+      insecure: options.insecure ?? false,
+      ...(tls ? { tls } : {}),
+    });
+  } catch (error) {
+    server.forceShutdown();
+    throw error;
+  }
+  log.debug("bound {addresses}", { addresses: addresses.map(formatAddress) });
+
+  let stopped: Promise<void> | undefined;
+  return {
+    addresses,
+    setServing: (serving) => {
+      if (!stopped) health.set(serving);
+    },
+    replaceTls: (material) => {
+      if (!tls) throw new DaemonError("INVALID_ARGUMENT", "Cannot replace TLS: it is not in use");
+      tls.replace(material);
+    },
+    stop: (grace) => {
+      if (!stopped) {
+        health.set(false);
+        stopped = drain(server, calls, grace);
+      }
+      return stopped;
+    },
+  };
+}
+
+function serverOptions(limits: RpcLimits, calls: Calls): ServerOptions {
+  return {
+    "grpc.max_receive_message_length": limits.maxMessageBytes,
+    "grpc.max_send_message_length": limits.maxMessageBytes,
+    "grpc.max_concurrent_streams": limits.maxConcurrentCalls,
+    "grpc.keepalive_time_ms": limits.keepaliveTime,
+    "grpc.keepalive_timeout_ms": limits.keepaliveTimeout,
+    interceptors: [calls.interceptor],
+  };
+}
+
+async function drain(server: Server, calls: Calls, grace: number): Promise<void> {
+  calls.endStreams(SHUTTING_DOWN);
+  const closed = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+  if (await within(closed, grace)) return;
+  log.warn("calls still under way after {grace} ms of grace are ended", { grace });
+  calls.endAll(SHUTTING_DOWN);
+  await within(closed, FLUSH_TIME);
+  server.forceShutdown();
+}
+
+/** Whether `done` resolved within `milliseconds`. */
+async function within(done: Promise<void>, milliseconds: number): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<false>();
+  const timer = setTimeout(() => resolve(false), milliseconds);
+  try {
+    return await Promise.race([done.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** grpc-js would write to the console. */
+function logThroughOurs(): void {
+  const write = (...words: unknown[]) => log.debug("grpc-js: {words}", { words: words.join(" ") });
+  setLogger({ error: write, info: write, debug: write });
+}

@@ -1,0 +1,57 @@
+/** The six calls: parse, call, map, and nothing else. */
+
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { GitStatus } from "../git/api.ts";
+import type { Workspaces } from "../workspace/api.ts";
+import type { GitStatusSchema } from "./gen/content-service-api/initializer_pb.ts";
+import type { WorkspaceContentService } from "./gen/daemon_pb.ts";
+import { parseDispose, parseId, parseInit } from "./parse.ts";
+import type { Handlers } from "./unary.ts";
+
+/** `wsdaemon.WorkspaceContentService` on top of `workspaces`. */
+export function workspaceContentService(
+  workspaces: Workspaces,
+): Handlers<typeof WorkspaceContentService> {
+  return {
+    async initWorkspace(request) {
+      await workspaces.init(parseInit(request));
+      return {};
+    },
+    async waitForInit(request, { signal }) {
+      await workspaces.waitForInit(parseId(request.id), signal);
+      return {};
+    },
+    isWorkspaceExists(request) {
+      return { exists: workspaces.exists(parseId(request.id)) };
+    },
+    async takeSnapshot(request) {
+      return { url: await workspaces.takeSnapshot(parseId(request.id), request.returnImmediately) };
+    },
+    async disposeWorkspace(request) {
+      const { id, backup, backupLogs } = parseDispose(request);
+      const { gitStatus } = await workspaces.dispose(id, { backup, backupLogs });
+      return gitStatus ? { gitStatus: gitStatusMessage(gitStatus) } : {};
+    },
+    async backupWorkspace(request) {
+      return { url: await workspaces.backup(parseId(request.id)) };
+    },
+  };
+}
+
+function gitStatusMessage(status: GitStatus): MessageInitShape<typeof GitStatusSchema> {
+  return {
+    branch: status.branch.toWellFormed(),
+    latestCommit: status.latestCommit.toWellFormed(),
+    uncommitedFiles: wellFormed(status.uncommittedFiles),
+    untrackedFiles: wellFormed(status.untrackedFiles),
+    unpushedCommits: wellFormed(status.unpushedCommits),
+    totalUncommitedFiles: BigInt(status.totalUncommittedFiles),
+    totalUntrackedFiles: BigInt(status.totalUntrackedFiles),
+    totalUnpushedCommits: BigInt(status.totalUnpushedCommits),
+  };
+}
+
+/** Protobuf strings are UTF-8, which a lone surrogate cannot be written in. */
+function wellFormed(texts: readonly string[]): string[] {
+  return texts.map((text) => text.toWellFormed());
+}

@@ -1,0 +1,59 @@
+/** The one place where an error becomes a gRPC status. */
+
+import { status as codes } from "@grpc/grpc-js";
+import { DaemonError, type ErrorCode } from "../errors.ts";
+import { logger } from "../log.ts";
+
+export interface CallStatus {
+  code: codes;
+  details: string;
+}
+
+const log = logger("rpc");
+
+/** Clients refuse trailers of more than some 8 KiB altogether; this leaves room for the others. */
+const MAX_ENCODED_DETAILS = 6000;
+
+/**
+ * The status that answers `error`. What is not a DaemonError, or is one with INTERNAL, is a bug:
+ * the caller gets an id, and the log what belongs to it, since the message may say anything.
+ */
+export function statusOf(error: unknown, method: string): CallStatus {
+  const known = knownError(error);
+  if (known && known.code !== "INTERNAL") {
+    return { code: codes[known.code], details: fit(known.message) };
+  }
+  const id = crypto.randomUUID();
+  log.error("internal error {id} in {method}: {error}", { id, method, error });
+  return {
+    code: codes.INTERNAL,
+    details: `internal error ${id}: this is a bug; the daemon's log says more under this id`,
+  };
+}
+
+/** The name of a status code. */
+export function codeName(code: codes): string {
+  return codes[code] ?? String(code);
+}
+
+function knownError(error: unknown): { code: ErrorCode; message: string } | undefined {
+  if (error instanceof DaemonError) return error;
+  if (!(error instanceof DOMException)) return undefined;
+  if (error.name === "TimeoutError") return { code: "DEADLINE_EXCEEDED", message: error.message };
+  if (error.name === "AbortError") return { code: "CANCELLED", message: error.message };
+  return undefined;
+}
+
+/** The message, well-formed and cut to what fits once it is percent-encoded. */
+function fit(message: string): string {
+  const whole = message.toWellFormed();
+  if (encodeURI(whole).length <= MAX_ENCODED_DETAILS) return whole;
+  const kept: string[] = [];
+  let room = MAX_ENCODED_DETAILS;
+  for (const character of whole) {
+    room -= encodeURI(character).length;
+    if (room < 0) break;
+    kept.push(character);
+  }
+  return `${kept.join("")}...`;
+}

@@ -1,0 +1,119 @@
+/** Unary methods of a protobuf-es service, as grpc-js wants them. */
+
+import { Buffer } from "node:buffer";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type {
+  DescMessage,
+  DescMethod,
+  DescService,
+  MessageInitShape,
+  MessageShape,
+} from "@bufbuild/protobuf";
+import type { GenService, GenServiceMethods } from "@bufbuild/protobuf/codegenv2";
+import type {
+  handleUnaryCall,
+  MethodDefinition,
+  ServerUnaryCall,
+  ServiceDefinition,
+  UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+import { DaemonError, messageOf } from "../errors.ts";
+import { statusOf } from "./status.ts";
+
+/** What a handler may know of its call. */
+export interface CallContext {
+  /** Aborts with a DaemonError when the caller goes away or its deadline passes. */
+  readonly signal: AbortSignal;
+}
+
+type Handler<M> = M extends
+  { input: infer I extends DescMessage; output: infer O extends DescMessage } ? (
+    request: MessageShape<I>,
+    call: CallContext,
+  ) => MessageInitShape<O> | Promise<MessageInitShape<O>>
+  : never;
+
+/** One function for each method of the service. */
+export type Handlers<S> = S extends GenService<infer M> ? { readonly [K in keyof M]: Handler<M[K]> }
+  : never;
+
+type AnyHandler = (request: unknown, call: CallContext) => unknown;
+
+/** The path that a method is called by. */
+export function methodPath(method: DescMethod): string {
+  return `/${method.parent.typeName}/${method.name}`;
+}
+
+/** A message as bytes in the type that grpc-js passes about. */
+export function encode<D extends DescMessage>(schema: D, message: MessageShape<D>): Buffer {
+  const bytes = toBinary(schema, message);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** The definition that grpc-js registers. Requests stay bytes, so that decoding is ours to report. */
+export function serviceDefinition(service: DescService): ServiceDefinition {
+  return Object.fromEntries(service.methods.map((method) => [
+    method.localName,
+    {
+      path: methodPath(method),
+      requestStream: false,
+      responseStream: false,
+      requestSerialize: (bytes: Buffer) => bytes,
+      requestDeserialize: (bytes: Buffer) => bytes,
+      responseSerialize: (message) => encode(method.output, message),
+      responseDeserialize: (bytes) => fromBinary(method.output, bytes),
+    } satisfies MethodDefinition<Buffer, MessageShape<DescMessage>>,
+  ]));
+}
+
+/** The handlers as grpc-js calls them: decode, call, encode or map the error. */
+export function serviceImplementation<M extends GenServiceMethods>(
+  service: GenService<M>,
+  handlers: Handlers<GenService<M>>,
+): UntypedServiceImplementation {
+  const byName = handlers as Readonly<Record<string, AnyHandler>>;
+  return Object.fromEntries(service.methods.map((method) => {
+    if (method.methodKind !== "unary") throw new TypeError(`${method.name} is not unary`);
+    return [method.localName, unary(method, byName[method.localName]!)];
+  }));
+}
+
+function unary(
+  method: DescMethod,
+  handler: AnyHandler,
+): handleUnaryCall<Buffer, MessageShape<DescMessage>> {
+  return (call, callback) => {
+    const controller = new AbortController();
+    const abort = () => controller.abort(abortReason(call));
+    // The client may have gone while its request was being read.
+    if (call.cancelled) abort();
+    else call.once("cancelled", abort);
+    const answer = async () => {
+      const request = decode(method.input, call.request);
+      const response = await handler(request, { signal: controller.signal });
+      return create(method.output, response as MessageInitShape<DescMessage>);
+    };
+    answer()
+      .finally(() => call.off("cancelled", abort))
+      .then(
+        (response) => callback(null, response),
+        (error) => callback(statusOf(error, method.name)),
+      );
+  };
+}
+
+/** @throws {DaemonError} INVALID_ARGUMENT, since it is the caller who sent it. */
+function decode(schema: DescMessage, bytes: Buffer): MessageShape<DescMessage> {
+  try {
+    return fromBinary(schema, bytes);
+  } catch (error) {
+    const problem = `Cannot decode the request: ${messageOf(error)}`;
+    throw new DaemonError("INVALID_ARGUMENT", problem, { cause: error });
+  }
+}
+
+function abortReason(call: ServerUnaryCall<Buffer, unknown>): DaemonError {
+  return Number(call.getDeadline()) <= Date.now()
+    ? new DaemonError("DEADLINE_EXCEEDED", "the call's deadline passed")
+    : new DaemonError("CANCELLED", "the call was cancelled");
+}

@@ -1,0 +1,151 @@
+/**
+ * OCI image manifests and configs, written and read.
+ *
+ * Formats: OCI image specification v1.1, "Image Manifest" and "Image Configuration". Both are a
+ * function of the content alone (no dates), so that an unchanged tree gives the same manifest.
+ */
+
+import * as z from "zod";
+import type { LayerDescriptor } from "../content/api.ts";
+import { type Digest, digestOf, isDigest } from "../digest.ts";
+import { DaemonError } from "../errors.ts";
+
+export const MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json";
+export const CONFIG_TYPE = "application/vnd.oci.image.config.v1+json";
+export const LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+zstd";
+/** The index stands beside the image: a tool that copies the image may drop it. */
+const INDEX_DIGEST = "dev.wsdaemon.index.digest";
+const INDEX_SIZE = "dev.wsdaemon.index.size";
+
+/** Caps what a lying store can make us read; 10,000 layers fit. */
+export const MAX_MANIFEST_BYTES = 4 << 20;
+
+/** A blob in memory, with its name. */
+export interface SmallBlob {
+  digest: Digest;
+  bytes: Uint8Array;
+}
+
+/** An image as it is stored. */
+export interface ImageDescription {
+  layers: LayerDescriptor[];
+  index?: { digest: Digest; size: number };
+}
+
+const digest = z.custom<Digest>(
+  (value) => typeof value === "string" && isDigest(value),
+  "must be a sha256 digest",
+);
+const size = z.int().nonnegative();
+const descriptor = z.object({ mediaType: z.string(), digest, size });
+const manifestSchema = z.object({
+  schemaVersion: z.literal(2),
+  config: descriptor,
+  layers: z.array(descriptor),
+  annotations: z.record(z.string(), z.string()).optional(),
+});
+const configSchema = z.object({
+  rootfs: z.object({ type: z.literal("layers"), diff_ids: z.array(digest) }),
+});
+
+/** What a manifest says before its config was read. */
+export interface ParsedManifest {
+  config: { digest: Digest; size: number };
+  layers: { digest: Digest; size: number }[];
+  index?: { digest: Digest; size: number };
+}
+
+/** The manifest and config of an image. */
+export function describeImage(image: ImageDescription): { manifest: SmallBlob; config: SmallBlob } {
+  const config = jsonBlob({
+    architecture: "unknown",
+    os: "linux",
+    config: {},
+    rootfs: { type: "layers", diff_ids: image.layers.map((layer) => layer.diffId) },
+  });
+  const manifest = jsonBlob({
+    schemaVersion: 2,
+    mediaType: MANIFEST_TYPE,
+    config: { mediaType: CONFIG_TYPE, digest: config.digest, size: config.bytes.length },
+    layers: image.layers.map((layer) => ({
+      mediaType: LAYER_TYPE,
+      digest: layer.digest,
+      size: layer.size,
+    })),
+    ...(image.index
+      ? {
+        annotations: {
+          [INDEX_DIGEST]: image.index.digest,
+          [INDEX_SIZE]: String(image.index.size),
+        },
+      }
+      : {}),
+  });
+  return { manifest, config };
+}
+
+/** @throws {DaemonError} DATA_LOSS, naming the blob. */
+export function parseManifest(blob: SmallBlob): ParsedManifest {
+  const manifest = parseJson(blob, manifestSchema, "manifest");
+  for (const layer of manifest.layers) {
+    if (layer.mediaType !== LAYER_TYPE) {
+      throw malformed(blob.digest, "manifest", `layer ${layer.digest} is a ${layer.mediaType}`);
+    }
+  }
+  const index = parseIndexAnnotation(manifest.annotations ?? {}, blob.digest);
+  return {
+    config: { digest: manifest.config.digest, size: manifest.config.size },
+    layers: manifest.layers.map(({ digest, size }) => ({ digest, size })),
+    ...(index ? { index } : {}),
+  };
+}
+
+function parseIndexAnnotation(
+  annotations: Record<string, string>,
+  blob: Digest,
+): { digest: Digest; size: number } | undefined {
+  const digest = annotations[INDEX_DIGEST];
+  if (digest === undefined) return undefined;
+  const size = Number(annotations[INDEX_SIZE]);
+  if (!isDigest(digest) || !Number.isSafeInteger(size) || size < 0) {
+    throw malformed(blob, "manifest", "its index annotations are not a digest and a size");
+  }
+  return { digest, size };
+}
+
+/** Joins a manifest's layers with the config's diff ids. @throws {DaemonError} DATA_LOSS. */
+export function joinConfig(manifest: ParsedManifest, config: SmallBlob): ImageDescription {
+  const { rootfs } = parseJson(config, configSchema, "config");
+  if (rootfs.diff_ids.length !== manifest.layers.length) {
+    throw malformed(
+      config.digest,
+      "config",
+      `it has ${rootfs.diff_ids.length} diff ids for ${manifest.layers.length} layers`,
+    );
+  }
+  return {
+    layers: manifest.layers.map((layer, n) => ({ ...layer, diffId: rootfs.diff_ids[n]! })),
+    ...(manifest.index ? { index: manifest.index } : {}),
+  };
+}
+
+function jsonBlob(value: unknown): SmallBlob {
+  const bytes = new TextEncoder().encode(JSON.stringify(value));
+  return { digest: digestOf(bytes), bytes };
+}
+
+function parseJson<T>(blob: SmallBlob, schema: z.ZodType<T>, what: string): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(blob.bytes));
+  } catch {
+    throw malformed(blob.digest, what, "it is not JSON");
+  }
+  const result = schema.safeParse(value);
+  if (!result.success) throw malformed(blob.digest, what, z.prettifyError(result.error));
+  return result.data;
+}
+
+function malformed(digest: Digest, what: string, problem: string): DaemonError {
+  return new DaemonError("DATA_LOSS", `The ${what} ${digest} is malformed: ${problem}`);
+}

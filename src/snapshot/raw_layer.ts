@@ -1,0 +1,58 @@
+/** Reading a layer's uncompressed bytes from anywhere in it. */
+
+import { decompress } from "../archive/decompress.ts";
+import { readFully, readSeekTable } from "../content/index/index_reader.ts";
+import { LayerReader } from "../content/restore/layer_reader.ts";
+import type { Directory, File } from "../linux/mod.ts";
+import { type BlobFile, breathe } from "./blob_file.ts";
+
+/** An open layer. */
+export interface RawLayer {
+  /** Hands out `length` bytes from `offset`, in pieces that stay as they are. @throws {ArchiveError} */
+  read(offset: number, length: number, take: (piece: Uint8Array) => void): void;
+}
+
+const BUFFER = 1 << 20;
+/** Buffers between two looks at the event loop, where signals wait. */
+const BREATH = 32;
+
+/**
+ * Opens a layer: by its seek table, or, where another tool compressed it, by decompressing it into a
+ * nameless file of `temporary` that the caller's stack closes.
+ * @throws {ArchiveError}
+ */
+export async function openRawLayer(
+  blob: BlobFile,
+  temporary: Directory,
+  stack: AsyncDisposableStack,
+  signal: AbortSignal | undefined,
+): Promise<RawLayer> {
+  const table = readSeekTable(blob.file, blob.size);
+  if (table) return new LayerReader(blob.file, blob.size, table.rawOffsets.at(-1)!);
+  const expanded = stack.use(namelessFile(temporary));
+  blob.file.seek(0);
+  const source = await decompress(blob.file, "zstd");
+  const buffer = new Uint8Array(BUFFER);
+  for (let reads = 1, count = source.read(buffer); count > 0; count = source.read(buffer)) {
+    expanded.write(buffer.subarray(0, count));
+    if (reads++ % BREATH === 0) await breathe(signal);
+  }
+  return new ExpandedLayer(expanded);
+}
+
+class ExpandedLayer implements RawLayer {
+  constructor(private readonly file: File) {}
+
+  read(offset: number, length: number, take: (piece: Uint8Array) => void): void {
+    for (let done = 0; done < length; done += BUFFER) {
+      take(readFully(this.file, offset + done, Math.min(BUFFER, length - done)));
+    }
+  }
+}
+
+function namelessFile(directory: Directory): File {
+  const name = `layer-${crypto.randomUUID()}`;
+  const file = directory.createFile(name);
+  directory.unlink(name);
+  return file;
+}

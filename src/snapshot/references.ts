@@ -1,0 +1,84 @@
+/**
+ * References: the small mutable objects that make images live.
+ *
+ * A snapshot has a reference of its own, written once. All backups of an identity share one, newest
+ * first: replacing that one object is what replaces the backup, so a reader sees the previous
+ * backup or the new one, and retention needs no listing (which may lag behind).
+ */
+
+import * as z from "zod";
+import { type Digest, isDigest } from "../digest.ts";
+import { DaemonError } from "../errors.ts";
+import type { WorkspaceIdentity } from "./api.ts";
+
+/** One image that a reference names. */
+export interface ImageReference {
+  manifest: Digest;
+  /** Milliseconds since the epoch. */
+  createdAt: number;
+  /** Apparent bytes of the files in it. */
+  contentBytes: number;
+  files: number;
+}
+
+const imageSchema = z.object({
+  manifest: z.custom<Digest>((value) => typeof value === "string" && isDigest(value)),
+  createdAt: z.int().nonnegative(),
+  contentBytes: z.int().nonnegative(),
+  files: z.int().nonnegative(),
+});
+const referenceSchema = z.object({
+  version: z.literal(1),
+  owner: z.string(),
+  metaId: z.string(),
+  images: z.array(imageSchema).min(1),
+});
+
+/** A reference's bytes. `images` are newest first. */
+export function encodeReference(
+  identity: WorkspaceIdentity,
+  images: readonly ImageReference[],
+): Uint8Array {
+  const { owner, metaId } = identity;
+  return new TextEncoder().encode(
+    JSON.stringify({ version: 1, owner, metaId, images }),
+  );
+}
+
+/** A reference with whose it is. */
+export interface Reference extends WorkspaceIdentity {
+  images: ImageReference[];
+}
+
+/**
+ * @throws {DaemonError} DATA_LOSS where the bytes are not a reference, or, given `expected`, are
+ * that of another identity: content must never change hands.
+ */
+export function decodeReference(
+  key: string,
+  bytes: Uint8Array,
+  expected?: WorkspaceIdentity,
+): Reference {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    throw new DaemonError("DATA_LOSS", `The reference ${key} is not JSON`);
+  }
+  const result = referenceSchema.safeParse(value);
+  if (!result.success) {
+    throw new DaemonError(
+      "DATA_LOSS",
+      `The reference ${key} is malformed: ${z.prettifyError(result.error)}`,
+    );
+  }
+  const { owner, metaId, images } = result.data;
+  if (expected && (owner !== expected.owner || metaId !== expected.metaId)) {
+    throw new DaemonError(
+      "DATA_LOSS",
+      `The reference ${key} belongs to ${owner}/${metaId}, not to ` +
+        `${expected.owner}/${expected.metaId}`,
+    );
+  }
+  return { owner, metaId, images };
+}

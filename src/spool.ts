@@ -1,0 +1,24 @@
+/** Files that the daemon, its store and the content Workers hand to each other. */
+
+import type { Digest } from "./digest.ts";
+
+/** A regular file that both the daemon and the content Workers can reach. */
+export interface LocalFile {
+  /** `spool` is wiped at start; `blobs` is the embedded store's folder, read only to Workers. */
+  readonly room: "spool" | "blobs";
+  /** Relative to the room's folder, `/`-separated. */
+  readonly path: string;
+}
+
+/** A file in the spool whose digest is already known. */
+export interface SpooledBlob {
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+  readonly file: LocalFile;
+}
+
+/** A file that stays within the content Workers' reach until it is released. */
+export interface HeldFile extends LocalFile {
+  release(): Promise<void>;
+}

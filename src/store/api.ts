@@ -1,0 +1,103 @@
+/**
+ * Object stores: where images live once they have left a node.
+ *
+ * Two kinds of object. **Blobs** are immutable and named by their digest (`blobs/sha256/<hex>`):
+ * putting one means "it is stored at this digest", not "this call stored it". **References** are
+ * small mutable objects under `refs/`, replaced in one step: a reader sees the old bytes or the new.
+ * Write order is the caller's: blobs first, then the reference that makes them live.
+ *
+ * Errors are DaemonErrors. NOT_FOUND; UNAVAILABLE (out of reach, or failing after the retries);
+ * FAILED_PRECONDITION (it refuses us: credentials, no such bucket); RESOURCE_EXHAUSTED (disk or
+ * bucket full); DATA_LOSS (what it returned is not what was asked for); ABORTED (the signal).
+ */
+
+import type { Digest } from "../digest.ts";
+import type { HeldFile, SpooledBlob } from "../spool.ts";
+
+export interface StoreOptions {
+  signal?: AbortSignal;
+}
+
+export interface HasBlobOptions extends StoreOptions {
+  /** Whether a blob that is there is freshened too: true unless said otherwise. */
+  freshen?: boolean;
+}
+
+export interface DeleteBlobOptions extends StoreOptions {
+  /**
+   * Leave the blob alone if it was stored or freshened at this moment or later; milliseconds since
+   * the epoch by the store's clock.
+   */
+  olderThan?: number;
+}
+
+export interface SweepOptions extends StoreOptions {
+  /** Count only. */
+  dryRun?: boolean;
+}
+
+/** How much was found or removed. */
+export interface Tally {
+  count: number;
+  bytes: number;
+}
+
+export interface ObjectInfo {
+  key: string;
+  /** Bytes. */
+  size: number;
+  /** Milliseconds since the epoch. */
+  modified: number;
+}
+
+export interface ObjectStore {
+  /** For logs and metrics: `fs` or `s3`. */
+  readonly kind: string;
+
+  /** Checks that the store can be reached and used. */
+  probe(options?: StoreOptions): Promise<void>;
+
+  /**
+   * Stores a spooled blob unless it is there already, and freshens one that is, so that collection
+   * leaves it alone for another grace period. Durable when it resolves. The spool file is consumed
+   * in any case of success. Resolves to whether bytes were sent.
+   */
+  putBlob(blob: SpooledBlob, options?: StoreOptions): Promise<boolean>;
+  /** {@link putBlob} for a small blob in memory (manifest, config). */
+  putBlobBytes(digest: Digest, bytes: Uint8Array, options?: StoreOptions): Promise<boolean>;
+  /**
+   * Whether the blob is there, whole by its size; freshens it when it is. A blob that cannot be
+   * freshened counts as not there. Where a collection is about to delete it, waits for the outcome.
+   */
+  hasBlob(digest: Digest, size: number, options?: HasBlobOptions): Promise<boolean>;
+  /** A small blob, its digest checked. `maxBytes` caps what a lying store can send. */
+  getBlobBytes(digest: Digest, maxBytes: number, options?: StoreOptions): Promise<Uint8Array>;
+  /**
+   * Brings a blob within the content Workers' reach: the embedded store's own file, or a download
+   * into the spool whose digest was checked.
+   */
+  holdBlob(digest: Digest, size: number, options?: StoreOptions): Promise<HeldFile>;
+
+  /** A reference's bytes. */
+  getRef(key: string, options?: StoreOptions): Promise<Uint8Array>;
+  /** Creates or replaces a reference in one step. */
+  putRef(key: string, bytes: Uint8Array, options?: StoreOptions): Promise<void>;
+  /** Removes a reference. No error if it is not there. */
+  deleteRef(key: string, options?: StoreOptions): Promise<void>;
+
+  /** Puts a spool file under a free key that is neither blob nor reference (terminal logs). Consumes it. */
+  putObject(key: string, file: SpooledBlob, options?: StoreOptions): Promise<void>;
+  /** Brings a plain archive `<object>@<bucket>`, made by other tools, within the Workers' reach. */
+  holdArchive(object: string, bucket: string, options?: StoreOptions): Promise<HeldFile>;
+
+  /** Objects whose key starts with `prefix`, in no particular order; a listing may lag behind. */
+  list(prefix: string, options?: StoreOptions): AsyncIterable<ObjectInfo>;
+  /** Deletes a blob; only collection does this. Resolves to whether it was there and is gone now. */
+  deleteBlob(digest: Digest, options?: DeleteBlobOptions): Promise<boolean>;
+  /** Removes what interrupted writers left before `olderThan` (temporary files, unfinished uploads). */
+  sweepLeftovers(olderThan: number, options?: SweepOptions): Promise<Tally>;
+  /** The time by the clock that the store stamps objects with; milliseconds since the epoch. */
+  now(options?: StoreOptions): Promise<number>;
+
+  close(): Promise<void>;
+}

@@ -1,0 +1,118 @@
+/**
+ * Durable writes: temporary file, fsync, rename, fsync of the directory. What a name shows is whole,
+ * at every moment and after a crash at any; what was acknowledged survives a power cut.
+ */
+
+import { dirname, join } from "@std/path";
+import { isMissing } from "./errors.ts";
+
+/** Of everything that a store makes: closed to other users of the node. */
+export const DIR_MODE = 0o700;
+export const FILE_MODE = 0o600;
+
+/** A put meets a sweep of empty folders at most this often before it gives up. */
+const MAX_RACES = 20;
+
+/** Makes what was done to a directory's entries durable. */
+export async function syncDirectory(path: string): Promise<void> {
+  using directory = await Deno.open(path, { read: true });
+  await directory.sync();
+}
+
+/** Makes a directory and its missing parents, each durable; `base` is there already. */
+export async function makeDirectories(base: string, relative: string): Promise<void> {
+  let path = base;
+  for (const part of relative.split("/").filter((part) => part !== "" && part !== ".")) {
+    const parent = path;
+    path = join(path, part);
+    try {
+      await Deno.mkdir(path, { mode: DIR_MODE });
+    } catch (error) {
+      if (error instanceof Deno.errors.AlreadyExists) continue;
+      throw error;
+    }
+    await syncDirectory(parent);
+  }
+}
+
+/** Writes a new file and makes its content durable, its name not yet. */
+export async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {
+  using file = await Deno.open(path, { write: true, createNew: true, mode: FILE_MODE });
+  for (let written = 0; written < bytes.length;) {
+    written += await file.write(bytes.subarray(written));
+  }
+  await file.sync();
+}
+
+/** Makes the content of a file that others wrote durable. */
+export async function syncFile(path: string): Promise<void> {
+  using file = await Deno.open(path, { read: true });
+  await file.sync();
+}
+
+/** Copies a file to a new one, durably, its name not yet. */
+export async function copySynced(from: string, to: string, signal?: AbortSignal): Promise<void> {
+  using source = await Deno.open(from, { read: true });
+  using target = await Deno.open(to, { write: true, createNew: true, mode: FILE_MODE });
+  const buffer = new Uint8Array(1 << 20);
+  for (;;) {
+    signal?.throwIfAborted();
+    const read = await source.read(buffer);
+    if (read === null) break;
+    for (let written = 0; written < read;) {
+      written += await target.write(buffer.subarray(written, read));
+    }
+  }
+  await target.sync();
+}
+
+/**
+ * Moves a synced file to `<base>/<relative>`, replacing what is there in one step, and makes that
+ * durable. The target's folders are made, again if a sweep takes them away meanwhile.
+ */
+export async function moveDurably(from: string, base: string, relative: string): Promise<void> {
+  const target = join(base, relative);
+  for (let race = 1;; race++) {
+    await makeDirectories(base, dirname(relative));
+    try {
+      await Deno.rename(from, target);
+      break;
+    } catch (error) {
+      if (!isMissing(error) || race === MAX_RACES) throw error;
+      await Deno.lstat(from);
+    }
+  }
+  await syncDirectory(dirname(target));
+}
+
+/** Removes a file durably. Resolves to whether it was there. */
+export async function removeDurably(path: string): Promise<boolean> {
+  try {
+    await Deno.remove(path);
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+  await syncDirectory(dirname(path));
+  return true;
+}
+
+/** Removes a file if it is there. */
+export async function removeIfThere(path: string): Promise<void> {
+  try {
+    await Deno.remove(path);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
+}
+
+/** Removes folders that have become empty, upwards from `relative` to below its first segment. */
+export async function pruneUpwards(base: string, relative: string): Promise<void> {
+  for (let path = dirname(relative); path.includes("/"); path = dirname(path)) {
+    try {
+      await Deno.remove(join(base, path));
+    } catch {
+      return;
+    }
+  }
+}

@@ -1,0 +1,262 @@
+/**
+ * Collection: deletes blobs that nothing refers to, while other nodes write.
+ *
+ * Why no blob that is needed is ever deleted:
+ * - Only blobs stored or freshened before `now - grace` are candidates, and they are listed before
+ *   the references are read. A writer freshens every blob that it builds upon, so what a reference
+ *   that is still to be written needs is young, as long as a backup takes less than half the grace.
+ * - What is dead is condemned in the store before it is deleted, and its age is looked at once more
+ *   after that: see `lease.ts`.
+ * - References are read a second time right before the deletions, and again whenever that has
+ *   become old.
+ * - A reference or manifest that cannot be read stops the collection: what it needs is unknown.
+ *
+ * It can be stopped and started anew at any moment: all that it knows is in the store.
+ */
+
+import type { Clock } from "../clock.ts";
+import type { Digest } from "../digest.ts";
+import { DaemonError } from "../errors.ts";
+import type { ObjectInfo, ObjectStore, Tally } from "./api.ts";
+import { BLOB_PREFIX, blobOfKey, LEASE_KEY } from "./keys.ts";
+import { decodeLease, encodeLease, type Lease, shortName } from "./lease.ts";
+import { forEachIndex } from "./limiter.ts";
+
+/** What a blob is left alone for after it was stored or freshened; milliseconds. */
+export const DEFAULT_GRACE_MS = 24 * 3600_000;
+
+/** Blobs condemned at a time. */
+const BATCH = 200;
+/** Deletions under way at a time. */
+const WIDTH = 8;
+/** How long writers believe a lease that is not renewed; milliseconds. */
+const LEASE_MS = 5 * 60_000;
+/** No deletion begins later than this after the lease was written; milliseconds. */
+const USE_MS = LEASE_MS / 2;
+/** References are read again when the last reading is older; milliseconds. */
+const REMARK_MS = 5 * 60_000;
+
+export interface CollectProgress {
+  phase: "list" | "mark" | "sweep";
+  /** Blobs dealt with in this phase. */
+  done: number;
+  /** Known in the sweep only. */
+  total?: number;
+}
+
+export interface CollectOptions {
+  /**
+   * Every blob that a live reference needs.
+   * @throws where one cannot be read: what it needs is unknown, and nothing is deleted.
+   */
+  mark(signal?: AbortSignal): Promise<ReadonlySet<Digest>>;
+  /** Milliseconds; at least twice what the longest backup takes, and as long on every node. */
+  graceMs: number;
+  /** Deletes nothing, and counts what would be. */
+  dryRun?: boolean;
+  clock: Clock;
+  onProgress?(progress: CollectProgress): void;
+  signal?: AbortSignal;
+}
+
+export interface CollectResult {
+  dryRun: boolean;
+  /** All blobs of the store. */
+  blobs: Tally;
+  /** Blobs that a reference needs. */
+  live: Tally;
+  /** Dead ones that are left until their grace is over. */
+  young: Tally;
+  /** Dead ones that were deleted, or would be. */
+  deleted: Tally;
+  /** Dead ones that somebody took up, or took away, before they could be deleted. */
+  spared: Tally;
+  /** What interrupted writers left behind. */
+  leftovers: Tally;
+  /** Keys among the blobs that are no blobs; left alone. */
+  unknown: number;
+}
+
+interface Blob {
+  digest: Digest;
+  size: number;
+  modified: number;
+}
+
+/**
+ * Collects once.
+ * @throws {DaemonError} FAILED_PRECONDITION while another collection runs; what `mark` and the store
+ * throw. What was deleted by then is gone rightly.
+ */
+export async function collect(
+  store: ObjectStore,
+  options: CollectOptions,
+): Promise<CollectResult> {
+  const { signal, dryRun = false } = options;
+  const startedAt = await store.now(signalOption(options));
+  const cutoff = startedAt - options.graceMs;
+  const result = newResult(dryRun);
+  const candidates = await listBlobs(store, cutoff, result, options);
+  options.onProgress?.({ phase: "mark", done: 0 });
+  const live = await options.mark(signal);
+  const dead = candidates.filter((blob) => {
+    const needed = live.has(blob.digest);
+    if (needed) count(result.live, blob);
+    return !needed;
+  });
+  settleYoung(result, live);
+  if (dryRun) {
+    for (const blob of dead) count(result.deleted, blob);
+  } else if (dead.length > 0) {
+    await new Sweep(store, options, cutoff, result).run(dead);
+  }
+  result.leftovers = await store.sweepLeftovers(cutoff, { ...signalOption(options), dryRun });
+  return finish(result);
+}
+
+interface Running extends CollectResult {
+  /** Too young to be deleted, dead or alive. */
+  youngBlobs: Blob[];
+}
+
+function newResult(dryRun: boolean): Running {
+  const none = (): Tally => ({ count: 0, bytes: 0 });
+  return {
+    dryRun,
+    blobs: none(),
+    live: none(),
+    young: none(),
+    deleted: none(),
+    spared: none(),
+    leftovers: none(),
+    unknown: 0,
+    youngBlobs: [],
+  };
+}
+
+function finish({ youngBlobs: _, ...result }: Running): CollectResult {
+  return result;
+}
+
+function count(tally: Tally, { size }: { size: number }): void {
+  tally.count++;
+  tally.bytes += size;
+}
+
+async function listBlobs(
+  store: ObjectStore,
+  cutoff: number,
+  result: Running,
+  options: CollectOptions,
+): Promise<Blob[]> {
+  const candidates: Blob[] = [];
+  for await (const info of store.list(BLOB_PREFIX, signalOption(options))) {
+    const blob = blobOf(info);
+    if (!blob) {
+      result.unknown++;
+      continue;
+    }
+    count(result.blobs, blob);
+    (blob.modified < cutoff ? candidates : result.youngBlobs).push(blob);
+    if (result.blobs.count % 1000 === 0) {
+      options.onProgress?.({ phase: "list", done: result.blobs.count });
+    }
+  }
+  options.onProgress?.({ phase: "list", done: result.blobs.count });
+  return candidates;
+}
+
+function blobOf({ key, size, modified }: ObjectInfo): Blob | undefined {
+  const digest = blobOfKey(key);
+  return digest && { digest, size, modified };
+}
+
+function settleYoung(result: Running, live: ReadonlySet<Digest>): void {
+  for (const blob of result.youngBlobs) {
+    count(live.has(blob.digest) ? result.live : result.young, blob);
+  }
+}
+
+/** The deleting half. */
+class Sweep {
+  readonly #store: ObjectStore;
+  readonly #options: CollectOptions;
+  readonly #cutoff: number;
+  readonly #result: CollectResult;
+  readonly #holder = crypto.randomUUID();
+  #live: ReadonlySet<Digest> = new Set();
+  #markedAt = -Infinity;
+
+  constructor(
+    store: ObjectStore,
+    options: CollectOptions,
+    cutoff: number,
+    result: CollectResult,
+  ) {
+    this.#store = store;
+    this.#options = options;
+    this.#cutoff = cutoff;
+    this.#result = result;
+  }
+
+  /** A sweep that fails leaves its lease to run out: a deletion of its may still be on its way. */
+  async run(dead: readonly Blob[]): Promise<void> {
+    for (let at = 0; at < dead.length; at += BATCH) {
+      await this.#sweepBatch(dead.slice(at, at + BATCH));
+      this.#options.onProgress?.({
+        phase: "sweep",
+        done: Math.min(at + BATCH, dead.length),
+        total: dead.length,
+      });
+    }
+    if ((await this.#readLease())?.holder === this.#holder) {
+      await this.#store.deleteRef(LEASE_KEY, signalOption(this.#options));
+    }
+  }
+
+  async #sweepBatch(batch: readonly Blob[]): Promise<void> {
+    const { clock, mark, signal } = this.#options;
+    if (clock.now() - this.#markedAt > REMARK_MS) {
+      this.#markedAt = clock.now();
+      this.#live = await mark(signal);
+    }
+    const deadline = clock.now() + USE_MS;
+    await this.#condemn(batch);
+    await forEachIndex(batch.length, WIDTH, signal, async (index, either) => {
+      const blob = batch[index]!;
+      const options = { signal: either, olderThan: this.#cutoff };
+      const gone = clock.now() < deadline && !this.#live.has(blob.digest) &&
+        await this.#store.deleteBlob(blob.digest, options);
+      count(gone ? this.#result.deleted : this.#result.spared, blob);
+    });
+  }
+
+  /** Tells writers what is about to go. */
+  async #condemn(batch: readonly Blob[]): Promise<void> {
+    const lease = await this.#readLease();
+    const now = await this.#store.now(signalOption(this.#options));
+    if (lease && lease.holder !== this.#holder && lease.expiresAt > now) {
+      throw new DaemonError(
+        "FAILED_PRECONDITION",
+        "Another collection of this store is running, or was interrupted; try again after " +
+          new Date(lease.expiresAt).toISOString(),
+      );
+    }
+    const condemned = batch.map(({ digest }) => shortName(digest));
+    const bytes = encodeLease({ holder: this.#holder, expiresAt: now + LEASE_MS, condemned });
+    await this.#store.putRef(LEASE_KEY, bytes, signalOption(this.#options));
+  }
+
+  async #readLease(): Promise<Lease | undefined> {
+    try {
+      return decodeLease(await this.#store.getRef(LEASE_KEY, signalOption(this.#options)));
+    } catch (error) {
+      if (error instanceof DaemonError && error.code === "NOT_FOUND") return undefined;
+      throw error;
+    }
+  }
+}
+
+function signalOption({ signal }: { signal?: AbortSignal }): { signal?: AbortSignal } {
+  return signal ? { signal } : {};
+}

@@ -1,0 +1,57 @@
+/** Keys: where objects stand in a store, the same for every kind of store. */
+
+import { type Digest, hexOf, isDigest } from "../digest.ts";
+import { DaemonError, invalid } from "../errors.ts";
+
+/** Below this key stand all blobs; OCI's own layout. */
+export const BLOB_PREFIX = "blobs/sha256/";
+
+/** What a collection under way says about itself; see `lease.ts`. */
+export const LEASE_KEY = "gc/lease.json";
+
+/** The folders of a store that hold keyed objects. */
+export const KEY_ROOTS = ["blobs", "gc", "objects", "refs"] as const;
+
+/** The key of a blob. */
+export function blobKey(digest: Digest): string {
+  return BLOB_PREFIX + hexOf(digest);
+}
+
+/** The digest that a blob's key names; `undefined` for anything else found beside the blobs. */
+export function blobOfKey(key: string): Digest | undefined {
+  if (!key.startsWith(BLOB_PREFIX)) return undefined;
+  const digest = `sha256:${key.slice(BLOB_PREFIX.length)}`;
+  return isDigest(digest) ? digest : undefined;
+}
+
+/**
+ * Refuses a key that is no plain relative path, or lies outside the folders that hold such objects.
+ * Callers encode what goes into a key; this is the second line, for what must never happen.
+ * @throws {DaemonError} INTERNAL
+ */
+export function checkKey(key: string, roots: readonly string[]): void {
+  const parts = key.split("/");
+  if (parts.length < 2 || !roots.includes(parts[0]!) || !arePlain(parts)) {
+    throw new DaemonError("INTERNAL", `Cannot use ${JSON.stringify(key)} as a key of the store`);
+  }
+}
+
+/**
+ * Refuses the name of a plain archive that could mean anything but an object in that bucket.
+ * @throws {DaemonError} INVALID_ARGUMENT
+ */
+export function checkArchiveName(object: string, bucket: string): void {
+  if (bucket.includes("/") || !arePlain([bucket]) || !arePlain(object.split("/"))) {
+    throw invalid(
+      "snapshot",
+      `must name an object of plain path segments in a bucket: current value is ` +
+        JSON.stringify(`${object}@${bucket}`),
+    );
+  }
+}
+
+function arePlain(parts: readonly string[]): boolean {
+  return parts.every((part) =>
+    part !== "" && part !== "." && part !== ".." && !part.includes("\0") && !part.includes("\\")
+  );
+}

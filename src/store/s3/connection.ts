@@ -1,0 +1,161 @@
+/** A configured client of one S3 server, with bounded, retried requests. */
+
+import { S3Client } from "@aws-sdk/client-s3";
+import type { Clock } from "../../clock.ts";
+import { DaemonError, messageOf } from "../../errors.ts";
+import type { StoreOptions } from "../api.ts";
+import { credentialsFor } from "./credentials.ts";
+import type { Failure } from "./errors.ts";
+import { EtagCheck } from "./etags.ts";
+import { ProgressHandler, type TrafficObserver } from "./http_handler.ts";
+import { Limiter } from "../limiter.ts";
+import type { S3Options, S3Tuning } from "./options.ts";
+import { Attempts, type RetryOptions, withRetries } from "./retry.ts";
+
+/** What happens on the way to the server, for the metrics. */
+export interface S3Observer extends TrafficObserver {
+  onRetry(failure: Failure, error: unknown): void;
+}
+
+export interface ConnectionOptions {
+  storage: S3Options;
+  tuning: S3Tuning;
+  clock: Clock;
+  observer: S3Observer;
+}
+
+/** Sends one request by the SDK, once. */
+export type Send<T> = (client: S3Client, options: { abortSignal?: AbortSignal }) => Promise<T>;
+
+export class Connection {
+  readonly tuning: S3Tuning;
+  /** What ETags tell of uploads to this server. */
+  readonly etags: EtagCheck;
+  readonly #client: S3Client;
+  readonly #handler: ProgressHandler;
+  readonly #limiter: Limiter;
+  readonly #clock: Clock;
+  readonly #observer: S3Observer;
+
+  private constructor(client: S3Client, handler: ProgressHandler, options: ConnectionOptions) {
+    this.tuning = options.tuning;
+    this.etags = new EtagCheck(options.storage.serverSideEncryption !== "aws:kms");
+    this.#client = client;
+    this.#handler = handler;
+    this.#limiter = new Limiter(options.tuning.connections);
+    this.#clock = options.clock;
+    this.#observer = options.observer;
+  }
+
+  /** @throws {DaemonError} FAILED_PRECONDITION where the options cannot work. */
+  static async open(options: ConnectionOptions): Promise<Connection> {
+    const { storage, tuning, observer } = options;
+    const ca = storage.caFile === undefined ? undefined : await readCa(storage.caFile);
+    const handler = new ProgressHandler({
+      stallMs: tuning.stallMs,
+      connections: tuning.connections,
+      observer,
+      secure: new URL(storage.endpoint).protocol === "https:",
+      ...(ca === undefined ? {} : { ca }),
+    });
+    return new Connection(await newClient(storage, handler), handler, options);
+  }
+
+  /** Sends a request until it succeeds or fails for good; every attempt waits for its turn. */
+  async request<T>(send: Send<T>, options: StoreOptions): Promise<T> {
+    return await withRetries(() => this.once(send, options), this.#retryOptions(options));
+  }
+
+  /** One attempt at a request, when it is its turn. */
+  async once<T>(send: Send<T>, options: StoreOptions): Promise<T> {
+    using _permit = await this.#limiter.acquire(options.signal);
+    return await send(this.#client, options.signal ? { abortSignal: options.signal } : {});
+  }
+
+  /** For work that retries by itself because it can go on from where it broke. */
+  attempts(options: StoreOptions): Attempts {
+    return new Attempts(this.#retryOptions(options));
+  }
+
+  /** Retries something that is more than one request. */
+  async retrying<T>(attempt: () => Promise<T>, options: StoreOptions): Promise<T> {
+    return await withRetries(attempt, this.#retryOptions(options));
+  }
+
+  /** The server's time as its last answer told; milliseconds since the epoch. */
+  now(): number {
+    return this.#clock.now() + this.#handler.clockOffset;
+  }
+
+  get clock(): Clock {
+    return this.#clock;
+  }
+
+  close(): void {
+    this.#client.destroy();
+    this.#handler.destroy();
+  }
+
+  #retryOptions({ signal }: StoreOptions): RetryOptions {
+    return {
+      tuning: this.tuning,
+      clock: this.#clock,
+      onRetry: (failure, error) => this.#observer.onRetry(failure, error),
+      ...(signal ? { signal } : {}),
+    };
+  }
+}
+
+/** The SDK would warn on the console of each stream that it does not retry: we do. */
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
+
+/**
+ * Every setting is given, so that neither the environment nor a file in somebody's home changes what
+ * we do, and none of it need be readable. Checksums: Content-MD5 and a signed SHA-256, which every
+ * server knows, instead of the SDK's CRC32 trailers, which break many. Retries are ours.
+ */
+async function newClient(storage: S3Options, handler: ProgressHandler): Promise<S3Client> {
+  const { endpoint, region, forcePathStyle = false } = storage;
+  return new S3Client({
+    endpoint,
+    region,
+    forcePathStyle,
+    credentials: await credentialsFor(storage),
+    requestHandler: handler,
+    requestChecksumCalculation: "WHEN_REQUIRED",
+    responseChecksumValidation: "WHEN_REQUIRED",
+    expectContinueHeader: false,
+    maxAttempts: 1,
+    logger: SILENT,
+    retryMode: "standard",
+    defaultsMode: "standard",
+    authSchemePreference: [],
+    disableClockSkewCorrection: false,
+    disableMultiregionAccessPoints: true,
+    disableS3ExpressSessionAuth: true,
+    followRegionRedirects: false,
+    sigv4aSigningRegionSet: [region],
+    useArnRegion: false,
+    useDualstackEndpoint: false,
+    useFipsEndpoint: false,
+    userAgentAppId: () => Promise.resolve(undefined),
+    defaultUserAgentProvider: () => Promise.resolve([["wsdaemon", "1"]]),
+  });
+}
+
+async function readCa(path: string): Promise<string> {
+  let pem: string;
+  try {
+    pem = await Deno.readTextFile(path);
+  } catch (error) {
+    throw new DaemonError(
+      "FAILED_PRECONDITION",
+      `Cannot read storage.caFile ${path}: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+  if (!pem.includes("-----BEGIN CERTIFICATE-----")) {
+    throw new DaemonError("FAILED_PRECONDITION", `storage.caFile ${path} holds no PEM certificate`);
+  }
+  return pem;
+}

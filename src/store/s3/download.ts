@@ -1,0 +1,152 @@
+/**
+ * Downloads: ranges side by side into one spool file, each resumed where it broke.
+ */
+
+import { GetObjectCommand, type GetObjectCommandOutput } from "@aws-sdk/client-s3";
+import { DaemonError } from "../../errors.ts";
+import type { StoreOptions } from "../api.ts";
+import { fileError } from "../file/errors.ts";
+import type { Connection } from "./connection.ts";
+import { CorruptAnswerError, isBeyondEnd } from "./errors.ts";
+import { forEachIndex } from "../limiter.ts";
+
+/** An object whose size is known. */
+export interface Source {
+  Bucket: string;
+  Key: string;
+  /** Bytes. */
+  size: number;
+  /** Refuse any other version; for objects that may be replaced. */
+  etag?: string;
+}
+
+/** Less than this does not count as progress that earns fresh attempts; bytes. */
+const PROGRESS = 64 << 10;
+
+/**
+ * Downloads an object into a new file. The content is not checked.
+ * @throws what the requests throw, or a DaemonError where the file cannot be written.
+ */
+export async function download(
+  connection: Connection,
+  source: Source,
+  path: string,
+  { signal }: StoreOptions,
+): Promise<void> {
+  await local(path, async () => {
+    using file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
+    await file.truncate(source.size);
+  });
+  const { partSize, partsPerObject } = connection.tuning;
+  const count = Math.ceil(source.size / partSize);
+  await forEachIndex(count, partsPerObject, signal, async (index, either) => {
+    const start = index * partSize;
+    const end = Math.min(start + partSize, source.size);
+    await fetchRange(connection, source, { path, start, end }, { signal: either });
+  });
+}
+
+interface Range {
+  path: string;
+  start: number;
+  /** Exclusive. */
+  end: number;
+}
+
+async function fetchRange(
+  connection: Connection,
+  source: Source,
+  range: Range,
+  options: StoreOptions,
+): Promise<void> {
+  using file = await local(range.path, () => Deno.open(range.path, { write: true }));
+  await local(range.path, () => file.seek(range.start, Deno.SeekMode.Start));
+  const attempts = connection.attempts(options);
+  let at = range.start;
+  let earned = at;
+  while (at < range.end) {
+    try {
+      await connection.once(async (client, sending) => {
+        const answer = await client.send(
+          new GetObjectCommand(rangeInput(source, at, range)),
+          sending,
+        );
+        for await (const chunk of bodyFrom(answer, source, at)) {
+          const wanted = chunk.subarray(0, range.end - at);
+          await local(range.path, () => writeAll(file, wanted));
+          at += wanted.length;
+          if (at === range.end) break;
+        }
+      }, options);
+      if (at < range.end) throw new Error(`the answer ended at byte ${at} of ${range.end}`);
+    } catch (error) {
+      if (at - earned >= PROGRESS) attempts.advance();
+      earned = at;
+      await attempts.next(isBeyondEnd(error) ? tooShort(source, error) : error);
+    }
+  }
+}
+
+function rangeInput(
+  { Bucket, Key, etag }: Source,
+  at: number,
+  range: Range,
+): { Bucket: string; Key: string; Range: string; IfMatch?: string } {
+  const Range = `bytes=${at}-${range.end - 1}`;
+  return { Bucket, Key, Range, ...(etag ? { IfMatch: etag } : {}) };
+}
+
+/** The body from byte `at` on, whether the server knows ranges or answers with everything. */
+async function* bodyFrom(
+  answer: GetObjectCommandOutput,
+  source: Source,
+  at: number,
+): AsyncGenerator<Uint8Array> {
+  const { ContentRange, Body } = answer;
+  if (!Body) throw new CorruptAnswerError("the store answered without a body");
+  let skip = at;
+  if (ContentRange !== undefined) {
+    const match = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(ContentRange);
+    if (!match || Number(match[1]) !== at) {
+      throw new CorruptAnswerError(`the store answered with the range ${ContentRange}`);
+    }
+    checkSize(match[2] === "*" ? undefined : Number(match[2]), source);
+    skip = 0;
+  } else {
+    checkSize(answer.ContentLength, source);
+  }
+  for await (const chunk of Body as AsyncIterable<Uint8Array>) {
+    const dropped = Math.min(skip, chunk.length);
+    skip -= dropped;
+    if (dropped < chunk.length) yield chunk.subarray(dropped);
+  }
+}
+
+function tooShort({ Key, size }: Source, cause: unknown): CorruptAnswerError {
+  return new CorruptAnswerError(`${Key} has fewer than the ${size} bytes that were expected`, {
+    cause,
+  });
+}
+
+function checkSize(size: number | undefined, source: Source): void {
+  if (size === undefined || size === source.size) return;
+  throw new CorruptAnswerError(
+    `${source.Key} has ${size} bytes where ${source.size} were expected`,
+  );
+}
+
+async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  for (let written = 0; written < bytes.length;) {
+    written += await file.write(bytes.subarray(written));
+  }
+}
+
+/** Work on the spool: its failures are ours, and no retry helps. */
+async function local<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof DaemonError) throw error;
+    throw fileError(error, `Cannot write the spool file ${path}`);
+  }
+}

@@ -1,0 +1,60 @@
+/** What an S3 store is configured by; the keys mirror `storage` in the config file. */
+
+export interface S3Options {
+  kind: "s3";
+  /** Base URL of the API, `https://host[:port]`. */
+  endpoint: string;
+  region: string;
+  bucket: string;
+  /** Put before every key, without slashes at its ends. */
+  prefix?: string;
+  accessKeyId?: string;
+  secretAccessKey?: string;
+  sessionToken?: string;
+  /** A shared credentials file in AWS's format; read again every few minutes. */
+  credentialsFile?: string;
+  /** Names the bucket in the path instead of the host. */
+  forcePathStyle?: boolean;
+  /** Further buckets that plain archives may come from. */
+  archiveBuckets?: readonly string[];
+  /** PEM file of authorities to trust besides the system's. */
+  caFile?: string;
+  serverSideEncryption?: "AES256" | "aws:kms";
+  /** The key for `aws:kms`; the account's own unless given. */
+  kmsKeyId?: string;
+  storageClass?: string;
+}
+
+/** How hard an S3 store tries, and how much it does at a time. */
+export interface S3Tuning {
+  /** Attempts at one request without progress in between. */
+  attempts: number;
+  /** First pause between attempts; doubled each time, with full jitter; milliseconds. */
+  baseDelayMs: number;
+  /** Longest such pause; milliseconds. */
+  maxDelayMs: number;
+  /** An attempt ends when nothing moved in either direction for this long; milliseconds. */
+  stallMs: number;
+  /** Requests under way at a time, over all operations. */
+  connections: number;
+  /** Parts of one object under way at a time. */
+  partsPerObject: number;
+  /** Files above this go up in parts; bytes. */
+  multipartThreshold: number;
+  /** Bytes of a part or range; at least 5 MiB for uploads, says S3. */
+  partSize: number;
+  /** Blobs stored or freshened longer ago are freshened; at most half the grace of collection. */
+  freshenAfterMs: number;
+}
+
+export const DEFAULT_TUNING: S3Tuning = {
+  attempts: 8,
+  baseDelayMs: 200,
+  maxDelayMs: 20_000,
+  stallMs: 60_000,
+  connections: 12,
+  partsPerObject: 4,
+  multipartThreshold: 32 << 20,
+  partSize: 16 << 20,
+  freshenAfterMs: 12 * 3600_000,
+};

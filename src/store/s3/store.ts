@@ -1,0 +1,490 @@
+/**
+ * The S3 store: objects under their keys below a prefix of one bucket.
+ *
+ * It asks little of the server, because servers differ: PUT, GET with ranges, HEAD, DELETE, COPY,
+ * ListObjectsV2 and multipart uploads. No conditional writes: some answer 501 to them. References
+ * are single objects, which S3 replaces in one step, and carry their own digest. Blobs are freshened
+ * by a copy onto themselves, where they are old enough for a collection to matter.
+ */
+
+import {
+  CopyObjectCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+} from "@aws-sdk/client-s3";
+import { join } from "@std/path";
+import type { Clock } from "../../clock.ts";
+import { type Digest, digestOf, hexOf } from "../../digest.ts";
+import { DaemonError, messageOf } from "../../errors.ts";
+import { logger } from "../../log.ts";
+import type { HeldFile, SpooledBlob } from "../../spool.ts";
+import type {
+  DeleteBlobOptions,
+  HasBlobOptions,
+  ObjectInfo,
+  ObjectStore,
+  StoreOptions,
+  SweepOptions,
+  Tally,
+} from "../api.ts";
+import { fileError } from "../file/errors.ts";
+import { removeIfThere } from "../file/durable.ts";
+import { blobKey, checkArchiveName, checkKey, KEY_ROOTS, LEASE_KEY } from "../keys.ts";
+import { awaitCollector } from "../lease.ts";
+import { checkSpooled, spoolPath } from "../spooled.ts";
+import { Connection, type S3Observer } from "./connection.ts";
+import { download, type Source } from "./download.ts";
+import { CorruptAnswerError, failureOf, s3Error } from "./errors.ts";
+import { DEFAULT_TUNING, type S3Options, type S3Tuning } from "./options.ts";
+import { sha256OfFile } from "./slice.ts";
+import { sweepUploads } from "./sweep.ts";
+import { putBytes, putFile, type Target } from "./upload.ts";
+
+const log = logger("store");
+
+/** A reference is a few kilobytes; this is what a lying server can make us read. */
+const MAX_REF_BYTES = 16 << 20;
+/** S3 copies no larger object in one request. */
+const MAX_COPY_BYTES = 5 * 2 ** 30;
+/**
+ * A reference that reads the same this often is what is stored, whatever its metadata says: some
+ * servers do not replace the two together. Its reader checks its form.
+ */
+const SAME_ANSWERS = 3;
+/** How often a blob is downloaded that fails its digest. */
+const DOWNLOADS = 3;
+
+export interface S3StoreOptions {
+  storage: S3Options;
+  /** The spool's folder, absolute. */
+  spoolDir: string;
+  clock: Clock;
+  observer: S3Observer;
+  tuning?: Partial<S3Tuning>;
+}
+
+interface Head {
+  size: number;
+  modified: number;
+  etag?: string;
+}
+
+/** {@link ObjectStore} on S3. */
+export class S3Store implements ObjectStore {
+  readonly kind = "s3";
+  readonly #connection: Connection;
+  readonly #storage: S3Options;
+  readonly #spool: string;
+
+  private constructor(connection: Connection, options: S3StoreOptions) {
+    this.#connection = connection;
+    this.#storage = options.storage;
+    this.#spool = options.spoolDir;
+  }
+
+  /** Prepares a client; nothing is sent yet. @throws {DaemonError} for options that cannot work. */
+  static async open(options: S3StoreOptions): Promise<S3Store> {
+    const tuning = { ...DEFAULT_TUNING, ...options.tuning };
+    return new S3Store(await Connection.open({ ...options, tuning }), options);
+  }
+
+  async probe(options: StoreOptions = {}): Promise<void> {
+    const { endpoint, bucket } = this.#storage;
+    await this.#guard(`Cannot use the bucket ${bucket} at ${endpoint}`, options, async () => {
+      // Nothing is there, so that the answer has no next page: a server may fail to point to one.
+      const input = { Bucket: bucket, Prefix: this.#prefixed("probe/"), MaxKeys: 1 };
+      await this.#connection.request(
+        (client, sending) => client.send(new ListObjectsV2Command(input), sending),
+        options,
+      );
+    });
+  }
+
+  async putBlob(blob: SpooledBlob, options: StoreOptions = {}): Promise<boolean> {
+    return await this.#guard(`Cannot store the blob ${blob.digest}`, options, async () => {
+      const path = spoolPath(this.#spool, blob.file);
+      await checkSpooled(path, blob);
+      const missing = !await this.#freshen(blob.digest, blob.size, options);
+      if (missing) {
+        const file = { path, size: blob.size, sha256: hexOf(blob.digest) };
+        await putFile(this.#connection, this.#target(blobKey(blob.digest)), file, options);
+      }
+      await removeIfThere(path);
+      return missing;
+    });
+  }
+
+  async putBlobBytes(
+    digest: Digest,
+    bytes: Uint8Array,
+    options: StoreOptions = {},
+  ): Promise<boolean> {
+    return await this.#guard(`Cannot store the blob ${digest}`, options, async () => {
+      if (await this.#freshen(digest, bytes.length, options)) return false;
+      await putBytes(this.#connection, this.#target(blobKey(digest)), bytes, options);
+      return true;
+    });
+  }
+
+  async hasBlob(digest: Digest, size: number, options: HasBlobOptions = {}): Promise<boolean> {
+    return await this.#guard(`Cannot look for the blob ${digest}`, options, async () => {
+      if (options.freshen ?? true) return await this.#freshen(digest, size, options);
+      return (await this.#head(blobKey(digest), options))?.size === size;
+    });
+  }
+
+  async getBlobBytes(
+    digest: Digest,
+    maxBytes: number,
+    options: StoreOptions = {},
+  ): Promise<Uint8Array> {
+    return await this.#guard(`Cannot read the blob ${digest}`, options, async () => {
+      const { bytes } = await this.#get(blobKey(digest), maxBytes, options, (got) => {
+        if (digestOf(got) !== digest) throw new CorruptAnswerError("its content fails its digest");
+      });
+      return bytes;
+    });
+  }
+
+  async holdBlob(digest: Digest, size: number, options: StoreOptions = {}): Promise<HeldFile> {
+    return await this.#guard(`Cannot read the blob ${digest}`, options, async () => {
+      const source = { Bucket: this.#storage.bucket, Key: this.#key(blobKey(digest)), size };
+      for (let downloads = 1;; downloads++) {
+        const file = await this.#downloadToSpool(source, options);
+        if (await sha256OfFile(join(this.#spool, file.path), size) === hexOf(digest)) return file;
+        await file.release();
+        if (downloads === DOWNLOADS) {
+          throw new DaemonError(
+            "DATA_LOSS",
+            `The blob ${digest} fails its digest each of ${downloads} times it was read`,
+          );
+        }
+        log.warn("The blob {digest} came with a wrong digest and is read again", { digest });
+      }
+    });
+  }
+
+  async getRef(key: string, options: StoreOptions = {}): Promise<Uint8Array> {
+    return await this.#guard(`Cannot read ${key}`, options, async () => {
+      let last = "";
+      let repeats = 0;
+      const { bytes } = await this.#get(key, MAX_REF_BYTES, options, (got, { sha256 }) => {
+        const actual = hexOf(digestOf(got));
+        if (sha256 === undefined || sha256 === actual) return;
+        repeats = actual === last ? repeats + 1 : 1;
+        last = actual;
+        if (repeats < SAME_ANSWERS) {
+          throw new CorruptAnswerError("its content fails the digest it was stored with");
+        }
+        log.warn("The content of {key} is not what its metadata says; the content decides", {
+          key,
+        });
+      });
+      return bytes;
+    });
+  }
+
+  async putRef(key: string, bytes: Uint8Array, options: StoreOptions = {}): Promise<void> {
+    await this.#guard(`Cannot write ${key}`, options, async () => {
+      const target = { ...this.#target(key), Metadata: { sha256: hexOf(digestOf(bytes)) } };
+      await putBytes(this.#connection, target, bytes, options);
+    });
+  }
+
+  async deleteRef(key: string, options: StoreOptions = {}): Promise<void> {
+    await this.#guard(`Cannot delete ${key}`, options, async () => {
+      const input = { Bucket: this.#storage.bucket, Key: this.#key(key) };
+      await unlessMissing(this.#connection.request(
+        (client, sending) => client.send(new DeleteObjectCommand(input), sending),
+        options,
+      ));
+    });
+  }
+
+  async putObject(key: string, file: SpooledBlob, options: StoreOptions = {}): Promise<void> {
+    await this.#guard(`Cannot store ${key}`, options, async () => {
+      const path = spoolPath(this.#spool, file.file);
+      await checkSpooled(path, file);
+      const source = { path, size: file.size, sha256: hexOf(file.digest) };
+      await putFile(this.#connection, this.#target(key), source, options);
+      await removeIfThere(path);
+    });
+  }
+
+  async holdArchive(
+    object: string,
+    bucket: string,
+    options: StoreOptions = {},
+  ): Promise<HeldFile> {
+    checkArchiveName(object, bucket);
+    const name = `${object}@${bucket}`;
+    const { bucket: own, archiveBuckets = [] } = this.#storage;
+    if (bucket !== own && !archiveBuckets.includes(bucket)) {
+      throw new DaemonError(
+        "FAILED_PRECONDITION",
+        `The bucket ${bucket} of the archive ${name} is neither storage.bucket nor in ` +
+          "storage.archiveBuckets",
+      );
+    }
+    return await this.#guard(`Cannot read the archive ${name}`, options, async () => {
+      const head = await this.#headOf(bucket, object, options);
+      if (!head) throw new DaemonError("NOT_FOUND", `There is no archive ${name} in this store`);
+      const { size, etag } = head;
+      const source = { Bucket: bucket, Key: object, size, ...(etag ? { etag } : {}) };
+      return await this.#downloadToSpool(source, options);
+    });
+  }
+
+  async *list(prefix: string, options: StoreOptions = {}): AsyncGenerator<ObjectInfo> {
+    const input = { Bucket: this.#storage.bucket, Prefix: this.#prefixed(prefix) };
+    let token: string | undefined;
+    try {
+      do {
+        const ContinuationToken = token;
+        const page = await this.#connection.request(
+          (client, sending) =>
+            client.send(new ListObjectsV2Command({ ...input, ContinuationToken }), sending),
+          options,
+        );
+        for (const { Key = "", Size = 0, LastModified } of page.Contents ?? []) {
+          if (!Key.startsWith(input.Prefix)) continue;
+          const key = Key.slice(this.#prefixed("").length);
+          yield { key, size: Size, modified: LastModified?.getTime() ?? this.#connection.now() };
+        }
+        token = page.IsTruncated ? page.NextContinuationToken : undefined;
+        if (page.IsTruncated && token === ContinuationToken) {
+          throw new CorruptAnswerError("the store cut a listing without saying how it goes on");
+        }
+      } while (token !== undefined);
+    } catch (error) {
+      throw s3Error(error, `Cannot list ${prefix}`, options.signal);
+    }
+  }
+
+  async deleteBlob(digest: Digest, options: DeleteBlobOptions = {}): Promise<boolean> {
+    const { olderThan = Infinity } = options;
+    const input = { Bucket: this.#storage.bucket, Key: this.#key(blobKey(digest)) };
+    return await this.#guard(`Cannot delete the blob ${digest}`, options, async () => {
+      let sent = false;
+      // Its age is asked anew before each attempt: an answer that was lost may have taken a while.
+      return await this.#connection.retrying(async () => {
+        const head = await this.#head(blobKey(digest), options);
+        if (!head) return sent;
+        if (head.modified >= olderThan) return false;
+        sent = true;
+        await unlessMissing(this.#connection.once(
+          (client, sending) => client.send(new DeleteObjectCommand(input), sending),
+          options,
+        ));
+        return true;
+      }, options);
+    });
+  }
+
+  async sweepLeftovers(olderThan: number, options: SweepOptions = {}): Promise<Tally> {
+    return await this.#guard(
+      `Cannot tidy the bucket ${this.#storage.bucket}`,
+      options,
+      () =>
+        sweepUploads(
+          this.#connection,
+          { Bucket: this.#storage.bucket, Prefix: this.#prefixed("") },
+          olderThan,
+          options,
+        ),
+    );
+  }
+
+  async now(options: StoreOptions = {}): Promise<number> {
+    await this.probe(options);
+    return this.#connection.now();
+  }
+
+  close(): Promise<void> {
+    this.#connection.close();
+    return Promise.resolve();
+  }
+
+  /** Whether the blob is there and safe from collection for long enough; see `lease.ts`. */
+  async #freshen(digest: Digest, size: number, options: StoreOptions): Promise<boolean> {
+    const key = blobKey(digest);
+    for (;;) {
+      const found = await this.#head(key, options);
+      const whole = found?.size === size;
+      if (whole && this.#isFresh(found)) return true;
+      const copied = whole && await this.#copyOntoItself(key, size, options);
+      if (await this.#awaitCollector(digest, options)) continue;
+      if (!copied) return false;
+      const after = await this.#head(key, options);
+      return after?.size === size && (this.#isFresh(after) || after.modified > found.modified);
+    }
+  }
+
+  #isFresh({ modified }: Head): boolean {
+    return this.#connection.now() - modified < this.#connection.tuning.freshenAfterMs;
+  }
+
+  /** Resolves to whether the server did it; a refusal merely means that the blob is sent again. */
+  async #copyOntoItself(key: string, size: number, options: StoreOptions): Promise<boolean> {
+    if (size > MAX_COPY_BYTES) return false;
+    const target = this.#target(key);
+    const source = `${target.Bucket}/${target.Key}`.split("/").map(encodeURIComponent).join("/");
+    const input = { ...target, CopySource: source, MetadataDirective: "REPLACE" };
+    try {
+      await this.#connection.request(
+        (client, sending) =>
+          client.send(
+            new CopyObjectCommand(input as ConstructorParameters<typeof CopyObjectCommand>[0]),
+            sending,
+          ),
+        options,
+      );
+      return true;
+    } catch (error) {
+      const { kind } = failureOf(error, options.signal);
+      if (!["changed", "missing", "refused", "unsupported"].includes(kind)) throw error;
+      log.warn(
+        "The store does not freshen {key} ({cause}); it is stored again where it is needed",
+        {
+          key,
+          cause: messageOf(error),
+        },
+      );
+      return false;
+    }
+  }
+
+  #awaitCollector(digest: Digest, options: StoreOptions): Promise<boolean> {
+    return awaitCollector(digest, {
+      clock: this.#connection.clock,
+      now: () => this.#connection.now(),
+      read: async () =>
+        (await unlessMissing(this.#get(LEASE_KEY, MAX_REF_BYTES, options, () => {})))?.bytes,
+      ...(options.signal ? { signal: options.signal } : {}),
+    });
+  }
+
+  #head(key: string, options: StoreOptions): Promise<Head | undefined> {
+    return this.#headOf(this.#storage.bucket, this.#key(key), options);
+  }
+
+  async #headOf(Bucket: string, Key: string, options: StoreOptions): Promise<Head | undefined> {
+    const head = await unlessMissing(this.#connection.request(
+      (client, sending) => client.send(new HeadObjectCommand({ Bucket, Key }), sending),
+      options,
+    ));
+    if (!head) return undefined;
+    return {
+      size: head.ContentLength ?? 0,
+      modified: head.LastModified?.getTime() ?? 0,
+      ...(head.ETag ? { etag: head.ETag } : {}),
+    };
+  }
+
+  /** A small object; `check` throws CorruptAnswerError for what is worth asking again. */
+  async #get(
+    key: string,
+    maxBytes: number,
+    options: StoreOptions,
+    check: (bytes: Uint8Array, metadata: Record<string, string>) => void,
+  ): Promise<{ bytes: Uint8Array }> {
+    const input = { Bucket: this.#storage.bucket, Key: this.#key(key) };
+    return await this.#connection.request(async (client, sending) => {
+      const { Body, Metadata = {} } = await client.send(new GetObjectCommand(input), sending);
+      if (!Body) throw new CorruptAnswerError("the store answered without a body");
+      const bytes = await collect(Body as AsyncIterable<Uint8Array>, key, maxBytes);
+      check(bytes, Metadata);
+      return { bytes };
+    }, options);
+  }
+
+  async #downloadToSpool(source: Source, options: StoreOptions): Promise<HeldFile> {
+    const name = `download-${crypto.randomUUID()}`;
+    const path = join(this.#spool, name);
+    const release = async () => {
+      try {
+        await removeIfThere(path);
+      } catch (error) {
+        throw fileError(error, `Cannot remove the spool file ${path}`);
+      }
+    };
+    try {
+      await download(this.#connection, source, path, options);
+    } catch (error) {
+      await release();
+      throw error;
+    }
+    return { room: "spool", path: name, release };
+  }
+
+  #target(key: string): Target {
+    const { bucket, serverSideEncryption, kmsKeyId, storageClass } = this.#storage;
+    return {
+      Bucket: bucket,
+      Key: this.#key(key),
+      ContentType: "application/octet-stream",
+      ...(serverSideEncryption ? { ServerSideEncryption: serverSideEncryption } : {}),
+      ...(kmsKeyId ? { SSEKMSKeyId: kmsKeyId } : {}),
+      ...(storageClass ? { StorageClass: storageClass } : {}),
+    };
+  }
+
+  /** The key in the bucket of a key in the store. */
+  #key(key: string): string {
+    checkKey(key, KEY_ROOTS);
+    return this.#prefixed(key);
+  }
+
+  /** The same for the beginning of one. */
+  #prefixed(start: string): string {
+    const { prefix } = this.#storage;
+    return prefix ? `${prefix}/${start}` : start;
+  }
+
+  async #guard<T>(doing: string, { signal }: StoreOptions, work: () => Promise<T>): Promise<T> {
+    try {
+      signal?.throwIfAborted();
+      return await work();
+    } catch (error) {
+      throw s3Error(error, doing, signal);
+    }
+  }
+}
+
+async function unlessMissing<T>(request: Promise<T>): Promise<T | undefined> {
+  try {
+    return await request;
+  } catch (error) {
+    if (failureOf(error).kind === "missing") return undefined;
+    throw error;
+  }
+}
+
+/** A body whole in memory. @throws {DaemonError} DATA_LOSS once it exceeds `maxBytes`. */
+async function collect(
+  body: AsyncIterable<Uint8Array>,
+  key: string,
+  maxBytes: number,
+): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > maxBytes) {
+      throw new DaemonError(
+        "DATA_LOSS",
+        `${key} has more than the ${maxBytes} bytes that were expected`,
+      );
+    }
+    chunks.push(chunk);
+  }
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
+}

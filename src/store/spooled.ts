@@ -1,0 +1,41 @@
+/** Spool files as a store takes them. */
+
+import { join } from "@std/path";
+import { DaemonError } from "../errors.ts";
+import type { LocalFile, SpooledBlob } from "../spool.ts";
+
+/**
+ * The absolute path of a spool file.
+ * @throws {DaemonError} INTERNAL for a file of another room, or a path that leaves the spool.
+ */
+export function spoolPath(spoolDir: string, file: LocalFile): string {
+  const plain = file.path.split("/").every((part) => part !== "" && part !== "." && part !== "..");
+  if (file.room !== "spool" || !plain) {
+    throw new DaemonError(
+      "INTERNAL",
+      `Cannot take ${JSON.stringify(file.path)} in the room ${file.room} for a spool file`,
+    );
+  }
+  return join(spoolDir, file.path);
+}
+
+/**
+ * Checks that a spool file is what was announced, as far as that costs nothing: the Workers that
+ * wrote it computed its digest on the way.
+ * @throws {DaemonError} DATA_LOSS where its size is another; INTERNAL where it is not there.
+ */
+export async function checkSpooled(path: string, blob: SpooledBlob): Promise<void> {
+  let info: Deno.FileInfo;
+  try {
+    info = await Deno.lstat(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new DaemonError("INTERNAL", `The spool file ${path} is not there`, { cause: error });
+  }
+  if (!info.isFile || info.size !== blob.size) {
+    throw new DaemonError(
+      "DATA_LOSS",
+      `The spool file ${path} has ${info.size} bytes where ${blob.size} were written`,
+    );
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * The daemon's metrics: one registry, made where the daemon starts and handed to the rooms, each of
+ * which registers its own. Names follow Prometheus' conventions: `wsdaemon_` first, the unit last.
+ */
+
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+
+export { Counter, Gauge, Histogram, Registry } from "prom-client";
+
+/** Upper bounds in seconds, for anything from a look-up to a backup of many gigabytes. */
+export const DURATION_BUCKETS: readonly number[] = [
+  0.001,
+  0.005,
+  0.02,
+  0.1,
+  0.5,
+  2,
+  10,
+  60,
+  300,
+  1800,
+];
+
+/** Where metrics are registered; asking twice for a name gives the same metric. */
+export class Metrics {
+  readonly #registry: Registry;
+
+  /** Over a registry that others may share. */
+  constructor(registry = new Registry()) {
+    this.#registry = registry;
+  }
+
+  /** Something that only grows; its name ends in `_total`. */
+  counter<L extends string = never>(
+    name: string,
+    help: string,
+    labelNames: readonly L[] = [],
+  ): Counter<L> {
+    return this.#existing<Counter<L>>(name, Counter) ??
+      new Counter({ name, help, labelNames, registers: [this.#registry] });
+  }
+
+  /** Something that goes up and down. */
+  gauge<L extends string = never>(
+    name: string,
+    help: string,
+    labelNames: readonly L[] = [],
+  ): Gauge<L> {
+    return this.#existing<Gauge<L>>(name, Gauge) ??
+      new Gauge({ name, help, labelNames, registers: [this.#registry] });
+  }
+
+  /** A gauge that is read when it is asked for. */
+  observedGauge(name: string, help: string, read: () => number): void {
+    new Gauge({
+      name,
+      help,
+      registers: [this.#registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+
+  /** How something is distributed; durations are in seconds and end in `_seconds`. */
+  histogram<L extends string = never>(
+    name: string,
+    help: string,
+    labelNames: readonly L[] = [],
+    buckets: readonly number[] = DURATION_BUCKETS,
+  ): Histogram<L> {
+    return this.#existing<Histogram<L>>(name, Histogram) ??
+      new Histogram({ name, help, labelNames, buckets: [...buckets], registers: [this.#registry] });
+  }
+
+  /** All of them in Prometheus' text format. */
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  /** The media type of {@link text}. */
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  #existing<M>(name: string, kind: new (...args: never[]) => M): M | undefined {
+    const metric: unknown = this.#registry.getSingleMetric(name);
+    if (metric === undefined) return undefined;
+    if (metric instanceof kind) return metric;
+    throw new TypeError(`Cannot register ${name} as two kinds of metric`);
+  }
+}

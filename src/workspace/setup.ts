@@ -1,0 +1,101 @@
+/** InitWorkspace's work: fill a staging tree and publish it, or leave nothing behind. */
+
+import type { Content, Owner, Tree } from "../content/api.ts";
+import { asDaemonError, DaemonError, messageOf } from "../errors.ts";
+import type { Initializers, InitializerSpec } from "../initializer/api.ts";
+import { logger } from "../log.ts";
+import type { Images } from "../snapshot/api.ts";
+import type { Workspace } from "./workspace.ts";
+
+const log = logger("workspace");
+
+export interface SetupParts {
+  content: Content;
+  images: Images;
+  initializers: Initializers;
+  remoteStorage: boolean;
+  contentOwner: Owner;
+  /** Its reason, a DaemonError, is what the caller is told. */
+  signal: AbortSignal;
+}
+
+/**
+ * Takes a workspace from SETTING_UP to AVAILABLE, or to NONE with nothing left of it. What cannot be
+ * cleared away at once is DELETING: its disposal or a restart completes that.
+ * @throws {DaemonError} what went wrong, or the signal's reason.
+ */
+export async function setUp(
+  workspace: Workspace,
+  spec: InitializerSpec,
+  parts: SetupParts,
+): Promise<void> {
+  const { content, signal } = parts;
+  const { id } = workspace;
+  const started = performance.now();
+  const trees: Tree[] = [];
+  const baselines: string[] = [];
+  try {
+    const tree = await content.create(parts.contentOwner);
+    trees.push(tree);
+    await parts.initializers.run(spec, {
+      ...parts,
+      tree,
+      identity: workspace.identity,
+      ...(workspace.record.quotaBytes > 0 ? { limitBytes: workspace.record.quotaBytes } : {}),
+      onBaseline: (token) => baselines.push(token),
+    });
+    signal.throwIfAborted();
+    await adoptBaseline(content, baselines, id);
+    await publish(content, tree, workspace.tree, trees);
+    workspace.apply("ready");
+  } catch (error) {
+    const told = signal.aborted ? signal.reason : asDaemonError(error, "INTERNAL");
+    log.warn("Could not set up workspace {id}: {reason}", { id, reason: messageOf(told) });
+    const nothingLeft = await undo(content, trees, [...baselines, id]);
+    workspace.apply(nothingLeft ? "fail" : "delete");
+    throw told;
+  }
+  log.info("Workspace {id} of {owner}/{metaId} is AVAILABLE after {ms} ms", {
+    id,
+    ...workspace.identity,
+    ms: Math.round(performance.now() - started),
+  });
+}
+
+/** The last restore's baseline describes most of the tree; earlier ones are of content that it replaced. */
+async function adoptBaseline(content: Content, tokens: string[], id: string): Promise<void> {
+  const last = tokens.pop();
+  for (const token of tokens) await content.dropBaseline(token);
+  tokens.length = 0;
+  if (last === undefined) await content.dropBaseline(id);
+  else await content.commitBaseline(last, id);
+}
+
+/** Makes the tree visible as `to`, which then is one of those to be undone, unless it is another's. */
+async function publish(content: Content, tree: Tree, to: Tree, trees: Tree[]): Promise<void> {
+  try {
+    await content.publish(tree, to.name);
+    trees.push(to);
+  } catch (error) {
+    const anothers = error instanceof DaemonError && error.code === "ALREADY_EXISTS";
+    if (!anothers) trees.push(to);
+    throw error;
+  }
+}
+
+/** Removes what was made. @returns whether nothing of it is left */
+async function undo(
+  content: Content,
+  trees: readonly Tree[],
+  baselines: readonly string[],
+): Promise<boolean> {
+  const removals = await Promise.allSettled([
+    ...trees.map((tree) => content.remove(tree)),
+    ...baselines.map((baseline) => content.dropBaseline(baseline)),
+  ]);
+  const failed = removals.filter((removal) => removal.status === "rejected");
+  for (const { reason } of failed) {
+    log.error("Could not clear all away: {reason}", { reason: messageOf(reason) });
+  }
+  return failed.length === 0;
+}

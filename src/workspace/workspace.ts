@@ -1,0 +1,133 @@
+/** One workspace: what is remembered of it, and the work under way on it. */
+
+import type { Tree } from "../content/api.ts";
+import { messageOf } from "../errors.ts";
+import type { GitStatus } from "../git/api.ts";
+import { logger } from "../log.ts";
+import type { WorkspaceIdentity } from "../snapshot/api.ts";
+import type { Journal, WorkspaceRecord } from "./journal.ts";
+import type { WorkspaceMetrics } from "./metrics.ts";
+import { Semaphore } from "./semaphore.ts";
+import { afterCrash, next, type WorkspaceEvent, type WorkspaceState } from "./state.ts";
+
+const log = logger("workspace");
+
+/** An initialisation under way. */
+export interface Setup {
+  done: Promise<void>;
+  /** Cancels it; the reason is what its caller is told. */
+  abort: AbortController;
+}
+
+/** Where a workspace's changes of state are written down. */
+export interface Witnesses {
+  journal: Journal;
+  metrics: WorkspaceMetrics;
+}
+
+/** The only writer of a workspace's state; every change is written down before it is acted on. */
+export class Workspace {
+  readonly record: Readonly<Omit<WorkspaceRecord, "state">>;
+  readonly identity: WorkspaceIdentity;
+  /** Where its content is once it is published. */
+  readonly tree: Tree;
+  /** One image at a time is made of a workspace: each starts from the one before. */
+  readonly turn: Semaphore = new Semaphore(1);
+  setup: Setup | undefined;
+  disposal: Promise<{ gitStatus?: GitStatus }> | undefined;
+  /** Snapshots that were promised and are not finished, by url. */
+  readonly promised: Map<string, Promise<void>> = new Map();
+  #state: WorkspaceState;
+  #leaving = new AbortController();
+  readonly #witnesses: Witnesses;
+  readonly #running = new Set<Promise<unknown>>();
+
+  private constructor(record: WorkspaceRecord, state: WorkspaceState, witnesses: Witnesses) {
+    const { state: _, ...rest } = record;
+    this.record = rest;
+    this.identity = { owner: record.owner, metaId: record.metaId };
+    this.tree = { room: "workspaces", name: record.id };
+    this.#state = state;
+    this.#witnesses = witnesses;
+  }
+
+  /** A new workspace, SETTING_UP, in the journal. */
+  static begin(record: Omit<WorkspaceRecord, "state">, witnesses: Witnesses): Workspace {
+    const state = next("NONE", "begin") as WorkspaceRecord["state"];
+    const whole = { ...record, state };
+    witnesses.journal.insert(whole);
+    witnesses.metrics.moved("NONE", state);
+    return new Workspace(whole, state, witnesses);
+  }
+
+  /** A workspace that the journal knows. */
+  static recall(record: WorkspaceRecord, witnesses: Witnesses): Workspace {
+    witnesses.metrics.moved("NONE", record.state);
+    return new Workspace(record, record.state, witnesses);
+  }
+
+  get id(): string {
+    return this.record.id;
+  }
+
+  get state(): WorkspaceState {
+    return this.#state;
+  }
+
+  /** Fires when the workspace is wrapped up, so that what waits to be retried is tried at once. */
+  get leaving(): AbortSignal {
+    return this.#leaving.signal;
+  }
+
+  /** Whether work is under way that a shutdown should wait for. */
+  get work(): Promise<unknown>[] {
+    return [
+      ...this.#running,
+      ...[this.setup?.done, this.disposal].filter((one) => one !== undefined),
+    ];
+  }
+
+  /**
+   * Applies an event. When this returns, a restart makes the right thing of it.
+   * @throws {DaemonError} where that cannot be written down; the state stays
+   */
+  apply(event: WorkspaceEvent): void {
+    const state = next(this.#state, event);
+    this.#write(state);
+    this.#witnesses.metrics.moved(this.#state, state);
+    this.#state = state;
+    if (event === "wrapUp") this.#leaving.abort();
+    if (event === "keep") this.#leaving = new AbortController();
+  }
+
+  #write(state: WorkspaceState): void {
+    const { journal } = this.#witnesses;
+    try {
+      if (state === "NONE") journal.remove(this.id);
+      else journal.setState(this.id, state);
+    } catch (error) {
+      // What a restart makes of both states alike must not leave the workspace stuck between them.
+      if (afterCrash(this.#state) !== afterCrash(state)) throw error;
+      log.error("Workspace {id} is {state}, which could not be written down: {reason}", {
+        id: this.id,
+        state,
+        reason: messageOf(error),
+      });
+    }
+  }
+
+  /** Counts `work` as running until it settles. */
+  async track<T>(work: Promise<T>): Promise<T> {
+    this.#running.add(work);
+    try {
+      return await work;
+    } finally {
+      this.#running.delete(work);
+    }
+  }
+
+  /** Waits for the snapshots and backups that are running, whatever becomes of them. */
+  async idle(): Promise<void> {
+    while (this.#running.size > 0) await Promise.allSettled(this.#running);
+  }
+}

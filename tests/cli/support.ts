@@ -1,0 +1,38 @@
+/** Runs wsdaemon from source, as a shell would. */
+
+import { FROM_SOURCE } from "../../scripts/daemon_process.ts";
+
+export interface Outcome {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+export interface RunOptions {
+  env?: Record<string, string>;
+  /** What it reads from stdin; nothing unless given. */
+  input?: string;
+}
+
+/** Runs one command line to its end. */
+export async function wsdaemon(
+  args: readonly string[],
+  { env = {}, input }: RunOptions = {},
+): Promise<Outcome> {
+  const [program, ...before] = FROM_SOURCE;
+  const child = new Deno.Command(program, {
+    args: [...before, ...args],
+    env: { NO_COLOR: "1", ...env },
+    stdin: input === undefined ? "null" : "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  if (input !== undefined) {
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(input));
+    await writer.close();
+  }
+  const { code, stdout, stderr } = await child.output();
+  const decoder = new TextDecoder();
+  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}

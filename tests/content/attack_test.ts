@@ -1,0 +1,170 @@
+import { assert, assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import { DaemonError } from "../../src/errors.ts";
+import { startContent, type TestContent } from "../support/content.ts";
+import { testFolder } from "../support/folder.ts";
+import { startAttack } from "../support/attack.ts";
+import { ME, namesIn } from "./support.ts";
+
+/** A root with a neighbouring workspace, and a folder beside the root, that hold canaries. */
+interface Victims extends AsyncDisposable {
+  node: TestContent;
+  /** Folders that links of the attacker's lead to. */
+  targets: string[];
+  /** Asserts that nothing was read into, written to or deleted from the targets. */
+  check(): void;
+}
+
+const CANARIES = ["canary", "d/file", "file"];
+const SECRET = "secret of a neighbour";
+
+function victims(): Victims {
+  const folder = testFolder();
+  const node = startContent(join(folder.path, "root"));
+  const targets = [join(node.rooms.workspaces, "neighbour"), join(folder.path, "outside")];
+  for (const target of targets) {
+    Deno.mkdirSync(join(target, "d"), { recursive: true });
+    for (const name of CANARIES) Deno.writeTextFileSync(join(target, name), SECRET);
+  }
+  return {
+    node,
+    targets,
+    check() {
+      for (const target of targets) {
+        assertEquals(namesIn(target), ["canary", "d", "file"]);
+        assertEquals(namesIn(join(target, "d")), ["file"]);
+        for (const name of CANARIES) {
+          const path = join(target, name);
+          assertEquals(Deno.readTextFileSync(path), SECRET);
+          const { uid, mode } = Deno.statSync(path);
+          assertEquals([uid, mode! & 0o777], [ME.uid, 0o644]);
+        }
+      }
+    },
+    [Symbol.asyncDispose]() {
+      node.close();
+      folder[Symbol.dispose]();
+      return Promise.resolve();
+    },
+  };
+}
+
+const workspace = { room: "workspaces", name: "hostile" } as const;
+
+Deno.test("remove deletes nothing outside when directories are swapped for links meanwhile", async () => {
+  await using at = victims();
+  const { content, rooms } = at.node;
+  const path = join(rooms.workspaces, workspace.name);
+  let swaps = 0;
+  for (let round = 0; round < 3; round++) {
+    const pairs: [string, string][] = [];
+    for (let i = 0; i < 60; i++) {
+      for (const parent of [`top${i}`, `deep/${i}/inner`]) {
+        Deno.mkdirSync(join(path, parent, "d"), { recursive: true });
+        for (const name of CANARIES) Deno.writeTextFileSync(join(path, parent, name), "own");
+        Deno.symlinkSync(at.targets[i % 2]!, join(path, `${parent}.link`));
+        pairs.push([parent, `${parent}.link`]);
+      }
+    }
+    const attack = await startAttack(path, pairs);
+    try {
+      await content.remove(workspace);
+    } catch (error) {
+      // All that an attacker can reach is that we give up on their own files.
+      assert(error instanceof DaemonError && error.code === "FAILED_PRECONDITION", String(error));
+    }
+    swaps += await attack.stop();
+    at.check();
+    assertEquals(await content.published(), ["neighbour"]);
+  }
+  await content.sweep();
+  assertEquals(namesIn(rooms.trash), []);
+  at.check();
+  assert(swaps > 1000, `only ${swaps} swaps were made`);
+});
+
+/** Calls `act` until it was both let through and refused, at least `rounds` times. */
+async function bothWays(rounds: number, act: (round: number) => Promise<void>): Promise<void> {
+  let done = 0;
+  let refused = 0;
+  for (let round = 0; round < rounds || done === 0 || refused === 0; round++) {
+    assert(round < 20 * rounds, `${done} calls were let through, ${refused} refused`);
+    try {
+      await act(round);
+      done++;
+    } catch (error) {
+      assert(error instanceof DaemonError, String(error));
+      assert(["INVALID_ARGUMENT", "NOT_FOUND"].includes(error.code), String(error));
+      refused++;
+    }
+  }
+}
+
+Deno.test("no operation on a path goes through a link that is swapped in meanwhile", async () => {
+  await using at = victims();
+  const { content, rooms } = at.node;
+  const path = join(rooms.workspaces, workspace.name);
+  Deno.mkdirSync(join(path, "a/b/d"), { recursive: true });
+  Deno.writeTextFileSync(join(path, "a/b/file"), "own");
+  Deno.writeTextFileSync(join(path, "a/b/d/file"), "own");
+  Deno.symlinkSync(at.targets[0]!, join(path, "a/link"));
+  Deno.mkdirSync(join(path, "x/d"), { recursive: true });
+  Deno.writeTextFileSync(join(path, "x/file"), "own");
+  Deno.writeTextFileSync(join(path, "x/d/file"), "own");
+  Deno.symlinkSync(at.targets[1]!, join(path, "y"));
+  Deno.writeTextFileSync(join(path, "leaf"), "own");
+  Deno.symlinkSync(join(at.targets[1]!, "canary"), join(path, "leaf.link"));
+  const attack = await startAttack(path, [["a/b", "a/link"], ["x", "y"], ["leaf", "leaf.link"]]);
+  const dirs = ["a/b", "x"];
+
+  await bothWays(300, async (round) => {
+    const dir = dirs[round % 2]!;
+    Deno.writeTextFileSync(join(rooms.spool, "in"), "own");
+    await content.place(workspace, `${dir}/placed`, { room: "spool", path: "in" }, ME, 0o777);
+  });
+  await bothWays(300, (round) => content.makeDirectory(workspace, `${dirs[round % 2]}/made/x`, ME));
+  await bothWays(300, async (round) => {
+    const names = (await content.list(workspace, dirs[round % 2]!)).map(({ name }) => name);
+    assert(!names.includes("canary"), names.join());
+  });
+  await bothWays(300, async (round) => {
+    const source = ["a/b/file", "x/d/file", "leaf"][round % 3]!;
+    const { file } = await content.copyOut(workspace, source, 1000);
+    assertEquals(Deno.readTextFileSync(join(rooms.spool, file.path)), "own");
+  });
+  await bothWays(100, async (round) => {
+    const opened = await content.openDirectory(workspace, `${dirs[round % 2]}/d`);
+    // What the descriptor is, rather than where its path leads by now.
+    const real = Deno.readLinkSync(opened.path);
+    await opened.close();
+    assert(real.startsWith(path), real);
+  });
+  for (let round = 0; round < 30; round++) {
+    const { bytes } = await content.usage(workspace);
+    assert(bytes < 1000 && bytes % "own".length === 0, `${bytes} bytes were counted`);
+  }
+
+  const swaps = await attack.stop();
+  assert(swaps > 1000, `only ${swaps} swaps were made`);
+  at.check();
+});
+
+Deno.test("place replaces no link that is swapped in for its target, but the link itself", async () => {
+  await using at = victims();
+  const { content, rooms } = at.node;
+  const path = join(rooms.workspaces, workspace.name);
+  Deno.mkdirSync(path);
+  Deno.writeTextFileSync(join(path, "leaf"), "own");
+  Deno.symlinkSync(join(at.targets[0]!, "canary"), join(path, "leaf.link"));
+  const attack = await startAttack(path, [["leaf", "leaf.link"]]);
+  for (let round = 0; round < 300; round++) {
+    Deno.writeTextFileSync(join(rooms.spool, "in"), "own");
+    try {
+      await content.place(workspace, "leaf", { room: "spool", path: "in" }, ME, 0o777);
+    } catch (error) {
+      assert(error instanceof DaemonError && error.code === "INVALID_ARGUMENT", String(error));
+    }
+  }
+  await attack.stop();
+  at.check();
+});

@@ -1,0 +1,223 @@
+/** What happens to images when blobs are damaged, files move while they are packed, or a store fails. */
+
+import { assert, assertEquals, assertGreater } from "@std/assert";
+import { join } from "@std/path";
+import fc from "fast-check";
+import { DaemonError } from "../../src/errors.ts";
+import { Memory } from "../../src/content/index/block.ts";
+import { parseIndex } from "../../src/content/index/index_reader.ts";
+import {
+  decompressFrame,
+  FOOTER,
+  parseSeekTable,
+  seekTableSize,
+} from "../../src/archive/seekable.ts";
+import { directory, file, hardlink, readTree, sparse, symlink } from "../support/tree.ts";
+import { ImageRig, withoutExtents } from "./image_rig.ts";
+import { assertFails, IS_ROOT, namesIn } from "./support.ts";
+import { PYTHON } from "../support/python.ts";
+
+const TREE = [
+  ["a", directory()],
+  ["a/file", file("content ".repeat(1000))],
+  ["linked", file("l")],
+  ["linked-2", hardlink("linked")],
+  ["link", symlink("a")],
+  ["sparse", sparse(1_000_000, [[500_000, "s"]])],
+] as const;
+
+Deno.test("a damaged blob is DATA_LOSS that names it, wherever the damage is", async () => {
+  await using rig = new ImageRig();
+  await rig.publish("w", TREE);
+  const image = await rig.pack("w");
+  for (const { digest } of [...image.layers, image.index]) {
+    const path = rig.blobPath(digest);
+    const whole = Deno.readFileSync(path);
+    const places = [0, 5, whole.length >> 1, whole.length - 12, whole.length - 1];
+    const damaged = places.map((at) => {
+      const bytes = whole.slice();
+      bytes[at]! ^= 1;
+      return bytes;
+    });
+    damaged.push(whole.subarray(0, whole.length - 1), whole.subarray(0, 0));
+    for (const bytes of damaged) {
+      Deno.writeFileSync(path, bytes);
+      for (const index of [true, false]) {
+        // The tail is only read, and so only checked, without the index.
+        if (index && digest === image.layers.at(-1)!.digest) continue;
+        if (!index && digest === image.index.digest) continue;
+        await assertFails(rig.restore(image, { index }), "DATA_LOSS", digest);
+      }
+    }
+    Deno.writeFileSync(path, whole);
+  }
+  await rig.restored(image);
+});
+
+Deno.test("an index of other layers is DATA_LOSS", async () => {
+  await using rig = new ImageRig();
+  await rig.publish("w", TREE);
+  await rig.publish("v", [["x", file("x")]]);
+  const [image, other] = [await rig.pack("w"), await rig.pack("v")];
+  await assertFails(
+    rig.restore({ layers: image.layers, index: other.index }),
+    "DATA_LOSS",
+    other.index.digest,
+  );
+});
+
+function uncompressed(blob: Uint8Array): Uint8Array {
+  const tableSize = seekTableSize(blob.subarray(blob.length - FOOTER))!;
+  const { offsets, rawOffsets } = parseSeekTable(
+    blob.subarray(blob.length - tableSize),
+    blob.length,
+  );
+  const raw = new Uint8Array(rawOffsets.at(-1)!);
+  for (let n = 0; n + 1 < offsets.length; n++) {
+    const frame = blob.subarray(offsets[n], offsets[n + 1]);
+    raw.set(decompressFrame(frame, rawOffsets[n + 1]! - rawOffsets[n]!), rawOffsets[n]);
+  }
+  return raw;
+}
+
+Deno.test("no bytes make the index reader crash", async () => {
+  await using rig = new ImageRig();
+  await rig.publish("w", TREE);
+  const image = await rig.pack("w");
+  const good = uncompressed(Deno.readFileSync(rig.blobPath(image.index.digest)));
+  const parse = (bytes: Uint8Array) => parseIndex(new Memory(bytes.slice().buffer));
+  assertEquals(parse(good).blocks.length, 2);
+  let refused = 0;
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.nat(good.length - 1), fc.nat(255)), { minLength: 1, maxLength: 3 }),
+      fc.nat(good.length),
+      fc.boolean(),
+      (edits, length, cut) => {
+        const bytes = cut ? good.slice(0, length) : good.slice();
+        for (const [at, value] of edits) if (at < bytes.length) bytes[at] = value;
+        try {
+          parse(bytes);
+        } catch (error) {
+          assert(error instanceof RangeError, String(error));
+          refused++;
+        }
+      },
+    ),
+    { numRuns: 3000, verbose: 1 },
+  );
+  assertGreater(refused, 1000);
+});
+
+Deno.test("files that change while they are packed never tear the image", async () => {
+  await using rig = new ImageRig();
+  const path = await rig.publish("w", [["d", directory()]]);
+  for (let n = 0; n < 40; n++) Deno.writeTextFileSync(`${path}/d/f${n}`, "start");
+  for (let n = 0; n < 3; n++) Deno.writeFileSync(`${path}/d/large${n}`, new Uint8Array(20 << 20));
+  const script = `
+import os, random, sys
+root = sys.argv[1]
+sys.stdout.write("go\\n"); sys.stdout.flush()
+random.seed(5)
+while True:
+    name = root + "/d/" + random.choice(["f%d" % random.randrange(40), "large%d" % random.randrange(3)])
+    act = random.randrange(7)
+    try:
+        if act == 0: open(name, "w").write("x" * random.randrange(200000))
+        elif act == 1: open(name, "a").write("y" * random.randrange(200000))
+        elif act == 2: os.truncate(name, random.randrange(100))
+        elif act == 3: os.unlink(name); open(name, "w").write("new")
+        elif act == 4: os.unlink(name); os.mkdir(name); open(name + "/in", "w").write("i"); os.unlink(name + "/in"); os.rmdir(name)
+        elif act == 5: os.unlink(name); os.symlink("/etc/passwd", name); os.unlink(name); os.mkfifo(name); os.unlink(name)
+        else: os.link(name, name + ".l"); os.rename(name + ".l", name + ".m"); os.unlink(name + ".m")
+    except OSError: pass
+`;
+  const writer = new Deno.Command(PYTHON, { args: ["-c", script, path], stdout: "piped" })
+    .spawn();
+  const images = [];
+  try {
+    const reader = writer.stdout.getReader();
+    await reader.read();
+    await reader.cancel();
+    for (let n = 0; n < 6; n++) images.push(await rig.pack("w"));
+  } finally {
+    writer.kill("SIGKILL");
+    await writer.status;
+  }
+  for (const image of images) {
+    const [byIndex, byLayers] = [
+      await rig.restored(image),
+      await rig.restored(image, { index: false }),
+    ];
+    assertEquals(withoutExtents(byIndex), withoutExtents(byLayers));
+    const leaked = byIndex.filter(({ type, path }) =>
+      type === "file" && !path.includes("/f") && !path.includes("/large")
+    );
+    assertEquals(leaked, []);
+  }
+  const calm = await rig.pack("w");
+  const wanted = (await readTree(path)).filter(({ type }) => type !== "socket");
+  assertEquals(withoutExtents(await rig.restored(calm)), withoutExtents(wanted));
+});
+
+Deno.test("a pack whose layers cannot be stored fails with that error and leaves nothing", async () => {
+  await using rig = new ImageRig();
+  await rig.publish("w", TREE);
+  const failure = new DaemonError("UNAVAILABLE", "the store is out of reach");
+  await assertFails(
+    rig.content.pack({ room: "workspaces", name: "w" }, {
+      baseline: "w",
+      reuse: [],
+      onLayer: () => Promise.reject(failure),
+    }),
+    "UNAVAILABLE",
+    "out of reach",
+  );
+  assertEquals(namesIn(rig.rooms.spool), []);
+  assertEquals(namesIn(rig.rooms.baselines), []);
+});
+
+Deno.test("a pack that is cancelled is ABORTED and leaves nothing", async () => {
+  await using rig = new ImageRig();
+  const path = await rig.publish("w", TREE);
+  for (let n = 0; n < 500; n++) Deno.writeFileSync(`${path}/f${n}`, new Uint8Array(100_000));
+  const abort = new AbortController();
+  const packing = rig.pack("w", { signal: abort.signal });
+  abort.abort();
+  await assertFails(packing, "ABORTED", "cancelled");
+  assertEquals(namesIn(rig.rooms.spool), []);
+  assertEquals(namesIn(rig.rooms.baselines), []);
+  await rig.restored(await rig.pack("w"));
+});
+
+Deno.test("packs and restores side by side do not disturb each other", async () => {
+  await using rig = new ImageRig();
+  const ids = ["w0", "w1", "w2", "w3"];
+  for (const id of ids) await rig.publish(id, [...TREE, [id, file(id)]]);
+  const images = await Promise.all(
+    ids.map((id) =>
+      rig.content.pack({ room: "workspaces", name: id }, {
+        reuse: [],
+        onLayer: async ({ digest, file }) => {
+          await Deno.rename(join(rig.rooms.spool, file.path), rig.blobPath(digest));
+        },
+      })
+    ),
+  );
+  for (const { index } of images) {
+    await Deno.rename(join(rig.rooms.spool, index.file.path), rig.blobPath(index.digest));
+  }
+  const restored = await Promise.all(images.map((image) => rig.restored(image)));
+  for (const [n, id] of ids.entries()) {
+    const wanted = await readTree(join(rig.rooms.workspaces, id));
+    assertEquals(withoutExtents(restored[n]!), withoutExtents(wanted));
+  }
+});
+
+Deno.test("a file that the daemon may not read fails the pack, naming it", {
+  ignore: IS_ROOT,
+}, async () => {
+  await using rig = new ImageRig();
+  await rig.publish("w", [["secret", file("s", { mode: 0o000 })]]);
+  await assertFails(rig.pack("w"), "PERMISSION_DENIED", "secret");
+});

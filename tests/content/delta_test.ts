@@ -1,0 +1,315 @@
+/** Deltas: nothing fools them, and chains of them stay short. */
+
+import { assert, assertEquals, assertGreater, assertLess, assertLessOrEqual } from "@std/assert";
+import { join } from "@std/path";
+import fc from "fast-check";
+import type { PackResult } from "../../src/content/api.ts";
+import {
+  directory,
+  file,
+  hardlink,
+  makeTree,
+  readTree,
+  symlink,
+  type TreeTable,
+} from "../support/tree.ts";
+import { assertSameTree, ImageRig, withoutExtents } from "./image_rig.ts";
+
+/** Waits until a change shows in a ctime: the kernel's clock for them ticks every few milliseconds. */
+async function settle(path: string): Promise<void> {
+  const probe = join(path, "..", "probe");
+  const tick = () => {
+    Deno.writeTextFileSync(probe, "x");
+    return Deno.statSync(probe).mtime!.getTime();
+  };
+  for (const start = tick(); tick() < start + 100;) await new Promise((go) => setTimeout(go, 10));
+  Deno.removeSync(probe);
+}
+
+async function assertRestores(rig: ImageRig, image: PackResult, path: string): Promise<void> {
+  const wanted = withoutExtents(await readTree(path));
+  for (const index of [true, false]) {
+    assertSameTree(withoutExtents(await rig.restored(image, { index })), wanted);
+  }
+}
+
+const TREE: TreeTable = [
+  ["a", directory()],
+  ["a/x", file("first")],
+  ["a/y", file("same size")],
+  ["b", directory()],
+  ["b/x", file("other")],
+  ["b/y", file("SAME SIZE")],
+  ["linked", file("linked")],
+  ["linked-2", hardlink("linked")],
+  ["link", symlink("a")],
+  ["n", directory()],
+  ["n/deep", directory()],
+  ["n/deep/er", directory()],
+  ["n/deep/er/file", file("down here")],
+];
+
+interface Edit {
+  name: string;
+  /** Does it, in the tree's folder. */
+  edit(path: string): void | Promise<void>;
+}
+
+const text = (path: string, content: string) => Deno.writeTextFileSync(path, content);
+const stat = (path: string) => Deno.statSync(path);
+
+const EDITS: Edit[] = [
+  {
+    name: "a same-size edit with its mtime put back",
+    edit(path) {
+      const { mtime } = stat(`${path}/a/y`);
+      text(`${path}/a/y`, "SaMe SiZe");
+      Deno.utimeSync(`${path}/a/y`, mtime!, mtime!);
+    },
+  },
+  {
+    name: "two directories swapped",
+    edit(path) {
+      Deno.renameSync(`${path}/a`, `${path}/c`);
+      Deno.renameSync(`${path}/b`, `${path}/a`);
+      Deno.renameSync(`${path}/c`, `${path}/b`);
+    },
+  },
+  {
+    name: "two files swapped",
+    edit(path) {
+      Deno.renameSync(`${path}/a/y`, `${path}/t`);
+      Deno.renameSync(`${path}/b/y`, `${path}/a/y`);
+      Deno.renameSync(`${path}/t`, `${path}/b/y`);
+    },
+  },
+  {
+    name: "a rename over another file",
+    edit: (path) => Deno.renameSync(`${path}/a/x`, `${path}/b/x`),
+  },
+  {
+    name: "a write through the other name of a file",
+    edit: (path) => text(`${path}/linked-2`, "LINKED"),
+  },
+  {
+    name: "a name replaced by a copy",
+    edit(path) {
+      Deno.removeSync(`${path}/linked-2`);
+      text(`${path}/linked-2`, "linked");
+    },
+  },
+  {
+    name: "the name with the content removed",
+    edit: (path) => Deno.removeSync(`${path}/linked`),
+  },
+  {
+    name: "a third name",
+    edit: (path) => Deno.linkSync(`${path}/linked-2`, `${path}/a/linked-3`),
+  },
+  {
+    name: "a third name that sorts first",
+    edit: (path) => Deno.linkSync(`${path}/linked-2`, `${path}/Linked`),
+  },
+  {
+    name: "a name moved to another directory",
+    edit: (path) => Deno.renameSync(`${path}/linked`, `${path}/n/deep/linked`),
+  },
+  { name: "a mode alone", edit: (path) => Deno.chmodSync(`${path}/a/x`, 0o600) },
+  {
+    name: "a directory's mode and time alone",
+    edit(path) {
+      Deno.chmodSync(`${path}/n/deep`, 0o711);
+      Deno.utimeSync(`${path}/n/deep/er`, 5, 6);
+    },
+  },
+  {
+    name: "a directory replaced by a file",
+    edit(path) {
+      Deno.removeSync(`${path}/n`, { recursive: true });
+      text(`${path}/n`, "now a file");
+    },
+  },
+  {
+    name: "a file replaced by a directory with files",
+    edit(path) {
+      Deno.removeSync(`${path}/a/x`);
+      Deno.mkdirSync(`${path}/a/x`);
+      text(`${path}/a/x/file`, "f");
+    },
+  },
+  {
+    name: "a file replaced by an empty directory",
+    edit(path) {
+      Deno.removeSync(`${path}/a/x`);
+      Deno.mkdirSync(`${path}/a/x`);
+    },
+  },
+  {
+    name: "a directory replaced by a link",
+    edit(path) {
+      Deno.removeSync(`${path}/n`, { recursive: true });
+      Deno.symlinkSync("a", `${path}/n`);
+    },
+  },
+  {
+    name: "a link replaced by a directory",
+    edit(path) {
+      Deno.removeSync(`${path}/link`);
+      Deno.mkdirSync(`${path}/link`);
+      text(`${path}/link/x`, "x");
+    },
+  },
+  {
+    name: "a link that leads elsewhere",
+    edit(path) {
+      Deno.removeSync(`${path}/link`);
+      Deno.symlinkSync("b", `${path}/link`);
+    },
+  },
+  {
+    name: "everything removed",
+    edit(path) {
+      for (const { name } of Deno.readDirSync(path)) {
+        Deno.removeSync(`${path}/${name}`, { recursive: true });
+      }
+    },
+  },
+  { name: "nothing", edit() {} },
+];
+
+Deno.test("a delta has what was edited and reads little else", async (t) => {
+  await using rig = new ImageRig();
+  const bulk = crypto.getRandomValues(new Uint8Array(65536));
+  for (const [n, { name, edit }] of EDITS.entries()) {
+    await t.step(name, async () => {
+      const path = await rig.publish(`w${n}`, TREE);
+      // So much beside what is edited that it is worth keeping, and costly to read.
+      for (let part = 0; part < 20; part++) Deno.writeFileSync(`${path}/bulk${part}`, bulk);
+      await settle(path);
+      await rig.pack(`w${n}`);
+      await edit(path);
+      const image = await rig.pack(`w${n}`);
+      await assertRestores(rig, image, path);
+      // What is in the way of something else costs its layer.
+      if (/^a (file|directory) replaced by an? (file|directory|empty)/.test(name)) return;
+      assertLess(image.stats.bytesRead, 10_000);
+    });
+  }
+});
+
+Deno.test("layers that the store has lost are read again", async () => {
+  await using rig = new ImageRig();
+  const path = await rig.publish("w", TREE);
+  await settle(path);
+  const first = await rig.pack("w");
+  for (const { digest } of first.layers) Deno.removeSync(rig.blobPath(digest));
+  const second = await rig.pack("w");
+  assertGreater(second.stats.filesRead, 0);
+  await assertRestores(rig, second, path);
+});
+
+Deno.test("a damaged baseline costs reading everything, and nothing else", async () => {
+  await using rig = new ImageRig();
+  const path = await rig.publish("w", TREE);
+  await settle(path);
+  await rig.pack("w");
+  const baseline = join(rig.rooms.baselines, "w");
+  const bytes = Deno.readFileSync(baseline);
+  for (const at of [9, Math.floor(bytes.length / 2), bytes.length - 1]) {
+    const damaged = bytes.slice();
+    damaged[at]! ^= 0x40;
+    Deno.writeFileSync(baseline, damaged);
+    const image = await rig.pack("w");
+    assertEquals(image.stats.filesRead, image.stats.files - 1, `byte ${at}`);
+    await assertRestores(rig, image, path);
+  }
+  Deno.writeFileSync(baseline, bytes.subarray(0, 50));
+  await assertRestores(rig, await rig.pack("w"), path);
+});
+
+Deno.test("after 200 backups of a changing tree, the chain is as short and small as a fresh one", async () => {
+  await using rig = new ImageRig();
+  const path = await rig.publish("w");
+  let state = 7;
+  const random = (below: number) => {
+    state = Math.imul(state, 1103515245) + 12345 >>> 0;
+    return Math.floor(state / 2 ** 32 * below);
+  };
+  const write = (n: number) => {
+    const bytes = new Uint8Array(200 + random(4000));
+    for (let i = 0; i < bytes.length; i++) bytes[i] = random(256);
+    Deno.mkdirSync(`${path}/d${n % 17}`, { recursive: true });
+    Deno.writeFileSync(`${path}/d${n % 17}/f${n}`, bytes);
+  };
+  for (let n = 0; n < 300; n++) write(n);
+  let image = await rig.pack("w");
+  for (let backup = 0; backup < 200; backup++) {
+    for (let edit = 0; edit < 6; edit++) write(random(300));
+    if (backup % 9 === 0) Deno.removeSync(`${path}/d${random(17)}`, { recursive: true });
+    image = await rig.pack("w");
+  }
+  await rig.content.dropBaseline("w");
+  const fresh = await rig.pack("w");
+  assertLessOrEqual(image.layers.length, 2 * fresh.layers.length);
+  assertLessOrEqual(rig.storedBytes(image), 2 * rig.storedBytes(fresh));
+  await assertRestores(rig, image, path);
+});
+
+/** Raise it to look for what few runs do not find. */
+const RUNS = 5;
+
+type Step = { op: string; a: number; b: number };
+
+/** Does a step of a random script in a tree; what cannot be done is not. */
+function doStep(path: string, { op, a, b }: Step): void {
+  const names = ["p", "q", "p/r", "p/s", "q/t", "p/r/u", "v", "q/t/w"];
+  const [from, to] = [`${path}/${names[a]}`, `${path}/${names[b]}`];
+  try {
+    if (op === "write") Deno.writeTextFileSync(from, `content ${a} ${b}`);
+    else if (op === "mkdir") Deno.mkdirSync(from);
+    else if (op === "remove") Deno.removeSync(from, { recursive: true });
+    else if (op === "rename") Deno.renameSync(from, to);
+    else if (op === "link") Deno.linkSync(from, to);
+    else if (op === "symlink") Deno.symlinkSync(names[b]!, from);
+    else if (op === "chmod") Deno.chmodSync(from, 0o700 + b);
+  } catch (error) {
+    // No such file, not empty, a directory, a loop: the file system says what it makes of it.
+    assert(error instanceof Error);
+  }
+}
+
+Deno.test("any script of edits restores as the tree is, after every delta", async () => {
+  await using rig = new ImageRig();
+  const step = fc.record({
+    op: fc.constantFrom(
+      "write",
+      "write",
+      "mkdir",
+      "mkdir",
+      "remove",
+      "rename",
+      "link",
+      "symlink",
+      "chmod",
+    ),
+    a: fc.nat(7),
+    b: fc.nat(7),
+  });
+  let run = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.array(step, { maxLength: 12 }), { maxLength: 3 }),
+      async (script) => {
+        const id = `w${run++}`;
+        const path = await rig.publish(id);
+        await makeTree(path, [["p", directory()], ["q", file("q")]]);
+        await rig.pack(id);
+        for (const edits of script) {
+          for (const edit of edits) doStep(path, edit);
+          await assertRestores(rig, await rig.pack(id), path);
+        }
+      },
+    ),
+    { numRuns: RUNS, verbose: 1 },
+  );
+});

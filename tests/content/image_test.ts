@@ -1,0 +1,82 @@
+import { assert, assertEquals } from "@std/assert";
+import { readTree } from "../support/tree.ts";
+import { assertSameTree, ImageRig, packable, withoutExtents } from "./image_rig.ts";
+import { IS_ROOT } from "./support.ts";
+import { WHOLE_TREE } from "./whole_tree.ts";
+
+Deno.test("an image restores everything a workspace can hold, with and without its index", async (t) => {
+  await using rig = new ImageRig();
+  const path = await rig.publish("w", WHOLE_TREE);
+  const wanted = packable(await readTree(path));
+  const image = await rig.pack("w");
+  assertEquals(image.stats.skippedSockets, 1);
+  assertEquals(image.stats.unstable, []);
+  for (const index of [true, false]) {
+    await t.step(index ? "by its index" : "layer by layer", async () => {
+      const restored = await rig.restored(image, { index });
+      assertSameTree(withoutExtents(restored), withoutExtents(wanted));
+    });
+  }
+  await t.step("files with holes have them again", async () => {
+    for (const index of [true, false]) {
+      const restored = await rig.restored(image, { index });
+      for (const name of ["sparse", "sparse-end", "all-hole"]) {
+        const find = (tree: typeof wanted) => tree.find((entry) => entry.path === name)!.data;
+        assertEquals(find(restored), find(wanted), `${name}, index: ${index}`);
+      }
+    }
+  });
+  await t.step("an unchanged tree gives the same image and reads nothing", async () => {
+    const again = await rig.pack("w");
+    assertEquals(again.layers, image.layers);
+    assertEquals(again.index.digest, image.index.digest);
+    assertEquals([again.stats.filesRead, again.stats.newLayers], [0, 0]);
+    assertEquals(again.stats.files, image.stats.files);
+  });
+  await t.step("a restored tree is known: its first image is the same one", async () => {
+    const { tree, newBaseline } = await rig.restore(image);
+    await rig.content.publish(tree, "elsewhere");
+    await rig.content.commitBaseline(newBaseline!, "elsewhere");
+    const again = await rig.pack("elsewhere");
+    assertEquals(again.stats.filesRead, 0);
+    assertEquals(again.layers, image.layers);
+    assertEquals(again.index.digest, image.index.digest);
+  });
+});
+
+Deno.test("an image of an empty tree restores an empty tree", async () => {
+  await using rig = new ImageRig();
+  const path = await rig.publish("w");
+  const image = await rig.pack("w");
+  assertEquals(await rig.restored(image), await readTree(path));
+  assertEquals(await rig.restored(image, { index: false }), await readTree(path));
+});
+
+Deno.test("an image that is not ours loses set-id bits, devices and privileged attributes", {
+  ignore: !IS_ROOT,
+}, async () => {
+  await using rig = new ImageRig();
+  await rig.publish("w", WHOLE_TREE);
+  const image = await rig.pack("w");
+  for (const index of [true, false]) {
+    const restored = await rig.restored(image, { index, trusted: false });
+    const at = (path: string) => restored.find((entry) => entry.path === path);
+    assertEquals(at("modes/4755")?.mode, "0755");
+    assertEquals(at("modes/2755")?.mode, "0755");
+    assertEquals(at("modes")?.mode, "1777");
+    assertEquals(at("device"), undefined);
+    assertEquals(at("trusted")?.xattrs, at("text")?.xattrs);
+    assert(at("attributes")?.xattrs?.["user.plain"]);
+  }
+});
+
+Deno.test("a restore that exceeds its limit is RESOURCE_EXHAUSTED", async () => {
+  await using rig = new ImageRig();
+  await rig.publish("w", WHOLE_TREE);
+  const image = await rig.pack("w");
+  for (const index of [true, false]) {
+    let code = "";
+    await rig.restore(image, { index, limitBytes: 1000 }).catch((error) => code = error.code);
+    assertEquals(code, "RESOURCE_EXHAUSTED", `index: ${index}`);
+  }
+});

@@ -1,0 +1,129 @@
+import { assert, assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import { deleteContents, deleteEntry } from "../../src/content/removal.ts";
+import { Directory, openLibc } from "../../src/linux/mod.ts";
+import { libcPath } from "../../src/process/libc.ts";
+import { startContent } from "../support/content.ts";
+import { testFolder } from "../support/folder.ts";
+import { bindMount, canMount } from "../support/mount.ts";
+import { directory, file, makeTree } from "../support/tree.ts";
+import { assertFails, IS_ROOT, ME, namesIn, openDescriptors } from "./support.ts";
+
+/** Makes a chain of directories that is deeper than any path can name, two in each. */
+function makeDeep(path: string, depth: number): void {
+  openLibc(libcPath());
+  const name = "d".repeat(100);
+  let at = Directory.open(path);
+  for (let level = 0; level < depth; level++) {
+    at.makeDirectory(name);
+    at.makeDirectory("side");
+    at.createFile("file").close();
+    const next = at.openDirectory(name);
+    at.close();
+    at = next;
+  }
+  at.close();
+}
+
+Deno.test("trees of any depth are counted and removed with few descriptors", async () => {
+  using folder = testFolder();
+  await using node = startContent(folder.path);
+  const { content, rooms } = node;
+  const tree = await content.create(ME);
+  const depth = 2000;
+  makeDeep(join(rooms.staging, tree.name), depth);
+  const before = openDescriptors(folder.path);
+  let most = 0;
+  const count = () => openDescriptors(folder.path, { nameless: true }) - before;
+  const watch = setInterval(() => most = Math.max(most, count()), 5);
+  try {
+    assertEquals(await content.usage(tree), { bytes: 0, entries: 3 * depth });
+    await content.remove(tree);
+  } finally {
+    clearInterval(watch);
+  }
+  assertEquals(namesIn(rooms.trash), []);
+  assertEquals(openDescriptors(folder.path), before);
+  assert(most > 0 && most < 200, `${most} descriptors were open`);
+});
+
+Deno.test("a directory of many entries is removed whole", async () => {
+  using folder = testFolder();
+  await using node = startContent(folder.path);
+  const { content, rooms } = node;
+  const tree = await content.create(ME);
+  for (let i = 0; i < 3_000; i++) {
+    Deno.writeFileSync(join(rooms.staging, tree.name, `file-${i}`), new Uint8Array());
+  }
+  await content.remove(tree);
+  assertEquals(namesIn(rooms.trash), []);
+});
+
+/** Runs `action` with the file access of a user without privileges, for this thread alone. */
+function asNobody(action: () => void): void {
+  const libc = Deno.dlopen(libcPath(), { setfsuid: { parameters: ["u32"], result: "i32" } });
+  libc.symbols.setfsuid(65534);
+  try {
+    action();
+  } finally {
+    libc.symbols.setfsuid(0);
+    libc.close();
+  }
+}
+
+Deno.test({
+  name: "read-only and closed directories are removed when the daemon is not root (needs root)",
+  ignore: !IS_ROOT,
+  async fn() {
+    using folder = testFolder();
+    const owner = { uid: 65534, gid: 65534 };
+    await makeTree(folder.path, [
+      [".", directory({ owner })],
+      ["trash", directory({ owner })],
+      ["trash/tree", directory({ owner, mode: 0o555 })],
+      ["trash/tree/closed", directory({ owner, mode: 0 })],
+      ["trash/tree/closed/deep", directory({ owner, mode: 0o555 })],
+      ["trash/tree/closed/deep/file", file("x", { owner, mode: 0 })],
+      ["trash/tree/empty", directory({ owner, mode: 0 })],
+      ["trash/contents", directory({ owner, mode: 0o500 })],
+      ["trash/contents/file", file("x", { owner })],
+    ]);
+    openLibc(libcPath());
+    using trash = Directory.open(join(folder.path, "trash"));
+    asNobody(() => {
+      assertEquals(deleteEntry(trash, "tree", trash), true);
+      assertEquals(deleteEntry(trash, "tree", trash), false);
+      using contents = trash.openDirectory("contents");
+      deleteContents(contents, trash);
+    });
+    assertEquals(namesIn(join(folder.path, "trash")), ["contents"]);
+    assertEquals(namesIn(join(folder.path, "trash/contents")), []);
+  },
+});
+
+Deno.test({
+  name:
+    "what is mounted in a tree is left alone and named, and the rest removed (needs root and mount)",
+  ignore: !canMount(),
+  async fn() {
+    using folder = testFolder();
+    await using node = startContent(join(folder.path, "root"));
+    const { content, rooms } = node;
+    const outside = join(folder.path, "outside");
+    Deno.mkdirSync(outside);
+    Deno.writeTextFileSync(join(outside, "canary"), "alive");
+    const path = join(rooms.workspaces, "ws");
+    await Deno.mkdir(join(path, "dir/mnt"), { recursive: true });
+    Deno.writeTextFileSync(join(path, "dir/file"), "x");
+    using _mount = bindMount(outside, join(path, "dir/mnt"));
+    await assertFails(
+      content.remove({ room: "workspaces", name: "ws" }),
+      "FAILED_PRECONDITION",
+      "mounted",
+    );
+    assertEquals(await content.published(), []);
+    assertEquals(namesIn(outside), ["canary"]);
+    const [left] = namesIn(rooms.trash);
+    assertEquals(namesIn(join(rooms.trash, left!, "dir")), ["mnt"]);
+  },
+});

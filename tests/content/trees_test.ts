@@ -1,0 +1,193 @@
+import { assert, assertEquals, assertFalse } from "@std/assert";
+import { join } from "@std/path";
+import { startContent } from "../support/content.ts";
+import { testFolder } from "../support/folder.ts";
+import { directory, fifo, file, makeTree, readTree, symlink } from "../support/tree.ts";
+import { assertFails, IS_ROOT, ME, namesIn, openDescriptors } from "./support.ts";
+
+const workspace = (name: string) => ({ room: "workspaces", name } as const);
+
+Deno.test("a new tree is empty, closed to others' writing, and invisible until it is published", async () => {
+  using folder = testFolder();
+  await using node = startContent(folder.path);
+  const { content, rooms } = node;
+  const tree = await content.create(ME);
+  assertEquals(tree.room, "staging");
+  const [top, ...rest] = await readTree(join(rooms.staging, tree.name));
+  assertEquals(rest, []);
+  assertEquals([top!.mode, top!.uid, top!.gid], ["0755", ME.uid, ME.gid]);
+  assert(await content.exists(tree));
+  assertEquals(await content.published(), []);
+
+  Deno.writeTextFileSync(join(rooms.staging, tree.name, "file"), "content");
+  await content.publish(tree, "ws.1");
+  assertFalse(await content.exists(tree));
+  assert(await content.exists(workspace("ws.1")));
+  assertEquals(await content.published(), ["ws.1"]);
+  assertEquals(Deno.readTextFileSync(join(rooms.workspaces, "ws.1", "file")), "content");
+});
+
+Deno.test({
+  name: "a new tree belongs to the owner asked for when the daemon is root (needs root)",
+  ignore: !IS_ROOT,
+  async fn() {
+    using folder = testFolder();
+    await using node = startContent(folder.path);
+    const tree = await node.content.create({ uid: 33333, gid: 44444 });
+    const { uid, gid } = Deno.statSync(join(node.rooms.staging, tree.name));
+    assertEquals([uid, gid], [33333, 44444]);
+  },
+});
+
+Deno.test("publish refuses an id that is taken and leaves both trees as they were", async () => {
+  using folder = testFolder();
+  await using node = startContent(folder.path);
+  const { content, rooms } = node;
+  const first = await content.create(ME);
+  Deno.writeTextFileSync(join(rooms.staging, first.name, "who"), "first");
+  await content.publish(first, "id");
+  const second = await content.create(ME);
+  Deno.writeTextFileSync(join(rooms.staging, second.name, "who"), "second");
+  await assertFails(content.publish(second, "id"), "ALREADY_EXISTS", "workspace id");
+  assertEquals(Deno.readTextFileSync(join(rooms.workspaces, "id", "who")), "first");
+  assertEquals(Deno.readTextFileSync(join(rooms.staging, second.name, "who")), "second");
+});
+
+Deno.test("publish refuses ids that are no plain names, trees that are not there, and published ones", async () => {
+  using folder = testFolder();
+  await using node = startContent(folder.path);
+  const { content } = node;
+  const tree = await content.create(ME);
+  for (const id of ["", ".", "..", "a/b", "../x", "nul\0"]) {
+    await assertFails(content.publish(tree, id), "INVALID_ARGUMENT", "workspace id");
+  }
+  await assertFails(content.publish({ room: "staging", name: "none" }, "x"), "NOT_FOUND", "none");
+  await content.publish(tree, "x");
+  await assertFails(content.publish(workspace("x"), "y"), "INVALID_ARGUMENT", "workspace x");
+  assertEquals(await content.published(), ["x"]);
+});
+
+Deno.test("no tree name leads out of its room", async () => {
+  using folder = testFolder();
+  await using node = startContent(folder.path);
+  const { content, rooms } = node;
+  Deno.mkdirSync(join(folder.path, "canary"));
+  Deno.symlinkSync(join(folder.path, "canary"), join(rooms.workspaces, "link"));
+  for (const name of ["", ".", "..", "../canary", "../../canary", "a/b"]) {
+    await assertFails(content.remove(workspace(name)), "INVALID_ARGUMENT", "tree's name");
+    await assertFails(content.list(workspace(name), ""), "INVALID_ARGUMENT", "tree's name");
+    await assertFails(content.exists(workspace(name)), "INVALID_ARGUMENT", "tree's name");
+  }
+  await assertFails(content.list(workspace("link"), ""), "INVALID_ARGUMENT", "link");
+  assertFalse(await content.exists(workspace("link")));
+  await content.remove(workspace("link"));
+  assert(Deno.statSync(join(folder.path, "canary")).isDirectory);
+});
+
+Deno.test("remove deletes everything that a tree can hold, and nothing that it points to", async () => {
+  using folder = testFolder();
+  await using node = startContent(folder.path);
+  const { content, rooms } = node;
+  const outside = join(folder.path, "outside");
+  Deno.mkdirSync(outside);
+  Deno.writeTextFileSync(join(outside, "canary"), "alive");
+  const path = join(rooms.workspaces, "ws");
+  Deno.mkdirSync(path);
+  await makeTree(path, [
+    ["closed", directory({ mode: 0o000 })],
+    ["dir", directory()],
+    ["dir/read-only", directory({ mode: 0o555 })],
+    ["dir/read-only/file", file("x", { mode: 0o400 })],
+    [new Uint8Array([0x66, 0xff, 0xfe]), directory()],
+    [new Uint8Array([0x66, 0xff, 0xfe, 0x2f, 0x0a]), file()],
+    ["out", symlink(outside)],
+    ["loop", symlink("loop")],
+    ["pipe", fifo()],
+    ['back\\slash "quoted"', file()],
+  ]);
+  await content.remove(workspace("ws"));
+  assertEquals(await content.published(), []);
+  assertEquals(namesIn(rooms.trash), []);
+  assertEquals(namesIn(outside), ["canary"]);
+  await content.remove(workspace("ws"));
+});
+
+Deno.test("remove leaves no descriptor open", async () => {
+  using folder = testFolder();
+  await using node = startContent(folder.path);
+  const { content, rooms } = node;
+  const once = async () => {
+    const tree = await content.create(ME);
+    Deno.mkdirSync(join(rooms.staging, tree.name, "a/b/c"), { recursive: true });
+    await content.clear(tree);
+    await content.remove(tree);
+  };
+  await once();
+  const before = openDescriptors(folder.path);
+  for (let i = 0; i < 20; i++) await once();
+  assertEquals(openDescriptors(folder.path), before);
+  assert(before > 0);
+});
+
+Deno.test("clear empties a staging tree and keeps it, and refuses a published one", async () => {
+  using folder = testFolder();
+  await using node = startContent(folder.path);
+  const { content, rooms } = node;
+  const tree = await content.create(ME);
+  const path = join(rooms.staging, tree.name);
+  await makeTree(path, [["a", directory()], ["a/b", file("x")], [".hidden", file()]]);
+  await content.clear(tree);
+  assertEquals(namesIn(path), []);
+  assert(await content.exists(tree));
+  await content.publish(tree, "ws");
+  await assertFails(content.clear(workspace("ws")), "INVALID_ARGUMENT", "published");
+});
+
+Deno.test("sweep deletes what was half-made and keeps workspaces and committed baselines", async () => {
+  using folder = testFolder();
+  await using node = startContent(folder.path);
+  const { content, rooms } = node;
+  await content.publish(await content.create(ME), "kept");
+  await content.create(ME);
+  Deno.mkdirSync(join(rooms.trash, "half/deleted"), { recursive: true });
+  Deno.writeTextFileSync(join(rooms.spool, "blob"), "x");
+  Deno.writeTextFileSync(join(rooms.baselines, "kept"), "baseline");
+  Deno.writeTextFileSync(join(rooms.baselines, ".token"), "uncommitted");
+  Deno.writeTextFileSync(join(rooms.blobs, "stored"), "x");
+  await content.sweep();
+  assertEquals(namesIn(rooms.staging), []);
+  assertEquals(namesIn(rooms.trash), []);
+  assertEquals(namesIn(rooms.spool), []);
+  assertEquals(namesIn(rooms.baselines), ["kept"]);
+  assertEquals(namesIn(rooms.blobs), ["stored"]);
+  assertEquals(await content.published(), ["kept"]);
+});
+
+Deno.test("a baseline is replaced when its token is committed, and forgotten when dropped", async () => {
+  using folder = testFolder();
+  await using node = startContent(folder.path);
+  const { content, rooms } = node;
+  Deno.writeTextFileSync(join(rooms.baselines, "ws"), "old");
+  Deno.writeTextFileSync(join(rooms.baselines, ".new"), "new");
+  await content.commitBaseline(".new", "ws");
+  assertEquals(namesIn(rooms.baselines), ["ws"]);
+  assertEquals(Deno.readTextFileSync(join(rooms.baselines, "ws")), "new");
+  await assertFails(content.commitBaseline(".new", "ws"), "NOT_FOUND", ".new");
+  await content.dropBaseline("ws");
+  await content.dropBaseline("ws");
+  await content.dropBaseline(".new");
+  assertEquals(namesIn(rooms.baselines), []);
+});
+
+Deno.test("commitBaseline refuses names and tokens that could meet each other or leave the room", async () => {
+  using folder = testFolder();
+  await using node = startContent(folder.path);
+  const { content, rooms } = node;
+  Deno.writeTextFileSync(join(rooms.baselines, ".new"), "new");
+  Deno.writeTextFileSync(join(rooms.baselines, "other"), "other workspace's");
+  await assertFails(content.commitBaseline("other", "ws"), "INVALID_ARGUMENT", "not the token");
+  await assertFails(content.commitBaseline(".new", ".x"), "INVALID_ARGUMENT", "must not start");
+  await assertFails(content.commitBaseline(".new", "../x"), "INVALID_ARGUMENT", "baseline's name");
+  await assertFails(content.dropBaseline("../spool"), "INVALID_ARGUMENT", "baseline's name");
+  assertEquals(namesIn(rooms.baselines), [".new", "other"]);
+});

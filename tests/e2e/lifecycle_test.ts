@@ -1,0 +1,205 @@
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
+import { exists } from "@std/fs";
+import { join } from "@std/path";
+import { ClientError } from "../../src/rpc/client.ts";
+import { testFolder } from "../support/folder.ts";
+import { directory, file, makeTree, readTree, symlink } from "../support/tree.ts";
+import { fromBackup, fromSnapshot, refuses, request, TestNode } from "./node.ts";
+
+/** A store that several nodes share. */
+const sharing = (folder: string) => ({ storage: { kind: "fs", path: join(folder, "store") } });
+
+Deno.test("a workspace goes through its whole life, and on to another node", async () => {
+  using folder = testFolder();
+  const config = sharing(folder.path);
+  await using left = await TestNode.start(folder.path, "left", { config });
+  await using right = await TestNode.start(folder.path, "right", { config });
+
+  await left.client.initWorkspace(request("w1"));
+  await left.client.waitForInit("w1");
+  assert(await left.client.isWorkspaceExists("w1"));
+  assertEquals(await readTree(left.workspace("w1")).then((entries) => entries.length), 1);
+
+  await makeTree(left.workspace("w1"), [
+    ["src", directory({ mode: 0o750 })],
+    ["src/main.ts", file("one", { mode: 0o640, mtime: 1_600_000_000_123_456_789n })],
+    ["link", symlink("src/main.ts")],
+  ]);
+  const first = await readTree(left.workspace("w1"));
+  const snapshot = await left.client.takeSnapshot({ id: "w1" });
+  assertMatch(snapshot, /^wsdaemon:snapshot\/alice\/m\//);
+
+  await Deno.writeTextFile(join(left.workspace("w1"), "src", "main.ts"), "two");
+  await Deno.remove(join(left.workspace("w1"), "link"));
+  const second = await readTree(left.workspace("w1"));
+  assertMatch(await left.client.backupWorkspace("w1"), /^wsdaemon:backup\/alice\/m@sha256:/);
+
+  await Deno.writeTextFile(join(left.workspace("w1"), "last words"), "three");
+  const third = await readTree(left.workspace("w1"));
+  assertEquals(await left.client.disposeWorkspace({ id: "w1", backup: true }), undefined);
+  assert(!await left.client.isWorkspaceExists("w1"));
+  assert(!await exists(left.workspace("w1")));
+
+  await right.client.initWorkspace(fromBackup("w2"));
+  assertEquals(await readTree(right.workspace("w2")), third);
+  await right.client.initWorkspace(fromSnapshot("w3", snapshot));
+  assertEquals(await readTree(right.workspace("w3")), first);
+  assert(JSON.stringify(second) !== JSON.stringify(third), "the backup in between was replaced");
+});
+
+Deno.test("a snapshot that is answered at once can be restored once it is finished", async () => {
+  using folder = testFolder();
+  await using node = await TestNode.start(folder.path, "node");
+  await node.client.initWorkspace(request("w"));
+  await Deno.writeTextFile(join(node.workspace("w"), "a"), "content");
+  const url = await node.client.takeSnapshot({ id: "w", returnImmediately: true });
+  // A disposal waits for what was promised.
+  await node.client.disposeWorkspace({ id: "w" });
+  await node.client.initWorkspace(fromSnapshot("again", url));
+  assertEquals(await Deno.readTextFile(join(node.workspace("again"), "a")), "content");
+});
+
+Deno.test("what a request has wrong is INVALID_ARGUMENT, says where, and leaves nothing", async () => {
+  using folder = testFolder();
+  await using node = await TestNode.start(folder.path, "node");
+  const { client } = node;
+  const good = { owner: "alice", metaId: "m" };
+  const cases: [string, () => Promise<unknown>][] = [
+    ...["", ".", "..", "-x", "a/b", "a..b", "ä", "x".repeat(129)].flatMap((
+      id,
+    ): [string, () => Promise<unknown>][] => [
+      ["id", () => client.initWorkspace(request(id))],
+      ["id", () => client.waitForInit(id)],
+      ["id", () => client.isWorkspaceExists(id)],
+      ["id", () => client.takeSnapshot({ id })],
+      ["id", () => client.backupWorkspace(id)],
+      ["id", () => client.disposeWorkspace({ id })],
+    ]),
+    ["metadata", () => client.initWorkspace({ id: "w", initializer: request("w").initializer! })],
+    ["owner", () => client.initWorkspace(request("w", { metadata: { ...good, owner: "" } }))],
+    ["owner", () => client.initWorkspace(request("w", { metadata: { ...good, owner: ".." } }))],
+    ["meta_id", () => client.initWorkspace(request("w", { metadata: { ...good, metaId: "a/b" } }))],
+    ["initializer", () => client.initWorkspace({ id: "w", metadata: good })],
+    ["initializer", () => client.initWorkspace(request("w", { initializer: {} }))],
+    ["snapshot", () => client.initWorkspace(fromSnapshot("w", ""))],
+    ["snapshot", () => client.initWorkspace(fromSnapshot("w", "wsdaemon:snapshot/alice/m/../x"))],
+    [
+      "storage_quota_bytes",
+      () => client.initWorkspace(request("w", { storageQuotaBytes: -1n })),
+    ],
+  ];
+  for (const [words, call] of cases) await refuses("INVALID_ARGUMENT", words, call);
+  assert(!await client.isWorkspaceExists("w"));
+  assertEquals(await Array.fromAsync(Deno.readDir(join(node.root, "workspaces"))), []);
+  assertEquals(await Array.fromAsync(Deno.readDir(join(node.root, "tmp", "staging"))), []);
+});
+
+Deno.test("calls that do not fit a workspace's state are refused, and the state stays", async () => {
+  using folder = testFolder();
+  await using node = await TestNode.start(folder.path, "node");
+  const { client } = node;
+  await refuses("NOT_FOUND", "w", () => client.waitForInit("w"));
+  await refuses("NOT_FOUND", "w", () => client.takeSnapshot({ id: "w" }));
+  await refuses("NOT_FOUND", "w", () => client.backupWorkspace("w"));
+  await refuses("NOT_FOUND", "w", () => client.disposeWorkspace({ id: "w" }));
+  assert(!await client.isWorkspaceExists("w"));
+
+  await refuses("FAILED_PRECONDITION", "no backup", () => client.initWorkspace(fromBackup("w")));
+  const unknown = "wsdaemon:snapshot/alice/m/20260101T000000Z-0123456789abcdef";
+  await refuses("NOT_FOUND", unknown, () => client.initWorkspace(fromSnapshot("w", unknown)));
+  const archive = "some/where.tar.gz@bucket";
+  await refuses(
+    "NOT_FOUND",
+    "where.tar.gz",
+    () => client.initWorkspace(fromSnapshot("w", archive)),
+  );
+  assert(!await client.isWorkspaceExists("w"), "after a failure the id is free again");
+
+  await client.initWorkspace(request("w"));
+  await refuses("ALREADY_EXISTS", "w", () => client.initWorkspace(request("w")));
+
+  await client.initWorkspace(request("closed", { remoteStorageDisabled: true }));
+  await refuses("FAILED_PRECONDITION", "disabled", () => client.takeSnapshot({ id: "closed" }));
+  await refuses("FAILED_PRECONDITION", "disabled", () => client.backupWorkspace("closed"));
+  await refuses(
+    "FAILED_PRECONDITION",
+    "disabled",
+    () => client.disposeWorkspace({ id: "closed", backup: true }),
+  );
+  const closed = { ...fromBackup("x"), remoteStorageDisabled: true };
+  await refuses("FAILED_PRECONDITION", "disabled", () => client.initWorkspace(closed));
+  await client.disposeWorkspace({ id: "closed" });
+});
+
+Deno.test("a quota ends a restore that would write more", async () => {
+  using folder = testFolder();
+  await using node = await TestNode.start(folder.path, "node");
+  const { client } = node;
+  await client.initWorkspace(request("big"));
+  await Deno.writeFile(join(node.workspace("big"), "a"), new Uint8Array(1 << 20));
+  const url = await client.takeSnapshot({ id: "big" });
+  const small = { ...fromSnapshot("small", url), storageQuotaBytes: 100_000n };
+  await refuses("RESOURCE_EXHAUSTED", "100000", () => client.initWorkspace(small));
+  assert(!await client.isWorkspaceExists("small"));
+  await client.initWorkspace({ ...small, storageQuotaBytes: 2n << 20n });
+});
+
+Deno.test("stored content that fails its digest is DATA_LOSS naming the blob, and leaves nothing", async () => {
+  using folder = testFolder();
+  await using node = await TestNode.start(folder.path, "node");
+  const { client } = node;
+  await client.initWorkspace(request("w"));
+  await Deno.writeTextFile(join(node.workspace("w"), "a"), "content ".repeat(10_000));
+  const tree = await readTree(node.workspace("w"));
+  const url = await client.takeSnapshot({ id: "w" });
+  const blobs = join(node.root, "store", "blobs", "sha256");
+  let refused = 0;
+  for await (const { name } of Deno.readDir(blobs)) {
+    const whole = await Deno.readFile(join(blobs, name));
+    const damaged = whole.slice();
+    damaged[damaged.length >> 1]! ^= 1;
+    await Deno.writeFile(join(blobs, name), damaged);
+    try {
+      await client.initWorkspace(fromSnapshot("w2", url));
+      // The last layer says again what the index says: a restore by the index does not read it.
+      assertEquals(await readTree(node.workspace("w2")), tree);
+      await client.disposeWorkspace({ id: "w2" });
+    } catch (error) {
+      refused++;
+      assertInstanceOf(error, ClientError);
+      assertEquals(error.code, "DATA_LOSS");
+      assertStringIncludes(error.message, name);
+      assert(!await client.isWorkspaceExists("w2"));
+    }
+    await Deno.writeFile(join(blobs, name), whole);
+  }
+  assertEquals(refused, 4, "manifest, config, index and the layer of the file");
+});
+
+Deno.test("two tenants' backups never meet, whatever they are called", async () => {
+  using folder = testFolder();
+  await using node = await TestNode.start(folder.path, "node");
+  const { client } = node;
+  const long = "x".repeat(255);
+  const identities = [["a", "b"], ["a", "b@"], ["a@b", "b"], ["A", "b"], [`${long}1`, "b"], [
+    `${long}2`,
+    "b",
+  ]]
+    .map(([owner, metaId]) => ({ owner: owner!, metaId: metaId! }));
+  for (const [n, metadata] of identities.entries()) {
+    await client.initWorkspace(request(`w${n}`, { metadata }));
+    await Deno.writeTextFile(join(node.workspace(`w${n}`), "whose"), JSON.stringify(metadata));
+    await client.disposeWorkspace({ id: `w${n}`, backup: true });
+  }
+  for (const [n, metadata] of identities.entries()) {
+    await client.initWorkspace({ ...fromBackup(`r${n}`), metadata });
+    const whose = await Deno.readTextFile(join(node.workspace(`r${n}`), "whose"));
+    assertEquals(JSON.parse(whose), metadata);
+  }
+});

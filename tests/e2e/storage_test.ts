@@ -1,0 +1,153 @@
+import { assert, assertEquals } from "@std/assert";
+import { exists } from "@std/fs";
+import { join } from "@std/path";
+import { testFolder } from "../support/folder.ts";
+import { makeRemote, serveGit } from "../support/git_repos.ts";
+import { canMount, smallFileSystem } from "../support/mount.ts";
+import { S3_KEYS, startS3 } from "../support/s3rver.ts";
+import { directory, file, makeTree, readTree, symlink, type TreeTable } from "../support/tree.ts";
+import { fromBackup, fromGit, fromSnapshot, refuses, request, TestNode } from "./node.ts";
+
+const SNAPSHOT = "wsdaemon:snapshot/alice/m/20260101T000000Z-0123456789abcdef";
+
+Deno.test("without storage a workspace lives and goes, and what needs storage is FAILED_PRECONDITION", async () => {
+  using folder = testFolder();
+  const remotes = join(folder.path, "remotes");
+  makeRemote(join(remotes, "repo"), [{ branch: "main", subject: "First", files: { a: "a" } }]);
+  await using server = serveGit(remotes);
+  const config = { storage: { kind: "none" }, net: { allowLoopback: true } };
+  await using node = await TestNode.start(folder.path, "node", { config });
+  const { client } = node;
+  const closed = (call: () => Promise<unknown>) => refuses("FAILED_PRECONDITION", "disabled", call);
+
+  await closed(() => client.initWorkspace(fromBackup("w")));
+  await closed(() => client.initWorkspace(fromSnapshot("w", SNAPSHOT)));
+  await closed(() => client.initWorkspace(fromSnapshot("w", "a.tar@bucket")));
+  assert(!await client.isWorkspaceExists("w"));
+
+  const gitPart = fromGit("w", `${server.url}/repo`).initializer!.spec!;
+  assert(gitPart.case === "git");
+  const prebuild = { prebuild: { snapshot: SNAPSHOT }, git: [gitPart.value] };
+  await client.initWorkspace(
+    request("w", { initializer: { spec: { case: "prebuild", value: prebuild } } }),
+  );
+  assertEquals(await Deno.readTextFile(join(node.workspace("w"), "a")), "a");
+  await closed(() => client.takeSnapshot({ id: "w" }));
+  await closed(() => client.takeSnapshot({ id: "w", returnImmediately: true }));
+  await closed(() => client.backupWorkspace("w"));
+  await closed(() => client.disposeWorkspace({ id: "w", backup: true }));
+  await client.waitForInit("w");
+  const status = await client.disposeWorkspace({ id: "w", backupLogs: true });
+  assertEquals(status?.branch, "main");
+});
+
+Deno.test("a store that refuses us is FAILED_PRECONDITION, and DATA_LOSS for a final backup, whose content stays", async () => {
+  using folder = testFolder();
+  await using s3 = await startS3();
+  const { endpoint } = s3;
+  const storage = { kind: "s3", endpoint, region: "r", forcePathStyle: true, ...S3_KEYS };
+  await using node = await TestNode.start(folder.path, "node", {
+    config: { storage: { ...storage, bucket: "no-such-bucket" } },
+  });
+  const { client } = node;
+  await client.initWorkspace(request("w"));
+  await Deno.writeTextFile(join(node.workspace("w"), "a"), "unsaved work");
+  const words = "NoSuchBucket";
+  await refuses("FAILED_PRECONDITION", words, () => client.takeSnapshot({ id: "w" }));
+  await refuses("FAILED_PRECONDITION", words, () => client.backupWorkspace("w"));
+  await refuses("DATA_LOSS", words, () => client.disposeWorkspace({ id: "w", backup: true }));
+  await client.waitForInit("w");
+  assertEquals(await Deno.readTextFile(join(node.workspace("w"), "a")), "unsaved work");
+  assertEquals([...Deno.readDirSync(join(node.root, "tmp", "spool"))], []);
+});
+
+Deno.test({
+  name:
+    "a store that is full is RESOURCE_EXHAUSTED, keeps the backup before, and takes one again once there is room",
+  // Needs root, and a machine that lets root mount.
+  ignore: !canMount(),
+  fn: async () => {
+    using folder = testFolder();
+    const store = join(folder.path, "store");
+    Deno.mkdirSync(store);
+    using _mounted = smallFileSystem(store, 1 << 20);
+    await using node = await TestNode.start(folder.path, "node", {
+      config: { storage: { kind: "fs", path: store } },
+    });
+    const { client } = node;
+    await client.initWorkspace(request("w"));
+    await Deno.writeTextFile(join(node.workspace("w"), "a"), "first");
+    const before = await readTree(node.workspace("w"));
+    await client.backupWorkspace("w");
+    const big = join(node.workspace("w"), "big");
+    await Deno.writeFile(big, crypto.getRandomValues(new Uint8Array(65536)));
+    for (let n = 0; n < 32; n++) {
+      await Deno.writeFile(big, crypto.getRandomValues(new Uint8Array(65536)), { append: true });
+    }
+    await refuses("RESOURCE_EXHAUSTED", "", () => client.takeSnapshot({ id: "w" }));
+    await refuses("RESOURCE_EXHAUSTED", "", () => client.backupWorkspace("w"));
+    await refuses("DATA_LOSS", "", () => client.disposeWorkspace({ id: "w", backup: true }));
+    await client.initWorkspace(fromBackup("r"));
+    assertEquals(await readTree(node.workspace("r")), before);
+    await Deno.truncate(big, 1000);
+    const after = await readTree(node.workspace("w"));
+    await client.disposeWorkspace({ id: "w", backup: true });
+    await client.initWorkspace(fromBackup("again"));
+    assertEquals(await readTree(node.workspace("again")), after);
+  },
+});
+
+Deno.test("terminal logs are stored from the first place that has any, as regular files only", async () => {
+  using folder = testFolder();
+  await Deno.writeTextFile(join(folder.path, "prebuild-log-secret"), "of the host");
+  await using node = await TestNode.start(folder.path, "node");
+  const { client } = node;
+  const outside = symlink(folder.path);
+  const cases: Record<string, { tree: TreeTable; logs: Record<string, string> }> = {
+    top: {
+      tree: [
+        ["prebuild-log-1", file("one")],
+        ["prebuild-log-a b", file("two")],
+        ["prebuild-log-", file("no task")],
+        ["prebuild-log-link", symlink(join(folder.path, "prebuild-log-secret"))],
+        ["prebuild-log-folder", directory()],
+        [".gitpod", directory()],
+        [".gitpod/prebuild-log-3", file("three")],
+        [".prebuild-log-4", file("four")],
+      ],
+      logs: { "1": "one", "a b": "two" },
+    },
+    gitpod: {
+      tree: [
+        [".gitpod", directory()],
+        [".gitpod/prebuild-log-3", file("three")],
+        [".prebuild-log-4", file("four")],
+      ],
+      logs: { "3": "three" },
+    },
+    hidden: {
+      tree: [[".gitpod", outside], [".prebuild-log-4", file("four")]],
+      logs: { "4": "four" },
+    },
+    none: { tree: [[".gitpod", outside]], logs: {} },
+  };
+  const instances = join(node.root, "store", "objects", "workspaces", "alice", "m", "instances");
+  for (const [id, { tree, logs }] of Object.entries(cases)) {
+    await client.initWorkspace(request(id));
+    await makeTree(node.workspace(id), tree);
+    await client.disposeWorkspace({ id, backupLogs: true });
+    const stored: Record<string, string> = {};
+    const place = join(instances, id, "logs");
+    if (await exists(place)) {
+      for await (const { name } of Deno.readDir(place)) {
+        stored[name] = await Deno.readTextFile(join(place, name));
+      }
+    }
+    assertEquals(stored, logs, id);
+  }
+  await client.initWorkspace(request("unasked"));
+  await makeTree(node.workspace("unasked"), [["prebuild-log-1", file("one")]]);
+  await client.disposeWorkspace({ id: "unasked" });
+  assert(!await exists(join(instances, "unasked")));
+  assertEquals([...Deno.readDirSync(join(node.root, "tmp", "spool"))], []);
+});

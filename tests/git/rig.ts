@@ -1,0 +1,118 @@
+/** Git of ours on real content Workers, as the daemon has it. */
+
+import { join } from "@std/path";
+import { systemClock } from "../../src/clock.ts";
+import type { Content, Owner, Tree } from "../../src/content/api.ts";
+import type { Rooms } from "../../src/content/boot.ts";
+import { Git, type GitOptions } from "../../src/git/git.ts";
+import { parseRemote } from "../../src/git/remote.ts";
+import type { CheckoutRequest } from "../../src/git/request.ts";
+import { Gate } from "../../src/outbound/gate.ts";
+import type { OutboundRules } from "../../src/outbound/policy.ts";
+import { findGit } from "../../src/process/program.ts";
+import { startContent } from "../support/content.ts";
+import { testFolder } from "../support/folder.ts";
+
+export const PROTOCOLS = ["https", "http", "file"];
+
+export interface GitRig extends AsyncDisposable {
+  readonly root: string;
+  /** For remotes, readable by everybody. */
+  readonly remotes: string;
+  readonly content: Content;
+  readonly spool: string;
+  readonly staging: string;
+  readonly rooms: Required<Rooms>;
+  readonly git: Git;
+  readonly gate: Gate;
+  readonly owner: Owner;
+  /** A new, empty staging tree, and its absolute path. */
+  tree(): Promise<{ tree: Tree; path: string }>;
+  /** Another Git on the same content. */
+  other(options: Partial<GitOptions>): Promise<Git>;
+}
+
+export interface RigOptions {
+  rules?: Partial<OutboundRules>;
+  git?: Partial<GitOptions>;
+}
+
+export const isRoot = Deno.uid() === 0;
+
+export async function gitRig(options: RigOptions = {}): Promise<GitRig> {
+  const stack = new AsyncDisposableStack();
+  const folder = stack.use(testFolder());
+  const root = join(folder.path, "root");
+  const remotes = join(folder.path, "remotes");
+  Deno.mkdirSync(root);
+  Deno.mkdirSync(remotes);
+  const { content, rooms } = stack.use(startContent(root));
+  // As on a node: what git runs in can be passed through by the content's owner.
+  for (const path of [folder.path, root, join(root, "tmp"), rooms.staging]) {
+    Deno.chmodSync(path, 0o711);
+  }
+  const gate = stack.use(
+    new Gate({ allowLoopback: true, allowHosts: [], denyHosts: [], ...options.rules }),
+  );
+  const gitOptions: GitOptions = {
+    finding: await findGit(Deno.env.get("PATH") ?? ""),
+    content,
+    spool: rooms.spool,
+    folder: join(root, "tmp", "git"),
+    switchUser: isRoot,
+    timeout: 60_000,
+    protocols: PROTOCOLS,
+    gate,
+    // Retries need not be waited for.
+    clock: { ...systemClock, sleep: () => Promise.resolve() },
+    ...options.git,
+  };
+  const owner = isRoot ? { uid: 33333, gid: 33333 } : { uid: Deno.uid()!, gid: Deno.gid()! };
+  const moved = stack.move();
+  return {
+    root,
+    remotes,
+    content,
+    spool: rooms.spool,
+    staging: rooms.staging,
+    rooms,
+    git: await Git.open(gitOptions),
+    gate,
+    owner,
+    async tree() {
+      const tree = await content.create(owner);
+      return { tree, path: join(rooms.staging, tree.name) };
+    },
+    other: (changed) => Git.open({ ...gitOptions, folder: join(root, "tmp", "git2"), ...changed }),
+    [Symbol.asyncDispose]: () => moved.disposeAsync(),
+  };
+}
+
+/** A request for the remote's HEAD, with what differs. */
+export function request(
+  url: string,
+  changed: Partial<Omit<CheckoutRequest, "remote" | "upstream">> & { upstream?: string } = {},
+): CheckoutRequest {
+  const { upstream, ...rest } = changed;
+  return {
+    remote: parseRemote(url, PROTOCOLS),
+    mode: "REMOTE_HEAD",
+    target: "",
+    full: false,
+    config: [],
+    ...(upstream === undefined ? {} : { upstream: parseRemote(upstream, PROTOCOLS) }),
+    ...rest,
+  };
+}
+
+/** Clones into a new tree's top folder. @returns the checkout's absolute path, and the tree */
+export async function cloned(
+  rig: GitRig,
+  what: CheckoutRequest,
+  location = "",
+): Promise<{ tree: Tree; path: string }> {
+  const { tree, path } = await rig.tree();
+  const signal = new AbortController().signal;
+  await rig.git.clone(what, { tree, location, owner: rig.owner, signal });
+  return { tree, path: location === "" ? path : join(path, location) };
+}

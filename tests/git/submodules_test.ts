@@ -1,0 +1,129 @@
+import { assert, assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import {
+  addModules,
+  addSubmodule,
+  fileUrl,
+  git,
+  linkTo,
+  makeRemote,
+} from "../support/git_repos.ts";
+import { cloned, gitRig, request } from "./rig.ts";
+
+const commit = (files: Record<string, string>) => [
+  { branch: "main", subject: "old", files: { "old.txt": "old" } },
+  { branch: "main", subject: "first", files },
+];
+
+Deno.test("clone fetches submodules within submodules, as shallow as itself", async () => {
+  await using rig = await gitRig();
+  const inner = makeRemote(join(rig.remotes, "inner.git"), commit({ "in.txt": "in" }));
+  const middle = makeRemote(join(rig.remotes, "middle.git"), commit({ "mid.txt": "mid" }));
+  const outer = makeRemote(join(rig.remotes, "outer.git"), commit({ "out.txt": "out" }));
+  const head = (path: string) => git(path, "rev-parse", "main");
+  const inside = { branch: "main", name: "i", at: "deep/i", url: "../inner.git" };
+  addSubmodule(middle, { ...inside, commit: head(inner) });
+  addSubmodule(outer, {
+    branch: "main",
+    name: "m",
+    at: "m",
+    url: "../middle.git",
+    commit: head(middle),
+  });
+  for (const full of [false, true]) {
+    const { path } = await cloned(rig, request(fileUrl(outer), { full }));
+    assertEquals(Deno.readTextFileSync(join(path, "m/deep/i/in.txt")), "in");
+    assertEquals(git(path, "submodule", "status", "--recursive").match(/^[-+]/gm), null);
+    assertEquals(git(join(path, "m"), "rev-list", "--count", "HEAD"), full ? "3" : "1");
+  }
+});
+
+Deno.test("clone takes the other submodules when one cannot be had", async () => {
+  await using rig = await gitRig();
+  const child = makeRemote(join(rig.remotes, "child.git"), commit({ "c.txt": "c" }));
+  const parent = makeRemote(join(rig.remotes, "parent.git"), commit({ "p.txt": "p" }));
+  const hash = git(child, "rev-parse", "main");
+  const modules = ["gone", "good"].map((name) =>
+    `[submodule "${name}"]\n\tpath = ${name}\n\turl = ../${name === "good" ? "child" : name}.git\n`
+  );
+  addModules(parent, "main", modules.join(""), { gone: hash, good: hash });
+  const { path } = await cloned(rig, request(fileUrl(parent)));
+  assertEquals(Deno.readTextFileSync(join(path, "good/c.txt")), "c");
+  assertEquals([...Deno.readDirSync(join(path, "gone"))], []);
+});
+
+Deno.test("clone has a submodule's old commit although the server gives branches only", async () => {
+  await using rig = await gitRig();
+  const child = makeRemote(join(rig.remotes, "child.git"), commit({ "c.txt": "c" }));
+  git(child, "config", "uploadpack.allowAnySHA1InWant", "false");
+  const parent = makeRemote(join(rig.remotes, "parent.git"), commit({ "p.txt": "p" }));
+  const old = git(child, "rev-parse", "main~1");
+  addSubmodule(parent, { branch: "main", name: "c", at: "c", url: "../child.git", commit: old });
+  const { path } = await cloned(rig, request(fileUrl(parent)));
+  assertEquals(git(join(path, "c"), "rev-parse", "HEAD"), old);
+});
+
+Deno.test("clone runs nothing and leaves nothing outside for hostile submodules", async (t) => {
+  const cases: { name: string; modules(canary: string): string; at: string }[] = [
+    {
+      name: "a url that starts with a dash",
+      modules: (canary) => module("x", "x", `-u./touch${canary}`),
+      at: "x",
+    },
+    {
+      name: "a url of the ext protocol",
+      modules: (canary) => module("x", "x", `ext::sh -c touch% ${canary}`),
+      at: "x",
+    },
+    {
+      name: "an update command",
+      modules: (canary) => `${module("x", "x", "../child.git")}\tupdate = !touch ${canary}\n`,
+      at: "x",
+    },
+    {
+      name: "a name that climbs out of .git/modules",
+      modules: () => module("../../../../escape", "x", "../child.git"),
+      at: "x",
+    },
+    {
+      name: "a path that climbs out of the checkout",
+      modules: () => module("x", "../escape", "../child.git"),
+      at: "x",
+    },
+    {
+      name: "a path through a link that leads out",
+      modules: () => module("x", "link/escape", "../child.git"),
+      at: "x",
+    },
+    {
+      name: "an absolute path",
+      modules: (canary) => module("x", canary, "../child.git"),
+      at: "x",
+    },
+  ];
+  await using rig = await gitRig();
+  const child = makeRemote(join(rig.remotes, "child.git"), commit({ "c.txt": "c" }));
+  const outside = join(rig.root, "outside");
+  Deno.mkdirSync(outside);
+  Deno.chmodSync(outside, 0o777);
+  const canary = join(outside, "canary");
+  for (const [index, { name, modules, at }] of cases.entries()) {
+    await t.step(name, async () => {
+      const parent = makeRemote(
+        join(rig.remotes, `parent${index}.git`),
+        commit({ "p.txt": "p", link: linkTo(outside) }),
+      );
+      const hash = git(child, "rev-parse", "main");
+      addModules(parent, "main", modules(canary), { [at]: hash });
+      const { path } = await cloned(rig, request(fileUrl(parent)), "repo");
+      assertEquals(Deno.readTextFileSync(join(path, "p.txt")), "p");
+      assertEquals([...Deno.readDirSync(outside)].map((entry) => entry.name), []);
+      assertEquals([...Deno.readDirSync(join(path, ".."))].map((entry) => entry.name), ["repo"]);
+      assert(![...Deno.readDirSync(rig.staging)].some((entry) => entry.name === "escape"));
+    });
+  }
+});
+
+function module(name: string, path: string, url: string): string {
+  return `[submodule "${name}"]\n\tpath = ${path}\n\turl = ${url}\n`;
+}

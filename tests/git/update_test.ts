@@ -1,0 +1,125 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { join } from "@std/path";
+import { DaemonError } from "../../src/errors.ts";
+import type { CheckoutRequest } from "../../src/git/request.ts";
+import { addCommits, fileUrl, git, makeRemote } from "../support/git_repos.ts";
+import { cloned, type GitRig, gitRig, request } from "./rig.ts";
+
+const COMMITS = [
+  { branch: "main", subject: "first", files: { "a.txt": "1\n2\n3\n4\n5\n6\n7\n", "b.txt": "b\n" } },
+];
+const NEXT = [
+  { branch: "main", subject: "second", files: { "a.txt": "1\n2\n3\n4\n5\n6\nseven\n" } },
+  { branch: "other", subject: "third", files: { "c.txt": "c\n" }, from: "main" },
+];
+
+/** A checkout of the first commit, behind its remote. */
+async function behind(rig: GitRig, full = false) {
+  const remote = makeRemote(join(rig.remotes, `${crypto.randomUUID()}.git`), COMMITS);
+  const { tree, path } = await cloned(rig, request(fileUrl(remote), { full }), "repo");
+  addCommits(remote, NEXT);
+  return { tree, path, remote };
+}
+
+async function update(
+  rig: GitRig,
+  { tree, remote }: Awaited<ReturnType<typeof behind>>,
+  changed: Partial<CheckoutRequest> = {},
+): Promise<void> {
+  const what = { ...request(fileUrl(remote)), ...changed };
+  await rig.git.update(what, { tree, location: "repo", signal: new AbortController().signal });
+}
+
+Deno.test("update brings a checkout to the remote's HEAD and keeps local changes that fit", async () => {
+  await using rig = await gitRig();
+  const place = await behind(rig);
+  Deno.writeTextFileSync(join(place.path, "a.txt"), "one\n2\n3\n4\n5\n6\n7\n");
+  Deno.writeTextFileSync(join(place.path, "untracked.txt"), "mine\n");
+  await update(rig, place);
+  assertEquals(git(place.path, "log", "-1", "--format=%s"), "second");
+  assertEquals(Deno.readTextFileSync(join(place.path, "a.txt")), "one\n2\n3\n4\n5\n6\nseven\n");
+  assertEquals(Deno.readTextFileSync(join(place.path, "untracked.txt")), "mine\n");
+  assertEquals(git(place.path, "stash", "list"), "");
+  assertEquals(git(place.path, "rev-parse", "--is-shallow-repository"), "true");
+});
+
+Deno.test("update drops local changes that do not fit from the working tree", async () => {
+  await using rig = await gitRig();
+  const place = await behind(rig);
+  Deno.writeTextFileSync(join(place.path, "a.txt"), "1\n2\n3\n4\n5\n6\nSEVEN\n");
+  await update(rig, place);
+  assertEquals(Deno.readTextFileSync(join(place.path, "a.txt")), "1\n2\n3\n4\n5\n6\nseven\n");
+  assertEquals(git(place.path, "status", "--porcelain"), "");
+  assertEquals(git(place.path, "stash", "list").split("\n").length, 1);
+});
+
+Deno.test("update reaches each kind of target", async (t) => {
+  const cases: [Partial<CheckoutRequest>, { branch: string; subject: string }][] = [
+    [{ mode: "REMOTE_BRANCH", target: "other" }, { branch: "other", subject: "third" }],
+    [{ mode: "LOCAL_BRANCH", target: "mine" }, { branch: "mine", subject: "second" }],
+    [{ mode: "REMOTE_BRANCH", target: "lacking" }, { branch: "lacking", subject: "second" }],
+  ];
+  await using rig = await gitRig();
+  for (const [changed, { branch, subject }] of cases) {
+    await t.step(`${changed.mode} ${changed.target}`, async () => {
+      const place = await behind(rig);
+      await update(rig, place, changed);
+      assertEquals(git(place.path, "branch", "--show-current"), branch);
+      assertEquals(git(place.path, "log", "-1", "--format=%s"), subject);
+    });
+  }
+  await t.step("REMOTE_COMMIT", async () => {
+    const place = await behind(rig);
+    const target = git(place.remote, "rev-parse", "other");
+    await update(rig, place, { mode: "REMOTE_COMMIT", target });
+    assertEquals(git(place.path, "rev-parse", "HEAD"), target);
+  });
+});
+
+Deno.test("update keeps a whole history whole, and makes a shallow one whole when asked to", async () => {
+  await using rig = await gitRig();
+  const whole = await behind(rig, true);
+  await update(rig, whole);
+  assertEquals(git(whole.path, "rev-list", "--count", "HEAD"), "2");
+  assertEquals(git(whole.path, "rev-parse", "--is-shallow-repository"), "false");
+  const shallow = await behind(rig);
+  await update(rig, shallow, { full: true });
+  assertEquals(git(shallow.path, "rev-list", "--count", "HEAD"), "2");
+  assertEquals(git(shallow.path, "rev-parse", "--is-shallow-repository"), "false");
+});
+
+Deno.test("update sets the remotes and the custom config, replacing what was there", async () => {
+  await using rig = await gitRig();
+  const place = await behind(rig);
+  const upstream = makeRemote(join(rig.remotes, "up.git"), COMMITS);
+  const config = join(place.path, ".git/config");
+  git(place.path, "remote", "set-url", "origin", "https://elsewhere.example/x.git");
+  Deno.writeTextFileSync(config, `${Deno.readTextFileSync(config)}# a comment\n`);
+  await update(rig, place, {
+    config: [["user.name", "New"], ["core.fsmonitor", "true"]],
+    ...{ upstream: request(fileUrl(upstream)).remote },
+  });
+  assertEquals(git(place.path, "config", "--get-all", "remote.origin.url"), fileUrl(place.remote));
+  assertEquals(git(place.path, "config", "--get-all", "user.name"), "New");
+  assertEquals(git(place.path, "config", "--get-all", "core.fsmonitor"), "true");
+  assertEquals(git(place.path, "rev-parse", "upstream/main"), git(upstream, "rev-parse", "main"));
+  assert(Deno.readTextFileSync(config).includes("# a comment"));
+  await update(rig, place);
+  assertEquals(git(place.path, "config", "--get-all", "remote.origin.url"), fileUrl(place.remote));
+});
+
+Deno.test("update overwrites untracked files that the target has", async () => {
+  await using rig = await gitRig();
+  const place = await behind(rig);
+  Deno.writeTextFileSync(join(place.path, "c.txt"), "built\n");
+  await update(rig, place, { mode: "REMOTE_BRANCH", target: "other" });
+  assertEquals(Deno.readTextFileSync(join(place.path, "c.txt")), "c\n");
+});
+
+Deno.test("update says so when there is no repository", async () => {
+  await using rig = await gitRig();
+  const place = await behind(rig);
+  Deno.removeSync(join(place.path, ".git"), { recursive: true });
+  const error = await assertRejects(() => update(rig, place), DaemonError, "no Git repository");
+  assertEquals(error.code, "FAILED_PRECONDITION");
+});

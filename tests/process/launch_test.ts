@@ -1,0 +1,56 @@
+import { assertRejects, assertStringIncludes } from "@std/assert";
+import { launch } from "../../src/process/launch.ts";
+import { libcPath } from "../../src/process/libc.ts";
+import { makeRooms, prepareRoot } from "../../src/process/rooms.ts";
+import { StartError } from "../../src/process/start_error.ts";
+import { configOf, withFolder } from "./support.ts";
+
+function launchOn(root: string, { libc = libcPath(), settings = {} } = {}) {
+  const metrics = { listen: "off" };
+  const config = prepareRoot(configOf({ root, listen: ["127.0.0.1:0"], metrics, ...settings }));
+  const { promise: listening, resolve } = Promise.withResolvers<string>();
+  const launched = launch({
+    config,
+    rooms: makeRooms(config),
+    libc,
+    git: { problem: "not needed here" },
+    version: "test",
+    onListening: resolve,
+  });
+  return { launched, listening };
+}
+
+Deno.test("launched daemon listens, and ends when it is asked to", async () => {
+  await withFolder(async (folder) => {
+    const { launched, listening } = launchOn(folder);
+    using _ = launched;
+    assertStringIncludes(await listening, "127.0.0.1:");
+    launched.stop(0);
+    await launched.ended;
+  });
+});
+
+Deno.test("launched daemon ends in an orderly way when it is asked to before it listens", async () => {
+  await withFolder(async (folder) => {
+    using launched = launchOn(folder).launched;
+    launched.stop(0);
+    await launched.ended;
+  });
+});
+
+Deno.test("launched daemon that cannot start says why", async () => {
+  await withFolder(async (folder) => {
+    using occupied = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const listen = [`127.0.0.1:${occupied.addr.port}`];
+    using launched = launchOn(folder, { settings: { listen } }).launched;
+    await assertRejects(() => launched.ended, StartError, listen[0]!);
+  });
+});
+
+Deno.test("launched Worker that dies is named with its reason", async () => {
+  await withFolder(async (folder) => {
+    using launched = launchOn(folder, { libc: `${folder}/libc.so.6` }).launched;
+    const error = await assertRejects(() => launched.ended, Error, "Worker died: ");
+    assertStringIncludes((error as Error).message, "content-");
+  });
+});

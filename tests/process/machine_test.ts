@@ -1,0 +1,67 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { libcPath } from "../../src/process/libc.ts";
+import { findGit, findProgram } from "../../src/process/program.ts";
+import { clientWarning, runtimeWarning } from "../../src/process/runtime.ts";
+import { StartError } from "../../src/process/start_error.ts";
+import { withFolder } from "./support.ts";
+
+async function fakeGit(folder: string, version: string): Promise<void> {
+  await Deno.writeTextFile(`${folder}/git`, `#!/bin/sh\necho 'git version ${version}'\n`);
+  await Deno.chmod(`${folder}/git`, 0o755);
+}
+
+Deno.test("libc is found by its absolute path in the memory map", () => {
+  assert(Deno.statSync(libcPath()).isFile);
+  const map = "7f00-7f01 r--p 00000000 08:01 1  /usr/lib/libcrypt.so.1\n" +
+    "7f02-7f03 r--p 00000000 08:01 2                          /opt/my libs/libc.so.6\n" +
+    "7f02-7f03 r--p 00000000 08:01 2                          /usr/lib/libc.so.6\n";
+  assertEquals(libcPath(map), "/usr/lib/libc.so.6");
+  assertThrows(() => libcPath("7f00-7f01 r--p 0 08:01 1 /usr/lib/libm.so.6\n"), StartError);
+});
+
+Deno.test("program is the first executable file on the search path", async () => {
+  await withFolder(async (folder) => {
+    await fakeGit(folder, "2.47.1");
+    assertEquals(findProgram("git", `relative:/nonexistent:${folder}`), `${folder}/git`);
+    await Deno.chmod(`${folder}/git`, 0o644);
+    assertEquals(findProgram("git", folder), undefined);
+  });
+});
+
+for (const version of ["2.30.0", "2.47.1", "3.0"]) {
+  Deno.test(`Git ${version} is good enough`, async () => {
+    await withFolder(async (folder) => {
+      await fakeGit(folder, version);
+      assertEquals(await findGit(folder), { git: { path: `${folder}/git`, version } });
+    });
+  });
+}
+
+for (const version of ["1.9.5", "2.29.9", "unreadable"]) {
+  Deno.test(`Git ${version} is refused with what to install`, async () => {
+    await withFolder(async (folder) => {
+      await fakeGit(folder, version);
+      const found = await findGit(folder);
+      assert("problem" in found && found.problem.endsWith("install Git 2.30 or newer"));
+    });
+  });
+}
+
+Deno.test("Git that is missing is a problem in words", async () => {
+  const problem = "git is not on PATH; install Git 2.30 or newer";
+  assertEquals(await findGit("/nonexistent"), { problem });
+});
+
+Deno.test("runtime is warned of when its version is known to crash", () => {
+  assertEquals(runtimeWarning("2.8.3"), undefined);
+  assert(runtimeWarning("2.9.5")?.includes("denoland/deno#36788"));
+});
+
+Deno.test("client's user is warned when this version of Deno loses answers", () => {
+  for (const version of ["1.46.3", "2.6.9", "2.7.13"]) {
+    assert(clientWarning(version)?.includes(`Deno ${version} loses answers`), version);
+  }
+  for (const version of ["2.7.14", "2.8.3", "3.0.0"]) {
+    assertEquals(clientWarning(version), undefined, version);
+  }
+});

@@ -1,0 +1,109 @@
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { lockRoot } from "../../src/process/lock.ts";
+import { makeRooms, prepareRoot } from "../../src/process/rooms.ts";
+import { StartError } from "../../src/process/start_error.ts";
+import { canMount, smallFileSystem } from "../support/mount.ts";
+import { configOf, withFolder } from "./support.ts";
+
+function mode(path: string): number {
+  return Deno.statSync(path).mode! & 0o777;
+}
+
+Deno.test("rooms are closed to others, and what leads to trees can only be passed through", async () => {
+  await withFolder((folder) => {
+    const config = prepareRoot(configOf({ root: `${folder}/root` }));
+    const rooms = makeRooms(config);
+    for (const path of ["workspaces", "tmp", "tmp/staging"]) {
+      assertEquals(mode(`${folder}/root/${path}`), 0o711, path);
+    }
+    for (const path of ["state", "state/baselines", "store", "tmp/spool", "tmp/trash"]) {
+      assertEquals(mode(`${folder}/root/${path}`), 0o700, path);
+    }
+    assertEquals(rooms.blobs, `${folder}/root/store`);
+  });
+});
+
+Deno.test("rooms are closed again when their modes were opened", async () => {
+  await withFolder((folder) => {
+    const config = prepareRoot(configOf({ root: folder }));
+    makeRooms(config);
+    Deno.chmodSync(`${folder}/state`, 0o777);
+    makeRooms(prepareRoot(config));
+    assertEquals(mode(`${folder}/state`), 0o700);
+  });
+});
+
+Deno.test("root is the folder that a link leads to", async () => {
+  await withFolder((folder) => {
+    Deno.mkdirSync(`${folder}/real`);
+    Deno.symlinkSync("real", `${folder}/link`);
+    const config = prepareRoot(configOf({ root: `${folder}/link` }));
+    assertEquals(config.root, `${folder}/real`);
+    assertEquals(config.storage, { kind: "fs", path: `${folder}/real/store` });
+  });
+});
+
+const REFUSALS: { name: string; make(folder: string): string; reason: string }[] = [
+  {
+    name: "its parent is missing",
+    make: (folder) => `${folder}/missing/root`,
+    reason: "there is no folder",
+  },
+  {
+    name: "it is a file",
+    make: (folder) => {
+      Deno.writeTextFileSync(`${folder}/file`, "");
+      return `${folder}/file`;
+    },
+    reason: "it is there and not a folder",
+  },
+  { name: "it lies in a file", make: () => "/etc/passwd/root", reason: "no folder /etc/passwd;" },
+  { name: "nothing can be made there", make: () => "/proc/self/root-of-wsdaemon", reason: "" },
+];
+
+for (const { name, make, reason } of REFUSALS) {
+  Deno.test(`root is refused in one line when ${name}`, async () => {
+    await withFolder((folder) => {
+      const root = make(folder);
+      const error = assertThrows(() => prepareRoot(configOf({ root })), StartError);
+      assertStringIncludes(error.message, root);
+      assertStringIncludes(error.message, reason);
+      assertEquals(error.message.includes("\n"), false);
+    });
+  });
+}
+
+Deno.test("room that is a link is refused", async () => {
+  await withFolder((folder) => {
+    const config = prepareRoot(configOf({ root: `${folder}/root` }));
+    Deno.mkdirSync(`${folder}/elsewhere`);
+    Deno.symlinkSync(`${folder}/elsewhere`, `${folder}/root/workspaces`);
+    assertThrows(() => makeRooms(config), StartError, "it is a link, not a folder");
+  });
+});
+
+Deno.test("lock names its holder to a second daemon, and is free again afterwards", async () => {
+  await withFolder((folder) => {
+    const { root } = prepareRoot(configOf({ root: folder }));
+    {
+      using _lock = lockRoot(root);
+      const error = assertThrows(() => lockRoot(root), StartError);
+      assertStringIncludes(error.message, `the wsdaemon with pid ${Deno.pid} uses it`);
+    }
+    using _again = lockRoot(root);
+  });
+});
+
+Deno.test({
+  name: "lock names the reason when the disk is full; needs root and leave to mount",
+  ignore: !canMount(),
+  async fn() {
+    await withFolder((folder) => {
+      using _disk = smallFileSystem(folder, 65536);
+      const { root } = prepareRoot(configOf({ root: folder }));
+      assertThrows(() => Deno.writeFileSync(`${folder}/full`, new Uint8Array(1 << 20)));
+      const error = assertThrows(() => lockRoot(root), StartError);
+      assertEquals(error.message, `Cannot write the lock ${root}/state/lock: the disk is full`);
+    });
+  },
+});

@@ -1,0 +1,359 @@
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
+import { Buffer } from "node:buffer";
+import { Client, credentials, makeClientConstructor, type ServiceError } from "@grpc/grpc-js";
+import { service as healthService } from "grpc-health-check";
+import { DaemonError } from "../../src/errors.ts";
+import { type CallOptions, ClientError } from "../../src/rpc/client.ts";
+import type { InitRequest } from "../../src/workspace/api.ts";
+import { TestServer } from "./support.ts";
+
+const INIT = {
+  id: "a",
+  metadata: { owner: "o", metaId: "m" },
+  initializer: { spec: { case: "empty" as const, value: {} } },
+};
+
+async function code(call: Promise<unknown>): Promise<string> {
+  return (await assertRejects(() => call, ClientError)).code;
+}
+
+/** Sends bytes as a call's request; resolves to the error that answers them. */
+function send(address: string, method: string, request: Uint8Array): Promise<ServiceError | null> {
+  const client = new Client(address, credentials.createInsecure());
+  const same = (bytes: Buffer) => bytes;
+  return new Promise((resolve) => {
+    const path = `/wsdaemon.WorkspaceContentService/${method}`;
+    client.makeUnaryRequest(path, same, same, Buffer.from(request), (error) => {
+      client.close();
+      resolve(error);
+    });
+  });
+}
+
+/** Asks the health service. */
+function health(address: string, service: string): Promise<string> {
+  const HealthClient = makeClientConstructor(healthService, "Health");
+  const client = new HealthClient(address, credentials.createInsecure());
+  return new Promise((resolve) => {
+    client["check"]!({ service }, (error: ServiceError | null, answer: { status: string }) => {
+      client.close();
+      resolve(error ? String(error.code) : answer.status);
+    });
+  });
+}
+
+Deno.test("each call reaches its operation and answers what it returned", async () => {
+  const seen: unknown[] = [];
+  await using server = await TestServer.start({
+    init: (request: InitRequest) => {
+      seen.push(request);
+      return Promise.resolve();
+    },
+    waitForInit: (id) => Promise.resolve(void seen.push(id)),
+    exists: (id) => id === "a",
+    takeSnapshot: (id, returnImmediately) => Promise.resolve(`snapshot ${id} ${returnImmediately}`),
+    backup: (id) => Promise.resolve(`backup ${id}`),
+    dispose: (id, options) => {
+      seen.push({ id, ...options });
+      return Promise.resolve({
+        gitStatus: {
+          branch: "main",
+          latestCommit: "1234567: Begin",
+          uncommittedFiles: ["a", "\ud800"],
+          untrackedFiles: ["b"],
+          unpushedCommits: ["c"],
+          totalUncommittedFiles: 2,
+          totalUntrackedFiles: 4,
+          totalUnpushedCommits: 5,
+        },
+      });
+    },
+  });
+  using client = server.client();
+  await client.initWorkspace(INIT);
+  await client.waitForInit("a");
+  assertEquals(await client.isWorkspaceExists("a"), true);
+  assertEquals(await client.isWorkspaceExists("b"), false);
+  assertEquals(await client.takeSnapshot({ id: "a" }), "snapshot a false");
+  assertEquals(await client.takeSnapshot({ id: "a", returnImmediately: true }), "snapshot a true");
+  assertEquals(await client.backupWorkspace("a"), "backup a");
+  const status = await client.disposeWorkspace({ id: "a", backup: true, backupLogs: false });
+  assertEquals({ ...status, $typeName: "" }, {
+    $typeName: "",
+    branch: "main",
+    latestCommit: "1234567: Begin",
+    uncommitedFiles: ["a", "\ufffd"],
+    untrackedFiles: ["b"],
+    unpushedCommits: ["c"],
+    totalUncommitedFiles: 2n,
+    totalUntrackedFiles: 4n,
+    totalUnpushedCommits: 5n,
+  });
+  assertEquals(seen, [
+    {
+      id: "a",
+      owner: "o",
+      metaId: "m",
+      initializer: { kind: "empty" },
+      remoteStorageDisabled: false,
+      storageQuotaBytes: 0n,
+    },
+    "a",
+    { id: "a", backup: true, backupLogs: false },
+  ]);
+});
+
+Deno.test("a workspace without Git answers no git_status", async () => {
+  await using server = await TestServer.start({ dispose: () => Promise.resolve({}) });
+  using client = server.client();
+  assertEquals(await client.disposeWorkspace({ id: "a" }), undefined);
+});
+
+Deno.test("every call refuses a malformed id and passes an operation's error on", async () => {
+  await using server = await TestServer.start({
+    init: () => Promise.reject(new DaemonError("NOT_FOUND", "no")),
+  });
+  using client = server.client();
+  const calls: [string, (id: string) => Promise<unknown>][] = [
+    ["InitWorkspace", (id) => client.initWorkspace({ ...INIT, id })],
+    ["WaitForInit", (id) => client.waitForInit(id)],
+    ["TakeSnapshot", (id) => client.takeSnapshot({ id })],
+    ["BackupWorkspace", (id) => client.backupWorkspace(id)],
+    ["DisposeWorkspace", (id) => client.disposeWorkspace({ id })],
+  ];
+  for (const [name, call] of calls) {
+    assertEquals(await code(call("../a")), "INVALID_ARGUMENT", name);
+    assertEquals(await code(call("a")), "NOT_FOUND", name);
+  }
+  assertEquals(await code(client.isWorkspaceExists("")), "INVALID_ARGUMENT");
+});
+
+Deno.test("an unforeseen error answers INTERNAL without its message", async () => {
+  await using server = await TestServer.start({
+    exists: () => {
+      throw new TypeError("/etc/secret");
+    },
+  });
+  using client = server.client();
+  const error = await assertRejects(() => client.isWorkspaceExists("a"), ClientError);
+  assertEquals(error.code, "INTERNAL");
+  assertMatch(error.message, /^internal error [0-9a-f-]{36}: this is a bug/);
+});
+
+Deno.test("a wait ends with its own caller, by cancellation or by deadline, and no other does", async () => {
+  const waits = new Map<string, PromiseWithResolvers<unknown>>();
+  const began = new Map<string, PromiseWithResolvers<void>>();
+  for (const id of ["stays", "leaves", "late"]) began.set(id, Promise.withResolvers());
+  await using server = await TestServer.start({
+    waitForInit: (id, signal) => {
+      const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+      const ended = Promise.withResolvers<unknown>();
+      waits.set(id, { promise, resolve, reject });
+      signal.addEventListener("abort", () => {
+        ended.resolve(signal.reason);
+        reject(signal.reason);
+      });
+      reasons.set(id, ended.promise);
+      began.get(id)!.resolve();
+      return promise as Promise<void>;
+    },
+  });
+  const reasons = new Map<string, Promise<unknown>>();
+  using client = server.client();
+  const wait = (id: string, options?: CallOptions) => client.waitForInit(id, options);
+  const stays = wait("stays");
+  stays.catch(() => {});
+  const leaving = new AbortController();
+  const leaves = assertRejects(() => wait("leaves", { signal: leaving.signal }), ClientError);
+  const late = assertRejects(() => wait("late", { deadline: 1500 }), ClientError);
+  await Promise.all(["stays", "leaves", "late"].map((id) => began.get(id)!.promise));
+  leaving.abort();
+  assertEquals((await leaves).code, "CANCELLED");
+  assertEquals((await late).code, "DEADLINE_EXCEEDED");
+  assertEquals((await reasons.get("leaves") as DaemonError).code, "CANCELLED");
+  // The client's reset may be faster than the server's own timer.
+  const { code: lateness } = await reasons.get("late") as DaemonError;
+  assert(lateness === "DEADLINE_EXCEEDED" || lateness === "CANCELLED", lateness);
+  waits.get("stays")!.resolve(undefined);
+  await stays;
+});
+
+Deno.test("an initialisation runs to its end when its caller goes away", async () => {
+  const began = Promise.withResolvers<void>();
+  const go = Promise.withResolvers<void>();
+  const done = Promise.withResolvers<string>();
+  await using server = await TestServer.start({
+    init: async ({ id }) => {
+      began.resolve();
+      await go.promise;
+      done.resolve(id);
+    },
+  });
+  using client = server.client();
+  const leaving = new AbortController();
+  const call = assertRejects(
+    () => client.initWorkspace(INIT, { signal: leaving.signal }),
+    ClientError,
+  );
+  await began.promise;
+  leaving.abort();
+  assertEquals((await call).code, "CANCELLED");
+  go.resolve();
+  assertEquals(await done.promise, "a");
+});
+
+Deno.test("a request that is no message of its type is INVALID_ARGUMENT", async () => {
+  await using server = await TestServer.start();
+  const truncated = Uint8Array.of(0x0a, 0x7f, 0x61);
+  const error = await send(server.address(), "IsWorkspaceExists", truncated);
+  assertEquals(error?.code, 3);
+  assertStringIncludes(error?.details ?? "", "Cannot decode the request");
+});
+
+Deno.test("initializers nested without end are INVALID_ARGUMENT", async () => {
+  await using server = await TestServer.start();
+  // A message that holds itself: field 5 (composite) and field 1 (initializer) in turns.
+  let bytes: number[] = [];
+  for (let depth = 0; depth < 60; depth++) {
+    for (const tag of depth === 0 ? [0x2a] : [0x0a, 0x2a]) {
+      bytes = [tag, ...varint(bytes.length), ...bytes];
+    }
+  }
+  const request = Uint8Array.from([0x1a, ...varint(bytes.length), ...bytes]);
+  const error = await send(server.address(), "InitWorkspace", request);
+  assertEquals(error?.code, 3);
+  assertStringIncludes(error?.details ?? "", "recursion");
+});
+
+function varint(value: number): number[] {
+  const low = value & 0x7f;
+  return value < 0x80 ? [value] : [low | 0x80, ...varint(value >>> 7)];
+}
+
+Deno.test("a request beyond the message limit is RESOURCE_EXHAUSTED, and the connection serves on", async () => {
+  await using server = await TestServer.start({ exists: () => true }, {
+    limits: { maxMessageBytes: 1000 },
+  });
+  using client = server.client();
+  assertEquals(await code(client.isWorkspaceExists("a".repeat(2000))), "RESOURCE_EXHAUSTED");
+  assertEquals(await client.isWorkspaceExists("a"), true);
+});
+
+Deno.test("a method that does not exist is UNIMPLEMENTED", async () => {
+  await using server = await TestServer.start();
+  assertEquals((await send(server.address(), "StealWorkspace", new Uint8Array()))?.code, 12);
+});
+
+Deno.test("health follows what it is told, for the server and for the API", async () => {
+  await using server = await TestServer.start();
+  const names = ["", "wsdaemon.WorkspaceContentService"];
+  for (const name of names) assertEquals(await health(server.address(), name), "SERVING");
+  server.rpc.setServing(false);
+  for (const name of names) assertEquals(await health(server.address(), name), "NOT_SERVING");
+  assertEquals(await health(server.address(), "other"), "5");
+});
+
+Deno.test("calls are counted by method and code", async () => {
+  await using server = await TestServer.start({ exists: () => true });
+  using client = server.client();
+  await client.isWorkspaceExists("a");
+  await client.isWorkspaceExists("b");
+  await code(client.isWorkspaceExists(""));
+  const text = await server.metrics.text();
+  const labels = (code: string) =>
+    `{method="/wsdaemon.WorkspaceContentService/IsWorkspaceExists",code="${code}"}`;
+  assertStringIncludes(text, `wsdaemon_grpc_calls_total${labels("OK")} 2\n`);
+  assertStringIncludes(text, `wsdaemon_grpc_calls_total${labels("INVALID_ARGUMENT")} 1\n`);
+  assertStringIncludes(text, "wsdaemon_grpc_calls_in_flight 0\n");
+  assertMatch(text, /wsdaemon_grpc_call_duration_seconds_count\{[^}]*IsWorkspaceExists"\} 3\n/);
+});
+
+Deno.test("a call under way is let finish when the server stops, and a new one is refused", async () => {
+  const began = Promise.withResolvers<void>();
+  const go = Promise.withResolvers<void>();
+  await using server = await TestServer.start({
+    backup: async () => {
+      began.resolve();
+      await go.promise;
+      return "url";
+    },
+  });
+  const address = server.address();
+  using client = server.client();
+  const backup = client.backupWorkspace("a");
+  await began.promise;
+  const stopped = server.rpc.stop(60_000);
+  assertEquals(server.rpc.stop(0), stopped);
+  assertEquals((await send(address, "IsWorkspaceExists", Uint8Array.of(0x0a, 1, 0x61)))?.code, 14);
+  go.resolve();
+  assertEquals(await backup, "url");
+  await stopped;
+});
+
+Deno.test("a call that outlives the grace is answered UNAVAILABLE", async () => {
+  const began = Promise.withResolvers<void>();
+  const aborted = Promise.withResolvers<void>();
+  await using server = await TestServer.start({
+    waitForInit: (_id, signal) => {
+      began.resolve();
+      signal.addEventListener("abort", () => aborted.resolve());
+      return new Promise(() => {});
+    },
+  });
+  using client = server.client();
+  const call = assertRejects(() => client.waitForInit("a"), ClientError);
+  await began.promise;
+  await server.rpc.stop(10);
+  const error = await call;
+  assertEquals([error.code, error.message], ["UNAVAILABLE", "the daemon is shutting down"]);
+  await aborted.promise;
+});
+
+Deno.test("a health watcher hears of the stop and does not hold it up", async () => {
+  await using server = await TestServer.start();
+  const HealthClient = makeClientConstructor(healthService, "Health");
+  const client = new HealthClient(server.address(), credentials.createInsecure());
+  const stream = client["watch"]!({ service: "" });
+  const heard: string[] = [];
+  const first = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<ServiceError>();
+  stream.on("data", ({ status }: { status: string }) => {
+    heard.push(status);
+    first.resolve();
+  });
+  stream.on("error", (error: ServiceError) => ended.resolve(error));
+  await first.promise;
+  await server.rpc.stop(60_000);
+  assertEquals((await ended.promise).code, 14);
+  assertEquals(heard, ["SERVING", "NOT_SERVING"]);
+  client.close();
+});
+
+Deno.test("a stream that asks without end is ended, and another one is served", async () => {
+  await using server = await TestServer.start();
+  const client = new Client(server.address(), credentials.createInsecure());
+  const same = (bytes: Buffer) => bytes;
+  const listServices = Buffer.from([0x3a, 1, 0x2a]);
+  const ask = (requests: number) => {
+    const path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    const stream = client.makeBidiStreamRequest(path, same, same);
+    const ended = Promise.withResolvers<string>();
+    let answers = 0;
+    stream.on("data", () => answers++);
+    stream.on("error", () => {});
+    stream.on("status", ({ code }: { code: number }) => ended.resolve(`${code} after ${answers}`));
+    for (let sent = 0; sent < requests; sent++) stream.write(listServices);
+    stream.end();
+    return ended.promise;
+  };
+  assertEquals(await ask(100), "0 after 100");
+  assertEquals(await ask(101), "8 after 100");
+  assertEquals(await ask(1), "0 after 1");
+  client.close();
+});

@@ -1,0 +1,136 @@
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { connect } from "node:tls";
+import { DaemonError } from "../../src/errors.ts";
+import { ClientError, type ClientTls } from "../../src/rpc/client.ts";
+import type { TlsMaterial } from "../../src/rpc/tls.ts";
+import { type Certificates, hasOpenssl, makeCertificates } from "./certificates.ts";
+import { temporaryFolder, TestServer } from "./support.ts";
+
+function tlsTest(name: string, run: (certificates: Certificates) => Promise<void>): void {
+  Deno.test({
+    name: hasOpenssl ? name : `${name} (ignored: there is no openssl)`,
+    ignore: !hasOpenssl,
+    fn: async () => {
+      await using folder = await temporaryFolder();
+      await run(await makeCertificates(folder.path));
+    },
+  });
+}
+
+function serve(tls: TlsMaterial, listen = ["127.0.0.1:0"]): Promise<TestServer> {
+  return TestServer.start({ exists: () => true }, { tls, listen });
+}
+
+/** Whether a client gets an answer; where not, it must be for want of a connection. */
+async function answers(server: TestServer, tls?: ClientTls): Promise<boolean> {
+  using client = server.client(tls);
+  try {
+    return await client.isWorkspaceExists("a", { deadline: 5000 });
+  } catch (error) {
+    if (error instanceof ClientError && error.code === "UNAVAILABLE") return false;
+    throw error;
+  }
+}
+
+/** The name in the certificate that a new connection is shown. */
+function shownName(server: TestServer, ca: Uint8Array): Promise<string> {
+  const address = server.rpc.addresses[0]!;
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  if (address.kind !== "tcp") throw new TypeError("not TCP");
+  const socket = connect({
+    host: address.host,
+    port: address.port,
+    ca: new TextDecoder().decode(ca),
+  });
+  socket.on("error", reject);
+  socket.on("secureConnect", () => {
+    const { CN } = socket.getPeerCertificate().subject;
+    resolve(String(CN));
+    socket.destroy();
+  });
+  return promise;
+}
+
+tlsTest("TLS serves clients that trust the authority, and no others", async ({ ca, server }) => {
+  await using tls = await serve(server);
+  assertEquals(await answers(tls, { ca }), true);
+  assertEquals(await answers(tls, {}), false);
+  assertEquals(await answers(tls), false);
+});
+
+tlsTest("a client refuses a server whose certificate is for another name", async (all) => {
+  const { ca, server, client } = all;
+  await using other = await serve(client);
+  assertEquals(await answers(other, { ca }), false);
+  assertEquals(await answers(other, { ca, serverName: "client" }), true);
+  await using tls = await serve(server);
+  for (const serverName of ["localhost", "127.0.0.1"]) {
+    assertEquals(await answers(tls, { ca, serverName }), true);
+  }
+  for (const serverName of ["example.org", "127.0.0.2"]) {
+    assertEquals(await answers(tls, { ca, serverName }), false);
+  }
+});
+
+tlsTest("mTLS serves clients with a certificate of the authority, and no others", async (all) => {
+  const { ca, server, client, stranger } = all;
+  await using mutual = await serve({ ...server, clientCa: ca });
+  assertEquals(await answers(mutual, { ca, ...client }), true);
+  assertEquals(await answers(mutual, { ca }), false);
+  assertEquals(await answers(mutual, { ca, ...stranger }), false);
+  assertEquals(await answers(mutual), false);
+});
+
+tlsTest("with TLS, a TCP address open to others is served", async ({ ca, server }) => {
+  await using tls = await serve(server, ["0.0.0.0:0"]);
+  const port = tls.address().split(":")[1];
+  assertEquals(tls.address(), `0.0.0.0:${port}`);
+  using client = tls.client({ ca, serverName: "localhost" });
+  assertEquals(await client.isWorkspaceExists("a"), true);
+});
+
+tlsTest("with TLS, a unix socket is served in the clear beside it", async ({ server }) => {
+  await using folder = await temporaryFolder();
+  await using tls = await serve(server, [`unix://${folder.path}/s`]);
+  assertEquals(await answers(tls), true);
+});
+
+tlsTest("new connections see a replaced certificate, and mTLS stays in force", async (all) => {
+  const { ca, server, renewed, client } = all;
+  await using mutual = await serve({ ...server, clientCa: ca });
+  mutual.rpc.replaceTls({ ...renewed, clientCa: ca });
+  assertEquals(await answers(mutual, { ca, ...client }), true);
+  assertEquals(await answers(mutual, { ca }), false);
+  await using plain = await serve(server);
+  assertEquals(await shownName(plain, ca), "server");
+  plain.rpc.replaceTls(renewed);
+  assertEquals(await shownName(plain, ca), "renewed");
+});
+
+tlsTest("a replacement that cannot be used is refused, and the old one serves on", async (all) => {
+  const { ca, server, renewed } = all;
+  await using tls = await serve(server);
+  const bad: [TlsMaterial, string][] = [
+    [{ cert: renewed.cert, key: server.key }, "tls.key does not belong"],
+    [{ ...renewed, clientCa: ca }, "restart instead"],
+  ];
+  for (const [material, why] of bad) {
+    assertThrows(() => tls.rpc.replaceTls(material), DaemonError, why);
+  }
+  assertEquals(await shownName(tls, ca), "server");
+});
+
+tlsTest("certificates that cannot be used stop the start, naming which", async (all) => {
+  const { server, client } = all;
+  const junk = new TextEncoder().encode("-----BEGIN CERTIFICATE-----\nAAAA\n");
+  const bad: [TlsMaterial, string][] = [
+    [{ ...server, cert: junk }, "tls.cert is not usable as PEM"],
+    [{ ...server, key: junk }, "tls.key is not usable as PEM"],
+    [{ ...server, clientCa: junk }, "tls.clientCa is not usable as PEM"],
+    [{ cert: server.cert, key: client.key }, "tls.key does not belong to the certificate tls.cert"],
+  ];
+  for (const [material, why] of bad) {
+    const error = await assertRejects(() => serve(material), DaemonError, why);
+    assertEquals(error.code, "INVALID_ARGUMENT");
+  }
+});

@@ -1,0 +1,235 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { dirname, join } from "@std/path";
+import { systemClock } from "../../src/clock.ts";
+import { DaemonError, type ErrorCode } from "../../src/errors.ts";
+import { catalog, findImage, findImages, removeImages } from "../../src/snapshot/catalog.ts";
+import { readImage } from "../../src/snapshot/images.ts";
+import { liveBlobs } from "../../src/snapshot/live.ts";
+import { backupKey } from "../../src/snapshot/names.ts";
+import { collect } from "../../src/store/gc.ts";
+import { file } from "../support/tree.ts";
+import { ALICE, BOB, StoreRig } from "./rig.ts";
+
+const HOUR = 3600_000;
+
+function gc(rig: StoreRig, { dryRun = false, store = rig.store } = {}) {
+  return collect(store, {
+    mark: (signal) => liveBlobs(store, signal),
+    graceMs: HOUR,
+    dryRun,
+    clock: systemClock,
+  });
+}
+
+/** Sizes of an image's blobs, from the files themselves. */
+async function blobSizes(rig: StoreRig, url: string): Promise<Map<string, number>> {
+  const { manifest } = await findImage(rig.store, url);
+  const { config } = JSON.parse(await Deno.readTextFile(rig.blobPath(manifest)));
+  const { layers, index } = await readImage(rig.store, manifest);
+  const digests = [manifest, config.digest, ...layers.map(({ digest }) => digest), index!.digest];
+  return new Map(digests.map((digest) => [digest, Deno.statSync(rig.blobPath(digest)).size]));
+}
+
+async function assertCode(code: ErrorCode, work: () => Promise<unknown>): Promise<void> {
+  const error = await assertRejects(work, DaemonError);
+  assertEquals(error.code, code, error.message);
+}
+
+Deno.test("a catalog tells what each image takes, and what removing it would free", async () => {
+  await using rig = await StoreRig.open();
+  await rig.publish("w", [["a", file("a".repeat(10_000))]]);
+  await rig.publish("v", [["b", file("b")]]);
+  await rig.settle();
+  const first = await rig.snapshot("w");
+  await Deno.writeTextFile(join(rig.pathOf("w"), "new"), "n");
+  const second = await rig.backup("w");
+  const other = await rig.backup("v", BOB);
+  const entries = await catalog(rig.store);
+  assertEquals(entries.map(({ kind, owner, url }) => [kind, owner, url]), [
+    ["snapshot", "alice", first.url],
+    ["backup", "alice", second.url],
+    ["backup", "bob", other.url],
+  ]);
+  const sizes = await Promise.all(entries.map(({ url }) => blobSizes(rig, url)));
+  entries.forEach((entry, n) => {
+    const own = [...sizes[n]!].filter(([digest]) =>
+      sizes.filter((image) => image.has(digest)).length === 1
+    );
+    const sum = (blobs: Iterable<[string, number]>) =>
+      [...blobs].reduce((total, [, size]) => total + size, 0);
+    assertEquals([entry.sizes!.storedBytes, entry.sizes!.ownBytes], [sum(sizes[n]!), sum(own)]);
+  });
+  assert(entries[0]!.sizes!.ownBytes < entries[0]!.sizes!.storedBytes, "nothing is shared");
+  assertEquals(entries.map(({ files, contentBytes }) => [files, contentBytes]), [
+    [1, 10_000],
+    [2, 10_001],
+    [1, 1],
+  ]);
+});
+
+Deno.test("a catalog lists an image without sizes, and passes over a reference, where it is damaged", async () => {
+  await using rig = await StoreRig.open();
+  await rig.publish("w", [["a", file("a")]]);
+  const lost = await rig.snapshot("w");
+  await Deno.writeTextFile(join(rig.pathOf("w"), "a"), "other");
+  const kept = await rig.snapshot("w");
+  await rig.backup("w", BOB);
+  const reference = join(rig.started.rooms.blobs, backupKey(BOB));
+  await Deno.writeTextFile(reference, "{");
+  await Deno.remove(rig.blobPath(lost.manifest));
+  // Bob's backup is the same image as `kept`: its blobs are that one's alone now.
+  const damage: string[] = [];
+  const entries = await catalog(rig.store, { onDamage: (what) => damage.push(what) });
+  assertEquals(entries.map(({ url, sizes }) => [url, sizes !== undefined]), [
+    [lost.url, false],
+    [kept.url, true],
+  ]);
+  assertEquals(damage, [backupKey(BOB), lost.manifest]);
+  await assertCode("DATA_LOSS", () => liveBlobs(rig.store));
+});
+
+Deno.test("urls find what they mean, and nothing else", async () => {
+  await using rig = await StoreRig.open();
+  await rig.publish("w", [["a", file("1")]]);
+  const first = await rig.backup("w");
+  await Deno.writeTextFile(join(rig.pathOf("w"), "a"), "2");
+  const second = await rig.backup("w");
+  const all = "wsdaemon:backup/alice/notes";
+  const urls = async (url: string) => (await findImages(rig.store, url)).map((one) => one.url);
+  assertEquals(await urls(all), [second.url, first.url]);
+  assertEquals(await urls(first.url), [first.url]);
+  assertEquals((await findImage(rig.store, all)).url, second.url);
+  for (const wrong of ["", "x", "wsdaemon:backup/alice", `${all}/x`, "a.tar@bucket"]) {
+    await assertCode("INVALID_ARGUMENT", () => findImage(rig.store, wrong));
+  }
+  const missing = [
+    "wsdaemon:backup/alice/other",
+    `${all}@sha256:${"0".repeat(64)}`,
+    "wsdaemon:snapshot/alice/notes/20260101T000000Z-0123456789abcdef",
+  ];
+  for (const url of missing) {
+    await assertCode("NOT_FOUND", () => findImage(rig.store, url));
+    await assertCode("NOT_FOUND", () => removeImages(rig.store, url));
+  }
+});
+
+Deno.test("removal and collection free exactly what nothing needs any more", async () => {
+  await using rig = await StoreRig.open();
+  await rig.publish("w", [["a", file("a".repeat(10_000))]]);
+  await rig.settle();
+  const first = await rig.backup("w");
+  await Deno.writeTextFile(join(rig.pathOf("w"), "b"), "b");
+  const second = await rig.backup("w");
+  await Deno.writeTextFile(join(rig.pathOf("w"), "c"), "c");
+  const third = await rig.snapshot("w");
+  const blobsOf = async (url: string) =>
+    [...(await blobSizes(rig, url)).keys()].map((digest) => digest.slice("sha256:".length));
+  const keptBlobs = new Set([...await blobsOf(second.url), ...await blobsOf(third.url)]);
+  const dead = (await blobsOf(first.url)).filter((hex) => !keptBlobs.has(hex));
+  assert(dead.length > 0);
+
+  assertEquals((await removeImages(rig.store, first.url)).map(({ url }) => url), [first.url]);
+  await assertCode("NOT_FOUND", () => findImage(rig.store, first.url));
+  assertEquals((await findImage(rig.store, "wsdaemon:backup/alice/notes")).url, second.url);
+  assertEquals((await gc(rig)).young.count, dead.length, "the grace protects what was stored now");
+  await rig.age(2 * HOUR);
+  const before = rig.blobs();
+  const trial = await gc(rig, { dryRun: true });
+  assertEquals(rig.blobs(), before, "a dry run deletes nothing");
+  const result = await gc(rig);
+  assertEquals([result.deleted, result.deleted.count], [trial.deleted, dead.length]);
+  assertEquals(rig.blobs(), [...keptBlobs].toSorted());
+
+  await removeImages(rig.store, "wsdaemon:backup/alice/notes");
+  await removeImages(rig.store, third.url);
+  await rig.age(2 * HOUR);
+  await gc(rig);
+  assertEquals([await catalog(rig.store), rig.blobs()], [[], []]);
+});
+
+Deno.test("removing all backups of an identity leaves others' alone", async () => {
+  await using rig = await StoreRig.open();
+  await rig.publish("w", [["a", file("a")]]);
+  await rig.backup("w", ALICE);
+  await Deno.writeTextFile(join(rig.pathOf("w"), "a"), "2");
+  await rig.backup("w", ALICE);
+  const other = await rig.backup("w", BOB);
+  assertEquals((await removeImages(rig.store, "wsdaemon:backup/alice/notes")).length, 2);
+  assertEquals((await catalog(rig.store)).map(({ url }) => url), [other.url]);
+});
+
+Deno.test("backups that run while blobs are collected stay whole, dead layers being taken up again", async () => {
+  await using rig = await StoreRig.open({ retain: 1 });
+  const path = await rig.publish("w", []);
+  const time = Date.UTC(2026, 0, 1);
+  // To and fro between two contents: each backup wants the layer that just died.
+  for (let round = 0; round < 8; round++) {
+    const content = round % 2 === 0 ? "even".repeat(1000) : "odd".repeat(1000);
+    await Deno.writeTextFile(join(path, "file"), content);
+    await Deno.utime(join(path, "file"), time, time);
+    await Deno.utime(path, time, time);
+    await rig.age(2 * HOUR);
+    const [saved] = await Promise.all([rig.backup("w"), gc(rig)]);
+    const tree = await rig.started.content.create({ uid: Deno.uid()!, gid: Deno.gid()! });
+    await rig.images.restoreBackup(tree, ALICE, {});
+    const restored = join(dirname(path), "../tmp/staging", tree.name, "file");
+    assertEquals(await Deno.readTextFile(restored), content, saved.url);
+    await rig.started.content.remove(tree);
+  }
+});
+
+Deno.test("a second collection is refused while one deletes, and the first is not disturbed", async () => {
+  await using rig = await StoreRig.open();
+  await rig.publish("w", [["a", file("a")]]);
+  await rig.publish("v", [["b", file("b")]]);
+  const dead = await rig.snapshot("w");
+  const live = await rig.snapshot("v");
+  await removeImages(rig.store, dead.url);
+  await rig.age(2 * HOUR);
+  const deleting = Promise.withResolvers<void>();
+  const goOn = Promise.withResolvers<void>();
+  const store = new Proxy(rig.store, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== "function") return value;
+      if (name !== "deleteBlob") return value.bind(target);
+      return async (...args: unknown[]) => {
+        deleting.resolve();
+        await goOn.promise;
+        return await value.apply(target, args);
+      };
+    },
+  });
+  const first = gc(rig, { store });
+  await deleting.promise;
+  await assertCode("FAILED_PRECONDITION", () => gc(rig));
+  goOn.resolve();
+  assert((await first).deleted.count > 0);
+  assertEquals(
+    rig.blobs(),
+    [...(await blobSizes(rig, live.url)).keys()].map((d) => d.slice(7)).toSorted(),
+  );
+});
+
+Deno.test("a backup that is replaced and collected while references are read is not missed", async () => {
+  await using rig = await StoreRig.open({ retain: 1 });
+  await rig.publish("w", [["a", file("a")]]);
+  const old = await rig.backup("w");
+  const store = new Proxy(rig.store, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== "function") return value;
+      if (name !== "getBlobBytes") return value.bind(target);
+      return async (...args: unknown[]) => {
+        if (args[0] === old.manifest) {
+          await Deno.writeTextFile(join(rig.pathOf("w"), "a"), "new");
+          await rig.backup("w");
+          await Deno.remove(rig.blobPath(old.manifest));
+        }
+        return await value.apply(target, args);
+      };
+    },
+  });
+  assertEquals((await liveBlobs(store)).has(old.manifest), false);
+  assertEquals((await liveBlobs(rig.store)).has(old.manifest), false);
+});

@@ -1,0 +1,41 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { digestOf } from "../../src/digest.ts";
+import { DaemonError } from "../../src/errors.ts";
+import { decodeReference, encodeReference } from "../../src/snapshot/references.ts";
+
+const alice = { owner: "alice", metaId: "m" };
+const image = { manifest: digestOf("x"), createdAt: 1, contentBytes: 2, files: 3 };
+
+Deno.test("a reference reads back as what was written", () => {
+  assertEquals(decodeReference("k", encodeReference(alice, [image])), {
+    ...alice,
+    images: [image],
+  });
+});
+
+Deno.test("a reference of another identity is DATA_LOSS: content never changes hands", () => {
+  const bytes = encodeReference(alice, [image]);
+  for (const other of [{ owner: "bob", metaId: "m" }, { owner: "alice", metaId: "n" }]) {
+    const error = assertThrows(() => decodeReference("k", bytes, other), DaemonError, "belongs to");
+    assertEquals(error.code, "DATA_LOSS");
+  }
+});
+
+Deno.test("bytes that are not a reference are DATA_LOSS naming the key", () => {
+  const texts = [
+    "",
+    "{",
+    "null",
+    "{}",
+    '{"version":2}',
+    '{"version":1,"owner":"a","metaId":"b","images":[]}',
+  ];
+  for (const text of texts) {
+    const error = assertThrows(
+      () => decodeReference("refs/k", new TextEncoder().encode(text)),
+      DaemonError,
+      "refs/k",
+    );
+    assertEquals(error.code, "DATA_LOSS", text);
+  }
+});

@@ -1,0 +1,267 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { join } from "@std/path";
+import fc from "fast-check";
+import type { Clock } from "../../src/clock.ts";
+import { type Digest, digestOf } from "../../src/digest.ts";
+import { DaemonError } from "../../src/errors.ts";
+import { liveBlobs } from "../../src/snapshot/live.ts";
+import type { ObjectStore } from "../../src/store/api.ts";
+import { collect, type CollectOptions } from "../../src/store/gc.ts";
+import { FileStore } from "../../src/store/file/store.ts";
+import { LEASE_KEY } from "../../src/store/keys.ts";
+import { ALICE, BOB, StoreRig } from "../snapshot/rig.ts";
+import { FaultProxy } from "../support/fault_proxy.ts";
+import { faultyStore } from "../support/faulty_store.ts";
+import { startS3 } from "../support/s3rver.ts";
+import { assertCode, collectList } from "./conformance.ts";
+import { file } from "../support/tree.ts";
+import { openS3Bench } from "./s3_bench.ts";
+
+const HOUR = 3600_000;
+const GRACE = 24 * HOUR;
+
+/** A clock that moves when told to; sleeping takes no time. */
+class ManualClock implements Clock {
+  time = Date.parse("2026-01-01T00:00:00Z");
+  now(): number {
+    return this.time;
+  }
+  async sleep(ms: number): Promise<void> {
+    this.time += ms;
+    await Promise.resolve();
+  }
+}
+
+interface Rig extends AsyncDisposable {
+  store: ObjectStore;
+  clock: ManualClock;
+  folder: string;
+  put(text: string): Promise<Digest>;
+  has(digest: Digest, text: string): Promise<boolean>;
+}
+
+async function openRig(): Promise<Rig> {
+  const root = await Deno.makeTempDir({ prefix: "wsdaemon-gc-" });
+  const clock = new ManualClock();
+  const store = await FileStore.open({ folder: join(root, "store"), spoolDir: root, clock });
+  return {
+    store,
+    clock,
+    folder: join(root, "store"),
+    async put(text) {
+      const bytes = new TextEncoder().encode(text);
+      await store.putBlobBytes(digestOf(bytes), bytes);
+      return digestOf(bytes);
+    },
+    has: (digest, text) => store.hasBlob(digest, text.length, { freshen: false }),
+    async [Symbol.asyncDispose]() {
+      await Deno.remove(root, { recursive: true });
+    },
+  };
+}
+
+function options(rig: Rig, live: Iterable<Digest>, more: Partial<CollectOptions> = {}) {
+  const set = new Set(live);
+  return { mark: () => Promise.resolve(set), graceMs: GRACE, clock: rig.clock, ...more };
+}
+
+Deno.test("collection deletes what is dead and older than the grace, and counts", async () => {
+  await using rig = await openRig();
+  const live = await rig.put("live");
+  const dead = await rig.put("dead!");
+  rig.clock.time += GRACE + 1;
+  const young = await rig.put("young!!");
+  const youngLive = await rig.put("young and live");
+  await Deno.writeFile(join(rig.folder, "blobs/sha256/notes.txt"), new Uint8Array(5));
+  const phases = new Set<string>();
+  const onProgress = ({ phase }: { phase: string }) => void phases.add(phase);
+  const expected = {
+    blobs: { count: 4, bytes: 30 },
+    live: { count: 2, bytes: 18 },
+    young: { count: 1, bytes: 7 },
+    deleted: { count: 1, bytes: 5 },
+    spared: { count: 0, bytes: 0 },
+    leftovers: { count: 0, bytes: 0 },
+    unknown: 1,
+  };
+  const trial = await collect(rig.store, options(rig, [live, youngLive], { dryRun: true }));
+  assertEquals(trial, { dryRun: true, ...expected });
+  assert(await rig.has(dead, "dead!"));
+  const result = await collect(rig.store, options(rig, [live, youngLive], { onProgress }));
+  assertEquals(result, { dryRun: false, ...expected });
+  assertEquals([...phases], ["list", "mark", "sweep"]);
+  assert(await rig.has(live, "live") && await rig.has(young, "young!!"));
+  assertEquals(await rig.has(dead, "dead!"), false);
+  await assertCode("NOT_FOUND", () => rig.store.getRef(LEASE_KEY));
+});
+
+Deno.test("collection deletes nothing when a reference cannot be read", async () => {
+  await using rig = await openRig();
+  const dead = await rig.put("dead!");
+  rig.clock.time += GRACE + 1;
+  for (const fails of [1, 2]) {
+    let marks = 0;
+    const mark = () =>
+      ++marks === fails
+        ? Promise.reject(new DaemonError("DATA_LOSS", "a manifest is malformed"))
+        : Promise.resolve(new Set<Digest>());
+    await assertCode("DATA_LOSS", () => collect(rig.store, options(rig, [], { mark })));
+    assert(await rig.has(dead, "dead!"));
+  }
+});
+
+Deno.test("collection spares a blob that became live, or was freshened, while it ran", async () => {
+  await using rig = await openRig();
+  const [referred, freshened, dead] = [
+    await rig.put("a1"),
+    await rig.put("b2"),
+    await rig.put("c3"),
+  ];
+  rig.clock.time += GRACE + 1;
+  let marks = 0;
+  const mark = async () => {
+    if (++marks < 2) return new Set<Digest>();
+    await rig.store.hasBlob(freshened, 2);
+    return new Set([referred]);
+  };
+  const result = await collect(rig.store, options(rig, [], { mark }));
+  assertEquals([result.deleted.count, result.spared.count], [1, 2]);
+  assert(await rig.has(referred, "a1") && await rig.has(freshened, "b2"));
+  assertEquals(await rig.has(dead, "c3"), false);
+});
+
+Deno.test("collection refuses to run beside another, and follows one that died", async () => {
+  await using rig = await openRig();
+  for (let n = 0; n < 300; n++) await rig.put(`dead ${n}`);
+  rig.clock.time += GRACE + 1;
+  const error = new DaemonError("UNAVAILABLE", "the store is gone");
+  const faulty = faultyStore(rig.store, [{ operation: "deleteBlob", nth: 250, error }]);
+  await assertCode("UNAVAILABLE", () => collect(faulty.store, options(rig, [])));
+  faulty.assertAllFired();
+  const again = () => collect(rig.store, options(rig, []));
+  await assertCode("FAILED_PRECONDITION", again, "Another collection");
+  rig.clock.time += HOUR;
+  const { deleted, blobs } = await again();
+  assert(blobs.count < 60 && blobs.count > 40, `${blobs.count} were left`);
+  assertEquals(deleted.count, blobs.count);
+});
+
+Deno.test("collection stops when told to", async () => {
+  await using rig = await openRig();
+  const dead = await rig.put("dead");
+  rig.clock.time += GRACE + 1;
+  const stop = new AbortController();
+  const mark = () => {
+    stop.abort(new DaemonError("ABORTED", "interrupted"));
+    return Promise.resolve(new Set<Digest>());
+  };
+  await assertRejects(() => collect(rig.store, options(rig, [], { mark, signal: stop.signal })));
+  assert(await rig.has(dead, "dead"));
+});
+
+/**
+ * Writers and collections interleaved step by step: a writer puts or reuses blobs, then refers to
+ * them; references are dropped; time passes; collections run in between the steps of writers.
+ */
+Deno.test("collection never takes a blob that a reference needs, nor keeps a dead one for ever", async () => {
+  const step = fc.oneof(
+    fc.record({ do: fc.constant("write" as const), blobs: fc.subarray([0, 1, 2, 3, 4]) }),
+    fc.record({ do: fc.constant("refer" as const), blobs: fc.constant([]) }),
+    fc.record({ do: fc.constant("drop" as const), blobs: fc.constant([]) }),
+    fc.record({ do: fc.constant("wait" as const), blobs: fc.constant([]) }),
+    fc.record({ do: fc.constant("collect" as const), blobs: fc.subarray([0, 1, 2, 3, 4]) }),
+  );
+  const property = fc.asyncProperty(fc.array(step, { maxLength: 20 }), async (steps) => {
+    await using rig = await openRig();
+    const text = (n: number) => `blob ${n}`;
+    const digests = [0, 1, 2, 3, 4].map((n) => digestOf(text(n)));
+    const references: Digest[][] = [];
+    let unreferred: Digest[] = [];
+    const write = async (blobs: readonly number[]) => {
+      for (const n of blobs) await rig.put(text(n));
+      unreferred = [...unreferred, ...blobs.map((n) => digests[n]!)];
+    };
+    for (const { do: action, blobs } of steps) {
+      if (action === "write") await write(blobs);
+      if (action === "refer") references.push(unreferred), unreferred = [];
+      if (action === "drop") references.shift();
+      // A backup takes less than half the grace: what was written is referred to by then.
+      if (action === "wait") {
+        references.push(unreferred), unreferred = [];
+        rig.clock.time += GRACE * 0.7;
+      }
+      if (action === "collect") {
+        // The writer works while the references are being read.
+        const mark = async () => {
+          const live = new Set(references.flat());
+          await write(blobs);
+          return live;
+        };
+        await collect(rig.store, options(rig, [], { mark }));
+      }
+      for (const digest of [...references.flat(), ...unreferred]) {
+        assert(await rig.has(digest, text(0)), `${digest} is needed and gone after ${action}`);
+      }
+    }
+    rig.clock.time += 2 * GRACE;
+    const live = new Set(references.flat());
+    await collect(rig.store, options(rig, live));
+    const left = [...(await collectList(rig.store, "blobs/")).keys()].length;
+    assertEquals(left, live.size);
+  });
+  await fc.assert(property, { numRuns: 40 });
+});
+
+Deno.test("collection works on S3, also where the listing lags behind", async () => {
+  await using server = await startS3();
+  const proxy = new FaultProxy({ hostname: server.host, port: server.port });
+  await using bench = await openS3Bench(server, { endpoint: proxy.endpoint });
+  const bytes = [1, 2, 3].map((n) => new Uint8Array(1000).fill(n));
+  const [live, dead, hidden] = bytes.map((one) => digestOf(one)) as [Digest, Digest, Digest];
+  for (const one of bytes) {
+    await bench.store.putBlobBytes(digestOf(one), one);
+    await bench.age(`blobs/sha256/${digestOf(one).slice(7)}`, 2 * GRACE);
+  }
+  const clock = { now: () => Date.now(), sleep: () => Promise.resolve() };
+  const common = { graceMs: GRACE, clock, mark: () => Promise.resolve(new Set([live])) };
+  proxy.plan({
+    fault: { kind: "lag", hide: new RegExp(hidden.slice(7)) },
+    on: /^GET .*prefix=.*blobs/,
+  });
+  const first = await collect(bench.store, common);
+  proxy.assertAllFired();
+  assertEquals([first.blobs.count, first.deleted.count], [2, 1]);
+  assertEquals(await bench.store.hasBlob(dead, 1000), false);
+  assertEquals(await bench.store.hasBlob(live, 1000, { freshen: false }), true);
+  assertEquals((await collect(bench.store, common)).deleted.count, 1);
+  assertEquals(await bench.store.hasBlob(hidden, 1000), false);
+  await proxy.close();
+});
+
+Deno.test("an image that two references name stays live when one goes and its manifest fails to be read", async () => {
+  for (const code of ["UNAVAILABLE", "DATA_LOSS"] as const) {
+    await using rig = await StoreRig.open({ retain: 1 });
+    const path = join(await rig.publish("w", [["a", file("a")]]), "a");
+    const shared = await rig.backup("w", ALICE);
+    assertEquals((await rig.snapshot("w", BOB)).manifest, shared.manifest);
+    let reads = 0;
+    const store = new Proxy(rig.store, {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name, target);
+        if (typeof value !== "function") return value;
+        return name !== "getBlobBytes" ? value.bind(target) : async (...args: unknown[]) => {
+          if (args[0] !== shared.manifest || reads++ > 0) return await value.apply(target, args);
+          await Deno.writeTextFile(path, "new");
+          await rig.backup("w", ALICE);
+          throw new DaemonError(code, "the answer was garbled");
+        };
+      },
+    });
+    // Not to know what is live is safe: nothing is collected then.
+    const live = await liveBlobs(store).catch((error) => {
+      assertEquals(error.code, code);
+    });
+    assert(!live || live.has(shared.manifest), `lost after ${code}`);
+    assert(reads > 0);
+  }
+});

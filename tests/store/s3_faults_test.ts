@@ -1,0 +1,324 @@
+/** Every fault at every kind of request: it ends in success after retries, or in the error named. */
+
+import { assert, assertEquals } from "@std/assert";
+import { emptyDir } from "@std/fs";
+import { join } from "@std/path";
+import { digestOf } from "../../src/digest.ts";
+import { DaemonError, type ErrorCode } from "../../src/errors.ts";
+import { blobKey } from "../../src/store/keys.ts";
+import { type Fault, FaultProxy, type PlannedFault } from "../support/fault_proxy.ts";
+import { startS3 } from "../support/s3rver.ts";
+import { assertCode, collectList, freshBytes, spool } from "./conformance.ts";
+import { openS3Bench, type S3Bench } from "./s3_bench.ts";
+
+const server = await startS3();
+const upstream = { hostname: server.host, port: server.port };
+Deno.test.afterAll(() => server[Symbol.asyncDispose]());
+
+/** Above the test's multipart threshold: eight parts. */
+const BIG = 512 << 10;
+const SMALL = 100_000;
+const STALL_MS = 150;
+
+const bytesOf = (text: string) => new TextEncoder().encode(text);
+const always = Infinity;
+
+async function withProxy(
+  work: (bench: S3Bench, proxy: FaultProxy) => Promise<void>,
+): Promise<void> {
+  const proxy = new FaultProxy(upstream);
+  try {
+    const tuning = { stallMs: STALL_MS };
+    await using bench = await openS3Bench(server, { endpoint: proxy.endpoint, tuning });
+    await work(bench, proxy);
+    proxy.assertAllFired();
+  } finally {
+    await proxy.close();
+  }
+}
+
+async function held(bench: S3Bench, bytes: Uint8Array): Promise<Uint8Array> {
+  const file = await bench.store.holdBlob(digestOf(bytes), bytes.length);
+  try {
+    return await Deno.readFile(join(bench.spoolDir, file.path));
+  } finally {
+    await file.release();
+  }
+}
+
+/** Steps of a backup and of a restore: what is done under the fault, and how one sees it worked. */
+const STEPS: Record<string, { on: RegExp; run(bench: S3Bench): Promise<() => Promise<void>> }> = {
+  "a small upload": {
+    on: /^PUT .*blobs/,
+    async run(bench) {
+      const bytes = freshBytes(SMALL);
+      await bench.store.putBlob(await spool(bench.spoolDir, bytes));
+      return async () => assertEquals(await held(bench, bytes), bytes);
+    },
+  },
+  "a part": { on: /^PUT .*partNumber=3/, run: putBig },
+  "the start of an upload": { on: /^POST .*\?uploads/, run: putBig },
+  "the end of an upload": { on: /^POST .*uploadId=/, run: putBig },
+  "the look for a blob": { on: /^HEAD .*blobs/, run: putBig },
+  "a reference's replacement": {
+    on: /^PUT .*refs/,
+    async run(bench) {
+      await bench.store.putRef("refs/a/b.json", bytesOf("second"));
+      return async () => assertEquals(await bench.store.getRef("refs/a/b.json"), bytesOf("second"));
+    },
+  },
+};
+
+async function putBig(bench: S3Bench): Promise<() => Promise<void>> {
+  const bytes = freshBytes(BIG);
+  await bench.store.putBlob(await spool(bench.spoolDir, bytes));
+  return async () => assertEquals(await held(bench, bytes), bytes);
+}
+
+/** Faults that pass: whatever step they meet, it succeeds in the end. */
+const PASSING: Fault[] = [
+  { kind: "answer", status: 503, code: "SlowDown", headers: { "Retry-After": "0" } },
+  { kind: "answer", status: 500, code: "InternalError" },
+  { kind: "answer", status: 429, code: "TooManyRequests" },
+  { kind: "answer", status: 400, code: "RequestTimeout" },
+  { kind: "reset-before" },
+  { kind: "lose-answer" },
+  { kind: "stall" },
+];
+
+for (const [step, { on, run }] of Object.entries(STEPS)) {
+  for (const fault of PASSING) {
+    const name = fault.kind === "answer" ? fault.status : fault.kind;
+    // The answer to a HEAD has no body, so that a 400 could be anything.
+    if (step === "the look for a blob" && name === 400) continue;
+    // An upload that ended without an answer is found done, and not ended again.
+    const times = step === "the end of an upload" && name === "lose-answer" ? 1 : 2;
+    Deno.test(`S3 store gets over ${step} meeting ${name}`, () =>
+      withProxy(async (bench, proxy) => {
+        proxy.plan({ fault, on, times });
+        const check = await run(bench);
+        proxy.assertAllFired();
+        await check();
+        assertEquals([...Deno.readDirSync(bench.spoolDir)], []);
+      }));
+  }
+}
+
+/** Faults that stay: what each step ends in. */
+const LASTING: [name: string, fault: Fault, code: ErrorCode][] = [
+  ["503", { kind: "answer", status: 503, code: "SlowDown" }, "UNAVAILABLE"],
+  ["500", { kind: "answer", status: 500, code: "InternalError" }, "UNAVAILABLE"],
+  ["resets", { kind: "reset-before" }, "UNAVAILABLE"],
+  [
+    "a wrong signature",
+    { kind: "answer", status: 403, code: "SignatureDoesNotMatch" },
+    "FAILED_PRECONDITION",
+  ],
+  [
+    "a missing bucket",
+    { kind: "answer", status: 404, code: "NoSuchBucket" },
+    "FAILED_PRECONDITION",
+  ],
+  [
+    "a full bucket",
+    { kind: "answer", status: 507, code: "InsufficientStorage" },
+    "RESOURCE_EXHAUSTED",
+  ],
+  ["a quota", { kind: "answer", status: 403, code: "QuotaExceeded" }, "RESOURCE_EXHAUSTED"],
+];
+
+for (const [name, fault, code] of LASTING) {
+  Deno.test(`S3 store says ${code} when uploads keep meeting ${name}, and keeps the spool file`, () =>
+    withProxy(async (bench, proxy) => {
+      await bench.store.putRef("refs/a/b.json", bytesOf("before"));
+      for (const [step, { on, run }] of Object.entries(STEPS)) {
+        // A HEAD has no body that could name what is missing.
+        if (step === "the look for a blob" && fault.kind === "answer") continue;
+        proxy.plan({ fault, on, times: always });
+        await assertCode(code, () => run(bench));
+        proxy.assertAllFired();
+        if (/upload|part/.test(step)) {
+          const left = [...Deno.readDirSync(bench.spoolDir)].length;
+          assertEquals(left, 1, "the spool file is still there to try again");
+        }
+        await emptyDir(bench.spoolDir);
+      }
+      proxy.plan();
+      assertEquals(await bench.store.getRef("refs/a/b.json"), bytesOf("before"));
+      assertEquals([...(await collectList(bench.store, "blobs/")).keys()], []);
+    }));
+}
+
+Deno.test("S3 store does not repeat what the server refuses for good", () =>
+  withProxy(async (bench, proxy) => {
+    proxy.plan({ fault: { kind: "answer", status: 403, code: "AccessDenied" }, on: /^PUT/ });
+    const put = () => bench.store.putRef("refs/a/b.json", bytesOf("x"));
+    await assertCode("FAILED_PRECONDITION", put, "AccessDenied");
+    assertEquals(proxy.requests.length, 1);
+  }));
+
+Deno.test("S3 store sends a body again that was corrupted on its way", () =>
+  withProxy(async (bench, proxy) => {
+    // s3rver does not look at Content-MD5; what its ETags mean is learnt from a first upload.
+    await bench.store.putRef("refs/a/b.json", bytesOf("x"));
+    for (const [on, size] of [[/^PUT .*blobs/, SMALL], [/^PUT .*partNumber=2/, BIG]] as const) {
+      const bytes = freshBytes(size);
+      proxy.plan({ fault: { kind: "corrupt-request" }, on });
+      await bench.store.putBlob(await spool(bench.spoolDir, bytes));
+      proxy.assertAllFired();
+      assertEquals(await held(bench, bytes), bytes);
+    }
+  }));
+
+Deno.test("S3 store believes the object, not a 200 that carries an error, at an upload's end", () =>
+  withProxy(async (bench, proxy) => {
+    proxy.plan({ fault: { kind: "error-in-200", code: "InternalError" }, on: /^POST .*uploadId=/ });
+    await (await putBig(bench))();
+    proxy.assertAllFired();
+    proxy.plan({
+      fault: { kind: "error-in-200", code: "InternalError" },
+      on: /^POST .*uploadId=/,
+      times: always,
+    });
+    await assertCode("UNAVAILABLE", () => putBig(bench));
+    const aborts = proxy.requests.filter(({ line }) => /^DELETE .*uploadId=/.test(line));
+    assertEquals(aborts.length, 1, "the parts were given back");
+  }));
+
+Deno.test("S3 store begins an upload again that the server lost", () =>
+  withProxy(async (bench, proxy) => {
+    const gone: Fault = { kind: "answer", status: 404, code: "NoSuchUpload" };
+    proxy.plan({ fault: gone, on: /^PUT .*partNumber=4/ });
+    await (await putBig(bench))();
+    const begun = proxy.requests.filter(({ line }) => /^POST .*\?uploads/.test(line));
+    assertEquals(begun.length, 2);
+  }));
+
+Deno.test("S3 store gives the parts back when it is told to stop midway", () =>
+  withProxy(async (bench, proxy) => {
+    const stop = new AbortController();
+    proxy.plan({ fault: { kind: "stall" }, on: /^PUT .*partNumber=5/ });
+    const blob = await spool(bench.spoolDir, freshBytes(BIG));
+    const put = bench.store.putBlob(blob, { signal: stop.signal });
+    await proxy.fired("stall");
+    stop.abort(new DaemonError("ABORTED", "disposed"));
+    await assertCode("ABORTED", () => put);
+    assert(proxy.requests.some(({ line }) => /^DELETE .*uploadId=/.test(line)));
+    assertEquals(await bench.store.hasBlob(blob.digest, blob.size), false);
+  }));
+
+/** Faults of a download that pass. */
+const READS: Fault[] = [
+  ...PASSING,
+  { kind: "cut-answer" },
+  { kind: "cut-honestly" },
+  { kind: "corrupt-answer" },
+  { kind: "stall-midway" },
+];
+
+for (const fault of READS) {
+  const name = fault.kind === "answer" ? fault.status : fault.kind;
+  Deno.test(`S3 store gets over reads meeting ${name}`, () =>
+    withProxy(async (bench, proxy) => {
+      const big = freshBytes(BIG);
+      const small = freshBytes(5000);
+      await bench.store.putBlob(await spool(bench.spoolDir, big));
+      await bench.store.putBlobBytes(digestOf(small), small);
+      await bench.store.putRef("refs/a/b.json", small);
+      proxy.plan({ fault, on: /^GET/, skip: 2, times: 2 });
+      assertEquals(await held(bench, big), big);
+      proxy.assertAllFired();
+      proxy.plan({ fault, on: /^GET/, times: 2 });
+      assertEquals(await bench.store.getBlobBytes(digestOf(small), 5000), small);
+      proxy.assertAllFired();
+      proxy.plan({ fault, on: /^GET/, times: 2 });
+      assertEquals(await bench.store.getRef("refs/a/b.json"), small);
+      assertEquals([...Deno.readDirSync(bench.spoolDir)], []);
+    }));
+}
+
+const LASTING_READS: [fault: Fault, code: ErrorCode][] = [
+  [{ kind: "corrupt-answer" }, "DATA_LOSS"],
+  [{ kind: "answer", status: 500, code: "InternalError" }, "UNAVAILABLE"],
+  [{ kind: "answer", status: 403, code: "AccessDenied" }, "FAILED_PRECONDITION"],
+  [{ kind: "answer", status: 416, code: "InvalidRange" }, "DATA_LOSS"],
+  [{ kind: "reset-before" }, "UNAVAILABLE"],
+];
+for (const [fault, code] of LASTING_READS) {
+  const name = fault.kind === "answer" ? fault.status : fault.kind;
+  Deno.test(`S3 store says ${code} when a download keeps meeting ${name}, and leaves no file`, () =>
+    withProxy(async (bench, proxy) => {
+      const bytes = freshBytes(BIG);
+      await bench.store.putBlob(await spool(bench.spoolDir, bytes));
+      proxy.plan({ fault, on: /^GET/, times: always });
+      await assertCode(code, () => held(bench, bytes), digestOf(bytes));
+      assertEquals([...Deno.readDirSync(bench.spoolDir)], []);
+    }));
+}
+
+Deno.test("S3 store resumes a download where it broke", () =>
+  withProxy(async (bench, proxy) => {
+    const bytes = freshBytes(BIG);
+    await bench.store.putBlob(await spool(bench.spoolDir, bytes));
+    proxy.plan({ fault: { kind: "cut-answer" }, on: /^GET/, times: 3 });
+    assertEquals(await held(bench, bytes), bytes);
+    const received = await counted(bench, "received");
+    assert(received < BIG * 1.2, `${received} bytes were received for ${BIG}`);
+  }));
+
+async function counted(bench: S3Bench, direction: string): Promise<number> {
+  const line = new RegExp(
+    `^wsdaemon_store_transferred_bytes_total{.*"${direction}".*} (\\d+)`,
+    "m",
+  );
+  return Number(line.exec(await bench.metrics.text())?.[1]);
+}
+
+Deno.test("S3 store does not send a blob again that is there", () =>
+  withProxy(async (bench, proxy) => {
+    const bytes = freshBytes(BIG);
+    await bench.store.putBlob(await spool(bench.spoolDir, bytes));
+    proxy.plan();
+    assertEquals(await bench.store.putBlob(await spool(bench.spoolDir, bytes)), false);
+    assertEquals(proxy.requests.map(({ line }) => line.split(" ")[0]), ["HEAD"]);
+  }));
+
+Deno.test("S3 store goes without a copy where the server has none, and stores the blob again", () =>
+  withProxy(async (bench, proxy) => {
+    const bytes = freshBytes(1000);
+    const key = blobKey(digestOf(bytes));
+    await bench.store.putBlobBytes(digestOf(bytes), bytes);
+    await bench.age(key, 20 * 3600_000);
+    const none: PlannedFault = {
+      fault: { kind: "answer", status: 501, code: "NotImplemented" },
+      on: /^PUT .*CopyObject|^PUT .*blobs/,
+    };
+    proxy.plan(none);
+    assertEquals(await bench.store.hasBlob(digestOf(bytes), 1000), false);
+    proxy.plan(none);
+    assertEquals(await bench.store.putBlobBytes(digestOf(bytes), bytes), true);
+  }));
+
+Deno.test("S3 store counts retries and answers by kind", () =>
+  withProxy(async (bench, proxy) => {
+    const slow: Fault = { kind: "answer", status: 503, code: "SlowDown" };
+    proxy.plan({ fault: slow, on: /^PUT/, times: 2 });
+    await bench.store.putRef("refs/a/b.json", bytesOf("x"));
+    const text = await bench.metrics.text();
+    assert(text.includes('wsdaemon_store_retries_total{store="s3",reason="throttled"} 2'), text);
+    assert(text.includes('wsdaemon_store_requests_total{store="s3",method="PUT",status="503"} 2'));
+  }));
+
+Deno.test("S3 store says UNAVAILABLE when nobody answers at the endpoint", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  listener.close();
+  await using bench = await openS3Bench(server, { endpoint: `http://127.0.0.1:${port}` });
+  await assertCode("UNAVAILABLE", () => bench.store.probe(), `127.0.0.1:${port}`);
+});
+
+Deno.test("S3 store says FAILED_PRECONDITION for a bucket that is not there", async () => {
+  await using bench = await openS3Bench(server, { bucket: "no-such-bucket" });
+  await assertCode("FAILED_PRECONDITION", () => bench.store.probe(), "no-such-bucket");
+  await assertCode("FAILED_PRECONDITION", () => bench.store.holdArchive("x.tar", "elsewhere"));
+});

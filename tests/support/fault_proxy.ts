@@ -1,0 +1,248 @@
+/**
+ * A proxy in front of an S3 server that does to chosen requests what networks and servers do. Every
+ * planned fault must fire: {@link FaultProxy.assertAllFired}.
+ */
+
+import {
+  concat,
+  encodeMessage,
+  header,
+  type HttpMessage,
+  readMessage,
+  writeAll,
+} from "./http_message.ts";
+
+/** What befalls a request. */
+export type Fault =
+  /** The server is not asked; an S3 error with this status and code is the answer. */
+  | { kind: "answer"; status: number; code: string; headers?: Record<string, string> }
+  /** The server is not asked; 200 with an S3 error in the body is the answer. */
+  | { kind: "error-in-200"; code: string }
+  /** The server is not asked; the connection is closed. */
+  | { kind: "reset-before" }
+  /** The server does what was asked; the connection is closed without an answer. */
+  | { kind: "lose-answer" }
+  /** The answer ends in the middle of its body, its length being that of the whole. */
+  | { kind: "cut-answer" }
+  /** The answer's body is cut and its length is honest about it. */
+  | { kind: "cut-honestly" }
+  /** One byte of the answer's body is changed. */
+  | { kind: "corrupt-answer" }
+  /** One byte of the request's body is changed on its way to the server. */
+  | { kind: "corrupt-request" }
+  /** The connection stands still after the request, or in the middle of the answer's body. */
+  | { kind: "stall" }
+  | { kind: "stall-midway" }
+  /** The listing leaves out what was stored last: keys that match. */
+  | { kind: "lag"; hide: RegExp };
+
+export interface PlannedFault {
+  fault: Fault;
+  /** Requests it may befall, by `METHOD path?query`. */
+  on: RegExp;
+  /** How many of them; 1 unless given. */
+  times?: number;
+  /** How many of them it lets pass first. */
+  skip?: number;
+}
+
+export interface ProxiedRequest {
+  /** `METHOD path?query`. */
+  line: string;
+  fault?: Fault["kind"];
+}
+
+interface Pending {
+  plan: PlannedFault;
+  toSkip: number;
+  left: number;
+}
+
+export class FaultProxy {
+  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  readonly #upstream: { hostname: string; port: number };
+  readonly #connections = new Set<Deno.Conn>();
+  #pending: Pending[] = [];
+  #log: ProxiedRequest[] = [];
+  #watchers: (() => void)[] = [];
+
+  constructor(upstream: { hostname: string; port: number }) {
+    this.#upstream = upstream;
+    this.#accept();
+  }
+
+  get endpoint(): string {
+    return `http://127.0.0.1:${(this.#listener.addr as Deno.NetAddr).port}`;
+  }
+
+  /** Requests since the last {@link plan}. */
+  get requests(): readonly ProxiedRequest[] {
+    return this.#log;
+  }
+
+  /** Forgets what was planned before. */
+  plan(...faults: PlannedFault[]): void {
+    this.#log = [];
+    this.#pending = faults.map((plan) => ({
+      plan,
+      toSkip: plan.skip ?? 0,
+      left: plan.times ?? 1,
+    }));
+  }
+
+  /** Resolves once a fault of this kind has befallen a request. */
+  async fired(kind: Fault["kind"]): Promise<void> {
+    while (!this.#log.some(({ fault }) => fault === kind)) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#watchers.push(resolve);
+      await promise;
+    }
+  }
+
+  /** @throws where a planned fault did not happen as often as planned. */
+  assertAllFired(): void {
+    const idle = this.#pending.filter(({ left }) => left > 0 && left !== Infinity);
+    const never = this.#pending.filter(({ plan, left }) =>
+      left === Infinity && !this.#log.some(({ fault }) => fault === plan.fault.kind)
+    );
+    const names = [...idle, ...never].map(({ plan }) => `${plan.fault.kind} on ${plan.on}`);
+    if (names.length > 0) {
+      const seen = this.#log.map(({ line }) => line).join("\n  ");
+      throw new Error(`Planned faults that never fired: ${names.join(", ")}; seen:\n  ${seen}`);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#listener.close();
+    for (const connection of this.#connections) closeQuietly(connection);
+    await Promise.resolve();
+  }
+
+  async #accept(): Promise<void> {
+    for await (const connection of this.#listener) {
+      this.#connections.add(connection);
+      this.#serve(connection).catch(() => {}).finally(() => {
+        this.#connections.delete(connection);
+        closeQuietly(connection);
+      });
+    }
+  }
+
+  async #serve(connection: Deno.Conn): Promise<void> {
+    const request = await readMessage(connection);
+    if (!request) return;
+    const line = request.first.replace(/ HTTP\/1\.1$/, "");
+    const fault = this.#draw(line);
+    this.#log.push({ line, ...(fault ? { fault: fault.kind } : {}) });
+    for (const wake of this.#watchers.splice(0)) wake();
+    if (!fault) {
+      await writeAll(connection, encodeMessage(...answer(request, await this.#forward(request))));
+      return;
+    }
+    await this.#inflict(connection, request, fault);
+  }
+
+  #draw(line: string): Fault | undefined {
+    const found = this.#pending.find(({ plan, left }) => left > 0 && plan.on.test(line));
+    if (!found) return undefined;
+    if (found.toSkip-- > 0) return undefined;
+    found.left--;
+    return found.plan.fault;
+  }
+
+  async #inflict(connection: Deno.Conn, request: HttpMessage, fault: Fault): Promise<void> {
+    switch (fault.kind) {
+      case "answer":
+        return await writeAll(
+          connection,
+          encodeMessage(s3Answer(fault.status, fault.code, fault.headers)),
+        );
+      case "error-in-200":
+        return await writeAll(connection, encodeMessage(s3Answer(200, fault.code)));
+      case "reset-before":
+        return;
+      case "stall":
+        return await untilClosed(connection);
+      case "corrupt-request":
+        return await writeAll(
+          connection,
+          encodeMessage(await this.#forward({ ...request, body: flip(request.body) })),
+        );
+    }
+    const whole = await this.#forward(request);
+    const half = { ...whole, body: whole.body.slice(0, whole.body.length >> 1) };
+    switch (fault.kind) {
+      case "lose-answer":
+        return;
+      case "cut-answer":
+        return await writeAll(connection, encodeMessage(half, { length: whole.body.length }));
+      case "stall-midway":
+        await writeAll(connection, encodeMessage(half, { length: whole.body.length }));
+        return await untilClosed(connection);
+      case "cut-honestly":
+        return await writeAll(connection, encodeMessage(half));
+      case "corrupt-answer":
+        return await writeAll(connection, encodeMessage({ ...whole, body: flip(whole.body) }));
+      case "lag":
+        return await writeAll(connection, encodeMessage(hideKeys(whole, fault.hide)));
+    }
+  }
+
+  async #forward(request: HttpMessage): Promise<HttpMessage> {
+    using upstream = await Deno.connect(this.#upstream);
+    await writeAll(upstream, encodeMessage(request));
+    const headOnly = request.first.startsWith("HEAD ");
+    const message = await readMessage(upstream, { headOnly });
+    if (!message) throw new Error("the server closed the connection");
+    return message;
+  }
+}
+
+/** An answer as it is; that to a HEAD keeps the length of the body which it does not have. */
+function answer(
+  request: HttpMessage,
+  message: HttpMessage,
+): Parameters<typeof encodeMessage> {
+  const length = header(message, "content-length");
+  const bare = request.first.startsWith("HEAD ") && length !== undefined;
+  return bare ? [message, { length: Number(length) }] : [message];
+}
+
+function s3Answer(status: number, code: string, headers: Record<string, string> = {}): HttpMessage {
+  const body = `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code>` +
+    `<Message>Planned ${code}</Message><RequestId>1</RequestId></Error>`;
+  return {
+    first: `HTTP/1.1 ${status} Planned`,
+    headers: [["Content-Type", "application/xml"], ...Object.entries(headers)],
+    body: new TextEncoder().encode(body),
+  };
+}
+
+function flip(body: Uint8Array): Uint8Array {
+  const copy = concat([body]);
+  const at = copy.length >> 1;
+  if (at < copy.length) copy[at]! ^= 1;
+  return copy;
+}
+
+function hideKeys(message: HttpMessage, hide: RegExp): HttpMessage {
+  const text = new TextDecoder().decode(message.body);
+  const kept = text.replace(
+    /<Contents>.*?<\/Contents>/gs,
+    (entry) => hide.test(/<Key>(.*?)<\/Key>/s.exec(entry)?.[1] ?? "") ? "" : entry,
+  );
+  return { ...message, body: new TextEncoder().encode(kept) };
+}
+
+async function untilClosed(connection: Deno.Conn): Promise<void> {
+  const buffer = new Uint8Array(1024);
+  while (await connection.read(buffer) !== null);
+}
+
+function closeQuietly(connection: Deno.Conn): void {
+  try {
+    connection.close();
+  } catch {
+    // It is closed already.
+  }
+}

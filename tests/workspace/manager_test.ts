@@ -1,0 +1,447 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { DaemonError, type ErrorCode } from "../../src/errors.ts";
+import { request, Rig } from "./rig.ts";
+
+const KEEP = { backup: false, backupLogs: false };
+const BACK_UP = { backup: true, backupLogs: false };
+const never = new AbortController().signal;
+
+async function refuses(code: ErrorCode, words: string, work: () => Promise<unknown>) {
+  const error = await assertRejects(work, DaemonError, words);
+  assertEquals(error.code, code, error.message);
+}
+
+Deno.test("an initialised workspace is known, waited for at once, and its id is taken", async () => {
+  await using rig = await Rig.start();
+  await rig.manager.init(request("w"));
+  assert(rig.manager.exists("w"));
+  assertEquals([...rig.disk.trees], ["workspaces/w"]);
+  await rig.manager.waitForInit("w", never);
+  await refuses("ALREADY_EXISTS", "AVAILABLE", () => rig.manager.init(request("w")));
+});
+
+Deno.test("an id is taken while its workspace is set up, and any number of waiters are answered", async () => {
+  await using rig = await Rig.start();
+  rig.initGate.open = false;
+  const init = rig.manager.init(request("w"));
+  const step = await rig.initGate.next();
+  await refuses("ALREADY_EXISTS", "SETTING_UP", () => rig.manager.init(request("w")));
+  assert(rig.manager.exists("w"));
+  assert(!rig.disk.trees.has("workspaces/w"), "nothing half-made is visible");
+  const waiters = [1, 2, 3].map(() => rig.manager.waitForInit("w", never));
+  const impatient = new AbortController();
+  const givenUp = rig.manager.waitForInit("w", impatient.signal);
+  impatient.abort();
+  await refuses("CANCELLED", "given up", () => givenUp);
+  step.go();
+  await Promise.all([init, ...waiters]);
+});
+
+Deno.test("a failed initialisation tells its caller and the waiters, and leaves nothing", async () => {
+  await using rig = await Rig.start();
+  rig.initGate.open = false;
+  const init = rig.manager.init(request("w"));
+  const step = await rig.initGate.next();
+  const waiter = rig.manager.waitForInit("w", never);
+  step.fail(new DaemonError("NOT_FOUND", "no such snapshot"));
+  await Promise.all([
+    refuses("NOT_FOUND", "no such snapshot", () => init),
+    refuses("FAILED_PRECONDITION", "no such snapshot", () => waiter),
+  ]);
+  assert(!rig.manager.exists("w"));
+  assertEquals([...rig.disk.trees], []);
+  assertEquals(rig.journal.workspaces(), []);
+  rig.initGate.open = true;
+  await rig.manager.init(request("w"));
+});
+
+Deno.test("a bad initializer and a negative quota are refused before anything is known", async () => {
+  await using rig = await Rig.start();
+  const spec = { kind: "composite" as const, initializers: [] };
+  await refuses(
+    "INVALID_ARGUMENT",
+    "only empty",
+    () => rig.manager.init(request("w", { initializer: spec })),
+  );
+  await refuses(
+    "INVALID_ARGUMENT",
+    "storage_quota_bytes",
+    () => rig.manager.init(request("w", { storageQuotaBytes: -1n })),
+  );
+  assert(!rig.manager.exists("w"));
+});
+
+Deno.test("every call on an unknown workspace is NOT_FOUND", async () => {
+  await using rig = await Rig.start();
+  const { manager } = rig;
+  await refuses("NOT_FOUND", "w", () => manager.waitForInit("w", never));
+  await refuses("NOT_FOUND", "w", () => manager.takeSnapshot("w", false));
+  await refuses("NOT_FOUND", "w", () => manager.takeSnapshot("w", true));
+  await refuses("NOT_FOUND", "w", () => manager.backup("w"));
+  await refuses("NOT_FOUND", "w", () => manager.dispose("w", KEEP));
+  assert(!manager.exists("w"));
+});
+
+Deno.test("remote storage disabled by the request refuses every image and keeps the content", async () => {
+  await using rig = await Rig.start();
+  const { manager } = rig;
+  await manager.init(request("w", { remoteStorageDisabled: true }));
+  await refuses("FAILED_PRECONDITION", "disabled", () => manager.takeSnapshot("w", true));
+  await refuses("FAILED_PRECONDITION", "disabled", () => manager.backup("w"));
+  await refuses("FAILED_PRECONDITION", "disabled", () => manager.dispose("w", BACK_UP));
+  assert(rig.disk.trees.has("workspaces/w"));
+  await manager.waitForInit("w", never);
+  await manager.dispose("w", { backup: false, backupLogs: true });
+  assertEquals(rig.saveGate.seen, []);
+});
+
+Deno.test("disposing of a workspace while it is set up cancels the initialisation", async () => {
+  await using rig = await Rig.start();
+  rig.initGate.open = false;
+  const init = rig.manager.init(request("w"));
+  await rig.initGate.next();
+  const waiter = rig.manager.waitForInit("w", never);
+  await refuses("FAILED_PRECONDITION", "never ready", () => rig.manager.dispose("w", BACK_UP));
+  assert(rig.manager.exists("w"), "a refused disposal cancels nothing");
+  const disposal = rig.manager.dispose("w", KEEP);
+  await Promise.all([
+    refuses("ABORTED", "disposed of", () => init),
+    refuses("FAILED_PRECONDITION", "disposed of", () => waiter),
+  ]);
+  assertEquals(await disposal, {});
+  assert(!rig.manager.exists("w"));
+  assertEquals([...rig.disk.trees], []);
+});
+
+Deno.test("images of one workspace are made one after another, and of the node within its limit", async () => {
+  await using rig = await Rig.start();
+  const { manager, saveGate } = rig;
+  for (const id of ["a", "b", "c"]) await manager.init(request(id, { metaId: id }));
+  saveGate.open = false;
+  const all = ["a", "a", "b", "c"].map((id) => manager.backup(id));
+  const first = await saveGate.next();
+  const second = await saveGate.next();
+  assertEquals([first.name, second.name], ["backup-alice-a", "backup-alice-b"]);
+  assertEquals(saveGate.waiting, 0);
+  first.go();
+  second.go();
+  const rest = [await saveGate.next(), await saveGate.next()];
+  assertEquals(rest.map(({ name }) => name).sort(), ["backup-alice-a", "backup-alice-c"]);
+  rest.forEach(({ go }) => go());
+  assertEquals((await Promise.all(all))[3], "backup-alice-c");
+});
+
+Deno.test("an image is tried again while the store is unavailable, and no other failure is", async () => {
+  await using rig = await Rig.start();
+  await rig.manager.init(request("w"));
+  rig.saveGate.open = false;
+  const backup = rig.manager.backup("w");
+  (await rig.saveGate.next()).fail(new DaemonError("UNAVAILABLE", "out of reach"));
+  await rig.clock.wakeAll();
+  (await rig.saveGate.next()).fail(new DaemonError("UNAVAILABLE", "still out of reach"));
+  await refuses("UNAVAILABLE", "still out of reach", () => backup);
+  const refused = rig.manager.backup("w");
+  (await rig.saveGate.next()).fail(new DaemonError("FAILED_PRECONDITION", "bad credentials"));
+  await refuses("FAILED_PRECONDITION", "bad credentials", () => refused);
+  assertEquals(rig.saveGate.seen.length, 3);
+});
+
+Deno.test("a disposal lets what runs finish, refuses what is new, and a second one gets its answer", async () => {
+  await using rig = await Rig.start();
+  const { manager, saveGate } = rig;
+  await manager.init(request("w"));
+  saveGate.open = false;
+  const running = manager.takeSnapshot("w", false);
+  const snapshot = await saveGate.next();
+  const disposals = [manager.dispose("w", BACK_UP), manager.dispose("w", KEEP)];
+  await refuses("FAILED_PRECONDITION", "WRAPPING_UP", () => manager.takeSnapshot("w", false));
+  await refuses("FAILED_PRECONDITION", "WRAPPING_UP", () => manager.backup("w"));
+  await refuses("FAILED_PRECONDITION", "WRAPPING_UP", () => manager.waitForInit("w", never));
+  await refuses("ALREADY_EXISTS", "WRAPPING_UP", () => manager.init(request("w")));
+  assert(manager.exists("w"));
+  snapshot.go();
+  await running;
+  const backup = await saveGate.next();
+  assertEquals(backup.name, "backup-alice-m");
+  assert(rig.disk.trees.has("workspaces/w"), "content goes only after its backup");
+  backup.go();
+  assertEquals(await Promise.all(disposals), [{}, {}]);
+  assert(!manager.exists("w"));
+  assertEquals([...rig.disk.trees], []);
+});
+
+Deno.test("a failed final backup is DATA_LOSS: the content stays AVAILABLE and the call can be repeated", async () => {
+  await using rig = await Rig.start();
+  const { manager, saveGate } = rig;
+  await manager.init(request("w"));
+  saveGate.open = false;
+  const disposal = manager.dispose("w", BACK_UP);
+  (await saveGate.next()).fail(new DaemonError("FAILED_PRECONDITION", "no such bucket"));
+  await refuses("DATA_LOSS", "no such bucket", () => disposal);
+  await manager.waitForInit("w", never);
+  assert(rig.disk.trees.has("workspaces/w"));
+  saveGate.open = true;
+  await manager.dispose("w", BACK_UP);
+  assert(rig.stored.has("backup-alice-m"));
+});
+
+Deno.test("a promised snapshot is tried until it is stored", async () => {
+  await using rig = await Rig.start();
+  await rig.manager.init(request("w"));
+  rig.saveGate.open = false;
+  const url = await rig.manager.takeSnapshot("w", true);
+  for (let n = 0; n < 3; n++) {
+    (await rig.saveGate.next()).fail(new DaemonError("FAILED_PRECONDITION", "full bucket"));
+    await rig.clock.wakeAll();
+  }
+  assertEquals(rig.journal.promises(), [{ url, workspaceId: "w" }]);
+  (await rig.saveGate.next()).go();
+  rig.saveGate.open = true;
+  await rig.manager.dispose("w", KEEP);
+  assert(rig.stored.has(url));
+  assertEquals(rig.journal.promises(), []);
+});
+
+Deno.test("a promised snapshot that cannot be stored stops a disposal, and is taken up again", async () => {
+  await using rig = await Rig.start();
+  const { manager, saveGate } = rig;
+  await manager.init(request("w"));
+  saveGate.open = false;
+  const url = await manager.takeSnapshot("w", true);
+  const disposal = manager.dispose("w", KEEP);
+  for (let n = 0; n < 2; n++) {
+    (await saveGate.next()).fail(new DaemonError("FAILED_PRECONDITION", "full bucket"));
+  }
+  await refuses("DATA_LOSS", "full bucket", () => disposal);
+  await manager.waitForInit("w", never);
+  (await saveGate.next()).go();
+  await manager.dispose("w", KEEP);
+  assert(rig.stored.has(url));
+});
+
+Deno.test("a restart finishes a promised snapshot, and leaves one alone that was finished", async () => {
+  await using rig = await Rig.start();
+  await rig.manager.init(request("w"));
+  rig.saveGate.open = false;
+  const unfinished = await rig.manager.takeSnapshot("w", true);
+  await rig.saveGate.next();
+  rig.journal.promise({ url: "finished", workspaceId: "w" });
+  rig.stored.add("finished");
+  await rig.restart();
+  (await rig.saveGate.next()).go();
+  await rig.manager.dispose("w", KEEP);
+  assert(rig.stored.has(unfinished));
+  assertEquals(rig.saveGate.seen.filter((url) => url === "finished"), []);
+});
+
+Deno.test("a restart makes the right thing of every state it finds", async () => {
+  await using rig = await Rig.start();
+  const record = {
+    owner: "alice",
+    metaId: "m",
+    remoteStorageDisabled: false,
+    quotaBytes: 0,
+    checkoutLocation: "",
+  };
+  for (const state of ["SETTING_UP", "AVAILABLE", "WRAPPING_UP", "DELETING"] as const) {
+    rig.journal.insert({ ...record, id: state, state });
+    rig.disk.trees.add(`workspaces/${state}`);
+    rig.disk.baselines.add(state);
+  }
+  rig.journal.insert({ ...record, id: "unpublished", state: "SETTING_UP" });
+  rig.disk.trees.add("staging/half").add("workspaces/nobody's");
+  await rig.restart();
+  assertEquals([...rig.disk.trees].sort(), [
+    "workspaces/AVAILABLE",
+    "workspaces/WRAPPING_UP",
+    "workspaces/nobody's",
+  ]);
+  assertEquals([...rig.disk.baselines].sort(), ["AVAILABLE", "WRAPPING_UP"]);
+  assertEquals(
+    rig.journal.workspaces().map(({ id, state }) => [id, state]),
+    [["AVAILABLE", "AVAILABLE"], ["WRAPPING_UP", "AVAILABLE"]],
+  );
+  for (const id of ["SETTING_UP", "DELETING", "unpublished"]) assert(!rig.manager.exists(id));
+  for (const id of ["AVAILABLE", "WRAPPING_UP"]) await rig.manager.waitForInit(id, never);
+});
+
+Deno.test("stopping refuses new work, lets work finish within its grace, and cancels what does not", async () => {
+  await using rig = await Rig.start();
+  const { manager, saveGate, initGate } = rig;
+  await manager.init(request("w"));
+  saveGate.open = initGate.open = false;
+  const backup = manager.backup("w");
+  const saving = await saveGate.next();
+  const init = manager.init(request("slow"));
+  await initGate.next();
+  const waiter = manager.waitForInit("slow", never);
+  const stopped = manager.stop(1_000);
+  await refuses("UNAVAILABLE", "shutting down", () => manager.init(request("new")));
+  await refuses("UNAVAILABLE", "shutting down", () => manager.backup("w"));
+  await refuses("UNAVAILABLE", "shutting down", () => manager.dispose("w", KEEP));
+  saving.go();
+  assertEquals(await backup, "backup-alice-m");
+  const late = Promise.all([
+    refuses("UNAVAILABLE", "shutting down", () => init),
+    refuses("UNAVAILABLE", "shutting down", () => waiter),
+  ]);
+  await rig.clock.wakeAll();
+  await Promise.all([late, stopped]);
+  assertEquals([...rig.disk.trees], ["workspaces/w"]);
+});
+
+Deno.test("the metrics count workspaces by state, and operations by outcome", async () => {
+  await using rig = await Rig.start();
+  await rig.manager.init(request("a"));
+  await rig.manager.init(request("b", { metaId: "b" }));
+  await rig.manager.backup("a");
+  await rig.manager.dispose("a", KEEP);
+  await rig.restart();
+  const text = await rig.metrics.text();
+  assertStringIncludes(text, 'wsdaemon_workspaces{state="AVAILABLE"} 1');
+  rig.initGate.open = false;
+  const init = rig.manager.init(request("c"));
+  (await rig.initGate.next()).fail(new DaemonError("NOT_FOUND", "gone"));
+  await refuses("NOT_FOUND", "gone", () => init);
+  assertStringIncludes(
+    await rig.metrics.text(),
+    'wsdaemon_workspace_operation_seconds_count{operation="init",outcome="NOT_FOUND"} 1',
+  );
+});
+
+Deno.test("an id that is taken again in the moment its disposal ends stays known", async () => {
+  await using rig = await Rig.start();
+  const { manager, initGate } = rig;
+  initGate.open = false;
+  const again = manager.init(request("w")).catch(() => manager.init(request("w")));
+  await initGate.next();
+  await manager.dispose("w", KEEP);
+  assert(manager.exists("w"), "the second one is being set up");
+  (await initGate.next()).go();
+  await again;
+  await manager.waitForInit("w", never);
+});
+
+Deno.test("a promised snapshot that stops a disposal stops it only once the others had their turn", async () => {
+  await using rig = await Rig.start();
+  const { manager, saveGate } = rig;
+  await manager.init(request("w"));
+  saveGate.open = false;
+  const urls = [await manager.takeSnapshot("w", true), await manager.takeSnapshot("w", true)];
+  const disposal = manager.dispose("w", KEEP);
+  const fail = async () => {
+    const save = await saveGate.next();
+    save.fail(new DaemonError("FAILED_PRECONDITION", "full bucket"));
+    return save.name;
+  };
+  const tried = [await fail(), await fail(), await fail(), await fail()];
+  await refuses("DATA_LOSS", "promised", () => disposal);
+  assertEquals(tried.toSorted(), [urls[0], urls[0], urls[1], urls[1]]);
+  for (let n = 0; n < 2; n++) (await saveGate.next()).go();
+  await manager.dispose("w", KEEP);
+  assertEquals(urls.filter((url) => !rig.stored.has(url)), []);
+});
+
+Deno.test("a disposal that the daemon's stop cuts short keeps the content, also where no backup was asked for", async () => {
+  await using rig = await Rig.start();
+  const { manager, statusGate } = rig;
+  await manager.init(request("w"));
+  statusGate.open = false;
+  const disposal = manager.dispose("w", KEEP);
+  await statusGate.next();
+  const refused = refuses("UNAVAILABLE", "shutting down", () => disposal);
+  await Promise.all([manager.stop(0), rig.clock.wakeAll(), refused]);
+  assert(rig.disk.trees.has("workspaces/w"));
+  await rig.restart();
+  statusGate.open = true;
+  await rig.manager.waitForInit("w", never);
+  await rig.manager.dispose("w", KEEP);
+});
+
+Deno.test("one terminal log that cannot be stored does not keep the others from it", async () => {
+  await using rig = await Rig.start();
+  await rig.manager.init(request("w"));
+  rig.disk.topFolder = ["1", "2", "3"].map((task) => ({
+    name: `prebuild-log-${task}`,
+    type: "file",
+    size: 1,
+  }));
+  rig.unstorableLogs.add("1");
+  await rig.manager.dispose("w", { backup: false, backupLogs: true });
+  assertEquals(rig.storedLogs, ["2", "3"]);
+});
+
+Deno.test("a publication that fails half-way leaves nothing visible, and the id is free", async () => {
+  await using rig = await Rig.start();
+  rig.disk.faults.set("publish", { error: new Error("cannot sync"), afterwards: true });
+  await refuses("INTERNAL", "cannot sync", () => rig.manager.init(request("w")));
+  assertEquals([...rig.disk.trees], []);
+  assert(!rig.manager.exists("w"));
+  await rig.manager.init(request("w"));
+});
+
+Deno.test("content that cannot be cleared away after a failure is known until a disposal manages it", async () => {
+  await using rig = await Rig.start();
+  rig.disk.faults.set("publish", { error: new Error("cannot sync"), afterwards: true });
+  rig.disk.faults.set("remove", { error: new Error("cannot remove") });
+  await refuses("INTERNAL", "cannot sync", () => rig.manager.init(request("w")));
+  await refuses("ALREADY_EXISTS", "WRAPPING_UP", () => rig.manager.init(request("w")));
+  await rig.manager.dispose("w", KEEP);
+  assertEquals([...rig.disk.trees], []);
+  await rig.manager.init(request("w"));
+});
+
+Deno.test("a folder that no workspace belongs to is nobody's to replace or to delete", async () => {
+  await using rig = await Rig.start();
+  rig.disk.trees.add("workspaces/w");
+  await rig.restart();
+  await refuses("ALREADY_EXISTS", "no workspace", () => rig.manager.init(request("w")));
+  assert(!rig.manager.exists("w"));
+  assertEquals(rig.journal.workspaces(), []);
+  await rig.restart();
+  assertEquals([...rig.disk.trees], ["workspaces/w"]);
+});
+
+Deno.test("a workspace that a restart cannot clear away keeps nobody else waiting, and can be disposed of", async () => {
+  await using rig = await Rig.start();
+  await rig.manager.init(request("good"));
+  for (const state of ["DELETING", "SETTING_UP"] as const) {
+    await rig.manager.init(request("w", { metaId: "w" }));
+    rig.journal.setState("w", state);
+    rig.disk.faults.set("remove", { error: new DaemonError("FAILED_PRECONDITION", "a mount") });
+    await rig.restart();
+    await rig.manager.waitForInit("good", never);
+    assert(rig.manager.exists("w"));
+    await refuses("FAILED_PRECONDITION", "WRAPPING_UP", () => rig.manager.backup("w"));
+    await rig.manager.dispose("w", KEEP);
+    assertEquals([...rig.disk.trees], ["workspaces/good"]);
+  }
+});
+
+Deno.test("a journal that cannot be written loses nothing and leaves no workspace stuck", async () => {
+  await using rig = await Rig.start();
+  const { journal } = rig;
+  const full = new DaemonError("RESOURCE_EXHAUSTED", "disk is full");
+  const { setState, remove } = journal;
+  const fail = () => {
+    journal.setState = journal.remove = () => {
+      throw full;
+    };
+  };
+  const mend = () => Object.assign(journal, { setState, remove });
+
+  fail();
+  await refuses("RESOURCE_EXHAUSTED", "full", () => rig.manager.init(request("w")));
+  assert(!rig.manager.exists("w"));
+  assertEquals([...rig.disk.trees], []);
+  mend();
+  await rig.manager.init(request("w"));
+
+  fail();
+  await refuses("RESOURCE_EXHAUSTED", "full", () => rig.manager.dispose("w", KEEP));
+  await rig.manager.waitForInit("w", never);
+  assert(rig.disk.trees.has("workspaces/w"), "what a restart would not delete stays");
+  mend();
+  await rig.manager.dispose("w", KEEP);
+  assertEquals(journal.workspaces(), []);
+});
