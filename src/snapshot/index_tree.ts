@@ -33,7 +33,7 @@ export class IndexTree implements ImageTree {
   /** In the tree's order. */
   readonly #blocks: readonly Block[];
   readonly #byPath = new Map<string, Block>();
-  /** Paths of files that some record is another name of. */
+  /** Paths of what some record is another name of. */
   readonly #linked = new Set<string>();
 
   /** @throws {RangeError} where a hard link is one to nothing */
@@ -43,7 +43,7 @@ export class IndexTree implements ImageTree {
     for (const block of this.#blocks) {
       for (let record = block.first; record < block.end; record += RECORD) {
         if (block.kind(record) !== KIND.link) continue;
-        this.#file(block.link(record), block.link(record));
+        this.#target(block.link(record), block.link(record));
         this.#linked.add(binaryString(block.link(record)));
       }
     }
@@ -67,34 +67,31 @@ export class IndexTree implements ImageTree {
     if (!found) return undefined;
     const { block, record } = found;
     return block.kind(record) === KIND.link
-      ? this.#file(block.link(record), path)
+      ? this.#target(block.link(record), path)
       : entryOf(block, record, path);
   }
 
   #entry(block: Block, record: number, firsts: Map<string, Uint8Array>): ImageEntry {
     const path = joinPath(block.path, block.name(record));
-    const isLink = block.kind(record) === KIND.link;
-    if (this.#linked.size === 0 || !isLink && block.kind(record) !== KIND.file) {
-      return entryOf(block, record, path);
-    }
-    const filePath = isLink ? block.link(record) : path;
-    const key = binaryString(filePath);
+    if (this.#linked.size === 0) return entryOf(block, record, path);
+    const targetPath = block.kind(record) === KIND.link ? block.link(record) : path;
+    const key = binaryString(targetPath);
     if (!this.#linked.has(key)) return entryOf(block, record, path);
-    const file = this.#file(filePath, path);
+    const target = this.#target(targetPath, path);
     const first = firsts.get(key);
     if (!first) {
       firsts.set(key, path);
-      return file;
+      return target;
     }
-    const { content: _, ...rest } = file;
+    const { content: _, ...rest } = target;
     return { ...rest, type: "hardlink", link: first };
   }
 
-  /** The file at `filePath`, under the name `path`. @throws {RangeError} where there is none */
-  #file(filePath: Uint8Array, path: Uint8Array): ImageEntry {
-    const found = this.#record(filePath);
-    if (!found || found.block.kind(found.record) !== KIND.file) {
-      throw new RangeError("a hard link names a file that is not there");
+  /** What is at `target`, under the name `path`. @throws {RangeError} where nothing is */
+  #target(target: Uint8Array, path: Uint8Array): ImageEntry {
+    const found = this.#record(target);
+    if (!found || found.block.kind(found.record) === KIND.link) {
+      throw new RangeError("a hard link names what is not there");
     }
     return entryOf(found.block, found.record, path);
   }

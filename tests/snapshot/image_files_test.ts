@@ -44,8 +44,8 @@ async function asRead(image: ImageFiles): Promise<Omit<TreeEntry, "data">[]> {
   for (const entry of image.tree.entries()) {
     const { type, mode, uid, gid, mtime, size, link, device, xattrs } = entry;
     const path = text(entry.path) || ".";
-    const isFile = type === "file" || type === "hardlink";
     const found = image.tree.find(entry.path)!;
+    const isFile = found.type === "file";
     if (type === "hardlink") {
       const group = names.get(binaryString(link!)) ?? [binaryString(link!)];
       names.set(binaryString(link!), [...group, binaryString(entry.path)]);
@@ -53,13 +53,13 @@ async function asRead(image: ImageFiles): Promise<Omit<TreeEntry, "data">[]> {
     entries.push({
       key: type === "hardlink" ? binaryString(link!) : binaryString(entry.path),
       path,
-      type: isFile ? "file" : type.endsWith("device") ? "device" : type as TreeEntry["type"],
+      type: found.type.endsWith("device") ? "device" : found.type as TreeEntry["type"],
       mode: mode.toString(8).padStart(4, "0"),
       uid,
       gid,
       mtime: String(BigInt(mtime.sec) * 1_000_000_000n + BigInt(mtime.nsec)),
       ...(isFile ? { size, sha256: await sha256(image, found) } : {}),
-      ...(type === "symlink" ? { target: text(link!) } : {}),
+      ...(found.type === "symlink" ? { target: text(found.link!) } : {}),
       ...(device ? { device: [device.major, device.minor] } : {}),
       ...(xattrs.length > 0
         ? {
@@ -108,10 +108,7 @@ function byPath<T extends { path: string }>(entries: readonly T[]): Map<string, 
 /** What is in a folder, without what no image has. */
 async function wanted(path: string) {
   const entries = await readTree(path);
-  return entries.filter(({ type }) => type !== "socket").map(({ data: _, sameAs, ...entry }) => {
-    // An image says it of files alone.
-    return sameAs && entry.type === "file" ? { ...entry, sameAs } : entry;
-  });
+  return entries.filter(({ type }) => type !== "socket").map(({ data: _, ...entry }) => entry);
 }
 
 Deno.test("an image's files are those of its tree, by the index and by the layers alike", async () => {

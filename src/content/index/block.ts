@@ -144,7 +144,7 @@ export class Block {
     return this.#u32(record + FIELD.ctimeNsec) === stat.ctime.nsec &&
       this.#f64(record + FIELD.ctimeSec) === stat.ctime.sec &&
       this.ino(record) === stat.ino &&
-      this.#f64(record + FIELD.size) === stat.size &&
+      (!stat.isFile || this.#f64(record + FIELD.size) === stat.size) &&
       this.#u32(record + FIELD.mtimeNsec) === stat.mtime.nsec &&
       this.#f64(record + FIELD.mtimeSec) === stat.mtime.sec &&
       this.mode(record) === stat.permissions &&

@@ -47,7 +47,7 @@ export const FIELD = {
   /** u32: where in the block the name begins; target and attributes follow it. */
   heap: 52,
   nameLength: 56,
-  /** u32: target of a symlink; path of the file that a hard link is another name of. */
+  /** u32: target of a symlink; path of what a hard link is another name of. */
   linkLength: 60,
   xattrLength: 64,
   /** What only this node knows: u32, or {@link RACY}. */
@@ -71,7 +71,7 @@ export const KIND = {
   fifo: 4,
   character: 5,
   block: 6,
-  /** Another name of a file that some record has as `file`. */
+  /** Another name of what some record has as itself. */
   link: 7,
 } as const;
 

@@ -1,11 +1,14 @@
-/** Hard links: which of an inode's names has the content, and what the others refer to. */
+/**
+ * Hard links: which of an inode's names has the content, and what the others refer to. A symlink, FIFO
+ * or device can have several names too; there it is the one that the tail writes first.
+ */
 
 import { FLAG, KIND } from "../index/layout.ts";
 import { joinPath } from "./deep.ts";
 import type { EntryRef, MergedTree } from "./merged_tree.ts";
 
 interface Group {
-  /** The name with the content. */
+  /** The name with the content, or the one that is written first. */
   primary: EntryRef | undefined;
   readonly others: EntryRef[];
 }
@@ -68,13 +71,27 @@ export class LinkGroups {
     const key = this.#key(entry);
     let group = this.#groups.get(key);
     if (!group) this.#groups.set(key, group = { primary: undefined, others: [] });
-    const isFile = this.#tree.blocks[entry.directory]!.kind(entry.record) === KIND.file;
-    if (!group.primary && isFile) group.primary = entry;
-    else group.others.push(entry);
+    const kind = this.#tree.blocks[entry.directory]!.kind(entry.record);
+    const { primary } = group;
+    const isFirst = kind === KIND.file
+      ? !primary
+      : kind !== KIND.link && (!primary || isWrittenBefore(entry, primary));
+    if (isFirst) group.primary = entry;
+    const other = isFirst ? primary : entry;
+    if (other) group.others.push(other);
   }
 
+  /** An inode's number may be another's a moment later, so what else tells them apart is in it. */
   #key({ directory, record }: EntryRef): string {
     const block = this.#tree.blocks[directory]!;
-    return `${block.ino(record)}:${block.devMajor(record)}:${block.devMinor(record)}`;
+    const kind = block.kind(record);
+    const inode = `${block.ino(record)}:${block.devMajor(record)}:${block.devMinor(record)}`;
+    if (kind === KIND.file || kind === KIND.link) return inode;
+    return `${inode}:${kind}:${block.link(record).join()}`;
   }
+}
+
+/** The order of `writeTail`. */
+function isWrittenBefore(a: EntryRef, b: EntryRef): boolean {
+  return a.directory > b.directory || a.directory === b.directory && a.record < b.record;
 }

@@ -2,7 +2,7 @@
  * The tail: an image's last layer, written anew each time. It has whiteouts for what older layers
  * hold in vain, then, from the deepest directory up, the entries that are no files and after them
  * their directory itself: even a reader that defers nothing leaves every directory with its own time.
- * The files that hard links name are all in layers below.
+ * What hard links name is in layers below where it is a file, and else comes before them here.
  */
 
 import type { WrittenType } from "../../archive/tar_header.ts";

@@ -232,7 +232,8 @@ export class Walker {
       if (!link) return false;
       stats.otherEntries++;
       const racy = isRacy(stat, Date.now());
-      builder.add(stat, { kind, name, link, xattrs: readXattrs(entry), racy });
+      const flags = stat.nlink > 1 ? FLAG.linked : 0;
+      builder.add(stat, { kind, name, link, flags, xattrs: readXattrs(entry), racy });
       return true;
     } finally {
       entry.close();

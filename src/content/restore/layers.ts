@@ -88,6 +88,8 @@ class AppliedLayers {
   readonly #budget: Budget;
   readonly #policy: MetadataPolicy;
   readonly #buffer = new Uint8Array(BUFFER);
+  /** Devices that are left out, so that hard links to them are too; by path. */
+  readonly #omitted = new Set<string>();
   /** Metadata of directories, which what is put in them would spoil; by path. */
   readonly #directories = new Map<string, { path: MemberPath; stored: StoredMetadata }>();
 
@@ -168,15 +170,12 @@ class AppliedLayers {
     if (entry.type === "directory") return this.#directory(tree, path, entry);
     const leaf = tree.leaf(path);
     this.#clear(leaf, path);
+    this.#omitted.delete(path.key);
     switch (entry.type) {
       case "file":
         return this.#file(leaf, entry, reader);
       case "hardlink":
-        this.result.files++;
-        return tree.link(
-          leaf,
-          memberPath(entry.pax.get(VENDOR.linkPath) ?? entry.linkPath, "hard link's target"),
-        );
+        return this.#hardlink(tree, leaf, path, entry);
       case "symlink":
         leaf.dir.symlink(entry.linkPath, leaf.name);
         break;
@@ -184,7 +183,7 @@ class AppliedLayers {
         leaf.dir.makeFifo(leaf.name, 0o600);
         break;
       default: {
-        if (!this.#policy.makesDevices) return;
+        if (!this.#policy.makesDevices) return this.#omit(path);
         const type = entry.type === "character-device" ? 0o020000 : 0o060000;
         leaf.dir.makeDevice(leaf.name, type | 0o600, entry.devMajor, entry.devMinor);
       }
@@ -207,6 +206,19 @@ class AppliedLayers {
     if (path.components.length > 0) tree.makeDirectory(tree.leaf(path));
     if (!this.#directories.has(path.key)) this.#budget.keep(path.key);
     this.#directories.set(path.key, { path, stored: metadataOf(entry) });
+  }
+
+  #hardlink(tree: ExtractTree, leaf: Leaf, path: MemberPath, entry: TarEntry): void {
+    const name = entry.pax.get(VENDOR.linkPath) ?? entry.linkPath;
+    const target = memberPath(name, "hard link's target");
+    if (this.#omitted.has(target.key)) return this.#omit(path);
+    tree.link(leaf, target);
+    this.result.files++;
+  }
+
+  #omit(path: MemberPath): void {
+    if (!this.#omitted.has(path.key)) this.#budget.keep(path.key);
+    this.#omitted.add(path.key);
   }
 
   #file(leaf: Leaf, entry: TarEntry, reader: TarReader): void {

@@ -153,33 +153,46 @@ function other({ dirs, policy }: Step, block: Block, record: number, kind: numbe
   block.setLocal(record, stat, isCoarse(stat));
 }
 
-/** Makes hard links; every file is there. */
+/** Makes hard links; what they name is there. */
 export function restoreLinks(
   rooms: OpenRooms,
   request: StepRequest,
   context: OperationContext,
 ): void {
-  step(rooms, request, ({ plan, dirs }) => {
-    for (const { block, record } of links(plan)) {
+  step(rooms, request, ({ plan, dirs, policy }) => {
+    const made: { link: Place; target: Place }[] = [];
+    for (const link of links(plan)) {
       context.throwIfCancelled();
-      if (!findFile(plan, block.link(record))) {
-        throw dataLoss(request.plan.indexDigest, "a hard link names a file that is not there");
-      }
+      const { block, record } = link;
+      const target = findTarget(plan, block.link(record));
+      if (!target) throw dataLoss(request.plan.indexDigest, "a hard link names what is not there");
+      if (isDevice(target) && !policy.makesDevices) continue;
       const { parent, name } = splitLast(block.link(record));
       using from = dirs.openApart(parent);
       from.link(name, dirs.open(block.path), block.name(record));
+      made.push({ link, target });
     }
     // Each link has changed the ctime of all names of its inode.
-    for (const { block, record } of links(plan)) {
-      const stat = dirs.open(block.path).statEntry(block.name(record));
-      block.setLocal(record, stat, isCoarse(stat));
-      const target = findFile(plan, block.link(record))!;
+    for (const { link, target } of made) {
+      const stat = dirs.open(link.block.path).statEntry(link.block.name(link.record));
+      link.block.setLocal(link.record, stat, isCoarse(stat));
       target.block.setLocal(target.record, stat, isCoarse(stat));
     }
   });
 }
 
-function* links(plan: OpenPlan): Generator<{ block: Block; record: number }> {
+/** A record and the block that it is in. */
+interface Place {
+  readonly block: Block;
+  readonly record: number;
+}
+
+function isDevice({ block, record }: Place): boolean {
+  const kind = block.kind(record);
+  return kind === KIND.character || kind === KIND.block;
+}
+
+function* links(plan: OpenPlan): Generator<Place> {
   for (let n = 0; n < plan.directories; n++) {
     const block = plan.block(n);
     for (let record = block.first, end = block.end; record < end; record += RECORD) {
@@ -188,15 +201,15 @@ function* links(plan: OpenPlan): Generator<{ block: Block; record: number }> {
   }
 }
 
-/** The record of the file at `path`. */
-function findFile(plan: OpenPlan, path: Uint8Array): { block: Block; record: number } | undefined {
+/** The record of what is at `path` and no link or directory. */
+function findTarget(plan: OpenPlan, path: Uint8Array): Place | undefined {
   const { parent, name } = splitLast(path);
   const directory = search(plan.directories, (n) => compareBytes(plan.block(n).path, parent));
   if (directory === undefined) return undefined;
   const block = plan.block(directory);
   const at = (n: number) => block.first + n * RECORD;
   const entry = search(block.count, (n) => compareBytes(block.name(at(n)), name));
-  if (entry === undefined || block.kind(at(entry)) !== KIND.file) return undefined;
+  if (entry === undefined || block.kind(at(entry)) === KIND.link) return undefined;
   return { block, record: at(entry) };
 }
 

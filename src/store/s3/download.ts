@@ -78,7 +78,12 @@ async function fetchRange(
           if (at === range.end) break;
         }
       }, options);
-      if (at < range.end) throw new Error(`the answer ended at byte ${at} of ${range.end}`);
+      // A connection that breaks throws; this answer was whole by its own account.
+      if (at < range.end) {
+        throw new CorruptAnswerError(
+          `the store's answer for ${source.Key} ended at byte ${at} of ${range.end}`,
+        );
+      }
     } catch (error) {
       if (at - earned >= PROGRESS) attempts.advance();
       earned = at;
