@@ -1,6 +1,7 @@
 /**
  * Measures the content engine beside other tools: first backup, again with nothing changed, again
- * with 1% changed, restore. All alternate in one session; medians are compared.
+ * with 1% changed, restore. All alternate in one session; medians are compared. Then how long a small
+ * call takes, idle and beside a backup.
  *
  *     deno task bench [--quick] [--million] [--only=small,git] [--rounds=N] [--folder=DIR] [--json]
  */
@@ -11,7 +12,9 @@ import { type Contender, type Phase, PHASES, setAside, tools } from "./bench/con
 import { type Measure, median } from "./bench/measure.ts";
 import { Ours } from "./bench/ours.ts";
 import { parseArgs, USAGE } from "./bench/options.ts";
-import { type CorpusResult, machine, printTable } from "./bench/report.ts";
+import { judge } from "./bench/goals.ts";
+import { measureLatency } from "./bench/latency.ts";
+import { type BenchReport, type CorpusResult, machine, printReport } from "./bench/report.ts";
 
 type Samples = Map<string, Map<Phase, Measure[]>>;
 
@@ -84,6 +87,21 @@ function medians(measures: readonly Measure[]): Measure {
   return { wall: median(measures.map(({ wall }) => wall)), ...of("cpu"), ...of("memory") };
 }
 
+async function benchCorpora(
+  wanted: readonly Corpus[],
+  rounds: number,
+  folder: string,
+): Promise<CorpusResult[]> {
+  if (wanted.length === 0) return [];
+  using ours = new Ours(join(folder, "root"), navigator.hardwareConcurrency);
+  const others = tools(folder);
+  const results: CorpusResult[] = [];
+  for (const corpus of wanted) {
+    results.push(await benchCorpus(corpus, ours, others, rounds, folder));
+  }
+  return results;
+}
+
 async function main(): Promise<number> {
   const options = parseArgs(Deno.args);
   if (typeof options === "string") {
@@ -94,18 +112,24 @@ async function main(): Promise<number> {
     prefix: "wsdaemon-bench-",
     ...(options.folder === undefined ? {} : { dir: options.folder }),
   });
-  const cores = navigator.hardwareConcurrency;
   try {
-    using ours = new Ours(join(folder, "root"), cores);
-    const others = tools(folder);
-    const results: CorpusResult[] = [];
-    for (const corpus of corpora(options.quick, options.million)) {
-      if (options.only && !options.only.includes(corpus.name)) continue;
-      results.push(await benchCorpus(corpus, ours, others, options.rounds, folder));
+    const all = corpora(options.quick, options.million);
+    const results = await benchCorpora(
+      all.filter(({ name }) => options.only?.includes(name) ?? true),
+      options.rounds,
+      folder,
+    );
+    const report: BenchReport = {
+      machine: machine(navigator.hardwareConcurrency),
+      rounds: options.rounds,
+      results,
+      goals: judge(results),
+    };
+    if (options.latency) {
+      progress("latency: calls beside a backup");
+      report.latency = await measureLatency(all[0]!, folder, options.rounds);
     }
-    const output = options.json
-      ? JSON.stringify({ machine: machine(cores), rounds: options.rounds, results }, null, 2)
-      : printTable(machine(cores), options.rounds, results);
+    const output = options.json ? JSON.stringify(report, null, 2) : printReport(report);
     Deno.stdout.writeSync(new TextEncoder().encode(`${output}\n`));
     return 0;
   } finally {

@@ -7,6 +7,8 @@ export interface BenchOptions {
   rounds: number;
   /** Names of corpora; all unless given. */
   only: string[] | undefined;
+  /** Whether to measure how long calls take. */
+  latency: boolean;
   /** Where to work; the system's temporary folder unless given. */
   folder: string | undefined;
 }
@@ -15,7 +17,7 @@ export const USAGE = `Usage: deno task bench [options]
 
   --quick         a tenth of the size, one round
   --million       a million tiny files, too
-  --only=A,B      only these corpora: small, large, git, million
+  --only=A,B      only these: small, large, git, million, latency
   --rounds=N      rounds to take medians of (default 3)
   --folder=DIR    work in a folder made there, on the disk to be measured
   --json          for machines`;
@@ -28,6 +30,7 @@ export function parseArgs(args: readonly string[]): BenchOptions | string {
     json: false,
     rounds: args.includes("--quick") ? 1 : 3,
     only: undefined,
+    latency: true,
     folder: undefined,
   };
   for (const arg of args) {
@@ -38,7 +41,8 @@ export function parseArgs(args: readonly string[]): BenchOptions | string {
       options.rounds = Number(value);
     } else if (flag === "--only" && value) {
       options.only = value.split(",");
-      if (value.split(",").includes("million")) options.million = true;
+      options.latency = options.only.includes("latency");
+      if (options.only.includes("million")) options.million = true;
     } else if (flag === "--folder" && value) {
       options.folder = value;
     } else {

@@ -1,6 +1,8 @@
 /** The results, for people. */
 
 import { type Phase, PHASES } from "./contenders.ts";
+import type { GoalResult } from "./goals.ts";
+import type { LatencyResult } from "./latency.ts";
 import type { Measure } from "./measure.ts";
 
 export interface ContenderResult {
@@ -14,6 +16,15 @@ export interface CorpusResult {
   corpus: string;
   description: string;
   contenders: ContenderResult[];
+}
+
+export interface BenchReport {
+  machine: string;
+  /** How many each median is of. */
+  rounds: number;
+  results: CorpusResult[];
+  goals: GoalResult[];
+  latency?: LatencyResult;
 }
 
 /** What the numbers were measured on. */
@@ -44,11 +55,7 @@ function rowOf(result: ContenderResult, phase: Phase, reference: Measure | undef
 }
 
 /** Aligned text; ratios are to `tar | zstd`, whose every backup is a first one. */
-export function printTable(
-  machine: string,
-  rounds: number,
-  results: readonly CorpusResult[],
-): string {
+export function printReport({ machine, rounds, results, goals, latency }: BenchReport): string {
   const head = ["phase", "tool", "wall s", "ratio", "cpu s", "peak MiB", "stored MiB"];
   const lines = [`${machine}; medians of ${rounds}; ratio: wall time to tar-zstd's`];
   for (const { corpus, description, contenders } of results) {
@@ -60,7 +67,27 @@ export function printTable(
     );
     lines.push("", `${corpus}: ${description}`, ...align([head, ...rows]));
   }
+  if (goals.length > 0) lines.push("", ...goalLines(goals));
+  if (latency) lines.push("", ...latencyLines(latency));
   return lines.join("\n");
+}
+
+function goalLines(goals: readonly GoalResult[]): string[] {
+  const rows = goals.map(({ corpus, goal, value, bound, sense, met }) => [
+    corpus,
+    goal,
+    value.toFixed(2),
+    `${sense} ${bound}`,
+    met ? "met" : "MISSED",
+  ]);
+  return align([["corpus", "goal", "measured", "wanted", ""], ...rows]);
+}
+
+function latencyLines({ idle, busy }: LatencyResult): string[] {
+  const rows = Object.entries({ idle, "beside a first backup": busy }).map((
+    [when, { calls, p50, p99 }],
+  ) => [when, String(calls), p50.toFixed(2), p99.toFixed(2)]);
+  return align([["IsWorkspaceExists", "calls", "p50 ms", "p99 ms"], ...rows]);
 }
 
 function align(rows: readonly string[][]): string[] {
