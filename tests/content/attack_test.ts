@@ -4,43 +4,19 @@ import { DaemonError } from "../../src/errors.ts";
 import { startContent, type TestContent } from "../support/content.ts";
 import { testFolder } from "../support/folder.ts";
 import { startAttack } from "../support/attack.ts";
+import { rounds } from "../support/soak.ts";
 import { ME, namesIn } from "./support.ts";
+import { CANARIES, Victims } from "./victims.ts";
 
-/** A root with a neighbouring workspace, and a folder beside the root, that hold canaries. */
-interface Victims extends AsyncDisposable {
-  node: TestContent;
-  /** Folders that links of the attacker's lead to. */
-  targets: string[];
-  /** Asserts that nothing was read into, written to or deleted from the targets. */
-  check(): void;
-}
-
-const CANARIES = ["canary", "d/file", "file"];
-const SECRET = "secret of a neighbour";
-
-function victims(): Victims {
+/** Content Workers on a root where the victims are. */
+function victims() {
   const folder = testFolder();
-  const node = startContent(join(folder.path, "root"));
-  const targets = [join(node.rooms.workspaces, "neighbour"), join(folder.path, "outside")];
-  for (const target of targets) {
-    Deno.mkdirSync(join(target, "d"), { recursive: true });
-    for (const name of CANARIES) Deno.writeTextFileSync(join(target, name), SECRET);
-  }
+  const node: TestContent = startContent(join(folder.path, "root"));
+  const at = new Victims(node.rooms.workspaces, folder.path);
   return {
     node,
-    targets,
-    check() {
-      for (const target of targets) {
-        assertEquals(namesIn(target), ["canary", "d", "file"]);
-        assertEquals(namesIn(join(target, "d")), ["file"]);
-        for (const name of CANARIES) {
-          const path = join(target, name);
-          assertEquals(Deno.readTextFileSync(path), SECRET);
-          const { uid, mode } = Deno.statSync(path);
-          assertEquals([uid, mode! & 0o777], [ME.uid, 0o644]);
-        }
-      }
-    },
+    targets: at.targets,
+    check: () => at.check(),
     [Symbol.asyncDispose]() {
       node.close();
       folder[Symbol.dispose]();
@@ -56,7 +32,7 @@ Deno.test("remove deletes nothing outside when directories are swapped for links
   const { content, rooms } = at.node;
   const path = join(rooms.workspaces, workspace.name);
   let swaps = 0;
-  for (let round = 0; round < 3; round++) {
+  for (const _ of rounds(3)) {
     const pairs: [string, string][] = [];
     for (let i = 0; i < 60; i++) {
       for (const parent of [`top${i}`, `deep/${i}/inner`]) {
@@ -83,20 +59,24 @@ Deno.test("remove deletes nothing outside when directories are swapped for links
   assert(swaps > 1000, `only ${swaps} swaps were made`);
 });
 
-/** Calls `act` until it was both let through and refused, at least `rounds` times. */
-async function bothWays(rounds: number, act: (round: number) => Promise<void>): Promise<void> {
+/** Calls `act` so many times and more, until it was both let through and refused. */
+async function bothWays(atLeast: number, act: (round: number) => Promise<void>): Promise<void> {
   let done = 0;
   let refused = 0;
-  for (let round = 0; round < rounds || done === 0 || refused === 0; round++) {
-    assert(round < 20 * rounds, `${done} calls were let through, ${refused} refused`);
+  const once = async () => {
     try {
-      await act(round);
+      await act(done + refused);
       done++;
     } catch (error) {
       assert(error instanceof DaemonError, String(error));
       assert(["INVALID_ARGUMENT", "NOT_FOUND"].includes(error.code), String(error));
       refused++;
     }
+  };
+  for (const _ of rounds(atLeast, 0.2)) await once();
+  while (done === 0 || refused === 0) {
+    assert(done + refused < 20 * atLeast, `${done} calls were let through, ${refused} refused`);
+    await once();
   }
 }
 
@@ -139,7 +119,7 @@ Deno.test("no operation on a path goes through a link that is swapped in meanwhi
     await opened.close();
     assert(real.startsWith(path), real);
   });
-  for (let round = 0; round < 30; round++) {
+  for (const _ of rounds(30, 0.1)) {
     const { bytes } = await content.usage(workspace);
     assert(bytes < 1000 && bytes % "own".length === 0, `${bytes} bytes were counted`);
   }
@@ -157,7 +137,7 @@ Deno.test("place replaces no link that is swapped in for its target, but the lin
   Deno.writeTextFileSync(join(path, "leaf"), "own");
   Deno.symlinkSync(join(at.targets[0]!, "canary"), join(path, "leaf.link"));
   const attack = await startAttack(path, [["leaf", "leaf.link"]]);
-  for (let round = 0; round < 300; round++) {
+  for (const _ of rounds(300)) {
     Deno.writeTextFileSync(join(rooms.spool, "in"), "own");
     try {
       await content.place(workspace, "leaf", { room: "spool", path: "in" }, ME, 0o777);

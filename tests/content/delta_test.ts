@@ -13,6 +13,7 @@ import {
   symlink,
   type TreeTable,
 } from "../support/tree.ts";
+import { runs } from "../support/soak.ts";
 import { assertSameTree, ImageRig, withoutExtents } from "./image_rig.ts";
 
 /** Waits until a change shows in a ctime: the kernel's clock for them ticks every few milliseconds. */
@@ -255,8 +256,7 @@ Deno.test("after 200 backups of a changing tree, the chain is as short and small
   await assertRestores(rig, image, path);
 });
 
-/** Raise it to look for what few runs do not find. */
-const RUNS = 5;
+const RUNS = runs(5, 150);
 
 type Step = { op: string; a: number; b: number };
 

@@ -13,6 +13,8 @@ export interface RestoreHow {
   index?: boolean;
   trusted?: boolean;
   limitBytes?: number;
+  /** The staging tree to restore into; a fresh one unless given. */
+  into?: Tree;
 }
 
 /** Content Workers and a store of blobs in a folder that is gone with the rig. */
@@ -90,12 +92,12 @@ export class ImageRig implements AsyncDisposable {
     return layers.reduce((sum, { size }) => sum + size, index.size);
   }
 
-  /** Restores into a fresh staging tree. */
+  /** Restores into a staging tree. */
   async restore(
     image: { layers: readonly LayerDescriptor[]; index: { digest: Digest; size: number } },
     how: RestoreHow = {},
   ): Promise<RestoreResult & { tree: Tree; path: string }> {
-    const tree = await this.content.create(ME);
+    const tree = how.into ?? await this.content.create(ME);
     let held = 0;
     try {
       const result = await this.content.restore(tree, {

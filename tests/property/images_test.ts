@@ -16,6 +16,7 @@ import { FileStore } from "../../src/store/file/store.ts";
 import { collect } from "../../src/store/gc.ts";
 import { blobKey, blobOfKey } from "../../src/store/keys.ts";
 import { ChunkContent } from "../support/chunk_content.ts";
+import { runs } from "../support/soak.ts";
 import { Turns } from "../support/turns.ts";
 
 const GRACE = 24 * 3600_000;
@@ -25,7 +26,7 @@ const IDENTITIES: WorkspaceIdentity[] = [
   { owner: "bob", metaId: "site" },
 ];
 /** 1,000 take longer than the suite has. */
-const RUNS = Number(Deno.env.get("WSDAEMON_PROPERTY_RUNS") ?? 80);
+const RUNS = runs(80, 1000);
 
 const action = fc.record({
   do: fc.constantFrom(
