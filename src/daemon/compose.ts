@@ -123,6 +123,7 @@ async function manage(
     spool,
     folder: join(config.root, "tmp", "git"),
     switchUser: privileged,
+    contentOwner: config.contentOwner,
     gate,
     clock,
   });

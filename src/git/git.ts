@@ -23,6 +23,7 @@ import { GitSession } from "./session.ts";
 import { readStatus } from "./status.ts";
 import { gitEntry } from "./tree_path.ts";
 import { updateCheckout } from "./update.ts";
+import { gitUser } from "./user.ts";
 
 export interface GitOptions {
   /** What was found on PATH when the daemon started. */
@@ -34,6 +35,8 @@ export interface GitOptions {
   folder: string;
   /** Whether git can and shall run as the owner of the content: true where the daemon is root. */
   switchUser: boolean;
+  /** Whose what is newly made is; git has root's rights only where it is root. */
+  contentOwner: Owner;
   /** Milliseconds for one checkout with its retries. */
   timeout: number;
   protocols: readonly string[];
@@ -109,7 +112,7 @@ export class Git implements GitStatusReader {
     const program = programOf(finding);
     const { path: cwd, owner, close } = await content.openDirectory(tree, location);
     try {
-      const user = this.#user(owner);
+      const user = this.#user(owner, location);
       await using scratch = await Scratch.make(folder, user);
       const git = new GitSession({ program, cwd, user, home: scratch.home, signal });
       return await readStatus(git, { ...this.#options, tree, location, scratch });
@@ -118,8 +121,9 @@ export class Git implements GitStatusReader {
     }
   }
 
-  #user(owner: Owner): Owner | undefined {
-    return this.#options.switchUser ? owner : undefined;
+  #user(owner: Owner, location: string): Owner | undefined {
+    const { switchUser, contentOwner } = this.#options;
+    return switchUser ? gitUser(owner, contentOwner, location) : undefined;
   }
 
   async #work(
@@ -135,7 +139,7 @@ export class Git implements GitStatusReader {
     if (request.upstream) credentials.add(request.upstream, request.upstream.login);
     const { path: cwd, owner, close } = await content.openDirectory(tree, location);
     try {
-      const user = this.#user(owner);
+      const user = this.#user(owner, location);
       using pass: Pass = gate.pass();
       await using scratch = await Scratch.make(folder, user);
       await checkHosts(gate, [request.remote, request.upstream]);

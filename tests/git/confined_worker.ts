@@ -37,6 +37,7 @@ async function tryOut(start: ConfinedStart): Promise<string[]> {
     spool,
     folder,
     switchUser,
+    contentOwner: owner,
     timeout: 30_000,
     protocols,
     gate,

@@ -54,12 +54,14 @@ export async function gitRig(options: RigOptions = {}): Promise<GitRig> {
   const gate = stack.use(
     new Gate({ allowLoopback: true, allowHosts: [], denyHosts: [], ...options.rules }),
   );
+  const owner = isRoot ? { uid: 33333, gid: 33333 } : { uid: Deno.uid()!, gid: Deno.gid()! };
   const gitOptions: GitOptions = {
     finding: await findGit(Deno.env.get("PATH") ?? ""),
     content,
     spool: rooms.spool,
     folder: join(root, "tmp", "git"),
     switchUser: isRoot,
+    contentOwner: owner,
     timeout: 60_000,
     protocols: PROTOCOLS,
     gate,
@@ -67,7 +69,6 @@ export async function gitRig(options: RigOptions = {}): Promise<GitRig> {
     clock: { ...systemClock, sleep: () => Promise.resolve() },
     ...options.git,
   };
-  const owner = isRoot ? { uid: 33333, gid: 33333 } : { uid: Deno.uid()!, gid: Deno.gid()! };
   const moved = stack.move();
   return {
     root,

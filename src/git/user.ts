@@ -1,0 +1,25 @@
+/**
+ * As whom git runs. What a repository holds is hostile, so root's rights are for git only where the
+ * operator chose them for all content; whose a folder is was said by an image, or by the workspace.
+ */
+
+import type { Owner } from "../content/api.ts";
+import { DaemonError } from "../errors.ts";
+
+/**
+ * The rights for git in a folder of `owner`: the owner's, but root's only where they are the
+ * content owner's too.
+ * @param location the folder, for the message
+ * @throws {DaemonError} FAILED_PRECONDITION where the folder is root's alone
+ */
+export function gitUser(owner: Owner, contentOwner: Owner, location: string): Owner {
+  if (owner.uid === 0 && contentOwner.uid !== 0) {
+    const folder = location === "" ? "the workspace's top folder" : JSON.stringify(location);
+    throw new DaemonError(
+      "FAILED_PRECONDITION",
+      `${folder} belongs to root, as whom git does not run on a workspace's content ` +
+        `(contentOwner is ${contentOwner.uid}:${contentOwner.gid})`,
+    );
+  }
+  return { uid: owner.uid, gid: owner.gid === 0 ? contentOwner.gid : owner.gid };
+}
