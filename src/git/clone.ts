@@ -26,7 +26,7 @@ export async function cloneInto(
   const shallow = !request.full;
   await reachTarget(here, request, { shallow, force: false });
   if (request.upstream) await fetchUpstream(here, shallow);
-  await updateSubmodules(here, { ...files, shallow });
+  await updateSubmodules(here, { ...files, shallow, folders: new Set() });
   await appendConfig(files, joinPath(files.location, ".git/config"), custom.deferred);
 }
 

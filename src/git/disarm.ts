@@ -1,15 +1,18 @@
 /**
  * A restored repository's config was written by whoever made the image. While git works on it, it
- * holds only what cannot run programs or lead elsewhere; afterwards everything is as it was, with
- * what git added meanwhile. Only for staging trees, in which nobody else is at work.
+ * holds only what shapes the repository: nothing that runs programs, leads elsewhere or says how to
+ * connect. Afterwards everything is as it was, with what git added meanwhile. Only for staging
+ * trees, in which nobody else is at work.
  */
 
 import { join } from "@std/path";
 import type { Content, Owner, Tree } from "../content/api.ts";
 import { DaemonError } from "../errors.ts";
+import type { Gate } from "../outbound/gate.ts";
 import { canonicalName, type ConfigEntry, formatConfig, parseConfigList } from "./config_text.ts";
 import { inspectGitFolder } from "./git_folder.ts";
-import { isSafe } from "./safe_config.ts";
+import { removeLocks } from "./locks.ts";
+import { isShaping } from "./safe_config.ts";
 import type { GitSession } from "./session.ts";
 import type { Scratch } from "./scratch.ts";
 import { joinPath, readBytes } from "./tree_path.ts";
@@ -30,6 +33,13 @@ export interface CheckoutFiles extends TreeFiles {
   /** The checkout's path in the tree. */
   location: string;
   scratch: Scratch;
+  gate: Gate;
+  /** Protocols that remotes may speak. */
+  protocols: readonly string[];
+  /** The caller's; git's has a time limit besides. */
+  signal: AbortSignal;
+  /** That limit, in milliseconds. */
+  timeout: number;
 }
 
 /** Entries of a config file's text, without what it includes. */
@@ -56,75 +66,105 @@ export async function replaceFile(
   }
 }
 
+/** A repository on which git may work. */
+export interface Disarmed {
+  /** Its Git folder and those of its submodules: no other one that was there is to be worked on. */
+  folders: ReadonlySet<string>;
+  /** Puts back what was taken out, keeping the request's config. */
+  rearm(git: GitSession): Promise<void>;
+}
+
 /**
- * Disarms the repository whose Git folder is at `folder`.
+ * Disarms the repository whose Git folder is at `folder`, and rids it of locks.
  * @param git outside any repository
  * @param config variables that the repository gets, in place of those of the same names
- * @returns what undoes it, keeping `config`
  */
 export async function disarm(
   git: GitSession,
   files: CheckoutFiles,
   folder: string,
   config: readonly ConfigEntry[],
-): Promise<() => Promise<void>> {
-  const { content, tree, spool } = files;
-  const { configs, alternates } = await inspectGitFolder(content, tree, folder);
-  const undo: (() => Promise<void>)[] = [];
-  for (const path of alternates) {
-    const original = await readBytes(content, tree, spool, path, MAX_CONFIG_BYTES);
-    await replaceFile(files, path, new Uint8Array());
-    undo.push(() => replaceFile(files, path, original));
+): Promise<Disarmed> {
+  const { content, tree } = files;
+  const found = await inspectGitFolder(content, tree, folder);
+  await removeLocks(git, files.scratch, folder, found.locks);
+  const undo: ((git: GitSession) => Promise<void>)[] = [];
+  for (const path of found.alternates) undo.push(await replaced(files, path, ""));
+  // As git writes it for a worktree of this repository.
+  for (const path of found.commonDirs) undo.push(await replaced(files, path, "../..\n"));
+  for (const path of found.configs) {
+    const own = path === joinPath(folder, "config") ? config : [];
+    undo.push(await disarmConfig(git, files, path, own));
   }
-  for (const path of configs) {
-    const original = await readConfig(files, path);
-    const safe = (await listConfig(git, original)).filter(isSafe);
-    const isTop = path === joinPath(folder, "config");
-    const armed = isTop ? overridden(safe, config) : safe;
-    await replaceFile(files, path, new TextEncoder().encode(formatConfig(armed)));
-    undo.push(() => rearm(git, files, { path, original, safe }));
-  }
-  return async () => {
-    for (const step of undo) await step();
+  return {
+    folders: new Set(found.folders),
+    async rearm(git) {
+      for (const step of undo) await step(git);
+    },
   };
 }
 
-function overridden(
-  entries: readonly ConfigEntry[],
-  config: readonly ConfigEntry[],
-): ConfigEntry[] {
-  const names = new Set(config.map(([name]) => canonicalName(name)));
-  return [...entries.filter(([name]) => !names.has(canonicalName(name))), ...config];
+/** Gives a file another text. @returns what undoes it */
+async function replaced(
+  files: CheckoutFiles,
+  path: string,
+  text: string,
+): Promise<() => Promise<void>> {
+  const { content, tree, spool } = files;
+  const original = await readBytes(content, tree, spool, path, MAX_CONFIG_BYTES);
+  await replaceFile(files, path, new TextEncoder().encode(text));
+  return () => replaceFile(files, path, original);
 }
 
 /** A config as it was before it was disarmed. */
 interface Armed {
   path: string;
   original: Uint8Array;
-  /** Its safe entries. */
-  safe: readonly ConfigEntry[];
+  /** Its entries, without what it includes. */
+  entries: readonly ConfigEntry[];
+  /** What it gets of the request. */
+  own: readonly ConfigEntry[];
 }
 
-/** Puts a config back, with what has become of the safe part of it. */
-async function rearm(
+async function disarmConfig(
   git: GitSession,
   files: CheckoutFiles,
-  { path, original, safe }: Armed,
-): Promise<void> {
-  const now = await listConfig(git, await readConfig(files, path));
-  const before = new Set(safe.map(identity));
-  const after = new Set(now.map(identity));
-  const gone = safe.filter((entry) => !after.has(identity(entry)));
-  const changed = new Set(gone.map(([name]) => canonicalName(name)));
-  const added = now.filter((entry) =>
-    !before.has(identity(entry)) || changed.has(canonicalName(entry[0]))
-  );
-  const kept = await without(git, files.scratch, original, changed);
+  path: string,
+  own: readonly ConfigEntry[],
+): Promise<(git: GitSession) => Promise<void>> {
+  const original = await readConfig(files, path);
+  const entries = await listConfig(git, original);
+  const names = new Set(own.map(([name]) => canonicalName(name)));
+  const kept = entries.filter((entry) => isShaping(entry) && !names.has(canonicalName(entry[0])));
+  await replaceFile(files, path, new TextEncoder().encode(formatConfig([...kept, ...own])));
+  return (git) => rearm(git, files, { path, original, entries, own });
+}
+
+/** Puts a config back, with what has become of it meanwhile. */
+async function rearm(git: GitSession, files: CheckoutFiles, armed: Armed): Promise<void> {
+  const { path, original, entries, own } = armed;
+  const now = byName(await listConfig(git, await readConfig(files, path)));
+  const before = byName(entries);
+  const wanted = new Set(own.map(([name]) => canonicalName(name)));
+  const isChanged = (name: string) => {
+    if (valuesOf(before.get(name)) === valuesOf(now.get(name))) return false;
+    const heldBack = before.has(name) && !isShaping([name, ""]);
+    // What was held back is the user's, but for what the request or a checkout sets.
+    return !heldBack || now.has(name) && (wanted.has(name) || name.startsWith("branch."));
+  };
+  const changed = [...new Set([...before.keys(), ...now.keys()])].filter(isChanged);
+  const gone = new Set(changed.filter((name) => before.has(name)));
+  const added = changed.flatMap((name) => now.get(name) ?? []);
+  const kept = await without(git, files.scratch, original, gone);
   await replaceFile(files, path, appended(kept, formatConfig(added)));
 }
 
-function identity([name, value]: ConfigEntry): string {
-  return `${canonicalName(name)}\0${value}`;
+function byName(entries: readonly ConfigEntry[]): Map<string, ConfigEntry[]> {
+  return Map.groupBy(entries, ([name]) => canonicalName(name));
+}
+
+function valuesOf(entries: readonly ConfigEntry[] = []): string {
+  return JSON.stringify(entries.map(([, value]) => value));
 }
 
 /** A config file's text without the variables of those names, and otherwise as it was. */

@@ -11,12 +11,11 @@ import type { Clock } from "../clock.ts";
 import type { Content, Owner, Tree } from "../content/api.ts";
 import { asDaemonError, DaemonError } from "../errors.ts";
 import type { Gate, Pass } from "../outbound/gate.ts";
-import { resolveChecked } from "../outbound/dial.ts";
 import type { GitStatus, GitStatusReader } from "./api.ts";
 import { cloneInto } from "./clone.ts";
 import { Credentials } from "./credentials.ts";
+import { checkHost } from "./hosts.ts";
 import { type GitFinding, programOf } from "./program.ts";
-import type { Remote } from "./remote.ts";
 import type { CheckoutRequest } from "./request.ts";
 import { Scratch } from "./scratch.ts";
 import { GitSession } from "./session.ts";
@@ -133,7 +132,6 @@ export class Git implements GitStatusReader {
   ): Promise<void> {
     const { content, folder, finding, timeout, gate, protocols, clock } = this.#options;
     const program = programOf(finding);
-    const limit = AbortSignal.timeout(timeout);
     const credentials = new Credentials();
     credentials.add(request.remote, request.login ?? request.remote.login);
     if (request.upstream) credentials.add(request.upstream, request.upstream.login);
@@ -142,31 +140,26 @@ export class Git implements GitStatusReader {
       const user = this.#user(owner, location);
       using pass: Pass = gate.pass();
       await using scratch = await Scratch.make(folder, user);
-      await checkHosts(gate, [request.remote, request.upstream]);
+      await checkHost(gate, request.remote);
+      if (request.upstream) await checkHost(gate, request.upstream);
       const git = new GitSession({
         program,
         cwd,
         user,
         home: scratch.home,
-        signal: AbortSignal.any([signal, limit]),
+        signal: AbortSignal.any([signal, AbortSignal.timeout(timeout)]),
         network: { pass, credentials, protocols, clock },
       });
       await work(git, scratch, owner);
     } catch (error) {
       signal.throwIfAborted();
-      if (limit.aborted) throw tooLong(timeout, error);
+      if (error instanceof DOMException && error.name === "TimeoutError") {
+        throw tooLong(timeout, error);
+      }
       throw asFailure(error);
     } finally {
       await close();
     }
-  }
-}
-
-/** Hosts that git reaches by itself, ssh's and git's, are looked at beforehand at least. */
-async function checkHosts(gate: Gate, remotes: readonly (Remote | undefined)[]): Promise<void> {
-  for (const remote of remotes) {
-    if (remote?.host === undefined || /^https?$/.test(remote.protocol)) continue;
-    await resolveChecked(gate.rules, remote.host);
   }
 }
 

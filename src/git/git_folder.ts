@@ -1,22 +1,35 @@
-/** Git folders as they lie in a tree: what is in them, found without Git and without links. */
+/**
+ * Git folders as they lie in a tree: what is in them, found without Git and without links. A name
+ * means something only in its place: a branch may be called `config` or `alternates`.
+ */
 
-import type { Content, Tree } from "../content/api.ts";
+import type { Content, ContentEntry, Tree } from "../content/api.ts";
 import { DaemonError } from "../errors.ts";
 import { joinPath } from "./tree_path.ts";
-
-/** Files of a Git folder that lead git to other files, or to programs. */
-const LEADING = new Set(["config", "config.worktree"]);
-const ALTERNATES = new Set(["alternates", "http-alternates"]);
 
 /** More directories than any repository has that a daemon can wait for. */
 const MAX_DIRECTORIES = 100_000;
 
 export interface GitFolderFiles {
-  /** `config` files of the repository and of its submodules. */
+  /** The Git folders themselves: the repository's, and those of its submodules. */
+  folders: string[];
+  /** Their config files, which lead git to other files, or to programs. */
   configs: string[];
   /** Files that name other object folders. */
   alternates: string[];
+  /** Files by which linked worktrees name the repository that they are of. */
+  commonDirs: string[];
+  /** Locks that an interrupted git left. */
+  locks: string[];
 }
+
+/**
+ * What a folder is, by its place. In `modules`, a submodule's name may have several components, so
+ * that what is in it is a Git folder only where it looks like one.
+ */
+type Kind = "git" | "modules" | "worktrees" | "worktree" | "objects" | "object info" | "plain";
+
+const ALTERNATES = new Set(["alternates", "http-alternates"]);
 
 /**
  * Goes through the Git folder at `path`, and those of submodules in it.
@@ -27,28 +40,77 @@ export async function inspectGitFolder(
   tree: Tree,
   path: string,
 ): Promise<GitFolderFiles> {
-  const files: GitFolderFiles = { configs: [], alternates: [] };
-  const pending = [path];
+  const files: GitFolderFiles = {
+    folders: [],
+    configs: [],
+    alternates: [],
+    commonDirs: [],
+    locks: [],
+  };
+  const pending: { folder: string; kind: Kind }[] = [{ folder: path, kind: "git" }];
   for (let seen = 0; pending.length > 0; seen++) {
     if (seen > MAX_DIRECTORIES) throw refused(path, "has too many folders");
-    const folder = pending.pop()!;
-    for (const { name, type } of await content.list(tree, folder)) {
-      const at = joinPath(folder, name);
+    const next = pending.pop()!;
+    const entries = await content.list(tree, next.folder);
+    const kind = next.kind === "modules" && looksLikeGitFolder(entries) ? "git" : next.kind;
+    if (kind === "git") files.folders.push(next.folder);
+    for (const { name, type } of entries) {
+      const at = joinPath(next.folder, name);
       if (type === "directory") {
         // Hooks are never run, and often are links.
-        if (name !== "hooks") pending.push(at);
-      } else if (type !== "file") {
+        if (kind !== "git" || name !== "hooks") {
+          pending.push({ folder: at, kind: kindOf(kind, name) });
+        }
+      } else if (type === "file") {
+        sortFile(files, kind, name, at);
+      } else {
         throw refused(at, `is a ${type === "symlink" ? "symbolic link" : "special file"}`);
-      } else if (name === "commondir") {
-        throw refused(at, "makes the repository a part of another");
-      } else if (LEADING.has(name)) {
-        files.configs.push(at);
-      } else if (ALTERNATES.has(name)) {
-        files.alternates.push(at);
       }
     }
   }
   return files;
+}
+
+function looksLikeGitFolder(entries: readonly ContentEntry[]): boolean {
+  const has = (wanted: string, as: ContentEntry["type"]) =>
+    entries.some(({ name, type }) => name === wanted && type === as);
+  return has("HEAD", "file") && has("objects", "directory");
+}
+
+/** What the folder `name` is in one of that kind. */
+function kindOf(kind: Kind, name: string): Kind {
+  switch (kind) {
+    case "git":
+      return name === "modules" || name === "worktrees" || name === "objects" ? name : "plain";
+    case "modules":
+      return "modules";
+    case "worktrees":
+      return "worktree";
+    case "worktree":
+      return name === "modules" ? name : "plain";
+    case "objects":
+      return name === "info" ? "object info" : "plain";
+    default:
+      return "plain";
+  }
+}
+
+function sortFile(files: GitFolderFiles, kind: Kind, name: string, at: string): void {
+  if (name.endsWith(".lock")) files.locks.push(at);
+  switch (kind) {
+    case "git":
+    case "modules":
+      if (name === "commondir") throw refused(at, "makes the repository a part of another");
+      if (name === "config" || name === "config.worktree") files.configs.push(at);
+      break;
+    case "worktree":
+      if (name === "commondir") files.commonDirs.push(at);
+      if (name === "config.worktree") files.configs.push(at);
+      break;
+    case "object info":
+      if (ALTERNATES.has(name)) files.alternates.push(at);
+      break;
+  }
 }
 
 function refused(path: string, problem: string): DaemonError {

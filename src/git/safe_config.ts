@@ -1,7 +1,8 @@
 /**
  * Which config variables may take effect while git runs for us: those known to do no more than
- * shape what git does by itself. Anything else could name a program, a file of the node or another
- * config, today or in a later git; it is kept from our own calls and written down afterwards.
+ * shape what git does by itself, and from the request also those that say where it connects and
+ * how. Anything else could name a program, a file of the node or another config, today or in a later
+ * git; it is kept from our own calls and written down afterwards.
  */
 
 import { canonicalName, type ConfigEntry } from "./config_text.ts";
@@ -11,7 +12,8 @@ const PLAIN = new Set(
   core.autocrlf core.eol core.safecrlf core.longpaths core.quotepath core.compression
   core.loosecompression core.bigfilethreshold core.abbrev core.whitespace core.trustctime
   core.checkstat core.protecthfs core.protectntfs core.sparsecheckout core.sparsecheckoutcone
-  core.repositoryformatversion extensions.objectformat extensions.refstorage index.sparse
+  core.repositoryformatversion extensions.objectformat extensions.refstorage
+  extensions.worktreeconfig index.sparse
   user.name user.email user.useconfigonly author.name author.email committer.name committer.email
   branch.autosetupmerge branch.autosetuprebase checkout.defaultremote checkout.guess
   fetch.prune fetch.prunetags fetch.fsckobjects fetch.unpacklimit fetch.negotiationalgorithm
@@ -24,41 +26,46 @@ const HTTP = new Set(
   `sslverify sslversion sslcipherlist extraheader useragent postbuffer lowspeedlimit lowspeedtime
   version maxrequests minsessions emptyauth pinnedpubkey`.split(/\s+/),
 );
-const BRANCH = new Set(["remote", "pushremote", "merge", "rebase", "description"]);
-const REMOTE = new Set(
-  ["url", "pushurl", "fetch", "push", "tagopt", "prune", "prunetags", "skipfetchall"],
-);
-const SUBMODULE = new Set([
-  "url",
-  "active",
-  "branch",
-  "ignore",
-  "fetchrecursesubmodules",
-  "shallow",
-]);
 
-/** Whether a variable may be in force while git runs for us. */
-export function isSafe([name, value]: ConfigEntry): boolean {
+/** Keys of sections with a name in them: what shapes the repository, and what says where it connects. */
+const NAMED: Readonly<Record<string, { shaping: string[]; connecting: string[] }>> = {
+  branch: { shaping: ["merge", "rebase", "description"], connecting: ["remote", "pushremote"] },
+  remote: {
+    shaping: ["fetch", "tagopt", "prune", "prunetags", "skipfetchall"],
+    connecting: ["url", "pushurl", "push"],
+  },
+  submodule: {
+    shaping: ["active", "branch", "ignore", "fetchrecursesubmodules", "shallow"],
+    connecting: ["url"],
+  },
+};
+
+/** Whether a variable of a restored repository, which others wrote, may be in force for us. */
+export function isShaping([name]: ConfigEntry): boolean {
   const canonical = canonicalName(name);
   if (PLAIN.has(canonical)) return true;
+  const { section, key, named } = partsOf(canonical);
+  return named && NAMED[section]?.shaping.includes(key) === true;
+}
+
+/** Whether a variable of the request may be in force while git runs for us. */
+export function isSafe(entry: ConfigEntry): boolean {
+  if (isShaping(entry)) return true;
+  const canonical = canonicalName(entry[0]);
+  const { section, key, named } = partsOf(canonical);
+  if (section === "http") return HTTP.has(key);
+  if (section === "url") {
+    // What it rewrites to is reached through the gate, which http(s) alone goes through.
+    return key === "insteadof" && /^url\.https?:\/\//.test(canonical) && entry[1] !== "";
+  }
+  return named && NAMED[section]?.connecting.includes(key) === true;
+}
+
+/** A canonical name's section and key, and whether something stands between them. */
+function partsOf(canonical: string): { section: string; key: string; named: boolean } {
   const section = canonical.slice(0, canonical.indexOf("."));
   const key = canonical.slice(canonical.lastIndexOf(".") + 1);
-  const hasSubsection = canonical.length > section.length + key.length + 1;
-  if (section === "http") return HTTP.has(key);
-  if (!hasSubsection) return false;
-  switch (section) {
-    case "branch":
-      return BRANCH.has(key);
-    case "remote":
-      return REMOTE.has(key);
-    case "submodule":
-      return SUBMODULE.has(key);
-    case "url":
-      // What it rewrites to is reached through the gate, which http(s) alone goes through.
-      return key === "insteadof" && /^url\.https?:\/\//.test(canonical) && value !== "";
-    default:
-      return false;
-  }
+  return { section, key, named: canonical.length > section.length + key.length + 1 };
 }
 
 /** Variables that decide what `git status` finds changed, and nothing more. */

@@ -69,6 +69,18 @@ export class GitSession {
     return new GitSession({ ...this.#options, cwd, environment });
   }
 
+  /** The same, with only those protocols for other hosts. */
+  speaking(protocols: readonly string[]): GitSession {
+    const { network } = this.#options;
+    if (!network) throw new Error("A session without a network speaks no protocol");
+    return new GitSession({ ...this.#options, network: { ...network, protocols } });
+  }
+
+  /** The same, ended by another signal. */
+  under(signal: AbortSignal): GitSession {
+    return new GitSession({ ...this.#options, signal });
+  }
+
   /** Runs a command that reaches no other host. */
   async run(args: readonly string[], options: RunOptions = {}): Promise<Output> {
     const stdout: Uint8Array[] = [];

@@ -3,12 +3,13 @@
  * the repository: git's own checks of both apply, as do the protocols and the gate.
  */
 
-import type { Content, Tree } from "../content/api.ts";
-import { messageOf } from "../errors.ts";
+import { DaemonError, messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
 import { parseConfigList } from "./config_text.ts";
+import { appendConfig, type CheckoutFiles } from "./disarm.ts";
 import { GitFailure } from "./failure.ts";
 import type { GitSession } from "./session.ts";
+import { registerSubmodule } from "./submodule_urls.ts";
 import { gitEntry, joinPath, readText, resolveWithin } from "./tree_path.ts";
 
 const log = logger("git");
@@ -17,51 +18,81 @@ const log = logger("git");
 const MAX_DEPTH = 8;
 const MAX_GITFILE_BYTES = 4096;
 
-export interface SubmoduleOptions {
-  content: Content;
-  tree: Tree;
-  /** Absolute path of the spool. */
-  spool: string;
-  /** The checkout's path in the tree. */
-  location: string;
+export interface SubmoduleOptions extends CheckoutFiles {
   shallow: boolean;
+  /** Git folders that were there before and on which git may work. */
+  folders: ReadonlySet<string>;
 }
 
-/** Initialises and updates the submodules of the checkout, and theirs; failures are warnings. */
-export async function updateSubmodules(git: GitSession, options: SubmoduleOptions): Promise<void> {
-  await updateLevel(git, options, options.location, 1);
+/** A submodule as `.gitmodules` names it. */
+interface Submodule {
+  name: string;
+  path: string;
 }
 
-async function updateLevel(
-  git: GitSession,
-  options: SubmoduleOptions,
-  superproject: string,
-  level: number,
-): Promise<void> {
-  for (const path of await submodulePaths(git)) {
-    const location = joinPath(superproject, path);
-    try {
-      await updateOne(git, options, path, location);
-      if (level === MAX_DEPTH) continue;
-      await using directory = await opened(options, location);
-      if (directory) {
-        await updateLevel(git.at(directory.path, HERE), options, location, level + 1);
-      }
-    } catch (error) {
-      git.signal.throwIfAborted();
-      log.warn("Submodule {location} was not updated: {reason}", {
-        location,
-        reason: messageOf(error),
-      });
-    }
-  }
+/** A checkout, by its path in the tree, and its Git folder's. */
+interface Superproject {
+  location: string;
+  folder: string;
 }
 
 /** A repository is looked for nowhere else. */
 export const HERE: Readonly<Record<string, string>> = { GIT_DIR: ".git", GIT_WORK_TREE: "." };
 
-/** Paths that `.gitmodules`, as committed, gives its submodules. */
-async function submodulePaths(git: GitSession): Promise<string[]> {
+/** Paths of submodules are no patterns. */
+const LITERALLY = { ...HERE, GIT_LITERAL_PATHSPECS: "1" };
+
+/**
+ * Initialises and updates the submodules of the checkout, and theirs; failures are warnings, as is
+ * the end of git's time.
+ */
+export async function updateSubmodules(git: GitSession, options: SubmoduleOptions): Promise<void> {
+  const { location } = options;
+  const folder = joinPath(location, ".git");
+  await warningOf(git, options, `Submodules of ${JSON.stringify(location)} were`, async () => {
+    await updateLevel(git.within(LITERALLY), options, { location, folder }, 1);
+  });
+}
+
+async function updateLevel(
+  git: GitSession,
+  options: SubmoduleOptions,
+  superproject: Superproject,
+  level: number,
+): Promise<void> {
+  for (const submodule of await submodulesOf(git)) {
+    const location = joinPath(superproject.location, submodule.path);
+    await warningOf(git, options, `Submodule ${JSON.stringify(location)} was`, async () => {
+      const folder = await updateOne(git, options, superproject, submodule);
+      if (folder === undefined || level === MAX_DEPTH) return;
+      const { path, close } = await options.content.openDirectory(options.tree, location);
+      try {
+        await updateLevel(git.at(path, LITERALLY), options, { location, folder }, level + 1);
+      } finally {
+        await close();
+      }
+    });
+  }
+}
+
+/** Runs `work`, whose failure is a warning unless the caller has given up. */
+async function warningOf(
+  git: GitSession,
+  { signal }: SubmoduleOptions,
+  what: string,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    signal.throwIfAborted();
+    const reason = git.signal.aborted ? "git.timeout is over" : messageOf(error);
+    log.warn("{what} not updated: {reason}", { what, reason });
+  }
+}
+
+/** What `.gitmodules`, as committed, says. */
+async function submodulesOf(git: GitSession): Promise<Submodule[]> {
   const { code, stdout } = await git.run(
     [
       "config",
@@ -74,63 +105,80 @@ async function submodulePaths(git: GitSession): Promise<string[]> {
     ],
     { answers: [1, 128] },
   );
-  return code === 0 ? parseConfigList(stdout).map(([, path]) => path) : [];
+  if (code !== 0) return [];
+  const nameOf = (key: string) => key.slice("submodule.".length, -".path".length);
+  return parseConfigList(stdout).map(([key, path]) => ({ name: nameOf(key), path }));
 }
 
+/** @returns its Git folder; `undefined` where git made none */
 async function updateOne(
   git: GitSession,
   options: SubmoduleOptions,
-  path: string,
-  location: string,
-): Promise<void> {
-  await checkGitFile(options, location);
-  const update = (depth: readonly string[]) =>
-    git.runRemote(["submodule", "--quiet", "update", "--init", ...depth, "--", path]);
-  if (!options.shallow) {
-    await update([]);
+  superproject: Superproject,
+  submodule: Submodule,
+): Promise<string | undefined> {
+  const { name, path } = submodule;
+  // Git takes what follows a line's end, or does not, for a part of the path (CVE-2025-48384).
+  if (/\p{Cc}/u.test(path)) throw new Error("its path holds control characters");
+  const location = joinPath(superproject.location, path);
+  const own = joinPath(superproject.folder, `modules/${name}`);
+  const before = await folderOf(options, location);
+  const used = before ?? (await isFolder(options, own) ? own : undefined);
+  if (used !== undefined && !options.folders.has(used)) {
+    throw new Error("its .git does not lead to a Git folder of the superproject's");
+  }
+  const { url, protocols } = await registerSubmodule(git, options, submodule);
+  if (used !== undefined) {
+    // Where it was restored, its own remote has been held back.
+    await appendConfig(options, joinPath(used, "config"), [["remote.origin.url", url]]);
+  }
+  await update(git.speaking(protocols), options.shallow, path);
+  const after = await folderOf(options, location);
+  if (after === undefined || after === own || options.folders.has(after)) return after;
+  throw new Error("its .git does not lead to where git put it");
+}
+
+async function update(git: GitSession, shallow: boolean, path: string): Promise<void> {
+  const run = (depth: readonly string[]) =>
+    git.runRemote(["submodule", "--quiet", "update", ...depth, "--", path]);
+  if (!shallow) {
+    await run([]);
     return;
   }
   try {
-    await update(["--depth", "1"]);
+    await run(["--depth", "1"]);
   } catch (error) {
     // A server that gives no commit by its hash gives it with its branch's history.
     if (!(error instanceof GitFailure) || !/unadvertised object|not our ref/.test(error.stderr)) {
       throw error;
     }
-    await update([]);
+    await run([]);
   }
 }
 
-/**
- * A restored submodule whose Git folder is anywhere but among the superproject's modules would have
- * git work on a repository that nobody looked at.
- */
-async function checkGitFile(
-  { content, tree, spool, location: top }: SubmoduleOptions,
+/** Where the `.git` of a submodule leads; `undefined` where there is none. */
+async function folderOf(
+  { content, tree, spool }: SubmoduleOptions,
   location: string,
-): Promise<void> {
+): Promise<string | undefined> {
   const entry = await gitEntry(content, tree, location);
-  if (!entry) return;
-  if (entry.type === "file") {
-    const text = await readText(
-      content,
-      tree,
-      spool,
-      joinPath(location, ".git"),
-      MAX_GITFILE_BYTES,
-    );
-    const target = /^gitdir: (.+)\n?$/.exec(text)?.[1];
-    const resolved = target === undefined ? undefined : resolveWithin(location, target);
-    if (resolved?.startsWith(joinPath(top, ".git/modules/"))) return;
-  }
-  throw new Error("its .git does not lead to the superproject's .git/modules");
+  if (!entry) return undefined;
+  const path = joinPath(location, ".git");
+  const text = entry.type === "file"
+    ? await readText(content, tree, spool, path, MAX_GITFILE_BYTES)
+    : "";
+  const target = /^gitdir: (.+)\n?$/.exec(text)?.[1];
+  const folder = target === undefined ? undefined : resolveWithin(location, target);
+  if (folder === undefined) throw new Error("its .git does not lead to a folder of the workspace");
+  return folder;
 }
 
-async function opened(
-  { content, tree }: SubmoduleOptions,
-  location: string,
-): Promise<(AsyncDisposable & { path: string }) | null> {
-  if (!await gitEntry(content, tree, location)) return null;
-  const { path, close } = await content.openDirectory(tree, location);
-  return { path, [Symbol.asyncDispose]: close };
+async function isFolder({ content, tree }: SubmoduleOptions, path: string): Promise<boolean> {
+  try {
+    await content.list(tree, path);
+    return true;
+  } catch (error) {
+    if (error instanceof DaemonError && error.code === "NOT_FOUND") return false;
+    throw error;
+  }
 }

@@ -47,7 +47,8 @@ export async function reachTarget(
     await git.run(["symbolic-ref", "refs/remotes/origin/HEAD", to]);
   }
   if (!destination) return await startEmpty(git, request);
-  const how = options.force ? ["--quiet", "--force"] : ["--quiet"];
+  // A linked worktree, as a prebuild may have, is no reason not to reach the target here.
+  const how = ["--quiet", "--ignore-other-worktrees", ...options.force ? ["--force"] : []];
   const { branch, start, track } = destination;
   await git.run(
     branch === undefined

@@ -7,7 +7,7 @@ import { appendConfig, type CheckoutFiles, disarm } from "./disarm.ts";
 import { GitFailure } from "./failure.ts";
 import type { CheckoutRequest } from "./request.ts";
 import type { GitSession } from "./session.ts";
-import { HERE, updateSubmodules } from "./submodules.ts";
+import { HERE, type SubmoduleOptions, updateSubmodules } from "./submodules.ts";
 import { fetchUpstream, reachTarget } from "./target.ts";
 import { gitEntry, joinPath } from "./tree_path.ts";
 
@@ -36,18 +36,21 @@ export async function updateCheckout(
   const folder = joinPath(location, ".git");
   const custom = splitConfig(request.config);
   const config = [...custom.safe, ...remoteConfig(request)];
-  const rearm = await disarm(git.within(NOWHERE), files, folder, config);
-  await bringTo(git.within(HERE), request, files);
-  await rearm();
+  const { folders, rearm } = await disarm(git.within(NOWHERE), files, folder, config);
+  const stashed = await stash(git.within(HERE), location);
+  await bringTo(git.within(HERE), request, { ...files, folders });
+  // Submodules may have used up the time, and the rest of the work is not worth less for that.
+  const last = git.under(AbortSignal.any([files.signal, AbortSignal.timeout(files.timeout)]));
+  if (stashed) await unstash(last.within(HERE), location);
+  await rearm(last.within(NOWHERE));
   await appendConfig(files, joinPath(folder, "config"), custom.deferred);
 }
 
 async function bringTo(
   git: GitSession,
   request: CheckoutRequest,
-  files: CheckoutFiles,
+  options: Omit<SubmoduleOptions, "shallow">,
 ): Promise<void> {
-  const stashed = await stash(git);
   const { stdout } = await git.run(["rev-parse", "--is-shallow-repository"]);
   const isShallow = stdout.trim() === "true";
   if (isShallow && request.full) {
@@ -57,12 +60,11 @@ async function bringTo(
   const shallow = isShallow && !request.full;
   await reachTarget(git, request, { shallow, force: true });
   if (request.upstream) await fetchUpstream(git, shallow);
-  await updateSubmodules(git, { ...files, shallow });
-  if (stashed) await unstash(git, files.location);
+  await updateSubmodules(git, { ...options, shallow });
 }
 
-/** Puts local changes of tracked files away. @returns whether there were any */
-async function stash(git: GitSession): Promise<boolean> {
+/** Puts local changes of tracked files away. @returns whether there are any to come back */
+async function stash(git: GitSession, location: string): Promise<boolean> {
   const top = async () => {
     const args = ["rev-parse", "--quiet", "--verify", "refs/stash"];
     return (await git.run(args, { answers: [1, 128] })).stdout;
@@ -71,6 +73,13 @@ async function stash(git: GitSession): Promise<boolean> {
     answers: [1, 128],
   });
   if (hasCommit.code !== 0) return false;
+  if ((await git.run(["ls-files", "--unmerged"])).stdout !== "") {
+    log.warn("Local changes at {location} are dropped: a merge there was not finished", {
+      location,
+    });
+    await git.run(["reset", "--quiet", "--hard"]);
+    return false;
+  }
   const before = await top();
   await git.run(["stash", "push", "--quiet"]);
   return await top() !== before;

@@ -7,8 +7,11 @@ import {
   git,
   linkTo,
   makeRemote,
+  serveGit,
 } from "../support/git_repos.ts";
-import { cloned, gitRig, request } from "./rig.ts";
+import { parseRemote } from "../../src/git/remote.ts";
+import { Gate } from "../../src/outbound/gate.ts";
+import { cloned, gitRig, PROTOCOLS, request } from "./rig.ts";
 
 const commit = (files: Record<string, string>) => [
   { branch: "main", subject: "old", files: { "old.txt": "old" } },
@@ -96,6 +99,11 @@ Deno.test("clone runs nothing and leaves nothing outside for hostile submodules"
       at: "x",
     },
     {
+      name: "a path that ends in a carriage return",
+      modules: () => module("x", "link\r", "../child.git"),
+      at: "link\r",
+    },
+    {
       name: "an absolute path",
       modules: (canary) => module("x", canary, "../child.git"),
       at: "x",
@@ -122,6 +130,62 @@ Deno.test("clone runs nothing and leaves nothing outside for hostile submodules"
       assert(![...Deno.readDirSync(rig.staging)].some((entry) => entry.name === "escape"));
     });
   }
+});
+
+Deno.test("clone reaches no host of a submodule past the gate that the rules forbid", async () => {
+  await using rig = await gitRig();
+  const parent = makeRemote(join(rig.remotes, "parent.git"), commit({ "p.txt": "p" }));
+  const child = makeRemote(join(rig.remotes, "child.git"), commit({ "c.txt": "c" }));
+  let reached = 0;
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const serving = (async () => {
+    for await (const connection of listener) {
+      reached++;
+      connection.close();
+    }
+  })();
+  const { port } = listener.addr as Deno.NetAddr;
+  const urls = { first: `git://127.0.0.1:${port}/x`, good: "../child.git" };
+  const hash = git(child, "rev-parse", "main");
+  const modules = Object.entries(urls).map(([name, url]) => module(name, name, url));
+  addModules(parent, "main", modules.join(""), { first: hash, good: hash });
+  for (const allowLoopback of [false, true]) {
+    using gate = new Gate({ allowLoopback, allowHosts: [], denyHosts: [] });
+    const other = await rig.other({ gate, protocols: [...PROTOCOLS, "git"] });
+    const { tree, path } = await rig.tree();
+    const place = { tree, location: "", owner: rig.owner, signal: new AbortController().signal };
+    const remote = parseRemote(fileUrl(parent), PROTOCOLS);
+    await other.clone({ ...request(fileUrl(parent)), remote }, place);
+    assertEquals(Deno.readTextFileSync(join(path, "good/c.txt")), "c");
+    assertEquals([...Deno.readDirSync(join(path, "first"))], []);
+    assertEquals(reached > 0, allowLoopback);
+  }
+  listener.close();
+  await serving;
+});
+
+Deno.test("clone is whole, and an update keeps local changes, when the time ends at a submodule", async () => {
+  await using rig = await gitRig();
+  const parent = makeRemote(join(rig.remotes, "parent.git"), commit({ "p.txt": "p", "q": "q" }));
+  const stalled = Promise.withResolvers<Response>();
+  await using server = serveGit(rig.remotes, { intercept: () => stalled.promise });
+  const what = request(fileUrl(parent));
+  const plain = await cloned(rig, what);
+  Deno.writeTextFileSync(join(plain.path, "q"), "mine");
+  const module = { branch: "main", name: "m", at: "m", url: `${server.url}/x.git` };
+  addSubmodule(parent, { ...module, commit: "1".repeat(40) });
+  const signal = new AbortController().signal;
+  const hasty = await rig.other({ timeout: 4000 });
+  const { tree, path } = await rig.tree();
+  await Promise.all([
+    hasty.clone(what, { tree, location: "", owner: rig.owner, signal }),
+    hasty.update(what, { tree: plain.tree, location: "", signal }),
+  ]);
+  assertEquals(Deno.readTextFileSync(join(path, "p.txt")), "p");
+  assertEquals(git(plain.path, "log", "-1", "--format=%s"), "Add submodules");
+  assertEquals(Deno.readTextFileSync(join(plain.path, "q")), "mine");
+  assertEquals(git(plain.path, "remote", "get-url", "origin"), fileUrl(parent));
+  stalled.resolve(new Response());
 });
 
 function module(name: string, path: string, url: string): string {

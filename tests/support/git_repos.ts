@@ -147,6 +147,7 @@ export function addModules(
 export interface GitRequest {
   path: string;
   authorization: string | null;
+  headers: Headers;
 }
 
 export interface GitServer extends AsyncDisposable {
@@ -171,7 +172,7 @@ export function serveGit(folder: string, options: GitServerOptions = {}): GitSer
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
     const { pathname } = new URL(request.url);
     const authorization = request.headers.get("authorization");
-    requests.push({ path: pathname, authorization });
+    requests.push({ path: pathname, authorization, headers: request.headers });
     const own = await options.intercept?.(request, requests.length);
     if (own) return own;
     if (options.login !== undefined && authorization !== `Basic ${btoa(options.login)}`) {

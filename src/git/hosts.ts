@@ -1,0 +1,22 @@
+/**
+ * Hosts that git reaches by itself, ssh's and git's, as they cannot be led through the gate: they are
+ * looked at beforehand at least.
+ */
+
+import { resolveChecked } from "../outbound/dial.ts";
+import type { Gate } from "../outbound/gate.ts";
+import type { Remote } from "./remote.ts";
+
+/** Whether the gate sees each connection to a remote of that protocol, or there is none. */
+export function isGated(protocol: string): boolean {
+  return /^(?:https?|file)$/.test(protocol);
+}
+
+/** @throws {DaemonError} where git would reach the remote's host by itself, and it is out of bounds */
+export async function checkHost(
+  gate: Gate,
+  { host, protocol }: Pick<Remote, "host" | "protocol">,
+): Promise<void> {
+  if (host === undefined || isGated(protocol)) return;
+  await resolveChecked(gate.rules, host);
+}
