@@ -114,7 +114,7 @@ export class Git implements GitStatusReader {
       const user = this.#user(owner, location);
       await using scratch = await Scratch.make(folder, user);
       const git = new GitSession({ program, cwd, user, home: scratch.home, signal });
-      return await readStatus(git, { ...this.#options, tree, location, scratch });
+      return await readStatus(git, { ...this.#options, tree, location, scratch, signal });
     } finally {
       await close();
     }

@@ -23,16 +23,32 @@ export interface ViewSource {
   /** Absolute path of the spool. */
   spool: string;
   scratch: Scratch;
+  /** The caller's: whoever works in the workspace decides how much there is to copy. */
+  signal: AbortSignal;
 }
 
+/** A ref, and HEAD: a name or a hash. */
+const MAX_REF = 4096;
 const MAX_SMALL_FILE = 1024 * 1024;
-const MAX_INDEX = 1024 * 1024 * 1024;
-/** Refs in files of their own; git packs them long before. */
+/** Of everything that is copied: an index of some millions of files. */
+const MAX_BYTES = 256 * 1024 * 1024;
+/** Refs in files of their own, and their folders; git packs them long before. */
 const MAX_LOOSE_REFS = 50_000;
 
-/** Files of a Git folder that are copied as they are. */
-const COPIED = /^(?:HEAD|packed-refs|shallow|index|sharedindex\.[0-9a-f]+)$/;
+/** How long a file of a Git folder may be to be copied; `undefined` where it is not needed. */
+function limitOf(name: string): number | undefined {
+  if (name === "HEAD") return MAX_REF;
+  if (name === "shallow") return 4 * MAX_SMALL_FILE;
+  return /^(?:packed-refs|index|sharedindex\.[0-9a-f]+)$/.test(name) ? MAX_BYTES : undefined;
+}
+
 const COPIED_INFO = new Set(["exclude", "sparse-checkout"]);
+
+/** What may still be copied. */
+interface Budget {
+  bytes: number;
+  refs: number;
+}
 
 /**
  * Makes the view of the repository at `source.location`.
@@ -53,13 +69,17 @@ export async function makeView(
   const path = await scratch.folder("view");
   await scratch.folder("view/refs");
   await scratch.folder("view/objects");
-  for (const { name, type } of entries.values()) {
-    if (type === "file" && COPIED.test(name)) await copy(source, folder, name, MAX_INDEX);
+  const budget: Budget = { bytes: MAX_BYTES, refs: MAX_LOOSE_REFS };
+  for (const entry of entries.values()) {
+    const maxBytes = limitOf(entry.name);
+    if (entry.type !== "file" || maxBytes === undefined) continue;
+    await copy(source, folder, entry, { budget, maxBytes });
   }
-  await copyInfo(source, folder, entries.get("info"));
-  const refs: ContentEntry[] = ["refs", "reftable"].flatMap((name) => entries.get(name) ?? []);
-  const budget = { left: MAX_LOOSE_REFS };
-  for (const entry of refs) await copyFolder(source, folder, entry, budget);
+  await copyInfo(source, folder, entries.get("info"), budget);
+  for (const name of ["refs", "reftable"]) {
+    const entry = entries.get(name);
+    if (entry) await copyFolder(source, folder, entry, budget);
+  }
   const config = entries.has("config")
     ? await readBytes(content, tree, source.spool, joinPath(folder, "config"), MAX_SMALL_FILE)
     : new Uint8Array();
@@ -85,45 +105,66 @@ async function findFolder({ content, tree, location, spool }: ViewSource): Promi
   return folder;
 }
 
+interface CopyLimits {
+  budget: Budget;
+  /** Of one file. */
+  maxBytes: number;
+}
+
 async function copy(
-  { content, tree, spool, scratch }: ViewSource,
+  { content, tree, spool, scratch, signal }: ViewSource,
   folder: string,
-  name: string,
-  maxBytes: number,
+  { name, size }: Pick<ContentEntry, "name" | "size">,
+  { budget, maxBytes }: CopyLimits,
 ): Promise<void> {
-  const { file, size } = await content.copyOut(tree, joinPath(folder, name), maxBytes + 1);
-  await scratch.adopt(join(spool, file.path), `view/${name}`);
-  if (size > maxBytes) throw unusable(joinPath(folder, name), "is too large");
+  signal.throwIfAborted();
+  const limit = Math.min(maxBytes, budget.bytes);
+  const tooLarge = () => unusable(joinPath(folder, name), "is too large");
+  // A hole is copied as zeros; and what is cut here, may have grown meanwhile.
+  if (size > limit) throw tooLarge();
+  const copied = await content.copyOut(tree, joinPath(folder, name), limit + 1);
+  await scratch.adopt(join(spool, copied.file.path), `view/${name}`);
+  if (copied.size > limit) throw tooLarge();
+  budget.bytes -= copied.size;
 }
 
 async function copyInfo(
   source: ViewSource,
   folder: string,
   info: ContentEntry | undefined,
+  budget: Budget,
 ): Promise<void> {
   if (info?.type !== "directory") return;
   await source.scratch.folder("view/info");
-  for (const { name, type } of await source.content.list(source.tree, joinPath(folder, "info"))) {
-    if (type === "file" && COPIED_INFO.has(name)) {
-      await copy(source, folder, `info/${name}`, MAX_SMALL_FILE);
-    }
+  for (const entry of await source.content.list(source.tree, joinPath(folder, "info"))) {
+    if (entry.type !== "file" || !COPIED_INFO.has(entry.name)) continue;
+    const file = { ...entry, name: `info/${entry.name}` };
+    await copy(source, folder, file, { budget, maxBytes: MAX_SMALL_FILE });
   }
 }
 
-/** Copies a folder's regular files; links among them, as nothing makes them any more, are left out. */
+/**
+ * Copies a folder's regular files; links among them, as nothing makes them any more, are left out,
+ * and files too long to be refs.
+ */
 async function copyFolder(
   source: ViewSource,
   folder: string,
   { name, type }: ContentEntry,
-  budget: { left: number },
+  budget: Budget,
 ): Promise<void> {
   if (type !== "directory") return;
+  source.signal.throwIfAborted();
   await source.scratch.folder(`view/${name}`);
+  const isTable = name === "reftable";
   for (const entry of await source.content.list(source.tree, joinPath(folder, name))) {
-    const path = `${name}/${entry.name}`;
-    if (budget.left-- === 0) throw unusable(folder, "has too many refs that are not packed");
-    if (entry.type === "file") await copy(source, folder, path, MAX_INDEX);
-    else await copyFolder(source, folder, { ...entry, name: path }, budget);
+    if (budget.refs-- === 0) throw unusable(folder, "has too many refs that are not packed");
+    const inside = { ...entry, name: `${name}/${entry.name}` };
+    if (entry.type !== "file") await copyFolder(source, folder, inside, budget);
+    else if (isTable) await copy(source, folder, inside, { budget, maxBytes: MAX_BYTES });
+    else if (entry.size <= MAX_REF) {
+      await copy(source, folder, inside, { budget, maxBytes: MAX_REF });
+    }
   }
 }
 

@@ -19,6 +19,8 @@ const FIRST = [{
   files: { "a.txt": "one\n", "d/in.txt": "in\n", "e/out.txt": "out\n" },
 }];
 
+const SECOND = { "a.txt": "two\n", "e/out.txt": "changed\n" };
+
 interface Place {
   tree: Tree;
   path: string;
@@ -32,7 +34,7 @@ async function checkout(rig: GitRig): Promise<Place> {
 
 /** Moves the remote on, gives the checkout to the content's owner, and updates it. */
 async function update(rig: GitRig, { tree, path, remote }: Place): Promise<void> {
-  addCommits(remote, [{ branch: "main", subject: "second", files: { "a.txt": "two\n" } }]);
+  addCommits(remote, [{ branch: "main", subject: "second", files: SECOND }]);
   give(rig, path);
   const signal = new AbortController().signal;
   await rig.git.update(request(fileUrl(remote), { full: true }), { tree, location: "", signal });

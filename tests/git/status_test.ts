@@ -329,6 +329,64 @@ Deno.test("status leaves nothing in the repository and nothing behind", async ()
   assertEquals([...Deno.readDirSync(rig.spool)], []);
 });
 
+Deno.test("status copies no more of a Git folder than one can need", async (t) => {
+  await using rig = await gitRig();
+  const { tree, path } = await checkout(rig);
+  const grow = (name: string, mebibytes: number) => {
+    using file = Deno.openSync(join(path, ".git", name), { write: true, create: true });
+    file.truncateSync(mebibytes * 1024 * 1024);
+  };
+  await t.step("refs are short", async () => {
+    grow("refs/heads/long", 1025);
+    give(rig, path);
+    assertEquals((await rig.git.status(tree, ""))?.branch, "main");
+  });
+  for (const [name, mebibytes] of [["shallow", 5], ["sharedindex.0a", 300]] as const) {
+    await t.step(name, async () => {
+      grow(name, mebibytes);
+      give(rig, path);
+      await assertRejects(() => rig.git.status(tree, ""), DaemonError, "is too large");
+      Deno.removeSync(join(path, ".git", name));
+    });
+  }
+  await t.step("many files in all", async () => {
+    grow("sharedindex.01", 180);
+    grow("sharedindex.02", 80);
+    give(rig, path);
+    await assertRejects(() => rig.git.status(tree, ""), DaemonError, "is too large");
+  });
+  assertEquals([...Deno.readDirSync(rig.spool)], []);
+  assertEquals([...Deno.readDirSync(join(rig.root, "tmp/git"))], []);
+});
+
+Deno.test("status ends in the midst of many refs when its caller gives up", async () => {
+  await using rig = await gitRig();
+  const { tree, path } = await checkout(rig);
+  const hash = git(path, "rev-parse", "HEAD");
+  for (let n = 0; n < 500; n++) {
+    Deno.writeTextFileSync(join(path, `.git/refs/heads/b${n}`), `${hash}\n`);
+  }
+  give(rig, path);
+  const controller = new AbortController();
+  let copies = 0;
+  const content = new Proxy(rig.content, {
+    get(target, name) {
+      const member = Reflect.get(target, name);
+      if (typeof member !== "function") return member;
+      return (...args: unknown[]) => {
+        if (name === "copyOut" && ++copies === 20) {
+          controller.abort(new DaemonError("ABORTED", "enough"));
+        }
+        return member.apply(target, args);
+      };
+    },
+  });
+  const other = await rig.other({ content });
+  const reading = other.status(tree, "", { signal: controller.signal });
+  await assertRejects(() => reading, DaemonError, "enough");
+  assertEquals(copies, 20);
+});
+
 Deno.test("status ends when its caller gives up", async () => {
   await using rig = await gitRig();
   const { tree } = await checkout(rig);

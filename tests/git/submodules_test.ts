@@ -100,7 +100,7 @@ Deno.test("clone runs nothing and leaves nothing outside for hostile submodules"
     },
     {
       name: "a path that ends in a carriage return",
-      modules: () => module("x", "link\r", "../child.git"),
+      modules: () => module("x", '"link\r"', "../child.git"),
       at: "link\r",
     },
     {
@@ -126,6 +126,7 @@ Deno.test("clone runs nothing and leaves nothing outside for hostile submodules"
       const { path } = await cloned(rig, request(fileUrl(parent)), "repo");
       assertEquals(Deno.readTextFileSync(join(path, "p.txt")), "p");
       assertEquals([...Deno.readDirSync(outside)].map((entry) => entry.name), []);
+      assertEquals(modulesOf(path), []);
       assertEquals([...Deno.readDirSync(join(path, ".."))].map((entry) => entry.name), ["repo"]);
       assert(![...Deno.readDirSync(rig.staging)].some((entry) => entry.name === "escape"));
     });
@@ -169,13 +170,16 @@ Deno.test("clone is whole, and an update keeps local changes, when the time ends
   const parent = makeRemote(join(rig.remotes, "parent.git"), commit({ "p.txt": "p", "q": "q" }));
   const stalled = Promise.withResolvers<Response>();
   await using server = serveGit(rig.remotes, { intercept: () => stalled.promise });
+  // Before the server ends, which waits for its answers.
+  using answer = new DisposableStack();
+  answer.defer(() => stalled.resolve(new Response()));
   const what = request(fileUrl(parent));
   const plain = await cloned(rig, what);
   Deno.writeTextFileSync(join(plain.path, "q"), "mine");
   const module = { branch: "main", name: "m", at: "m", url: `${server.url}/x.git` };
   addSubmodule(parent, { ...module, commit: "1".repeat(40) });
   const signal = new AbortController().signal;
-  const hasty = await rig.other({ timeout: 4000 });
+  const hasty = await rig.other({ timeout: 8000 });
   const { tree, path } = await rig.tree();
   await Promise.all([
     hasty.clone(what, { tree, location: "", owner: rig.owner, signal }),
@@ -185,8 +189,16 @@ Deno.test("clone is whole, and an update keeps local changes, when the time ends
   assertEquals(git(plain.path, "log", "-1", "--format=%s"), "Add submodules");
   assertEquals(Deno.readTextFileSync(join(plain.path, "q")), "mine");
   assertEquals(git(plain.path, "remote", "get-url", "origin"), fileUrl(parent));
-  stalled.resolve(new Response());
 });
+
+/** Submodules' Git folders. */
+function modulesOf(path: string): string[] {
+  try {
+    return [...Deno.readDirSync(join(path, ".git/modules"))].map(({ name }) => name);
+  } catch {
+    return [];
+  }
+}
 
 function module(name: string, path: string, url: string): string {
   return `[submodule "${name}"]\n\tpath = ${path}\n\turl = ${url}\n`;
