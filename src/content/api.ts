@@ -67,7 +67,10 @@ export interface PackStats {
   newLayerBytes: number;
   /** Sockets, which no archive can hold; at most 100 paths are named. */
   skippedSockets: number;
-  /** Paths that changed while they were read, more often than they were retried; at most 100 named. */
+  /**
+   * Paths that changed while they were read, more often than they were looked at again, or whose
+   * attributes could not be listed; at most 100 named.
+   */
   unstable: string[];
   unstableCount: number;
 }

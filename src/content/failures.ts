@@ -22,6 +22,8 @@ const CODES: Partial<Record<ErrnoName, ErrorCode>> = {
   EMLINK: "RESOURCE_EXHAUSTED",
   EACCES: "PERMISSION_DENIED",
   EPERM: "PERMISSION_DENIED",
+  // A program holds a lease on a file, and does not let go.
+  EAGAIN: "FAILED_PRECONDITION",
   EBUSY: "FAILED_PRECONDITION",
   ENOTEMPTY: "FAILED_PRECONDITION",
   EROFS: "FAILED_PRECONDITION",

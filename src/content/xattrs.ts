@@ -1,7 +1,7 @@
 /** Extended attributes of content. */
 
 import { xattrKeyword } from "../archive/vendor.ts";
-import type { Descriptor } from "../linux/mod.ts";
+import { type Descriptor, isErrno } from "../linux/mod.ts";
 import type { Xattr } from "./index/layout.ts";
 
 const NONE: readonly Xattr[] = [];
@@ -11,9 +11,21 @@ const OF_THE_NODE = new Set(["security.selinux", "security.ima", "security.evm"]
 
 const decoder = new TextDecoder();
 
-/** What a descriptor's inode has, ordered as the file system lists it. @throws {SystemError} */
-export function readXattrs(descriptor: Descriptor): readonly Xattr[] {
-  const names = descriptor.listXattrs();
+/**
+ * What a descriptor's inode has, ordered as the file system lists it.
+ * @param onTooMany called where Linux cannot list them (some file systems hold more than 64 KiB of
+ * names); there are none then
+ * @throws {SystemError}
+ */
+export function readXattrs(descriptor: Descriptor, onTooMany: () => void): readonly Xattr[] {
+  let names: Uint8Array[];
+  try {
+    names = descriptor.listXattrs();
+  } catch (error) {
+    if (!isErrno(error, "E2BIG")) throw error;
+    onTooMany();
+    return NONE;
+  }
   if (names.length === 0) return NONE;
   const xattrs: Xattr[] = [];
   for (const name of names) {

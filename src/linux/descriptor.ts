@@ -122,6 +122,11 @@ export class Descriptor implements Disposable {
     while (system().fsync(this.#fd) < 0) interrupted("fsync", this);
   }
 
+  /** Makes the whole file system durable that this is on. @throws {SystemError} */
+  syncFileSystem(): void {
+    while (system().syncfs(this.#fd) < 0) interrupted("syncfs", this);
+  }
+
   /** Names of extended attributes; none where the file system has none. @throws {SystemError} */
   listXattrs(): Uint8Array[] {
     return listXattrs(this);

@@ -32,6 +32,7 @@ const SYMBOLS = {
   ftruncate64: { parameters: ["i32", "i64"], result: "i32" },
   posix_fadvise64: { parameters: ["i32", "i64", "i64", "i32"], result: "i32" },
   fsync: { parameters: ["i32"], result: "i32" },
+  syncfs: { parameters: ["i32"], result: "i32" },
   fdatasync: { parameters: ["i32"], result: "i32" },
 
   statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" },

@@ -326,7 +326,7 @@ function reportOdd(baseline: string, { stats }: PackResult): void {
     });
   }
   if (stats.unstableCount > 0) {
-    log.warn("{count} files of {workspace} changed while they were read: {paths}", {
+    log.warn("{count} paths of {workspace} would not hold still while they were read: {paths}", {
       count: stats.unstableCount,
       workspace: baseline,
       paths: stats.unstable,

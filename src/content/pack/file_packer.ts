@@ -19,7 +19,7 @@ export interface PackedFile {
   readonly location: Location;
   /** Of {@link FLAG}. */
   readonly flags: number;
-  /** Whether it changed each time that it was read. */
+  /** Whether it changed each time that it was read, or its attributes could not be listed. */
   readonly unstable: boolean;
   /** Whether a later change may not show in what `stat` says. */
   readonly racy: boolean;
@@ -39,7 +39,22 @@ export interface PackFileOptions {
   readonly apartFrom?: number;
 }
 
+export interface FilePackerOptions {
+  /** See {@link PackJob}. */
+  readonly settledAt: number;
+  /** Called while it reads and waits; throws where the pack is cancelled. */
+  tick(): void;
+}
+
 const ATTEMPTS = 4;
+
+/**
+ * How long one packer waits for files that programs hold a write lease on (fcntl(2)), in all, in
+ * milliseconds. Opening such a file asks its holder to let go, and the kernel takes the lease away
+ * after `lease-break-time`, 45 s unless it was changed.
+ */
+const LEASE_WAIT_MS = 60_000;
+const LEASE_LOOK_MS = 20;
 
 /**
  * How far back the kernel's clock for timestamps may lie, in milliseconds: a change that comes so
@@ -49,11 +64,14 @@ const ATTEMPTS = 4;
 const TICK_MS = 50;
 const COARSE_TICK_MS = 2_100;
 
-/** Whether a change after now might not show in the ctime that an inode has now. */
-export function isRacy(stat: Stat, now: number): boolean {
+/** Whether a change after `since`, in milliseconds, might not show in the ctime that an inode has now. */
+export function isRacy(stat: Stat, since: number): boolean {
   const { sec, nsec } = stat.ctime;
-  return sec * 1000 + nsec / 1e6 > now - (nsec === 0 ? COARSE_TICK_MS : TICK_MS);
+  return sec * 1000 + nsec / 1e6 > since - (nsec === 0 ? COARSE_TICK_MS : TICK_MS);
 }
+
+/** Nobody ever changes it: waiting on it is a pause. */
+const NEVER = new Int32Array(new SharedArrayBuffer(4));
 
 function isSame(a: Stat, b: Stat): boolean {
   return a.size === b.size &&
@@ -63,13 +81,16 @@ function isSame(a: Stat, b: Stat): boolean {
 
 export class FilePacker {
   readonly #layers: LayerWriter;
+  readonly #options: FilePackerOptions;
+  #leaseWaitMs = LEASE_WAIT_MS;
   /** Not to change access times; only owners and root may ask for it. */
   #noAtime: number = O.NOATIME;
   filesRead = 0;
   bytesRead = 0;
 
-  constructor(layers: LayerWriter) {
+  constructor(layers: LayerWriter, options: FilePackerOptions) {
     this.#layers = layers;
+    this.#options = options;
   }
 
   /**
@@ -84,7 +105,7 @@ export class FilePacker {
   ): PackedFile | Unpacked {
     let file: File;
     try {
-      file = this.#open(dir, name);
+      file = this.#openAtLast(dir, name);
     } catch (error) {
       if (isErrno(error, "ENOENT")) return "gone";
       // A link, a socket, or another mount stands there.
@@ -95,6 +116,20 @@ export class FilePacker {
       return this.#packOpen(file, path, options);
     } finally {
       file.close();
+    }
+  }
+
+  /** Opens a file as soon as nobody holds a lease on it. */
+  #openAtLast(dir: Directory, name: Name): File {
+    for (;;) {
+      try {
+        return this.#open(dir, name);
+      } catch (error) {
+        if (!isErrno(error, "EAGAIN") || this.#leaseWaitMs <= 0) throw error;
+        this.#leaseWaitMs -= LEASE_LOOK_MS;
+        this.#options.tick();
+        Atomics.wait(NEVER, 0, 0, LEASE_LOOK_MS);
+      }
     }
   }
 
@@ -113,7 +148,8 @@ export class FilePacker {
       const stat = file.stat();
       if (!stat.isFile) return "other";
       if (attempt === 1 && options.claim && !options.claim(stat)) return { claimed: stat };
-      const xattrs = readXattrs(file);
+      let listed = true;
+      const xattrs = readXattrs(file, () => listed = false);
       if (stat.size >= (options.apartFrom ?? Infinity)) return { large: stat, xattrs };
       const stretches = sparseStretches(file, stat);
       const packed = this.#write(file, path, stat, xattrs, stretches);
@@ -123,8 +159,9 @@ export class FilePacker {
         this.filesRead++;
         this.bytesRead += packed.location.stored;
         const flags = (stretches ? FLAG.sparse : 0) | (stat.nlink > 1 ? FLAG.linked : 0);
-        const racy = !same || isRacy(stat, Date.now());
-        return { stat, xattrs, location: packed.location, flags, unstable: !same, racy };
+        const racy = !same || isRacy(stat, this.#options.settledAt);
+        const unstable = !same || !listed;
+        return { stat, xattrs, location: packed.location, flags, unstable, racy };
       }
       packed.undo();
     }
@@ -168,6 +205,7 @@ export class FilePacker {
   #copy(file: File, offset: number, length: number): void {
     const layers = this.#layers;
     for (let done = 0; done < length;) {
+      this.#options.tick();
       const room = layers.room();
       const wanted = length - done;
       const count = file.readAt(

@@ -3,6 +3,7 @@
  * writes the tail, the index and the baseline.
  */
 
+import { binaryString } from "../../archive/reader.ts";
 import type { SpooledBlob } from "../../spool.ts";
 import { type Directory, isErrno } from "../../linux/mod.ts";
 import { BaselineReader } from "../baseline/reader.ts";
@@ -21,6 +22,8 @@ import {
 import type { OperationContext } from "../operation.ts";
 import { newBaselineToken } from "../operations/baselines.ts";
 import { type OpenRooms, openTree } from "../rooms.ts";
+import { changedDirectories } from "./changed.ts";
+import { InodeClaims } from "./claims.ts";
 import { layersInTheWay, pathsToRemove, sortDead } from "./dead_paths.ts";
 import { joinPath, openDeep } from "./deep.ts";
 import { FilePacker } from "./file_packer.ts";
@@ -33,7 +36,7 @@ import { PartStats, type PartTotals } from "./part_stats.ts";
 import { chooseRewrites, type LayerUse } from "./rewrite_policy.ts";
 import { writeTail } from "./tail.ts";
 import { Visited } from "./visited.ts";
-import { addPacked } from "./walker.ts";
+import { addPacked, Walker } from "./walker.ts";
 
 export interface FinishRequest {
   readonly job: PackJob;
@@ -99,11 +102,16 @@ class Finish {
 
   constructor(options: FinishOptions) {
     this.#options = options;
-    this.#packer = new FilePacker(options.layers);
+    const { request: { job }, context } = options;
+    this.#packer = new FilePacker(options.layers, {
+      settledAt: job.settledAt,
+      tick: () => context.throwIfCancelled(),
+    });
     this.#tree = new MergedTree(options.request.parts.flatMap((part) => blocksOf(part.arena)));
   }
 
   run(): FinishResult {
+    this.#lookAgain();
     this.#takeApartResults();
     const links = new LinkGroups(this.#tree);
     const duplicates = new Set(
@@ -118,6 +126,50 @@ class Finish {
     this.#tree.apply();
     this.#options.layers.seal();
     return this.#write(given, dead.filter(({ layer }) => !given.has(layer)));
+  }
+
+  /** Packs what has come to be where a directory changed after it was walked. */
+  #lookAgain(): void {
+    const { top, request: { parts } } = this.#options;
+    const tick = () => this.#options.context.throwIfCancelled();
+    let wanted: readonly Uint8Array[] = parts.flatMap((part) => part.changed);
+    let moving: readonly Uint8Array[] = [];
+    for (let look = 0; wanted.length > 0 && look < LOOKS; look++) {
+      const found = this.#walkAgain(wanted);
+      this.#tree.add(found);
+      moving = changedDirectories(top, found, tick);
+      // One that is gone may come back: its folder then has nothing new, but it may.
+      const seen = new Set(found.map(({ path }) => binaryString(path)));
+      wanted = [...moving, ...wanted.filter((path) => !seen.has(binaryString(path)))];
+    }
+    for (const path of moving) this.#stats.addUnstable(path);
+  }
+
+  /** @returns blocks of those directories, and of new ones below, with what is new in them */
+  #walkAgain(directories: readonly Uint8Array[]): Block[] {
+    const { top, context, request: { job } } = this.#options;
+    const arena = new Arena();
+    const found: Uint8Array[] = [];
+    const walker = new Walker({
+      top,
+      packer: this.#packer,
+      builder: new BlockBuilder(arena),
+      claims: new InodeClaims(job.claims),
+      known: undefined,
+      stats: this.#stats,
+      settledAt: job.settledAt,
+      apartFrom: Infinity,
+      onDirectory: (path) => found.push(path),
+      onLarge: () => {
+        throw new TypeError("Cannot pack a file apart when all parts are done");
+      },
+      tick: () => context.throwIfCancelled(),
+    });
+    for (const path of directories) {
+      walker.walkAgain(path, (name) => this.#tree.kindAt(joinPath(path, name)) !== undefined);
+    }
+    for (let path = found.pop(); path; path = found.pop()) walker.walk(path);
+    return blocksOf(arena.buffers);
   }
 
   /** Puts the results of large files in the place of what stands for them. */
@@ -328,6 +380,8 @@ class Finish {
   }
 }
 
+/** How often directories that go on changing are looked at again. */
+const LOOKS = 3;
 /** What a file takes in a layer besides its content, about. */
 const ENTRY_OVERHEAD = 1536;
 

@@ -81,12 +81,18 @@ export class LinkGroups {
     if (other) group.others.push(other);
   }
 
-  /** An inode's number may be another's a moment later, so what else tells them apart is in it. */
+  /**
+   * An inode's number may be another's a moment later, so what else tells them apart is in it. A file
+   * that grows between two looks loses a link so, and mixes nothing.
+   */
   #key({ directory, record }: EntryRef): string {
     const block = this.#tree.blocks[directory]!;
     const kind = block.kind(record);
     const inode = `${block.ino(record)}:${block.devMajor(record)}:${block.devMinor(record)}`;
-    if (kind === KIND.file || kind === KIND.link) return inode;
+    if (kind === KIND.file || kind === KIND.link) {
+      const { sec, nsec } = block.mtime(record);
+      return `${inode}:${block.size(record)}:${sec}:${nsec}`;
+    }
     return `${inode}:${kind}:${block.link(record).join()}`;
   }
 }

@@ -25,7 +25,45 @@ export class MergedTree {
   readonly #changes = new Map<number, Map<number, Change>>();
 
   constructor(blocks: Block[]) {
-    this.blocks = blocks.sort((a, b) => compareBytes(a.path, b.path));
+    this.blocks = blocks;
+    this.#sort();
+  }
+
+  /** Adds directories, and to those that are here the entries that others have more. */
+  add(blocks: readonly Block[]): void {
+    const more: Block[] = [];
+    for (const block of blocks) {
+      const at = this.#indexOf(block.path);
+      if (at === undefined) more.push(block);
+      else this.blocks[at] = this.#union(this.blocks[at]!, block);
+    }
+    this.blocks.push(...more);
+    this.#sort();
+  }
+
+  #sort(): void {
+    this.blocks.sort((a, b) => compareBytes(a.path, b.path));
+  }
+
+  /** The entries of two blocks that have none in common; the directory as the newer one has it. */
+  #union(older: Block, newer: Block): Block {
+    const builder = new BlockBuilder(this.#arena);
+    builder.begin(newer.path);
+    builder.copy(newer, newer.self);
+    let a = older.first;
+    let b = newer.first;
+    while (a < older.end || b < newer.end) {
+      const isOlder = b >= newer.end ||
+        a < older.end && compareBytes(older.name(a), newer.name(b)) < 0;
+      if (isOlder) {
+        builder.copy(older, a);
+        a += RECORD;
+      } else {
+        builder.copy(newer, b);
+        b += RECORD;
+      }
+    }
+    return builder.finish();
   }
 
   /** Every entry of a kind that `wanted` accepts, in the order of the tree. */
@@ -93,11 +131,16 @@ export class MergedTree {
   }
 
   #find(path: Uint8Array): Block | undefined {
+    const at = this.#indexOf(path);
+    return at === undefined ? undefined : this.blocks[at];
+  }
+
+  #indexOf(path: Uint8Array): number | undefined {
     let low = 0;
     for (let high = this.blocks.length; low < high;) {
       const middle = (low + high) >>> 1;
       const order = compareBytes(this.blocks[middle]!.path, path);
-      if (order === 0) return this.blocks[middle];
+      if (order === 0) return middle;
       if (order < 0) low = middle + 1;
       else high = middle;
     }

@@ -35,9 +35,12 @@ async function newJob(
   tree: Tree,
   { baseline, reuse, signal }: PackOptions,
 ): Promise<PackJob> {
-  const directories = baseline === undefined || reuse.length === 0
-    ? undefined
-    : await dispatcher.run("packPrepare", { name: baseline }, { signal });
+  const isKnown = baseline !== undefined && reuse.length > 0;
+  const { directories, settledAt } = await dispatcher.run(
+    "packPrepare",
+    { tree, ...(isKnown ? { baseline } : {}) },
+    { signal },
+  );
   const queue = WorkQueue.memory();
   const top = new WorkQueue(queue);
   top.announce(1);
@@ -48,6 +51,7 @@ async function newJob(
     parts: dispatcher.workers,
     ...(baseline !== undefined && directories !== undefined ? { baseline } : {}),
     reuse: reuse.map(({ digest }) => digest),
+    settledAt,
     queue,
     claims: InodeClaims.memory(),
     visited: Visited.memory(directories ?? 0),

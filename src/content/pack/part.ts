@@ -7,13 +7,14 @@ import type { Digest } from "../../digest.ts";
 import { type Directory, isErrno } from "../../linux/mod.ts";
 import type { Tree } from "../api.ts";
 import { BaselineReader } from "../baseline/reader.ts";
-import { Arena, BlockBuilder } from "../index/block_builder.ts";
+import { Arena, BlockBuilder, blocksOf } from "../index/block_builder.ts";
 import { PROVISIONAL } from "../index/layout.ts";
 import { type DeadPath, encodeDead } from "../index/tree_file.ts";
 import type { OperationContext } from "../operation.ts";
 import { type OpenRooms, openTree } from "../rooms.ts";
 import { Backlog } from "./backlog.ts";
 import { buffersOf } from "./buffers.ts";
+import { changedDirectories } from "./changed.ts";
 import { InodeClaims } from "./claims.ts";
 import { openDeep, splitLast } from "./deep.ts";
 import { FilePacker } from "./file_packer.ts";
@@ -39,6 +40,8 @@ export interface PackJob {
   readonly baseline?: string;
   /** Layers of it that are still stored. */
   readonly reuse: readonly Digest[];
+  /** Milliseconds since the epoch: what changed later is looked at again by the next pack. */
+  readonly settledAt: number;
   readonly queue: SharedArrayBuffer;
   readonly claims: SharedArrayBuffer;
   readonly visited: SharedArrayBuffer;
@@ -62,6 +65,8 @@ export interface PartResult {
   readonly dead: { readonly count: number; readonly bytes: Uint8Array };
   readonly apart: ApartResults;
   readonly remainder?: Remainder;
+  /** Directories that changed after this part had walked them. */
+  readonly changed: readonly Uint8Array[];
   readonly totals: PartTotals;
 }
 
@@ -121,7 +126,10 @@ class Part implements Disposable {
     this.#top = top;
     this.#queue = new WorkQueue(job.queue);
     this.#layers = newLayerWriter(rooms, job, part, context);
-    this.#packer = new FilePacker(this.#layers);
+    this.#packer = new FilePacker(this.#layers, {
+      settledAt: job.settledAt,
+      tick: () => context.throwIfCancelled(),
+    });
     this.#known = baseline && new KnownTree(baseline, new Visited(job.visited), new Set(job.reuse));
     this.#walker = new Walker({
       top,
@@ -130,6 +138,7 @@ class Part implements Disposable {
       claims: new InodeClaims(job.claims),
       known: this.#known,
       stats: this.#stats,
+      settledAt: job.settledAt,
       apartFrom: job.parts > 1 ? APART_BYTES : Infinity,
       onDirectory: (path) => this.#add({ kind: "directory", key: 0, path }),
       onLarge: (path) => {
@@ -156,7 +165,9 @@ class Part implements Disposable {
     const remainder = this.#layers.takeRemainder();
     this.#layers.seal();
     const dead: DeadPath[] = this.#known?.dead ?? [];
+    const walked = blocksOf(this.#arena.buffers);
     return {
+      changed: changedDirectories(this.#top, walked, () => this.#tick()),
       arena: this.#arena.buffers,
       dead: { count: dead.length, bytes: encodeDead(dead) },
       apart: { keys: this.#apartKeys, arena: this.#apartArena.buffers },

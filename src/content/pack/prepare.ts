@@ -2,11 +2,11 @@
 
 import { ArchiveError } from "../../archive/error.ts";
 import { isErrno } from "../../linux/mod.ts";
-import type { LayerDescriptor } from "../api.ts";
+import type { LayerDescriptor, Tree } from "../api.ts";
 import { BaselineReader, readHeader, verifyBaseline } from "../baseline/reader.ts";
 import type { LayerInfo } from "../index/tree_file.ts";
 import { checkBaselineName } from "../operations/baselines.ts";
-import type { OpenRooms } from "../rooms.ts";
+import { type OpenRooms, openTree } from "../rooms.ts";
 
 function ifReadable<T>(read: () => T): T | undefined {
   try {
@@ -19,11 +19,41 @@ function ifReadable<T>(read: () => T): T | undefined {
   }
 }
 
-/** How many directories a baseline knows; `undefined` where there is no whole one of that name. */
-export function packPrepare(rooms: OpenRooms, request: { name: string }): number | undefined {
-  checkBaselineName(request.name);
+export interface Prepared {
+  /** How many directories the baseline knows; absent where there is no whole one of that name. */
+  readonly directories?: number;
+  /** See {@link settle}. */
+  readonly settledAt: number;
+}
+
+/** Looks at what a pack is to be of. */
+export function packPrepare(
+  rooms: OpenRooms,
+  request: { tree: Tree; baseline?: string },
+): Prepared {
+  const directories = request.baseline === undefined
+    ? undefined
+    : directoriesOf(rooms, request.baseline);
+  const settledAt = settle(rooms, request.tree);
+  return { settledAt, ...(directories === undefined ? {} : { directories }) };
+}
+
+/**
+ * Writes back every dirty page, so that each store to a mapped file from now on shows in its ctime:
+ * the kernel notes only the first store to a page since it was last written back.
+ * @returns the time, in milliseconds, since when a file that changes shows it
+ */
+function settle(rooms: OpenRooms, tree: Tree): number {
+  const now = Date.now();
+  using top = openTree(rooms, tree);
+  top.syncFileSystem();
+  return now;
+}
+
+function directoriesOf(rooms: OpenRooms, baseline: string): number | undefined {
+  checkBaselineName(baseline);
   return ifReadable(() => {
-    using file = rooms.baselines.openFile(request.name);
+    using file = rooms.baselines.openFile(baseline);
     verifyBaseline(file);
     return new BaselineReader(file).directories;
   });

@@ -29,6 +29,8 @@ export interface WalkerOptions {
   readonly claims: InodeClaims;
   readonly known: KnownTree | undefined;
   readonly stats: PartStats;
+  /** See {@link PackJob}. */
+  readonly settledAt: number;
   /** Files of this size and more are handed on instead of packed. */
   readonly apartFrom: number;
   /** Called for each directory found. */
@@ -60,40 +62,59 @@ export class Walker {
 
   /** Packs the entries of one directory and builds its block. @throws {SystemError} */
   walk(path: Uint8Array): void {
-    const { top, builder, known, stats } = this.#options;
+    const { known, stats } = this.#options;
+    const wasThere = this.#directory(path, (dir) => {
+      this.#entries({ dir, path, known: known?.directory(path) });
+    });
+    if (wasThere) stats.directories++;
+  }
+
+  /**
+   * Does the same for what a directory has by now and had not when it was walked; its block is to be
+   * added to the one that it has.
+   * @throws {SystemError}
+   */
+  walkAgain(path: Uint8Array, isKnown: (name: Uint8Array) => boolean): void {
+    this.#directory(path, (dir) => this.#entries({ dir, path, known: undefined }, isKnown));
+  }
+
+  /** Builds the block of a directory. @returns whether it is there */
+  #directory(path: Uint8Array, entries: (dir: Directory) => void): boolean {
+    const { top, builder, stats } = this.#options;
     let dir: Directory;
     try {
       dir = openDeep(top, path);
     } catch (error) {
       if (isErrno(error, "EXDEV")) return this.#mountPoint(path);
       // It is gone, or something else by now.
-      if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) return;
+      if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) return false;
       throw error;
     }
     try {
       const stat = dir.stat();
-      stats.directories++;
       builder.begin(path);
-      builder.add(stat, { kind: KIND.directory, name: NONE, xattrs: readXattrs(dir) });
+      const xattrs = readXattrs(dir, () => stats.addUnstable(path));
+      builder.add(stat, { kind: KIND.directory, name: NONE, xattrs });
       this.#names.read(dir);
-      this.#entries({ dir, path, known: known?.directory(path) });
+      entries(dir);
       builder.finish();
+      return true;
     } finally {
       dir.close();
     }
   }
 
   /** A directory where something else is mounted: it is kept, what is mounted there is not entered. */
-  #mountPoint(path: Uint8Array): void {
-    const { top, builder, stats } = this.#options;
+  #mountPoint(path: Uint8Array): true {
+    const { top, builder } = this.#options;
     using dir = top.openDirectory(path, { crossMounts: true });
-    stats.directories++;
     builder.begin(path);
     builder.add(dir.stat(), { kind: KIND.directory, name: NONE });
     builder.finish();
+    return true;
   }
 
-  #entries(here: Here): void {
+  #entries(here: Here, isKnown?: (name: Uint8Array) => boolean): void {
     const names = this.#names;
     let before: Uint8Array = NONE;
     for (let n = 0; n < names.length; n++) {
@@ -102,6 +123,7 @@ export class Walker {
       // A directory that changes while it is read may show a name twice.
       if (n > 0 && sameName(before, name)) continue;
       before = name;
+      if (isKnown?.(name)) continue;
       const record = here.known?.find(name);
       const isKept = this.#entry(here, name, names.type(n), record);
       if (record !== undefined && !isKept) here.known!.bury(record);
@@ -206,16 +228,16 @@ export class Walker {
 
   /** Another name of a file that is, or will be, packed elsewhere. */
   #link(name: Uint8Array, stat: Stat, xattrs: readonly Xattr[]): void {
-    const { builder, stats } = this.#options;
+    const { builder, stats, settledAt } = this.#options;
     stats.addFile(stat.size);
     const location = { layer: PROVISIONAL.link, offset: 0, stored: 0 };
-    const racy = isRacy(stat, Date.now());
+    const racy = isRacy(stat, settledAt);
     builder.add(stat, { kind: KIND.link, name, location, flags: FLAG.linked, xattrs, racy });
   }
 
   /** Adds a symlink, FIFO or device. @returns false where it is something else by now */
   #other(here: Here, name: Uint8Array): boolean {
-    const { builder, stats } = this.#options;
+    const { builder, stats, settledAt } = this.#options;
     let entry: Descriptor;
     try {
       entry = here.dir.openPath(name);
@@ -231,9 +253,10 @@ export class Walker {
       const link = kind === KIND.symlink ? readTarget(here.dir, name, entry) : NONE;
       if (!link) return false;
       stats.otherEntries++;
-      const racy = isRacy(stat, Date.now());
+      const racy = isRacy(stat, settledAt);
       const flags = stat.nlink > 1 ? FLAG.linked : 0;
-      builder.add(stat, { kind, name, link, flags, xattrs: readXattrs(entry), racy });
+      const xattrs = readXattrs(entry, () => stats.addUnstable(joinPath(here.path, name)));
+      builder.add(stat, { kind, name, link, flags, xattrs, racy });
       return true;
     } finally {
       entry.close();

@@ -1,0 +1,178 @@
+/** What programs do to files while they are packed, and what must come of it. */
+
+import { assert, assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import { canMount, smallFileSystem } from "../support/mount.ts";
+import { PYTHON } from "../support/python.ts";
+import { rounds } from "../support/soak.ts";
+import { directory, file } from "../support/tree.ts";
+import { ImageRig } from "./image_rig.ts";
+
+/** A Python program that says a line when it has done a step, and does the next when told to. */
+class Script implements AsyncDisposable {
+  readonly #child;
+  readonly #lines;
+  readonly #stdin;
+
+  constructor(text: string, ...args: string[]) {
+    this.#child = new Deno.Command(PYTHON, {
+      args: ["-u", "-c", text, ...args],
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    this.#lines = this.#child.stdout.getReader();
+    this.#stdin = this.#child.stdin.getWriter();
+  }
+
+  async step(): Promise<void> {
+    await this.#stdin.write(new TextEncoder().encode("\n"));
+    const { value } = await this.#lines.read();
+    assert(value, "the script ended");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stdin.close();
+    await this.#lines.cancel();
+    await this.#child.status;
+  }
+}
+
+const MAPPED = `
+import mmap, sys
+file = open(sys.argv[1], "r+b")
+map = mmap.mmap(file.fileno(), 0)
+for content in (b"first ", b"second", b"third "):
+    sys.stdin.readline()
+    map[0:6] = content
+    print("done")
+sys.stdin.readline()
+`;
+
+Deno.test("a store to a mapped file is in the next image, though its page was dirty already", async () => {
+  await using rig = new ImageRig();
+  const path = await rig.publish("w", [["mapped", file("nothing")], ["other", file("other")]]);
+  await using script = new Script(MAPPED, join(path, "mapped"));
+  for (const content of ["first g", "secondg", "third g"]) {
+    await script.step();
+    const { path: restored, tree } = await rig.restore(await rig.pack("w"));
+    assertEquals(Deno.readTextFileSync(join(restored, "mapped")), content);
+    await rig.content.remove(tree);
+  }
+});
+
+/** Takes a write lease, which opening the file breaks, and gives it up when it is asked to. */
+const LEASED = `
+import fcntl, os, signal, sys, time
+fd = os.open(sys.argv[1], os.O_RDWR)
+signal.signal(signal.SIGIO, lambda *_: (time.sleep(0.2), fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)))
+sys.stdin.readline()
+fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print("done")
+sys.stdin.readline()
+`;
+
+Deno.test("a file that a program has a lease on is packed once the program lets go", async () => {
+  await using rig = new ImageRig();
+  const path = await rig.publish("w", [["leased", file("content")]]);
+  await using script = new Script(LEASED, join(path, "leased"));
+  await script.step();
+  const { path: restored } = await rig.restore(await rig.pack("w"));
+  assertEquals(Deno.readTextFileSync(join(restored, "leased")), "content");
+});
+
+/** @returns whether the file system takes so many */
+function giveAttributes(path: string, count: number): boolean {
+  const script = `
+import os, sys
+for n in range(int(sys.argv[2])):
+    os.setxattr(sys.argv[1], "user.%d%s" % (n, "n" * 240), b"")
+`;
+  return new Deno.Command(PYTHON, { args: ["-c", script, path, String(count)], stderr: "null" })
+    .outputSync().success;
+}
+
+Deno.test({
+  name: "a file with more attributes than Linux can list is packed without them, and named " +
+    "(needs root and mount)",
+  ignore: !canMount(),
+  async fn(t) {
+    await using rig = new ImageRig();
+    const path = join(rig.rooms.workspaces, "w");
+    Deno.mkdirSync(path);
+    using _ = smallFileSystem(path, 16 << 20);
+    Deno.writeTextFileSync(join(path, "odd"), "content");
+    await t.step({
+      name: "(needs a tmpfs with user attributes)",
+      ignore: !giveAttributes(join(path, "odd"), 300),
+      async fn() {
+        const image = await rig.pack("w");
+        assertEquals(image.stats.unstable, ["odd"]);
+        const { path: restored } = await rig.restore(image);
+        assertEquals(Deno.readTextFileSync(join(restored, "odd")), "content");
+      },
+    });
+  },
+});
+
+/** Renames argv[2] to argv[3] in the folder argv[1], and back, without pause. */
+const RENAMES = `
+import os, select, sys
+os.chdir(sys.argv[1])
+sys.stdin.readline()
+print("ready")
+a, b = sys.argv[2:4]
+while not select.select([sys.stdin], [], [], 0)[0]:
+    for _ in range(100):
+        os.rename(a, b)
+        os.rename(b, a)
+`;
+
+for (
+  const [what, from, to] of [
+    ["file renamed in its folder", "doc-a", "zdoc-b"],
+    ["file moved between folders", "m/file", "z/file"],
+    ["folder moved between folders", "m/proj", "z/proj"],
+  ] as const
+) {
+  Deno.test(`a ${what} without pause is in every image, under one name at least`, async () => {
+    await using rig = new ImageRig();
+    const path = await rig.publish("w", [
+      ["doc-a", file("document")],
+      ["m", directory()],
+      ["m/file", file("document")],
+      ["m/proj", directory()],
+      ["m/proj/inner", directory()],
+      ["m/proj/inner/deep", file("document")],
+      ["z", directory()],
+      ...Array.from({ length: 300 }, (_, n) => [`n${n}`, file(`${n}`)] as const),
+      ...Array.from({ length: 50 }, (_, n) => [`m/n${n}`, file(`${n}`)] as const),
+    ]);
+    await using script = new Script(RENAMES, path, from, to);
+    await script.step();
+    for (const round of rounds(4, 0.3)) {
+      if (round % 2 === 0) await rig.content.dropBaseline("w");
+      const image = await rig.pack("w");
+      for (const index of [true, false]) {
+        const { path: restored, tree } = await rig.restore(image, { index });
+        const found = [from, to].flatMap((name) => contents(join(restored, name)));
+        if (found.length === 0) {
+          assert(image.stats.unstableCount > 0, "it is gone, and nothing is said of it");
+        }
+        assert(found.every((content) => content === "document"), found.join());
+        await rig.content.remove(tree);
+      }
+    }
+  });
+}
+
+/** The content of the one file at or below a path; none where nothing is. */
+function contents(path: string): string[] {
+  for (const below of ["", "inner/deep"]) {
+    try {
+      return [Deno.readTextFileSync(join(path, below))];
+    } catch {
+      continue;
+    }
+  }
+  return [];
+}
