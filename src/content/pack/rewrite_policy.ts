@@ -12,6 +12,8 @@ export interface LayerUse {
   readonly liveBytes: number;
 }
 
+/** A layer with so much alive is no small one. */
+const HALF_FULL = LAYER_BYTES / 2;
 /** A layer with less alive than this is given up. */
 const MIN_LIVE = 0.6;
 
@@ -20,7 +22,7 @@ const MIN_LIVE = 0.6;
  *
  * Small layers are merged as a binary counter carries: a layer goes when what is being written anyway
  * has become as large as what is alive in it, which rewrites any byte a logarithmic number of times.
- * However, there are never more than twice the layers of a fresh image, its tail included.
+ * One that is half full stays: merging it would shorten nothing that the bound below does not. However, there are never more than twice the layers of a fresh image, its tail included.
  * @param fresh what this pack writes anyway: closed layers, and uncompressed bytes in all
  */
 export function chooseRewrites(
@@ -41,7 +43,8 @@ export function chooseRewrites(
   for (const { layer, liveBytes } of kept) {
     const open = written > 0 ? 1 : 0;
     const isShort = uses.length - given.size + fresh.layers + open <= most;
-    if (isShort && (written === 0 || liveBytes > written)) break;
+    const isWorthIt = written > 0 && liveBytes <= written && liveBytes < HALF_FULL;
+    if (isShort && !isWorthIt) break;
     given.add(layer);
     written += liveBytes;
   }

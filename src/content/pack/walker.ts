@@ -3,11 +3,14 @@
  * directory's own handle, so that what is swapped meanwhile leads nowhere else.
  */
 
+import { DaemonError } from "../../errors.ts";
 import {
   type Descriptor,
   type Directory,
+  displayName,
   DT,
   isErrno,
+  PATH_MAX,
   sameName,
   type Stat,
 } from "../../linux/mod.ts";
@@ -49,6 +52,11 @@ interface Here {
 }
 
 const NONE = new Uint8Array(0);
+/**
+ * The longest path of a folder, in bytes: eight times what one system call takes. Every folder's path is
+ * kept, so that a chain of folders costs memory by the square of its length.
+ */
+const MAX_PATH = 8 * PATH_MAX;
 /** How often an entry that turns into something else is looked at again. */
 const LOOKS = 5;
 
@@ -134,7 +142,7 @@ export class Walker {
   /** Adds an entry. @returns whether the content that was known of it is still its own */
   #entry(here: Here, name: Uint8Array, type: number, record: number | undefined): boolean {
     if (type === DT.DIR) {
-      this.#options.onDirectory(joinPath(here.path, name));
+      this.#announce(here, name);
       return false;
     }
     if (type === DT.REG && record === undefined) {
@@ -181,7 +189,7 @@ export class Walker {
   /** Adds an entry by what it is. @returns false where it is something else by now */
   #byStat(here: Here, name: Uint8Array, stat: Stat): boolean {
     if (stat.isDirectory) {
-      this.#options.onDirectory(joinPath(here.path, name));
+      this.#announce(here, name);
       return true;
     }
     if (stat.isFile) {
@@ -195,6 +203,18 @@ export class Walker {
       return true;
     }
     return this.#other(here, name);
+  }
+
+  #announce(here: Here, name: Uint8Array): void {
+    const path = joinPath(here.path, name);
+    if (path.length > MAX_PATH) {
+      throw new DaemonError(
+        "FAILED_PRECONDITION",
+        `cannot pack a folder whose path has more than ${MAX_PATH} bytes: ` +
+          `${displayName(path.subarray(0, 100))}…; move it further up`,
+      );
+    }
+    this.#options.onDirectory(path);
   }
 
   /**
