@@ -2,6 +2,7 @@
 
 import { DaemonError, messageOf } from "../errors.ts";
 import { OutboundRefused } from "./dial.ts";
+import { forgetProxies } from "./environment.ts";
 import type { Gate, Pass } from "./gate.ts";
 
 const MAX_REDIRECTS = 10;
@@ -24,6 +25,8 @@ export class HttpClient implements Disposable {
   readonly #client: Deno.HttpClient;
 
   constructor(gate: Gate) {
+    // Deno asks NO_PROXY now; a process that may not look fails here rather than pass the gate by.
+    forgetProxies();
     this.#pass = gate.pass();
     this.#client = Deno.createHttpClient({ proxy: { url: this.#pass.proxyUrl } });
   }

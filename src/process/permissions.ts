@@ -5,6 +5,7 @@
 
 import { dirname } from "@std/path";
 import type { Config } from "../config/schema.ts";
+import { PROXY_VARIABLES } from "../outbound/environment.ts";
 import { GATE_HOST } from "../outbound/gate.ts";
 import { parseAddress } from "../rpc/address.ts";
 import { rpcPermissions } from "../rpc/permissions.ts";
@@ -65,7 +66,7 @@ export function daemonPermissions(
       GATE_HOST,
       ...config.net.allowHosts,
     ]),
-    env: unique([...rpc.env, ...store.env]),
+    env: unique([...rpc.env, ...store.env, ...PROXY_VARIABLES]),
     sys: store.sys.length > 0 ? store.sys : false,
   };
 }

@@ -10,6 +10,8 @@ export interface NodeOptions {
   config?: Record<string, unknown>;
   /** Further flags. */
   args?: readonly string[];
+  /** Variables besides this process's own. */
+  env?: Record<string, string>;
 }
 
 export class TestNode implements AsyncDisposable {
@@ -75,6 +77,7 @@ async function startDaemon(root: string, options: NodeOptions): Promise<DaemonPr
   );
   return await DaemonProcess.start({
     args: ["--config", file, "--root", root, ...options.args ?? []],
+    ...(options.env ? { env: options.env } : {}),
   });
 }
 
