@@ -53,6 +53,11 @@ export interface ObjectInfo {
 export interface ObjectStore {
   /** For logs and metrics: `fs` or `s3`. */
   readonly kind: string;
+  /**
+   * The shortest grace that a collection may have here; milliseconds. A writer that was told that a
+   * blob is there can rely on it for half of the collection's grace, unless that is shorter.
+   */
+  readonly minimumGraceMs: number;
 
   /** Checks that the store can be reached and used. */
   probe(options?: StoreOptions): Promise<void>;

@@ -85,14 +85,16 @@ interface Blob {
 
 /**
  * Collects once.
- * @throws {DaemonError} FAILED_PRECONDITION while another collection runs; what `mark` and the store
- * throw. What was deleted by then is gone rightly.
+ * @throws {DaemonError} INVALID_ARGUMENT for a grace that is too short for this kind of store;
+ * FAILED_PRECONDITION while another collection runs; what `mark` and the store throw. What was
+ * deleted by then is gone rightly.
  */
 export async function collect(
   store: ObjectStore,
   options: CollectOptions,
 ): Promise<CollectResult> {
   const { signal, dryRun = false } = options;
+  checkGrace(store, options.graceMs);
   const startedAt = await store.now(signalOption(options));
   const cutoff = startedAt - options.graceMs;
   const result = newResult(dryRun);
@@ -112,6 +114,18 @@ export async function collect(
   }
   result.leftovers = await store.sweepLeftovers(cutoff, { ...signalOption(options), dryRun });
   return finish(result);
+}
+
+function checkGrace({ kind, minimumGraceMs }: ObjectStore, graceMs: number): void {
+  if (graceMs >= minimumGraceMs) return;
+  const hours = (milliseconds: number) => `${milliseconds / 3600_000}h`;
+  throw new DaemonError(
+    "INVALID_ARGUMENT",
+    `The grace must be at least ${
+      hours(minimumGraceMs)
+    } for a store of kind ${kind}, whose blobs ` +
+      `are freshened no sooner than at half that age: current value is ${hours(graceMs)}`,
+  );
 }
 
 interface Running extends CollectResult {

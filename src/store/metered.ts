@@ -16,11 +16,13 @@ import type { StoreMetrics } from "./metrics.ts";
 /** {@link ObjectStore} that reports what it does. */
 export class MeteredStore implements ObjectStore {
   readonly kind: string;
+  readonly minimumGraceMs: number;
   readonly #store: ObjectStore;
   readonly #metrics: StoreMetrics;
 
   constructor(store: ObjectStore, metrics: StoreMetrics) {
     this.kind = store.kind;
+    this.minimumGraceMs = store.minimumGraceMs;
     this.#store = store;
     this.#metrics = metrics;
   }

@@ -15,6 +15,7 @@ const refused = (): Promise<never> => Promise.resolve().then(refuse);
 /** A store that holds nothing and takes nothing. */
 export const noStore: ObjectStore = {
   kind: "none",
+  minimumGraceMs: 0,
   probe: () => Promise.resolve(),
   putBlob: refused,
   putBlobBytes: refused,

@@ -1,14 +1,14 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import fc from "fast-check";
-import type { Clock } from "../../src/clock.ts";
+import { type Clock, systemClock } from "../../src/clock.ts";
 import { type Digest, digestOf } from "../../src/digest.ts";
 import { DaemonError } from "../../src/errors.ts";
 import { liveBlobs } from "../../src/snapshot/live.ts";
 import type { ObjectStore } from "../../src/store/api.ts";
 import { collect, type CollectOptions } from "../../src/store/gc.ts";
 import { FileStore } from "../../src/store/file/store.ts";
-import { LEASE_KEY } from "../../src/store/keys.ts";
+import { blobKey, LEASE_KEY } from "../../src/store/keys.ts";
 import { ALICE, BOB, StoreRig } from "../snapshot/rig.ts";
 import { FaultProxy } from "../support/fault_proxy.ts";
 import { faultyStore } from "../support/faulty_store.ts";
@@ -236,6 +236,22 @@ Deno.test("collection works on S3, also where the listing lags behind", async ()
   assertEquals((await collect(bench.store, common)).deleted.count, 1);
   assertEquals(await bench.store.hasBlob(hidden, 1000), false);
   await proxy.close();
+});
+
+Deno.test("collection refuses a grace in which a blob on S3 may count as fresh and be deleted", async () => {
+  await using server = await startS3();
+  await using bench = await openS3Bench(server);
+  const bytes = new Uint8Array(1000);
+  const digest = digestOf(bytes);
+  await bench.store.putBlobBytes(digest, bytes);
+  await bench.age(blobKey(digest), 7 * HOUR);
+  assertEquals(await bench.store.hasBlob(digest, bytes.length), true);
+  const mark = () => Promise.resolve(new Set<Digest>());
+  const gc = (graceMs: number) => collect(bench.store, { mark, graceMs, clock: systemClock });
+  await assertCode("INVALID_ARGUMENT", () => gc(6 * HOUR), "at least 24h");
+  await assertCode("INVALID_ARGUMENT", () => gc(GRACE - 1));
+  assertEquals((await gc(GRACE)).young.count, 1);
+  assertEquals(await bench.store.hasBlob(digest, bytes.length, { freshen: false }), true);
 });
 
 Deno.test("an image that two references name stays live when one goes and its manifest fails to be read", async () => {

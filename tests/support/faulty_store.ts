@@ -4,7 +4,7 @@ import { DaemonError } from "../../src/errors.ts";
 import type { ObjectStore } from "../../src/store/api.ts";
 
 /** The operations that can be made to fail. */
-export type StoreOperation = Exclude<keyof ObjectStore, "close" | "kind">;
+export type StoreOperation = Exclude<keyof ObjectStore, "close" | "kind" | "minimumGraceMs">;
 
 export interface PlannedFault {
   operation: StoreOperation;

@@ -17,7 +17,8 @@ import { withStore } from "./session.ts";
 
 const EXAMPLES = `
 Deletes blobs that no snapshot or backup needs, while daemons go on writing. What was stored or used
-within the grace is left alone: it must be at least twice what the longest backup takes, on any node.
+within the grace is left alone: it must be at least twice what the longest backup takes, on any node,
+and 24h on S3, where a blob younger than 12h counts as fresh and is not touched.
 One collection of a store runs at a time. An interrupted one can be started anew at any moment; the
 lock that it leaves behind runs out within five minutes.
 

@@ -56,6 +56,8 @@ export interface FileStoreOptions {
 /** {@link ObjectStore} in a folder. */
 export class FileStore implements ObjectStore {
   readonly kind = "fs";
+  /** A blob that is there is freshened each time: any grace will do that a backup fits in twice. */
+  readonly minimumGraceMs = 0;
   readonly #folder: string;
   readonly #spool: string;
   readonly #clock: Clock;

@@ -74,11 +74,14 @@ interface Head {
 /** {@link ObjectStore} on S3. */
 export class S3Store implements ObjectStore {
   readonly kind = "s3";
+  readonly minimumGraceMs: number;
   readonly #connection: Connection;
   readonly #storage: S3Options;
   readonly #spool: string;
 
   private constructor(connection: Connection, options: S3StoreOptions) {
+    // What is younger than `freshenAfterMs` is not freshened: the rest must be half the grace.
+    this.minimumGraceMs = 2 * connection.tuning.freshenAfterMs;
     this.#connection = connection;
     this.#storage = options.storage;
     this.#spool = options.spoolDir;
