@@ -8,8 +8,8 @@ import type { CheckoutRequest } from "../git/request.ts";
 import type { GitSpec, InitializerContext } from "./api.ts";
 import { withinLimit } from "./limit.ts";
 import { parseCheckoutLocation } from "./location.ts";
-import { checkLogin, resolveLogin } from "./login.ts";
-import type { Services } from "./services.ts";
+import { checkLogin } from "./login.ts";
+import type { RunServices, Services } from "./services.ts";
 
 /** @throws {DaemonError} INVALID_ARGUMENT */
 export function validateGit(spec: GitSpec, path: string, { git }: Pick<Services, "git">): void {
@@ -32,7 +32,7 @@ export function validateGit(spec: GitSpec, path: string, { git }: Pick<Services,
 export async function runGit(
   spec: GitSpec,
   context: InitializerContext,
-  services: Services,
+  services: RunServices,
 ): Promise<void> {
   await onCheckout(
     spec,
@@ -52,7 +52,7 @@ export async function runGit(
 export async function updateGit(
   spec: GitSpec,
   context: InitializerContext,
-  services: Services,
+  services: RunServices,
 ): Promise<void> {
   await onCheckout(
     spec,
@@ -66,7 +66,7 @@ export async function updateGit(
 async function onCheckout(
   spec: GitSpec,
   context: InitializerContext,
-  services: Services,
+  services: RunServices,
   work: (request: CheckoutRequest, location: string, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const { protocols } = services.git;
@@ -76,7 +76,7 @@ async function onCheckout(
     : remoteAt(spec.upstreamRemoteUri, "upstream_Remote_uri", protocols);
   const location = parseCheckoutLocation(spec.checkoutLocation, "checkout_location");
   try {
-    const login = await resolveLogin(spec.config, services.gate, context.signal);
+    const login = await services.logins.resolve(spec.config, context.signal);
     const request: CheckoutRequest = {
       remote,
       ...(upstream ? { upstream } : {}),

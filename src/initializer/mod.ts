@@ -5,9 +5,10 @@ import { checkOrder, type Part, partsOf } from "./composite.ts";
 import { runDownload, validateDownload } from "./download.ts";
 import { runGit, validateGit } from "./git.ts";
 import { parseLocation } from "./location.ts";
+import { Logins } from "./login.ts";
 import { runPrebuild, validatePrebuild } from "./prebuild.ts";
 import { runBackup, runSnapshot, validateBackup, validateSnapshot } from "./restore.ts";
-import { type Services, STANDARD_TUNING, type Tuning } from "./services.ts";
+import { type RunServices, type Services, STANDARD_TUNING, type Tuning } from "./services.ts";
 
 /** The initializers on these services. */
 export function createInitializers(
@@ -21,9 +22,10 @@ export function createInitializers(
       checkOrder(parts);
     },
     async run(spec, context) {
+      const shared: RunServices = { ...services, logins: new Logins(services.gate) };
       for (const part of partsOf(spec, "initializer")) {
         context.signal.throwIfAborted();
-        await runPart(part, context, services);
+        await runPart(part, context, shared);
       }
     },
     checkoutLocation,
@@ -50,7 +52,7 @@ function validatePart({ spec, path }: Part, services: Services): void {
 async function runPart(
   { spec }: Part,
   context: InitializerContext,
-  services: Services,
+  services: RunServices,
 ): Promise<void> {
   switch (spec.kind) {
     case "empty":

@@ -6,7 +6,7 @@ import type { InitializerContext, PrebuildSpec, SnapshotSpec } from "./api.ts";
 import { runGit, updateGit, validateGit } from "./git.ts";
 import { parseCheckoutLocation } from "./location.ts";
 import { runSnapshot, validateSnapshot } from "./restore.ts";
-import type { Services } from "./services.ts";
+import type { RunServices, Services } from "./services.ts";
 
 const log = logger("initializer");
 
@@ -25,7 +25,7 @@ export function validatePrebuild(
 export async function runPrebuild(
   spec: PrebuildSpec,
   context: InitializerContext,
-  services: Services,
+  services: RunServices,
 ): Promise<void> {
   const restored = await tryRestore(spec.prebuild, context, spec.git.length > 0);
   for (const git of spec.git) {

@@ -3,6 +3,7 @@
 import type { Clock } from "../clock.ts";
 import type { Git } from "../git/git.ts";
 import type { Gate } from "../outbound/gate.ts";
+import type { Logins } from "./login.ts";
 
 export interface Services {
   git: Git;
@@ -11,6 +12,11 @@ export interface Services {
   /** Absolute path of the content Workers' spool. */
   spool: string;
   tuning: Tuning;
+}
+
+/** What one initialisation's parts share. */
+export interface RunServices extends Services {
+  logins: Logins;
 }
 
 /** Times that tests shorten. */
