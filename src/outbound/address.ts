@@ -18,15 +18,22 @@ const V4_RANGES: readonly (readonly [string, number, AddressKind])[] = [
   ["224.0.0.0", 3, "unusable"],
 ];
 
-/** IPv6 metadata services, as eight groups: AWS and Google. */
-const V6_METADATA = new Set([
-  "fd00:ec2:0:0:0:0:0:254",
-  "fd20:ce:0:0:0:0:0:254",
-]);
+/** IPv6 ranges in the same way. */
+const V6_RANGES: readonly (readonly [string, number, AddressKind])[] = [
+  ["::1", 128, "loopback"],
+  ["fe80::", 10, "metadata"],
+  // Site-local: what link-local was to grow into, and as private to the network.
+  ["fec0::", 10, "metadata"],
+  // AWS keeps all of its instance's services in here; Google and Scaleway have one address each.
+  ["fd00:ec2::", 32, "metadata"],
+  ["fd20:ce::254", 128, "metadata"],
+  ["fd00:42::42", 128, "metadata"],
+  ["ff00::", 8, "unusable"],
+];
 
 /**
  * The kind of an address in the usual notation; IPv6 forms that carry an IPv4 address (mapped,
- * compatible, NAT64, 6to4) count as that one. What is no address is `unusable`.
+ * translated, compatible, NAT64, 6to4) count as that one. What is no address is `unusable`.
  */
 export function classifyAddress(address: string): AddressKind {
   const bare = address.replace(/%.*$/, "");
@@ -40,15 +47,15 @@ export function classifyAddress(address: string): AddressKind {
   }
 }
 
-/** One spelling for each address, so that two can be compared; other text in lower case. */
+/**
+ * One spelling for each address, so that two can be compared, IPv6 forms that carry an IPv4 address
+ * as that one; other text in lower case.
+ */
 export function canonicalAddress(text: string): string {
   const bare = text.replace(/^\[(.*)\]$/, "$1").replace(/%.*$/, "");
   if (isIP(bare) !== 6) return bare.toLowerCase();
   const groups = groupsOf(bare);
-  const mapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff;
-  return mapped
-    ? dotted(groups[6]!, groups[7]!)
-    : groups.map((group) => group.toString(16)).join(":");
+  return embeddedV4(groups) ?? groups.map((group) => group.toString(16)).join(":");
 }
 
 function classifyV4(address: string): AddressKind {
@@ -62,13 +69,12 @@ function classifyV4(address: string): AddressKind {
 function classifyV6(groups: readonly number[]): AddressKind {
   const embedded = embeddedV4(groups);
   if (embedded !== undefined) return classifyV4(embedded);
-  const [first] = groups as [number];
-  if (groups.slice(0, 7).every((group) => group === 0) && groups[7] === 1) return "loopback";
-  if ((first & 0xffc0) === 0xfe80) return "metadata";
-  if ((first & 0xff00) === 0xff00) return "unusable";
-  return V6_METADATA.has(groups.map((group) => group.toString(16)).join(":"))
-    ? "metadata"
-    : "other";
+  const value = v6Number(groups);
+  const hit = V6_RANGES.find(([base, length]) => {
+    const rest = BigInt(128 - length);
+    return value >> rest === v6Number(groupsOf(base)) >> rest;
+  });
+  return hit?.[2] ?? "other";
 }
 
 /** The IPv4 address that packets to an IPv6 address end at, where its form says so. */
@@ -83,10 +89,13 @@ function embeddedV4(groups: readonly number[]): string | undefined {
     number,
     number,
   ];
-  const zeros = [a, b, c, d, e].every((group) => group === 0);
-  const mappedOrCompatible = zeros && (f === 0xffff || (f === 0 && (g !== 0 || h > 1 || h === 0)));
-  const translated = a === 0x64 && b === 0xff9b;
-  if (mappedOrCompatible || translated) return dotted(g, h);
+  if ([a, b, c, d].every((group) => group === 0)) {
+    const mapped = e === 0 && f === 0xffff;
+    const translated = e === 0xffff && f === 0;
+    const compatible = e === 0 && f === 0 && (g !== 0 || h !== 1);
+    if (mapped || translated || compatible) return dotted(g, h);
+  }
+  if (a === 0x64 && b === 0xff9b) return dotted(g, h);
   return a === 0x2002 ? dotted(b, c) : undefined;
 }
 
@@ -96,6 +105,10 @@ function dotted(high: number, low: number): string {
 
 function v4Number(address: string): number {
   return address.split(".").reduce((value, octet) => value * 256 + Number(octet), 0);
+}
+
+function v6Number(groups: readonly number[]): bigint {
+  return groups.reduce((value, group) => value << 16n | BigInt(group), 0n);
 }
 
 /** The eight 16-bit groups of a valid IPv6 address. */

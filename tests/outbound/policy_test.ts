@@ -16,6 +16,8 @@ const KINDS: readonly (readonly [AddressKind, readonly string[]])[] = [
     "::127.0.0.1",
     "64:ff9b::127.0.0.1",
     "2002:7f00:1::",
+    "::ffff:0:127.0.0.1",
+    "::ffff:0:7f00:1",
   ]],
   ["metadata", [
     "169.254.169.254",
@@ -27,7 +29,13 @@ const KINDS: readonly (readonly [AddressKind, readonly string[]])[] = [
     "fe80::1",
     "fe80::1%eth0",
     "febf::1",
+    "::ffff:0:169.254.169.254",
+    "fec0::1",
+    "feff::1",
     "fd00:ec2::254",
+    "fd00:ec2::23",
+    "fd00:ec2:1::1",
+    "fd00:42::42",
     "fd20:ce::254",
     "100.100.100.200",
     "192.0.0.192",
@@ -54,7 +62,11 @@ const KINDS: readonly (readonly [AddressKind, readonly string[]])[] = [
     "223.255.255.255",
     "2606:4700::1111",
     "fd00::1",
-    "fec0::1",
+    "fd00:ec1:ffff::1",
+    "fd00:ec3::1",
+    "fd00:42::43",
+    "64:ff9b::1.1.1.1",
+    "::fffe:0:127.0.0.1",
     "::2:0:1:1",
   ]],
 ];
@@ -69,7 +81,10 @@ Deno.test("addresses are of the kind that they lead to", async (t) => {
 
 Deno.test("canonical addresses have one spelling", () => {
   assertEquals(canonicalAddress("[2001:DB8:0::1]"), canonicalAddress("2001:db8::0:1"));
-  assertEquals(canonicalAddress("::ffff:10.0.0.1"), "10.0.0.1");
+  for (const form of ["::ffff:10.0.0.1", "::ffff:0:a00:1", "64:ff9b::a00:1", "2002:a00:1::5"]) {
+    assertEquals(canonicalAddress(form), "10.0.0.1");
+  }
+  assertEquals(canonicalAddress("::1"), "0:0:0:0:0:0:0:1");
   assertEquals(canonicalAddress("Example.COM"), "example.com");
 });
 
@@ -89,6 +104,7 @@ Deno.test("rules refuse by host and by address, and say by which rule", () => {
     [{ denyHosts: ["*.example.com"] }, "example.com", "1.1.1.1", undefined],
     [{ denyHosts: ["10.0.0.1"] }, "intranet", "10.0.0.1", "net.denyHosts"],
     [{ denyHosts: ["10.0.0.1"] }, "intranet", "::ffff:10.0.0.1", "net.denyHosts"],
+    [{ denyHosts: ["10.0.0.1"] }, "intranet", "64:ff9b::10.0.0.1", "net.denyHosts"],
     [{ allowHosts: ["example.com"] }, "example.com", "1.1.1.1", undefined],
     [{ allowHosts: ["example.com"] }, "example.org", "1.1.1.1", "net.allowHosts"],
     [{ allowHosts: ["*.example.com"] }, "git.example.com", "1.1.1.1", undefined],
