@@ -30,7 +30,7 @@ export class WorkspaceMetrics {
     );
     this.#unstable = metrics.counter(
       "wsdaemon_workspace_unstable_files_total",
-      "Files that went on changing while they were read",
+      "Files and folders that would not hold still while they were packed",
     );
     this.#workspaces = metrics.gauge(
       "wsdaemon_workspaces",
