@@ -9,9 +9,11 @@ import { logger } from "../log.ts";
 import { displayUrl, type HttpClient } from "../outbound/http.ts";
 import { retry } from "../outbound/retry.ts";
 import type { LocalFile } from "../spool.ts";
+import { Pace, PACE_BYTES } from "./pace.ts";
 
 const log = logger("initializer");
 
+/** In a row that bring no progress. */
 const ATTEMPTS = 8;
 const BASE_DELAY_MS = 250;
 const MAX_DELAY_MS = 10_000;
@@ -23,7 +25,7 @@ export interface FetchOptions {
   clock: Clock;
   signal: AbortSignal;
   limitBytes?: number;
-  /** Milliseconds. */
+  /** Milliseconds in which progress must be made. */
   stallTimeout: number;
 }
 
@@ -54,6 +56,7 @@ export async function fetchFile(
       attempts: ATTEMPTS,
       baseDelay: BASE_DELAY_MS,
       maxDelay: MAX_DELAY_MS,
+      progressed: () => transfer.progressed(),
       transient: (error) => error instanceof DaemonError && error.code === "UNAVAILABLE",
       onRetry: (error) =>
         log.warn("Trying again: {reason}", { reason: (error as DaemonError).message }),
@@ -82,6 +85,8 @@ class Transfer {
   /** Bytes in the file, all of them hashed. */
   size = 0;
   #hash: Hash;
+  /** The most that {@link progressed} ever found; a server that starts anew gets no further. */
+  #reached = 0;
   /** By which a server knows whether it still has what the first bytes are of. */
   #validator: string | undefined;
   readonly #algorithm: string;
@@ -99,8 +104,9 @@ class Transfer {
 
   /** @throws {DaemonError} UNAVAILABLE where another attempt may help */
   async attempt(): Promise<void> {
-    using watchdog = new Watchdog(this.#options.stallTimeout);
-    const signal = AbortSignal.any([this.#options.signal, watchdog.signal]);
+    const { stallTimeout } = this.#options;
+    using pace = new Pace(stallTimeout);
+    const signal = AbortSignal.any([this.#options.signal, pace.signal]);
     const resumes = this.size > 0 && this.#validator !== undefined;
     let response: Response | undefined;
     try {
@@ -110,17 +116,27 @@ class Transfer {
       });
       await this.#accept(response);
       for await (const chunk of response.body ?? []) {
-        watchdog.reset();
+        pace.took(chunk.length);
         await this.#take(chunk);
       }
     } catch (error) {
       await response?.body?.cancel().catch(() => {});
       this.#options.signal.throwIfAborted();
       if (error instanceof DaemonError) throw error;
-      if (watchdog.signal.aborted) throw new Interrupted(`${this.#where} sent nothing any more`);
+      if (pace.signal.aborted) {
+        const slow = `sent fewer than ${PACE_BYTES} bytes in ${stallTimeout / 1000} s`;
+        throw new Interrupted(`${this.#where} ${slow}`);
+      }
       if (isDiskError(error)) throw error;
       throw new Interrupted(`${this.#where} broke off`, { cause: error });
     }
+  }
+
+  /** Whether more is there than ever before, by enough to count: a byte an attempt is not. */
+  progressed(): boolean {
+    if (this.size < this.#reached + PACE_BYTES) return false;
+    this.#reached = this.size;
+    return true;
   }
 
   /** @throws {DaemonError} FAILED_PRECONDITION where the content is not what was asked for */
@@ -183,29 +199,4 @@ class Transfer {
 
 function isDiskError(error: unknown): boolean {
   return error instanceof Error && (error as { code?: unknown }).code === "ENOSPC";
-}
-
-/** Aborts when it is not reset for so long. */
-class Watchdog implements Disposable {
-  readonly #controller = new AbortController();
-  readonly #ms: number;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-
-  constructor(ms: number) {
-    this.#ms = ms;
-    this.reset();
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  reset(): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#controller.abort(), this.#ms);
-  }
-
-  [Symbol.dispose](): void {
-    clearTimeout(this.#timer);
-  }
 }

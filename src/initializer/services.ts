@@ -21,7 +21,7 @@ export interface RunServices extends Services {
 
 /** Times that tests shorten. */
 export interface Tuning {
-  /** Milliseconds without a byte after which a download is taken up again. */
+  /** Milliseconds without progress after which a download is taken up again. */
   stallTimeout: number;
   /** Milliseconds between two looks at how large a checkout has become. */
   usageInterval: number;

@@ -5,12 +5,14 @@ import type { Clock } from "../clock.ts";
 export interface RetryOptions {
   clock: Clock;
   signal: AbortSignal;
-  /** In all, at least 1. */
+  /** In a row without progress, at least 1. */
   attempts: number;
   /** Milliseconds before the second attempt, at most; doubled for each further one. */
   baseDelay: number;
   /** Milliseconds. */
   maxDelay: number;
+  /** Asked after each failure: whether the attempt got further, so that they are counted anew. */
+  progressed?(): boolean;
   /** Whether another attempt can help. */
   transient(error: unknown): boolean;
   /** Told before each wait. */
@@ -26,14 +28,16 @@ export async function retry<T>(
   options: RetryOptions,
 ): Promise<T> {
   const { clock, signal, attempts, baseDelay, maxDelay } = options;
+  let failures = 0;
   for (let attempt = 1;; attempt++) {
     try {
       signal.throwIfAborted();
       return await work(attempt);
     } catch (error) {
-      if (signal.aborted || attempt >= attempts || !options.transient(error)) throw error;
+      failures = options.progressed?.() ? 1 : failures + 1;
+      if (signal.aborted || failures >= attempts || !options.transient(error)) throw error;
       options.onRetry?.(error, attempt);
-      const ceiling = Math.min(maxDelay, baseDelay * 2 ** (attempt - 1));
+      const ceiling = Math.min(maxDelay, baseDelay * 2 ** (failures - 1));
       await clock.sleep(ceiling * (0.5 + Math.random() / 2), signal);
     }
   }

@@ -237,6 +237,52 @@ Deno.test("download takes a stalled transfer up again", async () => {
   never.resolve();
 });
 
+/** Answers with at most `most` bytes of `body` a connection, from where it is asked to. */
+function piecemeal(body: Uint8Array, most: number) {
+  return async ({ head, send }: Exchange) => {
+    const start = Number(/range: bytes=(\d+)-/i.exec(head)?.[1] ?? 0);
+    const rest = ok(body.length - start, 'ETag: "v1"');
+    const range = `206 P\r\nContent-Range: bytes ${start}-${body.length - 1}/${body.length}`;
+    await send(
+      start === 0 ? rest : rest.replace("200 OK", range),
+      body.subarray(start, start + most),
+    );
+  };
+}
+
+Deno.test("download goes on for as long as each connection brings it further", async () => {
+  await using rig = await initializerRig();
+  const body = Uint8Array.from({ length: 20 * 33_000 }, (_, n) => n * n >> 7);
+  await using server = rawServer(piecemeal(body, 33_000));
+  const { path } = await rig.run(downloadSpec(`${server.url}/x`, digest(body)));
+  assertEquals(Deno.readFileSync(join(path, "file")), body);
+  assertEquals(server.heads.length, 20);
+});
+
+Deno.test("download gives up on a server that gets it no further than a few bytes", async () => {
+  await using rig = await initializerRig({ tuning: { stallTimeout: 150 } });
+  await using stingy = rawServer(piecemeal(BODY, 1));
+  await using forgetful = rawServer(({ send }) => send(ok(BODY.length), BODY.subarray(0, 50_000)));
+  await using trickling = rawServer(async ({ send }) => {
+    await send(ok(BODY.length));
+    for (;;) {
+      await send("x");
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  });
+  const expected: [RawServer, string][] = [
+    [stingy, "broke off"],
+    [forgetful, "broke off"],
+    [trickling, "sent fewer than 32768 bytes in 0.15 s"],
+  ];
+  for (const [server, why] of expected) {
+    const error = await fails(rig, downloadSpec(`${server.url}/x`, digest(BODY)));
+    assertEquals(error.code, "FAILED_PRECONDITION");
+    assertStringIncludes(error.message, why);
+    assertEquals(server.heads.length, 8);
+  }
+});
+
 Deno.test("download does not believe a length that is a lie", async () => {
   await using rig = await initializerRig();
   await using short = rawServer(({ send }) => send(ok(100), "good"));

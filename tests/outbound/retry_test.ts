@@ -45,6 +45,16 @@ Deno.test("retry stops at success, and at what will not pass", async () => {
   assertEquals(pauses.length, 2);
 });
 
+Deno.test("retry counts and waits anew after an attempt that got further", async () => {
+  const pauses: number[] = [];
+  let attempts = 0;
+  const work = () => Promise.reject(new Error(`no ${++attempts}`));
+  const progressed = () => attempts % 2 === 0 && attempts <= 6;
+  const changed = options(pauses, { attempts: 3, progressed });
+  await assertRejects(() => retry(work, changed), Error, "no 8");
+  assert(pauses.every((pause, n) => pause <= (n === 0 || n % 2 === 1 ? 100 : 200)), `${pauses}`);
+});
+
 Deno.test("retry does nothing more once its signal is aborted", async () => {
   const controller = new AbortController();
   let attempts = 0;
