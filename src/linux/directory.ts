@@ -10,7 +10,7 @@
 import { AT, O, RENAME, RESOLVE, S, SYSCALL } from "./constants.ts";
 import { Descriptor, encodeTimes } from "./descriptor.ts";
 import { type Entry, readEntries } from "./entries.ts";
-import { interrupted, lastErrno, SystemError } from "./errno.ts";
+import { interrupted, lastErrno, SystemError, tell } from "./errno.ts";
 import { File } from "./file.ts";
 import { libc, type Symbols, system } from "./libc.ts";
 import { first, isComponent, type Name, second, splitPath } from "./names.ts";
@@ -42,7 +42,7 @@ function openBeneath(dir: Descriptor, path: Name, flags: number, mode: number, c
     if (fd >= 0) return fd;
     const errno = lastErrno();
     if (errno === "EINTR" || errno === "EAGAIN" && ++races < RACES) continue;
-    throw new SystemError(errno, "openat2", dir.pathOf(path));
+    throw new SystemError(errno, "openat2", tell(dir, path));
   }
 }
 
@@ -270,7 +270,8 @@ export class Directory extends Descriptor {
         while (call(sys, dir.fd, name, toDir.fd, toName) < 0) {
           const errno = lastErrno();
           if (errno === "EINTR") continue;
-          throw new SystemError(errno, syscall, `${dir.pathOf(leaf)} -> ${toDir.pathOf(toLeaf)}`);
+          const [from, into] = [tell(dir, leaf), tell(toDir, toLeaf)];
+          throw new SystemError(errno, syscall, () => `${from()} -> ${into()}`);
         }
       }));
   }

@@ -79,15 +79,29 @@ export type ErrnoName = KnownErrno | `E${number}`;
 /** A system call that failed. */
 export class SystemError extends Error {
   override readonly name = "SystemError";
+  #path: string | (() => string);
 
   /**
    * @param errno why
    * @param syscall what was called
-   * @param path what it was called for, relative to a room's folder; for people
+   * @param path what it was called for, relative to a room's folder; for people. Where it is long to
+   *   tell, how to: of most errors only the errno is looked at
    */
-  constructor(readonly errno: ErrnoName, readonly syscall: string, readonly path: string) {
-    const meaning = MEANINGS[errno];
-    super(`${syscall} ${JSON.stringify(path)}: ${meaning ? `${meaning} (${errno})` : errno}`);
+  constructor(readonly errno: ErrnoName, readonly syscall: string, path: string | (() => string)) {
+    super();
+    this.#path = path;
+    Object.defineProperty(this, "message", { get: () => this.#describe(), configurable: true });
+  }
+
+  get path(): string {
+    if (typeof this.#path !== "string") this.#path = this.#path();
+    return this.#path;
+  }
+
+  #describe(): string {
+    const meaning = MEANINGS[this.errno];
+    const why = meaning ? `${meaning} (${this.errno})` : this.errno;
+    return `${this.syscall} ${JSON.stringify(this.path)}: ${why}`;
   }
 }
 
@@ -112,6 +126,13 @@ export interface Located {
   pathOf(entry: Uint8Array | string): string;
 }
 
+/** How to tell where a call failed, whatever becomes of the entry's bytes meanwhile. */
+export function tell(at: Located, entry?: Uint8Array | string): () => string {
+  if (entry === undefined) return () => at.path;
+  const kept = typeof entry === "string" ? entry : entry.slice();
+  return () => at.pathOf(kept);
+}
+
 /**
  * For the call that has just failed: returns where it was only interrupted and is to be made again.
  * @param entry of `at`, where the call named one
@@ -120,5 +141,5 @@ export interface Located {
 export function interrupted(syscall: string, at: Located, entry?: Uint8Array | string): void {
   const errno = lastErrno();
   if (errno === "EINTR") return;
-  throw new SystemError(errno, syscall, entry === undefined ? at.path : at.pathOf(entry));
+  throw new SystemError(errno, syscall, tell(at, entry));
 }
