@@ -18,9 +18,10 @@ import {
 } from "../linux/mod.ts";
 import { Budget } from "./extract_budget.ts";
 import { applyMetadata, type Metadata, metadataOf } from "./extract_metadata.ts";
-import { type MemberPath, memberPath, refusal } from "./extract_names.ts";
+import { MAX_FOREIGN_DEPTH, type MemberPath, memberPath, refusal } from "./extract_names.ts";
 import { ExtractTree, type Leaf } from "./extract_tree.ts";
 import { contentError } from "./failures.ts";
+import { WaitingMetadata } from "./waiting_metadata.ts";
 
 /** What an extraction made. */
 export interface ExtractStats {
@@ -33,19 +34,27 @@ export interface ExtractStats {
 /** Padding after the end marker that is read, to check a compressed stream to its end. */
 const MAX_PADDING = 1024 * 1024 * 1024;
 const BUFFER = 256 * 1024;
+/** Bytes of heap that a name in a set takes besides itself. */
+const KEY_BYTES = 64;
+
+export interface ExtractLimits {
+  /** What may be written; absent for no limit but the disk. */
+  readonly bytes?: number | undefined;
+  /** Asked between the steps that an entry can make many of. @throws {DaemonError} ABORTED */
+  throwIfCancelled(): void;
+}
 
 /**
  * Extracts what `reader` reads beneath `top`. After a failure the tree is to be thrown away.
- * @param limitBytes what may be written
  * @throws {DaemonError} FAILED_PRECONDITION (refused or malformed; the entry is named),
- *   RESOURCE_EXHAUSTED (a limit, quota or the disk), ABORTED (by the reader's source)
+ *   RESOURCE_EXHAUSTED (a limit, quota or the disk), ABORTED (also by the reader's source)
  */
 export function extractArchive(
   reader: TarReader,
   top: Directory,
-  limitBytes: number | undefined,
+  limits: ExtractLimits,
 ): ExtractStats {
-  using extraction = new Extraction(reader, top, limitBytes);
+  using extraction = new Extraction(reader, top, limits);
   try {
     extraction.entries();
     extraction.finish();
@@ -59,20 +68,27 @@ export function extractArchive(
 class Extraction implements Disposable {
   readonly stats: ExtractStats = { files: 0, contentBytes: 0 };
   readonly #reader: TarReader;
+  readonly #top: Directory;
+  readonly #limits: ExtractLimits;
   readonly #tree: ExtractTree;
   readonly #budget: Budget;
   readonly #owners = effectiveUser().uid === 0;
   readonly #buffer = new Uint8Array(BUFFER);
-  /** Metadata of directories, which what is put in them would spoil; by path. */
-  readonly #directories = new Map<string, { path: MemberPath; metadata: Metadata }>();
+  readonly #directories: WaitingMetadata<Metadata>;
   /** Entries that are left out, so that hard links to them are too. */
   readonly #skipped = new Set<string>();
 
-  constructor(reader: TarReader, top: Directory, limitBytes: number | undefined) {
+  constructor(reader: TarReader, top: Directory, limits: ExtractLimits) {
     this.#reader = reader;
-    this.#budget = new Budget(limitBytes);
+    this.#top = top;
+    this.#limits = limits;
+    this.#budget = new Budget(limits.bytes);
+    this.#directories = new WaitingMetadata((bytes) => this.#budget.keep(bytes));
     this.#tree = new ExtractTree(top, {
-      implied: () => this.#budget.entry(),
+      implied: () => {
+        limits.throwIfCancelled();
+        this.#budget.entry();
+      },
       removed: (path, stat) => this.#forget(path, stat),
     });
   }
@@ -92,18 +108,16 @@ class Extraction implements Disposable {
     }
   }
 
-  /** Applies what had to wait, the deepest directories first. */
+  /** Applies what had to wait. */
   finish(): void {
-    const waiting = [...this.#directories.values()];
-    waiting.sort((a, b) => b.path.components.length - a.path.components.length);
-    for (const { path, metadata } of waiting) {
-      using dir = this.#tree.open(path.bytes);
+    this.#directories.apply(this.#top, (dir, metadata) => {
+      this.#limits.throwIfCancelled();
       applyMetadata(dir, metadata, this.#owners);
-    }
+    });
   }
 
   #entry(entry: TarEntry): void {
-    const path = memberPath(entry.path, "path");
+    const path = memberPath(entry.path, "path", MAX_FOREIGN_DEPTH);
     switch (entry.type) {
       case "directory":
         return this.#directory(path, entry);
@@ -122,15 +136,14 @@ class Extraction implements Disposable {
   }
 
   #leaf(path: MemberPath): Leaf {
-    this.#skipped.delete(path.key);
+    if (this.#skipped.size > 0) this.#skipped.delete(path.key);
     return this.#tree.leaf(path);
   }
 
   #directory(path: MemberPath, entry: TarEntry): void {
     this.#budget.bytes(entry.storedSize);
-    if (path.components.length > 0) this.#tree.makeDirectory(this.#leaf(path));
-    if (!this.#directories.has(path.key)) this.#budget.keep(path.key);
-    this.#directories.set(path.key, { path, metadata: metadataOf(entry) });
+    if (path.depth > 0) this.#tree.makeDirectory(this.#leaf(path));
+    this.#directories.set(path, metadataOf(entry));
   }
 
   #file(leaf: Leaf, entry: TarEntry): void {
@@ -169,7 +182,7 @@ class Extraction implements Disposable {
   }
 
   #hardlink(path: MemberPath, entry: TarEntry): void {
-    const target = memberPath(entry.linkPath, "hard link's target");
+    const target = memberPath(entry.linkPath, "hard link's target", MAX_FOREIGN_DEPTH);
     this.#budget.bytes(entry.storedSize);
     if (this.#skipped.has(target.key)) return this.#skip(path, entry);
     this.#tree.link(this.#leaf(path), target);
@@ -189,12 +202,12 @@ class Extraction implements Disposable {
   #skip(path: MemberPath, entry: TarEntry): void {
     this.#budget.bytes(entry.storedSize);
     this.#tree.clear(this.#leaf(path));
-    if (!this.#skipped.has(path.key)) this.#budget.keep(path.key);
+    if (!this.#skipped.has(path.key)) this.#budget.keep(path.bytes.length + KEY_BYTES);
     this.#skipped.add(path.key);
   }
 
   #forget(path: MemberPath, stat: Stat): void {
-    if (stat.isDirectory) this.#directories.delete(path.key);
+    if (stat.isDirectory) this.#directories.forget(path);
     // What has another name is still there.
     if (!stat.isFile || stat.nlink > 1) return;
     this.stats.files--;

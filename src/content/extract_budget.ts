@@ -8,8 +8,11 @@ const MIN_ENTRIES = 100_000;
 const DEFAULT_ENTRIES = 10_000_000;
 /** Bytes of limit that stand for one more entry: file systems reserve more than this for an inode. */
 const BYTES_PER_ENTRY = 1024;
-/** Bytes of names that are kept until the end, for directories whose metadata comes last. */
-const MAX_KEPT_BYTES = 256 * 1024 * 1024;
+/**
+ * Memory for what is kept until the end, such as the metadata of directories: a fraction of what ends
+ * a Worker, and the daemon with it, and enough for more than a million directories.
+ */
+const MAX_KEPT_BYTES = 512 * 1024 * 1024;
 
 export class Budget {
   readonly #limitBytes: number;
@@ -41,10 +44,16 @@ export class Budget {
     }
   }
 
-  /** A name that is kept in memory until the end. @throws {DaemonError} RESOURCE_EXHAUSTED */
-  keep(name: string): void {
-    this.#kept += name.length + 64;
-    if (this.#kept > MAX_KEPT_BYTES) throw exhausted("the archive has too many directories");
+  /**
+   * Memory that is kept until the end.
+   * @param bytes below 0 for what is given back
+   * @throws {DaemonError} RESOURCE_EXHAUSTED
+   */
+  keep(bytes: number): void {
+    this.#kept += bytes;
+    if (this.#kept > MAX_KEPT_BYTES) {
+      throw exhausted("the archive has more directories and left-out entries than fit in memory");
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-/** Names in a hostile archive as paths within a tree. */
+/** Names in an archive as paths within a tree. */
 
 import { binaryString } from "../archive/reader.ts";
 import { DaemonError } from "../errors.ts";
@@ -6,58 +6,79 @@ import { NAME_MAX, SLASH } from "../linux/mod.ts";
 
 const DOT = 0x2e;
 
+/**
+ * The directories that a name in a foreign archive may lead through. Programs hand paths of up to 4095
+ * bytes to the kernel, so that trees as deep as this one hardly come to be but by design: to have us
+ * climb up and down for every entry, which costs the archive nothing.
+ */
+export const MAX_FOREIGN_DEPTH = 1000;
+
 /** A member's place in the tree: no empty component, no `.`, no `..`. */
-export interface MemberPath {
-  readonly components: readonly Uint8Array[];
-  /** The components with a `/` between them; empty for the tree's top. */
-  readonly bytes: Uint8Array;
+export class MemberPath {
+  /**
+   * @param bytes the components with a `/` between them; empty for the tree's top
+   * @param depth how many components there are
+   */
+  constructor(readonly bytes: Uint8Array, readonly depth: number) {}
+
+  /** The last component; empty for the tree's top. */
+  get name(): Uint8Array {
+    return this.bytes.subarray(this.bytes.lastIndexOf(SLASH) + 1);
+  }
+
+  /** The path of the directory that it is in; empty for the tree's top. */
+  get parent(): Uint8Array {
+    return this.bytes.subarray(0, Math.max(0, this.bytes.lastIndexOf(SLASH)));
+  }
+
   /** The same as a map's key, one character a byte. */
-  readonly key: string;
+  get key(): string {
+    return binaryString(this.bytes);
+  }
 }
 
 /**
  * What an entry's or hard link's name means, as GNU tar takes it: leading slashes are dropped, so that
  * an absolute name lands beneath the tree; `.` and empty components say nothing.
+ * @param maxDepth components that it may have
  * @throws {DaemonError} FAILED_PRECONDITION for `..`, and for what no file system can hold
  */
-export function memberPath(name: Uint8Array, what: string): MemberPath {
+export function memberPath(name: Uint8Array, what: string, maxDepth: number): MemberPath {
   if (name.length === 0) throw refusal(`its ${what} is empty`);
-  const components: Uint8Array[] = [];
-  for (let start = 0; start <= name.length;) {
-    const slash = name.indexOf(SLASH, start);
-    const end = slash === -1 ? name.length : slash;
-    const component = name.subarray(start, end);
+  const bytes = new Uint8Array(name.length);
+  let length = 0;
+  let depth = 0;
+  // A byte at a time and without a view of each component: a name may have thousands.
+  for (let start = 0, end = 0; end <= name.length; end++) {
+    if (end < name.length && name[end] !== SLASH) continue;
+    const from = start;
+    const size = end - from;
     start = end + 1;
-    if (isDots(component, 0) || isDots(component, 1)) continue;
-    if (isDots(component, 2)) {
+    if (size === 0 || size === 1 && name[from] === DOT) continue;
+    if (size === 2 && name[from] === DOT && name[from + 1] === DOT) {
       throw refusal(`its ${what} contains "..", which could lead out of the workspace`);
     }
-    if (component.length > NAME_MAX) {
+    if (size > NAME_MAX) {
       throw refusal(`its ${what} has a component of more than ${NAME_MAX} bytes`);
     }
-    components.push(component);
+    if (depth === maxDepth) throw refusal(`its ${what} is more than ${maxDepth} directories deep`);
+    if (depth++ > 0) bytes[length++] = SLASH;
+    for (let at = from; at < end; at++) bytes[length++] = name[at]!;
   }
-  return pathOf(components);
+  return new MemberPath(bytes.subarray(0, length), depth);
 }
 
-/** The path of these components. */
-export function pathOf(components: readonly Uint8Array[]): MemberPath {
-  const length = components.reduce((sum, component) => sum + component.length + 1, 0);
-  const bytes = new Uint8Array(Math.max(0, length - 1));
-  let at = 0;
-  for (const component of components) {
-    if (at > 0) bytes[at++] = SLASH;
-    bytes.set(component, at);
-    at += component.length;
+/** What stands between the slashes of a path; one empty component where it is empty. */
+export function* componentsOf(path: Uint8Array): Generator<Uint8Array, void, undefined> {
+  for (let start = 0; start <= path.length;) {
+    const slash = path.indexOf(SLASH, start);
+    const end = slash === -1 ? path.length : slash;
+    yield path.subarray(start, end);
+    start = end + 1;
   }
-  return { components, bytes, key: binaryString(bytes) };
 }
 
 /** The failure of an archive that asks for what is not done. */
 export function refusal(why: string): DaemonError {
   return new DaemonError("FAILED_PRECONDITION", why);
-}
-
-function isDots(component: Uint8Array, count: number): boolean {
-  return component.length === count && component.every((byte) => byte === DOT);
 }

@@ -8,8 +8,8 @@
 
 import { showName } from "../archive/reader.ts";
 import type { DaemonError } from "../errors.ts";
-import { Directory, isErrno, type Stat, SystemError } from "../linux/mod.ts";
-import { type MemberPath, pathOf, refusal } from "./extract_names.ts";
+import { type Directory, isErrno, sameName, SLASH, type Stat } from "../linux/mod.ts";
+import { componentsOf, type MemberPath, refusal } from "./extract_names.ts";
 
 /** The mode of a directory that no entry describes. */
 const IMPLIED_MODE = 0o755;
@@ -17,11 +17,11 @@ const IMPLIED_MODE = 0o755;
 const PRIVATE_MODE = 0o700;
 /** Bytes of path that are handed to one call; the kernel takes 4095. */
 const PATH_STEP = 4000;
-const SLASH = 0x2f;
+const TOP = new Uint8Array();
 
 /** What happens to a tree that its extraction must know. */
 export interface TreeEvents {
-  /** A directory is about to be made because an entry beneath it needs it. */
+  /** A directory is about to be made because an entry beneath it needs it. It may refuse. */
   implied(): void;
   /** What was at `path` was removed. */
   removed(path: MemberPath, stat: Stat): void;
@@ -38,7 +38,7 @@ export class ExtractTree implements Disposable {
   readonly #top: Directory;
   readonly #events: TreeEvents;
   #parent: Directory;
-  #parentKey = "";
+  #parentPath: Uint8Array = TOP;
 
   /** @param top stays open; the caller closes it */
   constructor(top: Directory, events: TreeEvents) {
@@ -48,7 +48,7 @@ export class ExtractTree implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#setParent(this.#top, "");
+    this.#setParent(this.#top, TOP);
   }
 
   /**
@@ -56,27 +56,18 @@ export class ExtractTree implements Disposable {
    * @throws {DaemonError | SystemError} where a parent is a link or a file
    */
   leaf(path: MemberPath): Leaf {
-    const name = path.components.at(-1);
-    if (!name) throw refusal("it is not a directory, but has the name of the top directory");
-    const key = path.key.slice(0, Math.max(0, path.key.length - name.length - 1));
-    if (key !== this.#parentKey) {
-      const parent = path.bytes.subarray(0, key.length);
-      this.#setParent(this.#openOrMake(parent, path.components.slice(0, -1)), key);
+    const { name, parent } = path;
+    if (path.depth === 0) {
+      throw refusal("it is not a directory, but has the name of the top directory");
     }
+    if (!sameName(parent, this.#parentPath)) this.#setParent(this.#openOrMake(parent), parent);
     return { dir: this.#parent, name, path };
   }
 
   /** Opens a directory that is there; the caller closes it. @throws {DaemonError | SystemError} */
   open(path: Uint8Array): Directory {
-    let at = this.#top.openDirectory(".");
-    for (let rest = path; rest.length > 0;) {
-      using left = at;
-      const whole = rest.length <= PATH_STEP;
-      const end = whole ? rest.length : rest.lastIndexOf(SLASH, PATH_STEP);
-      at = left.openDirectory(rest.subarray(0, end));
-      rest = rest.subarray(end + 1);
-    }
-    return at;
+    const { dir, rest } = this.#near(path);
+    return openAll(dir, rest);
   }
 
   /**
@@ -118,8 +109,8 @@ export class ExtractTree implements Disposable {
    * @throws {DaemonError | SystemError} where that is not there, or a directory
    */
   link(leaf: Leaf, target: MemberPath): void {
-    const name = target.components.at(-1);
-    if (!name) throw refusal("it is a hard link to the top directory");
+    const { name } = target;
+    if (target.depth === 0) throw refusal("it is a hard link to the top directory");
     using parent = this.#targetParent(target);
     const stat = parent && ifThere(() => parent.statEntry(name));
     if (!stat) {
@@ -139,14 +130,13 @@ export class ExtractTree implements Disposable {
     }
   }
 
-  #targetParent(target: MemberPath): Directory | undefined {
-    const parent = pathOf(target.components.slice(0, -1));
+  #targetParent({ parent }: MemberPath): Directory | undefined {
     try {
-      return this.open(parent.bytes);
+      return this.open(parent);
     } catch (error) {
       if (isErrno(error, "ENOENT")) return undefined;
       if (!isErrno(error, "ELOOP", "ENOTDIR")) throw error;
-      throw this.#obstacle(parent.components) ?? error;
+      throw this.#obstacle(parent) ?? error;
     }
   }
 
@@ -164,72 +154,119 @@ export class ExtractTree implements Disposable {
     this.#events.removed(leaf.path, stat);
   }
 
-  #setParent(parent: Directory, key: string): void {
+  #setParent(parent: Directory, path: Uint8Array): void {
     if (this.#parent !== this.#top) this.#parent.close();
     this.#parent = parent;
-    this.#parentKey = key;
+    this.#parentPath = path;
   }
 
-  #openOrMake(path: Uint8Array, components: readonly Uint8Array[]): Directory {
+  #openOrMake(path: Uint8Array): Directory {
     if (path.length === 0) return this.#top;
     try {
       return this.open(path);
     } catch (error) {
-      if (isErrno(error, "ENOENT")) return this.#make(components);
+      if (isErrno(error, "ENOENT")) return this.#make(path);
       if (!isErrno(error, "ELOOP", "ENOTDIR")) throw error;
-      throw this.#obstacle(components) ?? error;
+      throw this.#obstacle(path) ?? error;
     }
   }
 
-  #make(components: readonly Uint8Array[]): Directory {
-    let at = this.#top.openDirectory(".");
-    let made = 0;
+  #make(path: Uint8Array): Directory {
+    const deepest = this.#deepest(path);
+    let at = deepest.dir;
     try {
-      for (const name of components) {
-        made++;
-        using left = at;
-        at = this.#step(left, name);
+      for (const name of componentsOf(deepest.missing)) {
+        this.#events.implied();
+        using above = at;
+        above.makeDirectory(name, PRIVATE_MODE);
+        at = above.openDirectory(name);
+        at.chmod(IMPLIED_MODE);
       }
       return at;
     } catch (error) {
-      if (!(error instanceof SystemError)) throw error;
-      throw this.#obstacle(components.slice(0, made)) ?? error;
+      at.close();
+      throw error;
     }
   }
 
-  #step(dir: Directory, name: Uint8Array): Directory {
+  /**
+   * An open directory on the way to `path`, and the rest of the way. Entries mostly come in the order
+   * of their tree, so that the way from the last one's parent is the shortest.
+   */
+  #near(path: Uint8Array): { dir: Directory; rest: Uint8Array } {
+    const above = this.#parentPath;
+    const isBelow = path[above.length] === SLASH &&
+      sameName(path.subarray(0, above.length), above);
+    return isBelow
+      ? { dir: this.#parent, rest: path.subarray(above.length + 1) }
+      : { dir: this.#top, rest: path };
+  }
+
+  /**
+   * The deepest directory on the way to one that is not there, and what is missing of the way. It is
+   * found by halving: a level that is missing costs an error, and a way can have many.
+   */
+  #deepest(path: Uint8Array): { dir: Directory; missing: Uint8Array } {
+    const { dir: near, rest } = this.#near(path);
+    const ends = [0];
+    for (let at = rest.indexOf(SLASH); at >= 0; at = rest.indexOf(SLASH, at + 1)) ends.push(at);
+    let dir = openAll(near, TOP);
+    let there = 0;
     try {
-      return dir.openDirectory(name);
+      for (let missing = ends.length; missing - there > 1;) {
+        const middle = (there + missing) >>> 1;
+        const found = ifThere(() => openAll(near, rest.subarray(0, ends[middle])));
+        if (found) {
+          dir.close();
+          dir = found;
+          there = middle;
+        } else {
+          missing = middle;
+        }
+      }
     } catch (error) {
-      if (!isErrno(error, "ENOENT")) throw error;
+      dir.close();
+      throw error;
     }
-    this.#events.implied();
-    dir.makeDirectory(name, PRIVATE_MODE);
-    const made = dir.openDirectory(name);
-    made.chmod(IMPLIED_MODE);
-    return made;
+    return { dir, missing: there === 0 ? rest : rest.subarray(ends[there]! + 1) };
   }
 
   /** Says which component of a path that could not be resolved is in the way. */
-  #obstacle(components: readonly Uint8Array[]): DaemonError | undefined {
-    let at = this.#top.openDirectory(".");
+  #obstacle(path: Uint8Array): DaemonError | undefined {
+    let at = openAll(this.#top, TOP);
+    let end = -1;
     try {
-      for (const [i, name] of components.entries()) {
-        using left = at;
-        const stat = ifThere(() => left.statEntry(name));
+      for (const name of componentsOf(path)) {
+        using above = at;
+        end += 1 + name.length;
+        const stat = ifThere(() => above.statEntry(name));
         if (!stat) return undefined;
-        const where = showName(pathOf(components.slice(0, i + 1)).bytes);
-        if (stat.isSymlink) return refusal(`its path goes through the symbolic link ${where}`);
-        if (!stat.isDirectory) {
-          return refusal(`its path goes through ${where}, which is no directory`);
+        const where = path.subarray(0, end);
+        if (stat.isSymlink) {
+          return refusal(`its path goes through the symbolic link ${showName(where)}`);
         }
-        at = left.openDirectory(name);
+        if (!stat.isDirectory) {
+          return refusal(`its path goes through ${showName(where)}, which is no directory`);
+        }
+        at = above.openDirectory(name);
       }
       return undefined;
     } finally {
       at.close();
     }
   }
+}
+
+/** Opens a directory beneath `top`, by as many calls as its path's length takes. */
+function openAll(top: Directory, path: Uint8Array): Directory {
+  let at = top.openDirectory(".");
+  for (let rest = path; rest.length > 0;) {
+    using above = at;
+    const end = rest.length <= PATH_STEP ? rest.length : rest.lastIndexOf(SLASH, PATH_STEP);
+    at = above.openDirectory(rest.subarray(0, end));
+    rest = rest.subarray(end + 1);
+  }
+  return at;
 }
 
 function ifThere<T>(find: () => T): T | undefined {

@@ -7,7 +7,7 @@
 import { binaryString, type TarEntry, type TarReader } from "../archive/reader.ts";
 import { BLOCK } from "../archive/reader_header.ts";
 import { VENDOR, WHITEOUT, xattrOfKeyword } from "../archive/vendor.ts";
-import { memberPath, pathOf } from "../content/extract_names.ts";
+import { componentsOf, memberPath } from "../content/extract_names.ts";
 import type { Xattr } from "../content/index/layout.ts";
 import { joinPath } from "../content/pack/deep.ts";
 import { sameName, timespec } from "../linux/mod.ts";
@@ -122,7 +122,7 @@ export class LayerTree implements ImageTree {
   }
 
   #add({ entry, contentAt }: LayerEntry): void {
-    const { components } = memberPath(entry.pax.get(VENDOR.path) ?? entry.path, "path");
+    const components = pathComponents(entry.pax.get(VENDOR.path) ?? entry.path, "path");
     if (entry.type === "directory") {
       this.#folder(components).inode = inodeOf(entry);
       return;
@@ -138,7 +138,7 @@ export class LayerTree implements ImageTree {
 
   #linkTarget(entry: TarEntry): Inode {
     const path = entry.pax.get(VENDOR.linkPath) ?? entry.linkPath;
-    const { components } = memberPath(path, "hard link's target");
+    const components = pathComponents(path, "hard link's target");
     const node = this.#node(components.map(binaryString));
     if (!node || isFolder(node)) throw new RangeError("a hard link names what is not there");
     node.shared = true;
@@ -187,12 +187,17 @@ function leafEntry(path: Uint8Array, node: Inode, firsts: Map<Inode, Uint8Array>
 /** The path that a whiteout is of, or whose last component says that it is opaque. */
 function whiteoutOf(entry: TarEntry): readonly Uint8Array[] | undefined {
   const real = entry.pax.get(VENDOR.whiteout);
-  if (real) return memberPath(real, "path").components;
-  const { components } = memberPath(entry.path, "path");
+  if (real) return pathComponents(real, "path");
+  const components = pathComponents(entry.path, "path");
   const name = components.at(-1);
   if (!name || !sameName(name.subarray(0, WHITEOUT.length), WHITEOUT)) return undefined;
   if (sameName(name, OPAQUE)) return components;
-  return pathOf([...components.slice(0, -1), name.subarray(WHITEOUT.length)]).components;
+  return [...components.slice(0, -1), name.subarray(WHITEOUT.length)];
+}
+
+function pathComponents(name: Uint8Array, what: string): Uint8Array[] {
+  const { bytes, depth } = memberPath(name, what, Infinity);
+  return depth === 0 ? [] : [...componentsOf(bytes)];
 }
 
 function inodeOf(entry: TarEntry, content?: Place): Inode {

@@ -7,7 +7,11 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { joinBytes } from "../../src/archive/bytes.ts";
+import { bytesSource, TarReader } from "../../src/archive/reader.ts";
+import { extractArchive } from "../../src/content/extract_archive.ts";
 import { DaemonError, type ErrorCode } from "../../src/errors.ts";
+import { Directory, openLibc } from "../../src/linux/mod.ts";
+import { libcPath } from "../../src/process/libc.ts";
 import {
   archive,
   base256,
@@ -233,6 +237,16 @@ const refusals: Refusal[] = [
     what: "a link target that is too long",
     bytes: archive(pax({ linkpath: "n".repeat(5000) }), link("l", "x")),
     says: ['"l"'],
+  },
+  {
+    what: "a path that is too deep",
+    bytes: archive(pax({ path: "d/".repeat(1000) + "f" }), file("x")),
+    says: ['"d/d/', "1000 directories deep"],
+  },
+  {
+    what: "a hard link's target that is too deep",
+    bytes: archive(pax({ linkpath: "d/".repeat(1000) + "f" }), hard("h", "x")),
+    says: ['"h"', "1000 directories deep"],
   },
   // Sizes and bombs.
   {
@@ -530,6 +544,40 @@ for path in sys.argv[2:]:
     args: ["-c", script, folder.path, path, deep],
   }).output();
   assertEquals(new TextDecoder().decode(stdout), "5 ['f', 'g'] 2\n5 ['f'] 1\n");
+});
+
+Deno.test("extract asks at every directory that an entry implies whether it is cancelled", async () => {
+  using folder = testFolder();
+  openLibc(libcPath());
+  using top = Directory.open(folder.path, "tree");
+  const bytes = archive(pax({ path: "d/".repeat(900) + "f" }), file("x"));
+  let asked = 0;
+  const throwIfCancelled = () => {
+    if (++asked > 10) throw new DaemonError("ABORTED", "cancelled");
+  };
+  const error = await assertRejects(
+    async () => await extractArchive(new TarReader(bytesSource(bytes)), top, { throwIfCancelled }),
+    DaemonError,
+  );
+  assertEquals(error.code, "ABORTED");
+  assertEquals((await readTree(folder.path)).length, 1 + 10);
+});
+
+Deno.test("extract makes what is missing of a path beneath what is there, whatever is missing", async () => {
+  using folder = testFolder();
+  const depths = [7, 3, 12, 13, 1, 40];
+  const path = (depth: number) => "d/".repeat(depth);
+  await extractTo(
+    folder.path,
+    archive(...depths.flatMap((depth) => [
+      pax({ path: `${path(depth)}f${depth}`, mtime: "1" }),
+      file("x"),
+    ])),
+  );
+  for (const depth of depths) {
+    assertEquals(await Deno.readTextFile(join(folder.path, `${path(depth)}f${depth}`)), "hostile");
+  }
+  assertEquals((await readTree(folder.path)).length, 1 + 40 + depths.length);
 });
 
 Deno.test("extract shows names of any bytes safely in its errors", async () => {

@@ -18,7 +18,10 @@ export async function extractTo(
   openLibc(libcPath());
   using top = Directory.open(path, "tree");
   const source = await decompress(bytesSource(archive), options.compression ?? "none");
-  return extractArchive(new TarReader(source), top, options.limitBytes);
+  return extractArchive(new TarReader(source), top, {
+    bytes: options.limitBytes,
+    throwIfCancelled() {},
+  });
 }
 
 /** Runs a tool. @throws where it fails, with what it said */

@@ -26,10 +26,13 @@ export async function extract(
   const bytes = await decompress(archive, request.compression);
   const reader = new TarReader({
     read(into) {
-      // Here rather than per entry: an entry's content can take an hour, and so can skipping it.
+      // Not only per entry: an entry's content can take an hour, and so can skipping it.
       context.throwIfCancelled();
       return bytes.read(into);
     },
   });
-  return extractArchive(reader, top, request.limitBytes);
+  return extractArchive(reader, top, {
+    bytes: request.limitBytes,
+    throwIfCancelled: () => context.throwIfCancelled(),
+  });
 }

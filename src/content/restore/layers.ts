@@ -10,18 +10,28 @@ import { ArchiveError, showName, type TarEntry, TarReader } from "../../archive/
 import { VENDOR, WHITEOUT, xattrOfKeyword } from "../../archive/vendor.ts";
 import { type Digest, sha256Digest } from "../../digest.ts";
 import { DaemonError } from "../../errors.ts";
-import { type Directory, type File, isErrno, sameName, timespec } from "../../linux/mod.ts";
+import {
+  type Directory,
+  type File,
+  isComponent,
+  isErrno,
+  sameName,
+  type Stat,
+  timespec,
+} from "../../linux/mod.ts";
 import type { LocalFile } from "../../spool.ts";
 import type { LayerDescriptor, RestoreResult, Tree } from "../api.ts";
 import { Budget } from "../extract_budget.ts";
-import { type MemberPath, memberPath, pathOf } from "../extract_names.ts";
+import { MAX_FOREIGN_DEPTH, MemberPath, memberPath, refusal } from "../extract_names.ts";
 import { contentError } from "../failures.ts";
 import { ExtractTree, type Leaf } from "../extract_tree.ts";
 import { dataLoss, verifyBlob } from "../index/index_reader.ts";
 import type { Xattr } from "../index/layout.ts";
 import type { OperationContext } from "../operation.ts";
+import { joinPath } from "../pack/deep.ts";
 import { deleteContents, deleteEntry } from "../removal.ts";
 import { openLocalFile, type OpenRooms, openTree, requireStaging } from "../rooms.ts";
+import { WaitingMetadata } from "../waiting_metadata.ts";
 import { MetadataPolicy, type StoredMetadata } from "./metadata.ts";
 
 export interface LayersRequest {
@@ -35,6 +45,8 @@ export interface LayersRequest {
 }
 
 const BUFFER = 1 << 20;
+/** Bytes of heap that a name in a set takes besides itself. */
+const KEY_BYTES = 64;
 const OPAQUE = new TextEncoder().encode(".wh..wh..opq");
 
 /** Restores layers. @throws {DaemonError} DATA_LOSS naming the layer, RESOURCE_EXHAUSTED, ABORTED */
@@ -90,8 +102,8 @@ class AppliedLayers {
   readonly #buffer = new Uint8Array(BUFFER);
   /** Devices that are left out, so that hard links to them are too; by path. */
   readonly #omitted = new Set<string>();
-  /** Metadata of directories, which what is put in them would spoil; by path. */
-  readonly #directories = new Map<string, { path: MemberPath; stored: StoredMetadata }>();
+  readonly #directories: WaitingMetadata<StoredMetadata>;
+  readonly #maxDepth: number;
 
   constructor(
     top: Directory,
@@ -104,6 +116,8 @@ class AppliedLayers {
     this.#context = context;
     this.#budget = new Budget(request.limitBytes);
     this.#policy = new MetadataPolicy(request.trusted);
+    this.#directories = new WaitingMetadata((bytes) => this.#budget.keep(bytes));
+    this.#maxDepth = request.trusted ? Infinity : MAX_FOREIGN_DEPTH;
   }
 
   /** Reads a layer to its end. @returns the digest of its uncompressed bytes */
@@ -123,8 +137,11 @@ class AppliedLayers {
       },
     });
     using tree = new ExtractTree(this.#top, {
-      implied: () => this.#budget.entry(),
-      removed: () => {},
+      implied: () => {
+        this.#context.throwIfCancelled();
+        this.#budget.entry();
+      },
+      removed: (path, stat) => this.#forget(path, stat),
     });
     for (let entry = reader.next(); entry; entry = reader.next()) {
       try {
@@ -139,38 +156,35 @@ class AppliedLayers {
 
   /** Does what a whiteout says. */
   remove(entry: TarEntry, tree: ExtractTree): void {
-    const whiteout = whiteoutOf(entry);
+    const whiteout = this.#whiteoutOf(entry);
     if (!whiteout) return;
-    const { components } = whiteout;
     let parent: Directory;
     try {
-      parent = tree.open(pathOf(components.slice(0, -1)).bytes);
+      parent = tree.open(whiteout.parent);
     } catch (error) {
       if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) return;
       throw error;
     }
     using dir = parent;
-    const name = components.at(-1)!;
-    if (sameName(name, OPAQUE)) {
+    if (sameName(whiteout.name, OPAQUE)) {
       deleteContents(dir, this.#trash);
-      this.#forgetBelow(pathOf(components.slice(0, -1)).key);
+      this.#directories.forgetBelow(new MemberPath(whiteout.parent, whiteout.depth - 1));
     } else {
-      deleteEntry(dir, name, this.#trash);
-      this.#directories.delete(whiteout.key);
-      this.#forgetBelow(whiteout.key);
+      deleteEntry(dir, whiteout.name, this.#trash);
+      this.#directories.forget(whiteout);
     }
   }
 
   /** Puts an entry where it belongs, in place of what a lower layer has there. */
   apply(entry: TarEntry, { reader, tree }: LayerPass): void {
-    if (whiteoutOf(entry)) return;
+    if (this.#whiteoutOf(entry)) return;
     this.#budget.entry();
     this.#budget.bytes(entry.storedSize);
-    const path = memberPath(entry.pax.get(VENDOR.path) ?? entry.path, "path");
+    const path = this.#path(entry.pax.get(VENDOR.path) ?? entry.path);
     if (entry.type === "directory") return this.#directory(tree, path, entry);
     const leaf = tree.leaf(path);
     this.#clear(leaf, path);
-    this.#omitted.delete(path.key);
+    if (this.#omitted.size > 0) this.#omitted.delete(path.key);
     switch (entry.type) {
       case "file":
         return this.#file(leaf, entry, reader);
@@ -191,33 +205,47 @@ class AppliedLayers {
     this.#policy.applyToEntry(leaf.dir, leaf.name, metadataOf(entry), entry.type !== "symlink");
   }
 
-  /** Gives directories their metadata, the deepest first. */
+  /** Gives directories their metadata. */
   finish(): void {
-    const waiting = [...this.#directories.values()];
-    waiting.sort((a, b) => b.path.components.length - a.path.components.length);
-    using tree = new ExtractTree(this.#top, { implied() {}, removed() {} });
-    for (const { path, stored } of waiting) {
-      using dir = tree.open(path.bytes);
+    this.#directories.apply(this.#top, (dir, stored) => {
+      this.#context.throwIfCancelled();
       this.#policy.apply(dir, stored);
-    }
+    });
+  }
+
+  #path(name: Uint8Array, what = "path"): MemberPath {
+    return memberPath(name, what, this.#maxDepth);
+  }
+
+  /** The path that a whiteout is of (or, opaque, whose last component says so); `undefined` for others. */
+  #whiteoutOf(entry: TarEntry): MemberPath | undefined {
+    const real = entry.pax.get(VENDOR.whiteout);
+    if (real) return this.#path(real);
+    // A file that is really called so has a stand-in for a name.
+    const path = this.#path(entry.path);
+    const { name } = path;
+    if (!sameName(name.subarray(0, WHITEOUT.length), WHITEOUT)) return undefined;
+    if (sameName(name, OPAQUE)) return path;
+    const removed = name.subarray(WHITEOUT.length);
+    if (!isComponent(removed)) throw refusal("it is a whiteout of nothing");
+    return new MemberPath(joinPath(path.parent, removed), path.depth);
   }
 
   #directory(tree: ExtractTree, path: MemberPath, entry: TarEntry): void {
-    if (path.components.length > 0) tree.makeDirectory(tree.leaf(path));
-    if (!this.#directories.has(path.key)) this.#budget.keep(path.key);
-    this.#directories.set(path.key, { path, stored: metadataOf(entry) });
+    if (path.depth > 0) tree.makeDirectory(tree.leaf(path));
+    this.#directories.set(path, metadataOf(entry));
   }
 
   #hardlink(tree: ExtractTree, leaf: Leaf, path: MemberPath, entry: TarEntry): void {
     const name = entry.pax.get(VENDOR.linkPath) ?? entry.linkPath;
-    const target = memberPath(name, "hard link's target");
+    const target = this.#path(name, "hard link's target");
     if (this.#omitted.has(target.key)) return this.#omit(path);
     tree.link(leaf, target);
     this.result.files++;
   }
 
   #omit(path: MemberPath): void {
-    if (!this.#omitted.has(path.key)) this.#budget.keep(path.key);
+    if (!this.#omitted.has(path.key)) this.#budget.keep(path.bytes.length + KEY_BYTES);
     this.#omitted.add(path.key);
   }
 
@@ -247,33 +275,17 @@ class AppliedLayers {
       throw error;
     }
     deleteEntry(dir, name, this.#trash);
+    this.#forget(path, stat);
+  }
+
+  #forget(path: MemberPath, stat: Stat): void {
     if (stat.isDirectory) {
-      this.#directories.delete(path.key);
-      this.#forgetBelow(path.key);
+      this.#directories.forget(path);
     } else if (stat.isFile) {
       this.result.files--;
       if (stat.nlink === 1) this.result.contentBytes -= stat.size;
     }
   }
-
-  #forgetBelow(key: string): void {
-    const prefix = key === "" ? "" : `${key}/`;
-    for (const other of this.#directories.keys()) {
-      if (other !== "" && other.startsWith(prefix)) this.#directories.delete(other);
-    }
-  }
-}
-
-/** The path that a whiteout is of (or, opaque, whose last component says so); `undefined` for others. */
-function whiteoutOf(entry: TarEntry): MemberPath | undefined {
-  const real = entry.pax.get(VENDOR.whiteout);
-  if (real) return memberPath(real, "path");
-  // A file that is really called so has a stand-in for a name.
-  const path = memberPath(entry.path, "path");
-  const name = path.components.at(-1);
-  if (!name || !sameName(name.subarray(0, WHITEOUT.length), WHITEOUT)) return undefined;
-  if (sameName(name, OPAQUE)) return path;
-  return pathOf([...path.components.slice(0, -1), name.subarray(WHITEOUT.length)]);
 }
 
 function metadataOf(entry: TarEntry): StoredMetadata {
