@@ -29,6 +29,11 @@ export interface DeleteBlobOptions extends StoreOptions {
    * the epoch by the store's clock.
    */
   olderThan?: number;
+  /**
+   * Asked right before each attempt at the deletion itself, after the blob's age was looked at: the
+   * blob is left alone once it says no.
+   */
+  mayDelete?(): boolean;
 }
 
 export interface SweepOptions extends StoreOptions {
@@ -87,6 +92,16 @@ export interface ObjectStore {
   getRef(key: string, options?: StoreOptions): Promise<Uint8Array>;
   /** Creates or replaces a reference in one step. */
   putRef(key: string, bytes: Uint8Array, options?: StoreOptions): Promise<void>;
+  /**
+   * Replaces a reference if `judge`, told what is there, has something to put in its place. Resolves
+   * to whether it did: of several callers that judge the same state, one is told so, and what it put
+   * is there then. On S3 that takes a while, and rests on what is said at the implementation.
+   */
+  claimRef(
+    key: string,
+    judge: (current: Uint8Array | undefined) => Uint8Array | undefined,
+    options?: StoreOptions,
+  ): Promise<boolean>;
   /** Removes a reference. No error if it is not there. */
   deleteRef(key: string, options?: StoreOptions): Promise<void>;
 

@@ -5,8 +5,8 @@
  * - Only blobs stored or freshened before `now - grace` are candidates, and they are listed before
  *   the references are read. A writer freshens every blob that it builds upon, so what a reference
  *   that is still to be written needs is young, as long as a backup takes less than half the grace.
- * - What is dead is condemned in the store before it is deleted, and its age is looked at once more
- *   after that: see `lease.ts`.
+ * - What is dead is condemned in the store before it is deleted, by one collection at a time, and its
+ *   age is looked at once more after that: see `lease.ts` and `lease_holder.ts`.
  * - References are read a second time right before the deletions, and again whenever that has
  *   become old.
  * - A reference or manifest that cannot be read stops the collection: what it needs is unknown.
@@ -18,8 +18,8 @@ import type { Clock } from "../clock.ts";
 import type { Digest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
 import type { ObjectInfo, ObjectStore, Tally } from "./api.ts";
-import { BLOB_PREFIX, blobOfKey, LEASE_KEY } from "./keys.ts";
-import { decodeLease, encodeLease, type Lease, shortName } from "./lease.ts";
+import { BLOB_PREFIX, blobOfKey } from "./keys.ts";
+import { LeaseHolder } from "./lease_holder.ts";
 import { forEachIndex } from "./limiter.ts";
 
 /** What a blob is left alone for after it was stored or freshened; milliseconds. */
@@ -29,10 +29,6 @@ export const DEFAULT_GRACE_MS = 24 * 3600_000;
 const BATCH = 200;
 /** Deletions under way at a time. */
 const WIDTH = 8;
-/** How long writers believe a lease that is not renewed; milliseconds. */
-const LEASE_MS = 5 * 60_000;
-/** No deletion begins later than this after the lease was written; milliseconds. */
-const USE_MS = LEASE_MS / 2;
 /** References are read again when the last reading is older; milliseconds. */
 const REMARK_MS = 5 * 60_000;
 
@@ -197,7 +193,7 @@ class Sweep {
   readonly #options: CollectOptions;
   readonly #cutoff: number;
   readonly #result: CollectResult;
-  readonly #holder = crypto.randomUUID();
+  readonly #lease: LeaseHolder;
   #live: ReadonlySet<Digest> = new Set();
   #markedAt = -Infinity;
 
@@ -211,6 +207,7 @@ class Sweep {
     this.#options = options;
     this.#cutoff = cutoff;
     this.#result = result;
+    this.#lease = new LeaseHolder(store, options);
   }
 
   /** A sweep that fails leaves its lease to run out: a deletion of its may still be on its way. */
@@ -223,9 +220,7 @@ class Sweep {
         total: dead.length,
       });
     }
-    if ((await this.#readLease())?.holder === this.#holder) {
-      await this.#store.deleteRef(LEASE_KEY, signalOption(this.#options));
-    }
+    await this.#lease.withdraw();
   }
 
   async #sweepBatch(batch: readonly Blob[]): Promise<void> {
@@ -234,40 +229,17 @@ class Sweep {
       this.#markedAt = clock.now();
       this.#live = await mark(signal);
     }
-    const deadline = clock.now() + USE_MS;
-    await this.#condemn(batch);
+    await this.#lease.condemn(batch.map(({ digest }) => digest));
     await forEachIndex(batch.length, WIDTH, signal, async (index, either) => {
       const blob = batch[index]!;
-      const options = { signal: either, olderThan: this.#cutoff };
-      const gone = clock.now() < deadline && !this.#live.has(blob.digest) &&
-        await this.#store.deleteBlob(blob.digest, options);
+      const gone = !this.#live.has(blob.digest) &&
+        await this.#store.deleteBlob(blob.digest, {
+          signal: either,
+          olderThan: this.#cutoff,
+          mayDelete: () => this.#lease.mayDelete(),
+        });
       count(gone ? this.#result.deleted : this.#result.spared, blob);
     });
-  }
-
-  /** Tells writers what is about to go. */
-  async #condemn(batch: readonly Blob[]): Promise<void> {
-    const lease = await this.#readLease();
-    const now = await this.#store.now(signalOption(this.#options));
-    if (lease && lease.holder !== this.#holder && lease.expiresAt > now) {
-      throw new DaemonError(
-        "FAILED_PRECONDITION",
-        "Another collection of this store is running, or was interrupted; try again after " +
-          new Date(lease.expiresAt).toISOString(),
-      );
-    }
-    const condemned = batch.map(({ digest }) => shortName(digest));
-    const bytes = encodeLease({ holder: this.#holder, expiresAt: now + LEASE_MS, condemned });
-    await this.#store.putRef(LEASE_KEY, bytes, signalOption(this.#options));
-  }
-
-  async #readLease(): Promise<Lease | undefined> {
-    try {
-      return decodeLease(await this.#store.getRef(LEASE_KEY, signalOption(this.#options)));
-    } catch (error) {
-      if (error instanceof DaemonError && error.code === "NOT_FOUND") return undefined;
-      throw error;
-    }
   }
 }
 

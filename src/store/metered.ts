@@ -66,6 +66,14 @@ export class MeteredStore implements ObjectStore {
     return this.#metrics.measure("put_ref", () => this.#store.putRef(key, bytes, options));
   }
 
+  claimRef(
+    key: string,
+    judge: (current: Uint8Array | undefined) => Uint8Array | undefined,
+    options?: StoreOptions,
+  ): Promise<boolean> {
+    return this.#metrics.measure("claim_ref", () => this.#store.claimRef(key, judge, options));
+  }
+
   deleteRef(key: string, options?: StoreOptions): Promise<void> {
     return this.#metrics.measure("delete_ref", () => this.#store.deleteRef(key, options));
   }

@@ -24,6 +24,7 @@ export const noStore: ObjectStore = {
   holdBlob: refused,
   getRef: refused,
   putRef: refused,
+  claimRef: refused,
   deleteRef: refused,
   putObject: refused,
   holdArchive: refused,

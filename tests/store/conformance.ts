@@ -197,6 +197,26 @@ const cases: Case[] = [
     await assertCode("NOT_FOUND", () => bench.store.getRef(key));
   }],
 
+  ["lets a reference be claimed by whoever finds that it may", async (bench) => {
+    const key = "refs/claims/one.json";
+    const [first, second] = [freshBytes(10), freshBytes(20)];
+    const seen: (Uint8Array | undefined)[] = [];
+    const claim = (bytes: Uint8Array | undefined) =>
+      bench.store.claimRef(key, (current) => {
+        seen.push(current);
+        return bytes;
+      });
+    assertEquals(await claim(undefined), false);
+    await assertCode("NOT_FOUND", () => bench.store.getRef(key));
+    assertEquals([await claim(first), await claim(undefined), await claim(second)], [
+      true,
+      false,
+      true,
+    ]);
+    assertEquals(seen, [undefined, undefined, first, first]);
+    assertEquals(await bench.store.getRef(key), second);
+  }],
+
   ["keeps references apart whose keys differ in one odd character", async (bench) => {
     const keys = ["a b", "a+b", "a%20b", "a:b", "a@b", "a=b", "ä", "a~b", "A b"]
       .map((name) => `refs/snapshots/odd/${name}/x.json`);

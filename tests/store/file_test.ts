@@ -52,6 +52,18 @@ async function openBench(): Promise<FileBench> {
 
 testConformance("file", openBench);
 
+Deno.test("file store gives a reference to one of those that claim it at once", async () => {
+  await using bench = await openBench();
+  const stores = await Promise.all(Array.from({ length: 8 }, () => bench.second()));
+  const claims = stores.map((store, n) =>
+    store.claimRef("gc/lease.json", (current) => current ? undefined : new Uint8Array([n]))
+  );
+  const outcomes = await Promise.all(claims);
+  assertEquals(outcomes.filter((won) => won).length, 1);
+  const bytes = await bench.store.getRef("gc/lease.json");
+  assertEquals([...bytes], [outcomes.indexOf(true)]);
+});
+
 Deno.test("file store is closed to other users", async () => {
   await using bench = await openBench();
   const bytes = freshBytes(10);

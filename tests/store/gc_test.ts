@@ -12,6 +12,7 @@ import { blobKey, LEASE_KEY } from "../../src/store/keys.ts";
 import { ALICE, BOB, StoreRig } from "../snapshot/rig.ts";
 import { FaultProxy } from "../support/fault_proxy.ts";
 import { faultyStore } from "../support/faulty_store.ts";
+import { decodeLease, shortName } from "../../src/store/lease.ts";
 import { startS3 } from "../support/s3rver.ts";
 import { assertCode, collectList } from "./conformance.ts";
 import { file } from "../support/tree.ts";
@@ -144,6 +145,73 @@ Deno.test("collection refuses to run beside another, and follows one that died",
   const { deleted, blobs } = await again();
   assert(blobs.count < 60 && blobs.count > 40, `${blobs.count} were left`);
   assertEquals(deleted.count, blobs.count);
+});
+
+Deno.test("one of several collections that begin at the same moment deletes, and no other", async () => {
+  await using rig = await openRig();
+  const dead = await rig.put("dead");
+  rig.clock.time += GRACE + 1;
+  const count = 4;
+  let marking = 0;
+  const allMarked = Promise.withResolvers<void>();
+  const deleting = Promise.withResolvers<void>();
+  const othersRefused = Promise.withResolvers<void>();
+  const collectOnce = () => {
+    let marks = 0;
+    const mark = async () => {
+      // The second reading is the last thing before the lease is asked for.
+      if (++marks === 2 && ++marking === count) allMarked.resolve();
+      if (marks === 2) await allMarked.promise;
+      return new Set<Digest>();
+    };
+    const store = new Proxy(rig.store, {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name, target);
+        if (typeof value !== "function") return value;
+        return name !== "deleteBlob" ? value.bind(target) : async (...args: unknown[]) => {
+          deleting.resolve();
+          await othersRefused.promise;
+          return await value.apply(target, args);
+        };
+      },
+    });
+    return collect(store, options(rig, [], { mark }));
+  };
+  let refused = 0;
+  const outcomes = Array.from(
+    { length: count },
+    () =>
+      collectOnce().then(({ deleted }) => deleted.count, (error) => {
+        assertEquals(error.code, "FAILED_PRECONDITION", error.message);
+        if (++refused === count - 1) othersRefused.resolve();
+        return "refused";
+      }),
+  );
+  await deleting.promise;
+  const lease = decodeLease(await rig.store.getRef(LEASE_KEY));
+  assertEquals(lease?.condemned, [shortName(dead)]);
+  assertEquals((await Promise.all(outcomes)).toSorted(), [1, "refused", "refused", "refused"]);
+});
+
+Deno.test("collection begins no deletion once writers may soon cease to believe its lease", async () => {
+  await using rig = await openRig();
+  await rig.put("dead");
+  rig.clock.time += GRACE + 1;
+  const store = new Proxy(rig.store, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== "function") return value;
+      return name !== "deleteBlob" ? value.bind(target) : async (...args: unknown[]) => {
+        // The store takes its time between the call and the deletion.
+        rig.clock.time += 3 * 60_000;
+        return await value.apply(target, args);
+      };
+    },
+  });
+  const { deleted, spared } = await collect(store, options(rig, []));
+  assertEquals([deleted.count, spared.count], [0, 1]);
+  const { deleted: rest } = await collect(rig.store, options(rig, []));
+  assertEquals(rest.count, 1);
 });
 
 Deno.test("collection stops when told to", async () => {

@@ -1,7 +1,7 @@
 /** An S3 store on s3rver, as the conformance suite and the fault tests use it. */
 
 import { join } from "@std/path";
-import { systemClock } from "../../src/clock.ts";
+import { type Clock, systemClock } from "../../src/clock.ts";
 import type { S3Tuning } from "../../src/store/s3/options.ts";
 import { S3Store } from "../../src/store/s3/store.ts";
 import { StoreMetrics } from "../../src/store/metrics.ts";
@@ -21,6 +21,7 @@ export const TEST_TUNING: Partial<S3Tuning> = {
   maxDelayMs: 5,
   multipartThreshold: 256 << 10,
   partSize: 64 << 10,
+  settleMs: 1,
 };
 
 let serial = 0;
@@ -33,6 +34,7 @@ export async function openS3Bench(
     tuning?: Partial<S3Tuning>;
     bucket?: string;
     spoolDir?: string;
+    clock?: Clock;
   } = {},
 ): Promise<S3Bench> {
   const spoolDir = options.spoolDir ?? await Deno.makeTempDir({ prefix: "wsdaemon-spool-" });
@@ -52,7 +54,7 @@ export async function openS3Bench(
         ...S3_KEYS,
       },
       spoolDir,
-      clock: systemClock,
+      clock: options.clock ?? systemClock,
       observer: new StoreMetrics(metrics, "s3"),
       tuning: { ...TEST_TUNING, ...options.tuning },
     });

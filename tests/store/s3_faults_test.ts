@@ -5,7 +5,9 @@ import { emptyDir } from "@std/fs";
 import { join } from "@std/path";
 import { digestOf } from "../../src/digest.ts";
 import { DaemonError, type ErrorCode } from "../../src/errors.ts";
-import { blobKey } from "../../src/store/keys.ts";
+import type { ObjectStore } from "../../src/store/api.ts";
+import { blobKey, LEASE_KEY } from "../../src/store/keys.ts";
+import { ManualClock } from "../support/clock.ts";
 import { type Fault, FaultProxy, type PlannedFault } from "../support/fault_proxy.ts";
 import { startS3 } from "../support/s3rver.ts";
 import { assertCode, collectList, freshBytes, spool } from "./conformance.ts";
@@ -297,6 +299,52 @@ Deno.test("S3 store goes without a copy where the server has none, and stores th
     assertEquals(await bench.store.hasBlob(digestOf(bytes), 1000), false);
     proxy.plan(none);
     assertEquals(await bench.store.putBlobBytes(digestOf(bytes), bytes), true);
+  }));
+
+Deno.test("S3 store gives a reference to one of two that find it free before either has written", async () => {
+  const proxy = new FaultProxy(upstream);
+  const clock = new ManualClock();
+  await using bench = await openS3Bench(server, { endpoint: proxy.endpoint, clock });
+  const second = await bench.second();
+  const written = Promise.withResolvers<void>();
+  proxy.plan({ fault: { kind: "hold", until: written.promise }, on: /^PUT .*lease/ });
+  const claim = (store: ObjectStore, text: string) =>
+    store.claimRef(LEASE_KEY, (current) => {
+      assertEquals(current, undefined);
+      return bytesOf(text);
+    });
+  const late = claim(bench.store, "late");
+  await proxy.fired("hold");
+  const early = claim(second, "early");
+  await clock.asleep();
+  written.resolve();
+  await clock.wakeAll(2);
+  assertEquals([await late, await early], [true, false]);
+  assertEquals(await second.getRef(LEASE_KEY), bytesOf("late"));
+  await proxy.close();
+});
+
+Deno.test("S3 store says UNAVAILABLE when a claim is written too late to count", async () => {
+  const proxy = new FaultProxy(upstream);
+  await using bench = await openS3Bench(server, {
+    endpoint: proxy.endpoint,
+    tuning: { claimMs: 100 },
+  });
+  proxy.plan({ fault: { kind: "stall" }, on: /^PUT .*lease/ });
+  const claim = () => bench.store.claimRef(LEASE_KEY, () => bytesOf("x"));
+  await assertCode("UNAVAILABLE", claim, "longer than 0.1 s");
+  await proxy.close();
+});
+
+Deno.test("S3 store does not delete a blob again once it no longer may", () =>
+  withProxy(async (bench, proxy) => {
+    const bytes = freshBytes(1000);
+    await bench.store.putBlobBytes(digestOf(bytes), bytes);
+    proxy.plan({ fault: { kind: "answer", status: 503, code: "SlowDown" }, on: /^DELETE/ });
+    const mayDelete = () => !proxy.requests.some(({ line }) => line.startsWith("DELETE"));
+    assertEquals(await bench.store.deleteBlob(digestOf(bytes), { mayDelete }), false);
+    proxy.assertAllFired();
+    assertEquals(await held(bench, bytes), bytes);
   }));
 
 Deno.test("S3 store counts retries and answers by kind", () =>

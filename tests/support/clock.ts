@@ -26,14 +26,14 @@ export class ManualClock implements Clock {
     });
   }
 
-  /** Resolves once somebody sleeps. */
-  async asleep(): Promise<void> {
-    while (this.#sleeping.size === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  /** Resolves once that many sleep. */
+  async asleep(sleepers = 1): Promise<void> {
+    while (this.#sleeping.size < sleepers) await new Promise((resolve) => setTimeout(resolve, 1));
   }
 
-  /** Ends every sleep, waiting until there is one. */
-  async wakeAll(): Promise<void> {
-    await this.asleep();
+  /** Ends every sleep, waiting until there are that many. */
+  async wakeAll(sleepers = 1): Promise<void> {
+    await this.asleep(sleepers);
     for (const wake of [...this.#sleeping]) wake();
   }
 }

@@ -33,6 +33,8 @@ export type Fault =
   /** The connection stands still after the request, or in the middle of the answer's body. */
   | { kind: "stall" }
   | { kind: "stall-midway" }
+  /** The server is asked once that resolves. */
+  | { kind: "hold"; until: Promise<void> }
   /** The listing leaves out what was stored last: keys that match. */
   | { kind: "lag"; hide: RegExp };
 
@@ -163,6 +165,12 @@ export class FaultProxy {
         return;
       case "stall":
         return await untilClosed(connection);
+      case "hold":
+        await fault.until;
+        return await writeAll(
+          connection,
+          encodeMessage(...answer(request, await this.#forward(request))),
+        );
       case "corrupt-request":
         return await writeAll(
           connection,

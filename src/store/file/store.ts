@@ -6,8 +6,10 @@
  * - `archives/<bucket>/<object>` is for operators: plain archives that others made.
  * - `tmp/` holds what is being written; only a crash leaves something there.
  *
- * Nothing is locked: every step is atomic in the file system itself, so several daemons may share
- * the folder. Their clocks must agree far better than the grace of collection is long.
+ * - `claim.lock` is locked while somebody claims a reference, and otherwise empty and without meaning.
+ *
+ * Nothing else is locked: every step is atomic in the file system itself, so several daemons may
+ * share the folder. Their clocks must agree far better than the grace of collection is long.
  */
 
 import { join } from "@std/path";
@@ -44,6 +46,7 @@ import { statOf, walkKeys } from "./walk.ts";
 
 const TMP = "tmp";
 const ARCHIVES = "archives";
+const CLAIM_LOCK = "claim.lock";
 
 export interface FileStoreOptions {
   /** The store's folder, absolute; made where it is missing. */
@@ -171,6 +174,23 @@ export class FileStore implements ObjectStore {
     await this.#guard(`Cannot write ${key}`, options, () => this.#write(key, bytes));
   }
 
+  async claimRef(
+    key: string,
+    judge: (current: Uint8Array | undefined) => Uint8Array | undefined,
+    options: StoreOptions = {},
+  ): Promise<boolean> {
+    return await this.#guard(`Cannot claim ${key}`, options, async () => {
+      await this.#checkFolder();
+      const lock = { read: true, write: true, create: true, mode: FILE_MODE };
+      // The lock goes with the descriptor: no crash leaves one.
+      using file = await Deno.open(join(this.#folder, CLAIM_LOCK), lock);
+      await file.lock(true);
+      const bytes = judge(await this.#readIfThere(key));
+      if (bytes) await this.#write(key, bytes);
+      return bytes !== undefined;
+    });
+  }
+
   async deleteRef(key: string, options: StoreOptions = {}): Promise<void> {
     await this.#guard(`Cannot delete ${key}`, options, async () => {
       await removeDurably(this.#path(key));
@@ -233,6 +253,7 @@ export class FileStore implements ObjectStore {
       const info = await statOf(path);
       if (!info) return false;
       if (options.olderThan !== undefined && modified(info) >= options.olderThan) return false;
+      if (options.mayDelete?.() === false) return false;
       return await removeDurably(path);
     });
   }
@@ -282,16 +303,18 @@ export class FileStore implements ObjectStore {
     return awaitCollector(digest, {
       clock: this.#clock,
       now: () => this.#clock.now(),
-      read: async () => {
-        try {
-          return await Deno.readFile(this.#path(LEASE_KEY));
-        } catch (error) {
-          if (isMissing(error)) return undefined;
-          throw error;
-        }
-      },
+      read: () => this.#readIfThere(LEASE_KEY),
       ...(options.signal ? { signal: options.signal } : {}),
     });
+  }
+
+  async #readIfThere(key: string): Promise<Uint8Array | undefined> {
+    try {
+      return await Deno.readFile(this.#path(key));
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
   }
 
   async #write(key: string, bytes: Uint8Array): Promise<void> {

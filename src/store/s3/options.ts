@@ -45,6 +45,10 @@ export interface S3Tuning {
   partSize: number;
   /** Blobs stored or freshened longer ago are freshened; at most half the grace of collection. */
   freshenAfterMs: number;
+  /** How long reading and replacing a reference may take where it is claimed; milliseconds. */
+  claimMs: number;
+  /** When a claim counts: longer than anybody else's can still take; milliseconds. */
+  settleMs: number;
 }
 
 export const DEFAULT_TUNING: S3Tuning = {
@@ -57,4 +61,6 @@ export const DEFAULT_TUNING: S3Tuning = {
   multipartThreshold: 32 << 20,
   partSize: 16 << 20,
   freshenAfterMs: 12 * 3600_000,
+  claimMs: 10_000,
+  settleMs: 30_000,
 };

@@ -191,8 +191,39 @@ export class S3Store implements ObjectStore {
 
   async putRef(key: string, bytes: Uint8Array, options: StoreOptions = {}): Promise<void> {
     await this.#guard(`Cannot write ${key}`, options, async () => {
-      const target = { ...this.#target(key), Metadata: { sha256: hexOf(digestOf(bytes)) } };
-      await putBytes(this.#connection, target, bytes, options);
+      await putBytes(this.#connection, this.#refTarget(key, bytes), bytes, options);
+    });
+  }
+
+  /**
+   * Without conditional writes, by Fischer's algorithm: read, write, wait, read again. Whoever judged
+   * before our write took effect has had its own write take effect, or broken off, once we have
+   * waited; so what we then read as ours stays so, everybody later having judged it. This rests on
+   * reads of single objects being up to date, and on a request whose connection was broken taking
+   * effect within `settleMs - claimMs`, if at all.
+   */
+  async claimRef(
+    key: string,
+    judge: (current: Uint8Array | undefined) => Uint8Array | undefined,
+    options: StoreOptions = {},
+  ): Promise<boolean> {
+    return await this.#guard(`Cannot claim ${key}`, options, async () => {
+      const { claimMs, settleMs } = this.#connection.tuning;
+      const end = AbortSignal.timeout(claimMs);
+      const signal = options.signal ? AbortSignal.any([options.signal, end]) : end;
+      let bytes: Uint8Array | undefined;
+      try {
+        bytes = judge(await this.#readRef(key, { signal }));
+        if (!bytes) return false;
+        await putBytes(this.#connection, this.#refTarget(key, bytes), bytes, { signal });
+      } catch (error) {
+        if (!end.aborted || options.signal?.aborted) throw error;
+        const limit = `the store took longer than ${claimMs / 1000} s`;
+        throw new DaemonError("UNAVAILABLE", `Cannot claim ${key}: ${limit}`, { cause: error });
+      }
+      await this.#connection.clock.sleep(settleMs, options.signal);
+      const after = await this.#readRef(key, options);
+      return after !== undefined && digestOf(after) === digestOf(bytes);
     });
   }
 
@@ -275,7 +306,7 @@ export class S3Store implements ObjectStore {
       return await this.#connection.retrying(async () => {
         const head = await this.#head(blobKey(digest), options);
         if (!head) return sent;
-        if (head.modified >= olderThan) return false;
+        if (head.modified >= olderThan || options.mayDelete?.() === false) return false;
         sent = true;
         await unlessMissing(this.#connection.once(
           (client, sending) => client.send(new DeleteObjectCommand(input), sending),
@@ -363,10 +394,18 @@ export class S3Store implements ObjectStore {
     return awaitCollector(digest, {
       clock: this.#connection.clock,
       now: () => this.#connection.now(),
-      read: async () =>
-        (await unlessMissing(this.#get(LEASE_KEY, MAX_REF_BYTES, options, () => {})))?.bytes,
+      read: () => this.#readRef(LEASE_KEY, options),
       ...(options.signal ? { signal: options.signal } : {}),
     });
+  }
+
+  /** A reference as it is, if it is there; its reader checks its form. */
+  async #readRef(key: string, options: StoreOptions): Promise<Uint8Array | undefined> {
+    return (await unlessMissing(this.#get(key, MAX_REF_BYTES, options, () => {})))?.bytes;
+  }
+
+  #refTarget(key: string, bytes: Uint8Array): Target {
+    return { ...this.#target(key), Metadata: { sha256: hexOf(digestOf(bytes)) } };
   }
 
   #head(key: string, options: StoreOptions): Promise<Head | undefined> {
