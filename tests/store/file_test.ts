@@ -1,8 +1,9 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { dirname, fromFileUrl, join } from "@std/path";
 import { systemClock } from "../../src/clock.ts";
-import { digestOf } from "../../src/digest.ts";
+import { type Digest, digestOf } from "../../src/digest.ts";
 import { FileStore } from "../../src/store/file/store.ts";
+import { collect } from "../../src/store/gc.ts";
 import { blobKey } from "../../src/store/keys.ts";
 import {
   assertCode,
@@ -12,6 +13,8 @@ import {
   spool,
   testConformance,
 } from "./conformance.ts";
+
+const HOUR = 3600_000;
 
 interface FileBench extends Bench {
   folder: string;
@@ -62,6 +65,40 @@ Deno.test("file store gives a reference to one of those that claim it at once", 
   assertEquals(outcomes.filter((won) => won).length, 1);
   const bytes = await bench.store.getRef("gc/lease.json");
   assertEquals([...bytes], [outcomes.indexOf(true)]);
+});
+
+Deno.test("file store freshens a cut blob before it replaces it, so that no deletion meets the whole one", async () => {
+  await using bench = await openBench();
+  const bytes = freshBytes(1000);
+  const digest = digestOf(bytes);
+  await bench.store.putBlobBytes(digest, bytes);
+  await bench.tamper(blobKey(digest), bytes.subarray(0, 10));
+  await bench.age(blobKey(digest), 48 * HOUR);
+  const blob = await spool(bench.spoolDir, bytes);
+  const collector = await bench.second();
+  const replacing = Promise.withResolvers<void>();
+  const collected = Promise.withResolvers<void>();
+  const { chmod } = Deno;
+  Deno.chmod = async (path, mode) => {
+    replacing.resolve();
+    await collected.promise;
+    await chmod(path, mode);
+  };
+  try {
+    const writing = bench.store.putBlob(blob);
+    await replacing.promise;
+    const mark = () => Promise.resolve(new Set<Digest>());
+    const collecting = await collect(collector, {
+      mark,
+      graceMs: HOUR,
+      clock: systemClock,
+    });
+    collected.resolve();
+    assertEquals([collecting.deleted.count, await writing], [0, true]);
+  } finally {
+    Deno.chmod = chmod;
+  }
+  assertEquals(await bench.store.getBlobBytes(digest, 1000), bytes);
 });
 
 Deno.test("file store is closed to other users", async () => {

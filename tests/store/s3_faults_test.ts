@@ -3,9 +3,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { emptyDir } from "@std/fs";
 import { join } from "@std/path";
-import { digestOf } from "../../src/digest.ts";
+import { systemClock } from "../../src/clock.ts";
+import { type Digest, digestOf } from "../../src/digest.ts";
 import { DaemonError, type ErrorCode } from "../../src/errors.ts";
 import type { ObjectStore } from "../../src/store/api.ts";
+import { collect } from "../../src/store/gc.ts";
 import { blobKey, LEASE_KEY } from "../../src/store/keys.ts";
 import { ManualClock } from "../support/clock.ts";
 import { type Fault, FaultProxy, type PlannedFault } from "../support/fault_proxy.ts";
@@ -21,6 +23,7 @@ Deno.test.afterAll(() => server[Symbol.asyncDispose]());
 const BIG = 512 << 10;
 const SMALL = 100_000;
 const STALL_MS = 150;
+const HOUR = 3600_000;
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 const always = Infinity;
@@ -344,6 +347,32 @@ Deno.test("S3 store does not delete a blob again once it no longer may", () =>
     const mayDelete = () => !proxy.requests.some(({ line }) => line.startsWith("DELETE"));
     assertEquals(await bench.store.deleteBlob(digestOf(bytes), { mayDelete }), false);
     proxy.assertAllFired();
+    assertEquals(await held(bench, bytes), bytes);
+  }));
+
+Deno.test("S3 store keeps a blob that it sends again while a deletion of the old one is on its way", () =>
+  withProxy(async (bench, proxy) => {
+    const collector = await bench.second();
+    const bytes = freshBytes(1000);
+    const digest = digestOf(bytes);
+    await bench.store.putBlobBytes(digest, bytes);
+    await bench.age(blobKey(digest), 48 * HOUR);
+    const [put, deletion] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    proxy.plan(
+      { fault: { kind: "answer", status: 501, code: "NotImplemented" }, on: /^PUT .*blobs/ },
+      { fault: { kind: "hold", until: put.promise }, on: /^PUT .*blobs/ },
+      { fault: { kind: "hold", until: deletion.promise }, on: /^DELETE .*blobs/ },
+    );
+    const writing = bench.store.putBlobBytes(digest, bytes);
+    await proxy.seen(/^PUT .*blobs/, 2);
+    const mark = () => Promise.resolve(new Set<Digest>());
+    const collecting = collect(collector, { mark, graceMs: 24 * HOUR, clock: systemClock });
+    await proxy.seen(/^DELETE .*blobs/);
+    put.resolve();
+    // The writer looks for a collection once more, after it did and the collection claimed the lease.
+    await Promise.race([proxy.seen(/^GET .*lease/, 4), writing]);
+    deletion.resolve();
+    assertEquals([await writing, (await collecting).deleted.count], [true, 1]);
     assertEquals(await held(bench, bytes), bytes);
   }));
 

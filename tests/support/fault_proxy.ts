@@ -94,7 +94,16 @@ export class FaultProxy {
 
   /** Resolves once a fault of this kind has befallen a request. */
   async fired(kind: Fault["kind"]): Promise<void> {
-    while (!this.#log.some(({ fault }) => fault === kind)) {
+    await this.#logged(({ fault }) => fault === kind);
+  }
+
+  /** Resolves once that many such requests have come since the last {@link plan}. */
+  async seen(request: RegExp, times = 1): Promise<void> {
+    await this.#logged(({ line }) => request.test(line), times);
+  }
+
+  async #logged(isMeant: (request: ProxiedRequest) => boolean, times = 1): Promise<void> {
+    while (this.#log.filter(isMeant).length < times) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#watchers.push(resolve);
       await promise;

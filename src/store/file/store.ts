@@ -278,13 +278,17 @@ export class FileStore implements ObjectStore {
 
   async close(): Promise<void> {}
 
-  /** Whether the blob is there and safe from collection for another grace period; see `lease.ts`. */
+  /**
+   * Whether the blob is there and safe from collection for another grace period; see `lease.ts`. One
+   * that is not whole is freshened too, so that no deletion is on its way to what replaces it.
+   */
   async #freshen(digest: Digest, size: number, options: StoreOptions): Promise<boolean> {
     const path = this.#path(blobKey(digest));
     for (;;) {
-      const there = isWhole(await statOf(path), size) && await this.#touch(path);
+      const there = await this.#touch(path);
       if (await this.#awaitCollector(digest, options)) continue;
-      if (!there || isWhole(await statOf(path), size)) return there;
+      const info = await statOf(path);
+      if (info || !there) return isWhole(info, size);
     }
   }
 

@@ -8,7 +8,6 @@
  */
 
 import {
-  CopyObjectCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
@@ -17,7 +16,7 @@ import {
 import { join } from "@std/path";
 import type { Clock } from "../../clock.ts";
 import { type Digest, digestOf, hexOf } from "../../digest.ts";
-import { DaemonError, messageOf } from "../../errors.ts";
+import { DaemonError } from "../../errors.ts";
 import { logger } from "../../log.ts";
 import type { HeldFile, SpooledBlob } from "../../spool.ts";
 import type {
@@ -32,11 +31,11 @@ import type {
 import { fileError } from "../file/errors.ts";
 import { removeIfThere } from "../file/durable.ts";
 import { blobKey, checkArchiveName, checkKey, KEY_ROOTS, LEASE_KEY } from "../keys.ts";
-import { awaitCollector } from "../lease.ts";
 import { checkSpooled, spoolPath } from "../spooled.ts";
 import { Connection, type S3Observer } from "./connection.ts";
 import { download, type Source } from "./download.ts";
 import { CorruptAnswerError, failureOf, s3Error } from "./errors.ts";
+import { Freshener, type Head } from "./freshener.ts";
 import { DEFAULT_TUNING, type S3Options, type S3Tuning } from "./options.ts";
 import { sha256OfFile } from "./slice.ts";
 import { sweepUploads } from "./sweep.ts";
@@ -46,8 +45,6 @@ const log = logger("store");
 
 /** A reference is a few kilobytes; this is what a lying server can make us read. */
 const MAX_REF_BYTES = 16 << 20;
-/** S3 copies no larger object in one request. */
-const MAX_COPY_BYTES = 5 * 2 ** 30;
 /**
  * A reference that reads the same this often is what is stored, whatever its metadata says: some
  * servers do not replace the two together. Its reader checks its form.
@@ -65,12 +62,6 @@ export interface S3StoreOptions {
   tuning?: Partial<S3Tuning>;
 }
 
-interface Head {
-  size: number;
-  modified: number;
-  etag?: string;
-}
-
 /** {@link ObjectStore} on S3. */
 export class S3Store implements ObjectStore {
   readonly kind = "s3";
@@ -78,6 +69,7 @@ export class S3Store implements ObjectStore {
   readonly #connection: Connection;
   readonly #storage: S3Options;
   readonly #spool: string;
+  readonly #freshener: Freshener;
 
   private constructor(connection: Connection, options: S3StoreOptions) {
     // What is younger than `freshenAfterMs` is not freshened: the rest must be half the grace.
@@ -85,6 +77,11 @@ export class S3Store implements ObjectStore {
     this.#connection = connection;
     this.#storage = options.storage;
     this.#spool = options.spoolDir;
+    this.#freshener = new Freshener(connection, {
+      target: (key) => this.#target(key),
+      head: (key, options) => this.#head(key, options),
+      readLease: (options) => this.#readRef(LEASE_KEY, options),
+    });
   }
 
   /** Prepares a client; nothing is sent yet. @throws {DaemonError} for options that cannot work. */
@@ -109,13 +106,12 @@ export class S3Store implements ObjectStore {
     return await this.#guard(`Cannot store the blob ${blob.digest}`, options, async () => {
       const path = spoolPath(this.#spool, blob.file);
       await checkSpooled(path, blob);
-      const missing = !await this.#freshen(blob.digest, blob.size, options);
-      if (missing) {
-        const file = { path, size: blob.size, sha256: hexOf(blob.digest) };
-        await putFile(this.#connection, this.#target(blobKey(blob.digest)), file, options);
-      }
+      const { digest, size } = blob;
+      const file = { path, size, sha256: hexOf(digest) };
+      const send = () => putFile(this.#connection, this.#target(blobKey(digest)), file, options);
+      const sent = await this.#freshener.ensure(digest, size, send, options);
       await removeIfThere(path);
-      return missing;
+      return sent;
     });
   }
 
@@ -125,15 +121,14 @@ export class S3Store implements ObjectStore {
     options: StoreOptions = {},
   ): Promise<boolean> {
     return await this.#guard(`Cannot store the blob ${digest}`, options, async () => {
-      if (await this.#freshen(digest, bytes.length, options)) return false;
-      await putBytes(this.#connection, this.#target(blobKey(digest)), bytes, options);
-      return true;
+      const send = () => putBytes(this.#connection, this.#target(blobKey(digest)), bytes, options);
+      return await this.#freshener.ensure(digest, bytes.length, send, options);
     });
   }
 
   async hasBlob(digest: Digest, size: number, options: HasBlobOptions = {}): Promise<boolean> {
     return await this.#guard(`Cannot look for the blob ${digest}`, options, async () => {
-      if (options.freshen ?? true) return await this.#freshen(digest, size, options);
+      if (options.freshen ?? true) return await this.#freshener.freshen(digest, size, options);
       return (await this.#head(blobKey(digest), options))?.size === size;
     });
   }
@@ -339,64 +334,6 @@ export class S3Store implements ObjectStore {
   close(): Promise<void> {
     this.#connection.close();
     return Promise.resolve();
-  }
-
-  /** Whether the blob is there and safe from collection for long enough; see `lease.ts`. */
-  async #freshen(digest: Digest, size: number, options: StoreOptions): Promise<boolean> {
-    const key = blobKey(digest);
-    for (;;) {
-      const found = await this.#head(key, options);
-      const whole = found?.size === size;
-      if (whole && this.#isFresh(found)) return true;
-      const copied = whole && await this.#copyOntoItself(key, size, options);
-      if (await this.#awaitCollector(digest, options)) continue;
-      if (!copied) return false;
-      const after = await this.#head(key, options);
-      return after?.size === size && (this.#isFresh(after) || after.modified > found.modified);
-    }
-  }
-
-  #isFresh({ modified }: Head): boolean {
-    return this.#connection.now() - modified < this.#connection.tuning.freshenAfterMs;
-  }
-
-  /** Resolves to whether the server did it; a refusal merely means that the blob is sent again. */
-  async #copyOntoItself(key: string, size: number, options: StoreOptions): Promise<boolean> {
-    if (size > MAX_COPY_BYTES) return false;
-    const target = this.#target(key);
-    const source = `${target.Bucket}/${target.Key}`.split("/").map(encodeURIComponent).join("/");
-    const input = { ...target, CopySource: source, MetadataDirective: "REPLACE" };
-    try {
-      await this.#connection.request(
-        (client, sending) =>
-          client.send(
-            new CopyObjectCommand(input as ConstructorParameters<typeof CopyObjectCommand>[0]),
-            sending,
-          ),
-        options,
-      );
-      return true;
-    } catch (error) {
-      const { kind } = failureOf(error, options.signal);
-      if (!["changed", "missing", "refused", "unsupported"].includes(kind)) throw error;
-      log.warn(
-        "The store does not freshen {key} ({cause}); it is stored again where it is needed",
-        {
-          key,
-          cause: messageOf(error),
-        },
-      );
-      return false;
-    }
-  }
-
-  #awaitCollector(digest: Digest, options: StoreOptions): Promise<boolean> {
-    return awaitCollector(digest, {
-      clock: this.#connection.clock,
-      now: () => this.#connection.now(),
-      read: () => this.#readRef(LEASE_KEY, options),
-      ...(options.signal ? { signal: options.signal } : {}),
-    });
   }
 
   /** A reference as it is, if it is there; its reader checks its form. */
