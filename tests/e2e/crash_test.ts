@@ -37,7 +37,7 @@ Deno.test("kill -9 at any moment of a backup leaves the previous or the new one 
   using folder = testFolder();
   await using node = await TestNode.start(folder.path, "node");
   await node.client.initWorkspace(request("w"));
-  await fill(node.workspace("w"), 600);
+  await fill(node.workspace("w"), 400);
   const versions = new Set<string>();
   const remember = async () => versions.add(JSON.stringify(await readTree(node.workspace("w"))));
   await remember();
@@ -45,7 +45,7 @@ Deno.test("kill -9 at any moment of a backup leaves the previous or the new one 
   const promised: string[] = [];
   for (const delay of [0, 20, 100]) {
     await Deno.writeTextFile(join(node.workspace("w"), "d0", "f0"), `before ${delay}`);
-    await fill(await newFolder(node.workspace("w"), delay), 200);
+    await fill(await newFolder(node.workspace("w"), delay), 100);
     await remember();
     promised.push(await node.client.takeSnapshot({ id: "w", returnImmediately: true }));
     const backup = node.client.backupWorkspace("w").catch(() => {});
@@ -107,7 +107,7 @@ Deno.test("kill -9 during an initialisation or a disposal leaves nothing half-ma
   using folder = testFolder();
   await using node = await TestNode.start(folder.path, "node");
   await node.client.initWorkspace(request("source"));
-  await fill(node.workspace("source"), 1000);
+  await fill(node.workspace("source"), 500);
   const tree = JSON.stringify(await readTree(node.workspace("source")));
   const url = await node.client.takeSnapshot({ id: "source" });
   for (const delay of [0, 60]) {
