@@ -4,7 +4,7 @@ import type { Tree } from "../../src/content/api.ts";
 import { digestOf } from "../../src/digest.ts";
 import { startContent, type TestContent } from "../support/content.ts";
 import { testFolder } from "../support/folder.ts";
-import { canMount, smallFileSystem } from "../support/mount.ts";
+import { bindMount, canMount, smallFileSystem } from "../support/mount.ts";
 import { directory, fifo, file, hardlink, makeTree, sparse, symlink } from "../support/tree.ts";
 import { assertFails, IS_ROOT, ME, namesIn, openDescriptors } from "./support.ts";
 
@@ -274,6 +274,22 @@ Deno.test("usage counts apparent bytes, hard links once, and every entry", async
     ["pipe", fifo()],
   ]);
   assertEquals(await at.node.content.usage(at.tree), { bytes: 5 + (1 << 20), entries: 6 });
+});
+
+Deno.test({
+  name: "usage counts what is mounted in a tree as the folder that it hides (needs root and mount)",
+  ignore: !canMount(),
+  async fn() {
+    await using at = await rig();
+    await makeTree(at.path, [
+      ["a", directory()],
+      ["a/file", file("12345")],
+      ["a/mnt", directory()],
+      ["z", file("123")],
+    ]);
+    using _mount = bindMount(at.outside, join(at.path, "a/mnt"));
+    assertEquals(await at.node.content.usage(at.tree), { bytes: 8, entries: 4 });
+  },
 });
 
 Deno.test({
