@@ -1,11 +1,15 @@
 /** What happens to images when blobs are damaged, files move while they are packed, or a store fails. */
 
-import { assert, assertEquals, assertGreater } from "@std/assert";
+import { assert, assertEquals, assertGreater, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import fc from "fast-check";
 import { DaemonError } from "../../src/errors.ts";
 import { Memory } from "../../src/content/index/block.ts";
-import { parseIndex } from "../../src/content/index/index_reader.ts";
+import { parseIndex, verifyBlob } from "../../src/content/index/index_reader.ts";
+import { digestOf } from "../../src/digest.ts";
+import { Directory, openLibc } from "../../src/linux/mod.ts";
+import { libcPath } from "../../src/process/libc.ts";
+import { testFolder } from "../support/folder.ts";
 import {
   decompressFrame,
   FOOTER,
@@ -52,6 +56,23 @@ Deno.test("a damaged blob is DATA_LOSS that names it, wherever the damage is", a
     Deno.writeFileSync(path, whole);
   }
   await rig.restored(image);
+});
+
+Deno.test("checking a blob ends within a buffer when it is cancelled", () => {
+  using folder = testFolder();
+  const bytes = new Uint8Array(5 << 20);
+  Deno.writeFileSync(join(folder.path, "blob"), bytes);
+  openLibc(libcPath());
+  using dir = Directory.open(folder.path, "room");
+  using file = dir.openFile("blob");
+  const blob = { digest: digestOf(bytes), size: bytes.length };
+  let asked = 0;
+  const cancelAt = (n: number) => () => {
+    if (++asked === n) throw new DaemonError("ABORTED", "cancelled");
+  };
+  assertThrows(() => verifyBlob(file, blob, cancelAt(3)), DaemonError, "cancelled");
+  assertEquals(asked, 3);
+  verifyBlob(file, blob, cancelAt(0));
 });
 
 Deno.test("an index of other layers is DATA_LOSS", async () => {

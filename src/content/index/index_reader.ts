@@ -43,13 +43,22 @@ export function readingBlob<T>(digest: Digest, read: () => T): T {
   }
 }
 
-/** Reads a whole blob and checks its digest and size. @throws {DaemonError} DATA_LOSS */
-export function verifyBlob(file: File, blob: { digest: Digest; size: number }): void {
+/**
+ * Reads a whole blob and checks its digest and size.
+ * @param throwIfCancelled asked with every buffer: a blob can take minutes
+ * @throws {DaemonError} DATA_LOSS
+ */
+export function verifyBlob(
+  file: File,
+  blob: { digest: Digest; size: number },
+  throwIfCancelled?: () => void,
+): void {
   const size = file.stat().size;
   if (size !== blob.size) throw dataLoss(blob.digest, `it has ${size} bytes, not ${blob.size}`);
   const hash = createHash("sha256");
   const buffer = new Uint8Array(1 << 20);
   for (let at = 0, count: number; at < size; at += count) {
+    throwIfCancelled?.();
     count = file.readAt(buffer, at);
     if (count === 0) break;
     hash.update(count === buffer.length ? buffer : buffer.subarray(0, count));
@@ -77,9 +86,13 @@ export function readFully(file: File, offset: number, length: number): Uint8Arra
   return bytes;
 }
 
-/** Reads and checks an index. @throws {DaemonError} DATA_LOSS naming the blob */
-export function readIndex(file: File, blob: { digest: Digest; size: number }): LoadedIndex {
-  verifyBlob(file, blob);
+/** Reads and checks an index; see {@link verifyBlob}. @throws {DaemonError} DATA_LOSS naming the blob */
+export function readIndex(
+  file: File,
+  blob: { digest: Digest; size: number },
+  throwIfCancelled?: () => void,
+): LoadedIndex {
+  verifyBlob(file, blob, throwIfCancelled);
   return readingBlob(blob.digest, () => parseIndex(decompress(file, blob.size)));
 }
 

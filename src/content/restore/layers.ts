@@ -60,7 +60,7 @@ export async function restoreLayers(
   const applied = new AppliedLayers(top, rooms.trash, request, context);
   for (const [n, layer] of request.layers.entries()) {
     using file = openLocalFile(rooms, request.files[n]!);
-    verifyBlob(file, layer);
+    verifyBlob(file, layer, () => context.throwIfCancelled());
     try {
       // Whiteouts are of what lower layers have, wherever in the layer they stand.
       await applied.pass(file, (entry, { tree }) => applied.remove(entry, tree));

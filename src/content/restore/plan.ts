@@ -7,6 +7,7 @@ import { Block, Memory } from "../index/block.ts";
 import { type LoadedIndex, readIndex } from "../index/index_reader.ts";
 import { KIND, RECORD } from "../index/layout.ts";
 import type { LayerInfo } from "../index/tree_file.ts";
+import type { OperationContext } from "../operation.ts";
 import { openLocalFile, type OpenRooms } from "../rooms.ts";
 
 /** Uncompressed bytes of content that one request restores, about. */
@@ -54,9 +55,13 @@ export interface PlanRequest {
  * Reads an index and plans.
  * @throws {DaemonError} DATA_LOSS where it is damaged, RESOURCE_EXHAUSTED where it exceeds the limit
  */
-export function restorePlan(rooms: OpenRooms, request: PlanRequest): RestorePlan {
+export function restorePlan(
+  rooms: OpenRooms,
+  request: PlanRequest,
+  context: OperationContext,
+): RestorePlan {
   using file = openLocalFile(rooms, request.file);
-  const index = readIndex(file, request.blob);
+  const index = readIndex(file, request.blob, () => context.throwIfCancelled());
   const totals = count(index);
   const { limitBytes } = request;
   if (limitBytes !== undefined && totals.storedBytes > limitBytes) {

@@ -80,10 +80,11 @@ function step<T>(rooms: OpenRooms, request: StepRequest, run: (step: Step) => T)
 export function restoreVerify(
   rooms: OpenRooms,
   request: { file: LocalFile; blob: { digest: Digest; size: number } },
+  context: OperationContext,
 ): void {
   using file = openLocalFile(rooms, request.file);
   file.advise();
-  verifyBlob(file, request.blob);
+  verifyBlob(file, request.blob, () => context.throwIfCancelled());
 }
 
 /** Makes directories, closed to others until their own metadata comes. */
