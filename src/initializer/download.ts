@@ -8,6 +8,7 @@ import type { DownloadSpec, InitializerContext } from "./api.ts";
 import { fetchFile } from "./fetch_file.ts";
 import { bytesLeft } from "./limit.ts";
 import { joinLocations, parseLocation } from "./location.ts";
+import { obstacleError } from "./obstacle.ts";
 import type { Services } from "./services.ts";
 import { parseDownloadUrl } from "./urls.ts";
 
@@ -17,17 +18,36 @@ const FILE_MODE = 0o644;
 export function validateDownload(spec: DownloadSpec, path: string): void {
   parseLocation(spec.targetLocation, `${path}.target_location`);
   if (spec.files.length === 0) throw invalid(`${path}.files`, "must name at least one file");
-  const seen = new Map<string, string>();
+  const places = new Places();
   for (const [index, file] of spec.files.entries()) {
     const at = `${path}.files[${index}]`;
     parseDownloadUrl(file.url, `${at}.url`);
     const place = parseLocation(file.filePath, `${at}.file_path`);
     if (place === "") throw invalid(`${at}.file_path`, "must name a file");
-    const earlier = seen.get(place);
-    if (earlier !== undefined) throw invalid(`${at}.file_path`, `is the same as ${earlier}`);
-    seen.set(place, `${at}.file_path`);
+    places.take(place, `${at}.file_path`);
     if (!parseDigest(file.digest)) {
       throw invalid(`${at}.digest`, "must be sha256:<64 hex digits> or sha512:<128 hex digits>");
+    }
+  }
+}
+
+/** The paths of one download's files, none of which can be another's folder. */
+class Places {
+  readonly #files = new Map<string, string>();
+  readonly #folders = new Map<string, string>();
+
+  /** @throws {DaemonError} INVALID_ARGUMENT for the field, naming the one that it conflicts with */
+  take(place: string, field: string): void {
+    const same = this.#files.get(place);
+    if (same !== undefined) throw invalid(field, `is the same as ${same}`);
+    const within = this.#folders.get(place);
+    if (within !== undefined) throw invalid(field, `is a folder of ${within}`);
+    this.#files.set(place, field);
+    for (let at = place.indexOf("/"); at >= 0; at = place.indexOf("/", at + 1)) {
+      const folder = place.slice(0, at);
+      const file = this.#files.get(folder);
+      if (file !== undefined) throw invalid(field, `leads through ${file}, which is a file`);
+      this.#folders.set(folder, field);
     }
   }
 }
@@ -58,7 +78,9 @@ export async function runDownload(
         await images.content.place(tree, place, file, contentOwner, FILE_MODE);
       } catch (error) {
         await Deno.remove(join(services.spool, file.path)).catch(() => {});
-        throw error;
+        // The request was valid: it is the content that does not let it.
+        const blocked = error instanceof DaemonError && error.code === "INVALID_ARGUMENT";
+        throw blocked ? await obstacleError(images.content, tree, place, error) : error;
       }
     } catch (error) {
       context.signal.throwIfAborted();

@@ -377,11 +377,34 @@ Deno.test("download does not go through a link in the workspace", async () => {
   Deno.mkdirSync(outside);
   Deno.symlinkSync(outside, join(path, "link"));
   Deno.symlinkSync(join(outside, "x"), join(path, "file"));
-  for (const filePath of ["link/file", "file"]) {
+  for (const [filePath, link] of [["link/file", "link"], ["file", "file"]] as const) {
     const spec = downloadSpec(`${server.url}/x`, digest("good"), { filePath });
-    await fails(rig, spec, { tree });
+    const error = await fails(rig, spec, { tree });
+    assertEquals(error.code, "FAILED_PRECONDITION");
+    assertStringIncludes(error.message, `"${link}" is a symbolic link in the workspace`);
   }
   assertEquals([...Deno.readDirSync(outside)], []);
+});
+
+Deno.test("download says in the workspace's terms what is in its way", async () => {
+  await using rig = await initializerRig();
+  await using server = rawServer(({ send }) => send(ok(4), "good"));
+  const { tree, path } = await rig.base.tree();
+  Deno.mkdirSync(join(path, "d/e"), { recursive: true });
+  Deno.writeTextFileSync(join(path, "d/f"), "kept");
+  const cases = [
+    ["d/f/x", '"d/f" is a file in the workspace already'],
+    ["d/f/x/y", '"d/f" is a file in the workspace already'],
+    ["d/e", '"d/e" is a folder in the workspace already'],
+  ] as const;
+  for (const [place, why] of cases) {
+    const [targetLocation, filePath] = [place.slice(0, 1), place.slice(2)];
+    const spec = downloadSpec(`${server.url}/x`, digest("good"), { targetLocation, filePath });
+    const error = await fails(rig, spec, { tree });
+    assertEquals(error.code, "FAILED_PRECONDITION");
+    assertEquals(error.message, `Cannot download ${JSON.stringify(place)}: ${why}`);
+  }
+  assertEquals(read(path, "d/f"), "kept");
 });
 
 Deno.test("download ends when its caller cancels", async () => {

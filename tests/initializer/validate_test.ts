@@ -28,6 +28,11 @@ function nested(depth: number): InitializerSpec {
   return depth === 0 ? { kind: "empty" } : composite(nested(depth - 1));
 }
 
+function filesAt(...paths: string[]): InitializerSpec {
+  const files = paths.map((filePath) => ({ url: "http://x/", filePath, digest: SHA256 }));
+  return { kind: "download", files, targetLocation: "" };
+}
+
 const GOOD: readonly InitializerSpec[] = [
   { kind: "empty" },
   gitSpec(URL_),
@@ -46,6 +51,7 @@ const GOOD: readonly InitializerSpec[] = [
   { kind: "prebuild", prebuild: snapshot, git: [gitSpec(URL_)] },
   downloadSpec("http://example.com/x?y"),
   downloadSpec("https://example.com/x", `sha512:${"a".repeat(128)}`, { filePath: "a/b" }),
+  filesAt("a/b", "a/c/d", "a.b", "ab"),
   composite({ kind: "empty" }, snapshot, gitSpec(URL_, { checkoutLocation: "a" })),
   composite(gitSpec(URL_), downloadSpec("http://example.com/x")),
   nested(8),
@@ -159,13 +165,15 @@ const BAD: readonly (readonly [InitializerSpec, string, string])[] = [
   ],
   [downloadSpec("http://x/", SHA256, { targetLocation: ".." }), "download.target_location", ".."],
   [
-    {
-      kind: "download",
-      files: ["a", "./a"].map((filePath) => ({ url: "http://x/", filePath, digest: SHA256 })),
-      targetLocation: "",
-    },
+    filesAt("a", "./a"),
     "download.files[1].file_path",
     "files[0].file_path",
+  ],
+  [filesAt("a/b", "a/b/c"), "download.files[1].file_path", "leads through initializer.download.f"],
+  [
+    filesAt("x", "a/b/c", "a"),
+    "download.files[2].file_path",
+    "is a folder of initializer.download",
   ],
   [composite(), "composite.initializer", "at least one"],
   [nested(9), "composite", "nested"],
