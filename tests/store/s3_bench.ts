@@ -2,7 +2,7 @@
 
 import { join } from "@std/path";
 import { type Clock, systemClock } from "../../src/clock.ts";
-import type { S3Tuning } from "../../src/store/s3/options.ts";
+import type { S3Options, S3Tuning } from "../../src/store/s3/options.ts";
 import { S3Store } from "../../src/store/s3/store.ts";
 import { StoreMetrics } from "../../src/store/metrics.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
@@ -12,6 +12,8 @@ import type { Bench } from "./conformance.ts";
 export interface S3Bench extends Bench {
   metrics: Metrics;
   store: S3Store;
+  /** Another client, configured otherwise. */
+  open(storage: Partial<S3Options>): Promise<S3Store>;
 }
 
 /** Small parts, so that small blobs have several; short pauses, so that failing is quick. */
@@ -41,7 +43,7 @@ export async function openS3Bench(
   const prefix = `test/${serial++}`;
   const metrics = new Metrics();
   const stores: S3Store[] = [];
-  const open = async () => {
+  const open = async (storage: Partial<S3Options> = {}) => {
     const store = await S3Store.open({
       storage: {
         kind: "s3",
@@ -52,6 +54,7 @@ export async function openS3Bench(
         forcePathStyle: true,
         archiveBuckets: [OTHER_BUCKET],
         ...S3_KEYS,
+        ...storage,
       },
       spoolDir,
       clock: options.clock ?? systemClock,
@@ -69,7 +72,8 @@ export async function openS3Bench(
     blobsDir: spoolDir,
     faithful: false,
     archiveBucket: OTHER_BUCKET,
-    second: open,
+    second: () => open(),
+    open,
     async tamper(key, bytes) {
       const path = stored(BUCKET, `${prefix}/${key}`);
       if (bytes) await Deno.writeFile(path, bytes);

@@ -190,6 +190,50 @@ Deno.test("S3 store believes the object, not a 200 that carries an error, at an 
     assertEquals(aborts.length, 1, "the parts were given back");
   }));
 
+Deno.test("S3 store sees the error in a 200 at an upload's end whatever follows it", () =>
+  withProxy(async (bench, proxy) => {
+    const fault: Fault = { kind: "error-in-200", code: "InternalError", end: "\n" };
+    proxy.plan({ fault, on: /^POST .*uploadId=/ });
+    await (await putBig(bench))();
+    proxy.assertAllFired();
+    proxy.plan({ fault, on: /^POST .*uploadId=/, times: always });
+    await assertCode("UNAVAILABLE", () => putBig(bench));
+  }));
+
+Deno.test("S3 store asks again for an upload that is not there yet when it has ended, and then sends it again", () =>
+  withProxy(async (bench, proxy) => {
+    const missing: Fault = { kind: "answer", status: 404, code: "NoSuchKey" };
+    const starts = () => proxy.requests.filter(({ line }) => /^POST .*\?uploads/.test(line)).length;
+    for (const [times, uploads] of [[2, 1], [4, 2]] as const) {
+      proxy.plan({ fault: missing, on: /^HEAD .*blobs/, skip: 1, times });
+      await (await putBig(bench))();
+      proxy.assertAllFired();
+      assertEquals(starts(), uploads);
+    }
+    proxy.plan({ fault: missing, on: /^HEAD .*blobs/, times: always });
+    await assertCode("UNAVAILABLE", () => putBig(bench), "does not have it");
+  }));
+
+Deno.test("S3 store leaves other applications' uploads alone where it has no prefix", () =>
+  withProxy(async (bench, proxy) => {
+    const store = await bench.open({ prefix: "" });
+    const upload = (key: string) =>
+      `<Upload><Key>${key}</Key><UploadId>${key}</UploadId>` +
+      "<Initiated>2020-01-01T00:00:00.000Z</Initiated></Upload>";
+    const body = "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>" +
+      `${upload("blobs/sha256/old")}${upload("other-app/dump.tar")}</ListMultipartUploadsResult>`;
+    proxy.plan(
+      { fault: { kind: "page", body }, on: /^GET .*uploads/, times: always },
+      { fault: { kind: "page", body: "" }, on: /^DELETE .*uploadId=/, times: always },
+    );
+    assertEquals(await store.sweepLeftovers(Date.now()), { count: 1, bytes: 0 });
+    const lines = proxy.requests.map(({ line }) => line);
+    const aborted = lines.filter((line) => line.startsWith("DELETE"));
+    assertEquals(aborted.length, 1);
+    assert(aborted[0]!.includes("blobs/sha256/old"), aborted[0]);
+    for (const line of lines) assert(!/^GET/.test(line) || /[?&]prefix=\w/.test(line), line);
+  }));
+
 Deno.test("S3 store begins an upload again that the server lost", () =>
   withProxy(async (bench, proxy) => {
     const gone: Fault = { kind: "answer", status: 404, code: "NoSuchUpload" };

@@ -17,7 +17,9 @@ export type Fault =
   /** The server is not asked; an S3 error with this status and code is the answer. */
   | { kind: "answer"; status: number; code: string; headers?: Record<string, string> }
   /** The server is not asked; 200 with an S3 error in the body is the answer. */
-  | { kind: "error-in-200"; code: string }
+  | { kind: "error-in-200"; code: string; end?: string }
+  /** The server is not asked; this XML is the answer. */
+  | { kind: "page"; body: string }
   /** The server is not asked; the connection is closed. */
   | { kind: "reset-before" }
   /** The server does what was asked; the connection is closed without an answer. */
@@ -169,7 +171,9 @@ export class FaultProxy {
           encodeMessage(s3Answer(fault.status, fault.code, fault.headers)),
         );
       case "error-in-200":
-        return await writeAll(connection, encodeMessage(s3Answer(200, fault.code)));
+        return await writeAll(connection, encodeMessage(s3Answer(200, fault.code, {}, fault.end)));
+      case "page":
+        return await writeAll(connection, encodeMessage(xmlAnswer(200, fault.body)));
       case "reset-before":
         return;
       case "stall":
@@ -225,9 +229,23 @@ function answer(
   return bare ? [message, { length: Number(length) }] : [message];
 }
 
-function s3Answer(status: number, code: string, headers: Record<string, string> = {}): HttpMessage {
-  const body = `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code>` +
-    `<Message>Planned ${code}</Message><RequestId>1</RequestId></Error>`;
+function s3Answer(
+  status: number,
+  code: string,
+  headers: Record<string, string> = {},
+  end = "",
+): HttpMessage {
+  const error = `<Error><Code>${code}</Code><Message>Planned ${code}</Message>` +
+    `<RequestId>1</RequestId></Error>${end}`;
+  return xmlAnswer(status, error, headers);
+}
+
+function xmlAnswer(
+  status: number,
+  text: string,
+  headers: Record<string, string> = {},
+): HttpMessage {
+  const body = `<?xml version="1.0" encoding="UTF-8"?>\n${text}`;
   return {
     first: `HTTP/1.1 ${status} Planned`,
     headers: [["Content-Type", "application/xml"], ...Object.entries(headers)],

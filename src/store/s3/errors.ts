@@ -31,6 +31,11 @@ export class CorruptAnswerError extends Error {
   override readonly name = "CorruptAnswerError";
 }
 
+/** A server that says it did something and has nothing to show for it, or says so without a sign. */
+export class HollowAnswerError extends Error {
+  override readonly name = "HollowAnswerError";
+}
+
 export interface Failure {
   kind: FailureKind;
   /** Whether the same request may succeed if sent again. */
@@ -127,6 +132,8 @@ export function failureOf(error: unknown, signal?: AbortSignal): Failure {
   if (error instanceof DaemonError) return { kind: "local", passes: false };
   if (error instanceof StallError) return { kind: "timeout", passes: true };
   if (error instanceof CorruptAnswerError) return { kind: "corrupt", passes: true };
+  // Asking again may help; if not, so does beginning anew.
+  if (error instanceof HollowAnswerError) return { kind: "upload_gone", passes: true };
   const answer = serviceError(error);
   if (answer) {
     const kind = kindOfAnswer(answer);

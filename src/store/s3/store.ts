@@ -313,17 +313,18 @@ export class S3Store implements ObjectStore {
   }
 
   async sweepLeftovers(olderThan: number, options: SweepOptions = {}): Promise<Tally> {
-    return await this.#guard(
-      `Cannot tidy the bucket ${this.#storage.bucket}`,
-      options,
-      () =>
-        sweepUploads(
-          this.#connection,
-          { Bucket: this.#storage.bucket, Prefix: this.#prefixed("") },
-          olderThan,
-          options,
-        ),
-    );
+    const { bucket } = this.#storage;
+    return await this.#guard(`Cannot tidy the bucket ${bucket}`, options, async () => {
+      const all: Tally = { count: 0, bytes: 0 };
+      // What lies elsewhere in the bucket is another application's.
+      for (const root of KEY_ROOTS) {
+        const where = { Bucket: bucket, Prefix: this.#prefixed(`${root}/`) };
+        const { count, bytes } = await sweepUploads(this.#connection, where, olderThan, options);
+        all.count += count;
+        all.bytes += bytes;
+      }
+      return all;
+    });
   }
 
   async now(options: StoreOptions = {}): Promise<number> {

@@ -16,7 +16,7 @@ import { DaemonError, messageOf } from "../../errors.ts";
 import { logger } from "../../log.ts";
 import type { StoreOptions } from "../api.ts";
 import type { Connection } from "./connection.ts";
-import { CorruptAnswerError, failureOf } from "./errors.ts";
+import { CorruptAnswerError, failureOf, HollowAnswerError } from "./errors.ts";
 import { forEachIndex } from "../limiter.ts";
 import { hashesOf, hashSlice, type Slice, type SliceHashes, streamSlice } from "./slice.ts";
 
@@ -171,7 +171,10 @@ async function sendParts(
   return etags;
 }
 
-/** Joins the parts. An answer may be lost, or say 200 and carry an error: the object decides. */
+/**
+ * Joins the parts. An answer may be lost, or say 200 and carry an error, which the SDK does not always
+ * see: the object decides.
+ */
 async function complete(
   connection: Connection,
   upload: Upload,
@@ -184,17 +187,37 @@ async function complete(
     new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts } });
   await connection.retrying(async () => {
     try {
-      await connection.once((client, sending) => client.send(command(), sending), options);
+      const { ETag, Key } = await connection.once(
+        (client, sending) => client.send(command(), sending),
+        options,
+      );
+      if (!ETag && !Key) throw new HollowAnswerError("the store did not say what it joined");
     } catch (error) {
       if (options.signal?.aborted || !await isThere(connection, upload, wanted)) throw error;
     }
   }, options);
   // Asked again for a while: an answer may lag behind, or another writer be at the same object.
   await connection.retrying(async () => {
-    const { size } = await headOf(connection, upload, options);
+    const size = await joinedSize(connection, upload, options);
     if (size === wanted.size) return;
     throw new CorruptAnswerError(`the store says it joined ${wanted.size} bytes and has ${size}`);
   }, options);
+}
+
+/** @throws {HollowAnswerError} where the store does not know the object that it has made. */
+async function joinedSize(
+  connection: Connection,
+  upload: Upload,
+  options: StoreOptions,
+): Promise<number> {
+  try {
+    return (await headOf(connection, upload, options)).size;
+  } catch (error) {
+    if (failureOf(error, options.signal).kind !== "missing") throw error;
+    throw new HollowAnswerError(`the store says it joined ${upload.Key} and does not have it`, {
+      cause: error,
+    });
+  }
 }
 
 /** What an upload makes. */
