@@ -1,5 +1,5 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
-import { dirname, fromFileUrl, join } from "@std/path";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { dirname, fromFileUrl, join, relative } from "@std/path";
 import { systemClock } from "../../src/clock.ts";
 import { type Digest, digestOf } from "../../src/digest.ts";
 import { FileStore } from "../../src/store/file/store.ts";
@@ -99,6 +99,41 @@ Deno.test("file store freshens a cut blob before it replaces it, so that no dele
     Deno.chmod = chmod;
   }
   assertEquals(await bench.store.getBlobBytes(digest, 1000), bytes);
+});
+
+Deno.test("file store puts references beside removals that take empty folders away", async () => {
+  await using bench = await openBench();
+  const stores = await Promise.all([1, 2, 3, 4].map(() => bench.second()));
+  await Promise.all(stores.map(async (store, n) => {
+    for (let round = 0; round < 100; round++) {
+      const key = `refs/snapshots/alice/notes-${n}/one.json`;
+      await store.putRef(key, new Uint8Array(1));
+      await store.deleteRef(key);
+    }
+  }));
+  assertEquals(await collectList(bench.store, "refs/"), new Map());
+});
+
+Deno.test("file store makes durable what another writer may not have yet", async () => {
+  await using bench = await openBench();
+  const bytes = freshBytes(10);
+  const key = blobKey(digestOf(bytes));
+  await Deno.writeFile(join(bench.folder, key), bytes);
+  await Deno.mkdir(join(bench.folder, "refs/a/b"), { recursive: true });
+  const opened = new Set<string>();
+  const { open } = Deno;
+  Deno.open = (path, options) => {
+    opened.add(relative(bench.folder, String(path)));
+    return open(path, options);
+  };
+  try {
+    assertEquals(await bench.store.hasBlob(digestOf(bytes), 10), true);
+    assert(opened.has("blobs/sha256"), "the blob's name is not made durable");
+    await bench.store.putRef("refs/a/b/c.json", bytes);
+    for (const folder of ["refs", "refs/a", "refs/a/b"]) assert(opened.has(folder), folder);
+  } finally {
+    Deno.open = open;
+  }
 });
 
 Deno.test("file store is closed to other users", async () => {

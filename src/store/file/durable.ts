@@ -19,7 +19,10 @@ export async function syncDirectory(path: string): Promise<void> {
   await directory.sync();
 }
 
-/** Makes a directory and its missing parents, each durable; `base` is there already. */
+/**
+ * Makes a directory and its missing parents, each durable, also those that are there already: who
+ * made one may not have come to that yet. `base` is there.
+ */
 export async function makeDirectories(base: string, relative: string): Promise<void> {
   let path = base;
   for (const part of relative.split("/").filter((part) => part !== "" && part !== ".")) {
@@ -28,8 +31,7 @@ export async function makeDirectories(base: string, relative: string): Promise<v
     try {
       await Deno.mkdir(path, { mode: DIR_MODE });
     } catch (error) {
-      if (error instanceof Deno.errors.AlreadyExists) continue;
-      throw error;
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     }
     await syncDirectory(parent);
   }
@@ -73,8 +75,8 @@ export async function copySynced(from: string, to: string, signal?: AbortSignal)
 export async function moveDurably(from: string, base: string, relative: string): Promise<void> {
   const target = join(base, relative);
   for (let race = 1;; race++) {
-    await makeDirectories(base, dirname(relative));
     try {
+      await makeDirectories(base, dirname(relative));
       await Deno.rename(from, target);
       break;
     } catch (error) {
@@ -82,7 +84,17 @@ export async function moveDurably(from: string, base: string, relative: string):
       await Deno.lstat(from);
     }
   }
-  await syncDirectory(dirname(target));
+  await syncNearest(dirname(target));
+}
+
+/** Makes changes in a directory durable; where it was removed since, that is what is made durable. */
+async function syncNearest(path: string): Promise<void> {
+  try {
+    await syncDirectory(path);
+  } catch (error) {
+    if (!isMissing(error) || dirname(path) === path) throw error;
+    await syncNearest(dirname(path));
+  }
 }
 
 /** Removes a file durably. Resolves to whether it was there. */
@@ -93,7 +105,7 @@ export async function removeDurably(path: string): Promise<boolean> {
     if (isMissing(error)) return false;
     throw error;
   }
-  await syncDirectory(dirname(path));
+  await syncNearest(dirname(path));
   return true;
 }
 

@@ -12,7 +12,7 @@
  * share the folder. Their clocks must agree far better than the grace of collection is long.
  */
 
-import { join } from "@std/path";
+import { dirname, join } from "@std/path";
 import type { Clock } from "../../clock.ts";
 import { type Digest, digestOf } from "../../digest.ts";
 import { DaemonError, type ErrorCode } from "../../errors.ts";
@@ -38,6 +38,7 @@ import {
   pruneUpwards,
   removeDurably,
   removeIfThere,
+  syncDirectory,
   syncFile,
   writeSynced,
 } from "./durable.ts";
@@ -288,7 +289,10 @@ export class FileStore implements ObjectStore {
       const there = await this.#touch(path);
       if (await this.#awaitCollector(digest, options)) continue;
       const info = await statOf(path);
-      if (info || !there) return isWhole(info, size);
+      if (!info && there) continue;
+      // Whoever put it there may not have made its name durable yet, and now we vouch for it.
+      if (isWhole(info, size)) await syncDirectory(dirname(path));
+      return isWhole(info, size);
     }
   }
 
