@@ -13,6 +13,8 @@ export interface TargetOptions {
   shallow: boolean;
   /** Whether what is in the way in the working tree is overwritten. */
   force: boolean;
+  /** Whether the repository has just been made, and may become one of SHA-256. */
+  fresh: boolean;
 }
 
 /** What the remote says of itself. */
@@ -23,6 +25,8 @@ interface Advertised {
   defaultBranch?: string;
   /** Whether it has the branch that was asked for. */
   hasTarget: boolean;
+  /** Whether its hashes are SHA-256. */
+  isSha256: boolean;
 }
 
 /** What to check out: `branch` at `start`, or `start` alone. */
@@ -40,6 +44,7 @@ export async function reachTarget(
   options: TargetOptions,
 ): Promise<void> {
   const advertised = await ask(git, request);
+  if (options.fresh && advertised.isSha256) await useSha256(git);
   if (!options.shallow) await git.runRemote(["fetch", "--quiet", ...PLAIN_FETCH, "origin"]);
   const destination = await fetchDestination(git, request, advertised, options);
   if (advertised.defaultBranch !== undefined) {
@@ -68,15 +73,22 @@ async function ask(git: GitSession, { mode, target }: CheckoutRequest): Promise<
   const { stdout } = await git.runRemote(
     ["ls-remote", "--symref", "origin", "HEAD", ...(wanted === undefined ? [] : [wanted])],
   );
-  const advertised: Advertised = { hasTarget: false };
+  const advertised: Advertised = { hasTarget: false, isSha256: false };
   for (const line of stdout.split("\n")) {
     const [value = "", name] = line.split("\t");
+    if (/^[0-9a-f]{64}$/.test(value)) advertised.isSha256 = true;
     if (name === wanted) advertised.hasTarget = true;
     if (name !== "HEAD") continue;
     if (!value.startsWith("ref: ")) advertised.head = value;
     else if (value.startsWith("ref: refs/heads/")) advertised.defaultBranch = value.slice(16);
   }
   return advertised;
+}
+
+/** What `git clone` does with a new repository as soon as it knows the remote's hashes. */
+async function useSha256(git: GitSession): Promise<void> {
+  await git.run(["config", "core.repositoryFormatVersion", "1"]);
+  await git.run(["config", "extensions.objectFormat", "sha256"]);
 }
 
 async function fetchDestination(
@@ -139,13 +151,11 @@ async function fetchBranch(git: GitSession, branch: string): Promise<void> {
 async function fetchCommit(git: GitSession, commit: string, shallow: boolean): Promise<string> {
   const here = await findCommit(git, commit);
   if (here !== undefined) return here;
-  try {
-    await git.runRemote(
-      ["fetch", "--quiet", ...PLAIN_FETCH, ...depth(shallow), "--no-tags", "origin", commit],
-    );
-  } catch (error) {
-    if (!(error instanceof GitFailure)) throw error;
-    // Some servers give branches only, and none finds an abbreviated hash.
+  if (!await fetchByHash(git, commit, shallow)) {
+    if (!await hasBranches(git, "origin")) {
+      const message = `the remote is empty; it has no commit ${commit}`;
+      throw new DaemonError("FAILED_PRECONDITION", message);
+    }
     const whole = shallow ? ["--depth", "2147483647"] : [];
     await git.runRemote(["fetch", "--quiet", ...PLAIN_FETCH, ...whole, "origin"]);
   }
@@ -154,10 +164,37 @@ async function fetchCommit(git: GitSession, commit: string, shallow: boolean): P
   throw new DaemonError("FAILED_PRECONDITION", `the remote has no commit ${commit}`);
 }
 
-async function findCommit(git: GitSession, commit: string): Promise<string | undefined> {
-  const args = ["rev-parse", "--quiet", "--verify", `${commit}^{commit}`];
-  const { code, stdout } = await git.run(args, { answers: [1, 128] });
-  return code === 0 ? stdout.trim() : undefined;
+/** @returns whether the server gave it: some give branches only, and an abbreviation is no hash */
+async function fetchByHash(git: GitSession, commit: string, shallow: boolean): Promise<boolean> {
+  if (!/^(?:.{40}|.{64})$/.test(commit)) return false;
+  try {
+    await git.runRemote(
+      ["fetch", "--quiet", ...PLAIN_FETCH, ...depth(shallow), "--no-tags", "origin", commit],
+    );
+    return true;
+  } catch (error) {
+    if (error instanceof GitFailure) return false;
+    throw error;
+  }
+}
+
+/**
+ * The commit whose hash starts with `text`; a branch or tag of that name is another matter.
+ * @throws {DaemonError} FAILED_PRECONDITION where several do
+ */
+async function findCommit(git: GitSession, text: string): Promise<string | undefined> {
+  const found = await git.run(["rev-parse", `--disambiguate=${text}`]);
+  const objects = found.stdout.split("\n").filter((hash) => hash !== "");
+  if (objects.length === 0) return undefined;
+  const { stdout } = await git.run(["cat-file", "--batch-check=%(objecttype) %(objectname)"], {
+    input: new TextEncoder().encode(objects.map((hash) => `${hash}\n`).join("")),
+  });
+  const commits = stdout.split("\n").flatMap((line) => /^commit (.+)/.exec(line)?.[1] ?? []);
+  if (commits.length <= 1) return commits[0];
+  throw new DaemonError(
+    "FAILED_PRECONDITION",
+    `${commits.length} commits of the remote start with ${text}`,
+  );
 }
 
 /** An empty remote: the branch to be is all there is to set. */
@@ -167,9 +204,18 @@ async function startEmpty(git: GitSession, { mode, target }: CheckoutRequest): P
   }
 }
 
-/** Fetches `upstream`, as deep as the rest. */
+/** Fetches `upstream`, as deep as the rest. An empty one has nothing to fetch. */
 export async function fetchUpstream(git: GitSession, shallow: boolean): Promise<void> {
-  await git.runRemote(["fetch", "--quiet", ...PLAIN_FETCH, ...depth(shallow), "upstream"]);
+  try {
+    await git.runRemote(["fetch", "--quiet", ...PLAIN_FETCH, ...depth(shallow), "upstream"]);
+  } catch (error) {
+    // A fetch of limited depth fails where there is nothing.
+    if (!(error instanceof GitFailure) || await hasBranches(git, "upstream")) throw error;
+  }
+}
+
+async function hasBranches(git: GitSession, remote: string): Promise<boolean> {
+  return (await git.runRemote(["ls-remote", "--heads", remote])).stdout !== "";
 }
 
 function depth(shallow: boolean): string[] {

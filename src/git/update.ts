@@ -58,7 +58,7 @@ async function bringTo(
   }
   // A limited depth would cut the history that a whole repository has.
   const shallow = isShallow && !request.full;
-  await reachTarget(git, request, { shallow, force: true });
+  await reachTarget(git, request, { shallow, force: true, fresh: false });
   if (request.upstream) await fetchUpstream(git, shallow);
   await updateSubmodules(git, { ...options, shallow });
 }

@@ -126,6 +126,54 @@ Deno.test("clone takes an empty remote for what it is", async () => {
   }
 });
 
+Deno.test("clone takes an empty upstream for what it is, and says which remote is empty", async () => {
+  await using rig = await gitRig();
+  const remote = makeRemote(join(rig.remotes, "a.git"), COMMITS);
+  const empty = fileUrl(makeRemote(join(rig.remotes, "empty.git")));
+  const { path } = await cloned(rig, request(fileUrl(remote), { upstream: empty }));
+  assertEquals(git(path, "remote", "get-url", "upstream"), empty);
+  assertEquals(Deno.readTextFileSync(join(path, "a.txt")), "two\n");
+  const target = "1234567890".repeat(4);
+  await assertRejects(
+    () => cloned(rig, request(empty, { mode: "REMOTE_COMMIT", target })),
+    DaemonError,
+    `the remote is empty; it has no commit ${target}`,
+  );
+  const missing = fileUrl(join(rig.remotes, "missing.git"));
+  await assertRejects(
+    () => cloned(rig, request(fileUrl(remote), { upstream: missing })),
+    DaemonError,
+    "does not appear to be a git repository",
+  );
+});
+
+Deno.test("clone takes a commit for a commit, whatever branches and tags are called", async () => {
+  await using rig = await gitRig();
+  const remote = makeRemote(join(rig.remotes, "a.git"), COMMITS);
+  const first = git(remote, "rev-parse", "main~1");
+  const target = first.slice(0, 8);
+  git(remote, "tag", target, "main");
+  for (const full of [false, true]) {
+    const { path } = await cloned(
+      rig,
+      request(fileUrl(remote), { mode: "REMOTE_COMMIT", target, full }),
+    );
+    assertEquals(git(path, "rev-parse", "HEAD"), first);
+  }
+});
+
+Deno.test("clone takes a repository of SHA-256", async () => {
+  await using rig = await gitRig();
+  const remote = join(rig.remotes, "a.git");
+  Deno.mkdirSync(remote);
+  git(remote, "init", "--quiet", "--bare", "--object-format=sha256", "--initial-branch=main");
+  addCommits(remote, COMMITS);
+  const { path } = await cloned(rig, request(fileUrl(remote)));
+  assertEquals(git(path, "rev-parse", "HEAD"), git(remote, "rev-parse", "main"));
+  assertEquals(git(path, "rev-parse", "HEAD").length, 64);
+  assertEquals(git(path, "status", "--porcelain"), "");
+});
+
 Deno.test("clone detaches when the remote's HEAD is no branch", async () => {
   await using rig = await gitRig();
   const remote = makeRemote(join(rig.remotes, "a.git"), COMMITS);
