@@ -17,7 +17,7 @@ import {
   timespec,
 } from "../linux/mod.ts";
 import { Budget } from "./extract_budget.ts";
-import { applyMetadata, type Metadata, metadataOf } from "./extract_metadata.ts";
+import { applyMetadata, type Metadata, metadataOf, xattrBytes } from "./extract_metadata.ts";
 import { MAX_FOREIGN_DEPTH, type MemberPath, memberPath, refusal } from "./extract_names.ts";
 import { ExtractTree, type Leaf } from "./extract_tree.ts";
 import { contentError } from "./failures.ts";
@@ -142,18 +142,28 @@ class Extraction implements Disposable {
 
   #directory(path: MemberPath, entry: TarEntry): void {
     this.#budget.bytes(entry.storedSize);
+    const metadata = this.#metadata(entry);
     if (path.depth > 0) this.#tree.makeDirectory(this.#leaf(path));
-    this.#directories.set(path, metadataOf(entry));
+    this.#budget.keep(xattrBytes(metadata));
+    this.#directories.set(path, metadata);
   }
 
   #file(leaf: Leaf, entry: TarEntry): void {
     this.#budget.bytes(entry.storedSize);
+    const metadata = this.#metadata(entry);
     using file = this.#tree.replace(leaf, ({ dir, name }) => dir.createFile(name));
     if (entry.sparse) this.#sparseContent(file, entry);
     else this.#content(file);
-    applyMetadata(file, metadataOf(entry), this.#owners);
+    applyMetadata(file, metadata, this.#owners);
     this.stats.files++;
     this.stats.contentBytes += entry.size;
+  }
+
+  /** Attributes take space as content does; how many entries there may be is limited by itself. */
+  #metadata(entry: TarEntry): Metadata {
+    const metadata = metadataOf(entry);
+    this.#budget.bytes(xattrBytes(metadata));
+    return metadata;
   }
 
   #content(file: File): void {
@@ -176,6 +186,7 @@ class Extraction implements Disposable {
 
   #symlink(leaf: Leaf, entry: TarEntry): void {
     if (entry.linkPath.length === 0) throw refusal("it is a symbolic link without a target");
+    this.#budget.bytes(entry.linkPath.length);
     this.#tree.replace(leaf, ({ dir, name }) => dir.symlink(entry.linkPath, name));
     if (this.#owners) leaf.dir.chownEntry(leaf.name, entry.uid, entry.gid);
     leaf.dir.setEntryTimes(leaf.name, timespec(entry.mtime));

@@ -59,6 +59,13 @@ function userXattrs(pax: PaxRecords): Map<string, Uint8Array> {
   return found;
 }
 
+/** What its extended attributes take, names and values. */
+export function xattrBytes({ xattrs }: Metadata): number {
+  let bytes = 0;
+  for (const [name, value] of xattrs) bytes += name.length + value.length;
+  return bytes;
+}
+
 function base64(value: Uint8Array): Uint8Array | undefined {
   try {
     return binaryBytes(atob(binaryString(value)));

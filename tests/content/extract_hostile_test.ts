@@ -502,6 +502,31 @@ Deno.test("extract ends compressed bombs at the limit", async () => {
   });
 });
 
+Deno.test("extract counts attributes and link targets among the bytes that are allowed", async () => {
+  const attributes = { "SCHILY.xattr.user.a": "x".repeat(3000), "SCHILY.xattr.security.b": "y" };
+  const kinds: Record<string, (n: number) => Uint8Array[]> = {
+    "attributes of files": (n) => [pax(attributes), header({ name: `f${n}` })],
+    "attributes of folders": (n) => [pax(attributes), header({ name: `d${n}/`, type: "5" })],
+    "targets of links": (n) => [
+      pax({ linkpath: "x".repeat(3006) }),
+      header({ name: `l${n}`, type: "2" }),
+    ],
+  };
+  for (const [kind, one] of Object.entries(kinds)) {
+    const many = archive(...Array.from({ length: 100 }, (_, n) => one(n)).flat());
+    using fits = testFolder();
+    await extractTo(fits.path, many, { limitBytes: 100 * 3006 });
+    using folder = testFolder();
+    const error = await assertRejects(
+      () => extractTo(folder.path, many, { limitBytes: 100 * 3006 - 1 }),
+      DaemonError,
+      `${100 * 3006 - 1} bytes`,
+      kind,
+    );
+    assertEquals(error.code, "RESOURCE_EXHAUSTED");
+  }
+});
+
 Deno.test("extract limits entries where it limits bytes", async () => {
   using folder = testFolder();
   const one = dir("./");
