@@ -13,7 +13,14 @@ import {
   references,
   type StoredManifest,
 } from "./live.ts";
-import { backupKey, parseBackupName, parseSnapshotName, snapshotKey } from "./names.ts";
+import {
+  BACKUP_PREFIX,
+  backupKey,
+  isReferenceKey,
+  parseBackupName,
+  parseSnapshotName,
+  snapshotKey,
+} from "./names.ts";
 import { decodeReference, encodeReference } from "./references.ts";
 
 export type { FoundImage } from "./live.ts";
@@ -149,8 +156,9 @@ export async function findImages(
  * Forgets a snapshot, one backup (`@<manifest digest>`) or all backups of an identity. Their blobs
  * go with the next collection, once nothing else needs them. A backup of the same identity that ends
  * in the very moment in which one backup of several is forgotten can be forgotten with it: no store
- * replaces an object on condition.
- * @returns what was forgotten
+ * replaces an object on condition. A reference that cannot be read is forgotten too, by a url that
+ * means all of it or by its key.
+ * @returns what was forgotten; nothing for a reference that could not be read
  * @throws {DaemonError} INVALID_ARGUMENT, NOT_FOUND.
  */
 export async function removeImages(
@@ -159,13 +167,33 @@ export async function removeImages(
   signal?: AbortSignal,
 ): Promise<FoundImage[]> {
   const options = signal ? { signal } : {};
+  if (isReferenceKey(url)) return await removeReference(store, { key: url, url }, signal);
   const { key, kind, identity, manifest } = locate(url);
+  if (!manifest) return await removeReference(store, { key, identity, url }, signal);
   const reference = await readReference(store, { key, kind, identity, url }, signal);
-  const rest = manifest ? reference.images.filter((image) => image.manifest !== manifest) : [];
+  const rest = reference.images.filter((image) => image.manifest !== manifest);
   if (rest.length === reference.images.length) throw noSuch(url);
   if (rest.length > 0) await store.putRef(key, encodeReference(identity, rest), options);
   else await store.deleteRef(key, options);
-  return imagesOf(reference).filter((image) => !manifest || image.manifest === manifest);
+  return imagesOf(reference).filter((image) => image.manifest === manifest);
+}
+
+async function removeReference(
+  store: ObjectStore,
+  { key, identity, url }: { key: string; identity?: WorkspaceIdentity; url: string },
+  signal?: AbortSignal,
+): Promise<FoundImage[]> {
+  const kind = key.startsWith(BACKUP_PREFIX) ? "backup" : "snapshot";
+  let images: FoundImage[] = [];
+  try {
+    images = imagesOf(
+      await readReference(store, { key, kind, url, ...identity && { identity } }, signal),
+    );
+  } catch (error) {
+    if (!(error instanceof DaemonError) || error.code !== "DATA_LOSS") throw error;
+  }
+  await store.deleteRef(key, signal ? { signal } : {});
+  return images;
 }
 
 /** Which reference a url leads to, and which image of it, where it says so. */
@@ -196,7 +224,10 @@ function locate(url: string): Location {
 
 async function readReference(
   store: ObjectStore,
-  { key, kind, identity, url }: Location & { url: string },
+  { key, kind, identity, url }: Omit<Location, "identity"> & {
+    identity?: WorkspaceIdentity;
+    url: string;
+  },
   signal?: AbortSignal,
 ): Promise<FoundReference> {
   let bytes: Uint8Array;

@@ -2,13 +2,16 @@
 
 import type { Digest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
+import { logger } from "../log.ts";
 import type { ObjectInfo, ObjectStore } from "../store/api.ts";
 import type { WorkspaceIdentity } from "./api.ts";
 import { AHEAD, mapAhead } from "./ahead.ts";
 import { missingIsLoss } from "./images.ts";
 import { MAX_MANIFEST_BYTES, type ParsedManifest, parseManifest } from "./manifest.ts";
-import { BACKUP_PREFIX, backupUrl, snapshotPrefix, snapshotUrl } from "./names.ts";
+import { BACKUP_PREFIX, backupUrl, isReferenceKey, snapshotPrefix, snapshotUrl } from "./names.ts";
 import { decodeReference, type ImageReference, type Reference } from "./references.ts";
+
+const log = logger("snapshot");
 
 /** A reference and where it stands. */
 export interface FoundReference extends Reference {
@@ -31,7 +34,8 @@ export interface StoredManifest extends ParsedManifest {
 }
 
 /**
- * All references of a store; one that goes away meanwhile is passed over.
+ * All references of a store; one that goes away meanwhile is passed over, and what is none by its
+ * key (a folder's marker, somebody's note) too, aloud.
  * @throws {DaemonError} DATA_LOSS for a malformed one, unless `onMalformed` takes it.
  */
 export async function* references(
@@ -54,9 +58,20 @@ export async function* references(
   for (
     const [kind, prefix] of [["backup", BACKUP_PREFIX], ["snapshot", snapshotPrefix()]] as const
   ) {
-    for await (const found of mapAhead(store.list(prefix, options), AHEAD, read)) {
+    for await (const found of mapAhead(referenceKeys(store, prefix, signal), AHEAD, read)) {
       if (found) yield { kind, ...found };
     }
+  }
+}
+
+async function* referenceKeys(
+  store: ObjectStore,
+  prefix: string,
+  signal?: AbortSignal,
+): AsyncGenerator<ObjectInfo> {
+  for await (const info of store.list(prefix, signal ? { signal } : {})) {
+    if (isReferenceKey(info.key)) yield info;
+    else log.warn("{key} is no reference by its name, and is passed over", { key: info.key });
   }
 }
 

@@ -155,6 +155,13 @@ export function backupKey(identity: WorkspaceIdentity): string {
   return `${BACKUP_PREFIX}${segment(identity.owner)}/${segment(identity.metaId)}.json`;
 }
 
+const REFERENCE_KEY = /^refs\/(?:backups(?:\/[^/]+){2}|snapshots(?:\/[^/]+){3})\.json$/;
+
+/** Whether a key has the form of those that {@link backupKey} and {@link snapshotKey} make. */
+export function isReferenceKey(key: string): boolean {
+  return REFERENCE_KEY.test(key);
+}
+
 /** The key of a terminal log of one instance of a workspace; `task` may be any text. */
 export function logKey(identity: WorkspaceIdentity, instance: string, task: string): string {
   const workspace = `${segment(identity.owner)}/${segment(identity.metaId)}`;

@@ -63,22 +63,26 @@ export function decodeReference(
   try {
     value = JSON.parse(new TextDecoder().decode(bytes));
   } catch {
-    throw new DaemonError("DATA_LOSS", `The reference ${key} is not JSON`);
+    throw unusable(key, "is not JSON");
   }
   const result = referenceSchema.safeParse(value);
   if (!result.success) {
-    throw new DaemonError(
-      "DATA_LOSS",
-      `The reference ${key} is malformed: ${z.prettifyError(result.error)}`,
-    );
+    throw unusable(key, `is malformed: ${z.prettifyError(result.error)}`);
   }
   const { owner, metaId, images } = result.data;
   if (expected && (owner !== expected.owner || metaId !== expected.metaId)) {
-    throw new DaemonError(
-      "DATA_LOSS",
-      `The reference ${key} belongs to ${owner}/${metaId}, not to ` +
-        `${expected.owner}/${expected.metaId}`,
+    throw unusable(
+      key,
+      `belongs to ${owner}/${metaId}, not to ${expected.owner}/${expected.metaId}`,
     );
   }
   return { owner, metaId, images };
+}
+
+/** Until somebody takes it away, it stands in the way of backups and of collection. */
+function unusable(key: string, problem: string): DaemonError {
+  return new DaemonError(
+    "DATA_LOSS",
+    `The reference ${key} ${problem} (\`wsdaemon store rm ${key}\` forgets it and what it referred to)`,
+  );
 }

@@ -147,6 +147,44 @@ Deno.test("removal and collection free exactly what nothing needs any more", asy
   assertEquals([await catalog(rig.store), rig.blobs()], [[], []]);
 });
 
+Deno.test("a reference that cannot be read is removed by the command that every failure names", async () => {
+  await using rig = await StoreRig.open();
+  await rig.publish("w", [["a", file("a")]]);
+  for (const url of ["wsdaemon:backup/alice/notes", backupKey(ALICE)]) {
+    await rig.store.putRef(backupKey(ALICE), new Uint8Array());
+    for (const work of [() => liveBlobs(rig.store), () => rig.backup("w")]) {
+      const { message } = await assertRejects(work, DaemonError);
+      assert(message.includes(`wsdaemon store rm ${backupKey(ALICE)}`), message);
+    }
+    assertEquals(await removeImages(rig.store, url), []);
+    await assertCode("NOT_FOUND", () => removeImages(rig.store, url));
+    await rig.backup("w");
+    assert((await liveBlobs(rig.store)).size > 0);
+  }
+});
+
+Deno.test("what is no reference by its key is passed over", async () => {
+  await using rig = await StoreRig.open();
+  await rig.publish("w", [["a", file("a")]]);
+  const { url } = await rig.backup("w");
+  const stray = ["refs/backups/note.txt", "refs/backups/a/b/c.json", "refs/snapshots/alice/x.json"];
+  for (const key of stray) await rig.store.putRef(key, new Uint8Array(1));
+  // A folder's marker, as S3 browsers make them, which no key of ours can be.
+  const store = new Proxy(rig.store, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== "function") return value;
+      if (name !== "list") return value.bind(target);
+      return async function* (prefix: string) {
+        yield { key: prefix, size: 0, modified: 0 };
+        yield* target.list(prefix);
+      };
+    },
+  });
+  assert((await liveBlobs(store)).size > 0);
+  assertEquals((await catalog(store)).map((one) => one.url), [url]);
+});
+
 Deno.test("removing all backups of an identity leaves others' alone", async () => {
   await using rig = await StoreRig.open();
   await rig.publish("w", [["a", file("a")]]);
