@@ -6,9 +6,9 @@ import type { GitStatus, GitStatusReader } from "../git/api.ts";
 import { logger } from "../log.ts";
 import type { Images } from "../snapshot/api.ts";
 import { deleteContent } from "./delete.ts";
-import { findTerminalLogs } from "./logs.ts";
+import { saveLogs } from "./save_logs.ts";
 import type { ImageSaver } from "./saver.ts";
-import type { Workspace } from "./workspace.ts";
+import type { Disposal, DisposeOptions, Workspace } from "./workspace.ts";
 
 const log = logger("workspace");
 
@@ -24,9 +24,48 @@ export interface DisposeParts {
   stop: AbortSignal;
 }
 
-export interface DisposeOptions {
-  backup: boolean;
-  backupLogs: boolean;
+/**
+ * Refuses what no disposal can do, before one begins or is joined.
+ * @throws {DaemonError} FAILED_PRECONDITION
+ */
+export function refuseDisposal(
+  workspace: Workspace,
+  options: DisposeOptions,
+  remoteStorage: boolean,
+): void {
+  if (!options.backup) return;
+  const why = workspace.setup
+    ? "its content was never ready"
+    : remoteStorage || workspace.state === "DELETING"
+    ? undefined
+    : "remote storage is disabled for it; dispose of it without a backup";
+  if (!why) return;
+  throw new DaemonError(
+    "FAILED_PRECONDITION",
+    `Cannot back up workspace ${workspace.id} before its disposal: ${why}`,
+  );
+}
+
+/**
+ * Joins a disposal: what is asked for beyond it is added while it has not begun to delete.
+ * @throws {DaemonError} FAILED_PRECONDITION where it has: nobody may be told that what was deleted
+ * unsaved was saved
+ */
+export function joinDisposal(workspace: Workspace, running: Disposal, asked: DisposeOptions): void {
+  const { options } = running;
+  const isMore = asked.backup && !options.backup || asked.backupLogs && !options.backupLogs;
+  if (!isMore) return;
+  if (workspace.state === "DELETING" || workspace.state === "NONE") {
+    throw new DaemonError(
+      "FAILED_PRECONDITION",
+      `Workspace ${workspace.id} is being disposed of without ` +
+        `${
+          asked.backup && !options.backup ? "a backup" : "its logs"
+        }, as an earlier call asked for`,
+    );
+  }
+  options.backup ||= asked.backup;
+  options.backupLogs ||= asked.backupLogs;
 }
 
 /**
@@ -38,18 +77,11 @@ export async function disposeWorkspace(
   options: DisposeOptions,
   parts: DisposeParts,
 ): Promise<{ gitStatus?: GitStatus }> {
-  if (workspace.setup && !await cancelSetup(workspace, options)) return {};
+  if (workspace.setup && !await cancelSetup(workspace)) return {};
   // A deletion that failed before is past the point where anything could still be backed up.
   if (workspace.state === "DELETING") {
     await deleteContent(workspace, parts.content);
     return {};
-  }
-  if (options.backup && !parts.remoteStorage) {
-    throw new DaemonError(
-      "FAILED_PRECONDITION",
-      `Cannot back up workspace ${workspace.id} before its disposal: remote storage is disabled ` +
-        "for it; dispose of it without a backup",
-    );
   }
   workspace.apply("wrapUp");
   let gitStatus: GitStatus | undefined;
@@ -75,10 +107,17 @@ async function preserve(
   const { id } = workspace;
   await orContentStays(`A snapshot of workspace ${id} was promised`, finishRunning(workspace));
   const gitStatus = await readStatus(workspace, parts);
-  if (options.backupLogs) await saveLogs(workspace, parts);
-  if (options.backup) {
-    const backup = parts.saver.saveBackup(workspace);
-    await orContentStays(`The final backup of workspace ${id} was asked for`, backup);
+  const done: DisposeOptions = { backup: false, backupLogs: false };
+  // As long as something is awaited, another call may ask for more.
+  while (options.backup && !done.backup || options.backupLogs && !done.backupLogs) {
+    if (options.backupLogs && !done.backupLogs) {
+      await saveLogs(workspace, parts);
+      done.backupLogs = true;
+    } else {
+      const backup = parts.saver.saveBackup(workspace);
+      await orContentStays(`The final backup of workspace ${id} was asked for`, backup);
+      done.backup = true;
+    }
   }
   return gitStatus;
 }
@@ -96,13 +135,7 @@ async function orContentStays(expected: string, work: Promise<unknown>): Promise
 }
 
 /** Whether the workspace is there all the same, its initialisation having been faster. */
-async function cancelSetup(workspace: Workspace, options: DisposeOptions): Promise<boolean> {
-  if (options.backup) {
-    throw new DaemonError(
-      "FAILED_PRECONDITION",
-      `Cannot back up workspace ${workspace.id} before its disposal: its content was never ready`,
-    );
-  }
+async function cancelSetup(workspace: Workspace): Promise<boolean> {
   const { done, abort } = workspace.setup!;
   abort.abort(
     new DaemonError(
@@ -136,31 +169,4 @@ async function readStatus(
     });
     return undefined;
   }
-}
-
-/** Logs are worth less than the content: whatever goes wrong with them is only reported. */
-async function saveLogs(workspace: Workspace, parts: DisposeParts): Promise<void> {
-  const { id, identity, tree } = workspace;
-  if (!parts.remoteStorage) {
-    log.warn("No terminal logs of workspace {id} are stored: remote storage is disabled", { id });
-    return;
-  }
-  const { stop } = parts;
-  const attempt = async (what: string, work: () => Promise<void>) => {
-    try {
-      await work();
-    } catch (error) {
-      stop.throwIfAborted();
-      const reason = messageOf(error);
-      log.error("Could not store {what} of workspace {id}: {reason}", { what, id, reason });
-    }
-  };
-  await attempt("the terminal logs", async () => {
-    for (const { path, task } of await findTerminalLogs(parts.content, tree)) {
-      await attempt(
-        `the terminal log ${JSON.stringify(path)}`,
-        () => parts.images.saveLog(tree, path, { identity, instance: id, task, signal: stop }),
-      );
-    }
-  });
 }

@@ -9,6 +9,8 @@ export interface TerminalLog {
   path: string;
   /** The rest of its name, which tells the task. */
   task: string;
+  /** Bytes. */
+  size: number;
 }
 
 /** In this order; the first place that has any is the one. */
@@ -18,7 +20,9 @@ const PLACES = [
   { folder: "", prefix: ".prebuild-log-" },
 ] as const;
 
-/** The terminal logs in a tree: regular files only, never through a link. */
+const BY_NUMBER = new Intl.Collator("en", { numeric: true });
+
+/** The terminal logs in a tree, in the order of their tasks: regular files only, never through a link. */
 export async function findTerminalLogs(content: Content, tree: Tree): Promise<TerminalLog[]> {
   for (const { folder, prefix } of PLACES) {
     const entries = await listIfThere(content, tree, folder);
@@ -27,8 +31,10 @@ export async function findTerminalLogs(content: Content, tree: Tree): Promise<Te
       .map((entry) => ({
         path: folder ? `${folder}/${entry.name}` : entry.name,
         task: entry.name.slice(prefix.length),
+        size: entry.size,
       }))
-      .filter(({ task }) => task !== "");
+      .filter(({ task }) => task !== "")
+      .sort((a, b) => BY_NUMBER.compare(a.task, b.task));
     if (logs.length > 0) return logs;
   }
   return [];

@@ -9,17 +9,17 @@
 import type { Clock } from "../clock.ts";
 import type { Content, Owner } from "../content/api.ts";
 import { DaemonError, messageOf } from "../errors.ts";
-import type { GitStatusReader } from "../git/api.ts";
+import type { GitStatus, GitStatusReader } from "../git/api.ts";
 import type { Initializers } from "../initializer/api.ts";
 import type { Images } from "../snapshot/api.ts";
 import type { InitRequest, Workspaces } from "./api.ts";
-import { disposeWorkspace } from "./dispose.ts";
+import { disposeWorkspace, joinDisposal, refuseDisposal } from "./dispose.ts";
 import type { Journal } from "./journal.ts";
 import type { WorkspaceMetrics } from "./metrics.ts";
 import { ImageSaver } from "./saver.ts";
 import { recover } from "./recover.ts";
 import { setUp } from "./setup.ts";
-import { Workspace } from "./workspace.ts";
+import { type DisposeOptions, Workspace } from "./workspace.ts";
 
 /** What the lifecycle is made of. */
 export interface Parts {
@@ -168,14 +168,22 @@ export class WorkspaceManager implements Workspaces {
     return await this.#saver.saveBackup(workspace);
   }
 
-  async dispose(id: string, options: { backup: boolean; backupLogs: boolean }) {
+  async dispose(id: string, options: DisposeOptions) {
     this.#refuseWhileDraining();
     const workspace = this.#known(id);
-    workspace.disposal ??= this.#dispose(workspace, options);
-    return await workspace.disposal;
+    refuseDisposal(workspace, options, this.#hasStorage(workspace));
+    if (workspace.disposal) joinDisposal(workspace, workspace.disposal, options);
+    else this.#startDisposal(workspace, { ...options });
+    return await workspace.disposal!.done;
   }
 
-  async #dispose(workspace: Workspace, options: { backup: boolean; backupLogs: boolean }) {
+  #startDisposal(workspace: Workspace, options: DisposeOptions): void {
+    const { promise, resolve } = Promise.withResolvers<{ gitStatus?: GitStatus }>();
+    workspace.disposal = { options, done: promise };
+    resolve(this.#dispose(workspace, options));
+  }
+
+  async #dispose(workspace: Workspace, options: DisposeOptions) {
     const work = disposeWorkspace(workspace, options, {
       ...this.#options,
       saver: this.#saver,

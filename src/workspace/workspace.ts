@@ -19,6 +19,19 @@ export interface Setup {
   abort: AbortController;
 }
 
+/** What a disposal keeps. */
+export interface DisposeOptions {
+  backup: boolean;
+  backupLogs: boolean;
+}
+
+/** A disposal under way. */
+export interface Disposal {
+  /** Calls that join it may ask for more until it begins to delete. */
+  readonly options: DisposeOptions;
+  readonly done: Promise<{ gitStatus?: GitStatus }>;
+}
+
 /** Where a workspace's changes of state are written down. */
 export interface Witnesses {
   journal: Journal;
@@ -34,7 +47,7 @@ export class Workspace {
   /** One image at a time is made of a workspace: each starts from the one before. */
   readonly turn: Semaphore = new Semaphore(1);
   setup: Setup | undefined;
-  disposal: Promise<{ gitStatus?: GitStatus }> | undefined;
+  disposal: Disposal | undefined;
   /** Snapshots that were promised and are not finished, by url. */
   readonly promised: Map<string, Promise<void>> = new Map();
   #state: WorkspaceState;
@@ -83,7 +96,7 @@ export class Workspace {
   get work(): Promise<unknown>[] {
     return [
       ...this.#running,
-      ...[this.setup?.done, this.disposal].filter((one) => one !== undefined),
+      ...[this.setup?.done, this.disposal?.done].filter((one) => one !== undefined),
     ];
   }
 

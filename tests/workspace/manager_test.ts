@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { DaemonError, type ErrorCode } from "../../src/errors.ts";
+import { MAX_LOG_BYTES } from "../../src/snapshot/api.ts";
+import { captureLogs } from "../support/logs.ts";
 import { request, Rig } from "./rig.ts";
 
 const KEEP = { backup: false, backupLogs: false };
@@ -168,6 +170,34 @@ Deno.test("a disposal lets what runs finish, refuses what is new, and a second o
   assertEquals(await Promise.all(disposals), [{}, {}]);
   assert(!manager.exists("w"));
   assertEquals([...rig.disk.trees], []);
+});
+
+Deno.test("a disposal is joined only by who asks for no more than it can still give", async () => {
+  await using rig = await Rig.start();
+  const { manager, saveGate } = rig;
+  await manager.init(request("w"));
+  saveGate.open = false;
+  const running = manager.takeSnapshot("w", false);
+  const snapshot = await saveGate.next();
+  const plain = manager.dispose("w", KEEP);
+  const saving = manager.dispose("w", BACK_UP);
+  snapshot.go();
+  await running;
+  const backup = await saveGate.next();
+  assertEquals(backup.name, "backup-alice-m", "what was asked for later is done too");
+  backup.go();
+  assertEquals(await Promise.all([plain, saving]), [{}, {}]);
+  assert(!manager.exists("w"));
+});
+
+Deno.test("a disposal with a backup that is refused is joined by nobody", async () => {
+  await using rig = await Rig.start();
+  const { manager } = rig;
+  await manager.init({ ...request("w"), remoteStorageDisabled: true });
+  const refused = manager.dispose("w", BACK_UP);
+  const plain = manager.dispose("w", KEEP);
+  await refuses("FAILED_PRECONDITION", "disabled", () => refused);
+  assertEquals(await plain, {});
 });
 
 Deno.test("a failed final backup is DATA_LOSS: the content stays AVAILABLE and the call can be repeated", async () => {
@@ -369,6 +399,51 @@ Deno.test("one terminal log that cannot be stored does not keep the others from 
   rig.unstorableLogs.add("1");
   await rig.manager.dispose("w", { backup: false, backupLogs: true });
   assertEquals(rig.storedLogs, ["2", "3"]);
+});
+
+Deno.test("a cut in the number or size of terminal logs is logged", async () => {
+  await using rig = await Rig.start();
+  using logs = captureLogs();
+  await rig.manager.init(request("w"));
+  const tasks = Array.from({ length: 1002 }, (_, n) => String(n));
+  rig.disk.topFolder = tasks.toReversed().map((task) => ({
+    name: `prebuild-log-${task}`,
+    type: "file",
+    size: task === "7" ? MAX_LOG_BYTES + 1 : MAX_LOG_BYTES,
+  }));
+  await rig.manager.dispose("w", { backup: false, backupLogs: true });
+  assertEquals(rig.storedLogs, tasks.slice(0, 1000));
+  const said = logs.text.split("\n").filter((line) => line.includes("Only the first"));
+  assertEquals(said.length, 2, logs.text);
+  assertStringIncludes(said[0]!, "1000 of the 1002 terminal logs of workspace");
+  assertStringIncludes(said[1]!, "prebuild-log-7");
+});
+
+Deno.test("terminal logs are stored even where the final backup fails", async () => {
+  await using rig = await Rig.start();
+  await rig.manager.init(request("w"));
+  rig.disk.topFolder = [{ name: "prebuild-log-1", type: "file", size: 1 }];
+  rig.saveGate.open = false;
+  const disposal = refuses(
+    "DATA_LOSS",
+    "final backup",
+    () => rig.manager.dispose("w", { backup: true, backupLogs: true }),
+  );
+  (await rig.saveGate.next()).fail(new DaemonError("FAILED_PRECONDITION", "no such bucket"));
+  await disposal;
+  assertEquals(rig.storedLogs, ["1"]);
+  assert(rig.disk.trees.has("workspaces/w"));
+});
+
+Deno.test("a Git status that fails stops no disposal, nor its backup", async () => {
+  await using rig = await Rig.start();
+  await rig.manager.init(request("w"));
+  rig.statusGate.open = false;
+  const disposal = rig.manager.dispose("w", BACK_UP);
+  (await rig.statusGate.next()).fail(new Error("the repository is corrupt"));
+  assertEquals(await disposal, {});
+  assert(!rig.manager.exists("w"));
+  assertEquals([...rig.stored], ["backup-alice-m"]);
 });
 
 Deno.test("a publication that fails half-way leaves nothing visible, and the id is free", async () => {
