@@ -17,6 +17,9 @@ interface Credential extends Login {
   path: string;
 }
 
+/** Shorter usernames are words, such as `git`; tokens, which may stand in their place, are not. */
+const SECRET_USERNAME_LENGTH = 8;
+
 /** What one operation may log in with. */
 export class Credentials {
   readonly #known: Credential[] = [];
@@ -37,6 +40,7 @@ export class Credentials {
     return this.#known.flatMap(({ username, password }) => [
       password,
       encodeURIComponent(password),
+      ...(username.length < SECRET_USERNAME_LENGTH ? [] : [username, encodeURIComponent(username)]),
       btoa(String.fromCharCode(...new TextEncoder().encode(`${username}:${password}`))),
     ]);
   }

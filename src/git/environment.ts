@@ -26,6 +26,18 @@ const HARDENED: readonly (readonly [string, string])[] = [
   ["advice.detachedHead", "false"],
 ];
 
+/** ssh with nothing of the user whom git runs as: no config, keys, agent, tickets or known hosts. */
+const SSH = [
+  "ssh -F /dev/null",
+  "BatchMode=yes",
+  "ConnectTimeout=30",
+  "IdentityFile=none",
+  "IdentityAgent=none",
+  "UserKnownHostsFile=/dev/null",
+  "HostbasedAuthentication=no",
+  "GSSAPIAuthentication=no",
+].join(" -o ");
+
 /** Where a user's config would be: what a repository or `custom_config` may say otherwise. */
 export const GLOBAL_CONFIG = `[safe]
 \tdirectory = *
@@ -77,7 +89,7 @@ export function gitEnvironment(options: EnvironmentOptions): Record<string, stri
     GIT_SEQUENCE_EDITOR: "false",
     GIT_OPTIONAL_LOCKS: "0",
     GIT_ALLOW_PROTOCOL: proxyUrl === undefined ? "none" : protocols.join(":"),
-    GIT_SSH_COMMAND: "ssh -F /dev/null -o BatchMode=yes -o ConnectTimeout=30",
+    GIT_SSH_COMMAND: SSH,
     GIT_SSH_VARIANT: "ssh",
     GIT_PROXY_COMMAND: "",
     GIT_EXTERNAL_DIFF: "",

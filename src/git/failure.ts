@@ -23,9 +23,11 @@ export class GitFailure extends DaemonError {
   /** Whether the same command may succeed later. */
   readonly transient: boolean;
 
-  constructor(command: string, ending: Ending, secrets: readonly string[]) {
+  /** @param printed the last of what it printed to stdout, where some commands say what is wrong */
+  constructor(command: string, ending: Ending, printed: string, secrets: readonly string[]) {
     const stderr = scrub(ending.stderr, secrets);
-    super("FAILED_PRECONDITION", `git ${command}: ${said(stderr) || `exit code ${ending.code}`}`);
+    const why = said(stderr) || said(scrub(printed, secrets)) || `exit code ${ending.code}`;
+    super("FAILED_PRECONDITION", `git ${command}: ${why}`);
     this.exitCode = ending.code;
     this.stderr = stderr;
     this.transient = TRANSIENT.test(stderr) && !FINAL.test(stderr);
@@ -33,15 +35,15 @@ export class GitFailure extends DaemonError {
 }
 
 /** The last lines that tell something, as one line without control characters. */
-function said(stderr: string): string {
-  const lines = stderr.split(/[\r\n]+/)
+function said(text: string): string {
+  const lines = text.split(/[\r\n]+/)
     .map((line) => line.replace(/\p{Cc}(?:\[[0-9;]*[A-Za-z])?/gu, " ").trim())
     .filter((line) =>
       line !== "" && !/^(?:hint:|remote: (?:Counting|Compressing|Enumerating|Total) )/.test(line)
     );
-  const text = lines.slice(-MAX_LINES).join("; ").replace(
+  const short = lines.slice(-MAX_LINES).join("; ").replace(
     /could not read (Username|Password) for '([^']*)':[^;]*/,
     "$2 asks for a login, and none was given that it can use",
   );
-  return text.length > MAX_LENGTH ? `${text.slice(0, MAX_LENGTH)}…` : text;
+  return short.length > MAX_LENGTH ? `${short.slice(0, MAX_LENGTH)}…` : short;
 }

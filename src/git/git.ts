@@ -14,6 +14,7 @@ import type { Gate, Pass } from "../outbound/gate.ts";
 import type { GitStatus, GitStatusReader } from "./api.ts";
 import { cloneInto } from "./clone.ts";
 import { Credentials } from "./credentials.ts";
+import { takeLogins } from "./custom_config.ts";
 import { checkHost } from "./hosts.ts";
 import { type GitFinding, programOf } from "./program.ts";
 import type { CheckoutRequest } from "./request.ts";
@@ -82,13 +83,11 @@ export class Git implements GitStatusReader {
         `there is a Git repository at ${JSON.stringify(place.location)} already`,
       );
     }
-    await this.#work(request, place, (git, scratch, owner) =>
-      cloneInto(git, request, {
-        ...this.#options,
-        ...place,
-        owner,
-        scratch,
-      }));
+    await this.#work(
+      request,
+      place,
+      (git, bare, files) => cloneInto(git, bare, { ...this.#options, ...place, ...files }),
+    );
   }
 
   /** Brings a restored checkout to its target, keeping local changes of tracked files if they fit. */
@@ -96,8 +95,7 @@ export class Git implements GitStatusReader {
     await this.#work(
       request,
       place,
-      (git, scratch, owner) =>
-        updateCheckout(git, request, { ...this.#options, ...place, owner, scratch }),
+      (git, bare, files) => updateCheckout(git, bare, { ...this.#options, ...place, ...files }),
     );
   }
 
@@ -125,16 +123,23 @@ export class Git implements GitStatusReader {
     return switchUser ? gitUser(owner, contentOwner, location) : undefined;
   }
 
+  /** Runs `work` with a session, the request without logins, and what a checkout needs besides. */
   async #work(
     request: CheckoutRequest,
     { tree, location, signal }: CheckoutPlace,
-    work: (git: GitSession, scratch: Scratch, owner: Owner) => Promise<void>,
+    work: (
+      git: GitSession,
+      bare: CheckoutRequest,
+      files: { scratch: Scratch; owner: Owner },
+    ) => Promise<void>,
   ): Promise<void> {
     const { content, folder, finding, timeout, gate, protocols, clock } = this.#options;
     const program = programOf(finding);
     const credentials = new Credentials();
     credentials.add(request.remote, request.login ?? request.remote.login);
     if (request.upstream) credentials.add(request.upstream, request.upstream.login);
+    const { config, logins } = takeLogins(request.config);
+    for (const remote of logins) credentials.add(remote, remote.login);
     const { path: cwd, owner, close } = await content.openDirectory(tree, location);
     try {
       const user = this.#user(owner, location);
@@ -150,7 +155,7 @@ export class Git implements GitStatusReader {
         signal: AbortSignal.any([signal, AbortSignal.timeout(timeout)]),
         network: { pass, credentials, protocols, clock },
       });
-      await work(git, scratch, owner);
+      await work(git, { ...request, config }, { scratch, owner });
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof DOMException && error.name === "TimeoutError") {

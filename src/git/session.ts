@@ -130,8 +130,12 @@ export class GitSession {
     { input, answers = [] }: RunOptions = {},
   ): Promise<number> {
     const git = this.#start(args, input);
+    let last: Uint8Array = new Uint8Array();
     try {
-      for await (const chunk of git.stdout) take(chunk);
+      for await (const chunk of git.stdout) {
+        take(chunk);
+        last = chunk;
+      }
     } catch (error) {
       git.kill();
       await git.ended;
@@ -139,7 +143,9 @@ export class GitSession {
     }
     const ending = await git.ended;
     if (ending.code !== 0 && !answers.includes(ending.code)) {
-      throw new GitFailure(args[0]!, ending, this.#options.network?.credentials.secrets ?? []);
+      const printed = new TextDecoder().decode(last);
+      const secrets = this.#options.network?.credentials.secrets ?? [];
+      throw new GitFailure(args[0]!, ending, printed, secrets);
     }
     return ending.code;
   }

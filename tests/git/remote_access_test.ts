@@ -8,8 +8,10 @@ import {
 import { join } from "@std/path";
 import { systemClock } from "../../src/clock.ts";
 import { DaemonError, messageOf } from "../../src/errors.ts";
+import { gitEnvironment } from "../../src/git/environment.ts";
 import { Gate } from "../../src/outbound/gate.ts";
 import { addSubmodule, git, makeRemote, serveGit } from "../support/git_repos.ts";
+import { captureLogs } from "../support/logs.ts";
 import { cloned, gitRig, request } from "./rig.ts";
 
 const COMMITS = [{ branch: "main", subject: "first", files: { "a.txt": "one\n" } }];
@@ -45,6 +47,78 @@ Deno.test("clone logs in over http, and the secret is in no argument, environmen
     assert(!Deno.readTextFileSync(join(path, ".git/config")).includes(spelling));
   }
   assertEquals(git(path, "remote", "get-url", "origin"), url);
+});
+
+Deno.test("clone keeps secrets out of its logs, also when it tries again", async () => {
+  using logs = captureLogs();
+  await using rig = await gitRig();
+  makeRemote(join(rig.remotes, "a.git"), COMMITS);
+  await using server = serveGit(rig.remotes, {
+    intercept(request, count) {
+      const authorization = request.headers.get("authorization") ?? "";
+      if (authorization !== `Basic ${BASIC}`) {
+        return new Response("", { status: 401, headers: { "www-authenticate": "Basic realm=t" } });
+      }
+      const headers = { "content-type": "text/plain" };
+      const echo = `${LOGIN.username} ${SPELLINGS.join(" ")}`;
+      return count > 4 ? undefined : new Response(echo, { status: 503, headers });
+    },
+  });
+  await cloned(rig, request(`${server.url}/a.git`, { login: LOGIN }));
+  assertStringIncludes(logs.text, "Trying again");
+  for (const secret of [LOGIN.username, ...SPELLINGS]) assert(!logs.text.includes(secret), secret);
+});
+
+Deno.test("clone tells nobody a token that a URL has for a username", async () => {
+  await using rig = await gitRig();
+  await using server = serveGit(rig.remotes, {
+    intercept: (request) =>
+      request.headers.has("authorization")
+        ? new Response("bad token ghp_TOKENTOKEN", {
+          status: 403,
+          headers: { "content-type": "text/plain" },
+        })
+        : new Response("", { status: 401, headers: { "www-authenticate": "Basic realm=t" } }),
+  });
+  const url = `${server.url.replace("//", "//ghp_TOKENTOKEN:x@")}/a.git`;
+  const error = await assertRejects(() => cloned(rig, request(url)), DaemonError, "bad token ***");
+  assert(!error.message.includes("TOKENTOKEN"), error.message);
+});
+
+Deno.test("clone logs in with what the custom config's URLs hold, and keeps none of it", async () => {
+  await using rig = await gitRig();
+  makeRemote(join(rig.remotes, "a.git"), COMMITS);
+  const seen: string[] = [];
+  await using server = guarded(rig.remotes, () => seen.push(processTable()));
+  const userinfo = `${encodeURIComponent(LOGIN.username)}:${encodeURIComponent(LOGIN.password)}@`;
+  const base = `${server.url.replace("//", `//${userinfo}`)}/`;
+  const config: [string, string][] = [
+    [`url.${base}.insteadOf`, "http://alias.invalid/"],
+    ["remote.fork.url", `${base}fork.git`],
+    ["http.proxy", "http://user:hidden-word@proxy.invalid"],
+  ];
+  const { path } = await cloned(rig, request("http://alias.invalid/a.git", { config }));
+  assertEquals(Deno.readTextFileSync(join(path, "a.txt")), "one\n");
+  const written = Deno.readTextFileSync(join(path, ".git/config"));
+  for (const spelling of [...SPELLINGS, "hidden-word"]) {
+    assert(!seen.join("\n").includes(spelling), "the secret is in /proc");
+    assert(!written.includes(spelling), written);
+  }
+  assertEquals(git(path, "config", `url.${server.url}/.insteadOf`), "http://alias.invalid/");
+  assertEquals(git(path, "config", "remote.fork.url"), `${server.url}/fork.git`);
+});
+
+Deno.test("ssh is given no key, agent or known host of the user whom git runs as", () => {
+  const { GIT_SSH_COMMAND } = gitEnvironment({
+    program: "/usr/bin/git",
+    home: "/nowhere",
+    protocols: ["ssh"],
+  });
+  for (
+    const option of ["IdentityFile=none", "IdentityAgent=none", "UserKnownHostsFile=/dev/null"]
+  ) {
+    assertStringIncludes(GIT_SSH_COMMAND!, `-o ${option}`);
+  }
 });
 
 Deno.test("clone takes userinfo out of the URL and logs in with it", async () => {
