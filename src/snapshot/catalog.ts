@@ -21,7 +21,8 @@ import {
   parseSnapshotName,
   snapshotKey,
 } from "./names.ts";
-import { decodeReference, encodeReference } from "./references.ts";
+import { changeHistory } from "./history.ts";
+import { decodeReference, type ImageReference } from "./references.ts";
 
 export type { FoundImage } from "./live.ts";
 
@@ -166,15 +167,14 @@ export async function removeImages(
   url: string,
   signal?: AbortSignal,
 ): Promise<FoundImage[]> {
-  const options = signal ? { signal } : {};
   if (isReferenceKey(url)) return await removeReference(store, { key: url, url }, signal);
   const { key, kind, identity, manifest } = locate(url);
   if (!manifest) return await removeReference(store, { key, identity, url }, signal);
   const reference = await readReference(store, { key, kind, identity, url }, signal);
-  const rest = reference.images.filter((image) => image.manifest !== manifest);
-  if (rest.length === reference.images.length) throw noSuch(url);
-  if (rest.length > 0) await store.putRef(key, encodeReference(identity, rest), options);
-  else await store.deleteRef(key, options);
+  if (!reference.images.some((image) => image.manifest === manifest)) throw noSuch(url);
+  const change = (images: readonly ImageReference[]) =>
+    images.filter((image) => image.manifest !== manifest);
+  await changeHistory(store, { key, identity, change, signal });
   return imagesOf(reference).filter((image) => image.manifest === manifest);
 }
 

@@ -17,14 +17,16 @@ import type { Digest } from "../digest.ts";
 import { DaemonError, messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
 import type { ObjectStore } from "../store/api.ts";
-import type {
-  Images,
-  RestoreImageOptions,
-  SavedImage,
-  SaveLogOptions,
-  SaveOptions,
-  WorkspaceIdentity,
+import {
+  type Images,
+  MAX_LOG_BYTES,
+  type RestoreImageOptions,
+  type SavedImage,
+  type SaveLogOptions,
+  type SaveOptions,
+  type WorkspaceIdentity,
 } from "./api.ts";
+import { changeHistory } from "./history.ts";
 import { describeImage, joinConfig, MAX_MANIFEST_BYTES, parseManifest } from "./manifest.ts";
 import type { ImageDescription } from "./manifest.ts";
 import {
@@ -38,9 +40,6 @@ import {
 import { decodeReference, encodeReference, type ImageReference } from "./references.ts";
 
 const log = logger("snapshot");
-
-/** A terminal log longer than this is cut. */
-const MAX_LOG_BYTES = 64 << 20;
 
 export interface ImagesOptions {
   content: Content;
@@ -92,11 +91,14 @@ export class StoredImages implements Images {
   ): Promise<SavedImage> {
     const key = backupKey(identity);
     return await this.#save(tree, options, async (image) => {
-      const bytes = await this.#readRef(key, options.signal);
-      const earlier = bytes ? decodeReference(key, bytes, identity).images : [];
-      const kept = [image, ...earlier.filter((one) => one.manifest !== image.manifest)];
-      const reference = encodeReference(identity, kept.slice(0, this.#retain));
-      await this.#store.putRef(key, reference, signalOf(options));
+      await changeHistory(this.#store, {
+        key,
+        identity,
+        change: (earlier) =>
+          [image, ...earlier.filter((one) => one.manifest !== image.manifest)]
+            .slice(0, this.#retain),
+        ...signalOf(options),
+      });
       return backupUrl(identity, image.manifest);
     });
   }

@@ -47,6 +47,8 @@ export interface Tally {
   bytes: number;
 }
 
+export type RefBytes = Uint8Array | (() => Promise<Uint8Array>);
+
 export interface ObjectInfo {
   key: string;
   /** Bytes. */
@@ -90,8 +92,11 @@ export interface ObjectStore {
 
   /** A reference's bytes. */
   getRef(key: string, options?: StoreOptions): Promise<Uint8Array>;
-  /** Creates or replaces a reference in one step. */
-  putRef(key: string, bytes: Uint8Array, options?: StoreOptions): Promise<void>;
+  /**
+   * Creates or replaces a reference in one step. Bytes that depend on what is there are made by a
+   * function, called before each attempt, so that no attempt writes what has become old.
+   */
+  putRef(key: string, bytes: RefBytes, options?: StoreOptions): Promise<void>;
   /**
    * Replaces a reference if `judge`, told what is there, has something to put in its place. Resolves
    * to whether it did: of several callers that judge the same state, one is told so, and what it put

@@ -7,6 +7,7 @@ import type {
   HasBlobOptions,
   ObjectInfo,
   ObjectStore,
+  RefBytes,
   StoreOptions,
   SweepOptions,
   Tally,
@@ -62,7 +63,7 @@ export class MeteredStore implements ObjectStore {
     return this.#metrics.measure("get_ref", () => this.#store.getRef(key, options));
   }
 
-  putRef(key: string, bytes: Uint8Array, options?: StoreOptions): Promise<void> {
+  putRef(key: string, bytes: RefBytes, options?: StoreOptions): Promise<void> {
     return this.#metrics.measure("put_ref", () => this.#store.putRef(key, bytes, options));
   }
 

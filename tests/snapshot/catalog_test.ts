@@ -3,9 +3,10 @@ import { dirname, join } from "@std/path";
 import { systemClock } from "../../src/clock.ts";
 import { DaemonError, type ErrorCode } from "../../src/errors.ts";
 import { catalog, findImage, findImages, removeImages } from "../../src/snapshot/catalog.ts";
-import { readImage } from "../../src/snapshot/images.ts";
+import { readImage, StoredImages } from "../../src/snapshot/images.ts";
 import { liveBlobs } from "../../src/snapshot/live.ts";
 import { backupKey } from "../../src/snapshot/names.ts";
+import type { RefBytes } from "../../src/store/api.ts";
 import { collect } from "../../src/store/gc.ts";
 import { file } from "../support/tree.ts";
 import { ALICE, BOB, StoreRig } from "./rig.ts";
@@ -183,6 +184,37 @@ Deno.test("what is no reference by its key is passed over", async () => {
   });
   assert((await liveBlobs(store)).size > 0);
   assertEquals((await catalog(store)).map((one) => one.url), [url]);
+});
+
+Deno.test("a backup that is removed and collected while the next is referred to does not come back", async () => {
+  await using rig = await StoreRig.open();
+  await rig.publish("w", [["a", file("a")]]);
+  await rig.publish("v", [["b", file("b")]]);
+  const first = await rig.backup("w");
+  let isRemoved = false;
+  const store = new Proxy(rig.store, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== "function") return value;
+      if (name !== "putRef") return value.bind(target);
+      return async (key: string, bytes: RefBytes) => {
+        const written = typeof bytes === "function" ? await bytes() : bytes;
+        if (!isRemoved) {
+          isRemoved = true;
+          await removeImages(rig.store, first.url);
+          await Deno.remove(rig.blobPath(first.manifest));
+        }
+        await target.putRef(key, written);
+      };
+    },
+  });
+  const { content } = rig.started;
+  const images = new StoredImages({ content, store, clock: systemClock, retain: 3 });
+  const second = await images.saveBackup({ room: "workspaces", name: "v" }, ALICE, {
+    baseline: "v",
+  });
+  assertEquals((await catalog(rig.store)).map(({ url }) => url), [second.url]);
+  assert((await liveBlobs(rig.store)).has(second.manifest));
 });
 
 Deno.test("removing all backups of an identity leaves others' alone", async () => {

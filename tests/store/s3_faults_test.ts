@@ -154,6 +154,14 @@ for (const [name, fault, code] of LASTING) {
     }));
 }
 
+Deno.test("S3 store makes a reference's bytes anew for each attempt", () =>
+  withProxy(async (bench, proxy) => {
+    let made = 0;
+    proxy.plan({ fault: { kind: "reset-before" }, on: /^PUT .*refs/, times: 2 });
+    await bench.store.putRef("refs/a/b.json", () => Promise.resolve(bytesOf(`${++made}`)));
+    assertEquals(await bench.store.getRef("refs/a/b.json"), bytesOf("3"));
+  }));
+
 Deno.test("S3 store does not repeat what the server refuses for good", () =>
   withProxy(async (bench, proxy) => {
     proxy.plan({ fault: { kind: "answer", status: 403, code: "AccessDenied" }, on: /^PUT/ });

@@ -22,6 +22,7 @@ import type {
   HasBlobOptions,
   ObjectInfo,
   ObjectStore,
+  RefBytes,
   StoreOptions,
   SweepOptions,
   Tally,
@@ -171,8 +172,12 @@ export class FileStore implements ObjectStore {
     );
   }
 
-  async putRef(key: string, bytes: Uint8Array, options: StoreOptions = {}): Promise<void> {
-    await this.#guard(`Cannot write ${key}`, options, () => this.#write(key, bytes));
+  async putRef(key: string, bytes: RefBytes, options: StoreOptions = {}): Promise<void> {
+    await this.#guard(
+      `Cannot write ${key}`,
+      options,
+      async () => this.#write(key, typeof bytes === "function" ? await bytes() : bytes),
+    );
   }
 
   async claimRef(

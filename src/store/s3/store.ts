@@ -24,6 +24,7 @@ import type {
   HasBlobOptions,
   ObjectInfo,
   ObjectStore,
+  RefBytes,
   StoreOptions,
   SweepOptions,
   Tally,
@@ -39,7 +40,7 @@ import { Freshener, type Head } from "./freshener.ts";
 import { DEFAULT_TUNING, type S3Options, type S3Tuning } from "./options.ts";
 import { sha256OfFile } from "./slice.ts";
 import { sweepUploads } from "./sweep.ts";
-import { putBytes, putFile, type Target } from "./upload.ts";
+import { putBytes, putBytesOnce, putFile, type Target } from "./upload.ts";
 
 const log = logger("store");
 
@@ -184,9 +185,12 @@ export class S3Store implements ObjectStore {
     });
   }
 
-  async putRef(key: string, bytes: Uint8Array, options: StoreOptions = {}): Promise<void> {
+  async putRef(key: string, bytes: RefBytes, options: StoreOptions = {}): Promise<void> {
     await this.#guard(`Cannot write ${key}`, options, async () => {
-      await putBytes(this.#connection, this.#refTarget(key, bytes), bytes, options);
+      await this.#connection.retrying(async () => {
+        const now = typeof bytes === "function" ? await bytes() : bytes;
+        await putBytesOnce(this.#connection, this.#refTarget(key, now), now, options);
+      }, options);
     });
   }
 

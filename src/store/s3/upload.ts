@@ -48,9 +48,19 @@ export async function putBytes(
   bytes: Uint8Array,
   options: StoreOptions,
 ): Promise<void> {
+  await connection.retrying(() => putBytesOnce(connection, target, bytes, options), options);
+}
+
+/** One attempt at that. */
+export async function putBytesOnce(
+  connection: Connection,
+  target: Target,
+  bytes: Uint8Array,
+  options: StoreOptions,
+): Promise<void> {
   const hashes = hashesOf(bytes);
-  const body = () => ({ Body: bytes, ContentLength: bytes.length, ContentMD5: hashes.md5 });
-  await putWhole(connection, target, body, hashes, options);
+  const body = { Body: bytes, ContentLength: bytes.length, ContentMD5: hashes.md5 };
+  await putWholeOnce(connection, target, body, hashes, options);
 }
 
 /**
@@ -72,18 +82,21 @@ export async function putFile(
   if (hashes.sha256 !== file.sha256) {
     throw new DaemonError("DATA_LOSS", `The spool file ${file.path} fails its digest`);
   }
-  await putWhole(connection, target, () => bodyOf(slice, hashes), hashes, options);
+  await connection.retrying(
+    () => putWholeOnce(connection, target, bodyOf(slice, hashes), hashes, options),
+    options,
+  );
 }
 
-async function putWhole(
+async function putWholeOnce(
   connection: Connection,
   target: Target,
-  body: () => Body,
+  body: Body,
   hashes: SliceHashes,
   options: StoreOptions,
 ): Promise<void> {
-  await connection.request(async (client, sending) => {
-    const command = withHash(new PutObjectCommand(putInput(target, body())), hashes.sha256);
+  await connection.once(async (client, sending) => {
+    const command = withHash(new PutObjectCommand(putInput(target, body)), hashes.sha256);
     const { ETag } = await client.send(command, sending);
     connection.etags.verify(ETag, hashes.md5Hex);
   }, options);
