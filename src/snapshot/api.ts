@@ -22,6 +22,9 @@ export interface SaveOptions {
   signal?: AbortSignal;
 }
 
+/** A terminal log longer than this is cut. */
+export const MAX_LOG_BYTES = 64 << 20;
+
 export interface SaveLogOptions {
   identity: WorkspaceIdentity;
   /** The workspace's id. */

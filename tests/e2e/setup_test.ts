@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "@std/path";
 import { git, makeRemote, serveGit } from "../support/git_repos.ts";
 import { testFolder } from "../support/folder.ts";
-import { fromGit, refuses, request, TestNode } from "./node.ts";
+import { fromBackup, fromGit, refuses, request, TestNode } from "./node.ts";
 
 /** A Git server whose first answer to every clone comes when the test says so. */
 function slowGit(folder: string) {
@@ -125,6 +125,25 @@ Deno.test("a disposal answers the Git status as it was just before", async () =>
     initializer: { spec: { case: "backup", value: { checkoutLocation: "src/repo" } } },
   }));
   assertEquals((await client.disposeWorkspace({ id: "back" }))?.latestCommit, latestCommit);
+});
+
+Deno.test("a disposal survives a repository that is corrupt, and keeps it as it is", async () => {
+  using folder = testFolder();
+  await using server = slowGit(folder.path);
+  server.answer();
+  const config = { net: { allowLoopback: true } };
+  await using node = await TestNode.start(folder.path, "node", { config });
+  const { client } = node;
+  for (const part of ["HEAD", "index", "config", "objects"]) {
+    await client.initWorkspace(fromGit(part, server.uri));
+    const path = join(node.workspace(part), ".git", part);
+    await Deno.remove(path, { recursive: true });
+    await Deno.writeTextFile(path, "\0 not Git's");
+    assertEquals(await client.disposeWorkspace({ id: part, backup: true }), undefined, part);
+    await client.initWorkspace(fromBackup(`${part}-again`));
+    const restored = join(node.workspace(`${part}-again`), ".git", part);
+    assertEquals(await Deno.readTextFile(restored), "\0 not Git's");
+  }
 });
 
 function leftovers(node: TestNode): Record<"workspaces" | "staging" | "spool", string[]> {
