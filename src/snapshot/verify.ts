@@ -1,6 +1,6 @@
 /** Checking a store: does every live image have all its blobs, and does every blob have its digest? */
 
-import type { Digest } from "../digest.ts";
+import { type Digest, isDigest } from "../digest.ts";
 import { asDaemonError } from "../errors.ts";
 import type { ObjectStore } from "../store/api.ts";
 import { AHEAD, mapAhead } from "./ahead.ts";
@@ -29,6 +29,11 @@ export interface VerifyProgress {
 export interface VerifyOptions {
   /** Check these images only; a backup's url without a digest means all of that identity. */
   urls?: readonly string[];
+  /**
+   * Deletes blobs that fail their digest a second time too: as long as they are there, later backups
+   * reuse them; once they are gone, the next backup of intact content sends them anew.
+   */
+  quarantine?: boolean;
   /** Called after each blob, and while one is read. */
   onProgress?(done: VerifyProgress): void;
   signal?: AbortSignal;
@@ -40,6 +45,8 @@ export interface VerifyResult {
   blobs: number;
   bytes: number;
   damage: Damage[];
+  /** Which of the damaged blobs were deleted. */
+  quarantined: Digest[];
 }
 
 /**
@@ -77,12 +84,43 @@ export async function verifyImages(
     progress.bytes = end;
     onProgress?.({ ...progress });
   }
+  const damage = await report.ofLive(source.store, signal);
+  const damaged = damage.map(({ what }) => what).filter(isDigest);
   return {
     images: images.length,
     blobs: progress.blobs,
     bytes: progress.bytes,
-    damage: await report.ofLive(source.store, signal),
+    damage,
+    quarantined: options.quarantine ? await quarantine(source, damaged, needed, signal) : [],
   };
+}
+
+/** Deletes those that are there and fail their digest still; what is missing needs no deletion. */
+async function quarantine(
+  source: BlobSource,
+  digests: readonly Digest[],
+  sizes: Survey["needed"],
+  signal: AbortSignal | undefined,
+): Promise<Digest[]> {
+  const options = signal ? { signal } : {};
+  const deleted: Digest[] = [];
+  for (const digest of digests) {
+    const size = sizes.get(digest)?.size;
+    try {
+      if (size === undefined) {
+        await source.store.getBlobBytes(digest, MAX_MANIFEST_BYTES, options);
+      } else {
+        await using _blob = await BlobFile.hold(source, { digest, size }, { signal });
+      }
+    } catch (error) {
+      signal?.throwIfAborted();
+      const { code } = asDaemonError(error, "DATA_LOSS");
+      if (code === "NOT_FOUND") continue;
+      if (code !== "DATA_LOSS") throw error;
+      if (await source.store.deleteBlob(digest, options)) deleted.push(digest);
+    }
+  }
+  return deleted;
 }
 
 /** Damage so far. */

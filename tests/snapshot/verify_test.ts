@@ -45,7 +45,13 @@ Deno.test("verification reads every blob once and finds a sound store sound", as
     (sum, hex) => sum + Deno.statSync(rig.blobPath(sha256Digest(hex))).size,
     0,
   );
-  assertEquals(result, { images: 3, blobs: rig.blobs().length, bytes, damage: [] });
+  assertEquals(result, {
+    images: 3,
+    blobs: rig.blobs().length,
+    bytes,
+    damage: [],
+    quarantined: [],
+  });
   const last = progress.at(-1)!;
   assertEquals([last.blobs, last.bytes], [last.ofBlobs, last.ofBytes]);
   assert(progress.every(({ bytes }, n) => n === 0 || bytes >= progress[n - 1]!.bytes));
@@ -93,6 +99,19 @@ Deno.test("verification names a reference that is malformed", async () => {
     assertEquals(damage.map(({ what, images }) => [what, images]), [[backupKey(BOB), []]], text);
     assertEquals(images, 2);
   }
+});
+
+Deno.test("a damaged blob is stored again by the next backup once verification has quarantined it", async () => {
+  await using test = await openRig();
+  const { rig, blobs } = test;
+  await rig.damage(blobs.shared);
+  await rig.backup("w", BOB);
+  assertEquals((await verifyImages(rig.source)).quarantined, []);
+  const { damage, quarantined } = await verifyImages(rig.source, { quarantine: true });
+  assertEquals([damage.length, quarantined], [1, [blobs.shared]]);
+  assertEquals((await verifyImages(rig.source, { quarantine: true })).quarantined, []);
+  const { url } = await rig.backup("w", BOB);
+  assertEquals((await verifyImages(rig.source, { urls: [url] })).damage, []);
 });
 
 Deno.test("verification of some images reads no other's blobs", async () => {

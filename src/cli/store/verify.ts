@@ -11,7 +11,9 @@ import { withStore } from "./session.ts";
 
 const EXAMPLES = `
 Reads every blob of the images given, or of all, and compares it with its digest. What is damaged or
-missing is named, with the images that need it, and the exit code is 1.
+missing is named, with the images that need it, and the exit code is 1. A damaged blob is reused by
+later backups as long as it is there; with --quarantine it is deleted, and the next backup of a
+workspace that still has the content stores it anew. What only that blob held is gone either way.
 
 Examples:
     $ wsdaemon store verify
@@ -19,17 +21,23 @@ Examples:
     $ wsdaemon store verify --json | jq -r '.damage[].images[]' | sort -u
 `;
 
+interface VerifyFlags {
+  quarantine?: boolean;
+}
+
 export function verifyCommand(): Command {
   return new Command("verify")
     .description("Check every digest")
     .argument("[url...]", "images; all unless given")
+    .option("--quarantine", "delete blobs that fail their digest, so that backups send them anew")
     .addHelpText("after", EXAMPLES)
-    .action(async (urls: string[], _options: unknown, command: Command) => {
+    .action(async (urls: string[], { quarantine = false }: VerifyFlags, command: Command) => {
       await withStore(command, async (session) => {
         const { signal, json } = session;
         using progress = new Progress();
         const result = await verifyImages(session, {
           ...(urls.length > 0 ? { urls } : {}),
+          quarantine,
           signal,
           onProgress: ({ blobs, ofBlobs, bytes, ofBytes }) =>
             progress.update({
@@ -49,6 +57,7 @@ export function verifyCommand(): Command {
 
 function printResult(result: VerifyResult): void {
   for (const damage of result.damage) printDamage(damage);
+  for (const digest of result.quarantined) printLine(`deleted: ${digest}`);
   const { images, blobs: count, bytes } = result;
   const read = `${formatCount(images)} ${images === 1 ? "image" : "images"}, ` +
     formatTally({ count, bytes });
