@@ -6,6 +6,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { type InitWorkspaceInit, WorkspaceClient } from "../src/rpc/client.ts";
+import { listenerProblem } from "../src/process/runtime.ts";
 import { DaemonProcess } from "./daemon_process.ts";
 
 const BINARY = fromFileUrl(new URL("../dist/wsdaemon", import.meta.url));
@@ -67,6 +68,23 @@ async function walkThrough(root: string, daemon: DaemonProcess): Promise<void> {
   step("disposed of it with a backup, and restored that");
 }
 
+/** A unix socket is served, or refused where the runtime would never answer on it. */
+async function unixSocket(root: string, path: string): Promise<void> {
+  const args = ["--root", root, "--metrics-listen", "off", "--listen", `unix://${path}`];
+  const runtime = /deno ([\d.]+)/.exec(await version())![1]!;
+  if (listenerProblem(runtime, { unix: true, tls: false })) {
+    const { code, stderr } = await new Deno.Command(BINARY, { args: ["run", ...args] }).output();
+    assertEquals(code, 1);
+    assertStringIncludes(new TextDecoder().decode(stderr), "cannot answer on unix sockets");
+    step(`refuses a unix socket on Deno ${runtime}`);
+    return;
+  }
+  await using daemon = await DaemonProcess.start({ command: [BINARY], args });
+  using client = new WorkspaceClient({ address: daemon.addresses[0]! });
+  assertEquals(await client.isWorkspaceExists("one"), false);
+  step(`answers on ${daemon.addresses[0]}`);
+}
+
 const root = await Deno.makeTempDir({ prefix: "wsdaemon-smoke-" });
 try {
   step(await version());
@@ -83,6 +101,7 @@ try {
     const { code } = await daemon.end("SIGTERM");
     assertEquals(code, 0, daemon.log);
   }
+  await unixSocket(join(root, "other"), join(root, "api.sock"));
   step("ended in an orderly way: passed");
 } finally {
   await Deno.remove(root, { recursive: true });

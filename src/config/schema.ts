@@ -3,6 +3,7 @@
  * durations in milliseconds, paths absolute. `load.ts` makes one from flags, environment and file.
  */
 
+import { isIP } from "node:net";
 import { z } from "zod";
 import { type Address, parseAddress } from "../rpc/address.ts";
 import { DURATION_PATTERN, formatDuration, parseDuration } from "./units.ts";
@@ -63,10 +64,11 @@ const metricsAddress = z.string(expected('HOST:PORT or "off"')).refine(
 );
 const endpoint = z.string(expected("an http or https URL")).refine((value) => {
   const url = URL.parse(value);
-  return url !== null && /^https?:$/.test(url.protocol) && url.username === "";
+  return url !== null && /^https?:$/.test(url.protocol) && url.username + url.password === "";
 }, expected("an http or https URL without credentials, such as https://s3.example.com"));
-const host = z.string(expected('a host name, "*.domain" or an IP address'))
-  .regex(/^(?:\*\.)?[A-Za-z0-9_.:-]+$/, expected('a host name, "*.domain" or an IP address'));
+const HOST_NAME = /^(?:\*\.)?(?!-)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?$/;
+const aHost = expected('a host name, "*.domain" or an IP address, without a port');
+const host = z.string(aHost).refine((value) => isIP(value) !== 0 || HOST_NAME.test(value), aHost);
 const protocol = z.enum(
   ["https", "http", "ssh", "git", "file"],
   expected('one of "https", "http", "ssh", "git", "file"'),

@@ -3,7 +3,7 @@
  * config what it opens.
  */
 
-import { dirname } from "@std/path";
+import { isIPv6 } from "node:net";
 import type { Config } from "../config/schema.ts";
 import { PROXY_VARIABLES } from "../outbound/environment.ts";
 import { GATE_HOST } from "../outbound/gate.ts";
@@ -43,17 +43,9 @@ export function daemonPermissions(
   programs: readonly string[],
   env: Readonly<Record<string, string>>,
 ): Permissions {
-  const listeners = config.listen.map(parseAddress);
-  const rpc = rpcPermissions(listeners);
+  const rpc = rpcPermissions(config.listen.map(parseAddress));
   const store = storePermissions(config.storage, (name) => env[name]);
-  const socketFolders = listeners.flatMap((address) =>
-    address.kind === "unix" ? [dirname(address.path)] : []
-  );
-  const folders = [
-    config.root,
-    ...(config.storage.kind === "fs" ? [config.storage.path] : []),
-    ...socketFolders,
-  ];
+  const folders = [config.root, ...(config.storage.kind === "fs" ? [config.storage.path] : [])];
   return {
     ...NOTHING,
     read: unique([...folders, ...rpc.read, ...store.read, ...secretFiles(config)]),
@@ -64,7 +56,7 @@ export function daemonPermissions(
       ...(config.metrics.listen === undefined ? [] : [config.metrics.listen]),
       ...store.net,
       GATE_HOST,
-      ...config.net.allowHosts,
+      ...config.net.allowHosts.map((host) => isIPv6(host) ? `[${host}]` : host),
     ]),
     env: unique([...rpc.env, ...store.env, ...PROXY_VARIABLES]),
     sys: store.sys.length > 0 ? store.sys : false,

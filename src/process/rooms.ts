@@ -32,8 +32,8 @@ export function roomPaths({ root, storage }: Config): Rooms {
 }
 
 /**
- * Makes the root, whose parent must be there, and its `state`, and returns the config with the
- * root's real path: the Workers' permissions are about names, which must not lead through links.
+ * Makes the root, whose parent must be there, and its `state`, and returns the config with the real
+ * paths of root and store: the Workers' permissions are about names, which must not lead through links.
  * @throws {StartError} where it cannot be used
  */
 export function prepareRoot(config: Config): Config {
@@ -49,12 +49,11 @@ export function prepareRoot(config: Config): Config {
   try {
     makeFolder(root, ROOT_MODE);
     const real = Deno.realPathSync(root);
+    refuseStranger(real);
     makeFolder(join(real, "state"), CLOSED_MODE);
-    return {
-      ...config,
-      root: real,
-      storage: inside ? { ...storage, path: join(real, "store") } : storage,
-    };
+    if (storage.kind !== "fs") return { ...config, root: real };
+    const path = inside ? join(real, "store") : realPath(storage.path);
+    return { ...config, root: real, storage: { ...storage, path } };
   } catch (error) {
     throw new StartError(`Cannot use ${root} as the root: ${reasonOf(error)}`, { cause: error });
   }
@@ -77,6 +76,28 @@ export function makeRooms(config: Config): Rooms {
     else makeStore(blobs);
   }
   return rooms;
+}
+
+/** A folder that others use must not become a root: the modes of what is in it would change. */
+function refuseStranger(root: string): void {
+  if (root === "/") throw new StartError("it is the whole machine; choose a folder of its own");
+  if (isFolder(join(root, "state"))) return;
+  const taken = ["tmp", "workspaces", "store"].find((name) => {
+    const path = join(root, name);
+    return isFolder(path) && !Deno.readDirSync(path)[Symbol.iterator]().next().done;
+  });
+  if (taken === undefined) return;
+  throw new StartError(`it has a folder ${taken} that is not wsdaemon's; choose an empty folder`);
+}
+
+/** Where a path leads; itself where nothing is there yet. */
+function realPath(path: string): string {
+  try {
+    return Deno.realPathSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return path;
+    throw error;
+  }
 }
 
 function makeRoom(path: string, mode: number): void {

@@ -11,7 +11,7 @@ import { configureLogging } from "./logging.ts";
 import { secretFiles } from "./permissions.ts";
 import { findGit } from "./program.ts";
 import { makeRooms, prepareRoot } from "./rooms.ts";
-import { runtimeWarning } from "./runtime.ts";
+import { listenerProblem, runtimeWarning } from "./runtime.ts";
 import { onSignals } from "./signals.ts";
 import { StartError } from "./start_error.ts";
 
@@ -39,6 +39,11 @@ export async function runDaemon({ config: given, version, warnings, print }: Run
   const oddity = runtimeWarning(Deno.version.deno);
   if (oddity) log.warn("{oddity}", { oddity });
 
+  const problem = listenerProblem(Deno.version.deno, {
+    unix: given.listen.some((address) => parseAddress(address).kind === "unix"),
+    tls: given.tls !== undefined,
+  });
+  if (problem) throw new StartError(problem);
   for (const path of secretFiles(given)) requireReadable(path);
   const config = prepareRoot(await resolveListeners(given));
   using _lock = lockRoot(config.root);

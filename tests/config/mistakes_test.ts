@@ -154,8 +154,16 @@ const MISTAKES: Mistake[] = [
   },
   {
     name: "a host with a scheme",
-    given: { file: '{"net": {"allowHosts": ["https://example.com"]}}' },
-    problems: [["net.allowHosts[0]: expected a host name"]],
+    given: {
+      file: '{"net": {"allowHosts": ["::1", "*.example.com", "https://example.com", "a..b", ":", ' +
+        '"example.com:443"]}}',
+    },
+    problems: [
+      ["net.allowHosts[2]: expected a host name"],
+      ["net.allowHosts[3]: expected a host name"],
+      ["net.allowHosts[4]: expected a host name"],
+      ["net.allowHosts[5]: expected a host name"],
+    ],
   },
   {
     name: "a store among the workspaces",

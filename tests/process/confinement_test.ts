@@ -57,6 +57,7 @@ Deno.test({
       const config = configOf({
         root,
         tls: { cert: `${folder}/key.pem`, key: `${folder}/key.pem` },
+        listen: [`unix://${folder}/api.sock`],
       });
       await assertOutcomes(daemonPermissions(config, [GIT!], {}), [
         ["write", `${root}/file`, "allowed"],
@@ -85,18 +86,17 @@ Deno.test({
 
 Deno.test("daemon Worker connects nowhere else when net.allowHosts narrows it", async () => {
   // Not 127.0.0.1, where the gate needs whatever port is free.
-  const hostname = "127.0.0.2";
-  using listener = Deno.listen({ hostname, port: 0 });
-  using other = Deno.listen({ hostname, port: 0 });
+  using listener = Deno.listen({ hostname: "127.0.0.2", port: 0 });
+  using other = Deno.listen({ hostname: "127.0.0.3", port: 0 });
   const config = configOf({
     root: "/nonexistent",
     listen: ["127.0.0.1:0"],
     metrics: { listen: "off" },
-    net: { allowHosts: [`${hostname}:${listener.addr.port}`] },
+    net: { allowHosts: ["127.0.0.2", "2001:db8::1", "*.example.com"] },
   });
   await assertOutcomes(daemonPermissions(config, [], {}), [
-    ["connect", `${hostname}:${listener.addr.port}`, "allowed"],
-    ["connect", `${hostname}:${other.addr.port}`, "NotCapable"],
+    ["connect", `127.0.0.2:${listener.addr.port}`, "allowed"],
+    ["connect", `127.0.0.3:${other.addr.port}`, "NotCapable"],
     ["connect", "192.0.2.1:80", "NotCapable"],
     ["listen", "0.0.0.0:0", "NotCapable"],
     ["listen", "127.0.0.1:0", "allowed"],

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { libcPath } from "../../src/process/libc.ts";
 import { findGit, findProgram } from "../../src/process/program.ts";
-import { clientWarning, runtimeWarning } from "../../src/process/runtime.ts";
+import { clientWarning, listenerProblem, runtimeWarning } from "../../src/process/runtime.ts";
 import { StartError } from "../../src/process/start_error.ts";
 import { withFolder } from "./support.ts";
 
@@ -55,6 +55,15 @@ Deno.test("Git that is missing is a problem in words", async () => {
 Deno.test("runtime is warned of when its version is known to crash", () => {
   assertEquals(runtimeWarning("2.8.3"), undefined);
   assert(runtimeWarning("2.9.5")?.includes("denoland/deno#36788"));
+});
+
+Deno.test("a listener is refused that this version of Deno would accept and never answer on", () => {
+  const unix = { unix: true, tls: false };
+  const tls = { unix: false, tls: true };
+  assert(listenerProblem("2.7.11", unix)?.includes("Deno 2.7.11 cannot answer on unix sockets"));
+  assert(listenerProblem("2.7.11", tls)?.includes("Deno 2.7.11 cannot serve TLS"));
+  assertEquals(listenerProblem("2.7.11", { unix: false, tls: false }), undefined);
+  assertEquals(listenerProblem("2.8.3", { unix: true, tls: true }), undefined);
 });
 
 Deno.test("client's user is warned when this version of Deno loses answers", () => {

@@ -43,6 +43,17 @@ Deno.test("root is the folder that a link leads to", async () => {
   });
 });
 
+Deno.test("store is the folder that a link leads to", async () => {
+  await withFolder((folder) => {
+    Deno.mkdirSync(`${folder}/real`);
+    Deno.symlinkSync("real", `${folder}/link`);
+    const storage = { kind: "fs", path: `${folder}/link` };
+    const config = prepareRoot(configOf({ root: `${folder}/root`, storage }));
+    assertEquals(config.storage, { kind: "fs", path: `${folder}/real` });
+    assertEquals(makeRooms(config).blobs, `${folder}/real`);
+  });
+});
+
 const REFUSALS: { name: string; make(folder: string): string; reason: string }[] = [
   {
     name: "its parent is missing",
@@ -58,6 +69,15 @@ const REFUSALS: { name: string; make(folder: string): string; reason: string }[]
     reason: "it is there and not a folder",
   },
   { name: "it lies in a file", make: () => "/etc/passwd/root", reason: "no folder /etc/passwd;" },
+  { name: "it is the whole machine", make: () => "/", reason: "a folder of its own" },
+  {
+    name: "others use it",
+    make: (folder) => {
+      Deno.mkdirSync(`${folder}/tmp/theirs`, { recursive: true });
+      return folder;
+    },
+    reason: "it has a folder tmp that is not wsdaemon's",
+  },
   { name: "nothing can be made there", make: () => "/proc/self/root-of-wsdaemon", reason: "" },
 ];
 
