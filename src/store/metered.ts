@@ -60,7 +60,8 @@ export class MeteredStore implements ObjectStore {
   }
 
   getRef(key: string, options?: StoreOptions): Promise<Uint8Array> {
-    return this.#metrics.measure("get_ref", () => this.#store.getRef(key, options));
+    // Whether there is a backup yet is asked by this.
+    return this.#metrics.measure("get_ref", () => this.#store.getRef(key, options), "NOT_FOUND");
   }
 
   putRef(key: string, bytes: RefBytes, options?: StoreOptions): Promise<void> {

@@ -1,6 +1,6 @@
 /** What a store costs, as metrics; names are `wsdaemon_store_*`. */
 
-import { asDaemonError } from "../errors.ts";
+import { asDaemonError, type ErrorCode } from "../errors.ts";
 import type { Counter, Histogram, Metrics } from "../telemetry/metrics.ts";
 import type { Failure } from "./s3/errors.ts";
 
@@ -13,6 +13,7 @@ export class StoreMetrics {
   readonly #blobBytes: Counter<"outcome" | "store">;
   readonly #requests: Counter<"method" | "status" | "store">;
   readonly #bytes: Counter<"direction" | "store">;
+  readonly #requestErrors: Counter<"kind" | "store">;
   readonly #retries: Counter<"reason" | "store">;
 
   constructor(metrics: Metrics, kind: string) {
@@ -47,6 +48,11 @@ export class StoreMetrics {
       "Bytes of bodies sent to and received from the object store's server",
       ["store", "direction"],
     );
+    this.#requestErrors = metrics.counter(
+      "wsdaemon_store_request_errors_total",
+      "Requests that failed, answered or not, by kind",
+      ["store", "kind"],
+    );
     this.#retries = metrics.counter(
       "wsdaemon_store_retries_total",
       "Requests sent again, by what had gone wrong",
@@ -54,14 +60,19 @@ export class StoreMetrics {
     );
   }
 
-  /** Measures one operation. */
-  async measure<T>(operation: string, work: () => Promise<T>): Promise<T> {
+  /** Measures one operation; a code that is `expected` is an answer, and no error. */
+  async measure<T>(
+    operation: string,
+    work: () => Promise<T>,
+    expected?: ErrorCode,
+  ): Promise<T> {
     const labels = { store: this.#kind, operation };
     const stop = this.#seconds.startTimer(labels);
     try {
       return await work();
     } catch (error) {
-      this.#errors.inc({ ...labels, code: asDaemonError(error, "INTERNAL").code });
+      const { code } = asDaemonError(error, "INTERNAL");
+      if (code !== expected) this.#errors.inc({ ...labels, code });
       throw error;
     } finally {
       stop();
@@ -79,6 +90,10 @@ export class StoreMetrics {
 
   onBytes(direction: "received" | "sent", bytes: number): void {
     this.#bytes.inc({ store: this.#kind, direction }, bytes);
+  }
+
+  onFailure({ kind }: Failure): void {
+    this.#requestErrors.inc({ store: this.#kind, kind });
   }
 
   onRetry(failure: Failure): void {

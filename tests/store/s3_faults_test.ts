@@ -7,6 +7,8 @@ import { systemClock } from "../../src/clock.ts";
 import { type Digest, digestOf } from "../../src/digest.ts";
 import { DaemonError, type ErrorCode } from "../../src/errors.ts";
 import type { ObjectStore } from "../../src/store/api.ts";
+import { MeteredStore } from "../../src/store/metered.ts";
+import { StoreMetrics } from "../../src/store/metrics.ts";
 import { collect } from "../../src/store/gc.ts";
 import { blobKey, LEASE_KEY } from "../../src/store/keys.ts";
 import { ManualClock } from "../support/clock.ts";
@@ -426,6 +428,17 @@ Deno.test("S3 store keeps a blob that it sends again while a deletion of the old
     deletion.resolve();
     assertEquals([await writing, (await collecting).deleted.count], [true, 1]);
     assertEquals(await held(bench, bytes), bytes);
+  }));
+
+Deno.test("S3 store counts what failed by kind, answered or not, and not what is merely not there", () =>
+  withProxy(async (bench, proxy) => {
+    const metered = new MeteredStore(bench.store, new StoreMetrics(bench.metrics, "s3"));
+    proxy.plan({ fault: { kind: "reset-before" }, on: /^PUT/, times: 2 });
+    await assertCode("NOT_FOUND", () => metered.getRef("refs/a/b.json"));
+    await metered.putRef("refs/a/b.json", bytesOf("x"));
+    const text = await bench.metrics.text();
+    const errors = text.split("\n").filter((line) => /^wsdaemon_store_\w*errors_total/.test(line));
+    assertEquals(errors, ['wsdaemon_store_request_errors_total{store="s3",kind="network"} 2']);
   }));
 
 Deno.test("S3 store counts retries and answers by kind", () =>

@@ -5,7 +5,7 @@ import type { Clock } from "../../clock.ts";
 import { DaemonError, messageOf } from "../../errors.ts";
 import type { StoreOptions } from "../api.ts";
 import { credentialsFor } from "./credentials.ts";
-import type { Failure } from "./errors.ts";
+import { type Failure, type FailureKind, failureOf } from "./errors.ts";
 import { EtagCheck } from "./etags.ts";
 import { ProgressHandler, type TrafficObserver } from "./http_handler.ts";
 import { Limiter } from "../limiter.ts";
@@ -14,8 +14,11 @@ import { Attempts, type RetryOptions, withRetries } from "./retry.ts";
 
 /** What happens on the way to the server, for the metrics. */
 export interface S3Observer extends TrafficObserver {
+  onFailure(failure: Failure): void;
   onRetry(failure: Failure, error: unknown): void;
 }
+
+const NO_ERRORS: readonly FailureKind[] = ["aborted", "local", "missing"];
 
 export interface ConnectionOptions {
   storage: S3Options;
@@ -69,7 +72,14 @@ export class Connection {
   /** One attempt at a request, when it is its turn. */
   async once<T>(send: Send<T>, options: StoreOptions): Promise<T> {
     using _permit = await this.#limiter.acquire(options.signal);
-    return await send(this.#client, options.signal ? { abortSignal: options.signal } : {});
+    try {
+      return await send(this.#client, options.signal ? { abortSignal: options.signal } : {});
+    } catch (error) {
+      const failure = failureOf(error, options.signal);
+      // That something is not there is often all that was asked.
+      if (!NO_ERRORS.includes(failure.kind)) this.#observer.onFailure(failure);
+      throw error;
+    }
   }
 
   /** For work that retries by itself because it can go on from where it broke. */
