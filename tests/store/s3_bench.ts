@@ -24,6 +24,7 @@ export const TEST_TUNING: Partial<S3Tuning> = {
   multipartThreshold: 256 << 10,
   partSize: 64 << 10,
   settleMs: 1,
+  slowestRate: Infinity,
 };
 
 let serial = 0;

@@ -56,6 +56,7 @@ export class Connection {
     const ca = storage.caFile === undefined ? undefined : await readCa(storage.caFile);
     const handler = new ProgressHandler({
       stallMs: tuning.stallMs,
+      slowestRate: tuning.slowestRate,
       connections: tuning.connections,
       observer,
       secure: new URL(storage.endpoint).protocol === "https:",

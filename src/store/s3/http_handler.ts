@@ -33,6 +33,8 @@ export interface OutgoingRequest {
 export interface ProgressHandlerOptions {
   /** Milliseconds. */
   stallMs: number;
+  /** How slowly what the system has buffered may still go out; bytes a second. */
+  slowestRate: number;
   connections: number;
   /** Whether the endpoint speaks TLS; credentials always come by handlers of the SDK's own. */
   secure: boolean;
@@ -43,6 +45,8 @@ export interface ProgressHandlerOptions {
 
 /** How much is handed to the socket at a time; bytes. */
 const CHUNK = 256 << 10;
+/** How much of a body the system may hold when we have handed over its end; bytes. */
+const SOCKET_BUFFER = 8 << 20;
 
 /** A request handler for the SDK's clients. */
 export class ProgressHandler {
@@ -173,12 +177,18 @@ class Exchange {
   }
 
   async #send(body: unknown): Promise<void> {
+    let handed = 0;
     for await (const chunk of chunksOf(body)) {
       if (this.#incoming || this.#over) return;
       const flushed = this.#outgoing.write(chunk);
       if (!flushed) await this.#drained();
       this.#options.observer.onBytes("sent", chunk.length);
+      handed += chunk.length;
       this.#touch();
+    }
+    // From here on we see no progress: the tail is in the system's buffer.
+    if (!this.#incoming) {
+      this.#touch(Math.min(handed, SOCKET_BUFFER) / this.#options.slowestRate * 1000);
     }
     this.#sent = true;
     this.#outgoing.end();
@@ -220,10 +230,11 @@ class Exchange {
     }
   }
 
-  #touch(): void {
+  /** Winds the clock up again, with `more` milliseconds than usual. */
+  #touch(more = 0): void {
     clearTimeout(this.#timer);
     if (this.#over) return;
-    const { stallMs } = this.#options;
+    const stallMs = this.#options.stallMs + more;
     this.#timer = setTimeout(
       () => this.#break(new StallError(`nothing moved for ${stallMs / 1000} s`)),
       stallMs,

@@ -35,6 +35,8 @@ export interface S3Tuning {
   maxDelayMs: number;
   /** An attempt ends when nothing moved in either direction for this long; milliseconds. */
   stallMs: number;
+  /** A way to the server that is slower than this counts as none; bytes a second. */
+  slowestRate: number;
   /** Requests under way at a time, over all operations. */
   connections: number;
   /** Parts of one object under way at a time. */
@@ -56,6 +58,7 @@ export const DEFAULT_TUNING: S3Tuning = {
   baseDelayMs: 200,
   maxDelayMs: 20_000,
   stallMs: 60_000,
+  slowestRate: 64 << 10,
   connections: 12,
   partsPerObject: 4,
   multipartThreshold: 32 << 20,
