@@ -30,13 +30,16 @@ export class DaemonProcess implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #log: string[];
   readonly #drained: Promise<void>;
+  readonly #watchers: Set<(line: string) => void>;
 
   private constructor(
     child: Deno.ChildProcess,
     addresses: readonly string[],
     log: string[],
     drained: Promise<void>,
+    watchers: Set<(line: string) => void>,
   ) {
+    this.#watchers = watchers;
     this.#child = child;
     this.addresses = addresses;
     this.#log = log;
@@ -56,9 +59,11 @@ export class DaemonProcess implements AsyncDisposable {
     }).spawn();
     const log: string[] = [];
     const addresses: string[] = [];
+    const watchers = new Set<(line: string) => void>();
     const serving = Promise.withResolvers<void>();
     const drained = collect(child, (line) => {
       log.push(line);
+      for (const watch of watchers) watch(line);
       const address = /^listening on (\S+)$/.exec(line)?.[1];
       if (address) addresses.push(address);
       if (addresses.length === (options.listeners ?? 1)) serving.resolve();
@@ -69,7 +74,7 @@ export class DaemonProcess implements AsyncDisposable {
     );
     try {
       await serving.promise;
-      return new DaemonProcess(child, addresses, log, drained);
+      return new DaemonProcess(child, addresses, log, drained, watchers);
     } catch (error) {
       try {
         child.kill("SIGKILL");
@@ -94,6 +99,20 @@ export class DaemonProcess implements AsyncDisposable {
   /** What it has logged so far. */
   get log(): string {
     return this.#log.join("\n");
+  }
+
+  /** Does something and waits until a line with `text` is logged. @returns the line */
+  async logged(text: string, act: () => void): Promise<string> {
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    const watch = (line: string) => line.includes(text) && resolve(line);
+    this.#watchers.add(watch);
+    this.#drained.then(() => reject(new Error(`wsdaemon ended without ${text}:\n${this.log}`)));
+    try {
+      act();
+      return await promise;
+    } finally {
+      this.#watchers.delete(watch);
+    }
   }
 
   /** Sends a signal and waits for the end. */

@@ -46,6 +46,8 @@ export interface ComposeOptions {
 export interface RunningDaemon {
   /** Lets work finish for `graceMs` milliseconds, then cancels it. */
   stop(graceMs: number): Promise<void>;
+  /** Reads the certificates again, and keeps the old ones where they cannot be used. */
+  reload(): void;
 }
 
 /** @throws {DaemonError} where it cannot start; nothing is left running then. */
@@ -77,7 +79,20 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   rpc.setServing(true);
   for (const address of rpc.addresses) options.onListening(formatAddress(address));
   const rest = stack.move();
-  return { stop: (graceMs) => stop(graceMs, { workspaces, rpc, http, readiness, rest }) };
+  return {
+    stop: (graceMs) => stop(graceMs, { workspaces, rpc, http, readiness, rest }),
+    reload: () => reload(config, rpc),
+  };
+}
+
+function reload({ tls }: Config, rpc: RpcServer): void {
+  if (!tls) return log.info("There are no certificates to read again: restart to reconfigure");
+  try {
+    rpc.replaceTls(readTls(tls));
+    log.info("New connections are shown the certificate that is now in {path}", { path: tls.cert });
+  } catch (error) {
+    log.error("The old certificates stay: {reason}", { reason: messageOf(error) });
+  }
 }
 
 interface Running {

@@ -53,7 +53,13 @@ async function stop(grace: number): Promise<void> {
   main.postMessage({ kind: "stopped" });
 }
 
-main.addEventListener(
-  "message",
-  ({ data }) => data.kind === "start" ? start(data) : stop(data.grace),
-);
+/** Waits likewise. */
+async function reload(): Promise<void> {
+  (await daemon.promise).reload();
+}
+
+main.addEventListener("message", async ({ data }) => {
+  if (data.kind === "start") await start(data);
+  else if (data.kind === "reload") await reload();
+  else await stop(data.grace);
+});

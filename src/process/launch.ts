@@ -6,7 +6,12 @@
 
 import type { Config } from "../config/schema.ts";
 import type { ContentWorkerStart, Rooms } from "../content/boot.ts";
-import type { DaemonWorkerStart, DaemonWorkerStop, FromDaemonWorker } from "./messages.ts";
+import type {
+  DaemonWorkerReload,
+  DaemonWorkerStart,
+  DaemonWorkerStop,
+  FromDaemonWorker,
+} from "./messages.ts";
 import { contentPermissions, daemonPermissions, type Permissions } from "./permissions.ts";
 import type { GitFinding } from "./program.ts";
 import { StartError } from "./start_error.ts";
@@ -31,6 +36,8 @@ export interface Launched extends Disposable {
   readonly ended: Promise<void>;
   /** Asks the daemon to stop; running calls have `grace` milliseconds. */
   stop(grace: number): void;
+  /** Has it read its certificates again. */
+  reload(): void;
 }
 
 /**
@@ -84,6 +91,10 @@ export function launch(options: LaunchOptions): Launched {
     stop(grace) {
       const stop: DaemonWorkerStop = { kind: "stop", grace };
       daemon.postMessage(stop);
+    },
+    reload() {
+      const reload: DaemonWorkerReload = { kind: "reload" };
+      daemon.postMessage(reload);
     },
     [Symbol.dispose]() {
       for (const worker of workers) worker.terminate();

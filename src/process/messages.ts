@@ -21,7 +21,12 @@ export interface DaemonWorkerStop {
   grace: number;
 }
 
-export type ToDaemonWorker = DaemonWorkerStart | DaemonWorkerStop;
+/** To read the certificates again. */
+export interface DaemonWorkerReload {
+  kind: "reload";
+}
+
+export type ToDaemonWorker = DaemonWorkerStart | DaemonWorkerReload | DaemonWorkerStop;
 
 export type FromDaemonWorker =
   /** It serves at `address`. */

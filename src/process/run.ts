@@ -76,7 +76,8 @@ async function untilEnded(launched: Launched, grace: number): Promise<boolean> {
       log.warn("stopping at once on a second {signal}", { signal });
       abort(false);
     },
-  }, log);
+    reload: () => launched.reload(),
+  });
   try {
     return await Promise.race([launched.ended.then(() => true), aborted]);
   } catch (error) {

@@ -1,6 +1,4 @@
-/** SIGTERM and SIGINT: once to stop, a second time to stop at once. */
-
-import type { Logger } from "../log.ts";
+/** SIGTERM and SIGINT: once to stop, a second time to stop at once. SIGHUP: other certificates. */
 
 /**
  * Milliseconds in which a further signal is the first one again: on Ctrl-C the terminal signals us,
@@ -13,15 +11,15 @@ export interface SignalHandlers {
   stop(signal: Deno.Signal): void;
   /** Every further time. */
   abort(signal: Deno.Signal): void;
+  /** On SIGHUP. */
+  reload(): void;
 }
 
 /**
- * Listens until disposed of. SIGHUP is kept for a later meaning and changes nothing. `now` is in
- * milliseconds, from anywhere.
+ * Listens until disposed of. `now` is in milliseconds, from anywhere.
  */
 export function onSignals(
-  { stop, abort }: SignalHandlers,
-  log: Logger,
+  { stop, abort, reload }: SignalHandlers,
   now: () => number = () => performance.now(),
 ): Disposable {
   let askedAt: number | undefined;
@@ -36,7 +34,7 @@ export function onSignals(
       }
     })
   );
-  const hangup = listen("SIGHUP", () => log.info("SIGHUP changes nothing: restart to reconfigure"));
+  const hangup = listen("SIGHUP", reload);
   return {
     [Symbol.dispose]() {
       for (const listener of [...ending, hangup]) listener[Symbol.dispose]();

@@ -1,7 +1,5 @@
 /** Prints when signals come and what they come to, until it is told to stop a second time. */
 
-import { logger } from "../../src/log.ts";
-import { configureLogging } from "../../src/process/logging.ts";
 import { onSignals } from "../../src/process/signals.ts";
 
 const print = (line: string) => Deno.stderr.writeSync(new TextEncoder().encode(`${line}\n`));
@@ -9,7 +7,6 @@ const print = (line: string) => Deno.stderr.writeSync(new TextEncoder().encode(`
 const times = [0, 499, 500];
 const { promise: aborted, resolve } = Promise.withResolvers<void>();
 
-configureLogging({ level: "info", format: "text" });
 using _signals = onSignals(
   {
     stop: (signal) => print(`stop ${signal}`),
@@ -17,8 +14,8 @@ using _signals = onSignals(
       print(`abort ${signal}`);
       resolve();
     },
+    reload: () => print("reload"),
   },
-  logger("process"),
   () => {
     const time = times.shift()!;
     print(`at ${time}`);
