@@ -8,7 +8,8 @@ import type { Images } from "../snapshot/api.ts";
 import { deleteContent } from "./delete.ts";
 import { saveLogs } from "./save_logs.ts";
 import type { ImageSaver } from "./saver.ts";
-import type { Disposal, DisposeOptions, Workspace } from "./workspace.ts";
+import type { Wish } from "./wishes.ts";
+import type { Workspace } from "./workspace.ts";
 
 const log = logger("workspace");
 
@@ -25,56 +26,13 @@ export interface DisposeParts {
 }
 
 /**
- * Refuses what no disposal can do, before one begins or is joined.
- * @throws {DaemonError} FAILED_PRECONDITION
- */
-export function refuseDisposal(
-  workspace: Workspace,
-  options: DisposeOptions,
-  remoteStorage: boolean,
-): void {
-  if (!options.backup) return;
-  const why = workspace.setup
-    ? "its content was never ready"
-    : remoteStorage || workspace.state === "DELETING"
-    ? undefined
-    : "remote storage is disabled for it; dispose of it without a backup";
-  if (!why) return;
-  throw new DaemonError(
-    "FAILED_PRECONDITION",
-    `Cannot back up workspace ${workspace.id} before its disposal: ${why}`,
-  );
-}
-
-/**
- * Joins a disposal: what is asked for beyond it is added while it has not begun to delete.
- * @throws {DaemonError} FAILED_PRECONDITION where it has: nobody may be told that what was deleted
- * unsaved was saved
- */
-export function joinDisposal(workspace: Workspace, running: Disposal, asked: DisposeOptions): void {
-  const { options } = running;
-  const isMore = asked.backup && !options.backup || asked.backupLogs && !options.backupLogs;
-  if (!isMore) return;
-  if (workspace.state === "DELETING" || workspace.state === "NONE") {
-    throw new DaemonError(
-      "FAILED_PRECONDITION",
-      `Workspace ${workspace.id} is being disposed of without ` +
-        `${
-          asked.backup && !options.backup ? "a backup" : "its logs"
-        }, as an earlier call asked for`,
-    );
-  }
-  options.backup ||= asked.backup;
-  options.backupLogs ||= asked.backupLogs;
-}
-
-/**
  * Takes a workspace to NONE. Where the final backup fails it is AVAILABLE again.
- * @throws {DaemonError} FAILED_PRECONDITION, DATA_LOSS (content kept, the call can be repeated).
+ * @param wishes may grow until the workspace is DELETING
+ * @throws {DaemonError} DATA_LOSS (content kept, the call can be repeated).
  */
 export async function disposeWorkspace(
   workspace: Workspace,
-  options: DisposeOptions,
+  wishes: ReadonlySet<Wish>,
   parts: DisposeParts,
 ): Promise<{ gitStatus?: GitStatus }> {
   if (workspace.setup && !await cancelSetup(workspace)) return {};
@@ -86,8 +44,11 @@ export async function disposeWorkspace(
   workspace.apply("wrapUp");
   let gitStatus: GitStatus | undefined;
   try {
-    gitStatus = await preserve(workspace, options, parts);
+    gitStatus = await settle(workspace, parts);
+    // Iterating a Set meets what is added meanwhile. Between its end and DELETING nothing may wait.
+    for (const wish of wishes) await keep(wish, workspace, parts);
     workspace.apply("delete");
+    workspace.kept = wishes;
   } catch (error) {
     workspace.apply("keep");
     parts.saver.resume([workspace]);
@@ -98,28 +59,17 @@ export async function disposeWorkspace(
   return gitStatus ? { gitStatus } : {};
 }
 
-/** Keeps what must outlive the workspace, and reads Git's status when nothing runs any more. */
-async function preserve(
-  workspace: Workspace,
-  options: DisposeOptions,
-  parts: DisposeParts,
-): Promise<GitStatus | undefined> {
-  const { id } = workspace;
-  await orContentStays(`A snapshot of workspace ${id} was promised`, finishRunning(workspace));
-  const gitStatus = await readStatus(workspace, parts);
-  const done: DisposeOptions = { backup: false, backupLogs: false };
-  // As long as something is awaited, another call may ask for more.
-  while (options.backup && !done.backup || options.backupLogs && !done.backupLogs) {
-    if (options.backupLogs && !done.backupLogs) {
-      await saveLogs(workspace, parts);
-      done.backupLogs = true;
-    } else {
-      const backup = parts.saver.saveBackup(workspace);
-      await orContentStays(`The final backup of workspace ${id} was asked for`, backup);
-      done.backup = true;
-    }
-  }
-  return gitStatus;
+/** Waits until nothing runs on the workspace any more, and reads Git's status then. */
+async function settle(workspace: Workspace, parts: DisposeParts): Promise<GitStatus | undefined> {
+  const promised = `A snapshot of workspace ${workspace.id} was promised`;
+  await orContentStays(promised, finishRunning(workspace));
+  return await readStatus(workspace, parts);
+}
+
+async function keep(wish: Wish, workspace: Workspace, parts: DisposeParts): Promise<void> {
+  if (wish === "backupLogs") return await saveLogs(workspace, parts);
+  const backup = parts.saver.saveBackup(workspace);
+  await orContentStays(`The final backup of workspace ${workspace.id} was asked for`, backup);
 }
 
 async function orContentStays(expected: string, work: Promise<unknown>): Promise<void> {

@@ -9,17 +9,18 @@
 import type { Clock } from "../clock.ts";
 import type { Content, Owner } from "../content/api.ts";
 import { DaemonError, messageOf } from "../errors.ts";
-import type { GitStatus, GitStatusReader } from "../git/api.ts";
+import type { GitStatusReader } from "../git/api.ts";
 import type { Initializers } from "../initializer/api.ts";
 import type { Images } from "../snapshot/api.ts";
 import type { InitRequest, Workspaces } from "./api.ts";
-import { disposeWorkspace, joinDisposal, refuseDisposal } from "./dispose.ts";
+import { disposeWorkspace } from "./dispose.ts";
 import type { Journal } from "./journal.ts";
 import type { WorkspaceMetrics } from "./metrics.ts";
 import { ImageSaver } from "./saver.ts";
 import { recover } from "./recover.ts";
 import { setUp } from "./setup.ts";
-import { type DisposeOptions, Workspace } from "./workspace.ts";
+import { type DisposeOptions, requireKeepable, type Wish, wishesOf } from "./wishes.ts";
+import { type Disposal, Workspace } from "./workspace.ts";
 
 /** What the lifecycle is made of. */
 export interface Parts {
@@ -171,20 +172,19 @@ export class WorkspaceManager implements Workspaces {
   async dispose(id: string, options: DisposeOptions) {
     this.#refuseWhileDraining();
     const workspace = this.#known(id);
-    refuseDisposal(workspace, options, this.#hasStorage(workspace));
-    if (workspace.disposal) joinDisposal(workspace, workspace.disposal, options);
-    else this.#startDisposal(workspace, { ...options });
-    return await workspace.disposal!.done;
+    requireKeepable(workspace, options, this.#hasStorage(workspace));
+    const disposal = workspace.disposal ??= this.#startDisposal(workspace, options);
+    for (const wish of wishesOf(options)) disposal.wishes.add(wish);
+    return await disposal.done;
   }
 
-  #startDisposal(workspace: Workspace, options: DisposeOptions): void {
-    const { promise, resolve } = Promise.withResolvers<{ gitStatus?: GitStatus }>();
-    workspace.disposal = { options, done: promise };
-    resolve(this.#dispose(workspace, options));
+  #startDisposal(workspace: Workspace, options: DisposeOptions): Disposal {
+    const wishes = new Set(wishesOf(options));
+    return { wishes, done: this.#dispose(workspace, wishes) };
   }
 
-  async #dispose(workspace: Workspace, options: DisposeOptions) {
-    const work = disposeWorkspace(workspace, options, {
+  async #dispose(workspace: Workspace, wishes: ReadonlySet<Wish>) {
+    const work = disposeWorkspace(workspace, wishes, {
       ...this.#options,
       saver: this.#saver,
       remoteStorage: this.#hasStorage(workspace),

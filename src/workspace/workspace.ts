@@ -9,6 +9,7 @@ import type { Journal, WorkspaceRecord } from "./journal.ts";
 import type { WorkspaceMetrics } from "./metrics.ts";
 import { Semaphore } from "./semaphore.ts";
 import { afterCrash, next, type WorkspaceEvent, type WorkspaceState } from "./state.ts";
+import type { Wish } from "./wishes.ts";
 
 const log = logger("workspace");
 
@@ -19,16 +20,10 @@ export interface Setup {
   abort: AbortController;
 }
 
-/** What a disposal keeps. */
-export interface DisposeOptions {
-  backup: boolean;
-  backupLogs: boolean;
-}
-
 /** A disposal under way. */
 export interface Disposal {
-  /** Calls that join it may ask for more until it begins to delete. */
-  readonly options: DisposeOptions;
+  /** What it keeps; calls that join it may add to that until the workspace is DELETING. */
+  readonly wishes: Set<Wish>;
   readonly done: Promise<{ gitStatus?: GitStatus }>;
 }
 
@@ -48,6 +43,8 @@ export class Workspace {
   readonly turn: Semaphore = new Semaphore(1);
   setup: Setup | undefined;
   disposal: Disposal | undefined;
+  /** What a disposal had kept by the time that it began to delete. */
+  kept: ReadonlySet<Wish> = new Set();
   /** Snapshots that were promised and are not finished, by url. */
   readonly promised: Map<string, Promise<void>> = new Map();
   #state: WorkspaceState;

@@ -190,6 +190,59 @@ Deno.test("a disposal is joined only by who asks for no more than it can still g
   assert(!manager.exists("w"));
 });
 
+Deno.test("a disposal that deletes is joined only by who asks for no more than it kept", async () => {
+  await using rig = await Rig.start();
+  const { manager } = rig;
+  for (const [first, kept] of [[KEEP, 0], [BACK_UP, 1]] as const) {
+    await manager.init(request("w"));
+    const removal = rig.disk.hold("remove");
+    const disposals = [manager.dispose("w", first)];
+    await removal.reached;
+    const logs = { ...first, backupLogs: true };
+    await refuses("FAILED_PRECONDITION", "without its logs", () => manager.dispose("w", logs));
+    if (first === KEEP) {
+      await refuses("FAILED_PRECONDITION", "a backup", () => manager.dispose("w", BACK_UP));
+    }
+    disposals.push(manager.dispose("w", KEEP), manager.dispose("w", first));
+    removal.go();
+    assertEquals(await Promise.all(disposals), [{}, {}, {}]);
+    assertEquals(rig.saveGate.seen.length, kept);
+  }
+});
+
+Deno.test("a disposal answers nobody OK who asks for a backup in the moment it begins to delete", async () => {
+  await using rig = await Rig.start();
+  const { manager, statusGate } = rig;
+  // One more turn of the microtask queue each time, until the call comes too late.
+  for (let turns = 0, late = false; !late; turns++) {
+    await manager.init(request("w"));
+    statusGate.open = false;
+    const plain = manager.dispose("w", KEEP);
+    (await statusGate.next()).go();
+    for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+    const backups = rig.saveGate.seen.length;
+    const told = await manager.dispose("w", BACK_UP).then(() => "OK", ({ code }) => code);
+    await plain;
+    late = told !== "OK";
+    assertEquals(rig.saveGate.seen.length - backups, late ? 0 : 1, `${told} after ${turns} turns`);
+  }
+});
+
+Deno.test("a deletion that failed can be repeated, with a backup only where one was made", async () => {
+  await using rig = await Rig.start();
+  const { manager } = rig;
+  for (const [first, kept] of [[KEEP, 0], [BACK_UP, 1]] as const) {
+    await manager.init(request("w"));
+    rig.disk.faults.set("remove", { error: new DaemonError("FAILED_PRECONDITION", "a mount") });
+    await refuses("FAILED_PRECONDITION", "a mount", () => manager.dispose("w", first));
+    if (first === KEEP) {
+      await refuses("FAILED_PRECONDITION", "a backup", () => manager.dispose("w", BACK_UP));
+    }
+    await manager.dispose("w", first);
+    assertEquals(rig.saveGate.seen.length, kept);
+  }
+});
+
 Deno.test("a disposal with a backup that is refused is joined by nobody", async () => {
   await using rig = await Rig.start();
   const { manager } = rig;
@@ -461,7 +514,8 @@ Deno.test("content that cannot be cleared away after a failure is known until a 
   rig.disk.faults.set("remove", { error: new Error("cannot remove") });
   await refuses("INTERNAL", "cannot sync", () => rig.manager.init(request("w")));
   await refuses("ALREADY_EXISTS", "WRAPPING_UP", () => rig.manager.init(request("w")));
-  await rig.manager.dispose("w", KEEP);
+  await refuses("FAILED_PRECONDITION", "a backup", () => rig.manager.dispose("w", BACK_UP));
+  await rig.manager.dispose("w", { backup: false, backupLogs: true });
   assertEquals([...rig.disk.trees], []);
   await rig.manager.init(request("w"));
 });

@@ -73,13 +73,26 @@ export class Disk {
   topFolder: ContentEntry[] = [];
   /** What the next call of an operation fails with, once it has done its work where it says so. */
   readonly faults = new Map<"publish" | "remove", { error: Error; afterwards?: boolean }>();
+  readonly #holds = new Map<"publish" | "remove", () => Promise<void>>();
+
+  /** Stops the next call of an operation until the test lets it go on. */
+  hold(operation: "publish" | "remove"): { reached: Promise<void>; go(): void } {
+    const reached = Promise.withResolvers<void>();
+    const go = Promise.withResolvers<void>();
+    this.#holds.set(operation, () => {
+      this.#holds.delete(operation);
+      reached.resolve();
+      return go.promise;
+    });
+    return { reached: reached.promise, go: () => go.resolve() };
+  }
 
   /** Does `work`, unless it is to fail. */
   async act(operation: "publish" | "remove", work: () => void): Promise<void> {
+    await this.#holds.get(operation)?.();
     const fault = this.faults.get(operation);
     this.faults.delete(operation);
     if (!fault || fault.afterwards) work();
-    await Promise.resolve();
     if (fault) throw fault.error;
   }
 }
