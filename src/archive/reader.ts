@@ -10,11 +10,11 @@
 
 import { ArchiveError } from "./error.ts";
 import type { ByteSource } from "./source.ts";
-import { TarGrammar } from "./reader_core.ts";
+import { MAX_EXTENSION_BYTES, TarGrammar } from "./reader_core.ts";
 import type { TarEntry } from "./reader_entry.ts";
 
 export { ArchiveError, type ArchiveProblem, showName } from "./error.ts";
-export { MAX_EXTENSION_BYTES } from "./reader_core.ts";
+export { MAX_EXTENSION_BYTES, MAX_OWN_EXTENSION_BYTES } from "./reader_core.ts";
 export { MAX_PATH_BYTES, type TarEntry, type TarEntryType } from "./reader_entry.ts";
 export { binaryBytes, binaryString, type PaxRecords } from "./reader_pax.ts";
 export { MAX_SPARSE_REGIONS, type SparseRegion } from "./reader_sparse.ts";
@@ -24,8 +24,10 @@ export { type ByteSource, bytesSource } from "./source.ts";
 export class TarReader {
   readonly #grammar: TarGrammar;
 
-  constructor(source: ByteSource) {
-    this.#grammar = new TarGrammar(source);
+  /** @param options.maxExtensionBytes for archives that are trusted with more than any other's */
+  constructor(source: ByteSource, options: { maxExtensionBytes?: number } = {}) {
+    const { maxExtensionBytes = MAX_EXTENSION_BYTES } = options;
+    this.#grammar = new TarGrammar(source, maxExtensionBytes);
   }
 
   /** Bytes of the uncompressed archive consumed so far. */

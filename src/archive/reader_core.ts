@@ -27,6 +27,12 @@ import type { ByteSource } from "./source.ts";
 /** Bytes of extension headers that one entry, or the global ones together, may have. */
 export const MAX_EXTENSION_BYTES = 1024 * 1024;
 
+/**
+ * The same for layers of our own, whose inodes have what Linux lets them have: 64 KiB of names of
+ * attributes, which are some 9,000, and 64 KiB for the value of each.
+ */
+export const MAX_OWN_EXTENSION_BYTES = 640 * 1024 * 1024;
+
 /** Headers in a row that are no entry: more are no archive but a way to keep us busy. */
 const MAX_EXTENSIONS_IN_A_ROW = 1024;
 
@@ -58,6 +64,7 @@ const padded = (size: number) => Math.ceil(size / BLOCK) * BLOCK;
 
 export class TarGrammar {
   readonly window: ReadWindow;
+  readonly #maxExtensionBytes: number;
   #globals: PaxRecords = new Map();
   #globalBytes = 0;
   #ended = false;
@@ -66,8 +73,9 @@ export class TarGrammar {
   #body = 0;
   #padding = 0;
 
-  constructor(source: ByteSource) {
+  constructor(source: ByteSource, maxExtensionBytes: number) {
     this.window = new ReadWindow(source);
+    this.#maxExtensionBytes = maxExtensionBytes;
   }
 
   /** See {@link TarReader.read}. */
@@ -148,16 +156,16 @@ export class TarGrammar {
   }
 
   #global(raw: RawHeader, offset: number): void {
-    const body = this.#extensionBody(raw, offset, MAX_EXTENSION_BYTES);
+    const body = this.#extensionBody(raw, offset, this.#maxExtensionBytes);
     const { records } = pax(body, offset);
     const merged = mergePax(this.#globals, records);
     // What is kept counts, so that repeating a header costs nothing and adding to it does.
     this.#globalBytes = 0;
     for (const [keyword, value] of merged) this.#globalBytes += keyword.length + value.length;
-    if (this.#globalBytes > MAX_EXTENSION_BYTES) {
+    if (this.#globalBytes > this.#maxExtensionBytes) {
       throw new ArchiveError(
         "limit",
-        `the global PAX records exceed ${MAX_EXTENSION_BYTES} bytes at offset ${offset}`,
+        `the global PAX records exceed ${this.#maxExtensionBytes} bytes at offset ${offset}`,
       );
     }
     this.#globals = merged;
@@ -165,7 +173,7 @@ export class TarGrammar {
 
   #local(raw: RawHeader, offset: number, pending: Pending): void {
     const long = raw.typeflag === FLAGS.longPath || raw.typeflag === FLAGS.longLink;
-    const limit = MAX_EXTENSION_BYTES - pending.bytes;
+    const limit = this.#maxExtensionBytes - pending.bytes;
     // One more than a path may have, for GNU's closing NUL.
     const own = long ? Math.min(limit, MAX_PATH_BYTES + 1) : limit;
     const body = this.#extensionBody(raw, offset, own);

@@ -7,7 +7,7 @@
  */
 
 import { decompress } from "../archive/decompress.ts";
-import { ArchiveError, TarReader } from "../archive/reader.ts";
+import { ArchiveError, MAX_OWN_EXTENSION_BYTES, TarReader } from "../archive/reader.ts";
 import {
   dataLoss,
   type LoadedIndex,
@@ -127,7 +127,8 @@ async function treeByLayers(
   for (const layer of layers) {
     await using blob = await BlobFile.hold(source, layer, { signal });
     await readingLayer(layer.digest, async () => {
-      tree.apply(new TarReader(await decompress(blob.file, "zstd")));
+      const bytes = await decompress(blob.file, "zstd");
+      tree.apply(new TarReader(bytes, { maxExtensionBytes: MAX_OWN_EXTENSION_BYTES }));
     });
     await breathe(signal);
   }

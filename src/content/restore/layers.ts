@@ -6,7 +6,14 @@
 
 import { createHash } from "node:crypto";
 import { type Compression, decompress } from "../../archive/decompress.ts";
-import { ArchiveError, showName, type TarEntry, TarReader } from "../../archive/reader.ts";
+import {
+  ArchiveError,
+  MAX_EXTENSION_BYTES,
+  MAX_OWN_EXTENSION_BYTES,
+  showName,
+  type TarEntry,
+  TarReader,
+} from "../../archive/reader.ts";
 import { VENDOR, WHITEOUT, xattrOfKeyword } from "../../archive/vendor.ts";
 import { type Digest, sha256Digest } from "../../digest.ts";
 import { DaemonError } from "../../errors.ts";
@@ -104,6 +111,7 @@ class AppliedLayers {
   readonly #omitted = new Set<string>();
   readonly #directories: WaitingMetadata<StoredMetadata>;
   readonly #maxDepth: number;
+  readonly #maxExtensionBytes: number;
 
   constructor(
     top: Directory,
@@ -118,6 +126,7 @@ class AppliedLayers {
     this.#policy = new MetadataPolicy(request.trusted);
     this.#directories = new WaitingMetadata((bytes) => this.#budget.keep(bytes));
     this.#maxDepth = request.trusted ? Infinity : MAX_FOREIGN_DEPTH;
+    this.#maxExtensionBytes = request.trusted ? MAX_OWN_EXTENSION_BYTES : MAX_EXTENSION_BYTES;
   }
 
   /** Reads a layer to its end. @returns the digest of its uncompressed bytes */
@@ -135,7 +144,7 @@ class AppliedLayers {
         hash.update(into.subarray(0, count));
         return count;
       },
-    });
+    }, { maxExtensionBytes: this.#maxExtensionBytes });
     using tree = new ExtractTree(this.#top, {
       implied: () => {
         this.#context.throwIfCancelled();
