@@ -20,8 +20,9 @@ const CODES: Partial<Record<ErrnoName, ErrorCode>> = {
   ENFILE: "RESOURCE_EXHAUSTED",
   ENOMEM: "RESOURCE_EXHAUSTED",
   EMLINK: "RESOURCE_EXHAUSTED",
-  EACCES: "PERMISSION_DENIED",
-  EPERM: "PERMISSION_DENIED",
+  // What this daemon's user may not do: a caller is not short of permissions.
+  EACCES: "FAILED_PRECONDITION",
+  EPERM: "FAILED_PRECONDITION",
   // A program holds a lease on a file, and does not let go.
   EAGAIN: "FAILED_PRECONDITION",
   EBUSY: "FAILED_PRECONDITION",
@@ -29,8 +30,21 @@ const CODES: Partial<Record<ErrnoName, ErrorCode>> = {
   EROFS: "FAILED_PRECONDITION",
 };
 
+/** What lies in a tree, as paths relative to the rooms name it. */
+const IN_TREE = /^(?:staging|workspaces)\/[^/]+\/(?:\.\/)*(?<path>.+)$/s;
+
 /** A {@link SystemError} as a DaemonError with the code that its errno means; others as they are. */
 export function contentError(error: unknown): unknown {
   if (!(error instanceof SystemError)) return error;
-  return new DaemonError(CODES[error.errno] ?? "INTERNAL", error.message, { cause: error });
+  const refused = error.errno === "EACCES" || error.errno === "EPERM";
+  const message = refused ? refusalOf(error) : error.message;
+  return new DaemonError(CODES[error.errno] ?? "INTERNAL", message, { cause: error });
+}
+
+function refusalOf(error: SystemError): string {
+  const path = IN_TREE.exec(error.path)?.groups?.path ?? error.path;
+  return `${
+    JSON.stringify(path)
+  } is closed to wsdaemon's user (${error.syscall}: ${error.errno}): ` +
+    "give that user access, or move it away";
 }

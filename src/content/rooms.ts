@@ -54,7 +54,7 @@ export function checkRoomName(name: string, what: string): void {
 /**
  * Opens a tree's top folder; the caller closes it. The tree may be a file system of its own, but
  * nothing within it that is one is entered.
- * @throws {DaemonError} NOT_FOUND, INVALID_ARGUMENT
+ * @throws {DaemonError} FAILED_PRECONDITION where it is gone, INVALID_ARGUMENT
  */
 export function openTree(rooms: OpenRooms, tree: Tree): Directory {
   checkRoomName(tree.name, "the tree's name");
@@ -62,9 +62,12 @@ export function openTree(rooms: OpenRooms, tree: Tree): Directory {
     return rooms[tree.room].openDirectory(tree.name, { crossMounts: true });
   } catch (error) {
     if (!isErrno(error, "ENOENT")) throw error;
-    throw new DaemonError("NOT_FOUND", `${describeTree(tree)} has no content on this node`, {
-      cause: error,
-    });
+    // Not NOT_FOUND: the workspace is known, and so its id is not free.
+    throw new DaemonError(
+      "FAILED_PRECONDITION",
+      `the content of ${describeTree(tree)} is not there any more: somebody else removed it`,
+      { cause: error },
+    );
   }
 }
 

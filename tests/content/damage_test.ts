@@ -240,5 +240,5 @@ Deno.test("a file that the daemon may not read fails the pack, naming it", {
 }, async () => {
   await using rig = new ImageRig();
   await rig.publish("w", [["secret", file("s", { mode: 0o000 })]]);
-  await assertFails(rig.pack("w"), "PERMISSION_DENIED", "secret");
+  await assertFails(rig.pack("w"), "FAILED_PRECONDITION", '"secret" is closed to');
 });

@@ -61,7 +61,8 @@ Deno.test("publish refuses ids that are no plain names, trees that are not there
   for (const id of ["", ".", "..", "a/b", "../x", "nul\0"]) {
     await assertFails(content.publish(tree, id), "INVALID_ARGUMENT", "workspace id");
   }
-  await assertFails(content.publish({ room: "staging", name: "none" }, "x"), "NOT_FOUND", "none");
+  const none = { room: "staging", name: "none" } as const;
+  await assertFails(content.publish(none, "x"), "FAILED_PRECONDITION", "none");
   await content.publish(tree, "x");
   await assertFails(content.publish(workspace("x"), "y"), "INVALID_ARGUMENT", "workspace x");
   assertEquals(await content.published(), ["x"]);

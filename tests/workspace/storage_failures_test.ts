@@ -57,6 +57,14 @@ Deno.test("a failure of the store at any step of an image keeps its code, leaves
   assertEquals((await rig.backup("w")).manifest === before.manifest, false);
 });
 
+Deno.test("an image of content that somebody else removed is refused, since the workspace is known", async () => {
+  await using rig = await StoreRig.open();
+  await rig.publish("w", [["a", file("one")]]);
+  await Deno.remove(rig.pathOf("w"), { recursive: true });
+  const { images } = failingImages(rig, []);
+  await refuses("FAILED_PRECONDITION", () => images.saveBackup(TREE, ALICE, { baseline: "w" }));
+});
+
 Deno.test("a terminal log that cannot be stored leaves nothing in the spool", async () => {
   await using rig = await StoreRig.open();
   await rig.publish("w", [["prebuild-log-1", file("log")]]);
