@@ -1,6 +1,6 @@
 /** Deltas: nothing fools them, and chains of them stay short. */
 
-import { assert, assertEquals, assertGreater, assertLess, assertLessOrEqual } from "@std/assert";
+import { assertEquals, assertGreater, assertLess, assertLessOrEqual } from "@std/assert";
 import { join } from "@std/path";
 import fc from "fast-check";
 import type { PackResult } from "../../src/content/api.ts";
@@ -13,6 +13,7 @@ import {
   symlink,
   type TreeTable,
 } from "../support/tree.ts";
+import { anyEdit, doEdit } from "./edits.ts";
 import { runs } from "../support/soak.ts";
 import { assertSameTree, ImageRig, withoutExtents } from "./image_rig.ts";
 
@@ -258,54 +259,19 @@ Deno.test("after 200 backups of a changing tree, the chain is as short and small
 
 const RUNS = runs(5, 150);
 
-type Step = { op: string; a: number; b: number };
-
-/** Does a step of a random script in a tree; what cannot be done is not. */
-function doStep(path: string, { op, a, b }: Step): void {
-  const names = ["p", "q", "p/r", "p/s", "q/t", "p/r/u", "v", "q/t/w"];
-  const [from, to] = [`${path}/${names[a]}`, `${path}/${names[b]}`];
-  try {
-    if (op === "write") Deno.writeTextFileSync(from, `content ${a} ${b}`);
-    else if (op === "mkdir") Deno.mkdirSync(from);
-    else if (op === "remove") Deno.removeSync(from, { recursive: true });
-    else if (op === "rename") Deno.renameSync(from, to);
-    else if (op === "link") Deno.linkSync(from, to);
-    else if (op === "symlink") Deno.symlinkSync(names[b]!, from);
-    else if (op === "chmod") Deno.chmodSync(from, 0o700 + b);
-  } catch (error) {
-    // No such file, not empty, a directory, a loop: the file system says what it makes of it.
-    assert(error instanceof Error);
-  }
-}
-
 Deno.test("any script of edits restores as the tree is, after every delta", async () => {
   await using rig = new ImageRig();
-  const step = fc.record({
-    op: fc.constantFrom(
-      "write",
-      "write",
-      "mkdir",
-      "mkdir",
-      "remove",
-      "rename",
-      "link",
-      "symlink",
-      "chmod",
-    ),
-    a: fc.nat(7),
-    b: fc.nat(7),
-  });
   let run = 0;
   await fc.assert(
     fc.asyncProperty(
-      fc.array(fc.array(step, { maxLength: 12 }), { maxLength: 3 }),
+      fc.array(fc.array(anyEdit, { maxLength: 12 }), { maxLength: 3 }),
       async (script) => {
         const id = `w${run++}`;
         const path = await rig.publish(id);
         await makeTree(path, [["p", directory()], ["q", file("q")]]);
         await rig.pack(id);
         for (const edits of script) {
-          for (const edit of edits) doStep(path, edit);
+          for (const edit of edits) doEdit(path, edit);
           await assertRestores(rig, await rig.pack(id), path);
         }
       },

@@ -2,11 +2,14 @@
 
 import { assert } from "@std/assert";
 import { join } from "@std/path";
+import fc from "fast-check";
 import type { PackResult } from "../../src/content/api.ts";
 import { digestOf, hexOf } from "../../src/digest.ts";
 import { describeImage } from "../../src/snapshot/manifest.ts";
 import { testFolder } from "../support/folder.ts";
 import { directory, file, makeTree, readTree, symlink, type TreeEntry } from "../support/tree.ts";
+import { runs } from "../support/soak.ts";
+import { anyEdit, doEdit } from "./edits.ts";
 import { run } from "./extract_support.ts";
 import { assertSameTree, ImageRig, packable } from "./image_rig.ts";
 import { IS_ROOT } from "./support.ts";
@@ -119,11 +122,8 @@ async function unpack(folder: string, oci: string): Promise<string> {
   return join(folder, "bundle", "rootfs");
 }
 
-Deno.test("umoci and skopeo unpack a chain of deltas as the tree is now", {
-  ignore: !IS_ROOT || !has("umoci") || !has("skopeo"),
-}, async () => {
-  await using rig = new ImageRig();
-  using folder = testFolder();
+/** Packs a tree, has every kind of entry replaced or removed, and packs what changed. */
+async function packChain(rig: ImageRig): Promise<{ image: PackResult; path: string }> {
   const path = await rig.publish("w", [
     ["file-to-directory", file("f")],
     ["directory-to-file", directory()],
@@ -151,12 +151,59 @@ Deno.test("umoci and skopeo unpack a chain of deltas as the tree is now", {
     ["directory-to-link", symlink("kept")],
   ]);
   const image = await rig.pack("w");
+  assert(image.layers.length > 1);
+  return { image, path };
+}
+
+for (const tool of ["tar", "bsdtar"] as const) {
+  Deno.test(`${tool} gives a chain of deltas as the tree is now, layer by layer`, {
+    ignore: !IS_ROOT || !has(tool) || !has("zstd"),
+  }, async () => {
+    await using rig = new ImageRig();
+    using folder = testFolder();
+    const { image, path } = await packChain(rig);
+    const to = join(folder.path, "tree");
+    await Deno.mkdir(to);
+    await applyLayers(rig, image, to, EXTRACTORS[tool](to));
+    assertSameTree(await readTree(to), await readTree(path));
+  });
+}
+
+Deno.test("umoci and skopeo unpack a chain of deltas as the tree is now", {
+  ignore: !IS_ROOT || !has("umoci") || !has("skopeo"),
+}, async () => {
+  await using rig = new ImageRig();
+  using folder = testFolder();
+  const { image, path } = await packChain(rig);
   const oci = join(folder.path, "oci");
   await writeOci(rig, image, oci);
   const unpacked = await readTree(await unpack(folder.path, oci));
   const wanted = await readTree(path);
   assertSameTree(unpacked, wanted);
-  assert(image.layers.length > 1);
+});
+
+Deno.test("umoci unpacks what any script of edits has left, after its last delta", {
+  ignore: !IS_ROOT || !has("umoci") || !has("skopeo"),
+}, async () => {
+  await using rig = new ImageRig();
+  let run = 0;
+  const edits = fc.array(anyEdit, { minLength: 3, maxLength: 12 });
+  await fc.assert(
+    fc.asyncProperty(fc.array(edits, { minLength: 1, maxLength: 3 }), async (script) => {
+      using folder = testFolder();
+      const id = `w${run++}`;
+      const path = await rig.publish(id, [["p", directory()], ["q", file("q")]]);
+      let image = await rig.pack(id);
+      for (const edits of script) {
+        for (const edit of edits) doEdit(path, edit);
+        image = await rig.pack(id);
+      }
+      const oci = join(folder.path, "oci");
+      await writeOci(rig, image, oci);
+      assertSameTree(await readTree(await unpack(folder.path, oci)), await readTree(path));
+    }),
+    { numRuns: runs(4, 60), verbose: 1 },
+  );
 });
 
 Deno.test("umoci unpacks an image as the original was", {
