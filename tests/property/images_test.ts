@@ -213,7 +213,16 @@ function inTurns(store: ObjectStore, turns: Turns): ObjectStore {
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== "function") return value;
       const call = value.bind(target) as (...args: unknown[]) => Promise<unknown>;
-      return name === "list" ? call : (...args: unknown[]) => turns.step(() => call(...args));
+      if (name === "list") return call;
+      return (...args: unknown[]) => {
+        // A reference's new content may be worked out on the way, by asking the store.
+        const own = args.map((arg) =>
+          name === "putRef" && typeof arg === "function"
+            ? (...given: unknown[]) => turns.outside(() => arg(...given))
+            : arg
+        );
+        return turns.step(() => call(...own));
+      };
     },
   });
 }

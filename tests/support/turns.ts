@@ -28,6 +28,17 @@ export class Turns {
     this.#running++;
   }
 
+  /** Does what has steps of its own, from within a step. */
+  async outside<T>(work: () => T | Promise<T>): Promise<T> {
+    this.#running--;
+    try {
+      return await work();
+    } finally {
+      await this.#turn();
+      this.#running++;
+    }
+  }
+
   /** Gives turns until all of `work` is done. */
   async finish(work: readonly Promise<void>[]): Promise<void> {
     let done = false;
