@@ -1,4 +1,4 @@
-/** How a content Worker is started; sent once, by the process that spawned it. */
+/** How a content Worker is started, which is said once, by the process that spawned it. */
 
 /** Absolute paths of the folders that a content Worker may reach. */
 export interface Rooms {
@@ -18,4 +18,10 @@ export interface ContentWorkerStart {
   rooms: Rooms;
   /** Where requests come from. */
   port: MessagePort;
+}
+
+/** What it answers where it cannot start, and never serves then. */
+export interface ContentWorkerFailed {
+  kind: "failed";
+  message: string;
 }

@@ -4,14 +4,28 @@
  */
 
 import { requireConfined } from "../confinement.ts";
-import { toWire } from "../errors.ts";
+import { messageOf, toWire } from "../errors.ts";
 import { openLibc } from "../linux/mod.ts";
-import type { ContentWorkerStart } from "./boot.ts";
+import type { ContentWorkerFailed, ContentWorkerStart } from "./boot.ts";
 import { contentError } from "./failures.ts";
 import { type Operation, operationContext } from "./operation.ts";
 import { operations } from "./operations/mod.ts";
 import type { ReplyMessage, RequestMessage } from "./protocol.ts";
 import { openRooms } from "./rooms.ts";
+
+/** The Worker's end of what it and its spawner say; `self` has no types for it here. */
+interface Spawner {
+  postMessage(message: ContentWorkerFailed): void;
+}
+
+/** Says in a line why it cannot serve: all Workers fail alike, and each would print its trace. */
+function start(message: ContentWorkerStart): void {
+  try {
+    serve(message);
+  } catch (error) {
+    (self as unknown as Spawner).postMessage({ kind: "failed", message: messageOf(error) });
+  }
+}
 
 function serve(start: ContentWorkerStart): void {
   requireConfined(["env", "ffi", "net", "read", "run", "sys", "write"]);
@@ -39,6 +53,6 @@ function serve(start: ContentWorkerStart): void {
 
 globalThis.addEventListener(
   "message",
-  (event) => serve((event as MessageEvent<ContentWorkerStart>).data),
+  (event) => start((event as MessageEvent<ContentWorkerStart>).data),
   { once: true },
 );

@@ -5,7 +5,7 @@
  */
 
 import type { Config } from "../config/schema.ts";
-import type { ContentWorkerStart, Rooms } from "../content/boot.ts";
+import type { ContentWorkerFailed, ContentWorkerStart, Rooms } from "../content/boot.ts";
 import type {
   DaemonWorkerReload,
   DaemonWorkerStart,
@@ -59,6 +59,8 @@ export function launch(options: LaunchOptions): Launched {
     const { port1, port2 } = new MessageChannel();
     const url = new URL("../content/worker.ts", import.meta.url);
     const worker = start(url, `content-${index + 1}`, contentPermissions(libc));
+    worker.onmessage = ({ data }: MessageEvent<ContentWorkerFailed>) =>
+      reject(new StartError(data.message));
     const message: ContentWorkerStart = { kind: "start", libc, rooms, port: port1 };
     worker.postMessage(message, [port1]);
     return port2;

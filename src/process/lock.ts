@@ -4,12 +4,16 @@ import { join } from "@std/path";
 import { reasonOf } from "../errors.ts";
 import { StartError } from "./start_error.ts";
 
+export function lockPath(root: string): string {
+  return join(root, "state", "lock");
+}
+
 /**
  * Takes `<root>/state/lock` for as long as this process lives; the kernel gives it back, however the
  * process ends. @throws {StartError} saying who holds it
  */
 export function lockRoot(root: string): Disposable {
-  const path = join(root, "state", "lock");
+  const path = lockPath(root);
   const file = open(path);
   if (!file.tryLockSync(true)) {
     const holder = Deno.readTextFileSync(path).trim();

@@ -11,6 +11,7 @@ import { dirname, join } from "@std/path";
 import type { Config } from "../config/schema.ts";
 import type { Rooms } from "../content/boot.ts";
 import { reasonOf } from "../errors.ts";
+import { lockPath } from "./lock.ts";
 import { StartError } from "./start_error.ts";
 
 /** Of what leads to trees: an owner reaches its own by name, and sees no other's. */
@@ -52,7 +53,7 @@ export function prepareRoot(config: Config): Config {
     refuseStranger(real);
     makeFolder(join(real, "state"), CLOSED_MODE);
     if (storage.kind !== "fs") return { ...config, root: real };
-    const path = inside ? join(real, "store") : realPath(storage.path);
+    const path = inside ? join(real, "store") : leadsTo(storage.path);
     return { ...config, root: real, storage: { ...storage, path } };
   } catch (error) {
     throw new StartError(`Cannot use ${root} as the root: ${reasonOf(error)}`, { cause: error });
@@ -78,11 +79,14 @@ export function makeRooms(config: Config): Rooms {
   return rooms;
 }
 
-/** A folder that others use must not become a root: the modes of what is in it would change. */
+/**
+ * A folder that others use must not become a root: the modes of what is in it would change. Ours has
+ * had its lock since before anything else was put there.
+ */
 function refuseStranger(root: string): void {
   if (root === "/") throw new StartError("it is the whole machine; choose a folder of its own");
-  if (isFolder(join(root, "state"))) return;
-  const taken = ["tmp", "workspaces", "store"].find((name) => {
+  if (isFile(lockPath(root))) return;
+  const taken = ["tmp", "state", "workspaces", "store"].find((name) => {
     const path = join(root, name);
     return isFolder(path) && !Deno.readDirSync(path)[Symbol.iterator]().next().done;
   });
@@ -91,13 +95,8 @@ function refuseStranger(root: string): void {
 }
 
 /** Where a path leads; itself where nothing is there yet. */
-function realPath(path: string): string {
-  try {
-    return Deno.realPathSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return path;
-    throw error;
-  }
+function leadsTo(path: string): string {
+  return isFolder(path) ? Deno.realPathSync(path) : path;
 }
 
 function makeRoom(path: string, mode: number): void {
@@ -124,10 +123,18 @@ function makeFolder(path: string, mode: number): void {
 }
 
 function isFolder(path: string): boolean {
+  return stat(path)?.isDirectory ?? false;
+}
+
+function isFile(path: string): boolean {
+  return stat(path)?.isFile ?? false;
+}
+
+function stat(path: string): Deno.FileInfo | undefined {
   try {
-    return Deno.statSync(path).isDirectory;
+    return Deno.statSync(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
+    if (error instanceof Deno.errors.NotFound) return undefined;
     throw new StartError(`Cannot look at ${path}: ${reasonOf(error)}`, { cause: error });
   }
 }

@@ -1,44 +1,41 @@
 import { assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import type { ContentWorkerStart } from "../../src/content/boot.ts";
+import type { ContentWorkerFailed, ContentWorkerStart } from "../../src/content/boot.ts";
 import { libcPath } from "../../src/process/libc.ts";
 import { roomsOf, workerPermissions } from "../support/content.ts";
 import { testFolder } from "../support/folder.ts";
 
-/** What a Worker that is started so dies of. */
-async function deathOf(start: Partial<ContentWorkerStart>, root: string): Promise<string> {
+/** Why a Worker that is started so does not serve. */
+async function failureOf(start: Partial<ContentWorkerStart>, root: string): Promise<string> {
   const { port1, port2 } = new MessageChannel();
   const worker = new Worker(new URL("../../src/content/worker.ts", import.meta.url), {
     type: "module",
     deno: { permissions: workerPermissions() },
   });
-  const died = new Promise<string>((resolve) => {
-    worker.onerror = (event) => {
-      event.preventDefault();
-      resolve(event.message);
-    };
+  const failed = new Promise<string>((resolve) => {
+    worker.onmessage = ({ data }: MessageEvent<ContentWorkerFailed>) => resolve(data.message);
   });
   const rooms = roomsOf(root);
   worker.postMessage({ kind: "start", libc: libcPath(), rooms, port: port2, ...start }, [port2]);
-  const message = await died;
+  const message = await failed;
   worker.terminate();
   port1.close();
   return message;
 }
 
-Deno.test("a Worker whose rooms are not there, or are links, dies and names the folder", async () => {
+Deno.test("a Worker whose rooms are not there, or are links, says so and names the folder", async () => {
   using folder = testFolder();
   const rooms = roomsOf(folder.path);
   assertStringIncludes(
-    await deathOf({}, folder.path),
+    await failureOf({}, folder.path),
     `Cannot open the workspaces folder ${rooms.workspaces}`,
   );
   Deno.symlinkSync("/", join(folder.path, "workspaces"));
-  assertStringIncludes(await deathOf({}, folder.path), "workspaces");
+  assertStringIncludes(await failureOf({}, folder.path), "workspaces");
 });
 
-Deno.test("a Worker that is given another library dies of its permissions", async () => {
+Deno.test("a Worker that is given another library fails by its permissions", async () => {
   using folder = testFolder();
-  const message = await deathOf({ libc: "/lib64/ld-linux-x86-64.so.2" }, folder.path);
+  const message = await failureOf({ libc: "/lib64/ld-linux-x86-64.so.2" }, folder.path);
   assertStringIncludes(message, "ffi access");
 });

@@ -5,12 +5,13 @@ import { makeRooms, prepareRoot } from "../../src/process/rooms.ts";
 import { StartError } from "../../src/process/start_error.ts";
 import { configOf, withFolder } from "./support.ts";
 
-function launchOn(root: string, { libc = libcPath(), settings = {} } = {}) {
+function launchOn(root: string, { libc = libcPath(), settings = {}, log = {} } = {}) {
   const metrics = { listen: "off" };
   const config = prepareRoot(configOf({ root, listen: ["127.0.0.1:0"], metrics, ...settings }));
   const { promise: listening, resolve } = Promise.withResolvers<string>();
   const launched = launch({
-    config,
+    // No config that was loaded has what the Worker would die of.
+    config: { ...config, log: { ...config.log, ...log } },
     rooms: makeRooms(config),
     libc,
     git: { problem: "not needed here" },
@@ -47,10 +48,17 @@ Deno.test("launched daemon that cannot start says why", async () => {
   });
 });
 
+Deno.test("launched content Worker that cannot start says why", async () => {
+  await withFolder(async (folder) => {
+    const libc = `${folder}/libc.so.6`;
+    using launched = launchOn(folder, { libc }).launched;
+    await assertRejects(() => launched.ended, StartError, libc);
+  });
+});
+
 Deno.test("launched Worker that dies is named with its reason", async () => {
   await withFolder(async (folder) => {
-    using launched = launchOn(folder, { libc: `${folder}/libc.so.6` }).launched;
-    const error = await assertRejects(() => launched.ended, Error, "Worker died: ");
-    assertStringIncludes((error as Error).message, "content-");
+    using launched = launchOn(folder, { log: { level: "loud", format: "text" } }).launched;
+    await assertRejects(() => launched.ended, Error, "The daemon Worker died: ");
   });
 });

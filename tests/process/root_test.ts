@@ -26,6 +26,7 @@ Deno.test("rooms are closed to others, and what leads to trees can only be passe
 Deno.test("rooms are closed again when their modes were opened", async () => {
   await withFolder((folder) => {
     const config = prepareRoot(configOf({ root: folder }));
+    using _lock = lockRoot(config.root);
     makeRooms(config);
     Deno.chmodSync(`${folder}/state`, 0o777);
     makeRooms(prepareRoot(config));
@@ -77,6 +78,14 @@ const REFUSALS: { name: string; make(folder: string): string; reason: string }[]
       return folder;
     },
     reason: "it has a folder tmp that is not wsdaemon's",
+  },
+  {
+    name: "others keep their state there",
+    make: (folder) => {
+      Deno.mkdirSync(`${folder}/state/theirs`, { recursive: true });
+      return folder;
+    },
+    reason: "it has a folder state that is not wsdaemon's",
   },
   { name: "nothing can be made there", make: () => "/proc/self/root-of-wsdaemon", reason: "" },
 ];

@@ -1,7 +1,7 @@
 /** Real content Workers, as restricted as the daemon's, on rooms under a test's folder. */
 
 import { join } from "@std/path";
-import type { ContentWorkerStart, Rooms } from "../../src/content/boot.ts";
+import type { ContentWorkerFailed, ContentWorkerStart, Rooms } from "../../src/content/boot.ts";
 import { connectContent, type ConnectedContent } from "../../src/content/pool.ts";
 import { libcPath } from "../../src/process/libc.ts";
 
@@ -60,6 +60,9 @@ export function startWorkers(root: string, count: number): TestWorkers {
       name: `content-${i}`,
       deno: { permissions: workerPermissions() },
     });
+    worker.onmessage = ({ data }: MessageEvent<ContentWorkerFailed>) => {
+      throw new Error(data.message);
+    };
     const start: ContentWorkerStart = { kind: "start", libc: libcPath(), rooms, port: port2 };
     worker.postMessage(start, [port2]);
     workers.push(worker);
