@@ -4,6 +4,7 @@ import type { Config } from "../config/schema.ts";
 import { reasonOf } from "../errors.ts";
 import { logger } from "../log.ts";
 import { formatAddress, parseAddress, resolveAddress } from "../rpc/address.ts";
+import { ownerProblem } from "./content_owner.ts";
 import { launch, type Launched } from "./launch.ts";
 import { libcPath } from "./libc.ts";
 import { lockRoot } from "./lock.ts";
@@ -39,10 +40,11 @@ export async function runDaemon({ config: given, version, warnings, print }: Run
   const oddity = runtimeWarning(Deno.version.deno);
   if (oddity) log.warn("{oddity}", { oddity });
 
-  const problem = listenerProblem(Deno.version.deno, {
-    unix: given.listen.some((address) => parseAddress(address).kind === "unix"),
-    tls: given.tls !== undefined,
-  });
+  const problem = ownerProblem(given.contentOwner, Deno.uid()!) ??
+    listenerProblem(Deno.version.deno, {
+      unix: given.listen.some((address) => parseAddress(address).kind === "unix"),
+      tls: given.tls !== undefined,
+    });
   if (problem) throw new StartError(problem);
   for (const path of secretFiles(given)) requireReadable(path);
   const config = prepareRoot(await resolveListeners(given));

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { ownerProblem } from "../../src/process/content_owner.ts";
 import { libcPath } from "../../src/process/libc.ts";
 import { findGit, findProgram } from "../../src/process/program.ts";
 import { clientWarning, listenerProblem, runtimeWarning } from "../../src/process/runtime.ts";
@@ -64,6 +65,12 @@ Deno.test("a listener is refused that this version of Deno would accept and neve
   assert(listenerProblem("2.7.11", tls)?.includes("Deno 2.7.11 cannot serve TLS"));
   assertEquals(listenerProblem("2.7.11", { unix: false, tls: false }), undefined);
   assertEquals(listenerProblem("2.8.3", { unix: true, tls: true }), undefined);
+});
+
+Deno.test("a content owner is refused that only root could give files to", () => {
+  assertEquals(ownerProblem({ uid: 33333, gid: 33333 }, 0), undefined);
+  assertEquals(ownerProblem({ uid: 1000, gid: 1000 }, 1000), undefined);
+  assert(ownerProblem({ uid: 33333, gid: 1000 }, 1000)?.includes("contentOwner.uid 33333"));
 });
 
 Deno.test("client's user is warned when this version of Deno loses answers", () => {
