@@ -172,8 +172,10 @@ async function openConfiguredStore(config: Config, metrics: Metrics): Promise<Ob
   });
 }
 
-function readTls({ cert, key, clientCa }: NonNullable<Config["tls"]>): TlsMaterial {
+function readTls(files: NonNullable<Config["tls"]>): TlsMaterial {
+  const { cert, key, clientCa } = files;
   return {
+    files,
     cert: readPem("tls.cert", cert),
     key: readPem("tls.key", key),
     ...(clientCa ? { clientCa: readPem("tls.clientCa", clientCa) } : {}),

@@ -75,8 +75,9 @@ export class ClientError extends Error {
 /** Nobody could be connected to. */
 export class UnreachableError extends ClientError {}
 
-/** What grpc-js wraps the reason in. */
-const LAST_ERROR = /Last error: (?:Error: )?(.+?)\.? Resolution note:/s;
+/** What grpc-js wraps the reason in, with a time that says nothing. */
+const LAST_ERROR =
+  /Last error: (?:Error: )?(.+?)(?: \(\d{4}-\d\d-\d\dT[\d:.]+Z\))?\.? Resolution note:/s;
 
 type Methods = typeof WorkspaceContentService["method"];
 

@@ -13,7 +13,11 @@ export interface TlsMaterial {
   key: Uint8Array;
   /** Where there is one, a client needs a certificate from this authority (mTLS). */
   clientCa?: Uint8Array;
+  /** The files that they are from, for people. */
+  files?: Partial<Record<Part, string>>;
 }
+
+type Part = "cert" | "key" | "clientCa";
 
 /**
  * grpc-js' credentials over {@link TlsMaterial}. Whether clients need a certificate is fixed when
@@ -49,17 +53,26 @@ export class TlsCredentials extends ServerCredentials {
   }
 }
 
+/** Of a key's PEM, in the form of PKCS #8 and in the older one. */
+const ENCRYPTED = /^-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m;
+
 function contextOptions(material: TlsMaterial): SecureContextOptions {
-  const cert = part("tls.cert", () => new X509Certificate(Buffer.from(material.cert)));
-  const key = part("tls.key", () => createPrivateKey(Buffer.from(material.key)));
+  if (ENCRYPTED.test(new TextDecoder().decode(material.key))) {
+    throw new DaemonError(
+      "INVALID_ARGUMENT",
+      `${nameOf("key", material)} is encrypted: give a key without a passphrase`,
+    );
+  }
+  const cert = parsed("cert", material, (pem) => new X509Certificate(pem));
+  const key = parsed("key", material, (pem) => createPrivateKey(pem));
   if (!cert.checkPrivateKey(key)) {
     throw new DaemonError(
       "INVALID_ARGUMENT",
-      "tls.key does not belong to the certificate tls.cert",
+      `${nameOf("key", material)} does not belong to the certificate ${nameOf("cert", material)}`,
     );
   }
   const { clientCa } = material;
-  if (clientCa) part("tls.clientCa", () => new X509Certificate(Buffer.from(clientCa)));
+  if (clientCa) parsed("clientCa", material, (pem) => new X509Certificate(pem));
   return {
     cert: Buffer.from(material.cert),
     key: Buffer.from(material.key),
@@ -67,11 +80,16 @@ function contextOptions(material: TlsMaterial): SecureContextOptions {
   };
 }
 
-function part<T>(name: string, parse: () => T): T {
+function parsed<T>(part: Part, material: TlsMaterial, parse: (pem: Buffer) => T): T {
   try {
-    return parse();
+    return parse(Buffer.from(material[part]!));
   } catch (error) {
-    const problem = `${name} is not usable as PEM: ${messageOf(error)}`;
+    const problem = `${nameOf(part, material)} is not usable as PEM: ${messageOf(error)}`;
     throw new DaemonError("INVALID_ARGUMENT", problem, { cause: error });
   }
+}
+
+function nameOf(part: Part, { files }: TlsMaterial): string {
+  const path = files?.[part];
+  return path === undefined ? `tls.${part}` : `tls.${part} (${path})`;
 }

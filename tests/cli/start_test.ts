@@ -58,7 +58,7 @@ const MISTAKES: Mistake[] = [
       ...["--root", `${folder}/root`, "--tls-cert", `${folder}/file`],
       ...["--tls-key", `${folder}/file`, "--listen", "127.0.0.1:0"],
     ],
-    says: () => "tls.cert",
+    says: (folder) => `tls.cert (${folder}/file) is not usable as PEM`,
   },
   {
     name: "its config file is missing",

@@ -123,11 +123,14 @@ tlsTest("a replacement that cannot be used is refused, and the old one serves on
 tlsTest("certificates that cannot be used stop the start, naming which", async (all) => {
   const { server, client } = all;
   const junk = new TextEncoder().encode("-----BEGIN CERTIFICATE-----\nAAAA\n");
+  const encrypted = new TextEncoder().encode("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n");
   const bad: [TlsMaterial, string][] = [
     [{ ...server, cert: junk }, "tls.cert is not usable as PEM"],
     [{ ...server, key: junk }, "tls.key is not usable as PEM"],
     [{ ...server, clientCa: junk }, "tls.clientCa is not usable as PEM"],
     [{ cert: server.cert, key: client.key }, "tls.key does not belong to the certificate tls.cert"],
+    [{ ...server, key: encrypted }, "tls.key is encrypted: give a key without a passphrase"],
+    [{ ...server, key: junk, files: { key: "/k.pem" } }, "tls.key (/k.pem) is not usable as PEM"],
   ];
   for (const [material, why] of bad) {
     const error = await assertRejects(() => serve(material), DaemonError, why);

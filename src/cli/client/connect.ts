@@ -63,7 +63,7 @@ export async function withSession<T>(
     return await use({ client, call, json: flags.json ?? false });
   } catch (error) {
     if (error instanceof UnreachableError) {
-      const hint = "see that it runs there, or say where with --addr or WSDAEMON_ADDR";
+      const hint = hintFor(error.message, tls);
       throw new Failure(`${error.code}: ${error.message}; ${hint}`, { cause: error });
     }
     if (error instanceof ClientError) {
@@ -71,6 +71,17 @@ export async function withSession<T>(
     }
     throw error;
   }
+}
+
+/** What to do about a daemon that was not reached: one that is there and hangs up means TLS. */
+function hintFor(reason: string, tls: ClientTls | undefined): string {
+  if (!/CertificateRequired|Failed to connect$/.test(reason)) {
+    return "see that it runs there, or say where with --addr or WSDAEMON_ADDR";
+  }
+  if (!tls) return "where it serves TLS, connect with --tls or --tls-ca";
+  return tls.cert
+    ? "see that the certificate of --tls-cert is from the authority that it trusts"
+    : "where it asks for a client's certificate, show one with --tls-cert and --tls-key";
 }
 
 /** Lets a command take the workspace's id as its argument or by `--id`. */
