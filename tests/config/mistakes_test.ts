@@ -65,6 +65,11 @@ const MISTAKES: Mistake[] = [
     ],
   },
   {
+    name: "a password alone in the endpoint",
+    given: { file: s3({ endpoint: "https://:hunter2@s3.test" }) },
+    problems: [["storage.endpoint: expected an http or https URL without credentials", "***"]],
+  },
+  {
     name: "credentials in the endpoint",
     given: { file: s3({ endpoint: "https://user:hunter2@s3.test" }) },
     problems: [[

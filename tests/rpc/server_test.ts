@@ -1,6 +1,7 @@
 import {
   assert,
   assertEquals,
+  assertGreater,
   assertMatch,
   assertRejects,
   assertStringIncludes,
@@ -333,6 +334,22 @@ Deno.test("a health watcher hears of the stop and does not hold it up", async ()
   assertEquals((await ended.promise).code, 14);
   assertEquals(heard, ["SERVING", "NOT_SERVING"]);
   client.close();
+});
+
+Deno.test("a connection whose client has gone silent is closed, and one that answers is kept", async () => {
+  const limits = { keepaliveTime: 100, keepaliveTimeout: 100 };
+  await using server = await TestServer.start({ exists: () => true }, { limits });
+  const { hostname, port } = new URL(`http://${server.address()}`);
+  using client = server.client();
+  assert(await client.isWorkspaceExists("a"));
+  using silent = await Deno.connect({ hostname, port: Number(port) });
+  // HTTP/2's preface and empty settings; no ping is answered after that.
+  const settings = Uint8Array.of(0, 0, 0, 4, 0, 0, 0, 0, 0);
+  await silent.write(new TextEncoder().encode("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
+  await silent.write(settings);
+  const heard = (await Array.fromAsync(silent.readable)).length;
+  assertGreater(heard, 0);
+  assert(await client.isWorkspaceExists("a"));
 });
 
 Deno.test("a stream that asks without end is ended, and another one is served", async () => {

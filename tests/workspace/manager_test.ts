@@ -28,6 +28,8 @@ Deno.test("an id is taken while its workspace is set up, and any number of waite
   const init = rig.manager.init(request("w"));
   const step = await rig.initGate.next();
   await refuses("ALREADY_EXISTS", "SETTING_UP", () => rig.manager.init(request("w")));
+  await refuses("FAILED_PRECONDITION", "SETTING_UP", () => rig.manager.takeSnapshot("w", true));
+  await refuses("FAILED_PRECONDITION", "SETTING_UP", () => rig.manager.backup("w"));
   assert(rig.manager.exists("w"));
   assert(!rig.disk.trees.has("workspaces/w"), "nothing half-made is visible");
   const waiters = [1, 2, 3].map(() => rig.manager.waitForInit("w", never));
