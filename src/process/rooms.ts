@@ -8,6 +8,7 @@
  */
 
 import { dirname, join } from "@std/path";
+import { conflicts } from "../config/decide.ts";
 import type { Config } from "../config/schema.ts";
 import type { Rooms } from "../content/boot.ts";
 import { reasonOf } from "../errors.ts";
@@ -54,7 +55,11 @@ export function prepareRoot(config: Config): Config {
     makeFolder(join(real, "state"), CLOSED_MODE);
     if (storage.kind !== "fs") return { ...config, root: real };
     const path = inside ? join(real, "store") : leadsTo(storage.path);
-    return { ...config, root: real, storage: { ...storage, path } };
+    const prepared = { ...config, root: real, storage: { ...storage, path } };
+    // By their names they were apart.
+    const clash = conflicts(prepared).find(({ path: [section] }) => section === "storage");
+    if (clash) throw new StartError(clash.problem);
+    return prepared;
   } catch (error) {
     throw new StartError(`Cannot use ${root} as the root: ${reasonOf(error)}`, { cause: error });
   }
@@ -88,7 +93,9 @@ function refuseStranger(root: string): void {
   if (isFile(lockPath(root))) return;
   const taken = ["tmp", "state", "workspaces", "store"].find((name) => {
     const path = join(root, name);
-    return isFolder(path) && !Deno.readDirSync(path)[Symbol.iterator]().next().done;
+    // A store outlives its node, and is put into a new root then.
+    const isStore = name === "store" && isFolder(join(path, "refs"));
+    return !isStore && isFolder(path) && !Deno.readDirSync(path)[Symbol.iterator]().next().done;
   });
   if (taken === undefined) return;
   throw new StartError(`it has a folder ${taken} that is not wsdaemon's; choose an empty folder`);

@@ -55,6 +55,23 @@ Deno.test("store is the folder that a link leads to", async () => {
   });
 });
 
+Deno.test("root may have the store of another node already", async () => {
+  await withFolder((folder) => {
+    Deno.mkdirSync(`${folder}/store/refs`, { recursive: true });
+    assertEquals(makeRooms(prepareRoot(configOf({ root: folder }))).blobs, `${folder}/store`);
+  });
+});
+
+Deno.test("store that a link leads into the root's own folders is refused", async () => {
+  await withFolder((folder) => {
+    const root = `${folder}/root`;
+    Deno.mkdirSync(`${root}/workspaces`, { recursive: true });
+    Deno.symlinkSync(`${root}/workspaces`, `${folder}/link`);
+    const config = configOf({ root, storage: { kind: "fs", path: `${folder}/link` } });
+    assertThrows(() => prepareRoot(config), StartError, "would mix the store with");
+  });
+});
+
 const REFUSALS: { name: string; make(folder: string): string; reason: string }[] = [
   {
     name: "its parent is missing",
