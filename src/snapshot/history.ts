@@ -3,15 +3,16 @@
  *
  * No store replaces an object on condition, so the history is read right before each attempt at
  * writing it, and looked at again afterwards: a backup that was removed and collected between the two
- * is taken out again, for a reference to what is gone would stop every later collection. What is
- * carried over is freshened, so that it is not collected before the reference counts again.
+ * is taken out again, for a reference to what is gone would stop every later collection. Once the
+ * reference counts, every blob of what it carries over is freshened: those that a collection was about
+ * to take, because the reference had not counted when it looked, stay, or are known to be gone.
  */
 
 import type { Digest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
 import type { ObjectStore } from "../store/api.ts";
 import type { WorkspaceIdentity } from "./api.ts";
-import { MAX_MANIFEST_BYTES } from "./manifest.ts";
+import { MAX_MANIFEST_BYTES, type ParsedManifest, parseManifest } from "./manifest.ts";
 import { decodeReference, encodeReference, type ImageReference } from "./references.ts";
 
 export interface HistoryChange {
@@ -56,7 +57,7 @@ export async function changeHistory(
       if (!isEmpty) throw error;
       await store.deleteRef(key, options);
     }
-    const lost = await missing(store, carried.filter((one) => !gone.has(one)), signal);
+    const lost = await torn(store, carried.filter((one) => !gone.has(one)), signal);
     wasComplete = lost.length === 0;
     for (const manifest of lost) gone.add(manifest);
   } while (!wasComplete);
@@ -77,24 +78,53 @@ async function readHistory(
   }
 }
 
-/** Which manifests are gone; the others are freshened. One that is damaged is there. */
+/** Which manifests are gone. One that is damaged is there. */
 async function missing(
   store: ObjectStore,
   manifests: readonly Digest[],
   signal: AbortSignal | undefined,
 ): Promise<Digest[]> {
-  const options = signal ? { signal } : {};
-  const there = await Promise.all(manifests.map(async (manifest) => {
-    try {
-      const { length } = await store.getBlobBytes(manifest, MAX_MANIFEST_BYTES, options);
-      await store.hasBlob(manifest, length, options);
-      return true;
-    } catch (error) {
-      if (!(error instanceof DaemonError)) throw error;
-      if (error.code === "NOT_FOUND") return false;
-      if (error.code === "DATA_LOSS") return true;
-      throw error;
-    }
+  const there = await Promise.all(
+    manifests.map((manifest) => readManifest(store, manifest, signal)),
+  );
+  return manifests.filter((_, n) => there[n] === "gone");
+}
+
+/** Which images lack a blob; all blobs that are there are freshened. */
+async function torn(
+  store: ObjectStore,
+  manifests: readonly Digest[],
+  signal: AbortSignal | undefined,
+): Promise<Digest[]> {
+  const asked = new Map<Digest, Promise<boolean>>();
+  const isThere = ({ digest, size }: { digest: Digest; size: number }) => {
+    const answer = asked.get(digest) ??
+      store.hasBlob(digest, size, signal ? { signal } : {});
+    asked.set(digest, answer);
+    return answer;
+  };
+  const whole = await Promise.all(manifests.map(async (manifest) => {
+    const read = await readManifest(store, manifest, signal);
+    if (typeof read === "string") return read === "damaged";
+    const blobs = [...read.layers, read.config, ...read.index ? [read.index] : []];
+    const there = await Promise.all([{ digest: manifest, size: read.size }, ...blobs].map(isThere));
+    return there.every(Boolean);
   }));
-  return manifests.filter((_, n) => !there[n]);
+  return manifests.filter((_, n) => !whole[n]);
+}
+
+async function readManifest(
+  store: ObjectStore,
+  digest: Digest,
+  signal: AbortSignal | undefined,
+): Promise<ParsedManifest & { size: number } | "gone" | "damaged"> {
+  try {
+    const bytes = await store.getBlobBytes(digest, MAX_MANIFEST_BYTES, signal ? { signal } : {});
+    return { ...parseManifest({ digest, bytes }), size: bytes.length };
+  } catch (error) {
+    if (!(error instanceof DaemonError)) throw error;
+    if (error.code === "NOT_FOUND") return "gone";
+    if (error.code === "DATA_LOSS") return "damaged";
+    throw error;
+  }
 }
