@@ -34,11 +34,16 @@ export async function changeHistory(
   const options = signal ? { signal } : {};
   const gone = new Set<Digest>();
   let carried: Digest[];
+  let last: ImageReference[] | undefined;
   let wasComplete: boolean;
   do {
     carried = [];
     const read = async () => {
-      const earlier = await readHistory(store, key, identity, signal);
+      const earlier = last = await readHistory(store, key, identity, signal).catch((error) => {
+        // What an attempt of ours left damaged on the way is no reason to lose what was there.
+        if (last && error instanceof DaemonError && error.code === "DATA_LOSS") return last;
+        throw error;
+      });
       const known = new Set(earlier.map(({ manifest }) => manifest));
       const images = change(earlier).filter(({ manifest }) => !gone.has(manifest));
       carried = images.map(({ manifest }) => manifest).filter((manifest) => known.has(manifest));
