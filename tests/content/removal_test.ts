@@ -32,9 +32,8 @@ Deno.test("trees of any depth are counted and removed with few descriptors", asy
   const tree = await content.create(ME);
   const depth = 2000;
   makeDeep(join(rooms.staging, tree.name), depth);
-  const before = openDescriptors(folder.path);
   let most = 0;
-  const count = () => openDescriptors(folder.path, { nameless: true }) - before;
+  const count = () => openDescriptors(folder.path, { nameless: true });
   const watch = setInterval(() => most = Math.max(most, count()), 5);
   try {
     assertEquals(await content.usage(tree), { bytes: 0, entries: 3 * depth });
@@ -43,7 +42,8 @@ Deno.test("trees of any depth are counted and removed with few descriptors", asy
     clearInterval(watch);
   }
   assertEquals(namesIn(rooms.trash), []);
-  assertEquals(openDescriptors(folder.path), before);
+  // Beneath the rooms: the Workers open the rooms themselves while this runs.
+  assertEquals(openDescriptors(rooms.staging) + openDescriptors(rooms.trash), 0);
   assert(most > 0 && most < 200, `${most} descriptors were open`);
 });
 
