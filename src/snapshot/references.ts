@@ -7,7 +7,7 @@
  */
 
 import * as z from "zod";
-import { type Digest, isDigest } from "../digest.ts";
+import { type Digest, digestOf, isDigest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
 import type { WorkspaceIdentity } from "./api.ts";
 
@@ -21,8 +21,9 @@ export interface ImageReference {
   files: number;
 }
 
+const digestSchema = z.custom<Digest>((value) => typeof value === "string" && isDigest(value));
 const imageSchema = z.object({
-  manifest: z.custom<Digest>((value) => typeof value === "string" && isDigest(value)),
+  manifest: digestSchema,
   createdAt: z.int().nonnegative(),
   contentBytes: z.int().nonnegative(),
   files: z.int().nonnegative(),
@@ -32,17 +33,36 @@ const referenceSchema = z.object({
   owner: z.string(),
   metaId: z.string(),
   images: z.array(imageSchema).min(1),
+  digest: digestSchema,
 });
+
+type Contents = WorkspaceIdentity & { images: readonly ImageReference[] };
 
 /** A reference's bytes. `images` are newest first. */
 export function encodeReference(
   identity: WorkspaceIdentity,
   images: readonly ImageReference[],
 ): Uint8Array {
-  const { owner, metaId } = identity;
-  return new TextEncoder().encode(
-    JSON.stringify({ version: 1, owner, metaId, images }),
-  );
+  const reference = { ...identity, images };
+  const text = JSON.stringify({ ...plain(reference), digest: ownDigest(reference) });
+  return new TextEncoder().encode(text);
+}
+
+/** The digest of all that a reference says; one wrong digit must not pass for another image. */
+function ownDigest(reference: Contents) {
+  return digestOf(JSON.stringify(plain(reference)));
+}
+
+/** In the one order that is written and digested. */
+function plain({ owner, metaId, images }: Contents) {
+  return {
+    version: 1,
+    owner,
+    metaId,
+    images: images.map(({ manifest, createdAt, contentBytes, files }) => (
+      { manifest, createdAt, contentBytes, files }
+    )),
+  };
 }
 
 /** A reference with whose it is. */
@@ -69,7 +89,10 @@ export function decodeReference(
   if (!result.success) {
     throw unusable(key, `is malformed: ${z.prettifyError(result.error)}`);
   }
-  const { owner, metaId, images } = result.data;
+  const { owner, metaId, images, digest } = result.data;
+  if (digest !== ownDigest(result.data)) {
+    throw unusable(key, "is damaged: it does not have its own digest");
+  }
   if (expected && (owner !== expected.owner || metaId !== expected.metaId)) {
     throw unusable(
       key,

@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } from "@std/assert";
 import { digestOf } from "../../src/digest.ts";
 import { DaemonError } from "../../src/errors.ts";
 import { decodeReference, encodeReference } from "../../src/snapshot/references.ts";
@@ -37,5 +37,26 @@ Deno.test("bytes that are not a reference are DATA_LOSS naming the key", () => {
       "refs/k",
     );
     assertEquals(error.code, "DATA_LOSS", text);
+  }
+});
+
+Deno.test("no byte of a reference can change unnoticed", () => {
+  const bytes = encodeReference(alice, [image, { ...image, manifest: digestOf("y") }]);
+  const before = decodeReference("refs/k", bytes);
+  for (let at = 0; at < bytes.length; at++) {
+    for (const flip of [1, 2, 32]) {
+      const damaged = bytes.slice();
+      damaged[at] = damaged[at]! ^ flip;
+      let after: unknown;
+      try {
+        after = decodeReference("refs/k", damaged);
+      } catch (error) {
+        assertInstanceOf(error, DaemonError);
+        assertEquals(error.code, "DATA_LOSS");
+        assertStringIncludes(error.message, "refs/k");
+        continue;
+      }
+      assertEquals(after, before, `byte ${at} ^ ${flip}`);
+    }
   }
 });
