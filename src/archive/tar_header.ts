@@ -33,7 +33,7 @@ export interface WrittenEntry {
   readonly type: WrittenType;
   readonly path: Uint8Array;
   /** Target of a link or symlink. */
-  readonly link?: Uint8Array;
+  readonly link?: Uint8Array | undefined;
   /** Permission, set-id and sticky bits. */
   readonly mode: number;
   readonly uid: number;
@@ -41,9 +41,9 @@ export interface WrittenEntry {
   /** Bytes that follow the header; for a sparse file, its map and its data. */
   readonly size: number;
   readonly mtime: { readonly sec: number; readonly nsec: number };
-  readonly device?: { readonly major: number; readonly minor: number };
+  readonly device?: { readonly major: number; readonly minor: number } | undefined;
   /** Size of a sparse file with its holes; its content then starts with a map (version 1.0). */
-  readonly sparseSize?: number;
+  readonly sparseSize?: number | undefined;
   /** Further PAX records: extended attributes, vendor records. */
   readonly records?: readonly { readonly key: string; readonly value: Uint8Array }[];
 }
@@ -72,6 +72,7 @@ const EMPTY = new Uint8Array(0);
 /** Encodes headers into a buffer of its own. */
 export class HeaderEncoder {
   #buffer = new Uint8Array(16 * BLOCK);
+  #words = new Uint32Array(this.#buffer.buffer);
   #length = 0;
   readonly #records = new PaxWriter();
 
@@ -94,7 +95,7 @@ export class HeaderEncoder {
       gid: atMost(entry.gid, MAX_ID),
       size: atMost(entry.size, MAX_SIZE),
       mtime: atMost(Math.max(entry.mtime.sec, 0), MAX_SIZE),
-      ...(entry.device ? { device: entry.device } : {}),
+      device: entry.device,
     });
     return this.#buffer.subarray(0, this.#length);
   }
@@ -103,7 +104,7 @@ export class HeaderEncoder {
   #fields(entry: WrittenEntry): { name: Uint8Array; prefix: Uint8Array } {
     const records = this.#records;
     const { sec, nsec } = entry.mtime;
-    if (nsec !== 0 || sec < 0 || sec > MAX_SIZE) records.add("mtime", decimalTime(sec, nsec));
+    if (nsec !== 0 || sec < 0 || sec > MAX_SIZE) records.addTime("mtime", sec, nsec);
     if (entry.size > MAX_SIZE) records.add("size", String(entry.size));
     if (entry.uid > MAX_ID) records.add("uid", String(entry.uid));
     if (entry.gid > MAX_ID) records.add("gid", String(entry.gid));
@@ -162,6 +163,7 @@ export class HeaderEncoder {
       const grown = new Uint8Array(Math.max(needed, 2 * this.#buffer.length));
       grown.set(this.#buffer.subarray(0, at));
       this.#buffer = grown;
+      this.#words = new Uint32Array(grown.buffer, 0, grown.length >> 2);
     }
     this.#length = needed;
     return at;
@@ -183,7 +185,8 @@ export class HeaderEncoder {
     octal(out, at + 329, 7, fields.device?.major ?? 0);
     octal(out, at + 337, 7, fields.device?.minor ?? 0);
     if (fields.prefix) setField(out, at + 345, fields.prefix, MAX_PREFIX);
-    checksum(out, at);
+    octal(out, at + 148, 6, checksum(this.#words, at / 4));
+    out[at + 155] = 0x20;
   }
 }
 
@@ -196,7 +199,7 @@ interface HeaderFields {
   uid?: number;
   gid?: number;
   mtime?: number;
-  device?: { readonly major: number; readonly minor: number };
+  device?: WrittenEntry["device"] | undefined;
 }
 
 /** Where a PAX record says the value, the field holds 0, as POSIX asks of one that does not fit. */
@@ -217,12 +220,15 @@ function octal(out: Uint8Array, at: number, digits: number, value: number): void
   }
 }
 
-/** Sum of all bytes, those of the sum itself taken as blanks. */
-function checksum(out: Uint8Array, at: number): void {
-  let sum = 8 * 0x20;
-  for (let i = at; i < at + BLOCK; i++) sum += out[i]!;
-  octal(out, at + 148, 6, sum);
-  out[at + 155] = 0x20;
+/** Sum of all bytes of the header at word `at`, whose own eight, zero by now, count as blanks. */
+function checksum(words: Uint32Array, at: number): number {
+  // Two sums of 16 bits side by side, which a header cannot overflow.
+  let sum = 0;
+  for (let i = at; i < at + BLOCK / 4; i++) {
+    const word = words[i]!;
+    sum += (word & 0x00ff00ff) + (word >>> 8 & 0x00ff00ff);
+  }
+  return 8 * 0x20 + (sum & 0xffff) + (sum >>> 16);
 }
 
 /** The slash that divides a long path into a prefix and a name that fit; `undefined` if none does. */
@@ -238,13 +244,4 @@ function splitAt(path: Uint8Array): number | undefined {
 
 function lastComponent(path: Uint8Array): Uint8Array {
   return path.subarray(path.lastIndexOf(SLASH) + 1);
-}
-
-/** PAX decimal seconds; `nsec` counts forward from `sec`, also before the epoch. */
-function decimalTime(sec: number, nsec: number): string {
-  if (nsec === 0) return String(sec);
-  const negative = sec < 0;
-  const whole = negative ? -sec - 1 : sec;
-  const fraction = negative ? 1_000_000_000 - nsec : nsec;
-  return `${negative ? "-" : ""}${whole}.${String(fraction).padStart(9, "0")}`;
 }

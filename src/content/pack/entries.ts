@@ -10,7 +10,7 @@ import { xattrRecords } from "../xattrs.ts";
 export interface TreeEntry {
   readonly type: WrittenType;
   readonly path: Uint8Array;
-  readonly link?: Uint8Array;
+  readonly link?: Uint8Array | undefined;
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
@@ -26,7 +26,7 @@ const TOP = Uint8Array.of(0x2e);
 
 /** The header of an entry. */
 export function tarEntry(entry: TreeEntry): WrittenEntry {
-  const { xattrs, link, ...rest } = entry;
+  const { type, mode, uid, gid, mtime, size, xattrs, link, sparseSize, device } = entry;
   const path = entry.path.length === 0 ? TOP : standInPath(entry.path);
   // A symlink's target is mere text; a hard link names an entry of the archive.
   const target = link && entry.type === "link" ? standInPath(link) : link;
@@ -35,12 +35,7 @@ export function tarEntry(entry: TreeEntry): WrittenEntry {
     records.push({ key: VENDOR.path, value: entry.path });
   }
   if (link && target !== link) records.push({ key: VENDOR.linkPath, value: link });
-  return {
-    ...rest,
-    path,
-    ...(target ? { link: target } : {}),
-    ...(records.length ? { records } : {}),
-  };
+  return { type, path, link: target, mode, uid, gid, mtime, size, sparseSize, device, records };
 }
 
 /** The header of a whiteout. */
