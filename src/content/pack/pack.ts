@@ -3,9 +3,11 @@
  * layers on as they come, and has one Worker put everything together at the end.
  */
 
+import { DaemonError } from "../../errors.ts";
 import type { PackOptions, PackResult, PackStats, Tree } from "../api.ts";
 import type { Dispatcher } from "../dispatcher.ts";
 import { Backlog } from "./backlog.ts";
+import { Begun } from "./begun.ts";
 import { InodeClaims } from "./claims.ts";
 import type { FinishResult } from "./finish.ts";
 import { Visited } from "./visited.ts";
@@ -43,7 +45,7 @@ async function newJob(
   );
   const queue = WorkQueue.memory();
   const top = new WorkQueue(queue);
-  top.announce(1);
+  top.announce();
   top.give({ kind: "directory", key: 0, path: new Uint8Array(0) });
   return {
     tree,
@@ -56,6 +58,7 @@ async function newJob(
     claims: InodeClaims.memory(),
     visited: Visited.memory(directories ?? 0),
     backlog: Backlog.memory(),
+    begun: Begun.memory(dispatcher.workers),
   };
 }
 
@@ -116,32 +119,45 @@ class PackRun {
 
   /** Runs a part on every Worker that becomes free before all is done. */
   async #parts(): Promise<PartResult[]> {
-    let over = false;
-    const waiting = new Set<AbortController>();
-    const runs = Array.from({ length: this.#job.parts }, async (_, part) => {
-      const unneeded = new AbortController();
-      waiting.add(unneeded);
-      try {
-        let result: PartResult | undefined;
-        await this.#dispatcher.run("packPart", { job: this.#job, part }, {
-          signal: AbortSignal.any([this.#signal, unneeded.signal]),
-          onEvent: (event) => {
-            if (event.kind === "started") waiting.delete(unneeded);
-            else if (event.kind === "result") result = event.result;
-            else this.#event(event);
-          },
-        });
-        over = true;
-        // Who has not begun by now has nothing to do.
-        for (const other of waiting) other.abort();
-        return result;
-      } catch (error) {
-        if (over && unneeded.signal.aborted && !this.#signal.aborted) return undefined;
-        throw this.#fail(error);
-      }
+    const unneeded = Array.from({ length: this.#job.parts }, () => new AbortController());
+    const results = unneeded.map((_, part) => this.#part(part, unneeded));
+    await Promise.allSettled(results);
+    const parts = (await Promise.all(results)).filter((result) => result !== undefined);
+    const { announced } = new WorkQueue(this.#job.queue);
+    const done = parts.reduce((sum, { items }) => sum + items, 0);
+    if (done !== announced) {
+      throw new DaemonError(
+        "INTERNAL",
+        `the pack came to ${done} of ${announced} folders and large files; nothing was saved`,
+      );
+    }
+    return parts;
+  }
+
+  /** @returns `undefined` where the others had done everything before this one began */
+  async #part(
+    part: number,
+    unneeded: readonly AbortController[],
+  ): Promise<PartResult | undefined> {
+    const { signal } = unneeded[part]!;
+    let result: PartResult | undefined;
+    try {
+      await this.#dispatcher.run("packPart", { job: this.#job, part }, {
+        signal: AbortSignal.any([this.#signal, signal]),
+        onEvent: (event) => {
+          if (event.kind === "result") result = event.result;
+          else this.#event(event);
+        },
+      });
+    } catch (error) {
+      if (signal.aborted && !this.#signal.aborted) return undefined;
+      throw this.#fail(error);
+    }
+    const begun = new Begun(this.#job.begun);
+    unneeded.forEach((other, n) => {
+      if (begun.withdraw(n)) other.abort();
     });
-    await Promise.allSettled(runs);
-    return (await Promise.all(runs)).filter((result) => result !== undefined);
+    return result;
   }
 
   /** Cancels everything, because of `error`. */

@@ -4,6 +4,7 @@
  */
 
 import type { Digest } from "../../digest.ts";
+import { DaemonError } from "../../errors.ts";
 import { type Directory, isErrno } from "../../linux/mod.ts";
 import type { Tree } from "../api.ts";
 import { BaselineReader } from "../baseline/reader.ts";
@@ -13,6 +14,7 @@ import { type DeadPath, encodeDead } from "../index/tree_file.ts";
 import type { OperationContext } from "../operation.ts";
 import { type OpenRooms, openTree } from "../rooms.ts";
 import { Backlog } from "./backlog.ts";
+import { Begun } from "./begun.ts";
 import { buffersOf } from "./buffers.ts";
 import { changedDirectories } from "./changed.ts";
 import { InodeClaims } from "./claims.ts";
@@ -46,6 +48,7 @@ export interface PackJob {
   readonly claims: SharedArrayBuffer;
   readonly visited: SharedArrayBuffer;
   readonly backlog: SharedArrayBuffer;
+  readonly begun: SharedArrayBuffer;
 }
 
 export interface PartRequest {
@@ -67,12 +70,13 @@ export interface PartResult {
   readonly remainder?: Remainder;
   /** Directories that changed after this part had walked them. */
   readonly changed: readonly Uint8Array[];
+  /** Items of the queue that it has done. */
+  readonly items: number;
   readonly totals: PartTotals;
 }
 
 /** What a part says before it is done. */
 export type PartEvent =
-  | { readonly kind: "started" }
   | { readonly kind: "layer"; readonly layer: SealedLayer }
   /** The last one: its buffers move rather than being copied. */
   | { readonly kind: "result"; readonly result: PartResult };
@@ -83,7 +87,9 @@ export function packPart(
   request: PartRequest,
   context: OperationContext<PartEvent>,
 ): void {
-  context.emit({ kind: "started" });
+  if (!new Begun(request.job.begun).begin(request.part)) {
+    throw new DaemonError("ABORTED", "the others have done all there was to do");
+  }
   using top = openTree(rooms, request.job.tree);
   using baseline = request.job.baseline === undefined
     ? undefined
@@ -151,6 +157,7 @@ class Part implements Disposable {
   }
 
   run(): PartResult {
+    let items = 0;
     while (!this.#queue.isDone) {
       this.#context.throwIfCancelled();
       const item = this.#next();
@@ -160,6 +167,7 @@ class Part implements Disposable {
       }
       if (item.kind === "directory") this.#walker.walk(item.path);
       else this.#file(item);
+      items++;
       this.#queue.complete();
     }
     const remainder = this.#layers.takeRemainder();
@@ -172,6 +180,7 @@ class Part implements Disposable {
       dead: { count: dead.length, bytes: encodeDead(dead) },
       apart: { keys: this.#apartKeys, arena: this.#apartArena.buffers },
       ...(remainder ? { remainder } : {}),
+      items,
       totals: this.#stats.done(this.#packer),
     };
   }
@@ -188,7 +197,7 @@ class Part implements Disposable {
   }
 
   #add(item: WorkItem): void {
-    this.#queue.announce(1);
+    this.#queue.announce();
     // A large file is worth a Worker of its own at once.
     if (item.kind === "file" && this.#queue.give(item)) return;
     this.#own.push(item);

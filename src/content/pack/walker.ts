@@ -75,6 +75,9 @@ export class Walker {
       this.#entries({ dir, path, known: known?.directory(path) });
     });
     if (wasThere) stats.directories++;
+    else if (path.length === 0) {
+      throw new DaemonError("FAILED_PRECONDITION", "the content was removed while it was packed");
+    }
   }
 
   /**

@@ -21,6 +21,8 @@ const COUNT = 2;
 const USED = 3;
 /** Changes whenever there may be something new for who waits. */
 const TICKET = 4;
+/** Items that there have ever been. */
+const ANNOUNCED = 5;
 const CELLS = 8 * 4;
 
 const CAPACITY = 1 << 20;
@@ -54,9 +56,15 @@ export class WorkQueue {
     return Atomics.load(this.#cells, COUNT) < workers;
   }
 
-  /** Says that `count` items have come to be, here or with a Worker. */
-  announce(count: number): void {
-    if (count > 0) Atomics.add(this.#cells, PENDING, count);
+  /** Says that an item has come to be, here or with a Worker. */
+  announce(): void {
+    Atomics.add(this.#cells, ANNOUNCED, 1);
+    Atomics.add(this.#cells, PENDING, 1);
+  }
+
+  /** How many items there have ever been. */
+  get announced(): number {
+    return Atomics.load(this.#cells, ANNOUNCED);
   }
 
   /** Says that one item is done. */
