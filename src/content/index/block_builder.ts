@@ -59,13 +59,91 @@ export function blocksOf(buffers: readonly ArrayBuffer[]): Block[] {
   return blocks;
 }
 
+/**
+ * Bytes that are put one after the other, in pieces: an array of a million records would be copied
+ * each time that it grew, and then be twice what it holds.
+ */
+class Pieces {
+  readonly #full: Memory[] = [];
+  #last: Memory;
+  #used = 0;
+
+  /** @param first the size to begin with, of which {@link PIECE} is a multiple */
+  constructor(first: number) {
+    this.#last = new Memory(new ArrayBuffer(first));
+  }
+
+  /** Bytes so far. */
+  get length(): number {
+    return this.#full.length * PIECE + this.#used;
+  }
+
+  /** The piece that {@link reserve} has found a place in. */
+  get last(): Memory {
+    return this.#last;
+  }
+
+  /** A place for `size` bytes, always the same size, zeroed. @returns where it is in {@link last} */
+  reserve(size: number): number {
+    if (this.#used === this.#last.bytes.length) this.#grow();
+    const at = this.#used;
+    this.#used += size;
+    this.#last.bytes.fill(0, at, this.#used);
+    return at;
+  }
+
+  append(bytes: Uint8Array): void {
+    for (let rest = bytes; rest.length > 0;) {
+      if (this.#used === this.#last.bytes.length) this.#grow();
+      const room = this.#last.bytes.length - this.#used;
+      const part = rest.length > room ? rest.subarray(0, room) : rest;
+      this.#last.bytes.set(part, this.#used);
+      this.#used += part.length;
+      rest = rest.subarray(part.length);
+    }
+  }
+
+  /** Moves everything to `into`, from `at` on; there is nothing here afterwards. */
+  moveTo(into: Uint8Array, at: number): void {
+    let to = at;
+    for (const { bytes, buffer } of this.#full) {
+      into.set(bytes, to);
+      to += bytes.length;
+      // The memory is free at once, not when the collector comes by.
+      (buffer as ArrayBuffer).transfer(0);
+    }
+    into.set(this.#last.bytes.subarray(0, this.#used), to);
+    this.clear();
+  }
+
+  clear(): void {
+    this.#full.length = this.#used = 0;
+  }
+
+  #grow(): void {
+    const { bytes } = this.#last;
+    if (bytes.length === PIECE) {
+      this.#full.push(this.#last);
+      this.#used = 0;
+      this.#last = new Memory(new ArrayBuffer(PIECE));
+      return;
+    }
+    this.#last = new Memory(new ArrayBuffer(2 * bytes.length));
+    this.#last.bytes.set(bytes);
+  }
+}
+
+const FIRST_RECORDS = 64 * RECORD;
+const FIRST_HEAP = FIRST_RECORDS / 2;
+/** Whole records, and what both of the above come to by doubling. */
+const PIECE = FIRST_RECORDS << 7;
+
 /** Builds one block after the other. */
 export class BlockBuilder {
   readonly #arena: Arena;
-  #records = new Memory(new ArrayBuffer(64 * RECORD));
-  #heap = new Uint8Array(4096);
+  readonly #records = new Pieces(FIRST_RECORDS);
+  readonly #heap = new Pieces(FIRST_HEAP);
   #count = 0;
-  #heapLength = 0;
   #pathLength = 0;
 
   constructor(arena: Arena) {
@@ -75,9 +153,10 @@ export class BlockBuilder {
   /** Starts the block of the directory at `path`. */
   begin(path: Uint8Array): void {
     this.#count = 0;
-    this.#heapLength = 0;
+    this.#records.clear();
+    this.#heap.clear();
     this.#pathLength = path.length;
-    this.#push(path);
+    this.#heap.append(path);
   }
 
   /** Adds a record, the directory's own first, then its entries by name. */
@@ -85,7 +164,7 @@ export class BlockBuilder {
     const { name, link = EMPTY } = details;
     const xattrs = details.xattrs?.length ? encodeXattrs(details.xattrs) : EMPTY;
     const at = this.#record(name, link, xattrs);
-    const { bytes, view } = this.#records;
+    const { bytes, view } = this.#records.last;
     bytes[at + FIELD.kind] = details.kind;
     bytes[at + FIELD.flags] = details.flags ?? 0;
     writeStat(view, at, stat);
@@ -104,7 +183,7 @@ export class BlockBuilder {
   /** Adds a copy of a record, with `link` in place of its own where given. @returns its number */
   copy(from: Block, record: number, link: Uint8Array = from.link(record)): number {
     const at = this.#record(from.name(record), link, from.xattrBytes(record));
-    const { bytes } = this.#records;
+    const { bytes } = this.#records.last;
     const fixed = FIELD.heap;
     bytes.set(from.memory.bytes.subarray(record, record + fixed), at);
     const local = FIELD.ctimeNsec;
@@ -115,48 +194,32 @@ export class BlockBuilder {
   /** The block, at rest in the arena. */
   finish(): Block {
     const heapAt = HEAD.size + this.#count * RECORD;
-    const length = (heapAt + this.#heapLength + 7) & ~7;
+    const length = (heapAt + this.#heap.length + 7) & ~7;
     const { memory, at } = this.#arena.allocate(length);
     const { bytes, view } = memory;
     view.setUint32(at + HEAD.length, length, true);
     view.setUint32(at + HEAD.count, this.#count - 1, true);
     view.setUint32(at + HEAD.pathLength, this.#pathLength, true);
-    bytes.set(this.#records.bytes.subarray(0, this.#count * RECORD), at + HEAD.size);
+    this.#records.moveTo(bytes, at + HEAD.size);
     for (let n = 0; n < this.#count; n++) {
       const heap = at + HEAD.size + n * RECORD + FIELD.heap;
       view.setUint32(heap, view.getUint32(heap, true) + heapAt, true);
     }
-    bytes.set(this.#heap.subarray(0, this.#heapLength), at + heapAt);
+    this.#heap.moveTo(bytes, at + heapAt);
     return new Block(memory, at);
   }
 
   #record(name: Uint8Array, link: Uint8Array, xattrs: Uint8Array): number {
-    const at = this.#count++ * RECORD;
-    if (at + RECORD > this.#records.bytes.length) {
-      const grown = new Memory(new ArrayBuffer(2 * this.#records.bytes.length));
-      grown.bytes.set(this.#records.bytes);
-      this.#records = grown;
-    }
-    const { bytes, view } = this.#records;
-    bytes.fill(0, at, at + RECORD);
-    view.setUint32(at + FIELD.heap, this.#heapLength, true);
+    this.#count++;
+    const at = this.#records.reserve(RECORD);
+    const { view } = this.#records.last;
+    view.setUint32(at + FIELD.heap, this.#heap.length, true);
     view.setUint32(at + FIELD.nameLength, name.length, true);
     view.setUint32(at + FIELD.linkLength, link.length, true);
     view.setUint32(at + FIELD.xattrLength, xattrs.length, true);
-    this.#push(name);
-    if (link.length > 0) this.#push(link);
-    if (xattrs.length > 0) this.#push(xattrs);
+    this.#heap.append(name);
+    if (link.length > 0) this.#heap.append(link);
+    if (xattrs.length > 0) this.#heap.append(xattrs);
     return at;
-  }
-
-  #push(bytes: Uint8Array): void {
-    const end = this.#heapLength + bytes.length;
-    if (end > this.#heap.length) {
-      const grown = new Uint8Array(2 * end);
-      grown.set(this.#heap.subarray(0, this.#heapLength));
-      this.#heap = grown;
-    }
-    this.#heap.set(bytes, this.#heapLength);
-    this.#heapLength = end;
   }
 }

@@ -7,10 +7,12 @@ import { HEAD, LOCAL_FIELDS, RECORD } from "./layout.ts";
 
 /** Uncompressed bytes of a frame. */
 const FRAME = 1 << 20;
+/** Bytes of records that are copied at a time. */
+const BATCH = 1000 * RECORD;
 
 export class IndexWriter {
   readonly #frames: FrameWriter;
-  #buffer = new Uint8Array(FRAME);
+  readonly #buffer = new Uint8Array(FRAME);
   #used = 0;
 
   constructor(file: File) {
@@ -18,19 +20,23 @@ export class IndexWriter {
   }
 
   bytes(bytes: Uint8Array): void {
-    this.#reserve(bytes.length);
-    this.#buffer.set(bytes, this.#used);
-    this.#used += bytes.length;
+    this.#keepTogether(bytes.length);
+    this.#append(bytes);
   }
 
   block(block: Block): void {
     const { bytes, count } = block;
-    this.bytes(bytes);
-    const start = this.#used - bytes.length + HEAD.size;
-    for (let n = 0; n <= count; n++) {
-      const record = start + n * RECORD;
-      this.#buffer.fill(0, record + LOCAL_FIELDS, record + RECORD);
+    this.#keepTogether(bytes.length);
+    this.#append(bytes.subarray(0, HEAD.size));
+    const heap = HEAD.size + (count + 1) * RECORD;
+    for (let at = HEAD.size; at < heap; at += BATCH) {
+      const records = bytes.slice(at, Math.min(at + BATCH, heap));
+      for (let record = 0; record < records.length; record += RECORD) {
+        records.fill(0, record + LOCAL_FIELDS, record + RECORD);
+      }
+      this.#append(records);
     }
+    this.#append(bytes.subarray(heap));
   }
 
   seal(): SealedFrames {
@@ -38,16 +44,24 @@ export class IndexWriter {
     return this.#frames.seal();
   }
 
-  #reserve(size: number): void {
-    if (this.#used + size <= this.#buffer.length) return;
-    this.#flush();
-    if (size > this.#buffer.length) this.#buffer = new Uint8Array(size);
+  /** Begins a frame where what comes would not fit into this one, but does into a fresh one. */
+  #keepTogether(size: number): void {
+    if (this.#used + size > FRAME && size <= FRAME) this.#flush();
+  }
+
+  #append(bytes: Uint8Array): void {
+    for (let rest = bytes; rest.length > 0;) {
+      if (this.#used === FRAME) this.#flush();
+      const room = FRAME - this.#used;
+      const part = rest.length > room ? rest.subarray(0, room) : rest;
+      this.#buffer.set(part, this.#used);
+      this.#used += part.length;
+      rest = rest.subarray(part.length);
+    }
   }
 
   #flush(): void {
-    for (let at = 0; at < this.#used; at += FRAME) {
-      this.#frames.write(this.#buffer.subarray(at, Math.min(at + FRAME, this.#used)));
-    }
+    if (this.#used > 0) this.#frames.write(this.#buffer.subarray(0, this.#used));
     this.#used = 0;
   }
 }
