@@ -4,12 +4,8 @@ import { Command, CommanderError } from "commander";
 import { ConfigError } from "../config/load.ts";
 import { DaemonError } from "../errors.ts";
 import { StartError } from "../process/start_error.ts";
-import { clientCommand } from "./client/mod.ts";
-import { configCommand } from "./config.ts";
 import { Failure } from "./failure.ts";
 import { printError, writeAll } from "./io.ts";
-import { runCommand } from "./run.ts";
-import { storeCommand } from "./store/mod.ts";
 import { VERSION, versionCommand } from "./version.ts";
 
 /** What a process answers: all went well, something failed, or it was asked wrongly. */
@@ -26,29 +22,33 @@ Examples:
 Exit codes: 0 done, 1 failed, 2 asked wrongly. "wsdaemon help COMMAND" says more on a command.
 `;
 
+/** In the order of the help. Loading the code of all takes longer than most of them run. */
+const COMMANDS: Record<string, () => Command | Promise<Command>> = {
+  run: async () => (await import("./run.ts")).runCommand(),
+  client: async () => (await import("./client/mod.ts")).clientCommand(),
+  store: async () => (await import("./store/mod.ts")).storeCommand(),
+  config: async () => (await import("./config.ts")).configCommand(),
+  version: versionCommand,
+};
+
 /** Runs one command line and resolves to its exit code. */
 export async function runCommandLine(args: readonly string[]): Promise<number> {
   try {
-    await program().parseAsync([...args], { from: "user" });
+    await (await program(args)).parseAsync([...args], { from: "user" });
     return EXIT.ok;
   } catch (error) {
     return exitCodeOf(error);
   }
 }
 
-function program(): Command {
+/** With the one command that `args` begin with, or else with all: for the help, and for hints. */
+async function program([name = ""]: readonly string[]): Promise<Command> {
   const root = new Command("wsdaemon")
     .description("Looks after the content of the workspaces on a node")
     .version(VERSION)
     .addHelpText("after", EXAMPLES);
-  const commands = [
-    runCommand(),
-    clientCommand(),
-    storeCommand(),
-    configCommand(),
-    versionCommand(),
-  ];
-  for (const command of commands) root.addCommand(command);
+  const named = Object.hasOwn(COMMANDS, name) ? [COMMANDS[name]!] : Object.values(COMMANDS);
+  for (const load of named) root.addCommand(await load());
   return throwing(root);
 }
 

@@ -1,68 +1,84 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { DaemonProcess } from "../../scripts/daemon_process.ts";
 import { testFolder } from "../support/folder.ts";
+import { inProcess } from "./in_process.ts";
 import { wsdaemon } from "./support.ts";
 
-Deno.test("client takes a workspace through its life, in text and in JSON", async () => {
+Deno.test("client takes a workspace through its life, in text and in JSON", async (t) => {
   using folder = testFolder();
   await using daemon = await DaemonProcess.start({
     args: ["--root", folder.path, "--metrics-listen", "off"],
   });
-  const client = async (args: string[], input?: string) => {
-    const env = { WSDAEMON_ADDR: daemon.addresses[0]! };
-    const options = input === undefined ? { env } : { env, input };
-    const { code, stdout, stderr } = await wsdaemon(["client", ...args], options);
+  const address = daemon.addresses[0]!;
+  const client = async (...args: string[]) => {
+    const { code, stdout, stderr } = await inProcess("client", "--addr", address, ...args);
     assertEquals(code, 0, stderr);
     return stdout;
   };
-  const json = async (args: string[], input?: string) =>
-    JSON.parse(await client([...args, "--json"], input));
+  const json = async (...args: string[]) => JSON.parse(await client(...args, "--json"));
   const identity = ["--owner", "alice", "--meta-id", "notes"];
 
-  assertEquals(await client(["init", "--id", "w1", ...identity, "--empty"]), "w1 is ready\n");
-  assertEquals(await client(["wait", "w1"]), "w1 is ready\n");
-  assertEquals(await json(["exists", "w1"]), { id: "w1", exists: true });
+  assertEquals(await client("init", "--id", "w1", ...identity, "--empty"), "w1 is ready\n");
+  assertEquals(await client("wait", "w1"), "w1 is ready\n");
+  assertEquals(await json("exists", "w1"), { id: "w1", exists: true });
   Deno.writeTextFileSync(`${folder.path}/workspaces/w1/note`, "kept");
 
-  const url = (await client(["snapshot", "w1"])).trim();
+  const url = (await client("snapshot", "w1")).trim();
   assertMatch(url, /^\S+$/);
-  const request = JSON.stringify({
-    id: "w2",
-    metadata: { owner: "bob", metaId: "copy" },
-    initializer: { snapshot: { snapshot: url } },
+  await t.step("with a request from stdin, and the address from its environment", async () => {
+    const request = JSON.stringify({
+      id: "w2",
+      metadata: { owner: "bob", metaId: "copy" },
+      initializer: { snapshot: { snapshot: url } },
+    });
+    const made = await wsdaemon(["client", "init", "-", "--json"], {
+      env: { WSDAEMON_ADDR: address },
+      input: request,
+    });
+    assertEquals([made.code, JSON.parse(made.stdout)], [0, { id: "w2" }], made.stderr);
+    assertEquals(Deno.readTextFileSync(`${folder.path}/workspaces/w2/note`), "kept");
   });
-  assertEquals(await json(["init", "-"], request), { id: "w2" });
-  assertEquals(Deno.readTextFileSync(`${folder.path}/workspaces/w2/note`), "kept");
 
-  assert((await json(["backup", "w1"])).url);
-  assertStringIncludes(await client(["dispose", "w1", "--backup"]), "w1 is gone");
-  assertEquals(await client(["exists", "w1"]), "false\n");
-  assertEquals(await client(["init", "--id", "w3", ...identity, "--from-backup"]), "w3 is ready\n");
+  assert((await json("backup", "w1")).url);
+  assertStringIncludes(await client("dispose", "w1", "--backup"), "w1 is gone");
+  assertEquals(await client("exists", "w1"), "false\n");
+  assertEquals(await client("init", "--id", "w3", ...identity, "--from-backup"), "w3 is ready\n");
   assertEquals(Deno.readTextFileSync(`${folder.path}/workspaces/w3/note`), "kept");
-  assertEquals(await json(["dispose", "w3"]), { id: "w3" });
+  assertEquals(await json("dispose", "w3"), { id: "w3" });
+
+  await t.step("and names the gRPC code on stderr and exits 1 when a call fails", async () => {
+    const { code, stdout, stderr } = await inProcess(
+      ...["client", "--addr", address, "snapshot", "nothing"],
+    );
+    assertEquals([code, stdout], [1, ""]);
+    assertMatch(stderr, /^error: NOT_FOUND: .*nothing/);
+  });
 });
 
-Deno.test("client names the gRPC code on stderr and exits 1 when a call fails", async () => {
+Deno.test("client says what is wrong with a request, and exits 1", async () => {
   using folder = testFolder();
-  await using daemon = await DaemonProcess.start({
-    args: ["--root", folder.path, "--metrics-listen", "off"],
-  });
-  const client = ["client", "--addr", daemon.addresses[0]!];
-  const snapshot = await wsdaemon([...client, "snapshot", "nothing"]);
-  assertEquals([snapshot.code, snapshot.stdout], [1, ""]);
-  assertMatch(snapshot.stderr, /^error: NOT_FOUND: .*nothing/);
-  const init = await wsdaemon([...client, "init", "-"], { input: '{"idd": "w"}' });
-  assertEquals(init.code, 1);
-  assertMatch(init.stderr, /^error: INVALID_ARGUMENT: .*idd/);
-  const broken = await wsdaemon([...client, "init", "-"], { input: "{" });
-  assertEquals(broken.code, 1);
-  assertStringIncludes(broken.stderr, "Cannot read the request from stdin");
-  const list = await wsdaemon([...client, "init", "-"], { input: "[]" });
-  assertEquals(list.stderr, "error: Cannot read the request from stdin: expected a JSON object\n");
+  const file = `${folder.path}/request.json`;
+  const init = async (request: string) => {
+    await Deno.writeTextFile(file, request);
+    const { code, stderr } = await inProcess("client", "--addr", "127.0.0.1:1", "init", file);
+    assertEquals(code, 1);
+    return stderr;
+  };
+  assertMatch(await init('{"idd": "w"}'), /^error: INVALID_ARGUMENT: .*idd/);
+  assertEquals(
+    await init("[]"),
+    `error: Cannot read the request from ${file}: expected a JSON object\n`,
+  );
+  const { code, stderr } = await wsdaemon(
+    ["client", "--addr", "127.0.0.1:1", "init", "-"],
+    { input: "{" },
+  );
+  assertEquals(code, 1);
+  assertStringIncludes(stderr, "error: Cannot read the request from stdin");
 });
 
 Deno.test("client says UNAVAILABLE when nobody answers", async () => {
-  const { code, stderr } = await wsdaemon(["client", "--addr", "127.0.0.1:1", "exists", "w"]);
+  const { code, stderr } = await inProcess("client", "--addr", "127.0.0.1:1", "exists", "w");
   assertEquals(code, 1);
   const reason = "UNAVAILABLE: Cannot reach a daemon at 127.0.0.1:1: connect ECONNREFUSED";
   assertMatch(stderr, new RegExp(`^error: ${reason}.*--addr or WSDAEMON_ADDR\n$`));

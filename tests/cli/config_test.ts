@@ -1,12 +1,13 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { testFolder } from "../support/folder.ts";
+import { inProcess } from "./in_process.ts";
 import { wsdaemon } from "./support.ts";
 
 Deno.test("config validate names every mistake on a line of its own and fails", async () => {
   using folder = testFolder();
   const file = `${folder.path}/config.json`;
   Deno.writeTextFileSync(file, '{\n  "rot": "/x",\n  "git": {"timeout": 5}\n}');
-  const { code, stdout, stderr } = await wsdaemon(["config", "validate", "--config", file]);
+  const { code, stdout, stderr } = await inProcess("config", "validate", "--config", file);
   assertEquals([code, stdout], [1, ""]);
   const lines = stderr.trim().split("\n").toSorted();
   assertEquals(lines, [
@@ -48,7 +49,7 @@ Deno.test("config show prints what flags, environment and file come to, without 
 });
 
 Deno.test("config schema is a JSON Schema that names the keys", async () => {
-  const { code, stdout } = await wsdaemon(["config", "schema"]);
+  const { code, stdout } = await inProcess("config", "schema");
   assertEquals(code, 0);
   const schema = JSON.parse(stdout);
   assertEquals(schema.additionalProperties, false);
