@@ -4,6 +4,7 @@ import { join } from "@std/path";
 import { DaemonProcess } from "../../scripts/daemon_process.ts";
 import { ClientError, type InitWorkspaceInit, WorkspaceClient } from "../../src/rpc/client.ts";
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { testFolder } from "../support/folder.ts";
 
 export interface NodeOptions {
   /** Keys of the config file; metrics are off unless given. */
@@ -79,6 +80,22 @@ async function startDaemon(root: string, options: NodeOptions): Promise<DaemonPr
     args: ["--config", file, "--root", root, ...options.args ?? []],
     ...(options.env ? { env: options.env } : {}),
   });
+}
+
+/**
+ * A node for all tests of a file, which takes a fraction of one for each: their ids must differ.
+ * It starts before the first and is gone after the last.
+ */
+export function sharedNode(options: NodeOptions = {}): () => TestNode {
+  let stack: AsyncDisposableStack | undefined;
+  let node: TestNode;
+  Deno.test.beforeAll(async () => {
+    stack = new AsyncDisposableStack();
+    const { path } = stack.use(testFolder());
+    node = stack.use(await TestNode.start(path, "node", options));
+  });
+  Deno.test.afterAll(() => stack?.disposeAsync());
+  return () => node;
 }
 
 /** A request in plain words. */
