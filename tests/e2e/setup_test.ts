@@ -2,7 +2,9 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "@std/path";
 import { git, makeRemote, serveGit } from "../support/git_repos.ts";
 import { testFolder } from "../support/folder.ts";
-import { fromBackup, fromGit, refuses, request, TestNode } from "./node.ts";
+import { fromBackup, fromGit, refuses, request, sharedNode, type TestNode } from "./node.ts";
+
+const shared = sharedNode({ config: { net: { allowLoopback: true }, shutdown: { grace: "0s" } } });
 
 /** A Git server whose first answer to every clone comes when the test says so. */
 function slowGit(folder: string) {
@@ -35,11 +37,10 @@ function slowGit(folder: string) {
   };
 }
 
-Deno.test("an initialisation belongs to the daemon: callers come and go, disposal and shutdown end it", async () => {
+Deno.test("an initialisation belongs to the daemon: callers come and go, disposal ends it", async () => {
   using folder = testFolder();
   await using server = slowGit(folder.path);
-  const config = { net: { allowLoopback: true }, shutdown: { grace: "0s" } };
-  await using node = await TestNode.start(folder.path, "node", { config });
+  const node = shared();
   const { client } = node;
 
   const caller = new AbortController();
@@ -77,12 +78,16 @@ Deno.test("an initialisation belongs to the daemon: callers come and go, disposa
   await Promise.all([cancelled, waiter]);
   assert(!await client.isWorkspaceExists("w"));
   assertEquals(leftovers(node), { workspaces: [], staging: [], spool: [] });
+});
 
-  server.hold();
+Deno.test("a shutdown ends an initialisation, and leaves nothing of it", async () => {
+  using folder = testFolder();
+  await using server = slowGit(folder.path);
+  const node = shared();
   const ended = refuses(
     "UNAVAILABLE",
     "shutting down",
-    () => client.initWorkspace(fromGit("w", server.uri)),
+    () => node.client.initWorkspace(fromGit("w", server.uri)),
   );
   await server.asked();
   const [status] = await Promise.all([node.stop(), ended]);
@@ -96,8 +101,7 @@ Deno.test("a disposal answers the Git status as it was just before", async () =>
   using folder = testFolder();
   await using server = slowGit(folder.path);
   server.answer();
-  const config = { net: { allowLoopback: true } };
-  await using node = await TestNode.start(folder.path, "node", { config });
+  const node = shared();
   const { client } = node;
   await client.initWorkspace(fromGit("w", server.uri, { checkoutLocation: "src/repo" }));
   const checkout = join(node.workspace("w"), "src", "repo");
@@ -131,8 +135,7 @@ Deno.test("a disposal survives a repository that is corrupt, and keeps it as it 
   using folder = testFolder();
   await using server = slowGit(folder.path);
   server.answer();
-  const config = { net: { allowLoopback: true } };
-  await using node = await TestNode.start(folder.path, "node", { config });
+  const node = shared();
   const { client } = node;
   for (const part of ["HEAD", "index", "config", "objects"]) {
     await client.initWorkspace(fromGit(part, server.uri));
