@@ -7,6 +7,7 @@
 
 // First, since what health and reflection load at import relies on it.
 import "./fs_access.ts";
+import "./close_once.ts";
 import { Server, type ServerOptions, setLogger } from "@grpc/grpc-js";
 import { DaemonError } from "../errors.ts";
 import { logger } from "../log.ts";
