@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Duplex, Readable } from "node:stream";
 import type { Owner } from "../content/api.ts";
-import { DaemonError } from "../errors.ts";
+import { DaemonError, messageOf } from "../errors.ts";
 
 export interface ProcessOptions {
   /** Absolute path. */
@@ -39,30 +39,51 @@ export interface RunningGit {
 /** Kept of what is printed to stderr. */
 const STDERR_LIMIT = 64 * 1024;
 
-/** Starts git. @throws {DaemonError} FAILED_PRECONDITION where it cannot be started */
+/**
+ * Starts git. Where it cannot be started, this throws or what it returns rejects with a
+ * {@link DaemonError}, FAILED_PRECONDITION.
+ */
 export function startGit(options: ProcessOptions): RunningGit {
-  const { program, args, cwd, env, user, signal } = options;
+  const { signal, input, answer } = options;
   signal.throwIfAborted();
-  const child = spawn(program, [...args], {
-    cwd: fromThisProcess(cwd),
-    env,
-    detached: true,
-    stdio: [options.input ? "pipe" : "ignore", "pipe", "pipe", "pipe"],
-    ...user,
-  });
+  const child = start(options);
   const kill = () => killGroup(options, child);
   signal.addEventListener("abort", kill, { once: true });
-  const stderr = keepTail(child.stderr!);
-  serveQuestions(child.stdio[3] as Duplex, options.answer ?? (() => "\n"));
-  if (options.input) child.stdin!.on("error", ignoreBrokenPipe).end(options.input);
-  const ended = endOf(child).then((code) => {
-    signal.removeEventListener("abort", kill);
+  // An error that nobody listens for would end the daemon.
+  const code = endOf(child).finally(() => signal.removeEventListener("abort", kill));
+  const started = child.pid !== undefined;
+  const stderr = started ? keepTail(child.stderr!) : () => "";
+  if (started && answer) serveQuestions(child.stdio[3] as Duplex, answer);
+  if (started && input) child.stdin!.on("error", ignoreBrokenPipe).end(input);
+  const ended = code.then((code) => {
     signal.throwIfAborted();
     return { code, stderr: stderr() };
   });
   // Whoever reads stdout first may fail before it comes to this.
   ended.catch(() => {});
-  return { stdout: child.stdout!, ended, kill };
+  return { stdout: started ? child.stdout! : nothing(), ended, kill };
+}
+
+function start({ program, args, cwd, env, user, input, answer }: ProcessOptions): ChildProcess {
+  try {
+    return spawn(program, [...args], {
+      cwd: fromThisProcess(cwd),
+      env,
+      detached: true,
+      // Deno loses the descriptor of a fourth one where it cannot start the program.
+      stdio: [input ? "pipe" : "ignore", "pipe", "pipe", ...(answer ? ["pipe" as const] : [])],
+      ...user,
+    });
+  } catch (error) {
+    throw notStarted(error);
+  }
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
+
+function notStarted(cause: unknown): DaemonError {
+  const message = `Cannot start git: ${messageOf(cause)}`;
+  return new DaemonError("FAILED_PRECONDITION", message, { cause });
 }
 
 /** `/proc/<our pid>/fd/<n>` is closed to the user that the child has become when it goes there. */
@@ -73,10 +94,7 @@ function fromThisProcess(cwd: string): string {
 
 function endOf(child: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
-    child.on("error", (cause) => {
-      const message = `Cannot start git: ${cause.message}`;
-      reject(new DaemonError("FAILED_PRECONDITION", message, { cause }));
-    });
+    child.on("error", (cause) => reject(notStarted(cause)));
     child.on("close", (code) => resolve(code ?? -1));
   });
 }
