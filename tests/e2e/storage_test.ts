@@ -1,11 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
-import { exists } from "@std/fs";
 import { join } from "@std/path";
 import { testFolder } from "../support/folder.ts";
 import { makeRemote, serveGit } from "../support/git_repos.ts";
 import { canMount, smallFileSystem } from "../support/mount.ts";
 import { S3_KEYS, startS3 } from "../support/s3rver.ts";
-import { directory, file, makeTree, readTree, symlink, type TreeTable } from "../support/tree.ts";
+import { readTree } from "../support/tree.ts";
 import { fromBackup, fromGit, fromSnapshot, refuses, request, TestNode } from "./node.ts";
 
 const SNAPSHOT = "wsdaemon:snapshot/alice/m/20260101T000000Z-0123456789abcdef";
@@ -95,59 +94,4 @@ Deno.test({
     await client.initWorkspace(fromBackup("again"));
     assertEquals(await readTree(node.workspace("again")), after);
   },
-});
-
-Deno.test("terminal logs are stored from the first place that has any, as regular files only", async () => {
-  using folder = testFolder();
-  await Deno.writeTextFile(join(folder.path, "prebuild-log-secret"), "of the host");
-  await using node = await TestNode.start(folder.path, "node");
-  const { client } = node;
-  const outside = symlink(folder.path);
-  const cases: Record<string, { tree: TreeTable; logs: Record<string, string> }> = {
-    top: {
-      tree: [
-        ["prebuild-log-1", file("one")],
-        ["prebuild-log-a b", file("two")],
-        ["prebuild-log-", file("no task")],
-        ["prebuild-log-link", symlink(join(folder.path, "prebuild-log-secret"))],
-        ["prebuild-log-folder", directory()],
-        [".gitpod", directory()],
-        [".gitpod/prebuild-log-3", file("three")],
-        [".prebuild-log-4", file("four")],
-      ],
-      logs: { "1": "one", "a b": "two" },
-    },
-    gitpod: {
-      tree: [
-        [".gitpod", directory()],
-        [".gitpod/prebuild-log-3", file("three")],
-        [".prebuild-log-4", file("four")],
-      ],
-      logs: { "3": "three" },
-    },
-    hidden: {
-      tree: [[".gitpod", outside], [".prebuild-log-4", file("four")]],
-      logs: { "4": "four" },
-    },
-    none: { tree: [[".gitpod", outside]], logs: {} },
-  };
-  const instances = join(node.root, "store", "objects", "workspaces", "alice", "m", "instances");
-  for (const [id, { tree, logs }] of Object.entries(cases)) {
-    await client.initWorkspace(request(id));
-    await makeTree(node.workspace(id), tree);
-    await client.disposeWorkspace({ id, backupLogs: true });
-    const stored: Record<string, string> = {};
-    const place = join(instances, id, "logs");
-    if (await exists(place)) {
-      for await (const { name } of Deno.readDir(place)) {
-        stored[name] = await Deno.readTextFile(join(place, name));
-      }
-    }
-    assertEquals(stored, logs, id);
-  }
-  await client.initWorkspace(request("unasked"));
-  await makeTree(node.workspace("unasked"), [["prebuild-log-1", file("one")]]);
-  await client.disposeWorkspace({ id: "unasked" });
-  assert(!await exists(join(instances, "unasked")));
-  assertEquals([...Deno.readDirSync(join(node.root, "tmp", "spool"))], []);
 });
