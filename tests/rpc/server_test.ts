@@ -370,7 +370,8 @@ Deno.test("a stream that asks without end is ended, and another one is served", 
     return ended.promise;
   };
   assertEquals(await ask(100), "0 after 100");
-  assertEquals(await ask(101), "8 after 100");
+  // grpc-js tells of an error at once, whatever answers it has not handed over yet.
+  assertMatch(await ask(101), /^8 after (\d\d?|100)$/);
   assertEquals(await ask(1), "0 after 1");
   client.close();
 });
