@@ -174,15 +174,22 @@ const ADVICE: Partial<Record<FailureKind, string>> = {
   refused: "; check storage.endpoint, region, bucket and the credentials in the config",
 };
 
-/** A failed request as a DaemonError; `doing` says what was attempted. */
-export function s3Error(error: unknown, doing: string, signal?: AbortSignal): DaemonError {
+/** What a failed request was. */
+export interface Attempted {
+  doing: string;
+  /** Where the server is. */
+  endpoint: string;
+  signal?: AbortSignal | undefined;
+}
+
+/** A failed request as a DaemonError that says which store it is about. */
+export function s3Error(error: unknown, { doing, endpoint, signal }: Attempted): DaemonError {
   if (error instanceof DaemonError) return error;
   const { kind } = failureOf(error, signal);
   if (kind === "aborted") return asDaemonError(signal?.reason, "ABORTED", doing);
   const code = error instanceof CorruptAnswerError ? "DATA_LOSS" : CODE[kind];
-  return new DaemonError(code, `${doing}: ${describe(error)}${ADVICE[kind] ?? ""}`, {
-    cause: error,
-  });
+  const message = `${doing}: ${describe(error, kind, endpoint)}${ADVICE[kind] ?? ""}`;
+  return new DaemonError(code, message, { cause: error });
 }
 
 /** Whether the server says that an object ends before the bytes that were asked for. */
@@ -191,10 +198,14 @@ export function isBeyondEnd(error: unknown): boolean {
 }
 
 /** One line, cut: a server's message is not ours to trust. */
-function describe(error: unknown): string {
+function describe(error: unknown, kind: FailureKind, endpoint: string): string {
   const text = messageOf(error).replace(/[^\x20-\x7e]+/g, " ").slice(0, 300);
   const answer = serviceError(error);
-  if (!answer) return text || "the connection failed";
-  const said = text && text !== answer.name ? ` (${text})` : "";
-  return `the store answered ${answer.status} ${answer.name}${said}`;
+  if (answer) {
+    const said = text && text !== answer.name ? ` (${text})` : "";
+    return `the store at ${endpoint} answered ${answer.status} ${answer.name}${said}`;
+  }
+  const reason = text || "the connection failed";
+  const unreachable = kind === "network" || kind === "timeout";
+  return unreachable ? `the store at ${endpoint} is out of reach: ${reason}` : reason;
 }

@@ -92,8 +92,8 @@ export class S3Store implements ObjectStore {
   }
 
   async probe(options: StoreOptions = {}): Promise<void> {
-    const { endpoint, bucket } = this.#storage;
-    await this.#guard(`Cannot use the bucket ${bucket} at ${endpoint}`, options, async () => {
+    const { bucket } = this.#storage;
+    await this.#guard(`Cannot use the bucket ${bucket}`, options, async () => {
       // Nothing is there, so that the answer has no next page: a server may fail to point to one.
       const input = { Bucket: bucket, Prefix: this.#prefixed("probe/"), MaxKeys: 1 };
       await this.#connection.request(
@@ -292,7 +292,7 @@ export class S3Store implements ObjectStore {
         }
       } while (token !== undefined);
     } catch (error) {
-      throw s3Error(error, `Cannot list ${prefix}`, options.signal);
+      throw this.#failure(error, `Cannot list ${prefix}`, options);
     }
   }
 
@@ -432,8 +432,12 @@ export class S3Store implements ObjectStore {
       signal?.throwIfAborted();
       return await work();
     } catch (error) {
-      throw s3Error(error, doing, signal);
+      throw this.#failure(error, doing, { signal });
     }
+  }
+
+  #failure(error: unknown, doing: string, { signal }: { signal?: AbortSignal | undefined }) {
+    return s3Error(error, { doing, endpoint: this.#storage.endpoint, signal });
   }
 }
 
