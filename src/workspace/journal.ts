@@ -28,6 +28,9 @@ export interface PromisedSnapshot {
   workspaceId: string;
 }
 
+/** Of the database and of its log: room to go on in where the disk is full. */
+const RESERVED_BYTES = 128 << 10;
+
 const SCHEMA_VERSION = 1;
 const SCHEMA = `
   CREATE TABLE workspaces (
@@ -59,6 +62,7 @@ export class Journal implements Disposable {
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
       );
       this.#migrate(path);
+      this.#reserve();
     } catch (error) {
       if (error instanceof DaemonError) throw error;
       throw new DaemonError(
@@ -81,6 +85,20 @@ export class Journal implements Disposable {
       );
     }
     this.#db.exec(`BEGIN; ${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`);
+  }
+
+  /** Allocates pages that stay with the database, and as much of the log: see {@link #makeRoom}. */
+  #reserve(): void {
+    try {
+      this.#db.exec(
+        `CREATE TABLE IF NOT EXISTS reserve (room BLOB) STRICT;
+        INSERT INTO reserve VALUES (zeroblob(${RESERVED_BYTES}));
+        DROP TABLE reserve`,
+      );
+      this.#makeRoom();
+    } catch (error) {
+      if (!isFull(error)) throw error;
+    }
   }
 
   /** All workspaces, by id. */
@@ -139,19 +157,37 @@ export class Journal implements Disposable {
   }
 
   #write(statement: string, ...values: (string | number)[]): void {
+    const run = () => void this.#db.prepare(statement).run(...values);
     try {
-      this.#db.prepare(statement).run(...values);
+      try {
+        run();
+      } catch (error) {
+        if (!isFull(error)) throw error;
+        this.#makeRoom();
+        run();
+      }
     } catch (error) {
-      const full = /disk is full/.test(messageOf(error));
       throw new DaemonError(
-        full ? "RESOURCE_EXHAUSTED" : "INTERNAL",
+        isFull(error) ? "RESOURCE_EXHAUSTED" : "INTERNAL",
         `Cannot write the daemon's state: ${messageOf(error)}`,
         { cause: error },
       );
     }
   }
 
+  /**
+   * Has the log begin anew in the room that it has, so that where a disk is full, workspaces that
+   * fill it can still be disposed of.
+   */
+  #makeRoom(): void {
+    this.#db.exec("PRAGMA wal_checkpoint(RESTART)");
+  }
+
   [Symbol.dispose](): void {
     this.#db.close();
   }
+}
+
+function isFull(error: unknown): boolean {
+  return /disk is full/.test(messageOf(error));
 }
