@@ -1,0 +1,38 @@
+import { assert, assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import { inProcess } from "../cli/in_process.ts";
+import { testFolder } from "../support/folder.ts";
+import { rounds } from "../support/soak.ts";
+import { readTree } from "../support/tree.ts";
+import { fromBackup, request, TestNode } from "./node.ts";
+
+/** Changes a part of the workspace, so that both first and later images are made. */
+async function edit(path: string): Promise<string> {
+  for (let n = 0; n < 10; n++) {
+    const bytes = crypto.getRandomValues(new Uint8Array(20_000));
+    await Deno.writeFile(join(path, `f${n * Math.ceil(Math.random() * 10)}`), bytes);
+  }
+  return JSON.stringify(await readTree(path));
+}
+
+Deno.test("of two daemons that back the same identity up at once, one's backup is there whole", async () => {
+  using folder = testFolder();
+  const storage = { kind: "fs", path: join(folder.path, "store") };
+  await using left = await TestNode.start(folder.path, "left", { config: { storage } });
+  await using right = await TestNode.start(folder.path, "right", { config: { storage } });
+  const nodes = [left, right];
+  for (const { client } of nodes) await client.initWorkspace(request("w"));
+  for (const round of rounds(6)) {
+    const trees = await Promise.all(nodes.map((node) => edit(node.workspace("w"))));
+    assert(trees[0] !== trees[1]);
+    const urls = await Promise.all(nodes.map(({ client }) => client.backupWorkspace("w")));
+    const node = nodes[round % 2]!;
+    await node.client.initWorkspace(fromBackup("r"));
+    const restored = JSON.stringify(await readTree(node.workspace("r")));
+    assert(trees.includes(restored), `round ${round}: ${urls}`);
+    await node.client.disposeWorkspace({ id: "r" });
+  }
+  const config = join(folder.path, "left.jsonc");
+  const verified = await inProcess("store", "--config", config, "--root", left.root, "verify");
+  assertEquals([verified.code, verified.stderr], [0, ""], verified.stdout);
+});
