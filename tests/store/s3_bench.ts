@@ -14,6 +14,8 @@ export interface S3Bench extends Bench {
   store: S3Store;
   /** Another client, configured otherwise. */
   open(storage: Partial<S3Options>): Promise<S3Store>;
+  /** An object's bytes by the server's disk. */
+  stored(key: string): Promise<Uint8Array>;
 }
 
 /** Small parts, so that small blobs have several; short pauses, so that failing is quick. */
@@ -75,6 +77,7 @@ export async function openS3Bench(
     archiveBucket: OTHER_BUCKET,
     second: () => open(),
     open,
+    stored: (key) => Deno.readFile(stored(BUCKET, `${prefix}/${key}`)),
     async tamper(key, bytes) {
       const path = stored(BUCKET, `${prefix}/${key}`);
       if (bytes) await Deno.writeFile(path, bytes);

@@ -32,6 +32,14 @@ export type Fault =
   | { kind: "corrupt-answer" }
   /** One byte of the request's body is changed on its way to the server. */
   | { kind: "corrupt-request" }
+  /** Half of the request's body comes to the server, its length being honest about it. */
+  | { kind: "cut-request" }
+  /** The server gets another body; this S3 error, or else the end of the connection, is the answer. */
+  | {
+    kind: "alter-request";
+    alter(body: Uint8Array): Uint8Array;
+    answer?: { status: number; code: string };
+  }
   /** The connection stands still after the request, or in the middle of the answer's body. */
   | { kind: "stall" }
   | { kind: "stall-midway" }
@@ -48,18 +56,24 @@ export interface PlannedFault {
   times?: number;
   /** How many of them it lets pass first. */
   skip?: number;
+  /** Count by request instead: each that matches meets it when it comes first, and as often again. */
+  each?: boolean;
 }
 
 export interface ProxiedRequest {
   /** `METHOD path?query`. */
   line: string;
   fault?: Fault["kind"];
+  /** By their names in lower case. */
+  headers: Record<string, string>;
 }
 
 interface Pending {
   plan: PlannedFault;
   toSkip: number;
   left: number;
+  /** Where requests count by themselves: how many are left of each. */
+  leftOf: Map<string, number>;
 }
 
 export class FaultProxy {
@@ -91,6 +105,7 @@ export class FaultProxy {
       plan,
       toSkip: plan.skip ?? 0,
       left: plan.times ?? 1,
+      leftOf: new Map(),
     }));
   }
 
@@ -114,9 +129,10 @@ export class FaultProxy {
 
   /** @throws where a planned fault did not happen as often as planned. */
   assertAllFired(): void {
-    const idle = this.#pending.filter(({ left }) => left > 0 && left !== Infinity);
-    const never = this.#pending.filter(({ plan, left }) =>
-      left === Infinity && !this.#log.some(({ fault }) => fault === plan.fault.kind)
+    const isOpen = ({ plan, left }: Pending) => plan.each === true || left === Infinity;
+    const idle = this.#pending.filter((one) => one.left > 0 && !isOpen(one));
+    const never = this.#pending.filter((one) =>
+      isOpen(one) && !this.#log.some(({ fault }) => fault === one.plan.fault.kind)
     );
     const names = [...idle, ...never].map(({ plan }) => `${plan.fault.kind} on ${plan.on}`);
     if (names.length > 0) {
@@ -145,21 +161,24 @@ export class FaultProxy {
     const request = await readMessage(connection);
     if (!request) return;
     const line = request.first.replace(/ HTTP\/1\.1$/, "");
-    const fault = this.#draw(line);
-    this.#log.push({ line, ...(fault ? { fault: fault.kind } : {}) });
+    const headers = Object.fromEntries(
+      request.headers.map(([name, value]) => [name.toLowerCase(), value]),
+    );
+    const fault = this.#draw(line, `${line} ${headers.range ?? ""}`);
+    this.#log.push({ line, headers, ...(fault ? { fault: fault.kind } : {}) });
     for (const wake of this.#watchers.splice(0)) wake();
-    if (!fault) {
-      await writeAll(connection, encodeMessage(...answer(request, await this.#forward(request))));
-      return;
-    }
+    if (!fault) return await this.#pass(connection, request);
     await this.#inflict(connection, request, fault);
   }
 
-  #draw(line: string): Fault | undefined {
-    const found = this.#pending.find(({ plan, left }) => left > 0 && plan.on.test(line));
+  #draw(line: string, request: string): Fault | undefined {
+    const leftOf = ({ plan, left, leftOf }: Pending) =>
+      plan.each ? leftOf.get(request) ?? left : left;
+    const found = this.#pending.find((one) => leftOf(one) > 0 && one.plan.on.test(line));
     if (!found) return undefined;
     if (found.toSkip-- > 0) return undefined;
-    found.left--;
+    if (found.plan.each) found.leftOf.set(request, leftOf(found) - 1);
+    else found.left--;
     return found.plan.fault;
   }
 
@@ -180,15 +199,19 @@ export class FaultProxy {
         return await untilClosed(connection);
       case "hold":
         await fault.until;
-        return await writeAll(
-          connection,
-          encodeMessage(...answer(request, await this.#forward(request))),
-        );
+        return await this.#pass(connection, request);
       case "corrupt-request":
-        return await writeAll(
-          connection,
-          encodeMessage(await this.#forward({ ...request, body: flip(request.body) })),
-        );
+        return await this.#pass(connection, { ...request, body: flip(request.body) });
+      case "cut-request": {
+        const body = request.body.slice(0, request.body.length >> 1);
+        return await this.#pass(connection, { ...request, body });
+      }
+      case "alter-request": {
+        await this.#forward({ ...request, body: fault.alter(request.body) });
+        if (!fault.answer) return;
+        const { status, code } = fault.answer;
+        return await writeAll(connection, encodeMessage(s3Answer(status, code)));
+      }
     }
     const whole = await this.#forward(request);
     const half = { ...whole, body: whole.body.slice(0, whole.body.length >> 1) };
@@ -207,6 +230,10 @@ export class FaultProxy {
       case "lag":
         return await writeAll(connection, encodeMessage(hideKeys(whole, fault.hide)));
     }
+  }
+
+  async #pass(connection: Deno.Conn, request: HttpMessage): Promise<void> {
+    await writeAll(connection, encodeMessage(...answer(request, await this.#forward(request))));
   }
 
   async #forward(request: HttpMessage): Promise<HttpMessage> {
