@@ -75,14 +75,17 @@ Deno.test({
     assertEquals(await readTree(node.workspace("w")), edited);
     assertEquals(leftovers(root), []);
 
-    // A full disk does not keep anybody from making room on it.
-    await client.disposeWorkspace({ id: "r" });
+    // A full disk keeps nobody from making room on it, not even after a crash.
+    await node.end("SIGKILL");
+    await node.startAgain();
+    assertEquals(await readTree(node.workspace("w")), edited);
+    await node.client.disposeWorkspace({ id: "r" });
     await Deno.remove(ballast);
-    await client.initWorkspace(fromBackup("before"));
+    await node.client.initWorkspace(fromBackup("before"));
     assertEquals(await readTree(node.workspace("before")), backedUp);
-    await client.disposeWorkspace({ id: "before" });
-    await client.disposeWorkspace({ id: "w", backup: true });
-    await client.initWorkspace(fromBackup("after"));
+    await node.client.disposeWorkspace({ id: "before" });
+    await node.client.disposeWorkspace({ id: "w", backup: true });
+    await node.client.initWorkspace(fromBackup("after"));
     assertEquals(await readTree(node.workspace("after")), edited);
   },
 });

@@ -30,7 +30,7 @@ Deno.test("a disposal tells the first of untold untracked files, counts them all
   const path = node.workspace("w");
   git(path, "init", "--quiet", "--initial-branch=main", ".");
   git(path, "commit", "--quiet", "--allow-empty", "-m", "First");
-  const folders = runs(20, 200);
+  const folders = runs(10, 200);
   scatter(path, folders);
   const status = await client.disposeWorkspace({ id: "w" });
   const total = folders * PER_FOLDER;
