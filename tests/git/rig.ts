@@ -10,8 +10,8 @@ import type { CheckoutRequest } from "../../src/git/request.ts";
 import { Gate } from "../../src/outbound/gate.ts";
 import type { OutboundRules } from "../../src/outbound/policy.ts";
 import { findGit } from "../../src/process/program.ts";
-import { startContent } from "../support/content.ts";
 import { testFolder } from "../support/folder.ts";
+import { borrowContent } from "../support/shared_content.ts";
 
 export const PROTOCOLS = ["https", "http", "file"];
 
@@ -42,15 +42,9 @@ export const isRoot = Deno.uid() === 0;
 export async function gitRig(options: RigOptions = {}): Promise<GitRig> {
   const stack = new AsyncDisposableStack();
   const folder = stack.use(testFolder());
-  const root = join(folder.path, "root");
-  const remotes = join(folder.path, "remotes");
-  Deno.mkdirSync(root);
-  Deno.mkdirSync(remotes);
-  const { content, rooms } = stack.use(startContent(root));
-  // As on a node: what git runs in can be passed through by the content's owner.
-  for (const path of [folder.path, root, join(root, "tmp"), rooms.staging]) {
-    Deno.chmodSync(path, 0o711);
-  }
+  Deno.chmodSync(folder.path, 0o711);
+  const remotes = folder.path;
+  const { content, rooms, root } = stack.use(borrowContent());
   const gate = stack.use(
     new Gate({ allowLoopback: true, allowHosts: [], denyHosts: [], ...options.rules }),
   );

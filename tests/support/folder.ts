@@ -11,13 +11,18 @@ export function testFolder(): TestFolder {
   return {
     path,
     [Symbol.dispose]() {
-      try {
-        Deno.removeSync(path, { recursive: true });
-      } catch {
-        // Without privileges, read-only folders are in the way; and a path may be too long for Deno.
-        new Deno.Command("chmod", { args: ["-R", "u+rwx", path], stderr: "null" }).outputSync();
-        new Deno.Command("rm", { args: ["-rf", path] }).outputSync();
-      }
+      removeAll(path);
     },
   };
+}
+
+/** Removes what is at a path, whatever the modes within. */
+export function removeAll(path: string): void {
+  try {
+    Deno.removeSync(path, { recursive: true });
+  } catch {
+    // Without privileges, read-only folders are in the way; and a path may be too long for Deno.
+    new Deno.Command("chmod", { args: ["-R", "u+rwx", path], stderr: "null" }).outputSync();
+    new Deno.Command("rm", { args: ["-rf", path] }).outputSync();
+  }
 }
