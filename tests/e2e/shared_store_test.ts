@@ -33,6 +33,9 @@ Deno.test("of two daemons that back the same identity up at once, one's backup i
     await node.client.disposeWorkspace({ id: "r" });
   }
   const config = join(folder.path, "left.jsonc");
-  const verified = await inProcess("store", "--config", config, "--root", left.root, "verify");
-  assertEquals([verified.code, verified.stderr], [0, ""], verified.stdout);
+  const verify = ["store", "--config", config, "--root", left.root, "verify", "--json"];
+  const { code, stdout, stderr } = await inProcess(...verify);
+  assertEquals(code, 0, stdout + stderr);
+  const { images, damage } = JSON.parse(stdout) as { images: number; damage: unknown[] };
+  assertEquals([images, damage], [1, []]);
 });
