@@ -7,35 +7,41 @@ import { type Directory, isErrno } from "../../linux/mod.ts";
 import type { Block } from "../index/block.ts";
 import { openDeep } from "./deep.ts";
 
-/**
- * The paths of those directories that are not as their blocks say any more, or not there.
- * @param tick called before each; throws where the pack is cancelled
- */
+/** What has become of directories since they were walked, by path. */
+export interface Changes {
+  /** Those that are not as their blocks say any more. */
+  readonly changed: Uint8Array[];
+  /** Those that are not there: deleted, or moved elsewhere, which then has changed. */
+  readonly gone: Uint8Array[];
+}
+
+/** Compares directories with their blocks. @param tick called before each; throws to cancel */
 export function changedDirectories(
   top: Directory,
   blocks: Iterable<Block>,
   tick: () => void,
-): Uint8Array[] {
-  const changed: Uint8Array[] = [];
+): Changes {
+  const changes: Changes = { changed: [], gone: [] };
   for (const block of blocks) {
     tick();
-    if (hasChanged(top, block)) changed.push(block.path.slice());
+    const found = look(top, block);
+    if (found !== "same") changes[found].push(block.path.slice());
   }
-  return changed;
+  return changes;
 }
 
-function hasChanged(top: Directory, block: Block): boolean {
+function look(top: Directory, block: Block): "same" | keyof Changes {
   let dir: Directory;
   try {
     dir = openDeep(top, block.path);
   } catch (error) {
-    if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) return true;
+    if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) return "gone";
     // Something is mounted there, and not entered.
-    if (isErrno(error, "EXDEV")) return false;
+    if (isErrno(error, "EXDEV")) return "same";
     throw error;
   }
   try {
-    return !block.isUnchanged(block.self, dir.stat());
+    return block.isUnchanged(block.self, dir.stat()) ? "same" : "changed";
   } finally {
     dir.close();
   }

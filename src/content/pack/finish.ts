@@ -128,21 +128,40 @@ class Finish {
     return this.#write(given, dead.filter(({ layer }) => !given.has(layer)));
   }
 
-  /** Packs what has come to be where a directory changed after it was walked. */
+  /**
+   * Packs what has come to be where a directory changed after it was walked, until nothing does: only
+   * then is everything in some directory that was walked, whatever was moved meanwhile.
+   */
   #lookAgain(): void {
-    const { top, request: { parts } } = this.#options;
-    const tick = () => this.#options.context.throwIfCancelled();
+    const { request: { parts } } = this.#options;
+    const gone = new Set<string>();
     let wanted: readonly Uint8Array[] = parts.flatMap((part) => part.changed);
-    let moving: readonly Uint8Array[] = [];
     for (let look = 0; wanted.length > 0 && look < LOOKS; look++) {
-      const found = this.#walkAgain(wanted);
-      this.#tree.add(found);
-      moving = changedDirectories(top, found, tick);
-      // One that is gone may come back: its folder then has nothing new, but it may.
-      const seen = new Set(found.map(({ path }) => binaryString(path)));
-      wanted = [...moving, ...wanted.filter((path) => !seen.has(binaryString(path)))];
+      this.#tree.add(this.#walkAgain(wanted));
+      wanted = this.#unsettled(gone);
     }
-    for (const path of moving) this.#stats.addUnstable(path);
+    for (const path of wanted) this.#stats.addUnstable(path);
+  }
+
+  /**
+   * Of all directories those that have changed, and those that went away since the last time: where
+   * they went may have been looked at before.
+   * @param gone those that were not there the last time, then those that are not this time
+   */
+  #unsettled(gone: Set<string>): Uint8Array[] {
+    const { top, context } = this.#options;
+    const changes = changedDirectories(
+      top,
+      this.#tree.blocks,
+      () => context.throwIfCancelled(),
+    );
+    const before = new Set(gone);
+    gone.clear();
+    for (const path of changes.gone) gone.add(binaryString(path));
+    return [
+      ...changes.changed,
+      ...changes.gone.filter((path) => !before.has(binaryString(path))),
+    ];
   }
 
   /** @returns blocks of those directories, and of new ones below, with what is new in them */

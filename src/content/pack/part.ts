@@ -68,7 +68,7 @@ export interface PartResult {
   readonly dead: { readonly count: number; readonly bytes: Uint8Array };
   readonly apart: ApartResults;
   readonly remainder?: Remainder;
-  /** Directories that changed after this part had walked them. */
+  /** Directories that changed, or went away, after this part had walked them. */
   readonly changed: readonly Uint8Array[];
   /** Items of the queue that it has done. */
   readonly items: number;
@@ -174,8 +174,9 @@ class Part implements Disposable {
     this.#layers.seal();
     const dead: DeadPath[] = this.#known?.dead ?? [];
     const walked = blocksOf(this.#arena.buffers);
+    const { changed, gone } = changedDirectories(this.#top, walked, () => this.#tick());
     return {
-      changed: changedDirectories(this.#top, walked, () => this.#tick()),
+      changed: [...changed, ...gone],
       arena: this.#arena.buffers,
       dead: { count: dead.length, bytes: encodeDead(dead) },
       apart: { keys: this.#apartKeys, arena: this.#apartArena.buffers },
