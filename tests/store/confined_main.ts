@@ -1,9 +1,10 @@
 /** Runs `confined_worker.ts` with the permissions that the store asks for, and prints its result. */
 
 import { storePermissions } from "../../src/store/permissions.ts";
-import type { ConfinedJob } from "./confined_worker.ts";
+import { Resident } from "../support/resident.ts";
+import type { ConfinedRun } from "./confined_worker.ts";
 
-const job = JSON.parse(Deno.args[0]!) as ConfinedJob;
+const job = JSON.parse(Deno.args[0]!) as ConfinedRun;
 const wanted = storePermissions(job.storage, (name) => Deno.env.get(name));
 const folders = [job.spoolDir, ...(job.storage.kind === "fs" ? [job.storage.path] : [])];
 const worker = new Worker(new URL("./confined_worker.ts", import.meta.url), {
@@ -21,16 +22,19 @@ const worker = new Worker(new URL("./confined_worker.ts", import.meta.url), {
     },
   },
 });
-// Resident memory is the process's own: the peak is looked for while the Worker works.
-let peak = Deno.memoryUsage().rss;
-const watch = setInterval(() => peak = Math.max(peak, Deno.memoryUsage().rss), 20);
-const answered = Promise.withResolvers<string>();
-worker.onmessage = ({ data }) => answered.resolve(data);
-worker.onerror = (event) => answered.resolve(`failed: ${event.message}`);
-worker.postMessage(job);
-const result = await answered.promise;
-clearInterval(watch);
+const answered = (size: number): Promise<string> => {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  worker.onmessage = ({ data }) => resolve(data);
+  worker.onerror = (event) => resolve(`failed: ${event.message}`);
+  worker.postMessage({ ...job, size });
+  return promise;
+};
+let result = await answered(1 << 20);
+// Resident memory is the process's own: what is there by now is code, and no blob.
+const resident = new Resident(Deno.pid);
+const idle = resident.now();
+resident.forgetPeak();
+if (result === "ok" && job.size !== undefined) result = await answered(job.size);
+const grown = resident.peak() - idle;
 worker.terminate();
-await Deno.stdout.write(
-  new TextEncoder().encode(JSON.stringify({ result, peak }) + "\n"),
-);
+await Deno.stdout.write(new TextEncoder().encode(JSON.stringify({ result, grown }) + "\n"));

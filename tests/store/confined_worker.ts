@@ -7,10 +7,15 @@ import { messageOf } from "../../src/errors.ts";
 import { openStore, type StorageOptions } from "../../src/store/open.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 
-export interface ConfinedJob {
+export interface ConfinedRun {
   storage: StorageOptions;
   spoolDir: string;
-  /** Size of the blob to send and fetch: bytes, whole mebibytes. */
+  /** Size of a second blob to send and fetch, after one of a mebibyte: bytes, whole mebibytes. */
+  size?: number;
+}
+
+export interface ConfinedJob extends ConfinedRun {
+  /** Size of the blob. */
   size: number;
 }
 
