@@ -1,8 +1,9 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { dirname, join } from "@std/path";
 import type { Tree } from "../../src/content/api.ts";
 import { DaemonError } from "../../src/errors.ts";
 import { addCommits, addSubmodule, fileUrl, git, makeRemote } from "../support/git_repos.ts";
+import { type TestFolder, testFolder } from "../support/folder.ts";
 import { cloned, type GitRig, gitRig, isRoot, request } from "./rig.ts";
 
 const COMMITS = [
@@ -10,10 +11,30 @@ const COMMITS = [
   { branch: "main", subject: "second: größer", files: { "a.txt": "two\n", "b.txt": "b\n" } },
 ];
 
+/** What a clone of {@link COMMITS} looks like, once one was made. */
+let original: TestFolder | undefined;
+Deno.test.afterAll(() => original?.[Symbol.dispose]());
+
+/** A clone in a new tree, copied from the first one, and a remote with the same commits. */
 async function checkout(rig: GitRig, location = "") {
   const remote = makeRemote(join(rig.remotes, `${crypto.randomUUID()}.git`), COMMITS);
-  const made = await cloned(rig, request(fileUrl(remote), { full: true }), location);
-  return { ...made, remote };
+  if (!original) {
+    original = testFolder();
+    const { path } = await cloned(rig, request(fileUrl(remote), { full: true }));
+    copy(path, original.path);
+  }
+  const { tree, path: top } = await rig.tree();
+  const path = join(top, location);
+  Deno.mkdirSync(path, { recursive: true });
+  copy(original.path, path);
+  if (location !== "") give(rig, join(top, location.split("/")[0]!));
+  return { tree, path, remote };
+}
+
+/** With owners and times: Git's index knows them. */
+function copy(from: string, to: string): void {
+  const { success } = new Deno.Command("cp", { args: ["-a", `${from}/.`, to] }).outputSync();
+  assert(success);
 }
 
 /** A repository that the test made itself, in a new tree. */

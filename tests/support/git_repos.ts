@@ -1,6 +1,7 @@
 /** Repositories for tests, made by the real git: bare remotes, and servers for them. */
 
 import { basename, dirname, join } from "@std/path";
+import { type TestFolder, testFolder } from "./folder.ts";
 
 const IDENTITY = {
   GIT_AUTHOR_NAME: "Test",
@@ -54,13 +55,33 @@ export interface TestCommit {
   from?: string;
 }
 
+/** Bare repositories by their commits: most tests of a file start from the same few. */
+const made = new Map<string, TestFolder>();
+Deno.test.afterAll(() => {
+  for (const folder of made.values()) folder[Symbol.dispose]();
+  made.clear();
+});
+
 /** Makes a bare repository at `path` with those commits; the first one's branch is its HEAD. */
 export function makeRemote(path: string, commits: readonly TestCommit[] = []): string {
-  Deno.mkdirSync(path, { recursive: true });
-  const head = commits[0]?.branch ?? "main";
-  git(path, "init", "--quiet", "--bare", `--initial-branch=${head}`, ".");
-  addCommits(path, commits);
+  const key = JSON.stringify(commits);
+  const original = made.get(key) ?? testFolder();
+  if (!made.has(key)) {
+    made.set(key, original);
+    const head = commits[0]?.branch ?? "main";
+    git(original.path, "init", "--quiet", "--bare", `--initial-branch=${head}`, ".");
+    addCommits(original.path, commits);
+  }
+  copyFolder(original.path, path);
   return path;
+}
+
+function copyFolder(from: string, to: string): void {
+  Deno.mkdirSync(to, { recursive: true });
+  for (const { name, isDirectory } of Deno.readDirSync(from)) {
+    if (isDirectory) copyFolder(join(from, name), join(to, name));
+    else Deno.copyFileSync(join(from, name), join(to, name));
+  }
 }
 
 /** Adds commits to a bare repository, on top of what their branches have. */
