@@ -13,6 +13,7 @@ import { Gate } from "../../src/outbound/gate.ts";
 import { addSubmodule, git, makeRemote, serveGit } from "../support/git_repos.ts";
 import { captureLogs } from "../support/logs.ts";
 import { cloned, gitRig, request } from "./rig.ts";
+import { holdTime } from "./time.ts";
 
 const COMMITS = [{ branch: "main", subject: "first", files: { "a.txt": "one\n" } }];
 const LOGIN = { username: "jane@example.com", password: "s3cr/t p%ss:wörd" };
@@ -218,10 +219,16 @@ Deno.test("clone gives up in words when nobody answers", async () => {
 });
 
 Deno.test("clone ends with everything it started when its time is over", async () => {
-  await using rig = await gitRig({ git: { timeout: 1500 } });
+  await using rig = await gitRig();
   makeRemote(join(rig.remotes, "a.git"), COMMITS);
   const stalled = Promise.withResolvers<Response>();
-  await using server = serveGit(rig.remotes, { intercept: () => stalled.promise });
+  using time = holdTime();
+  await using server = serveGit(rig.remotes, {
+    intercept() {
+      time.end();
+      return stalled.promise;
+    },
+  });
   const url = `${server.url}/a.git`;
   const error = await assertRejects(() => cloned(rig, request(url)), DaemonError, "git.timeout");
   assertEquals(error.code, "FAILED_PRECONDITION");

@@ -11,6 +11,7 @@ import {
 } from "../support/git_repos.ts";
 import { parseRemote } from "../../src/git/remote.ts";
 import { Gate } from "../../src/outbound/gate.ts";
+import { holdTime } from "./time.ts";
 import { cloned, gitRig, PROTOCOLS, request } from "./rig.ts";
 
 const commit = (files: Record<string, string>) => [
@@ -169,7 +170,14 @@ Deno.test("clone is whole, and an update keeps local changes, when the time ends
   await using rig = await gitRig();
   const parent = makeRemote(join(rig.remotes, "parent.git"), commit({ "p.txt": "p", "q": "q" }));
   const stalled = Promise.withResolvers<Response>();
-  await using server = serveGit(rig.remotes, { intercept: () => stalled.promise });
+  using time = holdTime();
+  await using server = serveGit(rig.remotes, {
+    intercept(_, count) {
+      // Both have come to their submodule.
+      if (count === 2) time.end();
+      return stalled.promise;
+    },
+  });
   // Before the server ends, which waits for its answers.
   using answer = new DisposableStack();
   answer.defer(() => stalled.resolve(new Response()));
@@ -179,11 +187,10 @@ Deno.test("clone is whole, and an update keeps local changes, when the time ends
   const module = { branch: "main", name: "m", at: "m", url: `${server.url}/x.git` };
   addSubmodule(parent, { ...module, commit: "1".repeat(40) });
   const signal = new AbortController().signal;
-  const hasty = await rig.other({ timeout: 8000 });
   const { tree, path } = await rig.tree();
   await Promise.all([
-    hasty.clone(what, { tree, location: "", owner: rig.owner, signal }),
-    hasty.update(what, { tree: plain.tree, location: "", signal }),
+    rig.git.clone(what, { tree, location: "", owner: rig.owner, signal }),
+    rig.git.update(what, { tree: plain.tree, location: "", signal }),
   ]);
   assertEquals(Deno.readTextFileSync(join(path, "p.txt")), "p");
   assertEquals(git(plain.path, "log", "-1", "--format=%s"), "Add submodules");
