@@ -7,7 +7,7 @@
  * since it holds every tenant's content.
  */
 
-import { dirname, join } from "@std/path";
+import { basename, dirname, join } from "@std/path";
 import { conflicts } from "../config/decide.ts";
 import type { Config } from "../config/schema.ts";
 import type { Rooms } from "../content/boot.ts";
@@ -49,12 +49,15 @@ export function prepareRoot(config: Config): Config {
     );
   }
   try {
+    refuseSpecial(join(Deno.realPathSync(dirname(root)), basename(root)));
     makeFolder(root, ROOT_MODE);
     const real = Deno.realPathSync(root);
+    refuseSpecial(real);
     refuseStranger(real);
     makeFolder(join(real, "state"), CLOSED_MODE);
     if (storage.kind !== "fs") return { ...config, root: real };
     const path = inside ? join(real, "store") : leadsTo(storage.path);
+    refuseSpecial(path);
     const prepared = { ...config, root: real, storage: { ...storage, path } };
     // By their names they were apart.
     const clash = conflicts(prepared).find(({ path: [section] }) => section === "storage");
@@ -82,6 +85,14 @@ export function makeRooms(config: Config): Rooms {
     else makeStore(blobs);
   }
   return rooms;
+}
+
+/** Deno lets only what may do everything into these, and so no Worker of ours. */
+function refuseSpecial(path: string): void {
+  const special = ["/dev", "/proc", "/sys"].find((folder) => `${path}/`.startsWith(`${folder}/`));
+  if (special !== undefined) {
+    throw new StartError(`${path} lies in ${special}, which is closed to wsdaemon's Workers; choose another`);
+  }
 }
 
 /**

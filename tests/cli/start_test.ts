@@ -40,7 +40,7 @@ const MISTAKES: Mistake[] = [
     says: (folder) => `Cannot use ${folder}/file as the root: it is there and not a folder`,
   },
   {
-    name: "its root cannot be written",
+    name: "its root is where Deno lets no Worker",
     flags: () => ["--root", "/proc/self/wsdaemon"],
     says: () => "Cannot use /proc/self/wsdaemon as the root",
   },

@@ -62,6 +62,15 @@ Deno.test("root may have the store of another node already", async () => {
   });
 });
 
+Deno.test("store that a link leads to where Deno lets no Worker is refused", async () => {
+  await withFolder((folder) => {
+    Deno.symlinkSync("/dev/shm", `${folder}/link`);
+    const storage = { kind: "fs", path: `${folder}/link` };
+    const config = configOf({ root: `${folder}/root`, storage });
+    assertThrows(() => prepareRoot(config), StartError, "/dev/shm lies in /dev");
+  });
+});
+
 Deno.test("store that a link leads into the root's own folders is refused", async () => {
   await withFolder((folder) => {
     const root = `${folder}/root`;
@@ -103,6 +112,11 @@ const REFUSALS: { name: string; make(folder: string): string; reason: string }[]
       return folder;
     },
     reason: "it has a folder state that is not wsdaemon's",
+  },
+  {
+    name: "it lies where Deno lets no Worker",
+    make: () => "/dev/shm/root-of-wsdaemon",
+    reason: "lies in /dev, which is closed to wsdaemon's Workers",
   },
   { name: "nothing can be made there", make: () => "/proc/self/root-of-wsdaemon", reason: "" },
 ];
