@@ -13,8 +13,7 @@ import { readImage, StoredImages } from "../../src/snapshot/images.ts";
 import { newSnapshotName, parseSnapshotName, snapshotKey } from "../../src/snapshot/names.ts";
 import { encodeReference } from "../../src/snapshot/references.ts";
 import { FileStore } from "../../src/store/file/store.ts";
-import { startContent, type TestContent } from "../support/content.ts";
-import { testFolder } from "../support/folder.ts";
+import { borrowContent, type SharedContent } from "../support/shared_content.ts";
 import { makeTree, type TreeTable } from "../support/tree.ts";
 
 export const ALICE: WorkspaceIdentity = { owner: "alice", metaId: "notes" };
@@ -26,7 +25,7 @@ export class StoreRig implements AsyncDisposable {
 
   private constructor(
     readonly root: string,
-    readonly started: TestContent,
+    readonly started: SharedContent,
     readonly store: FileStore,
     readonly images: StoredImages,
     readonly source: BlobSource,
@@ -35,10 +34,9 @@ export class StoreRig implements AsyncDisposable {
     this.#stack = stack;
   }
 
-  static async open({ retain = 3, workers = 1 } = {}): Promise<StoreRig> {
+  static async open({ retain = 3 } = {}): Promise<StoreRig> {
     await using stack = new AsyncDisposableStack();
-    const folder = stack.use(testFolder());
-    const started = stack.use(startContent(folder.path, { workers }));
+    const started = stack.use(borrowContent());
     const { rooms, content } = started;
     const clock = systemClock;
     const store = await FileStore.open({ folder: rooms.blobs, spoolDir: rooms.spool, clock });
@@ -47,7 +45,7 @@ export class StoreRig implements AsyncDisposable {
     const spool = stack.use(Directory.open(rooms.spool));
     const blobs = stack.use(Directory.open(rooms.blobs));
     return new StoreRig(
-      folder.path,
+      started.root,
       started,
       store,
       images,

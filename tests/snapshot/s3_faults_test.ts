@@ -17,10 +17,9 @@ import { backupKey } from "../../src/snapshot/names.ts";
 import { decodeReference } from "../../src/snapshot/references.ts";
 import { blobKey } from "../../src/store/keys.ts";
 import { openS3Bench, type S3Bench } from "../store/s3_bench.ts";
-import { startContent, type TestContent } from "../support/content.ts";
 import { type Fault, FaultProxy } from "../support/fault_proxy.ts";
-import { testFolder } from "../support/folder.ts";
 import { startS3 } from "../support/s3rver.ts";
+import { borrowContent, type SharedContent } from "../support/shared_content.ts";
 import { ALICE } from "./rig.ts";
 
 type Outcome =
@@ -129,7 +128,7 @@ class Node implements AsyncDisposable {
   readonly images: StoredImages;
 
   private constructor(
-    readonly started: TestContent,
+    readonly started: SharedContent,
     readonly proxy: FaultProxy,
     readonly bench: S3Bench,
     readonly stack: AsyncDisposableStack,
@@ -142,7 +141,7 @@ class Node implements AsyncDisposable {
 
   static async open({ stallMs, attempts }: Patience): Promise<Node> {
     await using stack = new AsyncDisposableStack();
-    const started = stack.use(startContent(stack.use(testFolder()).path));
+    const started = stack.use(borrowContent());
     const proxy = stack.adopt(
       new FaultProxy({ hostname: server.host, port: server.port }),
       (proxy) => proxy.close(),

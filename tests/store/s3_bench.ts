@@ -95,7 +95,7 @@ export async function openS3Bench(
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(stores.map((store) => store.close()));
-      await Deno.remove(spoolDir, { recursive: true });
+      if (options.spoolDir === undefined) await Deno.remove(spoolDir, { recursive: true });
     },
   };
 }
