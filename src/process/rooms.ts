@@ -91,7 +91,9 @@ export function makeRooms(config: Config): Rooms {
 function refuseSpecial(path: string): void {
   const special = ["/dev", "/proc", "/sys"].find((folder) => `${path}/`.startsWith(`${folder}/`));
   if (special !== undefined) {
-    throw new StartError(`${path} lies in ${special}, which is closed to wsdaemon's Workers; choose another`);
+    throw new StartError(
+      `${path} lies in ${special}, which is closed to wsdaemon's Workers; choose another`,
+    );
   }
 }
 
