@@ -8,7 +8,7 @@ import { fromBackup, fromSnapshot, refuses, request, TestNode } from "./node.ts"
 
 /** Enough that a pack or a restore takes a while. */
 async function fill(folder: string, files: number): Promise<void> {
-  const bytes = new Uint8Array(20_000);
+  const bytes = new Uint8Array(50_000);
   for (let n = 0; n < files; n++) {
     if (n % 100 === 0) await Deno.mkdir(join(folder, `d${n / 100}`));
     crypto.getRandomValues(bytes);
@@ -82,7 +82,7 @@ Deno.test("kill -9 at any moment of a backup leaves the previous or the new one 
   using folder = testFolder();
   await using node = await TestNode.start(folder.path, "node");
   await node.client.initWorkspace(request("w"));
-  await fill(node.workspace("w"), 400);
+  await fill(node.workspace("w"), 160);
   const versions = new Set<string>();
   const remember = async () => versions.add(JSON.stringify(await readTree(node.workspace("w"))));
   await remember();
@@ -90,7 +90,7 @@ Deno.test("kill -9 at any moment of a backup leaves the previous or the new one 
   const promised: string[] = [];
   for (const delay of moments([0, 60])) {
     await Deno.writeTextFile(join(node.workspace("w"), "d0", "f0"), `before ${delay}`);
-    await fill(await newFolder(node.workspace("w"), delay), 100);
+    await fill(await newFolder(node.workspace("w"), delay), 40);
     await remember();
     promised.push(await node.client.takeSnapshot({ id: "w", returnImmediately: true }));
     const backup = node.client.backupWorkspace("w").catch(() => {});
@@ -115,7 +115,7 @@ Deno.test("kill -9 during an initialisation or a disposal leaves nothing half-ma
   using folder = testFolder();
   await using node = await TestNode.start(folder.path, "node");
   await node.client.initWorkspace(request("source"));
-  await fill(node.workspace("source"), 500);
+  await fill(node.workspace("source"), 200);
   const tree = JSON.stringify(await readTree(node.workspace("source")));
   const url = await node.client.takeSnapshot({ id: "source" });
   await node.client.initWorkspace(fromSnapshot("old", url));
