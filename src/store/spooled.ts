@@ -8,7 +8,7 @@ import type { LocalFile, SpooledBlob } from "../spool.ts";
  * The absolute path of a spool file.
  * @throws {DaemonError} INTERNAL for a file of another room, or a path that leaves the spool.
  */
-export function spoolPath(spoolDir: string, file: LocalFile): string {
+function spoolPath(spoolDir: string, file: LocalFile): string {
   const plain = file.path.split("/").every((part) => part !== "" && part !== "." && part !== "..");
   if (file.room !== "spool" || !plain) {
     throw new DaemonError(
@@ -20,11 +20,12 @@ export function spoolPath(spoolDir: string, file: LocalFile): string {
 }
 
 /**
- * Checks that a spool file is what was announced, as far as that costs nothing: the Workers that
- * wrote it computed its digest on the way.
+ * The absolute path of a spool file that is what was announced, as far as telling so costs nothing:
+ * the Workers that wrote it computed its digest on the way.
  * @throws {DaemonError} DATA_LOSS where its size is another; INTERNAL where it is not there.
  */
-export async function checkSpooled(path: string, blob: SpooledBlob): Promise<void> {
+export async function spooledFile(spoolDir: string, blob: SpooledBlob): Promise<string> {
+  const path = spoolPath(spoolDir, blob.file);
   let info: Deno.FileInfo;
   try {
     info = await Deno.lstat(path);
@@ -38,4 +39,5 @@ export async function checkSpooled(path: string, blob: SpooledBlob): Promise<voi
       `The spool file ${path} has ${info.size} bytes where ${blob.size} were written`,
     );
   }
+  return path;
 }

@@ -29,7 +29,7 @@ import type {
 } from "../api.ts";
 import { BLOB_PREFIX, blobKey, checkArchiveName, checkKey, KEY_ROOTS, LEASE_KEY } from "../keys.ts";
 import { awaitCollector } from "../lease.ts";
-import { checkSpooled, spoolPath } from "../spooled.ts";
+import { spooledFile } from "../spooled.ts";
 import {
   copySynced,
   DIR_MODE,
@@ -100,8 +100,7 @@ export class FileStore implements ObjectStore {
 
   async putBlob(blob: SpooledBlob, options: StoreOptions = {}): Promise<boolean> {
     return await this.#guard(`Cannot store the blob ${blob.digest}`, options, async () => {
-      const source = spoolPath(this.#spool, blob.file);
-      await checkSpooled(source, blob);
+      const source = await spooledFile(this.#spool, blob);
       const missing = !await this.#freshen(blob.digest, blob.size, options);
       if (missing) await this.#adopt(source, blobKey(blob.digest), options);
       else await removeIfThere(source);
@@ -206,8 +205,7 @@ export class FileStore implements ObjectStore {
 
   async putObject(key: string, file: SpooledBlob, options: StoreOptions = {}): Promise<void> {
     await this.#guard(`Cannot store ${key}`, options, async () => {
-      const source = spoolPath(this.#spool, file.file);
-      await checkSpooled(source, file);
+      const source = await spooledFile(this.#spool, file);
       await this.#adopt(source, key, options);
     });
   }

@@ -32,7 +32,7 @@ import type {
 import { fileError } from "../file/errors.ts";
 import { removeIfThere } from "../file/durable.ts";
 import { blobKey, checkArchiveName, checkKey, KEY_ROOTS, LEASE_KEY } from "../keys.ts";
-import { checkSpooled, spoolPath } from "../spooled.ts";
+import { spooledFile } from "../spooled.ts";
 import { Connection, type S3Observer } from "./connection.ts";
 import { download, type Source } from "./download.ts";
 import { CorruptAnswerError, failureOf, s3Error } from "./errors.ts";
@@ -105,8 +105,7 @@ export class S3Store implements ObjectStore {
 
   async putBlob(blob: SpooledBlob, options: StoreOptions = {}): Promise<boolean> {
     return await this.#guard(`Cannot store the blob ${blob.digest}`, options, async () => {
-      const path = spoolPath(this.#spool, blob.file);
-      await checkSpooled(path, blob);
+      const path = await spooledFile(this.#spool, blob);
       const { digest, size } = blob;
       const file = { path, size, sha256: hexOf(digest) };
       const send = () => putFile(this.#connection, this.#target(blobKey(digest)), file, options);
@@ -238,8 +237,7 @@ export class S3Store implements ObjectStore {
 
   async putObject(key: string, file: SpooledBlob, options: StoreOptions = {}): Promise<void> {
     await this.#guard(`Cannot store ${key}`, options, async () => {
-      const path = spoolPath(this.#spool, file.file);
-      await checkSpooled(path, file);
+      const path = await spooledFile(this.#spool, file);
       const source = { path, size: file.size, sha256: hexOf(file.digest) };
       await putFile(this.#connection, this.#target(key), source, options);
       await removeIfThere(path);
