@@ -309,7 +309,7 @@ for (const { patience, rows } of byPatience(UPLOADS)) {
       }
     }
     for (const row of rows) {
-      const { name, fault, passing, steps } = row;
+      const { name, passing } = row;
       const text = await node.edit();
       if (passing === "success") {
         await meetEverywhere(node, row, async () => before = await node.backup());
