@@ -217,3 +217,14 @@ export function decompressFrame(frame: Uint8Array, rawSize: number): Uint8Array 
   }
   return raw;
 }
+
+/** Results up to here may share their memory with others: Node's pool of small buffers. */
+const POOLED = 64 << 10;
+
+/**
+ * Gives back the memory of a result of {@link decompressFrame} that nobody needs any more: the
+ * collector would let a hundred megabytes of them lie around before it came by.
+ */
+export function releaseFrame(raw: Uint8Array): void {
+  if (raw.length > POOLED) (raw.buffer as ArrayBuffer).transfer(0);
+}

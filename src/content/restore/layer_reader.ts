@@ -1,6 +1,6 @@
 /** Reading stretches of a layer's uncompressed content, decompressing only the frames they lie in. */
 
-import { decompressFrame, type SeekTable } from "../../archive/seekable.ts";
+import { decompressFrame, releaseFrame, type SeekTable } from "../../archive/seekable.ts";
 import { ArchiveError } from "../../archive/error.ts";
 import type { File } from "../../linux/mod.ts";
 import { readFully, readSeekTable } from "../index/index_reader.ts";
@@ -22,7 +22,7 @@ export class LayerReader {
     this.#table = table;
   }
 
-  /** Hands out `length` bytes from `offset`, in pieces. @throws {ArchiveError} */
+  /** Hands out `length` bytes from `offset`, in pieces that nobody may keep. @throws {ArchiveError} */
   read(offset: number, length: number, take: (piece: Uint8Array) => void): void {
     const { rawOffsets } = this.#table;
     const end = offset + length;
@@ -57,8 +57,11 @@ export class LayerReader {
     const { offsets, rawOffsets } = this.#table;
     const start = offsets[frame]!;
     const compressed = readFully(this.#file, start, offsets[frame + 1]! - start);
-    this.#raw = decompressFrame(compressed, rawOffsets[frame + 1]! - rawOffsets[frame]!);
+    const raw = decompressFrame(compressed, rawOffsets[frame + 1]! - rawOffsets[frame]!);
+    (compressed.buffer as ArrayBuffer).transfer(0);
+    releaseFrame(this.#raw);
+    this.#raw = raw;
     this.#frame = frame;
-    return this.#raw;
+    return raw;
   }
 }
