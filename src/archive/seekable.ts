@@ -203,7 +203,7 @@ export function parseSeekTable(table: Uint8Array, fileSize: number): SeekTable {
  * @throws {ArchiveError} where it does not
  */
 export function decompressFrame(frame: Uint8Array, rawSize: number): Uint8Array {
-  let raw: Uint8Array;
+  let raw: Buffer;
   try {
     raw = zstdDecompressSync(Buffer.from(frame.buffer, frame.byteOffset, frame.length), {
       chunkSize: Math.max(rawSize, 64) + 64,
@@ -215,7 +215,8 @@ export function decompressFrame(frame: Uint8Array, rawSize: number): Uint8Array 
   if (raw.length !== rawSize) {
     throw new ArchiveError("malformed", `a zstd frame has ${raw.length} bytes, not ${rawSize}`);
   }
-  return raw;
+  // Not a Buffer, whose `slice` is no copy.
+  return new Uint8Array(raw.buffer, raw.byteOffset, raw.length);
 }
 
 /** Results up to here may share their memory with others: Node's pool of small buffers. */

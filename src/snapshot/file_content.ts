@@ -63,7 +63,10 @@ function* readData(
   for (let done = 0; done < length; done += PIECE) {
     const read: Uint8Array[] = [];
     const wanted = Math.min(PIECE, length - done);
-    readingBlob(digest, () => layer.read(offset + done, wanted, (piece) => read.push(piece)));
+    readingBlob(
+      digest,
+      () => layer.read(offset + done, wanted, (piece) => read.push(piece.slice())),
+    );
     yield* read;
   }
 }

@@ -8,7 +8,7 @@ import { type BlobFile, breathe } from "./blob_file.ts";
 
 /** An open layer. */
 export interface RawLayer {
-  /** Hands out `length` bytes from `offset`, in pieces that stay as they are. @throws {ArchiveError} */
+  /** Hands out `length` bytes from `offset`, in pieces that are gone with the next. @throws {ArchiveError} */
   read(offset: number, length: number, take: (piece: Uint8Array) => void): void;
 }
 

@@ -22,7 +22,7 @@ export class LayerReader {
     this.#table = table;
   }
 
-  /** Hands out `length` bytes from `offset`, in pieces that nobody may keep. @throws {ArchiveError} */
+  /** Hands out `length` bytes from `offset`, in pieces that are gone with the next. @throws {ArchiveError} */
   read(offset: number, length: number, take: (piece: Uint8Array) => void): void {
     const { rawOffsets } = this.#table;
     const end = offset + length;
