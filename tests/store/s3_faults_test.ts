@@ -441,7 +441,7 @@ Deno.test("S3 store keeps a blob that it sends again while a deletion of the old
     await proxy.seen(/^PUT .*blobs/, 2);
     const mark = () => Promise.resolve(new Set<Digest>());
     const collecting = collect(collector, { mark, graceMs: 24 * HOUR, clock: systemClock });
-    await proxy.seen(/^DELETE .*blobs/);
+    await Promise.race([proxy.seen(/^DELETE .*blobs/), collecting]);
     put.resolve();
     // The writer looks for a collection once more, after it did and the collection claimed the lease.
     await Promise.race([proxy.seen(/^GET .*lease/, 4), writing]);
