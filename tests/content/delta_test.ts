@@ -16,6 +16,7 @@ import {
 import { anyEdit, doEdit } from "./edits.ts";
 import { runs } from "../support/soak.ts";
 import { assertSameTree, ImageRig, withoutExtents } from "./image_rig.ts";
+import { assertPeersAgree } from "./peers.ts";
 
 /** Waits until a change shows in a ctime: the kernel's clock for them ticks every few milliseconds. */
 async function settle(path: string): Promise<void> {
@@ -33,6 +34,7 @@ async function assertRestores(rig: ImageRig, image: PackResult, path: string): P
   for (const index of [true, false]) {
     assertSameTree(withoutExtents(await rig.restored(image, { index })), wanted);
   }
+  await assertPeersAgree(rig, image);
 }
 
 const TREE: TreeTable = [

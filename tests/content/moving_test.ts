@@ -7,6 +7,7 @@ import { PYTHON } from "../support/python.ts";
 import { rounds } from "../support/soak.ts";
 import { directory, file } from "../support/tree.ts";
 import { ImageRig } from "./image_rig.ts";
+import { assertPeersAgree } from "./peers.ts";
 
 /** A Python program that says a line when it has done a step, and does the next when told to. */
 class Script implements AsyncDisposable {
@@ -152,6 +153,7 @@ for (
     for (const round of rounds(4, 0.3)) {
       if (round % 2 === 0) await rig.content.dropBaseline("w");
       const image = await rig.pack("w");
+      await assertPeersAgree(rig, image);
       for (const index of [true, false]) {
         const { path: restored, tree } = await rig.restore(image, { index });
         const found = [from, to].flatMap((name) => contents(join(restored, name)));

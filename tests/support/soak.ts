@@ -11,7 +11,12 @@ export function* rounds(atLeast: number, share = 1): Generator<number> {
   for (let round = 0; round < atLeast || performance.now() < end; round++) yield round;
 }
 
-/** How often a property is tried: `usual` in the suite, `soaking` in a soak. */
-export function runs(usual: number, soaking: number): number {
-  return SECONDS > 0 ? soaking : usual;
+/** How often a property is tried: `usual` in the suite, `inSoak` in a soak. */
+export function runs(usual: number, inSoak: number): number {
+  return SECONDS > 0 ? inSoak : usual;
+}
+
+/** Whether this is a soak, which has time for more than the suite. */
+export function soaking(): boolean {
+  return SECONDS > 0;
 }
