@@ -59,6 +59,8 @@ export function verifyBaseline(file: File): void {
     if (count <= 0) break;
     actual = crc32(buffer.subarray(0, count), actual);
   }
+  // The footer says how many directories there are.
+  actual = crc32(readFully(file, end, 12), actual);
   if (actual !== checksum) throw new RangeError("its checksum is wrong");
 }
 
