@@ -14,7 +14,18 @@ const LEVELS: readonly (readonly string[])[] = [
   ["git", "snapshot"],
   ["content", "store"],
   ["archive", "linux", "outbound"],
-  ["clock", "confinement", "digest", "errors", "log", "outbound", "spool", "std", "telemetry"],
+  [
+    "clock",
+    "confinement",
+    "digest",
+    "errors",
+    "log",
+    "memory",
+    "outbound",
+    "spool",
+    "std",
+    "telemetry",
+  ],
 ];
 
 /** Downward arrows that are wrong all the same. */

@@ -222,10 +222,7 @@ export function decompressFrame(frame: Uint8Array, rawSize: number): Uint8Array 
 /** Results up to here may share their memory with others: Node's pool of small buffers. */
 const POOLED = 64 << 10;
 
-/**
- * Gives back the memory of a result of {@link decompressFrame} that nobody needs any more: the
- * collector would let a hundred megabytes of them lie around before it came by.
- */
+/** What `release` does for bytes of one's own, for a result of {@link decompressFrame}. */
 export function releaseFrame(raw: Uint8Array): void {
   if (raw.length > POOLED) (raw.buffer as ArrayBuffer).transfer(0);
 }

@@ -1,7 +1,7 @@
 /** Types of `@std/assert`; the npm package of the standard library has none. */
 
-// deno-lint-ignore no-explicit-any -- a constructor of whatever arguments, as the library has it
-type Constructor<T> = abstract new (...args: any[]) => T;
+/** A constructor of whatever arguments. */
+type Constructor<T> = abstract new (...args: never[]) => T;
 
 export class AssertionError extends Error {
   constructor(message: string, options?: ErrorOptions);
@@ -35,8 +35,7 @@ export function assertNotEquals<T>(actual: T, expected: T, msg?: string): void;
 export function assertNotMatch(actual: string, expected: RegExp, msg?: string): void;
 export function assertNotStrictEquals<T>(actual: T, expected: T, msg?: string): void;
 export function assertObjectMatch(
-  // deno-lint-ignore no-explicit-any -- as the library has it
-  actual: Record<PropertyKey, any>,
+  actual: object,
   expected: Record<PropertyKey, unknown>,
   msg?: string,
 ): void;

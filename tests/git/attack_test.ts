@@ -37,7 +37,7 @@ async function attacked(pairsIn: "top" | "checkout" | "git folder"): Promise<voi
   names.forEach((name, n) => Deno.symlinkSync(to[n]!, join(folder, `${name}.link`)));
   const attack = await startAttack(folder, names.map((name) => [name, `${name}.link`] as const));
   const told: string[] = [];
-  for (const _ of rounds(8)) {
+  for (const _ of rounds(20)) {
     try {
       told.push(JSON.stringify(await rig.git.status(tree, "repo")) ?? "none");
     } catch (error) {

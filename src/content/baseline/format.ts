@@ -8,6 +8,8 @@
 export const FOOTER_MAGIC = 0x31_65_73_61_62_64_73_77n;
 /** f64 offset of the table, u32 entries, u32 checksum of all before it, u64 magic. */
 export const FOOTER = 24;
+/** Bytes of the footer that the checksum covers too: all that is before it. */
+export const FOOTER_CHECKED = 12;
 /** u32 hash of the path, u32 length of the block, f64 offset of the block. */
 export const TABLE_ENTRY = 16;
 

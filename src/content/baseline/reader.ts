@@ -14,7 +14,7 @@ import {
   layerCount,
   type TreeHeader,
 } from "../index/tree_file.ts";
-import { FOOTER, FOOTER_MAGIC, hashPath, TABLE_ENTRY } from "./format.ts";
+import { FOOTER, FOOTER_CHECKED, FOOTER_MAGIC, hashPath, TABLE_ENTRY } from "./format.ts";
 
 const EMPTY_TABLE = new DataView(new ArrayBuffer(0));
 
@@ -59,8 +59,7 @@ export function verifyBaseline(file: File): void {
     if (count <= 0) break;
     actual = crc32(buffer.subarray(0, count), actual);
   }
-  // The footer says how many directories there are.
-  actual = crc32(readFully(file, end, 12), actual);
+  actual = crc32(readFully(file, end, FOOTER_CHECKED), actual);
   if (actual !== checksum) throw new RangeError("its checksum is wrong");
 }
 

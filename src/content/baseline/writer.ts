@@ -3,7 +3,7 @@
 import { crc32 } from "node:zlib";
 import type { File } from "../../linux/mod.ts";
 import type { Block } from "../index/block.ts";
-import { FOOTER, FOOTER_MAGIC, hashPath, TABLE_ENTRY } from "./format.ts";
+import { FOOTER, FOOTER_CHECKED, FOOTER_MAGIC, hashPath, TABLE_ENTRY } from "./format.ts";
 
 const BUFFER = 1 << 20;
 
@@ -61,7 +61,7 @@ export class BaselineWriter {
     const end = new DataView(footer.buffer);
     end.setFloat64(0, tableAt, true);
     end.setUint32(8, this.#table.length, true);
-    end.setUint32(12, crc32(footer.subarray(0, 12), this.#checksum), true);
+    end.setUint32(12, crc32(footer.subarray(0, FOOTER_CHECKED), this.#checksum), true);
     end.setBigUint64(16, FOOTER_MAGIC, true);
     this.#file.write(footer);
   }

@@ -1,5 +1,6 @@
 /** Building blocks; see `layout.ts`. */
 
+import { release } from "../../memory.ts";
 import type { Stat } from "../../linux/mod.ts";
 import { Block, encodeXattrs, type Location, Memory, writeLocal, writeStat } from "./block.ts";
 import { FIELD, HEAD, KIND, RECORD, type Xattr } from "./layout.ts";
@@ -106,11 +107,10 @@ class Pieces {
   /** Moves everything to `into`, from `at` on; there is nothing here afterwards. */
   moveTo(into: Uint8Array, at: number): void {
     let to = at;
-    for (const { bytes, buffer } of this.#full) {
+    for (const { bytes } of this.#full) {
       into.set(bytes, to);
       to += bytes.length;
-      // The memory is free at once, not when the collector comes by.
-      (buffer as ArrayBuffer).transfer(0);
+      release(bytes);
     }
     into.set(this.#last.bytes.subarray(0, this.#used), to);
     this.clear();

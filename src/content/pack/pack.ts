@@ -128,7 +128,7 @@ class PackRun {
     if (done !== announced) {
       throw new DaemonError(
         "INTERNAL",
-        `the pack came to ${done} of ${announced} folders and large files; nothing was saved`,
+        `the pack came to ${done} of ${announced} folders and large files, so nothing was saved; try again`,
       );
     }
     return parts;

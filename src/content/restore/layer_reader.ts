@@ -1,5 +1,6 @@
 /** Reading stretches of a layer's uncompressed content, decompressing only the frames they lie in. */
 
+import { release } from "../../memory.ts";
 import { decompressFrame, releaseFrame, type SeekTable } from "../../archive/seekable.ts";
 import { ArchiveError } from "../../archive/error.ts";
 import type { File } from "../../linux/mod.ts";
@@ -58,7 +59,7 @@ export class LayerReader {
     const start = offsets[frame]!;
     const compressed = readFully(this.#file, start, offsets[frame + 1]! - start);
     const raw = decompressFrame(compressed, rawOffsets[frame + 1]! - rawOffsets[frame]!);
-    (compressed.buffer as ArrayBuffer).transfer(0);
+    release(compressed);
     releaseFrame(this.#raw);
     this.#raw = raw;
     this.#frame = frame;

@@ -4,6 +4,7 @@
 
 import { GetObjectCommand, type GetObjectCommandOutput } from "@aws-sdk/client-s3";
 import { DaemonError } from "../../errors.ts";
+import { release } from "../../memory.ts";
 import type { StoreOptions } from "../api.ts";
 import { fileError } from "../file/errors.ts";
 import type { Connection } from "./connection.ts";
@@ -75,7 +76,7 @@ async function fetchRange(
           const wanted = chunk.subarray(0, range.end - at);
           await local(range.path, () => writeAll(file, wanted));
           at += wanted.length;
-          free(chunk);
+          release(chunk);
           if (at === range.end) break;
         }
       }, options);
@@ -139,12 +140,6 @@ function checkSize(size: number | undefined, source: Source): void {
   throw new CorruptAnswerError(
     `${source.Key} has ${size} bytes where ${source.size} were expected`,
   );
-}
-
-/** Gives a chunk's memory back, a hundred megabytes of which the collector would let lie about. */
-function free({ buffer, byteLength }: Uint8Array): void {
-  // One that does not have its buffer to itself may share it with what comes next.
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
 }
 
 async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {

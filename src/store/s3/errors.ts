@@ -206,6 +206,7 @@ function describe(error: unknown, kind: FailureKind, endpoint: string): string {
     return `the store at ${endpoint} answered ${answer.status} ${answer.name}${said}`;
   }
   const reason = text || "the connection failed";
+  if (kind === "refused") return `the store at ${endpoint} cannot be used: ${reason}`;
   const unreachable = kind === "network" || kind === "timeout";
   return unreachable ? `the store at ${endpoint} is out of reach: ${reason}` : reason;
 }
