@@ -6,9 +6,15 @@ import { clientWarning, listenerProblem, runtimeWarning } from "../../src/proces
 import { StartError } from "../../src/process/start_error.ts";
 import { withFolder } from "./support.ts";
 
+/** Written by another process: no child that another test starts has it open, and it can run. */
 async function fakeGit(folder: string, version: string): Promise<void> {
-  await Deno.writeTextFile(`${folder}/git`, `#!/bin/sh\necho 'git version ${version}'\n`);
-  await Deno.chmod(`${folder}/git`, 0o755);
+  const script = `#!/bin/sh\necho 'git version ${version}'\n`;
+  const write = 'printf %s "$1" > git && chmod 755 git';
+  const { success } = await new Deno.Command("sh", {
+    args: ["-c", write, "sh", script],
+    cwd: folder,
+  }).output();
+  assert(success);
 }
 
 Deno.test("libc is found by its absolute path in the memory map", () => {
