@@ -75,6 +75,9 @@ export class HeaderEncoder {
   #words = new Uint32Array(this.#buffer.buffer);
   #length = 0;
   readonly #records = new PaxWriter();
+  /** The last header of PAX records: most are of the same length, and then the same. */
+  readonly #extension = new Uint8Array(BLOCK);
+  #extensionSize = -1;
 
   /** The header, preceded by those that extend it. The bytes are valid until the next call. */
   encode(entry: WrittenEntry): Uint8Array {
@@ -83,7 +86,7 @@ export class HeaderEncoder {
     const link = entry.link ? this.#link(entry.link) : EMPTY;
     const body = this.#records.take();
     if (body.length > 0) {
-      this.#header(EXTENSION_NAME, { typeFlag: EXTENDED, size: body.length });
+      this.#extensionHeader(body.length);
       this.#padded(body);
     }
     this.#header(name.name, {
@@ -98,6 +101,18 @@ export class HeaderEncoder {
       device: entry.device,
     });
     return this.#buffer.subarray(0, this.#length);
+  }
+
+  #extensionHeader(size: number): void {
+    if (size === this.#extensionSize) {
+      const at = this.#reserve(BLOCK);
+      this.#buffer.set(this.#extension, at);
+      return;
+    }
+    const at = this.#length;
+    this.#header(EXTENSION_NAME, { typeFlag: EXTENDED, size });
+    this.#extension.set(this.#buffer.subarray(at, at + BLOCK));
+    this.#extensionSize = size;
   }
 
   /** Collects the PAX records that the entry needs; returns what goes in the name fields. */
@@ -124,9 +139,7 @@ export class HeaderEncoder {
   }
 
   #name(entry: WrittenEntry): { name: Uint8Array; prefix: Uint8Array } {
-    const path = entry.type === "directory"
-      ? joinBytes(entry.path, Uint8Array.of(SLASH))
-      : entry.path;
+    const path = entry.type === "directory" ? withSlash(entry.path) : entry.path;
     if (path.length <= MAX_NAME) return { name: path, prefix: EMPTY };
     const at = splitAt(path);
     if (at !== undefined) return { name: path.subarray(at + 1), prefix: path.subarray(0, at) };
@@ -211,12 +224,17 @@ function setField(out: Uint8Array, at: number, value: Uint8Array, width: number)
   out.set(value.length > width ? value.subarray(0, width) : value, at);
 }
 
+/** What ten octal digits cannot say. */
+const LOW_DIGITS = 8 ** 10;
+
 function octal(out: Uint8Array, at: number, digits: number, value: number): void {
-  let rest = value;
+  // Ten digits are 30 bits, which an integer of V8 has room for; what is above them comes first.
+  let rest = value % LOW_DIGITS;
+  const high = (value - rest) / LOW_DIGITS;
   for (let i = at + digits - 1; i >= at; i--) {
-    const quotient = Math.floor(rest / 8);
-    out[i] = 0x30 + (rest - quotient * 8);
-    rest = quotient;
+    out[i] = 0x30 + (rest & 7);
+    rest >>>= 3;
+    if (i === at + digits - 10) rest = high;
   }
 }
 
@@ -240,6 +258,13 @@ function splitAt(path: Uint8Array): number | undefined {
     if (path[at] === SLASH) return at;
   }
   return undefined;
+}
+
+function withSlash(path: Uint8Array): Uint8Array {
+  const directory = new Uint8Array(path.length + 1);
+  directory.set(path);
+  directory[path.length] = SLASH;
+  return directory;
 }
 
 function lastComponent(path: Uint8Array): Uint8Array {

@@ -20,34 +20,51 @@ const TYPE = 18;
 const NAME = 19;
 const DOT = 0x2e;
 
+/** Takes a name, from `start` to `end` of `bytes`, which are valid during the call. */
+export type NameSink = (bytes: Uint8Array, start: number, end: number, type: number) => void;
+
 /**
  * The next entries of the directory, in the file system's order, without `.` and `..`; `undefined`
  * at the end. The names share one buffer, which is theirs.
  * @throws {SystemError}
  */
 export function readEntries(fd: number, at: Located): Entry[] | undefined {
+  const length = readBatch(fd, at);
+  if (length === 0) return undefined;
+  const entries: Entry[] = [];
+  decode(scratch!.slice(0, length), length, (bytes, start, end, type) => {
+    entries.push({ name: bytes.subarray(start, end), type });
+  });
+  return entries;
+}
+
+/** {@link readEntries} without an object a name. @returns whether there may be more. @throws {SystemError} */
+export function readNames(fd: number, at: Located, sink: NameSink): boolean {
+  const length = readBatch(fd, at);
+  decode(scratch!, length, sink);
+  return length > 0;
+}
+
+/** Fills the scratch buffer. @returns how much of it; 0 at the end */
+function readBatch(fd: number, at: Located): number {
   const buffer = scratch ??= new Uint8Array(BATCH);
   const sys = system();
   let length: number;
   while ((length = sys.getdents64(SYSCALL.getdents64, fd, buffer, BATCH)) < 0) {
     interrupted("getdents64", at);
   }
-  return length === 0 ? undefined : decode(buffer.slice(0, length));
+  return length;
 }
 
-function decode(batch: Uint8Array): Entry[] {
-  const entries: Entry[] = [];
-  for (let at = 0; at < batch.length;) {
+function decode(batch: Uint8Array, length: number, sink: NameSink): void {
+  for (let at = 0; at < length;) {
     const next = at + (batch[at + RECORD_LENGTH]! | batch[at + RECORD_LENGTH + 1]! << 8);
     const start = at + NAME;
     let end = start;
     while (batch[end] !== 0) end++;
     const isSelfOrParent = batch[start] === DOT &&
       (end === start + 1 || end === start + 2 && batch[start + 1] === DOT);
-    if (!isSelfOrParent) {
-      entries.push({ name: batch.subarray(start, end), type: batch[at + TYPE] ?? DT.UNKNOWN });
-    }
+    if (!isSelfOrParent) sink(batch, start, end, batch[at + TYPE] ?? DT.UNKNOWN);
     at = next;
   }
-  return entries;
 }

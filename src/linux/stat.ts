@@ -20,8 +20,9 @@ export class Stat {
     readonly uid: number,
     readonly gid: number,
     readonly nlink: number,
-    /** Unsigned 64-bit: not every one is exact as a number. */
-    readonly ino: bigint,
+    /** The lower half of {@link ino}. */
+    readonly inoLow: number,
+    readonly inoHigh: number,
     /** Bytes. */
     readonly size: number,
     /** Units of 512 bytes that are allocated. */
@@ -34,6 +35,10 @@ export class Stat {
     readonly rdevMinor: number,
   ) {}
 
+  /** Unsigned 64-bit: not every one is exact as a number. */
+  get ino(): bigint {
+    return BigInt(this.inoHigh) << 32n | BigInt(this.inoLow);
+  }
   /** Permission, set-id and sticky bits. */
   get permissions(): number {
     return this.mode & 0o7777;
@@ -56,8 +61,8 @@ export class Stat {
     return `${this.devMajor}:${this.devMinor}:${this.ino}`;
   }
   sameInode(other: Stat): boolean {
-    return this.ino === other.ino && this.devMinor === other.devMinor &&
-      this.devMajor === other.devMajor;
+    return this.inoLow === other.inoLow && this.inoHigh === other.inoHigh &&
+      this.devMinor === other.devMinor && this.devMajor === other.devMajor;
   }
 }
 
@@ -80,7 +85,6 @@ const bytes = new Uint8Array(buffer);
 const u16 = new Uint16Array(buffer);
 const u32 = new Uint32Array(buffer);
 const i32 = new Int32Array(buffer);
-const u64 = new BigUint64Array(buffer);
 
 const HIGH = 2 ** 32;
 
@@ -90,7 +94,8 @@ function decode(): Stat {
     u32[5]!,
     u32[6]!,
     u32[4]!,
-    u64[4]!,
+    u32[8]!,
+    u32[9]!,
     u32[11]! * HIGH + u32[10]!,
     u32[13]! * HIGH + u32[12]!,
     { sec: i32[29]! * HIGH + u32[28]!, nsec: u32[30]! },

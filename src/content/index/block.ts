@@ -127,6 +127,11 @@ export class Block {
     this.memory.view.setFloat64(record + FIELD.offset, place.offset, true);
     this.memory.view.setFloat64(record + FIELD.stored, place.stored, true);
   }
+  /** Says where the content is by now, which has as many bytes as before. */
+  setLayer(record: number, layer: number, offset: number): void {
+    this.memory.view.setUint32(record + FIELD.layer, layer, true);
+    this.memory.view.setFloat64(record + FIELD.offset, offset, true);
+  }
   setStat(record: number, stat: Stat, racy: boolean): void {
     writeStat(this.memory.view, record, stat);
     writeLocal(this.memory.view, record, stat, racy);
@@ -143,7 +148,8 @@ export class Block {
   isUnchanged(record: number, stat: Stat): boolean {
     return this.#u32(record + FIELD.ctimeNsec) === stat.ctime.nsec &&
       this.#f64(record + FIELD.ctimeSec) === stat.ctime.sec &&
-      this.ino(record) === stat.ino &&
+      this.#u32(record + FIELD.ino) === stat.inoLow &&
+      this.#u32(record + FIELD.ino + 4) === stat.inoHigh &&
       (!stat.isFile || this.#f64(record + FIELD.size) === stat.size) &&
       this.#u32(record + FIELD.mtimeNsec) === stat.mtime.nsec &&
       this.#f64(record + FIELD.mtimeSec) === stat.mtime.sec &&
@@ -177,7 +183,8 @@ export function writeStat(view: DataView, record: number, stat: Stat): void {
 export function writeLocal(view: DataView, record: number, stat: Stat, racy: boolean): void {
   view.setUint32(record + FIELD.ctimeNsec, racy ? RACY : stat.ctime.nsec, true);
   view.setFloat64(record + FIELD.ctimeSec, stat.ctime.sec, true);
-  view.setBigUint64(record + FIELD.ino, stat.ino, true);
+  view.setUint32(record + FIELD.ino, stat.inoLow, true);
+  view.setUint32(record + FIELD.ino + 4, stat.inoHigh, true);
   view.setUint32(record + FIELD.devMajor, stat.devMajor, true);
   view.setUint32(record + FIELD.devMinor, stat.devMinor, true);
 }

@@ -7,9 +7,6 @@ import { HEAD, LOCAL_FIELDS, RECORD } from "./layout.ts";
 
 /** Uncompressed bytes of a frame. */
 const FRAME = 1 << 20;
-/** Bytes of records that are copied at a time. */
-const BATCH = 1000 * RECORD;
-
 export class IndexWriter {
   readonly #frames: FrameWriter;
   readonly #buffer = new Uint8Array(FRAME);
@@ -27,14 +24,24 @@ export class IndexWriter {
   block(block: Block): void {
     const { bytes, count } = block;
     this.#keepTogether(bytes.length);
-    this.#append(bytes.subarray(0, HEAD.size));
     const heap = HEAD.size + (count + 1) * RECORD;
-    for (let at = HEAD.size; at < heap; at += BATCH) {
-      const records = bytes.slice(at, Math.min(at + BATCH, heap));
-      for (let record = 0; record < records.length; record += RECORD) {
-        records.fill(0, record + LOCAL_FIELDS, record + RECORD);
+    this.#append(bytes.subarray(0, HEAD.size));
+    for (let at = HEAD.size; at < heap;) {
+      if (this.#used + RECORD > FRAME) {
+        const record = bytes.slice(at, at + RECORD);
+        record.fill(0, LOCAL_FIELDS);
+        this.#append(record);
+        at += RECORD;
+        continue;
       }
-      this.#append(records);
+      const room = Math.floor((FRAME - this.#used) / RECORD) * RECORD;
+      const end = Math.min(heap, at + room);
+      const start = this.#used;
+      this.#append(bytes.subarray(at, end));
+      for (let record = start; record < this.#used; record += RECORD) {
+        this.#buffer.fill(0, record + LOCAL_FIELDS, record + RECORD);
+      }
+      at = end;
     }
     this.#append(bytes.subarray(heap));
   }

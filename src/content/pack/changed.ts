@@ -3,7 +3,7 @@
  * under both its names, and is looked for again before a pack ends.
  */
 
-import { type Directory, isErrno } from "../../linux/mod.ts";
+import { type Descriptor, type Directory, isErrno, PATH_MAX } from "../../linux/mod.ts";
 import type { Block } from "../index/block.ts";
 import { openDeep } from "./deep.ts";
 
@@ -31,9 +31,11 @@ export function changedDirectories(
 }
 
 function look(top: Directory, block: Block): "same" | keyof Changes {
-  let dir: Directory;
+  const { path } = block;
+  let dir: Descriptor;
   try {
-    dir = openDeep(top, block.path);
+    // For metadata alone, which is cheaper than opening it.
+    dir = path.length > 0 && path.length < PATH_MAX ? top.openPath(path) : openDeep(top, path);
   } catch (error) {
     if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) return "gone";
     // Something is mounted there, and not entered.
@@ -41,7 +43,9 @@ function look(top: Directory, block: Block): "same" | keyof Changes {
     throw error;
   }
   try {
-    return block.isUnchanged(block.self, dir.stat()) ? "same" : "changed";
+    const stat = dir.stat();
+    if (!stat.isDirectory) return "gone";
+    return block.isUnchanged(block.self, stat) ? "same" : "changed";
   } finally {
     dir.close();
   }

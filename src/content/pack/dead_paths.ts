@@ -7,10 +7,12 @@
 
 import { compareBytes } from "../../archive/bytes.ts";
 import { WHITEOUT } from "../../archive/vendor.ts";
-import { NAME_MAX, SLASH } from "../../linux/mod.ts";
+import { NAME_MAX, sameName, SLASH } from "../../linux/mod.ts";
+import type { Block } from "../index/block.ts";
 import { KIND } from "../index/layout.ts";
 import type { DeadPath } from "../index/tree_file.ts";
-import type { MergedTree } from "./merged_tree.ts";
+import { splitLast } from "./deep.ts";
+import { kindIn, type MergedTree } from "./merged_tree.ts";
 
 type Fate =
   | { readonly kind: "overridden" }
@@ -22,11 +24,12 @@ export function sortDead(dead: DeadPath[]): DeadPath[] {
   return dead.sort((a, b) => compareBytes(a.path, b.path) || a.layer - b.layer);
 }
 
-/** Layers that cannot be used again for a path of theirs. */
+/** Layers that cannot be used again for a path of theirs. `dead` is ordered. */
 export function layersInTheWay(tree: MergedTree, dead: readonly DeadPath[]): Set<number> {
   const layers = new Set<number>();
+  const fates = new Fates(tree);
   for (const { layer, path } of dead) {
-    if (!layers.has(layer) && fateOf(tree, path).kind === "in the way") layers.add(layer);
+    if (!layers.has(layer) && fates.of(path).kind === "in the way") layers.add(layer);
   }
   return layers;
 }
@@ -34,10 +37,11 @@ export function layersInTheWay(tree: MergedTree, dead: readonly DeadPath[]): Set
 /** The paths to remove before the tail's own entries; each once, ordered. `dead` is ordered. */
 export function pathsToRemove(tree: MergedTree, dead: readonly DeadPath[]): Uint8Array[] {
   const removed: Uint8Array[] = [];
+  const fates = new Fates(tree);
   for (const { path } of dead) {
     const last = removed.at(-1);
     if (last && isAtOrBelow(path, last)) continue;
-    const fate = fateOf(tree, path);
+    const fate = fates.of(path);
     if (fate.kind === "removed") removed.push(fate.path);
   }
   return removed;
@@ -48,6 +52,31 @@ function isAtOrBelow(path: Uint8Array, top: Uint8Array): boolean {
     return false;
   }
   return path.length === top.length || path[top.length] === SLASH;
+}
+
+/** Looks up one path after the other; neighbours mostly are in one directory. */
+class Fates {
+  readonly #tree: MergedTree;
+  #parent: Uint8Array | undefined;
+  #block: Block | undefined;
+
+  constructor(tree: MergedTree) {
+    this.#tree = tree;
+  }
+
+  of(path: Uint8Array): Fate {
+    const { parent, name } = splitLast(path);
+    if (!this.#parent || !sameName(parent, this.#parent)) {
+      this.#parent = parent;
+      this.#block = this.#tree.directory(parent);
+    }
+    if (this.#block && name.length + WHITEOUT.length <= NAME_MAX) {
+      if (this.#tree.directory(path)) return { kind: "in the way" };
+      const isThere = kindIn(this.#block, name) !== undefined;
+      return isThere ? { kind: "overridden" } : { kind: "removed", path };
+    }
+    return fateOf(this.#tree, path);
+  }
 }
 
 function fateOf(tree: MergedTree, path: Uint8Array): Fate {

@@ -18,8 +18,8 @@ export interface TreeEntry {
   /** Bytes that follow. */
   readonly size: number;
   readonly sparseSize?: number;
-  readonly device?: { readonly major: number; readonly minor: number };
-  readonly xattrs?: readonly Xattr[];
+  readonly device?: { readonly major: number; readonly minor: number } | undefined;
+  readonly xattrs?: readonly Xattr[] | undefined;
 }
 
 const TOP = Uint8Array.of(0x2e);

@@ -30,7 +30,7 @@ import { FilePacker } from "./file_packer.ts";
 import { KnownTree, reusableLayers } from "./known.ts";
 import type { LayerWriter, SealedLayer } from "./layer_writer.ts";
 import { LinkGroups } from "./links.ts";
-import { type EntryRef, MergedTree } from "./merged_tree.ts";
+import { type EntryRef, EntrySet, MergedTree } from "./merged_tree.ts";
 import { newLayerWriter, type PackJob, type PartEvent, type PartResult } from "./part.ts";
 import { PartStats, type PartTotals } from "./part_stats.ts";
 import { chooseRewrites, type LayerUse } from "./rewrite_policy.ts";
@@ -114,14 +114,11 @@ class Finish {
     this.#lookAgain();
     this.#takeApartResults();
     const links = new LinkGroups(this.#tree);
-    const duplicates = new Set(
-      links.duplicates().map(({ record, directory }) => `${directory}:${record}`),
-    );
-    const isDuplicate = (entry: EntryRef) => duplicates.has(`${entry.directory}:${entry.record}`);
+    const duplicates = new EntrySet(links.duplicates());
     const dead = this.#dead(links);
     this.#takeRemainders();
-    const given = this.#layersToGiveUp(dead, isDuplicate);
-    this.#packLeftOver(given, links, isDuplicate);
+    const given = this.#layersToGiveUp(dead, duplicates);
+    this.#packLeftOver(given, links, duplicates);
     links.resolve();
     this.#tree.apply();
     this.#options.layers.seal();
@@ -197,16 +194,14 @@ class Finish {
     for (const { apart } of this.#options.request.parts) {
       blocksOf(apart.arena).forEach((block, n) => results.set(apart.keys[n]!, block));
     }
-    const waiting = this.#tree.entries((block, record) =>
-      block.kind(record) === KIND.file && block.layer(record) === PROVISIONAL.apart
-    );
-    for (const entry of waiting) {
-      const block = results.get(this.#block(entry).offset(entry.record));
+    this.#tree.each((waiting, record, directory) => {
+      if (waiting.kind(record) !== KIND.file || waiting.layer(record) !== PROVISIONAL.apart) return;
+      const block = results.get(waiting.offset(record));
       this.#tree.change(
-        entry,
+        { directory, record },
         block ? { kind: "replace", block, record: block.self } : { kind: "remove" },
       );
-    }
+    });
     this.#tree.apply();
   }
 
@@ -239,21 +234,19 @@ class Finish {
     }
   }
 
-  #layersToGiveUp(dead: readonly DeadPath[], isDuplicate: (entry: EntryRef) => boolean) {
+  #layersToGiveUp(dead: readonly DeadPath[], duplicates: EntrySet): Set<number> {
     const { baseline, layers, request: { job, sealed } } = this.#options;
     if (!baseline) return new Set<number>();
-    const live = new Map<number, number>();
-    for (const entry of this.#reused()) {
-      if (isDuplicate(entry)) continue;
-      const block = this.#block(entry);
-      const layer = block.layer(entry.record);
-      live.set(layer, (live.get(layer) ?? 0) + block.stored(entry.record) + ENTRY_OVERHEAD);
-    }
+    const live = new Float64Array(baseline.header.layers.length);
+    this.#eachReused((block, record, directory) => {
+      if (duplicates.has(directory, record)) return;
+      live[block.layer(record)]! += block.stored(record) + ENTRY_OVERHEAD;
+    });
     const uses: LayerUse[] = [];
     reusableLayers(baseline, new Set(job.reuse)).forEach((isReusable, layer) => {
       if (!isReusable) return;
       const { rawSize } = baseline.header.layers[layer]!;
-      uses.push({ layer, rawSize, liveBytes: Math.min(live.get(layer) ?? 0, rawSize) });
+      uses.push({ layer, rawSize, liveBytes: Math.min(live[layer]!, rawSize) });
     });
     const bytes = sealed.reduce((sum, { rawSize }) => sum + rawSize, layers.position);
     const given = chooseRewrites(uses, { layers: sealed.length, bytes });
@@ -262,25 +255,27 @@ class Finish {
     return given;
   }
 
-  /** Files whose content is in a layer of the baseline. */
-  #reused() {
-    return this.#tree.entries((block, record) =>
-      block.kind(record) === KIND.file && block.layer(record) < PROVISIONAL.first
-    );
+  /** Calls `visit` for every file whose content is in a layer of the baseline. */
+  #eachReused(visit: (block: Block, record: number, directory: number) => void): void {
+    this.#tree.each((block, record, directory) => {
+      const isFile = block.kind(record) === KIND.file;
+      if (isFile && block.layer(record) < PROVISIONAL.first) visit(block, record, directory);
+    });
   }
 
   /** Packs what is alive in layers that are given up, and linked files that no part has packed. */
   #packLeftOver(
     given: ReadonlySet<number>,
     links: LinkGroups,
-    isDuplicate: (entry: EntryRef) => boolean,
+    duplicates: EntrySet,
   ): void {
     using dirs = new OneDirectory(this.#options.top);
     if (given.size > 0) {
-      for (const entry of this.#reused()) {
-        if (!given.has(this.#block(entry).layer(entry.record)) || isDuplicate(entry)) continue;
+      this.#eachReused((block, record, directory) => {
+        if (!given.has(block.layer(record)) || duplicates.has(directory, record)) return;
+        const entry = { directory, record };
         if (!this.#pack(dirs, entry)) links.remove(entry);
-      }
+      });
     }
     links.packMissing((entry) => this.#pack(dirs, entry));
   }
@@ -318,12 +313,11 @@ class Finish {
     writeTail(layers, this.#tree, removed);
     layers.seal();
     const { infos, destination } = this.#numberLayers(given, data, sealed.at(-1)!);
-    for (const { directory, record } of this.#tree.entries((b, r) => b.kind(r) === KIND.file)) {
-      const block = this.#tree.blocks[directory]!;
+    this.#tree.each((block, record) => {
+      if (block.kind(record) !== KIND.file) return;
       const { layer, shift } = destination(block.layer(record));
-      const offset = block.offset(record) + shift;
-      block.setLocation(record, { layer, offset, stored: block.stored(record) });
-    }
+      block.setLayer(record, layer, block.offset(record) + shift);
+    });
     const settled = dead.map(({ layer, path }) => ({ layer: destination(layer).layer, path }));
     return { ...this.#writeTreeFiles(infos, settled), totals: this.#stats.done(this.#packer) };
   }
@@ -344,11 +338,16 @@ class Finish {
       infos.push(layerInfo(layer, false));
     }
     infos.push(layerInfo(tail, true));
+    const destinations = new Map<number, Destination>();
+    for (const [provisional, layer] of numbers) destinations.set(provisional, { layer, shift: 0 });
+    for (const [provisional, { into, shift }] of this.#moved) {
+      const layer = numbers.get(into);
+      if (layer !== undefined) destinations.set(provisional, { layer, shift });
+    }
     const destination = (provisional: number): Destination => {
-      const moved = this.#moved.get(provisional);
-      const layer = numbers.get(moved?.into ?? provisional);
-      if (layer === undefined) throw new TypeError(`Cannot place layer ${provisional}`);
-      return { layer, shift: moved?.shift ?? 0 };
+      const found = destinations.get(provisional);
+      if (!found) throw new TypeError(`Cannot place layer ${provisional}`);
+      return found;
     };
     return { infos, destination };
   }

@@ -20,8 +20,9 @@ export class LinkGroups {
 
   constructor(tree: MergedTree) {
     this.#tree = tree;
-    const wanted = tree.entries((block, record) => (block.flags(record) & FLAG.linked) !== 0);
-    for (const entry of wanted) this.#add(entry);
+    tree.each((block, record, directory) => {
+      if (block.flags(record) & FLAG.linked) this.#add({ directory, record });
+    });
   }
 
   /** Files that turn out to be other names of a file with content: their own content is dead. */

@@ -12,6 +12,23 @@ export interface EntryRef {
   readonly record: number;
 }
 
+/** Entries to tell from others. */
+export class EntrySet {
+  readonly #records = new Map<number, Set<number>>();
+
+  constructor(entries: readonly EntryRef[]) {
+    for (const { directory, record } of entries) {
+      const records = this.#records.get(directory);
+      if (records) records.add(record);
+      else this.#records.set(directory, new Set([record]));
+    }
+  }
+
+  has(directory: number, record: number): boolean {
+    return this.#records.get(directory)?.has(record) ?? false;
+  }
+}
+
 /** What to put in place of an entry. */
 export type Change =
   | { readonly kind: "remove" }
@@ -66,12 +83,15 @@ export class MergedTree {
     return builder.finish();
   }
 
-  /** Every entry of a kind that `wanted` accepts, in the order of the tree. */
-  *entries(wanted: (block: Block, record: number) => boolean): Generator<EntryRef> {
+  /**
+   * Calls `visit` for every entry that is no directory, in the order of the tree. No generator: there
+   * are as many entries as the workspace has files.
+   */
+  each(visit: (block: Block, record: number, directory: number) => void): void {
     for (let directory = 0; directory < this.blocks.length; directory++) {
       const block = this.blocks[directory]!;
       for (let record = block.first, end = block.end; record < end; record += RECORD) {
-        if (wanted(block, record)) yield { directory, record };
+        visit(block, record, directory);
       }
     }
   }
@@ -114,23 +134,14 @@ export class MergedTree {
 
   /** What is at `path`, one of `KIND`; `undefined` where nothing is. */
   kindAt(path: Uint8Array): number | undefined {
-    if (this.#find(path)) return KIND.directory;
+    if (this.directory(path)) return KIND.directory;
     const { parent, name } = splitLast(path);
-    const block = this.#find(parent);
-    if (!block) return undefined;
-    let low = 0;
-    for (let high = block.count; low < high;) {
-      const middle = (low + high) >>> 1;
-      const record = block.first + middle * RECORD;
-      const order = compareBytes(block.name(record), name);
-      if (order === 0) return block.kind(record);
-      if (order < 0) low = middle + 1;
-      else high = middle;
-    }
-    return undefined;
+    const block = this.directory(parent);
+    return block && kindIn(block, name);
   }
 
-  #find(path: Uint8Array): Block | undefined {
+  /** The block of the directory at `path`. */
+  directory(path: Uint8Array): Block | undefined {
     const at = this.#indexOf(path);
     return at === undefined ? undefined : this.blocks[at];
   }
@@ -146,4 +157,18 @@ export class MergedTree {
     }
     return undefined;
   }
+}
+
+/** What an entry of a directory is that is none itself, one of `KIND`. */
+export function kindIn(block: Block, name: Uint8Array): number | undefined {
+  let low = 0;
+  for (let high = block.count; low < high;) {
+    const middle = (low + high) >>> 1;
+    const record = block.first + middle * RECORD;
+    const order = compareBytes(block.name(record), name);
+    if (order === 0) return block.kind(record);
+    if (order < 0) low = middle + 1;
+    else high = middle;
+  }
+  return undefined;
 }

@@ -47,14 +47,14 @@ function writeEntry(layers: LayerWriter, block: Block, record: number, path: Uin
   layers.header(tarEntry({
     type: TYPES.get(kind)!,
     path,
-    ...(link.length > 0 ? { link } : {}),
+    link: link.length > 0 ? link : undefined,
     mode: block.mode(record),
     uid: block.uid(record),
     gid: block.gid(record),
     mtime: block.mtime(record),
     size: 0,
-    ...(isDevice ? { device: { major: block.size(record), minor: block.offset(record) } } : {}),
+    device: isDevice ? { major: block.size(record), minor: block.offset(record) } : undefined,
     // A hard link's attributes are those of the file that it names.
-    ...(kind === KIND.link ? {} : { xattrs: block.xattrs(record) }),
+    xattrs: kind === KIND.link ? undefined : block.xattrs(record),
   }));
 }
