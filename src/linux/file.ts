@@ -15,6 +15,7 @@ export interface DataRange {
 /** Bytes that one call of the kernel's is asked to copy. */
 const MAX_COPY = 1 << 30;
 const COPY_BUFFER = 1 << 20;
+const SYNC_FILE_RANGE_WRITE = 2;
 
 /** An open file. Offsets and lengths are in bytes. */
 export class File extends Descriptor {
@@ -133,6 +134,15 @@ export class File extends Descriptor {
   /** Makes the content durable, and the metadata that reading it back needs. @throws {SystemError} */
   syncData(): void {
     while (system().fdatasync(this.fd) < 0) interrupted("fdatasync", this);
+  }
+
+  /**
+   * Has the kernel begin to write back a stretch (of length 0: all from `offset` on), and does not
+   * wait: a later sync finds less to do.
+   * Only a hint: what goes wrong, that sync says.
+   */
+  startWriteback(offset: number, length: number): void {
+    system().sync_file_range(this.fd, BigInt(offset), BigInt(length), SYNC_FILE_RANGE_WRITE);
   }
 
   /** Tells the page cache what comes next, one of `FADVISE`. Only a hint: errors say nothing. */

@@ -31,6 +31,7 @@ const SYMBOLS = {
   },
   ftruncate64: { parameters: ["i32", "i64"], result: "i32" },
   posix_fadvise64: { parameters: ["i32", "i64", "i64", "i32"], result: "i32" },
+  sync_file_range: { parameters: ["i32", "i64", "i64", "u32"], result: "i32" },
   fsync: { parameters: ["i32"], result: "i32" },
   syncfs: { parameters: ["i32"], result: "i32" },
   fdatasync: { parameters: ["i32"], result: "i32" },

@@ -5,7 +5,7 @@
  * - The **index** lists every path, its metadata and the layer with its live content. It speeds a
  *   restore up; without it the layers alone restore the same tree.
  * - **Config** and **manifest** make it an OCI image that other tools read.
- * - A **reference** makes it live. Write order: layers, index, config, manifest, then the reference,
+ * - A **reference** makes it live. Write order: layers, index and config, manifest, then the reference,
  *   in one step: what a reference names is wholly there, at every moment.
  * - The **baseline** is this node's memory of a tree at its last image. It is committed last: an
  *   older one merely costs reading what it could have spared.
@@ -229,9 +229,14 @@ export class StoredImages implements Images {
 
   async #putImage(packed: PackResult, options: SaveOptions): Promise<Digest> {
     const { digest, size } = packed.index;
-    await this.#store.putBlob(packed.index, signalOf(options));
     const { manifest, config } = describeImage({ layers: packed.layers, index: { digest, size } });
-    await this.#store.putBlobBytes(config.digest, config.bytes, signalOf(options));
+    const puts = [
+      this.#store.putBlob(packed.index, signalOf(options)),
+      this.#store.putBlobBytes(config.digest, config.bytes, signalOf(options)),
+    ];
+    // Neither is left at work behind the other's failure.
+    await Promise.allSettled(puts);
+    await Promise.all(puts);
     await this.#store.putBlobBytes(manifest.digest, manifest.bytes, signalOf(options));
     return manifest.digest;
   }

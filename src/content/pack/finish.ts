@@ -379,6 +379,7 @@ class Finish {
       baseline.bytes(deadBytes);
       index.bytes(deadBytes);
       baseline.finish();
+      baselineFile.startWriteback(0, 0);
       const { digest, size } = index.seal();
       const file = { room: "spool", path: indexName } as const;
       return { layers, index: { digest, size, file }, newBaseline };

@@ -40,6 +40,8 @@ interface OpenLayer {
   readonly name: string;
   readonly frames: FrameWriter;
   file: File | undefined;
+  /** Compressed bytes that are on their way to the disk. */
+  leaving: number;
 }
 
 export interface LayerWriterOptions {
@@ -96,6 +98,7 @@ export class LayerWriter implements Disposable {
       if (layer.file) {
         layer.file.truncate(mark.frames.size);
         layer.file.seek(mark.frames.size);
+        layer.leaving = Math.min(layer.leaving, mark.frames.size);
       }
     }
     this.#used = mark.used;
@@ -198,6 +201,7 @@ export class LayerWriter implements Disposable {
       provisional: this.#options.firstNumber + number,
       name: `${this.#options.name}-${number}`,
       file: undefined,
+      leaving: 0,
       frames: new FrameWriter((bytes) => {
         layer.file ??= this.#options.rooms.spool.createFile(layer.name);
         layer.file.write(bytes);
@@ -207,10 +211,16 @@ export class LayerWriter implements Disposable {
   }
 
   #flush(layer: OpenLayer): void {
-    layer.frames.write(this.#frame.subarray(0, this.#used));
+    const { frames } = layer;
+    frames.write(this.#frame.subarray(0, this.#used));
     this.#used = 0;
+    if (frames.size - layer.leaving < WRITEBACK_BYTES) return;
+    layer.file!.startWriteback(layer.leaving, frames.size - layer.leaving);
+    layer.leaving = frames.size;
   }
 }
 
+/** The disk begins when there are so many bytes for it, rather than when all are there. */
+const WRITEBACK_BYTES = 16 << 20;
 /** What headers, a sparse map and padding take beside the content, mostly. */
 const ROOM_FOR_HEADERS = 16 * 1024;
