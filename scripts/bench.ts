@@ -20,9 +20,13 @@ type Samples = Map<string, Map<Phase, Measure[]>>;
 
 const progress = (line: string) => Deno.stderr.writeSync(new TextEncoder().encode(`${line}\n`));
 
-/** Has the disk catch up, so that nobody waits for what another has written. */
-async function settle(): Promise<void> {
-  await new Deno.Command("sync").output();
+/**
+ * Has the disk catch up, so that nobody waits for what another has written, and the whole tree read,
+ * since borg has the kernel forget what it has read.
+ */
+async function settle(tree: string): Promise<void> {
+  const script = `sync; find "$TREE" -type f -print0 | xargs -0 cat > /dev/null`;
+  await new Deno.Command("sh", { args: ["-c", script], env: { TREE: tree } }).output();
 }
 
 async function benchCorpus(
@@ -40,7 +44,7 @@ async function benchCorpus(
   const runPhase = async (phase: Phase) => {
     for (const contender of contenders) {
       if (!contender.phases.includes(phase)) continue;
-      await settle();
+      await settle(ours.place);
       const measure = await contender.run(phase);
       const all = samples.get(contender.name)!;
       all.set(phase, [...(all.get(phase) ?? []), measure]);

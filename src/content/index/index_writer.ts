@@ -26,7 +26,7 @@ export class IndexWriter {
     this.#keepTogether(bytes.length);
     const heap = HEAD.size + (count + 1) * RECORD;
     this.#append(bytes.subarray(0, HEAD.size));
-    for (let at = HEAD.size; at < heap;) {
+    for (let at: number = HEAD.size; at < heap;) {
       if (this.#used + RECORD > FRAME) {
         const record = bytes.slice(at, at + RECORD);
         record.fill(0, LOCAL_FIELDS);
