@@ -18,6 +18,7 @@ import {
 } from "../../src/archive/seekable.ts";
 import { directory, file, hardlink, readTree, sparse, symlink } from "../support/tree.ts";
 import { ImageRig, withoutExtents } from "./image_rig.ts";
+import { assertPeersAgree } from "./peers.ts";
 import { assertFails, IS_ROOT, namesIn } from "./support.ts";
 import { PYTHON } from "../support/python.ts";
 
@@ -171,6 +172,7 @@ while True:
       await rig.restored(image, { index: false }),
     ];
     assertEquals(withoutExtents(byIndex), withoutExtents(byLayers));
+    await assertPeersAgree(rig, image);
     const leaked = byIndex.filter(({ type, path }) =>
       type === "file" && !path.includes("/f") && !path.includes("/large")
     );
@@ -179,6 +181,7 @@ while True:
   const calm = await rig.pack("w");
   const wanted = (await readTree(path)).filter(({ type }) => type !== "socket");
   assertEquals(withoutExtents(await rig.restored(calm)), withoutExtents(wanted));
+  await assertPeersAgree(rig, calm);
 });
 
 Deno.test("a pack whose layers cannot be stored fails with that error and leaves nothing", async () => {
@@ -208,7 +211,7 @@ Deno.test("a pack that is cancelled is ABORTED and leaves nothing", async () => 
   await assertFails(packing, "ABORTED", "cancelled");
   assertEquals(namesIn(rig.rooms.spool), []);
   assertEquals(namesIn(rig.rooms.baselines), []);
-  await rig.restored(await rig.pack("w"));
+  await assertPeersAgree(rig, await rig.pack("w"));
 });
 
 Deno.test("packs and restores side by side do not disturb each other", async () => {
@@ -232,6 +235,7 @@ Deno.test("packs and restores side by side do not disturb each other", async () 
   for (const [n, id] of ids.entries()) {
     const wanted = await readTree(join(rig.rooms.workspaces, id));
     assertEquals(withoutExtents(restored[n]!), withoutExtents(wanted));
+    await assertPeersAgree(rig, images[n]!);
   }
 });
 

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { readTree } from "../support/tree.ts";
 import { assertSameTree, ImageRig, packable, withoutExtents } from "./image_rig.ts";
+import { assertPeersAgree } from "./peers.ts";
 import { IS_ROOT } from "./support.ts";
 import { WHOLE_TREE } from "./whole_tree.ts";
 
@@ -11,6 +12,7 @@ Deno.test("an image restores everything a workspace can hold, with and without i
   const image = await rig.pack("w");
   assertEquals(image.stats.skippedSockets, 1);
   assertEquals(image.stats.unstable, []);
+  await assertPeersAgree(rig, image);
   for (const index of [true, false]) {
     await t.step(index ? "by its index" : "layer by layer", async () => {
       const restored = await rig.restored(image, { index });
@@ -50,6 +52,7 @@ Deno.test("an image of an empty tree restores an empty tree", async () => {
   const image = await rig.pack("w");
   assertEquals(await rig.restored(image), await readTree(path));
   assertEquals(await rig.restored(image, { index: false }), await readTree(path));
+  await assertPeersAgree(rig, image);
 });
 
 Deno.test("an image that is not ours loses set-id bits, devices and privileged attributes", {

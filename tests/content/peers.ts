@@ -65,8 +65,9 @@ export async function applyLayers(
 const WITHOUT = "--exclude=.wh.*";
 
 export const EXTRACTORS = {
+  // Without -P it makes links that lead out last, which changes the times of folders from layers below.
   tar: (to: string) => (layer: string) =>
-    run(to, "tar", "-xpf", layer, WITHOUT, "--numeric-owner", "--xattrs", "--xattrs-include=*"),
+    run(to, "tar", "-xPpf", layer, WITHOUT, "--numeric-owner", "--xattrs", "--xattrs-include=*"),
   bsdtar: (to: string) => (layer: string) =>
     run(to, "bsdtar", "-xpf", layer, WITHOUT, "--numeric-owner"),
 };
