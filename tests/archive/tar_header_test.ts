@@ -51,3 +51,14 @@ Deno.test("a header reads as what it was given, nanoseconds before 1970 included
     );
   }));
 });
+
+Deno.test("a size has its eleven octal digits, on both sides of what ten can say", () => {
+  const headers = new HeaderEncoder();
+  const path = new TextEncoder().encode("f");
+  const owner = { mode: 0o644, uid: 0, gid: 0, mtime: { sec: 0, nsec: 0 } };
+  for (const size of [0, 7, 8, 8 ** 10 - 1, 8 ** 10, 8 ** 10 + 1, 5 * 8 ** 10 + 9, 8 ** 11 - 1]) {
+    const bytes = headers.encode({ type: "file", path, size, ...owner });
+    const field = new TextDecoder().decode(bytes.subarray(124, 135));
+    assertEquals(field, size.toString(8).padStart(11, "0"), `${size}`);
+  }
+});
