@@ -18,7 +18,7 @@ const BREATH = 32;
 
 /**
  * Opens a layer: by its seek table, or, where another tool compressed it, by decompressing it into a
- * nameless file of `temporary` that the caller's stack closes.
+ * nameless file of `temporary`. The caller's stack closes it.
  * @throws {ArchiveError}
  */
 export async function openRawLayer(
@@ -28,7 +28,9 @@ export async function openRawLayer(
   signal: AbortSignal | undefined,
 ): Promise<RawLayer> {
   const table = readSeekTable(blob.file, blob.size);
-  if (table) return new LayerReader(blob.file, blob.size, table.rawOffsets.at(-1)!);
+  if (table) {
+    return stack.use(new LayerReader(blob.file, blob.size, table.rawOffsets.at(-1)!));
+  }
   const expanded = stack.use(namelessFile(temporary));
   blob.file.seek(0);
   const source = await decompress(blob.file, "zstd");

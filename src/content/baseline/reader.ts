@@ -3,6 +3,7 @@
 import { crc32 } from "node:zlib";
 import { sameName } from "../../linux/mod.ts";
 import type { File } from "../../linux/mod.ts";
+import { release } from "../../memory.ts";
 import { Block, Memory } from "../index/block.ts";
 import { readFully } from "../index/index_reader.ts";
 import {
@@ -59,6 +60,7 @@ export function verifyBaseline(file: File): void {
     if (count <= 0) break;
     actual = crc32(buffer.subarray(0, count), actual);
   }
+  release(buffer);
   actual = crc32(readFully(file, end, FOOTER_CHECKED), actual);
   if (actual !== checksum) throw new RangeError("its checksum is wrong");
 }

@@ -6,10 +6,17 @@
 import { createHash } from "node:crypto";
 import { ArchiveError } from "../../archive/error.ts";
 import { compareBytes } from "../../archive/bytes.ts";
-import { decompressFrame, FOOTER, parseSeekTable, seekTableSize } from "../../archive/seekable.ts";
+import {
+  decompressFrame,
+  FOOTER,
+  parseSeekTable,
+  releaseFrame,
+  seekTableSize,
+} from "../../archive/seekable.ts";
 import { type Digest, sha256Digest } from "../../digest.ts";
 import { DaemonError } from "../../errors.ts";
 import type { File } from "../../linux/mod.ts";
+import { release } from "../../memory.ts";
 import { Block, Memory } from "./block.ts";
 import { checkBlock } from "./check.ts";
 import { HEAD } from "./layout.ts";
@@ -63,6 +70,7 @@ export function verifyBlob(
     if (count === 0) break;
     hash.update(count === buffer.length ? buffer : buffer.subarray(0, count));
   }
+  release(buffer);
   const actual = sha256Digest(hash.digest("hex"));
   if (actual !== blob.digest) throw dataLoss(blob.digest, `its content has digest ${actual}`);
 }
@@ -107,10 +115,10 @@ function decompress(file: File, size: number): Memory {
   for (let n = 0; n < frames; n++) {
     const start = offsets[n]!;
     const frame = readFully(file, start, offsets[n + 1]! - start);
-    memory.bytes.set(
-      decompressFrame(frame, rawOffsets[n + 1]! - rawOffsets[n]!),
-      rawOffsets[n]!,
-    );
+    const raw = decompressFrame(frame, rawOffsets[n + 1]! - rawOffsets[n]!);
+    memory.bytes.set(raw, rawOffsets[n]!);
+    release(frame);
+    releaseFrame(raw);
   }
   return memory;
 }

@@ -6,7 +6,7 @@ import { ArchiveError } from "../../archive/error.ts";
 import type { File } from "../../linux/mod.ts";
 import { readFully, readSeekTable } from "../index/index_reader.ts";
 
-export class LayerReader {
+export class LayerReader implements Disposable {
   readonly #file: File;
   readonly #table: SeekTable;
   #frame = -1;
@@ -34,6 +34,11 @@ export class LayerReader {
       take(this.#load(frame).subarray(at - start, stop - start));
       at = stop;
     }
+  }
+
+  /** Gives its memory back; what was handed out is gone. */
+  [Symbol.dispose](): void {
+    releaseFrame(this.#raw);
   }
 
   #find(at: number): number {

@@ -105,7 +105,7 @@ export function restoreFiles(
   using file = openLocalFile(rooms, request.file);
   step(rooms, request, ({ plan, dirs, policy }) => {
     readingBlob(layer.digest, () => {
-      const reader = new LayerReader(file, layer.size, layer.rawSize);
+      using reader = new LayerReader(file, layer.size, layer.rawSize);
       for (let n = unit.start; n < unit.end; n++) {
         if ((n & 15) === 0) context.throwIfCancelled();
         const { directory, record } = plan.file(n);
