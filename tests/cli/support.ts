@@ -12,12 +12,14 @@ export interface RunOptions {
   env?: Record<string, string>;
   /** What it reads from stdin; nothing unless given. */
   input?: string;
+  /** Ends it. */
+  signal?: AbortSignal;
 }
 
 /** Runs one command line to its end. */
 export async function wsdaemon(
   args: readonly string[],
-  { env = {}, input }: RunOptions = {},
+  { env = {}, input, signal }: RunOptions = {},
 ): Promise<Outcome> {
   const [program, ...before] = FROM_SOURCE;
   const child = new Deno.Command(program, {
@@ -26,6 +28,7 @@ export async function wsdaemon(
     stdin: input === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",
+    ...(signal ? { signal } : {}),
   }).spawn();
   if (input !== undefined) {
     const writer = child.stdin.getWriter();

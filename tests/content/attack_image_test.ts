@@ -3,6 +3,7 @@ import { join } from "@std/path";
 import { DaemonError } from "../../src/errors.ts";
 import { startAttack } from "../support/attack.ts";
 import { testFolder } from "../support/folder.ts";
+import { assertPeersAgree } from "../support/peers.ts";
 import { rounds } from "../support/soak.ts";
 import { readTree } from "../support/tree.ts";
 import { ImageRig } from "./image_rig.ts";
@@ -45,6 +46,7 @@ Deno.test("an image holds nothing of elsewhere though directories are swapped fo
       assertEquals(Deno.readTextFileSync(join(restored, entry.path)), "own", entry.path);
     }
     await rig.content.remove(tree);
+    await assertPeersAgree(rig, image);
     for (const { digest } of image.layers) Deno.removeSync(rig.blobPath(digest));
   }
   const swaps = await attack.stop();

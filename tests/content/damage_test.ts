@@ -10,6 +10,7 @@ import { digestOf } from "../../src/digest.ts";
 import { Directory, openLibc } from "../../src/linux/mod.ts";
 import { libcPath } from "../../src/process/libc.ts";
 import { testFolder } from "../support/folder.ts";
+import { assertPeersAgree } from "../support/peers.ts";
 import {
   decompressFrame,
   FOOTER,
@@ -18,7 +19,6 @@ import {
 } from "../../src/archive/seekable.ts";
 import { directory, file, hardlink, readTree, sparse, symlink } from "../support/tree.ts";
 import { ImageRig, withoutExtents } from "./image_rig.ts";
-import { assertPeersAgree } from "./peers.ts";
 import { assertFails, IS_ROOT, namesIn } from "./support.ts";
 import { PYTHON } from "../support/python.ts";
 
@@ -172,6 +172,7 @@ while True:
       await rig.restored(image, { index: false }),
     ];
     assertEquals(withoutExtents(byIndex), withoutExtents(byLayers));
+    await assertPeersAgree(rig, image);
     const leaked = byIndex.filter(({ type, path }) =>
       type === "file" && !path.includes("/f") && !path.includes("/large")
     );

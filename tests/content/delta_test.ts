@@ -5,6 +5,7 @@ import { join } from "@std/path";
 import fc from "fast-check";
 import type { PackResult } from "../../src/content/api.ts";
 import {
+  assertSameTree,
   directory,
   file,
   hardlink,
@@ -14,9 +15,9 @@ import {
   type TreeTable,
 } from "../support/tree.ts";
 import { anyEdit, doEdit } from "./edits.ts";
+import { assertPeersAgree } from "../support/peers.ts";
 import { runs } from "../support/soak.ts";
-import { assertSameTree, ImageRig, withoutExtents } from "./image_rig.ts";
-import { assertPeersAgree } from "./peers.ts";
+import { ImageRig, withoutExtents } from "./image_rig.ts";
 
 /** Waits until a change shows in a ctime: the kernel's clock for them ticks every few milliseconds. */
 async function settle(path: string): Promise<void> {

@@ -7,6 +7,7 @@ import type { ArchiveOptions } from "../../src/content/api.ts";
 import { extractArchive, type ExtractStats } from "../../src/content/extract_archive.ts";
 import { Directory, openLibc } from "../../src/linux/mod.ts";
 import { libcPath } from "../../src/process/libc.ts";
+import { run } from "../support/tools.ts";
 import type { TreeEntry } from "../support/tree.ts";
 
 /** Extracts into an existing folder, on this thread. */
@@ -22,19 +23,6 @@ export async function extractTo(
     bytes: options.limitBytes,
     throwIfCancelled() {},
   });
-}
-
-/** Runs a tool. @throws where it fails, with what it said */
-export async function run(cwd: string, command: string, ...args: string[]): Promise<Uint8Array> {
-  const { success, stdout, stderr } = await new Deno.Command(command, {
-    args,
-    cwd,
-    env: { LC_ALL: "C.UTF-8", TZ: "UTC" },
-    stdout: "piped",
-    stderr: "piped",
-  }).output();
-  if (!success) throw new Error(`${command} ${args}: ${new TextDecoder().decode(stderr)}`);
-  return stdout;
 }
 
 /** Extracts with GNU tar as root would. */

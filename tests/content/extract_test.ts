@@ -25,10 +25,10 @@ import {
   gnuExtract,
   isRoot,
   ROOT_ONLY,
-  run,
   withoutTimes,
 } from "./extract_support.ts";
 import { PYTHON } from "../support/python.ts";
+import { run } from "../support/tools.ts";
 
 const owner = { uid: 3_000_000, gid: 70_000 };
 const mtime = 1_234_567_890_123_456_789n;

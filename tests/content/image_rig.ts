@@ -138,17 +138,3 @@ export function packable(entries: TreeEntry[]): TreeEntry[] {
 export function withoutExtents(entries: TreeEntry[]): Omit<TreeEntry, "data">[] {
   return entries.map(({ data: _, ...entry }) => entry);
 }
-
-/** Asserts that two trees are equal, naming only what differs. */
-export function assertSameTree(
-  actual: readonly { path: string }[],
-  expected: readonly { path: string }[],
-): void {
-  const table = (tree: readonly { path: string }[]) =>
-    new Map(tree.map((entry) => [entry.path, JSON.stringify(entry).slice(0, 400)]));
-  const [have, want] = [table(actual), table(expected)];
-  const differences = [...new Set([...have.keys(), ...want.keys()])]
-    .filter((path) => have.get(path) !== want.get(path))
-    .map((path) => ({ path, actual: have.get(path), expected: want.get(path) }));
-  assertEquals(differences, []);
-}

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
-import { readTree } from "../support/tree.ts";
-import { assertSameTree, ImageRig, packable, withoutExtents } from "./image_rig.ts";
-import { assertPeersAgree } from "./peers.ts";
+import { assertPeersAgree } from "../support/peers.ts";
+import { assertSameTree, readTree } from "../support/tree.ts";
+import { ImageRig, packable, withoutExtents } from "./image_rig.ts";
 import { IS_ROOT } from "./support.ts";
 import { WHOLE_TREE } from "./whole_tree.ts";
 

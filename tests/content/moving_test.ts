@@ -3,11 +3,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { canMount, smallFileSystem } from "../support/mount.ts";
+import { assertPeersAgree } from "../support/peers.ts";
 import { PYTHON } from "../support/python.ts";
 import { rounds } from "../support/soak.ts";
 import { directory, file } from "../support/tree.ts";
 import { ImageRig } from "./image_rig.ts";
-import { assertPeersAgree } from "./peers.ts";
 
 /** A Python program that says a line when it has done a step, and does the next when told to. */
 class Script implements AsyncDisposable {

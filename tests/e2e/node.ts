@@ -5,6 +5,7 @@ import { DaemonProcess } from "../../scripts/daemon_process.ts";
 import { ClientError, type InitWorkspaceInit, WorkspaceClient } from "../../src/rpc/client.ts";
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { testFolder } from "../support/folder.ts";
+import { judgeStore } from "./judge_store.ts";
 
 export interface NodeOptions {
   /** Keys of the config file; metrics are off unless given. */
@@ -67,11 +68,16 @@ export class TestNode implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#client.close();
     await this.#daemon[Symbol.asyncDispose]();
+    await judgeStore(["--config", configOf(this.root), "--root", this.root]);
   }
 }
 
+function configOf(root: string): string {
+  return `${root}.jsonc`;
+}
+
 async function startDaemon(root: string, options: NodeOptions): Promise<DaemonProcess> {
-  const file = `${root}.jsonc`;
+  const file = configOf(root);
   await Deno.writeTextFile(
     file,
     JSON.stringify({ metrics: { listen: "off" }, ...options.config }),

@@ -14,6 +14,7 @@ import {
   type TreeTable,
 } from "../support/tree.ts";
 import { fromBackup, fromGit, fromSnapshot, refuses, request } from "./node.ts";
+import { judgeStore } from "./judge_store.ts";
 import { asUser, canBeUser, giveToUser, IS_ROOT, USER } from "./user.ts";
 
 /** What an owner may keep from itself but for its own right to change that, among the rest. */
@@ -100,6 +101,7 @@ Deno.test({
     await client.disposeWorkspace({ id: "w", backup: true });
     await client.initWorkspace(fromBackup("w"));
     assertEquals(await restored("w"), last);
+    await judgeStore(["--root", root]);
     const stranger = { contentOwner: { uid: USER.uid + 1, gid: 1 } };
     await assertRejects(
       () => asUser(folder.path, join(folder.path, "other"), stranger),

@@ -11,22 +11,10 @@ import { IS_ROOT } from "../content/support.ts";
 import { WHOLE_TREE } from "../content/whole_tree.ts";
 import { testFolder } from "../support/folder.ts";
 import { directory, file, hardlink, readTree, type TreeEntry } from "../support/tree.ts";
+import { has, run } from "../support/tools.ts";
 import { StoreRig } from "./rig.ts";
 
-function has(tool: string): boolean {
-  try {
-    return new Deno.Command(tool, { args: ["--version"], stdout: "null", stderr: "null" })
-      .outputSync().success;
-  } catch {
-    return false;
-  }
-}
-
-async function run(cwd: string, program: string, ...args: string[]): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(program, { args, cwd }).output();
-  if (!success) throw new Error(`${program} ${args}: ${new TextDecoder().decode(stderr)}`);
-  return new TextDecoder().decode(stdout);
-}
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
 async function writeTar(rig: StoreRig, url: string, path: string): Promise<void> {
   const { manifest } = await findImage(rig.store, url);
@@ -98,7 +86,7 @@ Deno.test("an exported archive names each live path once, parents first and link
   ]);
   const { url } = await rig.snapshot("w");
   await writeTar(rig, url, join(folder.path, "a.tar"));
-  const listed = (await run(folder.path, "tar", "-tvf", "a.tar")).trim().split("\n");
+  const listed = text(await run(folder.path, "tar", "-tvf", "a.tar")).trim().split("\n");
   assertEquals(listed.map((line) => line.replace(/^(.).*? (?=\.\/)/, "$1 ")), [
     "- ./.wh.a",
     "- ./z",
@@ -129,7 +117,9 @@ Deno.test("skopeo and umoci read an exported OCI layout", {
   });
   const { layers } = await readImage(rig.store, manifest);
   assertEquals([result.blobs, progress.at(-1)], [layers.length + 3, 1], url);
-  const inspected = JSON.parse(await run(folder.path, "skopeo", "inspect", `oci:oci:${OCI_TAG}`));
+  const inspected = JSON.parse(
+    text(await run(folder.path, "skopeo", "inspect", `oci:oci:${OCI_TAG}`)),
+  );
   assertEquals([inspected.Digest, inspected.Layers], [manifest, layers.map((l) => l.digest)]);
   // This umoci may know gzip only.
   const gzip = ["--dest-compress", "--dest-compress-format", "gzip"];

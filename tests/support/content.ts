@@ -4,6 +4,7 @@ import { join } from "@std/path";
 import type { ContentWorkerFailed, ContentWorkerStart, Rooms } from "../../src/content/boot.ts";
 import { connectContent, type ConnectedContent } from "../../src/content/pool.ts";
 import { libcPath } from "../../src/process/libc.ts";
+import { judged } from "./judge.ts";
 
 export interface TestContent extends AsyncDisposable {
   readonly content: ConnectedContent;
@@ -77,7 +78,7 @@ export function startWorkers(root: string, count: number): TestWorkers {
  */
 export function startContent(root: string, options: { workers?: number } = {}): TestContent {
   const { rooms, ports, terminate } = startWorkers(root, 1 + (options.workers ?? 1));
-  const content = connectContent(ports);
+  const content = judged(connectContent(ports), rooms);
   const close = () => {
     content.close();
     terminate();

@@ -6,6 +6,7 @@
  */
 
 import { Buffer } from "node:buffer";
+import { assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { PYTHON } from "./python.ts";
 
@@ -149,4 +150,18 @@ async function python(script: string, root: string, input: string): Promise<stri
   const decoder = new TextDecoder();
   if (!success) throw new Error(`${script} failed: ${decoder.decode(stderr)}`);
   return decoder.decode(stdout);
+}
+
+/** Asserts that two trees are equal, naming only what differs. */
+export function assertSameTree(
+  actual: readonly { path: string }[],
+  expected: readonly { path: string }[],
+): void {
+  const table = (tree: readonly { path: string }[]) =>
+    new Map(tree.map((entry) => [entry.path, JSON.stringify(entry).slice(0, 400)]));
+  const [have, want] = [table(actual), table(expected)];
+  const differences = [...new Set([...have.keys(), ...want.keys()])]
+    .filter((path) => have.get(path) !== want.get(path))
+    .map((path) => ({ path, actual: have.get(path), expected: want.get(path) }));
+  assertEquals(differences, []);
 }

@@ -1,0 +1,61 @@
+/** Judges images that daemons in processes of their own have made; see `support/judge.ts`. */
+
+import { join } from "@std/path";
+import { hexOf, sha256Digest } from "../../src/digest.ts";
+import {
+  type ImageDescription,
+  joinConfig,
+  parseManifest,
+  type SmallBlob,
+} from "../../src/snapshot/manifest.ts";
+import { type Outcome, wsdaemon } from "../cli/support.ts";
+import { startContent } from "../support/content.ts";
+import { testFolder } from "../support/folder.ts";
+import { judge, JUDGING, keep } from "../support/judge.ts";
+
+/** Judges all images in the store that a daemon with these flags uses, as far as they can be read. */
+export async function judgeStore(flags: readonly string[]): Promise<void> {
+  if (!JUDGING) return;
+  const listed = await store("ls", "--json", ...flags);
+  const images: { url: string }[] = listed.stdout ? JSON.parse(listed.stdout) : [];
+  if (images.length === 0) return;
+  using folder = testFolder();
+  await using own = startContent(join(folder.path, "own"));
+  for (const [n, { url }] of images.entries()) {
+    const oci = join(folder.path, `${n}`);
+    const { code } = await store("export", url, "--oci", oci, ...flags);
+    if (code === 0) await judge(own.content, own.rooms, await keepImage(oci));
+  }
+}
+
+/** A store that answers no sooner is one that is never to answer. */
+const PATIENCE = 30_000;
+
+/** Runs a command on the store. What cannot be judged after it is not passed over in silence. */
+async function store(...args: string[]): Promise<Outcome> {
+  const signal = AbortSignal.timeout(PATIENCE);
+  const outcome = await wsdaemon(["store", ...args], { signal });
+  if (outcome.code !== 0) {
+    const why = signal.aborted ? "no answer" : outcome.stderr.trim();
+    // deno-lint-ignore no-console -- a run to judge images is for reading
+    console.log(`not judged: store ${args.join(" ")}: ${why}`);
+  }
+  return outcome;
+}
+
+async function keepImage(oci: string): Promise<ImageDescription> {
+  const path = (digest: string) => join(oci, "blobs/sha256", digest);
+  const read = async (hex: string): Promise<SmallBlob> => ({
+    digest: sha256Digest(hex),
+    bytes: await Deno.readFile(path(hex)),
+  });
+  const top: { manifests: { digest: string }[] } = JSON.parse(
+    await Deno.readTextFile(join(oci, "index.json")),
+  );
+  const manifest = parseManifest(await read(top.manifests[0]!.digest.replace("sha256:", "")));
+  const image = joinConfig(manifest, await read(hexOf(manifest.config.digest)));
+  for (const { digest } of image.index ? [...image.layers, image.index] : image.layers) {
+    await keep(digest, path(hexOf(digest)));
+  }
+  return image;
+}
