@@ -17,7 +17,7 @@ const isSoak = runs(0, 1) > 0;
 const FILE_MIB = 64;
 const FILES = 80;
 /** What may come on top of what the daemon has after a small backup and restore. */
-const MOST_MIB = { up: 200, down: 300 };
+const MOST_MIB = { up: 150, down: 200 };
 
 /** Writes files that do not compress, no mebibyte of them like another. @returns their digests */
 async function fill(folder: string): Promise<Map<string, string>> {

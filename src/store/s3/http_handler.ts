@@ -8,8 +8,10 @@
 
 import * as http from "node:http";
 import * as https from "node:https";
+import type { Socket } from "node:net";
 import { Readable } from "node:stream";
 import { rootCertificates } from "node:tls";
+import { release } from "../../memory.ts";
 import { StallError } from "./errors.ts";
 
 /** What goes over the wire, for the metrics. */
@@ -149,6 +151,7 @@ class Exchange {
     const outgoing = this.#outgoing;
     this.#touch();
     this.#signal?.addEventListener("abort", this.#abort, { once: true });
+    outgoing.on("socket", releaseReads);
     outgoing.on("error", (error) => {
       if (!this.#incoming) this.#finish();
       reject(error);
@@ -180,10 +183,15 @@ class Exchange {
     let handed = 0;
     for await (const chunk of chunksOf(body)) {
       if (this.#incoming || this.#over) return;
+      const { length } = chunk;
       const flushed = this.#outgoing.write(chunk);
-      if (!flushed) await this.#drained();
-      this.#options.observer.onBytes("sent", chunk.length);
-      handed += chunk.length;
+      if (!flushed) {
+        await this.#drained();
+        // What a stream gives is read anew by another attempt; bytes would be sent again.
+        if (body instanceof ReadableStream) release(chunk);
+      }
+      this.#options.observer.onBytes("sent", length);
+      handed += length;
       this.#touch();
     }
     // From here on we see no progress: the tail is in the system's buffer.
@@ -260,6 +268,15 @@ class Exchange {
     clearTimeout(this.#timer);
     this.#signal?.removeEventListener("abort", this.#abort);
   }
+}
+
+/**
+ * Gives back what is read from a socket once the parser has copied it; else the collector finds a
+ * hundred megabytes of it. The parser listens before us, again with each request of a socket.
+ */
+function releaseReads(socket: Socket): void {
+  socket.off("data", release);
+  socket.on("data", release);
 }
 
 async function* chunksOf(body: unknown): AsyncGenerator<Uint8Array> {
