@@ -1,7 +1,7 @@
 /** `getdents64`: the entries of a directory, names as bytes. */
 
 import { DT, SYSCALL } from "./constants.ts";
-import { interrupted, type Located } from "./errno.ts";
+import { interrupted, lastErrno, type Located } from "./errno.ts";
 import { system } from "./libc.ts";
 
 /** An entry as the directory names it; only `name` holds still for longer than an instant. */
@@ -25,7 +25,7 @@ export type NameSink = (bytes: Uint8Array, start: number, end: number, type: num
 
 /**
  * The next entries of the directory, in the file system's order, without `.` and `..`; `undefined`
- * at the end. The names share one buffer, which is theirs.
+ * at the end, and where the directory has been removed. The names share one buffer, which is theirs.
  * @throws {SystemError}
  */
 export function readEntries(fd: number, at: Located): Entry[] | undefined {
@@ -45,12 +45,13 @@ export function readNames(fd: number, at: Located, sink: NameSink): boolean {
   return length > 0;
 }
 
-/** Fills the scratch buffer. @returns how much of it; 0 at the end */
+/** Fills the scratch buffer. @returns how much of it; 0 at the end, and for a directory that is removed */
 function readBatch(fd: number, at: Located): number {
   const buffer = scratch ??= new Uint8Array(BATCH);
   const sys = system();
   let length: number;
   while ((length = sys.getdents64(SYSCALL.getdents64, fd, buffer, BATCH)) < 0) {
+    if (lastErrno() === "ENOENT") return 0;
     interrupted("getdents64", at);
   }
   return length;

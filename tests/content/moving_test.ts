@@ -128,6 +128,29 @@ while not select.select([sys.stdin], [], [], 0)[0]:
         os.rename(b, a)
 `;
 
+/** Makes and removes directories in the folder argv[1] without pause. */
+const COMING_AND_GOING = `
+import os, select, sys
+os.chdir(sys.argv[1])
+sys.stdin.readline()
+print("ready")
+while not select.select([sys.stdin], [], [], 0)[0]:
+    for n in range(100): os.mkdir("gone%d" % n)
+    for n in range(100): os.rmdir("gone%d" % n)
+`;
+
+Deno.test("directories that come and go fail no pack", async () => {
+  await using rig = new ImageRig();
+  const path = await rig.publish("w", [["kept", file("kept")]]);
+  await using script = new Script(COMING_AND_GOING, path);
+  await script.step();
+  for (const _ of rounds(10, 0.3)) {
+    const image = await rig.pack("w");
+    const restored = await rig.restored(image);
+    assertEquals(restored.filter(({ type }) => type === "file").map(({ path }) => path), ["kept"]);
+  }
+});
+
 for (
   const [what, from, to] of [
     ["file renamed in its folder", "doc-a", "zdoc-b"],

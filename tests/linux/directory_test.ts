@@ -167,6 +167,15 @@ Deno.test("names in any bytes are made, listed and removed as they are", () => {
   );
 });
 
+Deno.test("a directory that has been removed lists nothing", () => {
+  using at = openFolder();
+  at.dir.makeDirectory("gone");
+  using gone = at.dir.openDirectory("gone");
+  at.dir.removeDirectory("gone");
+  assertEquals([...gone.entries()], []);
+  assertEquals(gone.stat().nlink, 0);
+});
+
 Deno.test("every entry of a directory larger than a batch is listed once", () => {
   using at = openFolder();
   const names = Array.from({ length: 1500 }, (_, i) => `entry-with-a-longer-name-${i}`);

@@ -103,10 +103,12 @@ export class Walker {
     }
     try {
       const stat = dir.stat();
+      this.#names.read(dir);
+      // One that was removed since it was opened lists nothing, and need not have been empty.
+      if (this.#names.length === 0 && dir.stat().nlink === 0) return false;
       builder.begin(path);
       const xattrs = readXattrs(dir, () => stats.addUnstable(path));
       builder.add(stat, { kind: KIND.directory, name: NONE, xattrs });
-      this.#names.read(dir);
       entries(dir);
       builder.finish();
       return true;
