@@ -19,7 +19,9 @@ export function isUtf8(bytes: Uint8Array): boolean {
 
 /** The parts, one after the other, in an array of its own. */
 export function joinBytes(...parts: Uint8Array[]): Uint8Array {
-  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let size = 0;
+  for (const part of parts) size += part.length;
+  const joined = new Uint8Array(size);
   let at = 0;
   for (const part of parts) {
     joined.set(part, at);

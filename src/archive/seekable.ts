@@ -27,8 +27,6 @@ export type FrameSink = (bytes: Uint8Array) => void;
 export interface SealedFrames {
   /** Of the compressed bytes. */
   readonly digest: Digest;
-  /** Of the uncompressed bytes. */
-  readonly diffId: Digest;
   /** Compressed bytes. */
   readonly size: number;
   /** Uncompressed bytes. */
@@ -41,16 +39,14 @@ export interface FrameMark {
   readonly size: number;
   readonly rawSize: number;
   readonly hash: Hash;
-  readonly rawHash: Hash;
 }
 
-/** Compresses chunk by chunk and digests both sides. */
+/** Compresses chunk by chunk, and digests what comes of it. */
 export class FrameWriter {
   readonly #sink: FrameSink;
   readonly #options: ZstdOptions;
   readonly #sizes: number[] = [];
   #hash = createHash("sha256");
-  #rawHash = createHash("sha256");
   #size = 0;
   #rawSize = 0;
   #wasIncompressible = false;
@@ -78,7 +74,6 @@ export class FrameWriter {
 
   /** Makes `raw` a frame of its own. */
   write(raw: Uint8Array): void {
-    this.#rawHash.update(raw);
     const before = this.#size;
     // Looking before each frame would cost more than it spares: what comes is mostly like what came.
     if (this.#wasIncompressible && seemsIncompressible(raw)) {
@@ -99,7 +94,6 @@ export class FrameWriter {
       size: this.#size,
       rawSize: this.#rawSize,
       hash: this.#hash.copy(),
-      rawHash: this.#rawHash.copy(),
     };
   }
 
@@ -109,7 +103,6 @@ export class FrameWriter {
     this.#size = mark.size;
     this.#rawSize = mark.rawSize;
     this.#hash = mark.hash.copy();
-    this.#rawHash = mark.rawHash.copy();
   }
 
   /** Writes the seek table; nothing can follow. */
@@ -117,7 +110,6 @@ export class FrameWriter {
     this.#emit(encodeSeekTable(this.#sizes));
     return {
       digest: sha256Digest(this.#hash.digest("hex")),
-      diffId: sha256Digest(this.#rawHash.digest("hex")),
       size: this.#size,
       rawSize: this.#rawSize,
     };

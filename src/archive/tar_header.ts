@@ -59,6 +59,7 @@ const MAX_PREFIX = 155;
 const MAX_ID = 0o7777777;
 const MAX_SIZE = 0o77777777777;
 const SLASH = 0x2f;
+const TRAILING_SLASH = Uint8Array.of(SLASH);
 const EXTENDED = 0x78;
 const GNU_LONG_NAME = 0x4c;
 const GNU_LONG_LINK = 0x4b;
@@ -139,7 +140,7 @@ export class HeaderEncoder {
   }
 
   #name(entry: WrittenEntry): { name: Uint8Array; prefix: Uint8Array } {
-    const path = entry.type === "directory" ? withSlash(entry.path) : entry.path;
+    const path = entry.type === "directory" ? joinBytes(entry.path, TRAILING_SLASH) : entry.path;
     if (path.length <= MAX_NAME) return { name: path, prefix: EMPTY };
     const at = splitAt(path);
     if (at !== undefined) return { name: path.subarray(at + 1), prefix: path.subarray(0, at) };
@@ -258,13 +259,6 @@ function splitAt(path: Uint8Array): number | undefined {
     if (path[at] === SLASH) return at;
   }
   return undefined;
-}
-
-function withSlash(path: Uint8Array): Uint8Array {
-  const directory = new Uint8Array(path.length + 1);
-  directory.set(path);
-  directory[path.length] = SLASH;
-  return directory;
 }
 
 function lastComponent(path: Uint8Array): Uint8Array {

@@ -1,8 +1,10 @@
 /** Writing layers: tar entries into seekable zstd in the spool, cut at a bounded size. */
 
+import { createHash, type Hash } from "node:crypto";
 import { type FrameMark, FrameWriter } from "../../archive/seekable.ts";
 import { BLOCK } from "../../archive/reader_header.ts";
 import { HeaderEncoder, paddingOf, type WrittenEntry } from "../../archive/tar_header.ts";
+import { sha256Digest } from "../../digest.ts";
 import type { File } from "../../linux/mod.ts";
 import type { SpooledBlob } from "../../spool.ts";
 import type { LayerDescriptor } from "../api.ts";
@@ -32,13 +34,15 @@ export interface Remainder {
 interface Mark {
   readonly used: number;
   /** Absent where what follows cannot have left the frame. */
-  readonly frames?: FrameMark;
+  readonly before?: { readonly frames: FrameMark; readonly content: Hash };
 }
 
 interface OpenLayer {
   readonly provisional: number;
   readonly name: string;
   readonly frames: FrameWriter;
+  /** Of the uncompressed bytes. */
+  content: Hash;
   file: File | undefined;
   /** Compressed bytes that are on their way to the disk. */
   leaving: number;
@@ -87,18 +91,20 @@ export class LayerWriter implements Disposable {
     const needed = size + ROOM_FOR_HEADERS;
     if (this.#used > 0 && this.#used + needed > FRAME_BYTES) this.#flush(layer);
     if (needed <= FRAME_BYTES) return { used: this.#used };
-    return { used: 0, frames: layer.frames.mark() };
+    return { used: 0, before: { frames: layer.frames.mark(), content: layer.content.copy() } };
   }
 
   /** Undoes everything since {@link begin}. */
   rewind(mark: Mark): void {
     const layer = this.#open!;
-    if (mark.frames) {
-      layer.frames.rewind(mark.frames);
+    if (mark.before) {
+      const { frames, content } = mark.before;
+      layer.frames.rewind(frames);
+      layer.content = content.copy();
       if (layer.file) {
-        layer.file.truncate(mark.frames.size);
-        layer.file.seek(mark.frames.size);
-        layer.leaving = Math.min(layer.leaving, mark.frames.size);
+        layer.file.truncate(frames.size);
+        layer.file.seek(frames.size);
+        layer.leaving = Math.min(layer.leaving, frames.size);
       }
     }
     this.#used = mark.used;
@@ -173,10 +179,12 @@ export class LayerWriter implements Disposable {
     this.zeros(2 * BLOCK);
     this.#flush(layer);
     const sealed = layer.frames.seal();
+    const diffId = sha256Digest(layer.content.digest("hex"));
     layer.file!.close();
     this.#open = undefined;
     this.#options.onSealed({
       ...sealed,
+      diffId,
       provisional: layer.provisional,
       file: { room: "spool", path: layer.name },
     });
@@ -202,6 +210,7 @@ export class LayerWriter implements Disposable {
       name: `${this.#options.name}-${number}`,
       file: undefined,
       leaving: 0,
+      content: createHash("sha256"),
       frames: new FrameWriter((bytes) => {
         layer.file ??= this.#options.rooms.spool.createFile(layer.name);
         layer.file.write(bytes);
@@ -211,8 +220,10 @@ export class LayerWriter implements Disposable {
   }
 
   #flush(layer: OpenLayer): void {
-    const { frames } = layer;
-    frames.write(this.#frame.subarray(0, this.#used));
+    const { frames, content } = layer;
+    const raw = this.#frame.subarray(0, this.#used);
+    content.update(raw);
+    frames.write(raw);
     this.#used = 0;
     if (frames.size - layer.leaving < WRITEBACK_BYTES) return;
     layer.file!.startWriteback(layer.leaving, frames.size - layer.leaving);
