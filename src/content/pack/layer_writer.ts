@@ -23,7 +23,7 @@ export interface SealedLayer extends SpooledBlob, LayerDescriptor {
   readonly rawSize: number;
 }
 
-/** The whole of a layer that never filled a frame, so that several can become one. */
+/** The whole of a layer that fills no frame, so that several can become one. */
 export interface Remainder {
   readonly provisional: number;
   /** Whole tar entries. */
@@ -154,11 +154,13 @@ export class LayerWriter implements Disposable {
     if (padding > 0) this.zeros(padding);
   }
 
-  /** Takes the open layer away, unfinished, if it has never filled a frame. */
+  /** Takes the open layer away, unfinished, if no frame of it is filled. */
   takeRemainder(): Remainder | undefined {
     const layer = this.#open;
     if (!layer || layer.frames.rawSize > 0 || this.#used === 0) return undefined;
     const bytes = this.#frame.slice(0, this.#used);
+    // It has a file where frames were filled and taken back.
+    this[Symbol.dispose]();
     this.#open = undefined;
     this.#used = 0;
     return { provisional: layer.provisional, bytes };

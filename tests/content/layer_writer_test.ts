@@ -1,0 +1,27 @@
+import { assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import { openRooms } from "../../src/content/rooms.ts";
+import { FRAME_BYTES, LayerWriter } from "../../src/content/pack/layer_writer.ts";
+import { openLibc } from "../../src/linux/mod.ts";
+import { libcPath } from "../../src/process/libc.ts";
+import { roomsOf } from "../support/content.ts";
+import { testFolder } from "../support/folder.ts";
+import { namesIn } from "./support.ts";
+
+Deno.test("what is left of a layer whose large file was taken back leaves nothing in the spool", () => {
+  using folder = testFolder();
+  openLibc(libcPath());
+  const paths = roomsOf(folder.path);
+  for (const path of Object.values(paths)) Deno.mkdirSync(path, { recursive: true });
+  const rooms = openRooms(paths);
+  using writer = new LayerWriter({ rooms, name: "pack", firstNumber: 0, onSealed() {} });
+  const mark = writer.begin(3 * FRAME_BYTES);
+  writer.zeros(3 * FRAME_BYTES);
+  assertEquals(namesIn(paths.spool), ["pack-0"]);
+  writer.rewind(mark);
+  writer.begin(4);
+  writer.write(new TextEncoder().encode("left"));
+  const remainder = writer.takeRemainder();
+  assertEquals(new TextDecoder().decode(remainder?.bytes), "left");
+  assertEquals(namesIn(paths.spool), []);
+});
