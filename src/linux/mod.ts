@@ -24,5 +24,5 @@ export {
   SLASH,
   splitPath,
 } from "./names.ts";
-export { effectiveUser, fileSystem, type FileSystemStat } from "./process.ts";
+export { effectiveUser, fileSystemType } from "./process.ts";
 export { nanoseconds, Stat, type Timespec, timespec } from "./stat.ts";

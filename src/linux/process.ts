@@ -9,27 +9,9 @@ export function effectiveUser(): { uid: number; gid: number } {
   return { uid: sys.geteuid(), gid: sys.getegid() };
 }
 
-/** A file system's state; sizes in bytes. */
-export interface FileSystemStat {
-  /** The number that names its kind, as in `linux/magic.h`. */
-  readonly type: number;
-  readonly blockSize: number;
-  readonly size: number;
-  /** Free for users without privileges. */
-  readonly available: number;
-  readonly freeInodes: number;
-}
-
-/** The file system that a descriptor is on. @throws {SystemError} */
-export function fileSystem(of: Located & { readonly fd: number }): FileSystemStat {
+/** The number that names a file system's kind, as in `linux/magic.h`. @throws {SystemError} */
+export function fileSystemType(of: Located & { readonly fd: number }): number {
   const words = new BigUint64Array(16);
   while (system().fstatfs64(of.fd, new Uint8Array(words.buffer)) < 0) interrupted("fstatfs", of);
-  const blockSize = Number(words[1]!);
-  return {
-    type: Number(words[0]!),
-    blockSize,
-    size: Number(words[2]!) * blockSize,
-    available: Number(words[4]!) * blockSize,
-    freeInodes: Number(words[6]!),
-  };
+  return Number(words[0]!);
 }

@@ -45,6 +45,8 @@ interface Refusal {
   limitBytes?: number;
 }
 
+const HUGE = "a sparse file larger than any file system";
+
 const refusals: Refusal[] = [
   // Traversal by name.
   {
@@ -285,12 +287,12 @@ const refusals: Refusal[] = [
     says: ['"d"'],
   },
   {
-    what: "a sparse file larger than any file system",
+    what: HUGE,
     bytes: archive(
       pax({
         "GNU.sparse.major": "0",
         "GNU.sparse.minor": "1",
-        "GNU.sparse.size": "9007199254740991",
+        "GNU.sparse.size": String(Number.MAX_SAFE_INTEGER),
         "GNU.sparse.numblocks": "1",
         "GNU.sparse.map": "0,1",
       }),
@@ -345,6 +347,20 @@ function sparse01(map: string, size: number, data: string): Uint8Array {
   );
 }
 
+/** Whether a file can have more bytes than exist: btrfs and tmpfs know no limit below. */
+function takesAnySize(folder: string): boolean {
+  const path = join(folder, "huge");
+  try {
+    Deno.writeTextFileSync(path, "");
+    Deno.truncateSync(path, Number.MAX_SAFE_INTEGER);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    Deno.removeSync(path);
+  }
+}
+
 /** A folder with something that must not change beside the tree that is extracted into. */
 async function withSentinel(folder: string, act: (tree: string) => Promise<void>): Promise<void> {
   const sentinel = await folderIn(folder, "sentinel");
@@ -361,15 +377,21 @@ Deno.test("extract refuses hostile archives, naming the entry, and touches nothi
   await folderIn(folder.path, "tree");
   await withSentinel(folder.path, async (tree) => {
     for (const [i, { what, bytes, code, says, limitBytes }] of refusals.entries()) {
-      await t.step(what, async () => {
-        const into = await folderIn(tree, String(i));
-        const options = limitBytes === undefined ? {} : { limitBytes };
-        const error = await assertRejects(
-          () => extractTo(into, bytes, options),
-          DaemonError,
-        );
-        assertEquals(error.code, code ?? "FAILED_PRECONDITION", error.message);
-        for (const part of says) assertStringIncludes(error.message, part);
+      const isTaken = what === HUGE && takesAnySize(folder.path);
+      const name = isTaken ? `${what} (ignored: this one takes any)` : what;
+      await t.step({
+        name,
+        ignore: isTaken,
+        fn: async () => {
+          const into = await folderIn(tree, String(i));
+          const options = limitBytes === undefined ? {} : { limitBytes };
+          const error = await assertRejects(
+            () => extractTo(into, bytes, options),
+            DaemonError,
+          );
+          assertEquals(error.code, code ?? "FAILED_PRECONDITION", error.message);
+          for (const part of says) assertStringIncludes(error.message, part);
+        },
       });
     }
   });

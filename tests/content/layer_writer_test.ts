@@ -1,5 +1,4 @@
 import { assertEquals } from "@std/assert";
-import { join } from "@std/path";
 import { openRooms } from "../../src/content/rooms.ts";
 import { FRAME_BYTES, LayerWriter } from "../../src/content/pack/layer_writer.ts";
 import { openLibc } from "../../src/linux/mod.ts";

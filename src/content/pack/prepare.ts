@@ -1,7 +1,7 @@
 /** Looking at a baseline before a pack, and throwing away what a failed one left. */
 
 import { ArchiveError } from "../../archive/error.ts";
-import { isErrno } from "../../linux/mod.ts";
+import { type Directory, fileSystemType, isErrno } from "../../linux/mod.ts";
 import type { LayerDescriptor, Tree } from "../api.ts";
 import { BaselineReader, readHeader, verifyBaseline } from "../baseline/reader.ts";
 import type { LayerInfo } from "../index/tree_file.ts";
@@ -20,7 +20,7 @@ function ifReadable<T>(read: () => T): T | undefined {
 }
 
 export interface Prepared {
-  /** How many directories the baseline knows; absent where there is no whole one of that name. */
+  /** How many directories the baseline knows; absent where there is none, or none to go by. */
   readonly directories?: number;
   /** See {@link settle}. */
   readonly settledAt: number;
@@ -31,11 +31,23 @@ export function packPrepare(
   rooms: OpenRooms,
   request: { tree: Tree; baseline?: string },
 ): Prepared {
-  const directories = request.baseline === undefined
+  using top = openTree(rooms, request.tree);
+  const directories = request.baseline === undefined || !notesStores(top)
     ? undefined
     : directoriesOf(rooms, request.baseline);
-  const settledAt = settle(rooms, request.tree);
+  const settledAt = settle(top);
   return { settledAt, ...(directories === undefined ? {} : { directories }) };
+}
+
+/**
+ * `linux/magic.h`: tmpfs and ramfs. They never write pages back, and so never note a store to a mapped
+ * file after its first: nothing but its content tells that it has changed.
+ */
+const IN_MEMORY: readonly number[] = [0x01021994, 0x858458f6];
+
+/** Whether a file that has changed shows it by its ctime. */
+function notesStores(top: Directory): boolean {
+  return !IN_MEMORY.includes(fileSystemType(top));
 }
 
 /**
@@ -43,9 +55,8 @@ export function packPrepare(
  * the kernel notes only the first store to a page since it was last written back.
  * @returns the time, in milliseconds, since when a file that changes shows it
  */
-function settle(rooms: OpenRooms, tree: Tree): number {
+function settle(top: Directory): number {
   const now = Date.now();
-  using top = openTree(rooms, tree);
   top.syncFileSystem();
   return now;
 }
