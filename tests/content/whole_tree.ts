@@ -12,6 +12,7 @@ import {
   symlink,
   type TreeTable,
 } from "../support/tree.ts";
+import { testFolder } from "../support/folder.ts";
 import { IS_ROOT } from "./support.ts";
 
 const T = 1_600_000_000_123_456_789n;
@@ -41,6 +42,13 @@ const deep = Array.from({ length: 20 }, (_, n) => `${long(60, "d")}${n}`);
 const oddName = raw(0xff, 0xfe, 0x20, 0xc3);
 const longOddName = Uint8Array.from([...raw(0xe9), ...new Uint8Array(200).fill(0x6f)]);
 
+/** overlayfs makes none, since they are its own. */
+function takesWhiteouts(): boolean {
+  using folder = testFolder();
+  const args = [`${folder.path}/whiteout`, "c", "0", "0"];
+  return new Deno.Command("mknod", { args, stderr: "null" }).outputSync().success;
+}
+
 const owned: TreeTable = IS_ROOT
   ? [
     ["owned", directory({ owner: { uid: 33333, gid: 33334 } })],
@@ -50,7 +58,7 @@ const owned: TreeTable = IS_ROOT
     ["owned/fifo", fifo({ owner: { uid: 1000, gid: 1001 }, mode: 0o640 })],
     ["device", device(1, 3, { mode: 0o666, mtime: T })],
     ["linked-device", hardlink("device")],
-    ["overlay-whiteout", device(0, 0)],
+    ...(takesWhiteouts() ? [["overlay-whiteout", device(0, 0)] as const] : []),
     ["trusted", file("x", { xattrs: { "trusted.t": "v" } })],
     ["trusted-link", symlink("x", { xattrs: { "trusted.t": "v" } })],
   ]
@@ -85,7 +93,8 @@ export const WHOLE_TREE: TreeTable = [
   ["itself", symlink("itself")],
   ["upwards", symlink("../../..")],
   ["to-directory", symlink("modes")],
-  ["long-target", symlink(long(4000, "t"))],
+  // As long as XFS takes.
+  ["long-target", symlink(long(1023, "t"))],
   ["odd-target", symlink(raw(0xff, 0x2f, 0xfe))],
   ["long-odd-target", symlink(longOddName)],
   ["linked", file("several names", { mtime: T, mode: 0o600 })],
