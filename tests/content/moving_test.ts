@@ -66,7 +66,8 @@ Deno.test("a store to a mapped file is in the next image, though its page was di
 });
 
 Deno.test({
-  name: "so it is on tmpfs, which does not tell (needs root and mount)",
+  name: "a store to a mapped file is in the next image on tmpfs too, which does not note it " +
+    "(needs root and mount)",
   ignore: !canMount(),
   async fn() {
     await using rig = new ImageRig();

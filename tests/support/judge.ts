@@ -1,6 +1,7 @@
 /**
- * With `JUDGE_IMAGES=1`, as in `deno task judge`, every image that a test makes is restored by us and
- * unpacked by GNU tar and by umoci, and the trees must be the same.
+ * With `JUDGE_IMAGES=1`, as in `deno task judge`, every image that a test has packed by {@link judged}
+ * content, and every one that a daemon leaves in its store, is restored by us and unpacked by GNU tar
+ * and by umoci, and the trees must be the same.
  */
 
 import { join } from "@std/path";

@@ -161,7 +161,6 @@ export class LayerWriter implements Disposable {
     const bytes = this.#frame.slice(0, this.#used);
     // It has a file where frames were filled and taken back.
     this[Symbol.dispose]();
-    this.#open = undefined;
     this.#used = 0;
     return { provisional: layer.provisional, bytes };
   }
@@ -195,10 +194,10 @@ export class LayerWriter implements Disposable {
   /** Deletes what was not finished. */
   [Symbol.dispose](): void {
     const layer = this.#open;
+    this.#open = undefined;
     if (!layer?.file) return;
     layer.file.close();
     this.#options.rooms.spool.unlink(layer.name);
-    this.#open = undefined;
   }
 
   #layerToWrite(): OpenLayer {
