@@ -10,6 +10,9 @@ export const USER = IS_ROOT ? { uid: 65534, gid: 65534 } : { uid: Deno.uid()!, g
 
 const REPOSITORY = fromFileUrl(new URL("../../", import.meta.url));
 
+/** What wsdaemon is run from besides `src`; the repository itself may be closed to the user. */
+const FILES = ["main.ts", "deno.json", "deno.lock"];
+
 /**
  * Shows Deno, its modules and this repository where the user can get at them, wherever they are, to
  * this process alone: nothing of that is left behind, or in the way of who clears the folder away.
@@ -20,7 +23,11 @@ at=$1 deno=$2 cache=$3 repository=$4
 shift 4
 mount -o bind,ro "$deno" "$at/deno"
 mount -o bind,ro "$cache" "$at/cache"
-mount -o bind,ro "$repository" "$at/repository"
+for name in src ${FILES.join(" ")}; do
+  mount -o bind,ro "$repository/$name" "$at/repository/$name"
+done
+# Where the tests run need be no place for the user.
+cd "$at"
 exec setpriv --reuid ${USER.uid} --regid ${USER.gid} --clear-groups \\
   env HOME="$at" DENO_DIR="$at/cache" \\
   "$at/deno" run -A --no-prompt "$at/repository/main.ts" "$@"
@@ -37,8 +44,12 @@ export async function asUser(
   const args = ["--config", path, "--root", root];
   if (!IS_ROOT) return await DaemonProcess.start({ args });
   const at = join(folder, "program");
-  for (const name of ["cache", "repository"]) Deno.mkdirSync(join(at, name), { recursive: true });
-  Deno.writeTextFileSync(join(at, "deno"), "");
+  for (const name of ["cache", "repository/src"]) {
+    Deno.mkdirSync(join(at, name), { recursive: true });
+  }
+  for (const name of ["deno", ...FILES.map((file) => `repository/${file}`)]) {
+    Deno.writeTextFileSync(join(at, name), "");
+  }
   const shown = [Deno.execPath(), denoDir(), REPOSITORY];
   return await DaemonProcess.start({
     args,
