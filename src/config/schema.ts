@@ -75,19 +75,21 @@ const protocol = z.enum(
 );
 
 const fsStorage = section({
-  kind: z.literal("fs"),
+  kind: z.literal("fs").describe("The embedded store: a folder on this node"),
   path: path.exactOptional().describe("Folder of the store; <root>/store unless given"),
 });
 const s3Storage = section({
-  kind: z.literal("s3"),
+  kind: z.literal("s3").describe("A bucket of a server that speaks the S3 API"),
   endpoint: endpoint.describe("Base URL of the S3 API"),
-  region: text.default("us-east-1"),
+  region: text.default("us-east-1").describe("Region that requests are signed for"),
   bucket: text.describe("Bucket for blobs and references"),
   prefix: text.regex(/^[^/](?:.*[^/])?$/, expected("a prefix without slashes at its ends"))
     .exactOptional().describe("Put before every key"),
-  accessKeyId: text.exactOptional(),
-  secretAccessKey: text.exactOptional(),
-  sessionToken: text.exactOptional(),
+  accessKeyId: text.exactOptional().describe(
+    "Access key; without one, credentialsFile, the environment or the machine's role is used",
+  ),
+  secretAccessKey: text.exactOptional().describe("Secret of the access key; never shown"),
+  sessionToken: text.exactOptional().describe("Session token of temporary keys; never shown"),
   credentialsFile: path.exactOptional().describe("Shared credentials file in AWS's format"),
   forcePathStyle: flag.default(false).describe("Name the bucket in the path, not in the host"),
   archiveBuckets: z.array(text, expected("an array of bucket names")).default([])
@@ -96,11 +98,13 @@ const s3Storage = section({
     "PEM file of the authorities to trust besides the system's",
   ),
   serverSideEncryption: z.enum(["AES256", "aws:kms"], expected('"AES256" or "aws:kms"'))
-    .exactOptional(),
+    .exactOptional().describe("Encryption that the server is asked for"),
   kmsKeyId: text.exactOptional().describe("Key for aws:kms; the account's own unless given"),
   storageClass: text.exactOptional().describe("Storage class of what is written"),
 });
-const noStorage = section({ kind: z.literal("none") });
+const noStorage = section({
+  kind: z.literal("none").describe("No store: snapshots and backups are refused"),
+});
 
 /** The file's schema: what may be written, each key's default and what it becomes. */
 export const configSchema = section({
@@ -135,8 +139,8 @@ export const configSchema = section({
     retain: count(1, 10_000).default(1).describe("Backups kept of each workspace"),
   }).prefault({}),
   contentOwner: section({
-    uid: count(0, 0xffff_fffe),
-    gid: count(0, 0xffff_fffe),
+    uid: count(0, 0xffff_fffe).describe("User id"),
+    gid: count(0, 0xffff_fffe).describe("Group id"),
   }).exactOptional().describe("Who owns what is newly made; the daemon's own user unless given"),
   git: section({
     timeout: duration.prefault("10m").describe("For one clone or fetch with its retries"),
@@ -155,7 +159,8 @@ export const configSchema = section({
     driver: z.enum(
       ["auto", "btrfs", "xfs", "loop", "none"],
       expected('one of "auto", "btrfs", "xfs", "loop", "none"'),
-    ).default("auto"),
+    ).default("auto")
+      .describe("What enforces storage_quota_bytes; one named outright must work"),
   }).prefault({}),
   shutdown: section({
     grace: duration.prefault("30s").describe("How long running calls may take to end"),
@@ -164,8 +169,9 @@ export const configSchema = section({
     level: z.enum(
       ["trace", "debug", "info", "warning", "error", "fatal"],
       expected('one of "trace", "debug", "info", "warning", "error", "fatal"'),
-    ).default("info"),
-    format: z.enum(["text", "json"], expected('"text" or "json"')).default("text"),
+    ).default("info").describe("Least severe records to write"),
+    format: z.enum(["text", "json"], expected('"text" or "json"')).default("text")
+      .describe("Lines for people, or one JSON object a line"),
   }).prefault({}),
 });
 
