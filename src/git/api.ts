@@ -5,10 +5,11 @@ import type { Tree } from "../content/api.ts";
 /** The state of a Git checkout; lists are cut at 100 entries and a last "... and N more". */
 export interface GitStatus {
   branch: string;
-  /** `<short hash>: <subject>`; empty where there is no commit. */
+  /** The full hash of HEAD; empty where there is no commit. */
   latestCommit: string;
   uncommittedFiles: string[];
   untrackedFiles: string[];
+  /** Each `<short hash>: <subject>`. */
   unpushedCommits: string[];
   totalUncommittedFiles: number;
   totalUntrackedFiles: number;

@@ -31,7 +31,7 @@ export async function readStatus(git: GitSession, source: ViewSource): Promise<G
   const unpushed = await unpushedCommits(view, commit);
   return {
     branch,
-    latestCommit: commit === undefined ? "" : await describe(view, commit),
+    latestCommit: commit ?? "",
     uncommittedFiles: uncommitted.entries(),
     untrackedFiles: untracked.entries(),
     unpushedCommits: unpushed.entries(),
@@ -54,11 +54,6 @@ const STATUS = [
 ];
 
 const LOG = ["log", "-z", "--format=%h: %s", "--encoding=UTF-8", "--no-show-signature"];
-
-async function describe(git: GitSession, commit: string): Promise<string> {
-  const { stdout } = await git.run([...LOG, "-1", commit]);
-  return oneLine(stdout);
-}
 
 /** Commits of local branches and of HEAD that no remote is known to have. */
 async function unpushedCommits(git: GitSession, commit: string | undefined): Promise<CutList> {

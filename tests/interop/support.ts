@@ -118,7 +118,7 @@ class Daemon {
 
 const GIT_STATUS = {
   branch: "main",
-  latestCommit: "1234567: Begin",
+  latestCommit: "0123456789abcdef0123456789abcdef01234567",
   uncommittedFiles: ["ü"],
   untrackedFiles: ["b", "... and 9007199254740991 more"],
   unpushedCommits: [],
@@ -129,7 +129,7 @@ const GIT_STATUS = {
 
 const GIT_STATUS_MESSAGE = {
   branch: "main",
-  latest_commit: "1234567: Begin",
+  latest_commit: "0123456789abcdef0123456789abcdef01234567",
   uncommited_files: ["ü"],
   untracked_files: ["b", "... and 9007199254740991 more"],
   unpushed_commits: [],

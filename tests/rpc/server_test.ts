@@ -65,7 +65,7 @@ Deno.test("each call reaches its operation and answers what it returned", async 
       return Promise.resolve({
         gitStatus: {
           branch: "main",
-          latestCommit: "1234567: Begin",
+          latestCommit: "0123456789abcdef0123456789abcdef01234567",
           uncommittedFiles: ["a", "\ud800"],
           untrackedFiles: ["b"],
           unpushedCommits: ["c"],
@@ -88,7 +88,7 @@ Deno.test("each call reaches its operation and answers what it returned", async 
   assertEquals({ ...status, $typeName: "" }, {
     $typeName: "",
     branch: "main",
-    latestCommit: "1234567: Begin",
+    latestCommit: "0123456789abcdef0123456789abcdef01234567",
     uncommitedFiles: ["a", "\ufffd"],
     untrackedFiles: ["b"],
     unpushedCommits: ["c"],

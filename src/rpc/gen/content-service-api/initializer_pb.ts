@@ -374,7 +374,7 @@ export type GitStatus = Message<"contentservice.GitStatus"> & {
   branch: string;
 
   /**
-   * Short hash and subject of the commit that is checked out.
+   * Full hash of the commit that is checked out; empty where there is none.
    *
    * @generated from field: string latest_commit = 2;
    */
