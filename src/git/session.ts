@@ -3,7 +3,7 @@
 import type { Owner } from "../content/api.ts";
 import { DaemonError } from "../errors.ts";
 import type { Pass } from "../outbound/gate.ts";
-import { retry } from "../outbound/retry.ts";
+import { retry } from "../async/retry.ts";
 import type { Clock } from "../clock.ts";
 import type { Credentials } from "./credentials.ts";
 import { gitEnvironment, hardenedArguments } from "./environment.ts";
@@ -112,7 +112,7 @@ export class GitSession {
       attempts: ATTEMPTS,
       baseDelay: BASE_DELAY_MS,
       maxDelay: MAX_DELAY_MS,
-      transient: (error) =>
+      isRetryable: (error) =>
         error instanceof GitFailure && error.transient ||
         error instanceof DaemonError && error.code === "UNAVAILABLE",
       onRetry: (error) =>

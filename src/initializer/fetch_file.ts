@@ -7,7 +7,7 @@ import type { ParsedDigest } from "../digest.ts";
 import { asDaemonError, DaemonError } from "../errors.ts";
 import { logger } from "../log.ts";
 import { displayUrl, type HttpClient } from "../outbound/http.ts";
-import { retry } from "../outbound/retry.ts";
+import { retry } from "../async/retry.ts";
 import type { LocalFile } from "../spool.ts";
 import { Pace, PACE_BYTES } from "./pace.ts";
 
@@ -57,7 +57,7 @@ export async function fetchFile(
       baseDelay: BASE_DELAY_MS,
       maxDelay: MAX_DELAY_MS,
       progressed: () => transfer.progressed(),
-      transient: (error) => error instanceof DaemonError && error.code === "UNAVAILABLE",
+      isRetryable: (error) => error instanceof DaemonError && error.code === "UNAVAILABLE",
       onRetry: (error) =>
         log.warn("Trying again: {reason}", { reason: (error as DaemonError).message }),
     });

@@ -9,6 +9,8 @@
 import "./fs_access.ts";
 import "./close_once.ts";
 import { Server, type ServerOptions, setLogger } from "@grpc/grpc-js";
+import { resolvesWithin } from "../async/resolves_within.ts";
+import { systemClock } from "../clock.ts";
 import { DaemonError } from "../errors.ts";
 import { logger } from "../log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -140,22 +142,11 @@ function serverOptions(limits: RpcLimits, calls: Calls): ServerOptions {
 async function drain(server: Server, calls: Calls, grace: number): Promise<void> {
   calls.endStreams(SHUTTING_DOWN);
   const closed = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
-  if (await within(closed, grace)) return;
+  if (await resolvesWithin(closed, grace, systemClock)) return;
   log.warn("calls still under way after {grace} ms of grace are ended", { grace });
   calls.endAll(SHUTTING_DOWN);
-  await within(closed, FLUSH_TIME);
+  await resolvesWithin(closed, FLUSH_TIME, systemClock);
   server.forceShutdown();
-}
-
-/** Whether `done` resolved within `milliseconds`. */
-async function within(done: Promise<void>, milliseconds: number): Promise<boolean> {
-  const { promise: late, resolve } = Promise.withResolvers<false>();
-  const timer = setTimeout(() => resolve(false), milliseconds);
-  try {
-    return await Promise.race([done.then(() => true), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** grpc-js would write to the console. */

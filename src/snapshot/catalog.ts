@@ -4,7 +4,8 @@ import type { Digest } from "../digest.ts";
 import { DaemonError, invalid } from "../errors.ts";
 import type { ObjectStore } from "../store/api.ts";
 import type { WorkspaceIdentity } from "./api.ts";
-import { AHEAD, mapAhead } from "./ahead.ts";
+import { mapConcurrent } from "../async/concurrent.ts";
+import { STORE_CONCURRENCY } from "./concurrency.ts";
 import {
   type FoundImage,
   type FoundReference,
@@ -87,7 +88,7 @@ async function readManifests(
   };
   const manifests = new Map<Digest, StoredManifest>();
   const digests = new Set(images.map(({ manifest }) => manifest));
-  for await (const manifest of mapAhead(digests, AHEAD, read)) {
+  for await (const manifest of mapConcurrent(digests, STORE_CONCURRENCY, read)) {
     if (manifest) manifests.set(manifest.digest, manifest);
   }
   return manifests;

@@ -5,7 +5,8 @@ import { DaemonError } from "../errors.ts";
 import { logger } from "../log.ts";
 import type { ObjectInfo, ObjectStore } from "../store/api.ts";
 import type { WorkspaceIdentity } from "./api.ts";
-import { AHEAD, mapAhead } from "./ahead.ts";
+import { mapConcurrent } from "../async/concurrent.ts";
+import { STORE_CONCURRENCY } from "./concurrency.ts";
 import { missingIsLoss } from "./images.ts";
 import { MAX_MANIFEST_BYTES, type ParsedManifest, parseManifest } from "./manifest.ts";
 import { BACKUP_PREFIX, backupUrl, isReferenceKey, snapshotPrefix, snapshotUrl } from "./names.ts";
@@ -58,7 +59,9 @@ export async function* references(
   for (
     const [kind, prefix] of [["backup", BACKUP_PREFIX], ["snapshot", snapshotPrefix()]] as const
   ) {
-    for await (const found of mapAhead(referenceKeys(store, prefix, signal), AHEAD, read)) {
+    for await (
+      const found of mapConcurrent(referenceKeys(store, prefix, signal), STORE_CONCURRENCY, read)
+    ) {
       if (found) yield { kind, ...found };
     }
   }
@@ -108,7 +111,9 @@ export async function readManifest(
  */
 export async function liveBlobs(store: ObjectStore, signal?: AbortSignal): Promise<Set<Digest>> {
   const live = new Set<Digest>();
-  for await (const manifest of mapAhead(namedManifests(store, signal), AHEAD, read)) {
+  for await (
+    const manifest of mapConcurrent(namedManifests(store, signal), STORE_CONCURRENCY, read)
+  ) {
     if (!manifest || live.has(manifest.digest)) continue;
     live.add(manifest.digest).add(manifest.config.digest);
     for (const layer of manifest.layers) live.add(layer.digest);

@@ -3,7 +3,8 @@
 import { type Digest, isDigest } from "../digest.ts";
 import { asDaemonError } from "../errors.ts";
 import type { ObjectStore } from "../store/api.ts";
-import { AHEAD, mapAhead } from "./ahead.ts";
+import { mapConcurrent } from "../async/concurrent.ts";
+import { STORE_CONCURRENCY } from "./concurrency.ts";
 import { BlobFile, type BlobSource } from "./blob_file.ts";
 import { findImages } from "./catalog.ts";
 import { missingIsLoss } from "./images.ts";
@@ -218,7 +219,7 @@ async function survey(
   }
   const result: Survey = { read: new Map(), needed: new Map() };
   const describe = (digest: Digest) => readDescription(store, digest, signal);
-  for await (const reading of mapAhead(urls.keys(), AHEAD, describe)) {
+  for await (const reading of mapConcurrent(urls.keys(), STORE_CONCURRENCY, describe)) {
     const own = urls.get(reading.manifest)!;
     for (const { digest, size } of reading.read) result.read.set(digest, size);
     for (const { what, problem } of reading.damage) report.add(what, problem, own);

@@ -6,6 +6,8 @@
  * initialisation belongs to the daemon and not to its caller.
  */
 
+import { abortable } from "@std/async";
+import { resolvesWithin } from "../async/resolves_within.ts";
 import type { Clock } from "../clock.ts";
 import type { Content, Owner } from "../content/api.ts";
 import { DaemonError, messageOf } from "../errors.ts";
@@ -74,12 +76,7 @@ export class WorkspaceManager implements Workspaces {
    */
   async stop(graceMs: number): Promise<void> {
     this.#draining = true;
-    const timer = new AbortController();
-    await Promise.race([
-      this.#settled(),
-      this.#options.clock.sleep(graceMs, timer.signal).catch(() => {}),
-    ]);
-    timer.abort();
+    await resolvesWithin(this.#settled(), graceMs, this.#options.clock);
     const reason = shuttingDown();
     this.#stop.abort(reason);
     for (const workspace of this.#workspaces.values()) workspace.setup?.abort.abort(reason);
@@ -138,7 +135,7 @@ export class WorkspaceManager implements Workspaces {
       );
     }
     try {
-      await untilAborted(workspace.setup.done, signal);
+      await abortable(workspace.setup.done, signal);
     } catch (error) {
       if (signal.aborted) {
         throw new DaemonError("CANCELLED", `The wait for workspace ${id} was given up`);
@@ -267,16 +264,4 @@ function checkQuota(bytes: bigint): number {
     );
   }
   return bytes > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(bytes);
-}
-
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  const { promise, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
 }

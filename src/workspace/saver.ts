@@ -1,12 +1,12 @@
 /** Snapshots and backups: in turn, within the node's limit, retried, and promised ones kept. */
 
+import { Semaphore } from "../async/semaphore.ts";
 import type { Clock } from "../clock.ts";
 import { DaemonError, messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
 import type { Images, SavedImage } from "../snapshot/api.ts";
 import type { Journal } from "./journal.ts";
 import type { WorkspaceMetrics } from "./metrics.ts";
-import { Semaphore } from "./semaphore.ts";
 import type { Workspace } from "./workspace.ts";
 
 const log = logger("workspace");

@@ -7,7 +7,7 @@ import { logger } from "../log.ts";
 import type { WorkspaceIdentity } from "../snapshot/api.ts";
 import type { Journal, WorkspaceRecord } from "./journal.ts";
 import type { WorkspaceMetrics } from "./metrics.ts";
-import { Semaphore } from "./semaphore.ts";
+import { Semaphore } from "../async/semaphore.ts";
 import { afterCrash, next, type WorkspaceEvent, type WorkspaceState } from "./state.ts";
 import type { Wish } from "./wishes.ts";
 

@@ -6,12 +6,15 @@ import type { Clock } from "../../src/clock.ts";
 export class ManualClock implements Clock {
   #now = 1_700_000_000_000;
   readonly #sleeping = new Set<() => void>();
+  /** The length of every sleep so far; milliseconds. */
+  readonly slept: number[] = [];
 
   now(): number {
     return this.#now;
   }
 
-  sleep(_ms: number, signal?: AbortSignal): Promise<void> {
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    this.slept.push(ms);
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
       const wake = () => {

@@ -8,7 +8,7 @@ import { credentialsFor } from "./credentials.ts";
 import { type Failure, type FailureKind, failureOf } from "./errors.ts";
 import { EtagCheck } from "./etags.ts";
 import { ProgressHandler, type TrafficObserver } from "./http_handler.ts";
-import { Limiter } from "../limiter.ts";
+import { Semaphore } from "../../async/semaphore.ts";
 import type { S3Options, S3Tuning } from "./options.ts";
 import { Attempts, type RetryOptions, withRetries } from "./retry.ts";
 
@@ -36,7 +36,7 @@ export class Connection {
   readonly etags: EtagCheck;
   readonly #client: S3Client;
   readonly #handler: ProgressHandler;
-  readonly #limiter: Limiter;
+  readonly #limiter: Semaphore;
   readonly #clock: Clock;
   readonly #observer: S3Observer;
 
@@ -45,7 +45,7 @@ export class Connection {
     this.etags = new EtagCheck(options.storage.serverSideEncryption !== "aws:kms");
     this.#client = client;
     this.#handler = handler;
-    this.#limiter = new Limiter(options.tuning.connections);
+    this.#limiter = new Semaphore(options.tuning.connections);
     this.#clock = options.clock;
     this.#observer = options.observer;
   }

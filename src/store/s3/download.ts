@@ -9,7 +9,7 @@ import type { StoreOptions } from "../api.ts";
 import { fileError } from "../file/errors.ts";
 import type { Connection } from "./connection.ts";
 import { CorruptAnswerError, isBeyondEnd } from "./errors.ts";
-import { forEachIndex } from "../limiter.ts";
+import { forEachIndex } from "../../async/concurrent.ts";
 
 /** An object whose size is known. */
 export interface Source {

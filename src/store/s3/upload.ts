@@ -17,7 +17,7 @@ import { logger } from "../../log.ts";
 import type { StoreOptions } from "../api.ts";
 import type { Connection } from "./connection.ts";
 import { CorruptAnswerError, failureOf, HollowAnswerError } from "./errors.ts";
-import { forEachIndex } from "../limiter.ts";
+import { forEachIndex } from "../../async/concurrent.ts";
 import { hashesOf, hashSlice, type Slice, type SliceHashes, streamSlice } from "./slice.ts";
 
 const log = logger("store");

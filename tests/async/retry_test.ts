@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { systemClock } from "../../src/clock.ts";
-import { retry, type RetryOptions } from "../../src/outbound/retry.ts";
+import { ManualClock } from "../support/clock.ts";
+import { retry, type RetryOptions } from "../../src/async/retry.ts";
 
 function options(pauses: number[], changed: Partial<RetryOptions> = {}): RetryOptions {
   return {
@@ -15,7 +16,7 @@ function options(pauses: number[], changed: Partial<RetryOptions> = {}): RetryOp
     attempts: 6,
     baseDelay: 100,
     maxDelay: 500,
-    transient: () => true,
+    isRetryable: () => true,
     ...changed,
   };
 }
@@ -40,7 +41,7 @@ Deno.test("retry stops at success, and at what will not pass", async () => {
     attempt === 3 ? Promise.resolve("done") : Promise.reject(new Error("busy"));
   assertEquals(await retry(work, options(pauses)), "done");
   assertEquals(pauses.length, 2);
-  const final = options(pauses, { transient: (error) => (error as Error).message !== "never" });
+  const final = options(pauses, { isRetryable: (error) => (error as Error).message !== "never" });
   await assertRejects(() => retry(() => Promise.reject(new Error("never")), final), Error, "never");
   assertEquals(pauses.length, 2);
 });
@@ -65,4 +66,43 @@ Deno.test("retry does nothing more once its signal is aborted", async () => {
   };
   await assertRejects(() => retry(work, options([], { signal: controller.signal })), Error);
   assertEquals(attempts, 1);
+});
+
+Deno.test("retry caps its delays after any number of failures, and what a server asks for", async () => {
+  const delays: number[] = [];
+  const changed = { attempts: 2_000, minDelay: () => 1e12 };
+  await assertRejects(() => retry(() => Promise.reject(new Error("no")), options(delays, changed)));
+  assertEquals(delays.length, 1_999);
+  assert(delays.every((delay) => delay === 500), `${delays}`);
+});
+
+Deno.test("retry waits at least as long as a server asks", async () => {
+  const delays: number[] = [];
+  const changed = { attempts: 3, jitter: 1, minDelay: () => 450 };
+  await assertRejects(() => retry(() => Promise.reject(new Error("no")), options(delays, changed)));
+  assertEquals(delays, [450, 450]);
+});
+
+Deno.test("retry refuses a delay that no timer can keep", async () => {
+  const changed = options([], { maxDelay: 2 ** 31 });
+  await assertRejects(() => retry(() => Promise.resolve(), changed), RangeError, "maxDelay");
+});
+
+Deno.test("a delay of retry ends early when it is woken, and with the reason when it is aborted", async () => {
+  const early = new AbortController();
+  const late = new AbortController();
+  const clock = new ManualClock();
+  let attempts = 0;
+  const retried = retry(() => Promise.reject(new Error(`no ${++attempts}`)), {
+    ...options([]),
+    clock,
+    signal: late.signal,
+    wake: () => attempts === 1 ? early.signal : undefined,
+  });
+  await clock.asleep();
+  early.abort();
+  while (clock.slept.length < 2) await clock.asleep();
+  assertEquals(attempts, 2);
+  late.abort(new Error("enough"));
+  await assertRejects(() => retried, Error, "enough");
 });

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { Semaphore } from "../../src/workspace/semaphore.ts";
+import { Semaphore } from "../../src/async/semaphore.ts";
 
 Deno.test("a semaphore hands its permits out in the order they were asked for", async () => {
   const semaphore = new Semaphore(1);
