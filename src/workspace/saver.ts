@@ -1,5 +1,6 @@
-/** Snapshots and backups: in turn, within the node's limit, retried, and promised ones kept. */
+/** Saves snapshots and backups: in turn, within the node's limit, retried, and promised ones kept. */
 
+import { retry, type RetryOptions } from "../async/retry.ts";
 import { Semaphore } from "../async/semaphore.ts";
 import type { Clock } from "../clock.ts";
 import { DaemonError, messageOf } from "../errors.ts";
@@ -11,8 +12,16 @@ import type { Workspace } from "./workspace.ts";
 
 const log = logger("workspace");
 
-const FIRST_DELAY_MS = 1_000;
-const LONGEST_DELAY_MS = 5 * 60_000;
+const BASE_DELAY_MS = 1_000;
+const MAX_DELAY_MS = 5 * 60_000;
+
+type Save = (options: { baseline: string; signal: AbortSignal }) => Promise<SavedImage>;
+
+interface SaveRetries extends Pick<RetryOptions, "attempts" | "isRetryable"> {
+  onRetry(error: unknown, failures: number): void;
+  /** Whether a disposal of the workspace leaves the delays as long as they are. */
+  patient?: boolean;
+}
 
 export interface SaverOptions {
   images: Images;
@@ -91,77 +100,84 @@ export class ImageSaver {
   /** Tries until it is stored; gives up only when the workspace leaves or the daemon stops. */
   async #keep(workspace: Workspace, url: string): Promise<void> {
     const { images, journal, stop } = this.#options;
-    for (let delay = FIRST_DELAY_MS;; delay = Math.min(delay * 2, LONGEST_DELAY_MS)) {
-      const leaving = workspace.leaving;
-      const last = leaving.aborted;
-      try {
-        // A crash may have come between the reference and the journal: an image once readable stays.
-        if (!await images.snapshotExists(url, stop)) await this.saveSnapshot(workspace, url);
-        journal.keep(url);
-        return;
-      } catch (error) {
-        if (last || stop.aborted) throw error;
+    const attempt = async () => {
+      // A crash may have come between the reference and the journal: an image once readable stays.
+      if (!await images.snapshotExists(url, stop)) await this.saveSnapshot(workspace, url);
+      journal.keep(url);
+    };
+    await this.#retry(workspace, attempt, {
+      attempts: Infinity,
+      isRetryable: () => true,
+      onRetry: (error) =>
         log.warn("Snapshot {url} failed and will be tried again: {reason}", {
           url,
           reason: messageOf(error),
-        });
-        await this.#pause(delay, leaving);
-      }
-    }
+        }),
+    });
   }
 
-  async #pause(ms: number, leaving?: AbortSignal): Promise<void> {
-    const { clock, stop } = this.#options;
-    const signal = leaving ? AbortSignal.any([stop, leaving]) : stop;
-    const jittered = ms * (0.5 + Math.random() / 2);
-    await clock.sleep(jittered, signal).catch(() => stop.throwIfAborted());
-  }
-
-  async #save(
-    workspace: Workspace,
-    what: "backup" | "snapshot",
-    save: (options: { baseline: string; signal: AbortSignal }) => Promise<SavedImage>,
-  ): Promise<SavedImage> {
-    const { stop, metrics } = this.#options;
-    using _turn = await workspace.turn.acquire(stop);
-    using _permit = await this.#permits.acquire(stop);
-    const saved = await metrics.time(what, this.#attempt(workspace, what, save));
-    metrics.packed(saved.stats);
-    return saved;
-  }
-
-  async #attempt(
-    workspace: Workspace,
-    what: "backup" | "snapshot",
-    save: (options: { baseline: string; signal: AbortSignal }) => Promise<SavedImage>,
-  ): Promise<SavedImage> {
-    const { stop, attempts } = this.#options;
+  /** Saves, and tries again while the store is unavailable. */
+  async #save(workspace: Workspace, what: "backup" | "snapshot", save: Save): Promise<SavedImage> {
+    const { stop, attempts, metrics } = this.#options;
     const started = performance.now();
-    for (let attempt = 1, delay = FIRST_DELAY_MS;; attempt++, delay *= 2) {
-      try {
-        const saved = await save({ baseline: workspace.id, signal: stop });
-        log.info("Stored a {what} of workspace {id} in {ms} ms: {files} files, {new} new bytes", {
-          what,
-          id: workspace.id,
-          ms: Math.round(performance.now() - started),
-          files: saved.stats.files,
-          new: saved.stats.newLayerBytes,
-          url: saved.url,
-        });
-        return saved;
-      } catch (error) {
-        stop.throwIfAborted();
-        const again = error instanceof DaemonError && error.code === "UNAVAILABLE";
-        if (!again || attempt >= attempts) throw error;
+    const retried = this.#retry(workspace, () => this.#attempt(workspace, save), {
+      attempts,
+      // The final backup of a disposal waits for the store; what is under way when a disposal begins
+      // holds it up by one more attempt at most.
+      patient: workspace.leaving.aborted,
+      isRetryable: (error) => error instanceof DaemonError && error.code === "UNAVAILABLE",
+      onRetry: (error, attempt) =>
         log.warn("Attempt {attempt} of {attempts} at a {what} of workspace {id} failed: {reason}", {
           attempt,
           attempts,
           what,
           id: workspace.id,
-          reason: error.message,
-        });
-        await this.#pause(delay);
-      }
-    }
+          reason: messageOf(error),
+        }),
+    });
+    const saved = await metrics.time(what, retried).catch((error) => {
+      stop.throwIfAborted();
+      throw error;
+    });
+    metrics.packed(saved.stats);
+    log.info("Stored a {what} of workspace {id} in {ms} ms: {files} files, {new} new bytes", {
+      what,
+      id: workspace.id,
+      ms: Math.round(performance.now() - started),
+      files: saved.stats.files,
+      new: saved.stats.newLayerBytes,
+      url: saved.url,
+    });
+    return saved;
+  }
+
+  /** Retries `work`, holding neither a permit nor the workspace's turn between attempts. */
+  async #retry<T>(workspace: Workspace, work: () => Promise<T>, options: SaveRetries): Promise<T> {
+    const { clock, stop } = this.#options;
+    const { patient = false, isRetryable, attempts, onRetry } = options;
+    let leaving = workspace.leaving;
+    let last = false;
+    const attempt = () => {
+      leaving = workspace.leaving;
+      last = leaving.aborted && !patient;
+      return work();
+    };
+    return await retry(attempt, {
+      clock,
+      signal: stop,
+      attempts,
+      baseDelay: BASE_DELAY_MS,
+      maxDelay: MAX_DELAY_MS,
+      isRetryable: (error) => !last && isRetryable(error),
+      wake: () => patient ? undefined : leaving,
+      onRetry,
+    });
+  }
+
+  async #attempt(workspace: Workspace, save: Save): Promise<SavedImage> {
+    const { stop } = this.#options;
+    using _turn = await workspace.turn.acquire(stop);
+    using _permit = await this.#permits.acquire(stop);
+    return await save({ baseline: workspace.id, signal: stop });
   }
 }

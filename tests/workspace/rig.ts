@@ -13,7 +13,7 @@ import type { Images, SavedImage } from "../../src/snapshot/api.ts";
 import type { InitRequest } from "../../src/workspace/api.ts";
 import { Journal } from "../../src/workspace/journal.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
-import { WorkspaceManager } from "../../src/workspace/manager.ts";
+import { type ManagerOptions, WorkspaceManager } from "../../src/workspace/manager.ts";
 import { WorkspaceMetrics } from "../../src/workspace/metrics.ts";
 
 const STATS: PackStats = {
@@ -153,23 +153,23 @@ export class Rig implements AsyncDisposable {
   readonly storedLogs: string[] = [];
   readonly clock = new ManualClock();
   metrics = new Metrics();
-  readonly disk: Disk;
+  readonly disk: Disk = new Disk();
   /** References in the store. */
-  readonly stored: Set<string>;
+  readonly stored: Set<string> = new Set();
   manager: WorkspaceManager;
   #journal: Journal;
   readonly #folder: string;
+  readonly #backup: ManagerOptions["backup"];
 
-  private constructor(folder: string, disk: Disk, stored: Set<string>) {
+  private constructor(folder: string, backup: ManagerOptions["backup"]) {
     this.#folder = folder;
-    this.disk = disk;
-    this.stored = stored;
+    this.#backup = backup;
     this.#journal = new Journal(join(folder, "state.db"));
     this.manager = this.#newManager();
   }
 
-  static async start(): Promise<Rig> {
-    const rig = new Rig(await Deno.makeTempDir(), new Disk(), new Set());
+  static async start(backup = { attempts: 2, concurrency: 2 }): Promise<Rig> {
+    const rig = new Rig(await Deno.makeTempDir(), backup);
     await rig.manager.start();
     return rig;
   }
@@ -204,7 +204,7 @@ export class Rig implements AsyncDisposable {
       metrics: new WorkspaceMetrics(this.metrics),
       remoteStorage: true,
       contentOwner: { uid: 0, gid: 0 },
-      backup: { attempts: 2, concurrency: 2 },
+      backup: this.#backup,
     });
   }
 

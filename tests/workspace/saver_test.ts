@@ -1,0 +1,69 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { DaemonError } from "../../src/errors.ts";
+import { request, Rig } from "./rig.ts";
+
+const KEEP = { backup: false, backupLogs: false };
+const BACK_UP = { backup: true, backupLogs: false };
+
+function unreachable(): DaemonError {
+  return new DaemonError("UNAVAILABLE", "out of reach");
+}
+
+Deno.test("however often a backup fails, no delay before its next attempt exceeds five minutes", async () => {
+  await using rig = await Rig.start({ attempts: 40, concurrency: 1 });
+  await rig.manager.init(request("w"));
+  rig.saveGate.open = false;
+  const refused = assertRejects(() => rig.manager.backup("w"), DaemonError, "out of reach");
+  for (let attempt = 1; attempt <= 40; attempt++) {
+    (await rig.saveGate.next()).fail(unreachable());
+    if (attempt < 40) await rig.clock.wakeAll();
+  }
+  await refused;
+  assertEquals(rig.clock.slept.length, 39);
+  assert(Math.max(...rig.clock.slept) <= 5 * 60_000, `${rig.clock.slept}`);
+  assert(rig.clock.slept.slice(9).every((delay) => delay >= 150_000), `${rig.clock.slept}`);
+});
+
+Deno.test("a backup that waits for its next attempt holds up no other save", async () => {
+  await using rig = await Rig.start({ attempts: 2, concurrency: 1 });
+  const { manager, saveGate, clock } = rig;
+  await manager.init(request("w"));
+  await manager.init(request("other", { metaId: "other" }));
+  saveGate.open = false;
+  const backup = manager.backup("w");
+  (await saveGate.next()).fail(unreachable());
+  await clock.asleep();
+  saveGate.open = true;
+  assertEquals(await manager.backup("other"), "backup-alice-other");
+  await manager.takeSnapshot("w", false);
+  await clock.wakeAll();
+  assertEquals(await backup, "backup-alice-m");
+});
+
+Deno.test("a disposal does not wait for the delays of a save that is retried", async () => {
+  await using rig = await Rig.start({ attempts: 40, concurrency: 1 });
+  const { manager, saveGate, clock } = rig;
+  await manager.init(request("w"));
+  saveGate.open = false;
+  const backup = assertRejects(() => manager.backup("w"), DaemonError, "out of reach");
+  (await saveGate.next()).fail(unreachable());
+  await clock.asleep();
+  const disposal = manager.dispose("w", KEEP);
+  (await saveGate.next()).fail(unreachable());
+  await Promise.all([backup, disposal]);
+  assert(!manager.exists("w"));
+});
+
+Deno.test("the final backup of a disposal has all its attempts", async () => {
+  await using rig = await Rig.start({ attempts: 3, concurrency: 1 });
+  const { manager, saveGate, clock } = rig;
+  await manager.init(request("w"));
+  saveGate.open = false;
+  const disposal = manager.dispose("w", BACK_UP);
+  for (let failures = 0; failures < 2; failures++) {
+    (await saveGate.next()).fail(unreachable());
+    await clock.wakeAll();
+  }
+  (await saveGate.next()).go();
+  await disposal;
+});
