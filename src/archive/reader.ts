@@ -4,8 +4,8 @@
  * Bytes in, entries out: nothing is resolved, trusted or written here, and what an archive can make
  * us hold is limited before it is held: {@link MAX_EXTENSION_BYTES} of extension headers an entry,
  * {@link MAX_PATH_BYTES} a path, {@link MAX_SPARSE_REGIONS} regions a sparse file. An archive ends
- * with two zero blocks (one, at the very end of the stream); what follows them is padding and is
- * left to the caller.
+ * with two zero blocks, or where its stream ends after an entry; what follows the end marker is
+ * padding and is left to the caller.
  */
 
 import { ArchiveError } from "./error.ts";
@@ -55,14 +55,17 @@ export class TarReader {
   /**
    * After the end marker: reads the padding to the end of the source, so that a compressed source
    * can check itself to its end.
+   * @returns whether any of it is not zero: data that tar does not extract
    * @throws {ArchiveError} a limit, where there are more than `maxBytes` of it
    */
-  drain(maxBytes: number): void {
+  drain(maxBytes: number): boolean {
     const buffer = new Uint8Array(64 * 1024);
+    let hasData = false;
     for (let total = 0; total <= maxBytes;) {
       const count = this.#grammar.window.read(buffer);
-      if (count === 0) return;
+      if (count === 0) return hasData;
       total += count;
+      hasData ||= buffer.subarray(0, count).some((byte) => byte !== 0);
     }
     throw new ArchiveError("limit", `more than ${maxBytes} bytes follow the archive's end marker`);
   }

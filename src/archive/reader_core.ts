@@ -121,24 +121,34 @@ export class TarGrammar {
     );
   }
 
-  /** Reads a header block; `undefined` for the end marker, which is checked. */
+  /**
+   * Reads a header block; `undefined` at the end of the archive. The end marker is two zero blocks,
+   * and GNU tar is content with less: one, a part of one, or none at all where an entry's end is the
+   * end of the stream. Whether a stream is whole is for its compression or its digest to say.
+   */
   #header(offset: number, pending: Pending | undefined): RawHeader | undefined {
-    const block = this.window.block("the place of a header (there is no end marker)");
-    if (!isZeroBlock(block)) return parseHeader(block, offset);
+    const block = this.#headerBlock(offset);
+    if (block && !isZeroBlock(block)) return parseHeader(block, offset);
     if (pending) {
       throw new ArchiveError(
-        "malformed",
+        block ? "malformed" : "truncated",
         `the extension header at offset ${pending.offset} belongs to no entry: the archive ends at offset ${offset}`,
       );
     }
-    // A second zero block is due; GNU tar lets it be missing at the very end of the file.
-    if (this.window.hasBlock() && !isZeroBlock(this.window.peek(BLOCK))) {
-      throw new ArchiveError(
-        "malformed",
-        `a single zero block at offset ${offset} is followed by more: the end marker is two`,
-      );
-    }
+    // The second zero block. Where there is another instead, it is data that no tool extracts.
+    if (this.window.hasBlock() && isZeroBlock(this.window.peek(BLOCK))) this.window.consume(BLOCK);
     this.#ended = true;
+    return undefined;
+  }
+
+  /** The next block; `undefined` at the end of the stream, where there may be a part of a zero block. */
+  #headerBlock(offset: number): Uint8Array | undefined {
+    const { window } = this;
+    if (window.hasBlock()) return window.block("the place of a header");
+    const rest = window.peek(BLOCK);
+    const isEnd = offset > 0 && rest.every((byte) => byte === 0);
+    if (!isEnd) throw window.truncated("the place of a header");
+    window.consume(rest.length);
     return undefined;
   }
 

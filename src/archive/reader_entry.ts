@@ -94,7 +94,7 @@ function idOf(raw: number, pax: PaxRecords, keyword: "uid" | "gid"): number {
 
 function mtimeOf(raw: RawHeader, pax: PaxRecords): bigint {
   const record = pax.get("mtime");
-  return record ? decimalTime(record, "mtime") : BigInt(raw.mtime) * 1_000_000_000n;
+  return record ? decimalTime(record, "mtime") : raw.mtime * 1_000_000_000n;
 }
 
 /** Bytes of body that follow the header: PAX's word, else the header's. */

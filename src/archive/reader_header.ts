@@ -5,7 +5,7 @@
 
 import { joinBytes } from "./bytes.ts";
 import { ArchiveError } from "./error.ts";
-import { headerCount, headerNumber } from "./reader_numbers.ts";
+import { headerCount, headerNumber, headerTime } from "./reader_numbers.ts";
 
 /** Bytes of a tar block. */
 export const BLOCK = 512;
@@ -25,7 +25,7 @@ export interface RawHeader {
   /** Bytes of body, before PAX. */
   readonly size: number;
   /** Seconds. */
-  readonly mtime: number;
+  readonly mtime: bigint;
   readonly devMajor: number;
   readonly devMinor: number;
   /** A copy of the block, for what only some types have in it (sparse maps). */
@@ -117,7 +117,7 @@ export function parseHeader(block: Uint8Array, offset: number): RawHeader {
       uid: headerCount(field(108, 116), "uid"),
       gid: headerCount(field(116, 124), "gid"),
       size: headerCount(field(124, 136), "size"),
-      mtime: headerNumber(field(136, 148), "mtime"),
+      mtime: headerTime(field(136, 148), "mtime"),
       devMajor: special ? device(329, "devmajor") : 0,
       devMinor: special ? device(337, "devminor") : 0,
       block: own,

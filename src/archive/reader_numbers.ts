@@ -5,38 +5,67 @@ import { ArchiveError } from "./error.ts";
 const SPACE = 0x20;
 const ZERO = 0x30;
 
+/** What a C library's `isspace` says yes to, besides the space: tab to carriage return. */
+const isSpace = (byte: number | undefined) =>
+  byte === SPACE || byte !== undefined && byte >= 0x09 && byte <= 0x0d;
+
+/** Seconds that a `time_t` of 64 bits holds. */
+const MIN_SECONDS = -(2n ** 63n);
+const MAX_SECONDS = 2n ** 63n - 1n;
+
 function bad(what: string, why: string): ArchiveError {
   return new ArchiveError("malformed", `${what} ${why}`);
 }
 
 /** Base-256, as GNU tar and star write what octal cannot: big-endian two's complement, top bit set. */
-function base256(field: Uint8Array, what: string): number {
+function base256(field: Uint8Array): bigint {
   const first = field[0]! & 0x7f;
   let value = BigInt(first & 0x40 ? first - 0x80 : first);
   for (let i = 1; i < field.length; i++) value = (value << 8n) | BigInt(field[i]!);
-  const number = Number(value);
-  if (!Number.isSafeInteger(number)) throw bad(what, `is out of range: ${value}`);
-  return number;
+  return value;
 }
 
 /**
- * A numeric header field; blank fields are 0, as everyone reads them.
- * @throws {ArchiveError} for anything that is not a number, or does not fit 53 bits.
+ * An octal number between white space, as GNU tar reads it: after one NUL that some writers begin
+ * with, up to white space or a NUL, whatever follows that. Blank fields are 0, as most tools read
+ * them. Twelve digits are 36 bits, so that no field exceeds what a number holds.
  */
-export function headerNumber(field: Uint8Array, what: string): number {
-  if (field[0]! & 0x80) return base256(field, what);
-  let at = 0;
-  while (at < field.length && field[at] === SPACE) at++;
+function octal(field: Uint8Array, what: string): number {
+  let at = field[0] === 0 ? 1 : 0;
+  while (at < field.length && isSpace(field[at])) at++;
   let value = 0;
   for (; at < field.length; at++) {
     const digit = field[at]! - ZERO;
     if (digit < 0 || digit > 7) break;
     value = value * 8 + digit;
   }
-  if (at < field.length && field[at] !== SPACE && field[at] !== 0) {
+  if (at < field.length && !isSpace(field[at]) && field[at] !== 0) {
     throw bad(what, "is not an octal number");
   }
   return value;
+}
+
+/**
+ * A numeric header field, octal or base-256.
+ * @throws {ArchiveError} for anything that is not a number, or does not fit 53 bits.
+ */
+export function headerNumber(field: Uint8Array, what: string): number {
+  if ((field[0]! & 0x80) === 0) return octal(field, what);
+  const value = base256(field);
+  const number = Number(value);
+  if (!Number.isSafeInteger(number)) throw bad(what, `is out of range: ${value}`);
+  return number;
+}
+
+/** The header's time, in seconds since the epoch. @throws {ArchiveError} beyond 64 bits */
+export function headerTime(field: Uint8Array, what: string): bigint {
+  if ((field[0]! & 0x80) === 0) return BigInt(octal(field, what));
+  return secondsInRange(base256(field), what);
+}
+
+function secondsInRange(seconds: bigint, what: string): bigint {
+  if (seconds >= MIN_SECONDS && seconds <= MAX_SECONDS) return seconds;
+  throw bad(what, `is out of range: ${seconds}`);
 }
 
 /** The same for what cannot be negative. @throws {ArchiveError} */
@@ -58,15 +87,22 @@ export function decimalCount(text: Uint8Array, what: string): number {
   return value;
 }
 
-/** A PAX time: decimal seconds, maybe negative, maybe with a fraction. @returns nanoseconds, rounded down. */
+/**
+ * A PAX time: decimal seconds, maybe negative, maybe with a fraction. What follows the number is
+ * ignored, as GNU tar and libarchive do it: writers in languages that print small or large numbers
+ * with an exponent leave `1e-05` and `1e+18`, of which every tool takes the `1`.
+ * @returns nanoseconds, rounded down
+ * @throws {ArchiveError} where no number begins it, or its seconds exceed 64 bits
+ */
 export function decimalTime(text: Uint8Array, what: string): bigint {
   const match = text.length <= 128
-    ? /^(-?)([0-9]{1,16})(?:\.([0-9]*))?$/.exec(ascii.decode(text))
+    ? /^(-?)([0-9]{1,100})(?:\.([0-9]*))?/.exec(ascii.decode(text))
     : null;
-  if (!match) throw bad(what, "is not a decimal time in range");
+  if (!match) throw bad(what, "is not a decimal time");
   const fraction = match[3] ?? "";
-  const nanoseconds = BigInt(match[2]!) * 1_000_000_000n +
-    BigInt(fraction.slice(0, 9).padEnd(9, "0"));
-  if (match[1] === "") return nanoseconds;
-  return /[1-9]/.test(fraction.slice(9)) ? -nanoseconds - 1n : -nanoseconds;
+  const sign = match[1] === "" ? 1n : -1n;
+  const seconds = secondsInRange(sign * BigInt(match[2]!), what);
+  const nanoseconds = BigInt(fraction.slice(0, 9).padEnd(9, "0"));
+  const rounding = sign < 0 && /[1-9]/.test(fraction.slice(9)) ? 1n : 0n;
+  return seconds * 1_000_000_000n + sign * nanoseconds - rounding;
 }

@@ -15,11 +15,19 @@ const timesBytes = new Uint8Array(times.buffer);
 /** `utimensat`'s "leave this time as it is". */
 const UTIME_OMIT = 0x3ffffffen;
 
+const MAX_SECONDS = 2n ** 63n - 1n;
+
+/** Seconds as 64 bits hold them: near their ends a number is rounded, and could be rounded beyond. */
+function seconds({ sec }: Timespec): bigint {
+  const exact = BigInt(sec);
+  return exact > MAX_SECONDS ? MAX_SECONDS : exact;
+}
+
 /** The two timespecs that `utimensat` takes. Valid until the next call. */
 export function encodeTimes(mtime: Timespec, atime: Timespec | undefined): Uint8Array {
-  times[0] = atime ? BigInt(atime.sec) : 0n;
+  times[0] = atime ? seconds(atime) : 0n;
   times[1] = atime ? BigInt(atime.nsec) : UTIME_OMIT;
-  times[2] = BigInt(mtime.sec);
+  times[2] = seconds(mtime);
   times[3] = BigInt(mtime.nsec);
   return timesBytes;
 }

@@ -10,18 +10,25 @@ import { archive, entry, GNU_MAGIC, long, padded, pax } from "../archive/build.t
 import { testFolder } from "../support/folder.ts";
 import { extractTo, folderIn } from "./extract_support.ts";
 
-/** One of everything, so that damage meets every parser. */
-const valid = archive(
+/** The headers of everything, each entry's beginning with what extends it: damage meets every parser. */
+const members: readonly Uint8Array[][] = [[
   pax({ comment: "global", mtime: "5.5" }, "g"),
+], [
   entry({ name: "d/", type: "5" }),
+], [
   entry({ name: "d/f" }, "content".repeat(100)),
+], [
   pax({ path: "d/long", uid: "5", size: "3", "SCHILY.xattr.user.a": "b" }),
   entry({ name: "short" }, "abc"),
+], [
   long("L", "d/" + "n".repeat(120)),
   long("K", "t".repeat(120)),
   entry({ name: "short", type: "2", magic: GNU_MAGIC }),
+], [
   entry({ name: "h", type: "1", link: "d/f" }),
+], [
   entry({ name: "p", type: "6" }),
+], [
   pax({
     "GNU.sparse.major": "1",
     "GNU.sparse.minor": "0",
@@ -32,14 +39,23 @@ const valid = archive(
     { name: "s" },
     joinBytes(padded("2\n0\n3\n4000\n4\n"), new TextEncoder().encode("abcdefg")),
   ),
+], [
   pax({ "GNU.sparse.map": "1,2,3,1", "GNU.sparse.size": "9" }),
   entry({ name: "s1" }, "xyz"),
+], [
   entry({
     name: "s2",
     type: "S",
     magic: GNU_MAGIC,
     patch: [[386, "00000000000\0"], [398, "00000000002\0"], [483, "00000000100\0"]],
   }, "hi"),
+]];
+
+const valid = archive(...members.flat());
+
+/** Where an entry ends, so that an archive may end there too: as GNU tar has it, without a marker. */
+const entryEnds = new Set(
+  members.map((_, n) => joinBytes(...members.slice(0, n + 1).flat()).length),
 );
 
 /** Bytes that parsers care about, besides any other. */
@@ -99,7 +115,7 @@ Deno.test("extract survives archives damaged anywhere, and stays in its tree", a
   assert(accepted > 0);
 });
 
-Deno.test("extract refuses archives that end early, wherever", async () => {
+Deno.test("extract refuses archives that end early, anywhere but after an entry", async () => {
   using folder = testFolder();
   const cuts = new Set<number>();
   const end = valid.length - 1024;
@@ -108,7 +124,8 @@ Deno.test("extract refuses archives that end early, wherever", async () => {
   }
   for (const cut of cuts) {
     if (cut < 0 || cut > end) continue;
-    assertEquals(await attempt(folder.path, valid.subarray(0, cut)), false, `cut at ${cut}`);
+    const accepted = await attempt(folder.path, valid.subarray(0, cut));
+    assertEquals(accepted, entryEnds.has(cut), `cut at ${cut}`);
   }
 });
 
