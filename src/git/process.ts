@@ -5,8 +5,17 @@ import type { Duplex, Readable } from "node:stream";
 import type { Owner } from "../content/api.ts";
 import { DaemonError, messageOf } from "../errors.ts";
 
+/** The shell that starts git and ends it; git itself needs it there, too. */
+export const SHELL = "/bin/sh";
+
+/**
+ * Becomes git with the usual file mode creation mask. The daemon's own mask may be one that closes
+ * its files to everybody else, which is wrong for content: git makes every file and folder by it.
+ */
+const BECOME_GIT = 'umask 022; exec "$@"';
+
 export interface ProcessOptions {
-  /** Absolute path. */
+  /** Absolute path of git. */
   program: string;
   args: readonly string[];
   cwd: string;
@@ -47,7 +56,7 @@ export function startGit(options: ProcessOptions): RunningGit {
   const { signal, input, answer } = options;
   signal.throwIfAborted();
   const child = start(options);
-  const kill = () => killGroup(options, child);
+  const kill = () => killGroup(options.env, child);
   signal.addEventListener("abort", kill, { once: true });
   // An error that nobody listens for would end the daemon.
   const code = endOf(child).finally(() => signal.removeEventListener("abort", kill));
@@ -57,7 +66,9 @@ export function startGit(options: ProcessOptions): RunningGit {
   if (started && input) child.stdin!.on("error", ignoreBrokenPipe).end(input);
   const ended = code.then((code) => {
     signal.throwIfAborted();
-    return { code, stderr: stderr() };
+    const ending = { code, stderr: stderr() };
+    if (isFromShell(ending, options.program)) throw notStarted(ending.stderr.trim());
+    return ending;
   });
   // Whoever reads stdout first may fail before it comes to this.
   ended.catch(() => {});
@@ -66,7 +77,7 @@ export function startGit(options: ProcessOptions): RunningGit {
 
 function start({ program, args, cwd, env, user, input, answer }: ProcessOptions): ChildProcess {
   try {
-    return spawn(program, [...args], {
+    return spawn(SHELL, ["-c", BECOME_GIT, "git", program, ...args], {
       cwd: fromThisProcess(cwd),
       env,
       detached: true,
@@ -86,6 +97,11 @@ function notStarted(cause: unknown): DaemonError {
   return new DaemonError("FAILED_PRECONDITION", message, { cause });
 }
 
+/** Returns whether the shell could not become git: it says so with a code and the name of its own. */
+function isFromShell({ code, stderr }: Ending, program: string): boolean {
+  return (code === 126 || code === 127) && stderr.includes(program);
+}
+
 /** `/proc/<our pid>/fd/<n>` is closed to the user that the child has become when it goes there. */
 function fromThisProcess(cwd: string): string {
   const prefix = `/proc/${Deno.pid}/fd/`;
@@ -101,19 +117,22 @@ function endOf(child: ChildProcess): Promise<number> {
 
 /**
  * Kills a process group. Deno lets a process with narrow permissions signal its own children only,
- * so the shell that git runs aliases in does it.
+ * so a shell does it.
  */
-function killGroup(options: ProcessOptions, child: ChildProcess): void {
+function killGroup(env: Record<string, string>, child: ChildProcess): void {
   if (child.pid === undefined) return;
-  const killer = spawn(
-    options.program,
-    ["-c", `alias.kill-group=!kill -s KILL -- -${child.pid} #`, "kill-group"],
-    { cwd: "/", env: { ...options.env, GIT_DIR: "/dev/null" }, stdio: "ignore" },
-  );
-  killer.on("error", () => child.kill("SIGKILL"));
-  killer.on("close", (code) => {
-    if (code !== 0) child.kill("SIGKILL");
-  });
+  const killChild = () => child.kill("SIGKILL");
+  try {
+    const args = ["-c", 'kill -s KILL -- "-$1"', "kill", String(child.pid)];
+    const killer = spawn(SHELL, args, { cwd: "/", env, stdio: "ignore" });
+    killer.on("error", killChild);
+    killer.on("close", (code) => {
+      if (code !== 0) killChild();
+    });
+  } catch {
+    // Deno throws what Node would emit, such as that there are no descriptors left.
+    killChild();
+  }
 }
 
 function keepTail(stream: Readable): () => string {

@@ -2,6 +2,7 @@
 
 import { DaemonError } from "../errors.ts";
 import { logger } from "../log.ts";
+import { SHELL } from "./process.ts";
 
 /** What was found of Git when the daemon started. */
 export type GitFinding = { git: { path: string; version: string } } | { problem: string };
@@ -16,6 +17,11 @@ export function reportFinding(finding: GitFinding): void {
   } else {
     log.info("Using git {version} at {path}", finding.git);
   }
+}
+
+/** Returns the absolute paths of the programs that the daemon starts to run git; none without git. */
+export function programsOf(finding: GitFinding): string[] {
+  return "git" in finding ? [SHELL] : [];
 }
 
 /** The absolute path of git. @throws {DaemonError} FAILED_PRECONDITION where there is no usable one */

@@ -6,6 +6,7 @@
 
 import type { Config } from "../config/schema.ts";
 import type { ContentWorkerFailed, ContentWorkerStart, Rooms } from "../content/boot.ts";
+import { programsOf } from "../git/program.ts";
 import type {
   DaemonWorkerReload,
   DaemonWorkerStart,
@@ -68,7 +69,7 @@ export function launch(options: LaunchOptions): Launched {
 
   const permissions = daemonPermissions(
     config,
-    "git" in git ? [git.git.path] : [],
+    programsOf(git),
     Deno.env.toObject(),
   );
   const url = new URL("../daemon/worker.ts", import.meta.url);

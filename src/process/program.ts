@@ -1,12 +1,17 @@
 /** Programs that the daemon runs, found once at the start. */
 
 import { isAbsolute, join } from "@std/path";
+import { reasonOf } from "../errors.ts";
+import { gitEnvironment } from "../git/environment.ts";
 
 /** A program and where it is. */
 export interface Program {
   path: string;
   version: string;
 }
+
+/** A home without any config. */
+const NO_HOME = "/nonexistent";
 
 /** Oldest Git with the options that our calls rely on. */
 const MINIMUM_GIT = [2, 30] as const;
@@ -18,7 +23,12 @@ export type GitFinding = { git: Program } | { problem: string };
 export async function findGit(searchPath: string): Promise<GitFinding> {
   const path = findProgram("git", searchPath);
   if (path === undefined) return { problem: "git is not on PATH; install Git 2.30 or newer" };
-  const version = await gitVersion(path);
+  let version: string;
+  try {
+    version = await gitVersion(path);
+  } catch (error) {
+    return { problem: `${path} cannot be started: ${reasonOf(error)}` };
+  }
   const [major = 0, minor = 0] = version.split(".").map(Number);
   const [wantMajor, wantMinor] = MINIMUM_GIT;
   if (major < wantMajor || (major === wantMajor && minor < wantMinor)) {
@@ -41,9 +51,16 @@ export function findProgram(name: string, searchPath: string): string | undefine
   );
 }
 
+/**
+ * Asks git without our environment: its `GIT_*` variables and the config of the user whom we run as
+ * can make even `git --version` write to files (`GIT_TRACE`, `trace2.*`).
+ */
 async function gitVersion(path: string): Promise<string> {
   const { stdout } = await new Deno.Command(path, {
     args: ["--version"],
+    cwd: "/",
+    clearEnv: true,
+    env: gitEnvironment({ program: path, home: NO_HOME, protocols: [] }),
     stdin: "null",
     stderr: "null",
   }).output();

@@ -12,6 +12,8 @@ export interface NodeOptions {
   config?: Record<string, unknown>;
   /** Further flags. */
   args?: readonly string[];
+  /** How wsdaemon is run; from source unless given. */
+  command?: readonly [string, ...string[]];
   /** Variables besides this process's own. */
   env?: Record<string, string>;
 }
@@ -84,6 +86,7 @@ async function startDaemon(root: string, options: NodeOptions): Promise<DaemonPr
   );
   return await DaemonProcess.start({
     args: ["--config", file, "--root", root, ...options.args ?? []],
+    ...(options.command ? { command: options.command } : {}),
     ...(options.env ? { env: options.env } : {}),
   });
 }

@@ -74,7 +74,8 @@ export function canBeUser(): boolean {
   }
 }
 
-function denoDir(): string {
+/** Returns the folder that Deno caches modules in. */
+export function denoDir(): string {
   return (JSON.parse(run(Deno.execPath(), "info", "--json")) as { denoDir: string }).denoDir;
 }
 

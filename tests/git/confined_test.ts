@@ -1,5 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
+import { programsOf } from "../../src/git/program.ts";
 import { daemonPermissions } from "../../src/process/permissions.ts";
 import { findGit } from "../../src/process/program.ts";
 import { configOf } from "../process/support.ts";
@@ -25,10 +26,9 @@ async function tryConfined(net: object): Promise<{ answer: string[]; commit: str
   await using server = serveGit(remotes);
   const config = configOf({ root, net });
   const finding = await findGit(Deno.env.get("PATH") ?? "");
-  const programs = "git" in finding ? [finding.git.path] : [];
   const worker = new Worker(new URL("./confined_worker.ts", import.meta.url), {
     type: "module",
-    deno: { permissions: daemonPermissions(config, programs, {}) },
+    deno: { permissions: daemonPermissions(config, programsOf(finding), {}) },
   });
   try {
     const { port1, port2 } = new MessageChannel();

@@ -21,7 +21,7 @@ Deno.test("a git that is not there any more fails what needs it, and nothing els
     const none = { program: "/nonexistent/git", args: ["version"], cwd: "/", env: {}, signal };
     const git = startGit({ ...none, ...more });
     assertEquals(await Array.fromAsync(git.stdout), []);
-    const error = await assertRejects(() => git.ended, DaemonError, "Cannot start git: spawn");
+    const error = await assertRejects(() => git.ended, DaemonError, "Cannot start git: ");
     assertEquals(error.code, "FAILED_PRECONDITION");
     git.kill();
   }

@@ -1,9 +1,16 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { ownerProblem } from "../../src/process/content_owner.ts";
 import { libcPath } from "../../src/process/libc.ts";
 import { findGit, findProgram } from "../../src/process/program.ts";
 import { clientWarning, listenerProblem, runtimeWarning } from "../../src/process/runtime.ts";
 import { StartError } from "../../src/process/start_error.ts";
+import { denoDir } from "../e2e/user.ts";
 import { withFolder } from "./support.ts";
 
 /** Written by another process: no child that another test starts has it open, and it can run. */
@@ -57,6 +64,35 @@ for (const version of ["1.9.5", "2.29.9", "unreadable"]) {
 Deno.test("Git that is missing is a problem in words", async () => {
   const problem = "git is not on PATH; install Git 2.30 or newer";
   assertEquals(await findGit("/nonexistent"), { problem });
+});
+
+Deno.test("Git that cannot be started is a problem in words", async () => {
+  await withFolder(async (folder) => {
+    await Deno.writeTextFile(`${folder}/git`, "#!/nonexistent/interpreter\n");
+    await Deno.chmod(`${folder}/git`, 0o755);
+    const found = await findGit(folder);
+    assert("problem" in found);
+    assertStringIncludes(found.problem, `${folder}/git cannot be started: `);
+  });
+});
+
+Deno.test("Git is asked for its version without our environment and our user's config", async () => {
+  await withFolder(async (folder) => {
+    const traces = ["by-variable", "by-config"].map((name) => `${folder}/${name}`);
+    await Deno.writeTextFile(`${folder}/.gitconfig`, `[trace2]\n\teventTarget = ${traces[1]}\n`);
+    const variables = { HOME: folder, GIT_TRACE: traces[0]!, https_proxy: "http://proxy.invalid" };
+    const module = new URL("../../src/process/program.ts", import.meta.url).href;
+    const code = `import { findGit } from ${JSON.stringify(module)};
+      console.log(JSON.stringify(await findGit(Deno.env.get("PATH"))));`;
+    const { stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["eval", "--no-check", code],
+      env: { ...variables, DENO_DIR: denoDir() },
+      cwd: new URL("../../", import.meta.url),
+    }).output();
+    const found: unknown = JSON.parse(new TextDecoder().decode(stdout));
+    assert(typeof found === "object" && found !== null && "git" in found);
+    for (const trace of traces) await assertRejects(() => Deno.stat(trace), Deno.errors.NotFound);
+  });
 });
 
 Deno.test("runtime is warned of when its version is known to crash", () => {
