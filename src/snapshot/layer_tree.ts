@@ -6,14 +6,13 @@
 
 import { binaryString, type TarEntry, type TarReader } from "../archive/reader.ts";
 import { BLOCK } from "../archive/reader_header.ts";
-import { VENDOR, WHITEOUT, xattrOfKeyword } from "../archive/vendor.ts";
+import { VENDOR, xattrOfKeyword } from "../archive/vendor.ts";
 import { componentsOf, memberPath } from "../content/extract_names.ts";
 import type { Xattr } from "../content/index/layout.ts";
 import { joinPath } from "../content/pack/deep.ts";
-import { sameName, timespec } from "../linux/mod.ts";
+import { whiteoutOf } from "../content/whiteout.ts";
+import { timespec } from "../linux/mod.ts";
 import type { ImageEntry, ImageTree, Place } from "./image_tree.ts";
-
-const OPAQUE = new TextEncoder().encode(".wh..wh..opq");
 
 /** What an entry says besides its path. */
 type Inode = Omit<ImageEntry, "path"> & {
@@ -80,7 +79,7 @@ export class LayerTree implements ImageTree {
   }
 
   find(path: Uint8Array): ImageEntry | undefined {
-    const node = this.#node(path.length === 0 ? [] : binaryString(path).split("/"));
+    const node = this.#node(keysOf(path));
     return node && withPath(isFolder(node) ? node.inode : node, path);
   }
 
@@ -110,13 +109,13 @@ export class LayerTree implements ImageTree {
 
   /** Does what a whiteout says. @returns whether it is one */
   #whiteout(entry: TarEntry): boolean {
-    const path = whiteoutOf(entry);
-    if (!path) return false;
-    const parent = this.#node(path.slice(0, -1).map(binaryString));
-    const name = path.at(-1)!;
-    if (parent && isFolder(parent)) {
-      if (sameName(name, OPAQUE)) parent.children.clear();
-      else parent.children.delete(binaryString(name));
+    const whiteout = whiteoutOf(entry, Infinity);
+    if (!whiteout) return false;
+    const { kind, path } = whiteout;
+    const directory = this.#node(keysOf(kind === "opaque" ? path.bytes : path.parent));
+    if (directory && isFolder(directory)) {
+      if (kind === "opaque") directory.children.clear();
+      else directory.children.delete(binaryString(path.name));
     }
     return true;
   }
@@ -144,6 +143,11 @@ export class LayerTree implements ImageTree {
     node.shared = true;
     return node;
   }
+}
+
+/** The keys of a path's components. */
+function keysOf(path: Uint8Array): string[] {
+  return path.length === 0 ? [] : binaryString(path).split("/");
 }
 
 function newFolder(): Folder {
@@ -182,17 +186,6 @@ function leafEntry(path: Uint8Array, node: Inode, firsts: Map<Inode, Uint8Array>
   }
   const { content: _, ...rest } = entry;
   return { ...rest, type: "hardlink", link: first };
-}
-
-/** The path that a whiteout is of, or whose last component says that it is opaque. */
-function whiteoutOf(entry: TarEntry): readonly Uint8Array[] | undefined {
-  const real = entry.pax.get(VENDOR.whiteout);
-  if (real) return pathComponents(real, "path");
-  const components = pathComponents(entry.path, "path");
-  const name = components.at(-1);
-  if (!name || !sameName(name.subarray(0, WHITEOUT.length), WHITEOUT)) return undefined;
-  if (sameName(name, OPAQUE)) return components;
-  return [...components.slice(0, -1), name.subarray(WHITEOUT.length)];
 }
 
 function pathComponents(name: Uint8Array, what: string): Uint8Array[] {

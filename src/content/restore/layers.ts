@@ -14,31 +14,23 @@ import {
   type TarEntry,
   TarReader,
 } from "../../archive/reader.ts";
-import { VENDOR, WHITEOUT, xattrOfKeyword } from "../../archive/vendor.ts";
+import { VENDOR, xattrOfKeyword } from "../../archive/vendor.ts";
 import { type Digest, sha256Digest } from "../../digest.ts";
 import { DaemonError } from "../../errors.ts";
-import {
-  type Directory,
-  type File,
-  isComponent,
-  isErrno,
-  sameName,
-  type Stat,
-  timespec,
-} from "../../linux/mod.ts";
+import { type Directory, type File, isErrno, type Stat, timespec } from "../../linux/mod.ts";
 import type { LocalFile } from "../../spool.ts";
 import type { LayerDescriptor, RestoreResult, Tree } from "../api.ts";
 import { Budget } from "../extract_budget.ts";
-import { MAX_FOREIGN_DEPTH, MemberPath, memberPath, refusal } from "../extract_names.ts";
+import { MAX_FOREIGN_DEPTH, type MemberPath, memberPath } from "../extract_names.ts";
 import { contentError } from "../failures.ts";
 import { ExtractTree, type Leaf } from "../extract_tree.ts";
 import { dataLoss, verifyBlob } from "../index/index_reader.ts";
 import type { Xattr } from "../index/layout.ts";
 import type { OperationContext } from "../operation.ts";
-import { joinPath } from "../pack/deep.ts";
 import { deleteContents, deleteEntry } from "../removal.ts";
 import { openLocalFile, type OpenRooms, openTree, requireStaging } from "../rooms.ts";
 import { WaitingMetadata } from "../waiting_metadata.ts";
+import { whiteoutOf } from "../whiteout.ts";
 import { MetadataPolicy, type StoredMetadata } from "./metadata.ts";
 
 export interface LayersRequest {
@@ -54,7 +46,6 @@ export interface LayersRequest {
 const BUFFER = 1 << 20;
 /** Bytes of heap that a name in a set takes besides itself. */
 const KEY_BYTES = 64;
-const OPAQUE = new TextEncoder().encode(".wh..wh..opq");
 
 /** Restores layers. @throws {DaemonError} DATA_LOSS naming the layer, RESOURCE_EXHAUSTED, ABORTED */
 export async function restoreLayers(
@@ -165,28 +156,29 @@ class AppliedLayers {
 
   /** Does what a whiteout says. */
   remove(entry: TarEntry, tree: ExtractTree): void {
-    const whiteout = this.#whiteoutOf(entry);
+    const whiteout = whiteoutOf(entry, this.#maxDepth);
     if (!whiteout) return;
-    let parent: Directory;
+    const { kind, path } = whiteout;
+    let directory: Directory;
     try {
-      parent = tree.open(whiteout.parent);
+      directory = tree.open(kind === "opaque" ? path.bytes : path.parent);
     } catch (error) {
       if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) return;
       throw error;
     }
-    using dir = parent;
-    if (sameName(whiteout.name, OPAQUE)) {
+    using dir = directory;
+    if (kind === "opaque") {
       deleteContents(dir, this.#trash);
-      this.#directories.forgetBelow(new MemberPath(whiteout.parent, whiteout.depth - 1));
+      this.#directories.forgetBelow(path);
     } else {
-      deleteEntry(dir, whiteout.name, this.#trash);
-      this.#directories.forget(whiteout);
+      deleteEntry(dir, path.name, this.#trash);
+      this.#directories.forget(path);
     }
   }
 
   /** Puts an entry where it belongs, in place of what a lower layer has there. */
   apply(entry: TarEntry, { reader, tree }: LayerPass): void {
-    if (this.#whiteoutOf(entry)) return;
+    if (whiteoutOf(entry, this.#maxDepth)) return;
     this.#budget.entry();
     this.#budget.bytes(entry.storedSize);
     const path = this.#path(entry.pax.get(VENDOR.path) ?? entry.path);
@@ -224,20 +216,6 @@ class AppliedLayers {
 
   #path(name: Uint8Array, what = "path"): MemberPath {
     return memberPath(name, what, this.#maxDepth);
-  }
-
-  /** The path that a whiteout is of (or, opaque, whose last component says so); `undefined` for others. */
-  #whiteoutOf(entry: TarEntry): MemberPath | undefined {
-    const real = entry.pax.get(VENDOR.whiteout);
-    if (real) return this.#path(real);
-    // A file that is really called so has a stand-in for a name.
-    const path = this.#path(entry.path);
-    const { name } = path;
-    if (!sameName(name.subarray(0, WHITEOUT.length), WHITEOUT)) return undefined;
-    if (sameName(name, OPAQUE)) return path;
-    const removed = name.subarray(WHITEOUT.length);
-    if (!isComponent(removed)) throw refusal("it is a whiteout of nothing");
-    return new MemberPath(joinPath(path.parent, removed), path.depth);
   }
 
   #directory(tree: ExtractTree, path: MemberPath, entry: TarEntry): void {
