@@ -30,7 +30,8 @@ const HEAD = `# Configuration
 The config file is JSON with comments. \`wsdaemon run --config FILE\` reads it; flags win over the
 environment, which wins over the file. An unknown key or a wrong type is refused, with the file's
 line, the key's path and what was expected. Durations are strings such as \`"10m"\` or \`"1h30m"\`,
-at most 24 days. Relative paths start from the daemon's working directory.
+at most 24 days. A relative path in the file starts from the file's folder, elsewhere from the working
+directory.
 
 - \`wsdaemon config validate --config FILE\` checks a file before a restart.
 - \`wsdaemon config show --config FILE\` prints what flags, environment, file and defaults come to,
