@@ -1,4 +1,4 @@
-/** Every way to start a workspace that the README shows, run as it stands there. */
+/** Every way to start a workspace that README and the API page show, run as it stands there. */
 
 import { assertEquals } from "@std/assert";
 import { dirname, join } from "@std/path";
@@ -6,18 +6,21 @@ import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { archive, entry } from "../archive/build.ts";
 import { TestNode } from "../e2e/node.ts";
+import { page } from "./pages.ts";
 import { testFolder } from "../support/folder.ts";
 import { git, makeRemote, serveGit } from "../support/git_repos.ts";
-import { inProcess } from "./in_process.ts";
+import { inProcess } from "../cli/in_process.ts";
 
-const README = Deno.readTextFileSync(new URL("../../README.md", import.meta.url));
-const SECTION = README.split("## What a workspace can start from")[1]!.split("\n## ")[0]!;
+const SECTION = page("README.md").text.split("## What a workspace can start from")[1]!
+  .split("\n## ")[0]!;
 
 /** Flags of `client init`, as the table's second column has them. */
 const FLAGS = SECTION.split("\n").filter((line) => line.startsWith("|")).slice(2)
   .flatMap((row) => [...row.split("|").at(-2)!.matchAll(/`([^`]+)`/g)].map(([, flags]) => flags!));
 
-const REQUESTS = [...SECTION.matchAll(/wsdaemon client init - <<'JSON'\n([\s\S]*?)\nJSON\n/g)]
+const REQUESTS = [
+  ...page("docs/api.md").text.matchAll(/wsdaemon client init - <<'JSON'\n([\s\S]*?)\nJSON\n/g),
+]
   .map(([, json]) => json!);
 
 const TOOL = "#!/bin/sh\n";
@@ -37,7 +40,7 @@ function serveHost(folder: string) {
   });
 }
 
-Deno.test("README's ways to start a workspace work as they are shown", async (t) => {
+Deno.test("the documents' ways to start a workspace work as they are shown", async (t) => {
   using folder = testFolder();
   await using host = serveHost(folder.path);
   await using node = await TestNode.start(folder.path, "node", {
