@@ -2,7 +2,11 @@
 
 import { join } from "@std/path";
 import { reasonOf } from "../errors.ts";
+import { logger } from "../log.ts";
 import { StartError } from "./start_error.ts";
+
+/** Characters that hold any pid, which are at most 4,194,304. */
+const PID_WIDTH = 10;
 
 export function lockPath(root: string): string {
   return join(root, "state", "lock");
@@ -23,13 +27,21 @@ export function lockRoot(root: string): Disposable {
         "stop that one or choose another root",
     );
   }
+  writePid(file);
+  return file;
+}
+
+/**
+ * Tells people who holds the lock, in as many bytes each time, so that nothing is allocated. Where it
+ * cannot be written (the disk is full, and copies on write) the lock is held all the same.
+ */
+function writePid(file: Deno.FsFile): void {
   try {
-    file.truncateSync();
-    file.writeSync(new TextEncoder().encode(`${Deno.pid}\n`));
-    return file;
+    file.writeSync(new TextEncoder().encode(`${String(Deno.pid).padEnd(PID_WIDTH)}\n`));
   } catch (error) {
-    file.close();
-    throw new StartError(`Cannot write the lock ${path}: ${reasonOf(error)}`, { cause: error });
+    logger("process").warn("Cannot write this process's pid into the lock: {reason}", {
+      reason: reasonOf(error),
+    });
   }
 }
 
