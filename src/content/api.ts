@@ -135,7 +135,10 @@ export interface Content {
    * taken. Nothing of the tree is visible before.
    */
   publish(tree: Tree, id: string): Promise<void>;
-  /** Moves the tree to the trash in one durable step and then deletes it. No error if it is not there. */
+  /**
+   * Moves the tree to the trash in one durable step and then deletes it; where the disk has no room
+   * for that step, deletes it where it is. No error if it is not there.
+   */
   remove(tree: Tree): Promise<void>;
   /** Removes everything in a staging tree, keeping the tree. */
   clear(tree: Tree): Promise<void>;

@@ -1,5 +1,6 @@
 /** The operations on trees that one request does each. */
 
+import { DaemonError } from "../errors.ts";
 import type { Content } from "./api.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 
@@ -15,7 +16,13 @@ export function connectTrees(workers: Dispatcher): TreeOperations {
     create: (owner) => workers.quick("create", { owner }),
     publish: (tree, id) => workers.quick("publish", { tree, id }),
     async remove(tree) {
-      const name = await workers.quick("trash", { tree });
+      let name: string | undefined;
+      try {
+        name = await workers.quick("trash", { tree });
+      } catch (error) {
+        if (!isExhausted(error)) throw error;
+        return await workers.run("deleteInPlace", { tree });
+      }
       if (name !== undefined) await workers.run("deleteTrash", { name });
     },
     clear: (tree) => workers.run("clear", { tree }),
@@ -42,4 +49,8 @@ export function connectTrees(workers: Dispatcher): TreeOperations {
     },
     usage: (tree) => workers.run("usage", { tree }),
   };
+}
+
+function isExhausted(error: unknown): boolean {
+  return error instanceof DaemonError && error.code === "RESOURCE_EXHAUSTED";
 }

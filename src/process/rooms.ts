@@ -122,8 +122,10 @@ function leadsTo(path: string): string {
 function makeRoom(path: string, mode: number): void {
   try {
     makeFolder(path, mode);
-    if (Deno.lstatSync(path).isSymlink) throw new StartError("it is a link, not a folder");
-    Deno.chmodSync(path, mode);
+    const found = Deno.lstatSync(path);
+    if (found.isSymlink) throw new StartError("it is a link, not a folder");
+    // Even a change to the same mode needs room on a file system that copies on write.
+    if ((found.mode! & 0o7777) !== mode) Deno.chmodSync(path, mode);
   } catch (error) {
     throw new StartError(`Cannot use the folder ${path}: ${reasonOf(error)}`, { cause: error });
   }
@@ -134,8 +136,15 @@ function makeStore(path: string): void {
     makeFolder(path, CLOSED_MODE);
     Deno.removeSync(Deno.makeTempFileSync({ dir: path, prefix: ".probe-" }));
   } catch (error) {
+    // A full disk is no reason not to start: room is made through the API.
+    if (isFull(error)) return;
     throw new StartError(`Cannot use ${path} as the store: ${reasonOf(error)}`, { cause: error });
   }
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof Error && "code" in error &&
+    (error.code === "ENOSPC" || error.code === "EDQUOT");
 }
 
 function makeFolder(path: string, mode: number): void {

@@ -1,12 +1,19 @@
 /**
  * What the daemon must remember, in SQLite: one row a workspace, one a promised snapshot.
  *
- * Every write is durable when the call returns (write-ahead log, synchronous=FULL) and is made
- * before the effect it announces, so that a restart knows what was under way.
+ * Every write is durable when the call returns (synchronous=FULL) and is made before the effect it
+ * announces, so that a restart knows what was under way.
+ *
+ * A full disk must stop neither a start nor a disposal. So opening writes nothing; the database has
+ * free pages, and its rollback journal is a file that stays, overwritten in place: on most file
+ * systems that needs no room. Where it does, a {@link Reserve} gives some. Nothing is mapped into
+ * memory (the index of a write-ahead log is, unless its database is locked for one process alone),
+ * since a mapped page that the disk has no block for ends the process by SIGBUS.
  */
 
 import { DatabaseSync } from "node:sqlite";
-import { DaemonError, messageOf } from "../errors.ts";
+import { DaemonError, type ErrorCode, messageOf } from "../errors.ts";
+import { Reserve } from "./reserve.ts";
 import type { WorkspaceState } from "./state.ts";
 
 /** A workspace as it is remembered. Nothing here is a secret. */
@@ -28,8 +35,8 @@ export interface PromisedSnapshot {
   workspaceId: string;
 }
 
-/** Of the database and of its log: room to go on in where the disk is full. */
-const RESERVED_BYTES = 128 << 10;
+/** Of free pages in the database, and as much in its rollback journal. */
+const FREE_BYTES = 128 << 10;
 
 const SCHEMA_VERSION = 1;
 const SCHEMA = `
@@ -50,55 +57,17 @@ const SCHEMA = `
 
 export class Journal implements Disposable {
   readonly #db: DatabaseSync;
+  readonly #reserve: Reserve;
 
   /**
-   * Opens or creates the journal in a file.
-   * @throws {DaemonError} FAILED_PRECONDITION for one that is damaged or of a newer version.
+   * Opens or creates the journal in a file, which this process then has for itself.
+   * @throws {DaemonError} FAILED_PRECONDITION for one that is damaged or of a newer version,
+   *   RESOURCE_EXHAUSTED where there is no room to create one.
    */
   constructor(path: string) {
-    try {
-      this.#db = new DatabaseSync(path);
-      this.#db.exec(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
-      );
-      this.#migrate(path);
-      this.#reserve();
-    } catch (error) {
-      if (error instanceof DaemonError) throw error;
-      throw new DaemonError(
-        "FAILED_PRECONDITION",
-        `Cannot open the state in ${path}: ${messageOf(error)}`,
-        { cause: error },
-      );
-    }
-  }
-
-  #migrate(path: string): void {
-    const row = this.#db.prepare("PRAGMA user_version").get();
-    const version = Number(row?.user_version ?? 0);
-    if (version === SCHEMA_VERSION) return;
-    if (version !== 0) {
-      throw new DaemonError(
-        "FAILED_PRECONDITION",
-        `The state in ${path} has version ${version}, this wsdaemon reads ${SCHEMA_VERSION}: ` +
-          "run the version that wrote it",
-      );
-    }
-    this.#db.exec(`BEGIN; ${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`);
-  }
-
-  /** Allocates pages that stay with the database, and as much of the log: see {@link #makeRoom}. */
-  #reserve(): void {
-    try {
-      this.#db.exec(
-        `CREATE TABLE IF NOT EXISTS reserve (room BLOB) STRICT;
-        INSERT INTO reserve VALUES (zeroblob(${RESERVED_BYTES}));
-        DROP TABLE reserve`,
-      );
-      this.#makeRoom();
-    } catch (error) {
-      if (!isFull(error)) throw error;
-    }
+    this.#reserve = new Reserve(`${path}.reserve`);
+    this.#db = this.#withRoom(() => open(path), `Cannot open the state in ${path}`);
+    this.#reserve.hold();
   }
 
   /** All workspaces, by id. */
@@ -158,29 +127,30 @@ export class Journal implements Disposable {
 
   #write(statement: string, ...values: (string | number)[]): void {
     const run = () => void this.#db.prepare(statement).run(...values);
-    try {
-      try {
-        run();
-      } catch (error) {
-        if (!isFull(error)) throw error;
-        this.#makeRoom();
-        run();
-      }
-    } catch (error) {
-      throw new DaemonError(
-        isFull(error) ? "RESOURCE_EXHAUSTED" : "INTERNAL",
-        `Cannot write the daemon's state: ${messageOf(error)}`,
-        { cause: error },
-      );
-    }
+    this.#withRoom(run, "Cannot write the daemon's state", "INTERNAL");
+    this.#reserve.hold();
   }
 
   /**
-   * Has the log begin anew in the room that it has, so that where a disk is full, workspaces that
-   * fill it can still be disposed of.
+   * Does what may need room, a second time with the reserve released where there was none.
+   * @param otherwise the code of what fails for other reasons
    */
-  #makeRoom(): void {
-    this.#db.exec("PRAGMA wal_checkpoint(RESTART)");
+  #withRoom<T>(run: () => T, doing: string, otherwise: ErrorCode = "FAILED_PRECONDITION"): T {
+    try {
+      try {
+        return run();
+      } catch (error) {
+        if (!mayBeFull(error) || !this.#reserve.release()) throw error;
+        return run();
+      }
+    } catch (error) {
+      if (error instanceof DaemonError) throw error;
+      throw new DaemonError(
+        isFull(error) ? "RESOURCE_EXHAUSTED" : otherwise,
+        `${doing}: ${messageOf(error)}`,
+        { cause: error },
+      );
+    }
   }
 
   [Symbol.dispose](): void {
@@ -188,6 +158,73 @@ export class Journal implements Disposable {
   }
 }
 
+/** @throws {DaemonError} for a version that is not ours. @throws {Error} of SQLite's */
+function open(path: string): DatabaseSync {
+  const db = new DatabaseSync(path);
+  try {
+    // The lock comes first: with it, not even a write-ahead log that is still there is mapped.
+    db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
+    leaveWriteAheadLog(db);
+    migrate(db, path);
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/** Has changes go through a rollback journal that stays. Versions before used a write-ahead log. */
+function leaveWriteAheadLog(db: DatabaseSync): void {
+  try {
+    db.exec("PRAGMA journal_mode = PERSIST");
+  } catch (error) {
+    // It is read and written as it is until there is room to turn it into the other.
+    if (!mayBeFull(error)) throw error;
+  }
+}
+
+function migrate(db: DatabaseSync, path: string): void {
+  const row = db.prepare("PRAGMA user_version").get();
+  const version = Number(row?.user_version ?? 0);
+  if (version === 0) {
+    db.exec(`BEGIN; ${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`);
+  } else if (version !== SCHEMA_VERSION) {
+    throw new DaemonError(
+      "FAILED_PRECONDITION",
+      `The state in ${path} has version ${version}, this wsdaemon reads ${SCHEMA_VERSION}: ` +
+        "run the version that wrote it",
+    );
+  }
+  if (freeBytes(db) < FREE_BYTES) addFreePages(db);
+}
+
+function freeBytes(db: DatabaseSync): number {
+  const pages = Number(db.prepare("PRAGMA freelist_count").get()?.freelist_count);
+  const size = Number(db.prepare("PRAGMA page_size").get()?.page_size);
+  return pages * size;
+}
+
+/** Adds pages to the database that stay with it, and has the rollback journal grow as far. */
+function addFreePages(db: DatabaseSync): void {
+  try {
+    db.exec(
+      `CREATE TABLE IF NOT EXISTS reserve (room BLOB) STRICT;
+      INSERT INTO reserve VALUES (zeroblob(${2 * FREE_BYTES}));
+      UPDATE reserve SET room = randomblob(${2 * FREE_BYTES});
+      DROP TABLE reserve`,
+    );
+  } catch (error) {
+    if (!mayBeFull(error)) throw error;
+    db.exec("DROP TABLE IF EXISTS reserve");
+  }
+}
+
+/** By its words: only some of `node:sqlite`'s errors have the number of the result. */
 function isFull(error: unknown): boolean {
   return /disk is full/.test(messageOf(error));
+}
+
+/** A file system may find that there is no room only when it writes out what it has taken. */
+function mayBeFull(error: unknown): boolean {
+  return isFull(error) || /disk I\/O error/.test(messageOf(error));
 }

@@ -2,6 +2,8 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { join } from "@std/path";
 import { DaemonError } from "../../src/errors.ts";
+import { canMountDisk, fillDisk, smallDisk } from "../e2e/disk.ts";
+import { testFolder } from "../support/folder.ts";
 import { Journal, type WorkspaceRecord } from "../../src/workspace/journal.ts";
 
 const record: WorkspaceRecord = {
@@ -61,3 +63,61 @@ Deno.test("the journal refuses a state file of a newer version, and one that is 
     const damaged = assertThrows(() => new Journal(path), DaemonError, "Cannot open the state");
     assertEquals(damaged.code, "FAILED_PRECONDITION");
   }));
+
+/** What `kill -9` leaves of a version that used a write-ahead log: rows that are in the log alone. */
+function writeAheadLogAt(path: string): void {
+  using folder = testFolder();
+  const live = join(folder.path, "live.db");
+  new Journal(live)[Symbol.dispose]();
+  const db = new DatabaseSync(live);
+  db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+  db.prepare("INSERT INTO workspaces VALUES ('w1', 'alice', 'm@1', 'AVAILABLE', 1, 5, 'src')")
+    .run();
+  for (const end of ["", "-wal"]) Deno.copyFileSync(live + end, path + end);
+  db.close();
+}
+
+Deno.test("the journal takes over what an earlier version's write-ahead log holds", () =>
+  withFile((path) => {
+    writeAheadLogAt(path);
+    const ids = (journal: Journal) => journal.workspaces().map(({ id }) => id);
+    {
+      using journal = new Journal(path);
+      journal.insert({ ...record, id: "w2" });
+      assertEquals(ids(journal), ["w1", "w2"]);
+      journal.remove("w1");
+      assertThrows(() => Deno.statSync(`${path}-wal`), Deno.errors.NotFound);
+    }
+    {
+      using journal = new Journal(path);
+      assertEquals(ids(journal), ["w2"]);
+    }
+    // And the earlier version what this one wrote.
+    const db = new DatabaseSync(path);
+    db.exec("PRAGMA journal_mode = WAL");
+    assertEquals(db.prepare("SELECT id FROM workspaces").get()?.id, "w2");
+    db.close();
+  }));
+
+Deno.test({
+  name: `the journal takes a write-ahead log over on a full disk, too${
+    canMountDisk() ? "" : " (ignored: needs root, mkfs.ext4 and a loop device)"
+  }`,
+  ignore: !canMountDisk(),
+  fn: () => {
+    using folder = testFolder();
+    const disk = join(folder.path, "disk");
+    using _disk = smallDisk(disk, 8 << 20, "ext4 with 1 KiB blocks");
+    const path = join(disk, "state.db");
+    writeAheadLogAt(path);
+    fillDisk(disk);
+    {
+      using journal = new Journal(path);
+      assertEquals(journal.workspaces().map(({ id }) => id), ["w1"]);
+    }
+    Deno.removeSync(join(disk, "bulk"));
+    using journal = new Journal(path);
+    journal.remove("w1");
+    assertEquals(journal.workspaces(), []);
+  },
+});

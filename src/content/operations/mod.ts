@@ -21,7 +21,7 @@ import {
   restoreOthers,
   restoreVerify,
 } from "../restore/steps.ts";
-import { clear, deleteTrash, sweep } from "./deletion.ts";
+import { clear, deleteInPlace, deleteTrash, sweep } from "./deletion.ts";
 import { copyOut } from "./copy_out.ts";
 import { extract } from "./extract.ts";
 import { closeDirectory, openDirectory } from "./handles.ts";
@@ -38,6 +38,7 @@ export const operations = {
   commitBaseline,
   copyOut,
   create,
+  deleteInPlace,
   deleteTrash,
   discardSpool,
   dropBaseline,

@@ -1,0 +1,71 @@
+/** A disk without any room stops neither a start nor a disposal, on any file system. */
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { join } from "@std/path";
+import { testFolder } from "../support/folder.ts";
+import { readTree } from "../support/tree.ts";
+import { canMountDisk, DISK_KINDS, type DiskKind, fillDisk, smallDisk } from "./disk.ts";
+import { request, TestNode } from "./node.ts";
+
+for (const kind of DISK_KINDS) {
+  const can = canMountDisk(kind);
+  Deno.test({
+    name: `${kind} that is full lets a daemon start, and its workspaces be disposed of${
+      can ? "" : " (ignored: needs root, a loop device and the program that makes it)"
+    }`,
+    ignore: !can,
+    fn: () => fullDiskMakesRoom(kind),
+  });
+}
+
+async function fullDiskMakesRoom(kind: DiskKind): Promise<void> {
+  using folder = testFolder();
+  const disk = join(folder.path, "disk");
+  using _disk = smallDisk(disk, undefined, kind);
+  // The node's config stays where there is room; its root and its store are not.
+  Deno.mkdirSync(join(disk, "root"));
+  Deno.symlinkSync(join(disk, "root"), join(folder.path, "node"));
+  const storage = { kind: "fs", path: join(disk, "store") };
+  await using node = await TestNode.start(folder.path, "node", { config: { storage } });
+  await node.client.initWorkspace(request("kept"));
+  await Deno.writeTextFile(join(node.workspace("kept"), "a"), "unsaved work");
+  const kept = await readTree(node.workspace("kept"));
+  assertEquals(mappedForWriting(node, disk), []);
+
+  const fill = async (id: string) => {
+    await node.client.initWorkspace(request(id));
+    return () => fillDisk(node.workspace(id));
+  };
+  const makeRoom = async (id: string) => {
+    assertThrows(() => Deno.writeFileSync(join(disk, "more"), new Uint8Array(65536)));
+    assertEquals(mappedForWriting(node, disk), []);
+    assert(await node.client.isWorkspaceExists(id));
+    await node.client.disposeWorkspace({ id });
+    assert(!await node.client.isWorkspaceExists(id));
+  };
+
+  // While it runs.
+  (await fill("first"))();
+  await makeRoom("first");
+  // While it does not, having stopped in an orderly way.
+  const second = await fill("second");
+  await node.end("SIGTERM");
+  second();
+  await node.startAgain();
+  await makeRoom("second");
+  // While it does not, having been killed.
+  const third = await fill("third");
+  await node.end("SIGKILL");
+  third();
+  await node.startAgain();
+  await makeRoom("third");
+
+  assertEquals(await readTree(node.workspace("kept")), kept);
+  await node.client.initWorkspace(request("last"));
+}
+
+/** Files of a disk whose pages the daemon writes: one that the disk has no block for ends it. */
+function mappedForWriting({ daemon }: TestNode, disk: string): string[] {
+  return Deno.readTextFileSync(`/proc/${daemon.pid}/maps`).split("\n")
+    .filter((line) => /^\S+ .w.s /.test(line) && line.includes(disk));
+}
