@@ -249,7 +249,11 @@ Deno.test("S3 store leaves other applications' uploads alone where it has no pre
       `${upload("blobs/sha256/old")}${upload("other-app/dump.tar")}</ListMultipartUploadsResult>`;
     proxy.plan(
       { fault: { kind: "page", body }, on: /^GET .*uploads/, times: always },
-      { fault: { kind: "page", body: "" }, on: /^DELETE .*uploadId=/, times: always },
+      {
+        fault: { kind: "foreign", status: 204, body: "" },
+        on: /^DELETE .*uploadId=/,
+        times: always,
+      },
     );
     assertEquals(await store.sweepLeftovers(Date.now()), { count: 1, bytes: 0 });
     const lines = proxy.requests.map(({ line }) => line);

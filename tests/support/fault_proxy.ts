@@ -12,6 +12,9 @@ import {
   writeAll,
 } from "./http_message.ts";
 
+/** What S3 servers put on each of their answers. */
+const SIGN: [name: string, value: string] = ["x-amz-request-id", "0000000000000001"];
+
 /** What befalls a request. */
 export type Fault =
   /** The server is not asked; an S3 error with this status and code is the answer. */
@@ -20,6 +23,8 @@ export type Fault =
   | { kind: "error-in-200"; code: string; end?: string }
   /** The server is not asked; this XML is the answer. */
   | { kind: "page"; body: string }
+  /** The server is not asked; somebody who is no S3 server answers this. */
+  | { kind: "foreign"; status: number; body: string; headers?: Record<string, string> }
   /** The server is not asked; the connection is closed. */
   | { kind: "reset-before" }
   /** The server does what was asked; the connection is closed without an answer. */
@@ -193,6 +198,12 @@ export class FaultProxy {
         return await writeAll(connection, encodeMessage(s3Answer(200, fault.code, {}, fault.end)));
       case "page":
         return await writeAll(connection, encodeMessage(xmlAnswer(200, fault.body)));
+      case "foreign": {
+        const body = new TextEncoder().encode(fault.body);
+        const headers = Object.entries(fault.headers ?? {});
+        const page = { first: `HTTP/1.1 ${fault.status} Foreign`, headers, body };
+        return await writeAll(connection, encodeMessage(...answer(request, page)));
+      }
       case "reset-before":
         return;
       case "stall":
@@ -242,6 +253,8 @@ export class FaultProxy {
     const headOnly = request.first.startsWith("HEAD ");
     const message = await readMessage(upstream, { headOnly });
     if (!message) throw new Error("the server closed the connection");
+    // s3rver does not; every S3 server in use does.
+    if (!header(message, SIGN[0])) message.headers.push(SIGN);
     return message;
   }
 }
@@ -251,9 +264,9 @@ function answer(
   request: HttpMessage,
   message: HttpMessage,
 ): Parameters<typeof encodeMessage> {
-  const length = header(message, "content-length");
-  const bare = request.first.startsWith("HEAD ") && length !== undefined;
-  return bare ? [message, { length: Number(length) }] : [message];
+  if (!request.first.startsWith("HEAD ")) return [message];
+  const length = Number(header(message, "content-length") ?? message.body.length);
+  return [{ ...message, body: new Uint8Array() }, { length }];
 }
 
 function s3Answer(
@@ -275,7 +288,7 @@ function xmlAnswer(
   const body = `<?xml version="1.0" encoding="UTF-8"?>\n${text}`;
   return {
     first: `HTTP/1.1 ${status} Planned`,
-    headers: [["Content-Type", "application/xml"], ...Object.entries(headers)],
+    headers: [["Content-Type", "application/xml"], SIGN, ...Object.entries(headers)],
     body: new TextEncoder().encode(body),
   };
 }

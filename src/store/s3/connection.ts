@@ -4,13 +4,16 @@ import { S3Client } from "@aws-sdk/client-s3";
 import type { Clock } from "../../clock.ts";
 import { DaemonError, messageOf } from "../../errors.ts";
 import type { StoreOptions } from "../api.ts";
+import { judgeAnswers } from "./answers.ts";
 import { credentialsFor } from "./credentials.ts";
 import { type Failure, type FailureKind, failureOf } from "./errors.ts";
+import { areEtagsMd5 } from "./etag_probe.ts";
 import { EtagCheck } from "./etags.ts";
 import { ProgressHandler, type TrafficObserver } from "./http_handler.ts";
 import { Semaphore } from "../../async/semaphore.ts";
 import type { S3Options, S3Tuning } from "./options.ts";
 import { Attempts, type RetryOptions, withRetries } from "./retry.ts";
+import { targetFor } from "./target.ts";
 
 /** What happens on the way to the server, for the metrics. */
 export interface S3Observer extends TrafficObserver {
@@ -42,7 +45,12 @@ export class Connection {
 
   private constructor(client: S3Client, handler: ProgressHandler, options: ConnectionOptions) {
     this.tuning = options.tuning;
-    this.etags = new EtagCheck(options.storage.serverSideEncryption !== "aws:kms");
+    const { storage } = options;
+    const areMd5 = storage.serverSideEncryption === "aws:kms" ? false : undefined;
+    this.etags = new EtagCheck(areMd5, (options) => {
+      const target = targetFor(storage, `objects/etag-probe/${crypto.randomUUID()}`);
+      return areEtagsMd5(this, target, options);
+    });
     this.#client = client;
     this.#handler = handler;
     this.#limiter = new Semaphore(options.tuning.connections);
@@ -127,7 +135,7 @@ const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
  */
 async function newClient(storage: S3Options, handler: ProgressHandler): Promise<S3Client> {
   const { endpoint, region, forcePathStyle = false } = storage;
-  return new S3Client({
+  const client = new S3Client({
     endpoint,
     region,
     forcePathStyle,
@@ -152,6 +160,8 @@ async function newClient(storage: S3Options, handler: ProgressHandler): Promise<
     userAgentAppId: () => Promise.resolve(undefined),
     defaultUserAgentProvider: () => Promise.resolve([["wsdaemon", "1"]]),
   });
+  judgeAnswers(client);
+  return client;
 }
 
 async function readCa(path: string): Promise<string> {

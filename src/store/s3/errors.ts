@@ -1,20 +1,22 @@
 /**
- * What an S3 server, or the way to it, says when it fails: which of it passes, and what the rest
- * means in the terms that a store promises.
+ * What an S3 server, or the way to it, says when it fails, by kind, and which of it passes. What that
+ * means in the terms that a store promises is in `messages.ts`.
  */
 
-import { asDaemonError, DaemonError, type ErrorCode, messageOf } from "../../errors.ts";
+import { DaemonError, messageOf } from "../../errors.ts";
 
 /** Kinds of failure; also the `kind` of the error metric. */
 export type FailureKind =
   | "aborted"
   | "changed"
   | "corrupt"
+  | "foreign"
   | "full"
   | "local"
   | "missing"
   | "network"
   | "refused"
+  | "renewed"
   | "server"
   | "throttled"
   | "timeout"
@@ -36,6 +38,31 @@ export class HollowAnswerError extends Error {
   override readonly name = "HollowAnswerError";
 }
 
+/** An upload that arrived as other bytes than were sent. */
+export class AlteredUploadError extends Error {
+  override readonly name = "AlteredUploadError";
+}
+
+/** An answer that no S3 server gives to such a request: somebody on the way to it answered. */
+export class ForeignAnswerError extends Error {
+  override readonly name = "ForeignAnswerError";
+  /** HTTP status. */
+  readonly status: number;
+  readonly retryAfter: string | undefined;
+
+  /** @param message What was asked and what came back, in words that are safe to show. */
+  constructor(message: string, answer: { status: number; retryAfter?: string | undefined }) {
+    super(message);
+    this.status = answer.status;
+    this.retryAfter = answer.retryAfter;
+  }
+}
+
+/** A refusal of credentials or of a clock that have been replaced since the request was signed. */
+export class RenewedAccessError extends Error {
+  override readonly name = "RenewedAccessError";
+}
+
 export interface Failure {
   kind: FailureKind;
   /** Whether the same request may succeed if sent again. */
@@ -44,7 +71,14 @@ export interface Failure {
   retryAfterMs?: number;
 }
 
-const PASSING: readonly FailureKind[] = ["corrupt", "network", "server", "throttled", "timeout"];
+const PASSING: readonly FailureKind[] = [
+  "corrupt",
+  "foreign",
+  "network",
+  "server",
+  "throttled",
+  "timeout",
+];
 
 const KIND_BY_CODE: Record<string, FailureKind> = {
   NoSuchKey: "missing",
@@ -76,15 +110,17 @@ const KIND_BY_CODE: Record<string, FailureKind> = {
   TooManyRequests: "throttled",
   TooManyRequestsException: "throttled",
   RequestLimitExceeded: "throttled",
-  QuotaExceeded: "full",
-  XMinioAdminBucketQuotaExceeded: "full",
-  XMinioStorageFull: "full",
-  InsufficientStorage: "full",
-  BucketQuotaExceeded: "full",
+  TemporaryRedirect: "server",
+  EntityTooLarge: "full",
 };
 
+/** How servers name it that a bucket, a user or a disk has no room; none of it is Amazon's. */
+const FULL = /quotaexceeded|exceedquota|storagefull|insufficientstorage|diskfull/i;
+/** Codes of limits on the rate of requests can have a quota in their names, too. */
+const RATE = /throttl|request|rate/i;
+
+/** What a status means whoever sent it: load balancers and gateways in front of S3 use these, too. */
 const STATUS: Record<number, FailureKind> = {
-  404: "missing",
   405: "unsupported",
   408: "timeout",
   409: "server",
@@ -96,35 +132,62 @@ const STATUS: Record<number, FailureKind> = {
   507: "full",
 };
 
-interface ServiceError {
+/** An answer of a server as the SDK understood it. */
+export interface ServiceError {
+  /** The error code of the answer. */
   name: string;
+  /** HTTP status. */
   status: number;
+  /** The kind of request, such as `PutObject`. */
+  operation?: string;
   retryAfter?: string;
 }
 
-/** The parts of the SDK's errors that we use; `undefined` for anything that is no server's answer. */
-function serviceError(error: unknown): ServiceError | undefined {
+/** Returns what a server answered; `undefined` for an error that is no answer. */
+export function serviceError(error: unknown): ServiceError | undefined {
   if (!(error instanceof Error)) return undefined;
-  const { $metadata, $response } = error as {
+  const { $metadata, $response, operation } = error as {
     $metadata?: { httpStatusCode?: number };
     $response?: { statusCode?: number; headers?: Record<string, string> };
+    operation?: string;
   };
   const status = $metadata?.httpStatusCode ?? $response?.statusCode;
   if (status === undefined) return undefined;
   const retryAfter = $response?.headers?.["retry-after"];
-  return { name: error.name, status, ...(retryAfter ? { retryAfter } : {}) };
+  return {
+    name: error.name,
+    status,
+    ...(operation ? { operation } : {}),
+    ...(retryAfter ? { retryAfter } : {}),
+  };
 }
 
 function kindOfAnswer({ name, status }: ServiceError): FailureKind {
   const byCode = KIND_BY_CODE[name];
   if (byCode) return byCode;
-  // A success that the SDK could not read: an empty, cut or garbled body.
+  if (FULL.test(name)) return status === 429 || RATE.test(name) ? "throttled" : "full";
+  // A success that the SDK could not read: a garbled body.
   if (status < 300) return "corrupt";
   return STATUS[status] ?? (status >= 500 ? "server" : "refused");
 }
 
+/** A status with which gateways and load balancers speak for themselves says what is wrong with them. */
+function kindOfForeign({ status }: ForeignAnswerError): FailureKind {
+  const spoken = status >= 500 && status !== 501 || [408, 413, 429].includes(status);
+  return spoken ? STATUS[status] ?? "server" : "foreign";
+}
+
 /** Classes of failure of the way to the server that no second attempt changes. */
 const PERMANENT_TLS = /certificate|self.signed|UnknownIssuer|NotValidForName|invalid peer/i;
+
+function answered(kind: FailureKind, retryAfter: string | undefined): Failure {
+  const seconds = Number(retryAfter);
+  return {
+    kind,
+    passes: PASSING.includes(kind),
+    ...(seconds > 0 ? { retryAfterMs: seconds * 1000 } : {}),
+  };
+}
 
 /** Judges anything that a request threw. */
 export function failureOf(error: unknown, signal?: AbortSignal): Failure {
@@ -132,18 +195,13 @@ export function failureOf(error: unknown, signal?: AbortSignal): Failure {
   if (error instanceof DaemonError) return { kind: "local", passes: false };
   if (error instanceof StallError) return { kind: "timeout", passes: true };
   if (error instanceof CorruptAnswerError) return { kind: "corrupt", passes: true };
+  if (error instanceof AlteredUploadError) return { kind: "corrupt", passes: true };
   // Asking again may help; if not, so does beginning anew.
   if (error instanceof HollowAnswerError) return { kind: "upload_gone", passes: true };
+  if (error instanceof RenewedAccessError) return { kind: "renewed", passes: true };
+  if (error instanceof ForeignAnswerError) return answered(kindOfForeign(error), error.retryAfter);
   const answer = serviceError(error);
-  if (answer) {
-    const kind = kindOfAnswer(answer);
-    const seconds = Number(answer.retryAfter);
-    return {
-      kind,
-      passes: PASSING.includes(kind),
-      ...(seconds > 0 ? { retryAfterMs: seconds * 1000 } : {}),
-    };
-  }
+  if (answer) return answered(kindOfAnswer(answer), answer.retryAfter);
   if (error instanceof Deno.errors.NotCapable) return { kind: "refused", passes: false };
   const name = error instanceof Error ? error.name : "";
   if (name === "CredentialsProviderError" || name === "ProviderError") {
@@ -153,60 +211,7 @@ export function failureOf(error: unknown, signal?: AbortSignal): Failure {
   return { kind: "network", passes: true };
 }
 
-const CODE: Record<FailureKind, ErrorCode> = {
-  aborted: "ABORTED",
-  changed: "UNAVAILABLE",
-  corrupt: "UNAVAILABLE",
-  full: "RESOURCE_EXHAUSTED",
-  local: "INTERNAL",
-  missing: "NOT_FOUND",
-  network: "UNAVAILABLE",
-  refused: "FAILED_PRECONDITION",
-  server: "UNAVAILABLE",
-  throttled: "UNAVAILABLE",
-  timeout: "UNAVAILABLE",
-  unsupported: "FAILED_PRECONDITION",
-  upload_gone: "UNAVAILABLE",
-};
-
-const ADVICE: Partial<Record<FailureKind, string>> = {
-  full: "; the bucket is full: delete snapshots and run `wsdaemon store gc`, or raise its quota",
-  refused: "; check storage.endpoint, region, bucket and the credentials in the config",
-};
-
-/** What a failed request was. */
-export interface Attempted {
-  doing: string;
-  /** Where the server is. */
-  endpoint: string;
-  signal?: AbortSignal | undefined;
-}
-
-/** A failed request as a DaemonError that says which store it is about. */
-export function s3Error(error: unknown, { doing, endpoint, signal }: Attempted): DaemonError {
-  if (error instanceof DaemonError) return error;
-  const { kind } = failureOf(error, signal);
-  if (kind === "aborted") return asDaemonError(signal?.reason, "ABORTED", doing);
-  const code = error instanceof CorruptAnswerError ? "DATA_LOSS" : CODE[kind];
-  const message = `${doing}: ${describe(error, kind, endpoint)}${ADVICE[kind] ?? ""}`;
-  return new DaemonError(code, message, { cause: error });
-}
-
 /** Whether the server says that an object ends before the bytes that were asked for. */
 export function isBeyondEnd(error: unknown): boolean {
   return serviceError(error)?.status === 416;
-}
-
-/** One line, cut: a server's message is not ours to trust. */
-function describe(error: unknown, kind: FailureKind, endpoint: string): string {
-  const text = messageOf(error).replace(/[^\x20-\x7e]+/g, " ").slice(0, 300);
-  const answer = serviceError(error);
-  if (answer) {
-    const said = text && text !== answer.name ? ` (${text})` : "";
-    return `the store at ${endpoint} answered ${answer.status} ${answer.name}${said}`;
-  }
-  const reason = text || "the connection failed";
-  if (kind === "refused") return `the store at ${endpoint} cannot be used: ${reason}`;
-  const unreachable = kind === "network" || kind === "timeout";
-  return unreachable ? `the store at ${endpoint} is out of reach: ${reason}` : reason;
 }

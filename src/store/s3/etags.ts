@@ -1,38 +1,52 @@
 /**
  * The second check of an upload. Some servers do not look at Content-MD5; most answer with an ETag
- * that is the MD5 of what they stored. But nobody promises that, so that is found out.
+ * that is the MD5 of what they stored. But nobody promises that, and it ends when a bucket begins to
+ * encrypt or a gateway is replaced: so it is found out, and found out anew when it does not hold.
  */
 
 import { logger } from "../../log.ts";
+import type { StoreOptions } from "../api.ts";
+import { AlteredUploadError } from "./errors.ts";
 
 const log = logger("store");
 
-/** Wrong ETags in a row, before any right one, that show a server's ETags to be no MD5. */
-const TELLING = 3;
+/** Stores something small, reads it back, and resolves to whether its ETag was its MD5. */
+export type EtagProbe = (options: StoreOptions) => Promise<boolean>;
 
 /** What is known of one server's ETags. */
 export class EtagCheck {
   #areMd5: boolean | undefined;
-  #wrong = 0;
+  readonly #probe: EtagProbe;
 
-  /** @param usable False where encryption makes ETags something else. */
-  constructor(usable: boolean) {
-    if (!usable) this.#areMd5 = false;
+  /** @param areMd5 False where encryption is known to make ETags something else. */
+  constructor(areMd5: false | undefined, probe: EtagProbe) {
+    this.#areMd5 = areMd5;
+    this.#probe = probe;
   }
 
-  /** @throws where the server has stored other bytes than those with this MD5 (hexadecimal). */
-  verify(etag: string | undefined, md5: string): void {
-    const value = etag?.replaceAll('"', "").toLowerCase() ?? "";
-    if (this.#areMd5 === false || !/^[0-9a-f]{32}$/.test(value)) return;
-    if (value === md5) {
+  /**
+   * Returns whether the ETag proves that bytes with this MD5 (hexadecimal) were stored; false where
+   * ETags prove nothing.
+   * @throws {AlteredUploadError} where other bytes were stored; what the probe throws
+   */
+  async verify(etag: string | undefined, md5: string, options: StoreOptions): Promise<boolean> {
+    if (isMd5(etag, md5)) {
       this.#areMd5 = true;
-      return;
+      return true;
     }
-    if (this.#areMd5 === undefined && ++this.#wrong === TELLING) {
-      this.#areMd5 = false;
-      log.info("The store's ETags are no MD5: uploads rest on its own check of Content-MD5");
-      return;
+    if (this.#areMd5 === false || !/^"?[0-9a-f]{32}"?$/i.test(etag ?? "")) return false;
+    if (await this.#probe(options)) {
+      throw new AlteredUploadError(
+        "it stored other bytes than were sent: something on the way changes them",
+      );
     }
-    throw new Error("the store took other bytes than were sent");
+    log.info("The store's ETags are no MD5: uploads rest on its own check of Content-MD5");
+    this.#areMd5 = false;
+    return false;
   }
+}
+
+/** Returns whether an ETag is this MD5 (hexadecimal). */
+export function isMd5(etag: string | undefined, md5: string): boolean {
+  return etag?.replaceAll('"', "").toLowerCase() === md5;
 }

@@ -15,7 +15,8 @@ import { blobKey } from "../keys.ts";
 import { awaitCollector } from "../lease.ts";
 import type { Connection } from "./connection.ts";
 import { failureOf } from "./errors.ts";
-import type { Target } from "./upload.ts";
+import type { Head, HeadOptions } from "./head.ts";
+import type { Target } from "./target.ts";
 
 const log = logger("store");
 
@@ -24,19 +25,10 @@ const MAX_COPY_BYTES = 5 * 2 ** 30;
 /** How often a blob is sent whose predecessor is deleted meanwhile. */
 const MAX_SENDS = 5;
 
-/** What the server says of an object. */
-export interface Head {
-  /** Bytes. */
-  size: number;
-  /** Milliseconds since the epoch. */
-  modified: number;
-  etag?: string;
-}
-
 /** How the store's objects are reached. */
 export interface StoredObjects {
   target(key: string): Target;
-  head(key: string, options: StoreOptions): Promise<Head | undefined>;
+  head(key: string, options: HeadOptions): Promise<Head | undefined>;
   readLease(options: StoreOptions): Promise<Uint8Array | undefined>;
 }
 
@@ -54,7 +46,7 @@ export class Freshener {
 
   /** Whether the blob is there and safe from collection for long enough. */
   async freshen(digest: Digest, size: number, options: StoreOptions): Promise<boolean> {
-    return await this.#stateOf(digest, size, options) === "fresh";
+    return await this.#stateOf(digest, size, { ...options, confirm: true }) === "fresh";
   }
 
   /** Sees to it that the blob is there and safe. Resolves to whether it had to be sent. */
@@ -76,7 +68,7 @@ export class Freshener {
     );
   }
 
-  async #stateOf(digest: Digest, size: number, options: StoreOptions): Promise<State> {
+  async #stateOf(digest: Digest, size: number, options: HeadOptions): Promise<State> {
     const key = blobKey(digest);
     for (;;) {
       const found = await this.#objects.head(key, options);

@@ -7,16 +7,11 @@
  * by a copy onto themselves, where they are old enough for a collection to matter.
  */
 
-import {
-  DeleteObjectCommand,
-  GetObjectCommand,
-  HeadObjectCommand,
-  ListObjectsV2Command,
-} from "@aws-sdk/client-s3";
+import { DeleteObjectCommand, GetObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { join } from "@std/path";
 import type { Clock } from "../../clock.ts";
 import { type Digest, digestOf, hexOf } from "../../digest.ts";
-import { DaemonError } from "../../errors.ts";
+import { DaemonError, type ErrorCode } from "../../errors.ts";
 import { logger } from "../../log.ts";
 import type { HeldFile, SpooledBlob } from "../../spool.ts";
 import type {
@@ -31,26 +26,26 @@ import type {
 } from "../api.ts";
 import { fileError } from "../file/errors.ts";
 import { removeIfThere } from "../file/durable.ts";
-import { blobKey, checkArchiveName, checkKey, KEY_ROOTS, LEASE_KEY } from "../keys.ts";
+import { blobKey, checkArchiveName, KEY_ROOTS, LEASE_KEY } from "../keys.ts";
 import { spooledFile } from "../spooled.ts";
+import { readBody } from "./body.ts";
 import { Connection, type S3Observer } from "./connection.ts";
 import { download, type Source } from "./download.ts";
-import { CorruptAnswerError, failureOf, s3Error } from "./errors.ts";
-import { Freshener, type Head } from "./freshener.ts";
+import { CorruptAnswerError, failureOf, ForeignAnswerError, HollowAnswerError } from "./errors.ts";
+import { Freshener } from "./freshener.ts";
+import { type Head, headOnce, type HeadOptions } from "./head.ts";
+import { s3Error } from "./messages.ts";
 import { DEFAULT_TUNING, type S3Options, type S3Tuning } from "./options.ts";
 import { sha256OfFile } from "./slice.ts";
 import { sweepUploads } from "./sweep.ts";
-import { putBytes, putBytesOnce, putFile, type Target } from "./upload.ts";
+import { keyInBucket, prefixed, type Target, targetFor } from "./target.ts";
+import { putBytes, putBytesOnce, putFile } from "./upload.ts";
+import { type SmallObject, Vouching } from "./vouching.ts";
 
 const log = logger("store");
 
 /** A reference is a few kilobytes; this is what a lying server can make us read. */
 const MAX_REF_BYTES = 16 << 20;
-/**
- * A reference that reads the same this often is what is stored, whatever its metadata says: some
- * servers do not replace the two together. Its reader checks its form.
- */
-const SAME_ANSWERS = 3;
 /** How often a blob is downloaded that fails its digest. */
 const DOWNLOADS = 3;
 
@@ -129,7 +124,8 @@ export class S3Store implements ObjectStore {
   async hasBlob(digest: Digest, size: number, options: HasBlobOptions = {}): Promise<boolean> {
     return await this.#guard(`Cannot look for the blob ${digest}`, options, async () => {
       if (options.freshen ?? true) return await this.#freshener.freshen(digest, size, options);
-      return (await this.#head(blobKey(digest), options))?.size === size;
+      const head = await this.#head(blobKey(digest), { ...options, confirm: true });
+      return head?.size === size;
     });
   }
 
@@ -138,16 +134,17 @@ export class S3Store implements ObjectStore {
     maxBytes: number,
     options: StoreOptions = {},
   ): Promise<Uint8Array> {
-    return await this.#guard(`Cannot read the blob ${digest}`, options, async () => {
-      const { bytes } = await this.#get(blobKey(digest), maxBytes, options, (got) => {
-        if (digestOf(got) !== digest) throw new CorruptAnswerError("its content fails its digest");
-      });
-      return bytes;
+    return await this.#reading(`Cannot read the blob ${digest}`, options, async () => {
+      return await this.#connection.retrying(async () => {
+        const { bytes } = await this.#getOnce(blobKey(digest), maxBytes, options);
+        if (digestOf(bytes) === digest) return bytes;
+        throw new CorruptAnswerError("its content fails its digest");
+      }, options);
     });
   }
 
   async holdBlob(digest: Digest, size: number, options: StoreOptions = {}): Promise<HeldFile> {
-    return await this.#guard(`Cannot read the blob ${digest}`, options, async () => {
+    return await this.#reading(`Cannot read the blob ${digest}`, options, async () => {
       const source = { Bucket: this.#storage.bucket, Key: this.#key(blobKey(digest)), size };
       for (let downloads = 1;; downloads++) {
         const file = await this.#downloadToSpool(source, options);
@@ -165,30 +162,17 @@ export class S3Store implements ObjectStore {
   }
 
   async getRef(key: string, options: StoreOptions = {}): Promise<Uint8Array> {
-    return await this.#guard(`Cannot read ${key}`, options, async () => {
-      let last = "";
-      let repeats = 0;
-      const { bytes } = await this.#get(key, MAX_REF_BYTES, options, (got, { sha256 }) => {
-        const actual = hexOf(digestOf(got));
-        if (sha256 === undefined || sha256 === actual) return;
-        repeats = actual === last ? repeats + 1 : 1;
-        last = actual;
-        if (repeats < SAME_ANSWERS) {
-          throw new CorruptAnswerError("its content fails the digest it was stored with");
-        }
-        log.warn("The content of {key} is not what its metadata says; the content decides", {
-          key,
-        });
-      });
-      return bytes;
-    });
+    return await this.#reading(`Cannot read ${key}`, options, () => this.#getRef(key, options));
   }
 
+  /** What was written is read back before it counts: see {@link #confirm}. */
   async putRef(key: string, bytes: RefBytes, options: StoreOptions = {}): Promise<void> {
     await this.#guard(`Cannot write ${key}`, options, async () => {
       await this.#connection.retrying(async () => {
         const now = typeof bytes === "function" ? await bytes() : bytes;
-        await putBytesOnce(this.#connection, this.#refTarget(key, now), now, options);
+        const target = this.#refTarget(key, now);
+        const isProved = await putBytesOnce(this.#connection, target, now, options);
+        await this.#confirm(key, now, isProved, options);
       }, options);
     });
   }
@@ -260,7 +244,7 @@ export class S3Store implements ObjectStore {
       );
     }
     return await this.#guard(`Cannot read the archive ${name}`, options, async () => {
-      const head = await this.#headOf(bucket, object, options);
+      const head = await this.#headOf(bucket, object, { ...options, confirm: true });
       if (!head) throw new DaemonError("NOT_FOUND", `There is no archive ${name} in this store`);
       const { size, etag } = head;
       const source = { Bucket: bucket, Key: object, size, ...(etag ? { etag } : {}) };
@@ -269,29 +253,33 @@ export class S3Store implements ObjectStore {
   }
 
   async *list(prefix: string, options: StoreOptions = {}): AsyncGenerator<ObjectInfo> {
-    const input = { Bucket: this.#storage.bucket, Prefix: this.#prefixed(prefix) };
-    let token: string | undefined;
     try {
-      do {
-        const ContinuationToken = token;
-        const page = await this.#connection.request(
-          (client, sending) =>
-            client.send(new ListObjectsV2Command({ ...input, ContinuationToken }), sending),
-          options,
-        );
-        for (const { Key = "", Size = 0, LastModified } of page.Contents ?? []) {
-          if (!Key.startsWith(input.Prefix)) continue;
-          const key = Key.slice(this.#prefixed("").length);
-          yield { key, size: Size, modified: LastModified?.getTime() ?? this.#connection.now() };
-        }
-        token = page.IsTruncated ? page.NextContinuationToken : undefined;
-        if (page.IsTruncated && token === ContinuationToken) {
-          throw new CorruptAnswerError("the store cut a listing without saying how it goes on");
-        }
-      } while (token !== undefined);
+      yield* this.#list(prefix, options);
     } catch (error) {
       throw this.#failure(error, `Cannot list ${prefix}`, options);
     }
+  }
+
+  async *#list(prefix: string, options: StoreOptions): AsyncGenerator<ObjectInfo> {
+    const input = { Bucket: this.#storage.bucket, Prefix: this.#prefixed(prefix) };
+    let token: string | undefined;
+    do {
+      const ContinuationToken = token;
+      const page = await this.#connection.request(
+        (client, sending) =>
+          client.send(new ListObjectsV2Command({ ...input, ContinuationToken }), sending),
+        options,
+      );
+      for (const { Key = "", Size = 0, LastModified } of page.Contents ?? []) {
+        if (!Key.startsWith(input.Prefix)) continue;
+        const key = Key.slice(this.#prefixed("").length);
+        yield { key, size: Size, modified: LastModified?.getTime() ?? this.#connection.now() };
+      }
+      token = page.IsTruncated ? page.NextContinuationToken : undefined;
+      if (page.IsTruncated && token === ContinuationToken) {
+        throw new HollowAnswerError("it cut a listing without saying how it goes on");
+      }
+    } while (token !== undefined);
   }
 
   async deleteBlob(digest: Digest, options: DeleteBlobOptions = {}): Promise<boolean> {
@@ -339,46 +327,76 @@ export class S3Store implements ObjectStore {
     return Promise.resolve();
   }
 
-  /** A reference as it is, if it is there; its reader checks its form. */
+  /** A reference, if it is there. */
   async #readRef(key: string, options: StoreOptions): Promise<Uint8Array | undefined> {
-    return (await unlessMissing(this.#get(key, MAX_REF_BYTES, options, () => {})))?.bytes;
+    return await unlessMissing(this.#getRef(key, options));
+  }
+
+  async #getRef(key: string, options: StoreOptions): Promise<Uint8Array> {
+    const vouching = new Vouching(key);
+    return await this.#connection.retrying(async () => {
+      const answer = await this.#getOnce(key, MAX_REF_BYTES, options);
+      if (!vouching.isVouched(answer)) await this.#assertListed(key, answer.bytes.length, options);
+      return answer.bytes;
+    }, options);
+  }
+
+  /** Nothing in an answer says that it is what was stored: then its size has to. */
+  async #assertListed(key: string, size: number, options: StoreOptions): Promise<void> {
+    for await (const info of this.#list(key, options)) {
+      if (info.key === key && info.size === size) return;
+    }
+    const what = `GetObject was answered with ${size} bytes, and the listing has no such ${key}`;
+    throw new ForeignAnswerError(what, { status: 200 });
+  }
+
+  /**
+   * Reads a reference back. Where the answer to its upload proves that it was stored, something else
+   * there is another writer's, who came later.
+   * @throws {HollowAnswerError} where it was not stored
+   */
+  async #confirm(
+    key: string,
+    bytes: Uint8Array,
+    isProved: boolean,
+    options: StoreOptions,
+  ): Promise<void> {
+    const answer = await unlessMissing(this.#getOnce(key, MAX_REF_BYTES, options));
+    if (answer && digestOf(answer.bytes) === digestOf(bytes)) return;
+    if (answer && isProved && new Vouching(key).isVouched(answer)) return;
+    throw new HollowAnswerError(`it says that it stored ${key} and gives something else back`);
   }
 
   #refTarget(key: string, bytes: Uint8Array): Target {
     return { ...this.#target(key), Metadata: { sha256: hexOf(digestOf(bytes)) } };
   }
 
-  #head(key: string, options: StoreOptions): Promise<Head | undefined> {
+  #head(key: string, options: HeadOptions): Promise<Head | undefined> {
     return this.#headOf(this.#storage.bucket, this.#key(key), options);
   }
 
-  async #headOf(Bucket: string, Key: string, options: StoreOptions): Promise<Head | undefined> {
-    const head = await unlessMissing(this.#connection.request(
-      (client, sending) => client.send(new HeadObjectCommand({ Bucket, Key }), sending),
-      options,
-    ));
-    if (!head) return undefined;
-    return {
-      size: head.ContentLength ?? 0,
-      modified: head.LastModified?.getTime() ?? 0,
-      ...(head.ETag ? { etag: head.ETag } : {}),
-    };
+  async #headOf(Bucket: string, Key: string, options: HeadOptions): Promise<Head | undefined> {
+    return await unlessMissing(
+      this.#connection.retrying(
+        () => headOnce(this.#connection, { Bucket, Key }, options),
+        options,
+      ),
+    );
   }
 
-  /** A small object; `check` throws CorruptAnswerError for what is worth asking again. */
-  async #get(
-    key: string,
-    maxBytes: number,
-    options: StoreOptions,
-    check: (bytes: Uint8Array, metadata: Record<string, string>) => void,
-  ): Promise<{ bytes: Uint8Array }> {
+  /** Reads a small object, once. @throws {DaemonError} DATA_LOSS once it exceeds `maxBytes` */
+  async #getOnce(key: string, maxBytes: number, options: StoreOptions): Promise<SmallObject> {
     const input = { Bucket: this.#storage.bucket, Key: this.#key(key) };
-    return await this.#connection.request(async (client, sending) => {
-      const { Body, Metadata = {} } = await client.send(new GetObjectCommand(input), sending);
-      if (!Body) throw new CorruptAnswerError("the store answered without a body");
-      const bytes = await collect(Body as AsyncIterable<Uint8Array>, key, maxBytes);
-      check(bytes, Metadata);
-      return { bytes };
+    return await this.#connection.once(async (client, sending) => {
+      const { Body, ETag, Metadata = {} } = await client.send(new GetObjectCommand(input), sending);
+      const bytes = await readBody(Body as AsyncIterable<Uint8Array>, maxBytes);
+      if (bytes.length > maxBytes) {
+        throw new DaemonError(
+          "DATA_LOSS",
+          `${key} has more than the ${maxBytes} bytes that were expected`,
+        );
+      }
+      return { bytes, etag: ETag, sha256: Metadata.sha256 };
     }, options);
   }
 
@@ -402,40 +420,42 @@ export class S3Store implements ObjectStore {
   }
 
   #target(key: string): Target {
-    const { bucket, serverSideEncryption, kmsKeyId, storageClass } = this.#storage;
-    return {
-      Bucket: bucket,
-      Key: this.#key(key),
-      ContentType: "application/octet-stream",
-      ...(serverSideEncryption ? { ServerSideEncryption: serverSideEncryption } : {}),
-      ...(kmsKeyId ? { SSEKMSKeyId: kmsKeyId } : {}),
-      ...(storageClass ? { StorageClass: storageClass } : {}),
-    };
+    return targetFor(this.#storage, key);
   }
 
-  /** The key in the bucket of a key in the store. */
   #key(key: string): string {
-    checkKey(key, KEY_ROOTS);
-    return this.#prefixed(key);
+    return keyInBucket(this.#storage, key);
   }
 
-  /** The same for the beginning of one. */
   #prefixed(start: string): string {
-    const { prefix } = this.#storage;
-    return prefix ? `${prefix}/${start}` : start;
+    return prefixed(this.#storage, start);
   }
 
-  async #guard<T>(doing: string, { signal }: StoreOptions, work: () => Promise<T>): Promise<T> {
+  /** Reading an object: what is not there is NOT_FOUND. */
+  #reading<T>(doing: string, options: StoreOptions, work: () => Promise<T>): Promise<T> {
+    return this.#guard(doing, options, work, "NOT_FOUND");
+  }
+
+  async #guard<T>(
+    doing: string,
+    { signal }: StoreOptions,
+    work: () => Promise<T>,
+    missing?: ErrorCode,
+  ): Promise<T> {
     try {
       signal?.throwIfAborted();
       return await work();
     } catch (error) {
-      throw this.#failure(error, doing, { signal });
+      throw this.#failure(error, doing, { signal, missing });
     }
   }
 
-  #failure(error: unknown, doing: string, { signal }: { signal?: AbortSignal | undefined }) {
-    return s3Error(error, { doing, endpoint: this.#storage.endpoint, signal });
+  #failure(
+    error: unknown,
+    doing: string,
+    options: { signal?: AbortSignal | undefined; missing?: ErrorCode | undefined },
+  ): DaemonError {
+    return s3Error(error, { doing, endpoint: this.#storage.endpoint, ...options });
   }
 }
 
@@ -446,31 +466,4 @@ async function unlessMissing<T>(request: Promise<T>): Promise<T | undefined> {
     if (failureOf(error).kind === "missing") return undefined;
     throw error;
   }
-}
-
-/** A body whole in memory. @throws {DaemonError} DATA_LOSS once it exceeds `maxBytes`. */
-async function collect(
-  body: AsyncIterable<Uint8Array>,
-  key: string,
-  maxBytes: number,
-): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    size += chunk.length;
-    if (size > maxBytes) {
-      throw new DaemonError(
-        "DATA_LOSS",
-        `${key} has more than the ${maxBytes} bytes that were expected`,
-      );
-    }
-    chunks.push(chunk);
-  }
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
 }

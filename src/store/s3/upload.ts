@@ -8,7 +8,6 @@ import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
-  HeadObjectCommand,
   PutObjectCommand,
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
@@ -16,9 +15,11 @@ import { DaemonError, messageOf } from "../../errors.ts";
 import { logger } from "../../log.ts";
 import type { StoreOptions } from "../api.ts";
 import type { Connection } from "./connection.ts";
-import { CorruptAnswerError, failureOf, HollowAnswerError } from "./errors.ts";
+import { failureOf, HollowAnswerError } from "./errors.ts";
 import { forEachIndex } from "../../async/concurrent.ts";
+import { headOnce } from "./head.ts";
 import { hashesOf, hashSlice, type Slice, type SliceHashes, streamSlice } from "./slice.ts";
+import type { Target } from "./target.ts";
 
 const log = logger("store");
 
@@ -30,17 +31,6 @@ const MAX_RESTARTS = 3;
 /** How long the clean-up after a failed upload may take; milliseconds. */
 const ABORT_LIMIT_MS = 30_000;
 
-/** Where and as what an object is written; in the SDK's terms. */
-export interface Target {
-  Bucket: string;
-  Key: string;
-  ServerSideEncryption?: "AES256" | "aws:kms";
-  SSEKMSKeyId?: string;
-  StorageClass?: string;
-  ContentType: string;
-  Metadata?: Record<string, string>;
-}
-
 /** Stores bytes in memory. */
 export async function putBytes(
   connection: Connection,
@@ -51,16 +41,16 @@ export async function putBytes(
   await connection.retrying(() => putBytesOnce(connection, target, bytes, options), options);
 }
 
-/** One attempt at that. */
+/** Attempts that once. Returns whether the answer proves that these very bytes were stored. */
 export async function putBytesOnce(
   connection: Connection,
   target: Target,
   bytes: Uint8Array,
   options: StoreOptions,
-): Promise<void> {
+): Promise<boolean> {
   const hashes = hashesOf(bytes);
   const body = { Body: bytes, ContentLength: bytes.length, ContentMD5: hashes.md5 };
-  await putWholeOnce(connection, target, body, hashes, options);
+  return await putWholeOnce(connection, target, body, hashes, options);
 }
 
 /**
@@ -94,12 +84,24 @@ async function putWholeOnce(
   body: Body,
   hashes: SliceHashes,
   options: StoreOptions,
-): Promise<void> {
-  await connection.once(async (client, sending) => {
+): Promise<boolean> {
+  const etag = await sendWhole(connection, target, body, hashes, options);
+  return await connection.etags.verify(etag, hashes.md5Hex, options);
+}
+
+/** Sends an object in one request, once. Returns the ETag that it was answered with. */
+export async function sendWhole(
+  connection: Connection,
+  target: Target,
+  body: Body,
+  hashes: SliceHashes,
+  options: StoreOptions,
+): Promise<string | undefined> {
+  const { ETag } = await connection.once(async (client, sending) => {
     const command = withHash(new PutObjectCommand(putInput(target, body)), hashes.sha256);
-    const { ETag } = await client.send(command, sending);
-    connection.etags.verify(ETag, hashes.md5Hex);
+    return await client.send(command, sending);
   }, options);
+  return ETag;
 }
 
 async function putParts(
@@ -134,7 +136,7 @@ async function putPartsOnce(
       client.send(new CreateMultipartUploadCommand(createInput(target)), sending),
     options,
   );
-  if (!UploadId) throw new Error("the store began an upload without naming it");
+  if (!UploadId) throw new HollowAnswerError("the store began an upload without naming it");
   const upload = { Bucket: target.Bucket, Key: target.Key, UploadId };
   const wanted = { size: file.size, since: Math.floor(connection.now() / 1000 - 1) * 1000 };
   try {
@@ -172,12 +174,12 @@ async function sendParts(
     const offset = index * length;
     const slice: Slice = { path, offset, length: Math.min(length, size - offset) };
     const hashes = await hashSlice(slice);
-    etags[index] = await connection.request(async (client, sending) => {
-      const part = { ...upload, PartNumber: index + 1, ...bodyOf(slice, hashes) };
-      const command = withHash(new UploadPartCommand(part), hashes.sha256);
-      const { ETag } = await client.send(command, sending);
-      if (!ETag) throw new Error("the store took a part without naming it");
-      connection.etags.verify(ETag, hashes.md5Hex);
+    etags[index] = await connection.retrying(async () => {
+      const { ETag = "" } = await connection.once(async (client, sending) => {
+        const part = { ...upload, PartNumber: index + 1, ...bodyOf(slice, hashes) };
+        return await client.send(withHash(new UploadPartCommand(part), hashes.sha256), sending);
+      }, { signal: either });
+      await connection.etags.verify(ETag, hashes.md5Hex, { signal: either });
       return ETag;
     }, { signal: either });
   });
@@ -213,7 +215,7 @@ async function complete(
   await connection.retrying(async () => {
     const size = await joinedSize(connection, upload, options);
     if (size === wanted.size) return;
-    throw new CorruptAnswerError(`the store says it joined ${wanted.size} bytes and has ${size}`);
+    throw new HollowAnswerError(`the store says it joined ${wanted.size} bytes and has ${size}`);
   }, options);
 }
 
@@ -224,7 +226,7 @@ async function joinedSize(
   options: StoreOptions,
 ): Promise<number> {
   try {
-    return (await headOf(connection, upload, options)).size;
+    return (await headOnce(connection, upload, options)).size;
   } catch (error) {
     if (failureOf(error, options.signal).kind !== "missing") throw error;
     throw new HollowAnswerError(`the store says it joined ${upload.Key} and does not have it`, {
@@ -248,23 +250,11 @@ async function isThere(
   { size, since }: Wanted,
 ): Promise<boolean> {
   try {
-    const head = await headOf(connection, upload, {});
+    const head = await headOnce(connection, upload, {});
     return head.size === size && head.modified >= since;
   } catch {
     return false;
   }
-}
-
-async function headOf(
-  connection: Connection,
-  { Bucket, Key }: Upload,
-  options: StoreOptions,
-): Promise<{ size: number; modified: number }> {
-  const head = await connection.once(
-    (client, sending) => client.send(new HeadObjectCommand({ Bucket, Key }), sending),
-    options,
-  );
-  return { size: head.ContentLength ?? 0, modified: head.LastModified?.getTime() ?? 0 };
 }
 
 /** Gives the parts back; whatever became of the caller, and without hiding why the upload failed. */

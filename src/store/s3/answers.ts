@@ -1,0 +1,188 @@
+/**
+ * Whether an answer is one that S3 gives. Captive portals, proxies and gateways answer in a server's
+ * place, often with 200 and a page of their own; nothing that they say counts, neither as success nor
+ * as "it is not there".
+ *
+ * What every S3 server says, and what is asked of an answer here:
+ * - PutObject and UploadPart: an ETag. Content types mean nothing where there is no body: Google
+ *   sends `text/html` with its empty ones.
+ * - HeadObject and GetObject: an ETag or a time of modification, a length, and content that is no web
+ *   page: what we read is stored as binary.
+ * - DeleteObject and AbortMultipartUpload: 204.
+ * - Listings, copies, the start and the end of an upload: XML with the right root, whole.
+ * - Every refusal with a body: XML with an `Error` that has a `Code`.
+ */
+
+import type { S3Client } from "@aws-sdk/client-s3";
+import { readBody } from "./body.ts";
+import { ForeignAnswerError } from "./errors.ts";
+import { oneLine } from "./messages.ts";
+
+/** What an answer in XML has for its root element, by the command that asks for it. */
+const ROOTS: Record<string, string> = {
+  CompleteMultipartUploadCommand: "CompleteMultipartUploadResult",
+  CopyObjectCommand: "CopyObjectResult",
+  CreateMultipartUploadCommand: "InitiateMultipartUploadResult",
+  ListMultipartUploadsCommand: "ListMultipartUploadsResult",
+  ListObjectsV2Command: "ListBucketResult",
+};
+
+/** A page of a listing is a few megabytes at most. */
+const MAX_XML_BYTES = 16 << 20;
+/** What is read of a refusal, and of an answer that should have no body. */
+const MAX_ERROR_BYTES = 64 << 10;
+/** How much of a foreign answer is shown; characters. */
+const SHOWN = 80;
+
+/** An answer in the SDK's shape. */
+interface Answer {
+  statusCode: number;
+  headers: Record<string, string | undefined>;
+  body?: AsyncIterable<Uint8Array> | Uint8Array | undefined;
+}
+
+/**
+ * Has every answer judged before the SDK parses it, every error tell which kind of request it is
+ * about, and no cache on the way answer a read.
+ */
+export function judgeAnswers(client: S3Client): void {
+  const stack = client.middlewareStack;
+  stack.add((next, context) => async (args) => {
+    try {
+      return await next(args);
+    } catch (error) {
+      if (error instanceof Error && !("operation" in error)) {
+        Object.defineProperty(error, "operation", { value: operationOf(context.commandName) });
+      }
+      throw error;
+    }
+  }, { step: "initialize", name: "noteOperation", priority: "high" });
+  stack.add((next) => async (args) => {
+    const request = args.request as { method: string; headers: Record<string, string> };
+    if (request.method === "GET" || request.method === "HEAD") {
+      request.headers["cache-control"] = "no-cache";
+    }
+    return await next(args);
+  }, { step: "build", name: "askUncached" });
+  stack.add((next, context) => async (args) => {
+    const result = await next(args);
+    const answer = result.response as Answer;
+    await judge(context.commandName ?? "", answer);
+    return result;
+  }, { step: "deserialize", name: "judgeAnswer", priority: "low" });
+}
+
+function operationOf(command: string | undefined): string {
+  return (command ?? "the request").replace(/Command$/, "");
+}
+
+/**
+ * Puts the bytes of a body that was read to be judged back in its place.
+ * @throws {ForeignAnswerError} for what S3 does not answer
+ */
+async function judge(command: string, answer: Answer): Promise<void> {
+  const { statusCode: status } = answer;
+  if (command === "HeadObjectCommand") {
+    const isSized = header(answer, "content-length") !== undefined;
+    if (status < 300 && !(isSized && isObject(answer))) throw foreign(command, answer);
+    return;
+  }
+  if (status >= 300) return await judgeRefusal(command, answer);
+  const root = ROOTS[command];
+  if (root) return await judgeXml(command, root, answer);
+  if (command === "GetObjectCommand" && !isObject(answer)) {
+    throw foreign(command, answer, await readBody(answer.body, SHOWN));
+  }
+  if (command === "PutObjectCommand" || command === "UploadPartCommand") {
+    await judgeEmpty(command, answer, header(answer, "etag") !== undefined);
+  }
+  if (command === "DeleteObjectCommand" || command === "AbortMultipartUploadCommand") {
+    await judgeEmpty(command, answer, status === 204 || isSigned(answer));
+  }
+}
+
+async function judgeRefusal(command: string, answer: Answer): Promise<void> {
+  const body = answer.body = await readBody(answer.body, MAX_ERROR_BYTES);
+  const text = new TextDecoder().decode(body);
+  const root = rootOf(text);
+  const isError = (root === "Error" || root === "ErrorResponse") &&
+    /<Code>[^<]+<\/Code>/.test(text);
+  // Some servers leave it at the status where they do not know a kind of request, or a condition.
+  const isBare = body.length === 0 && [405, 412, 501].includes(answer.statusCode);
+  if (!isError && !isBare) throw foreign(command, answer, body);
+}
+
+async function judgeXml(command: string, wanted: string, answer: Answer): Promise<void> {
+  const body = answer.body = await readBody(answer.body, MAX_XML_BYTES);
+  const root = rootOf(new TextDecoder().decode(body));
+  // An error that came up after the status had been sent.
+  if (root === "Error") answer.statusCode = 500;
+  else if (root !== wanted) throw foreign(command, answer, body);
+}
+
+async function judgeEmpty(command: string, answer: Answer, isMarked: boolean): Promise<void> {
+  const body = answer.body = await readBody(answer.body, MAX_ERROR_BYTES);
+  const text = new TextDecoder().decode(body).trim();
+  if (!isMarked || (text !== "" && !text.startsWith("<?xml"))) throw foreign(command, answer, body);
+}
+
+/** Whether this can be an object that we or another tool stored. */
+function isObject(answer: Answer): boolean {
+  const isStored = header(answer, "etag") ?? header(answer, "last-modified");
+  return isStored !== undefined && !isPage(answer);
+}
+
+function isPage(answer: Answer): boolean {
+  return /^text\/html\b/i.test(header(answer, "content-type") ?? "");
+}
+
+/** Whether an answer has a mark that only S3 servers put on theirs. */
+export function isSigned({ headers }: { headers: Record<string, string | undefined> }): boolean {
+  return Object.keys(headers).some((name) =>
+    /^(x-amz-(request-id|id-2)|x-guploader-uploadid)$/i.test(name)
+  );
+}
+
+/** The name of an XML document's root element, without its namespace; none where it is not whole. */
+function rootOf(text: string): string | undefined {
+  const document = text.trim().replace(/^\uFEFF/, "").replace(/^<\?xml[^>]*\?>\s*/, "");
+  const [, name] = /^<((?:[\w.-]+:)?[\w.-]+)[\s/>]/.exec(document) ?? [];
+  if (name === undefined) return undefined;
+  const isWhole = document.endsWith(`</${name}>`) || /^<[^<>]*\/>$/.test(document);
+  return isWhole ? name.slice(name.indexOf(":") + 1) : undefined;
+}
+
+function foreign(
+  command: string,
+  answer: Answer,
+  body: Uint8Array = new Uint8Array(),
+): ForeignAnswerError {
+  const { statusCode: status } = answer;
+  const parts = [`${operationOf(command)} was answered with ${status}`];
+  const type = header(answer, "content-type");
+  if (type) parts.push(oneLine(type, SHOWN));
+  const location = header(answer, "location");
+  if (location) parts.push(`a redirect to ${originOf(location)}`);
+  const text = oneLine(
+    new TextDecoder().decode(body.subarray(0, 4096)).replace(/<[^>]*>/g, " "),
+    SHOWN,
+  );
+  parts.push(body.length === 0 ? "no body" : `beginning "${text}"`);
+  return new ForeignAnswerError(`${parts.join(", ")}, which no S3 server answers`, {
+    status,
+    retryAfter: header(answer, "retry-after"),
+  });
+}
+
+/** Without path and query, which may hold somebody's session. */
+function originOf(location: string): string {
+  try {
+    return new URL(location).origin;
+  } catch {
+    return "another place";
+  }
+}
+
+function header({ headers }: Answer, name: string): string | undefined {
+  return headers[name] ?? Object.entries(headers).find(([one]) => one.toLowerCase() === name)?.[1];
+}

@@ -1,0 +1,121 @@
+/** What a failed request means in the terms that a store promises, and what to do about it. */
+
+import { asDaemonError, DaemonError, type ErrorCode, messageOf } from "../../errors.ts";
+import {
+  AlteredUploadError,
+  CorruptAnswerError,
+  type FailureKind,
+  failureOf,
+  ForeignAnswerError,
+  HollowAnswerError,
+  RenewedAccessError,
+  serviceError,
+} from "./errors.ts";
+
+const CODE: Record<FailureKind, ErrorCode> = {
+  aborted: "ABORTED",
+  changed: "UNAVAILABLE",
+  corrupt: "UNAVAILABLE",
+  foreign: "UNAVAILABLE",
+  full: "RESOURCE_EXHAUSTED",
+  local: "INTERNAL",
+  missing: "UNAVAILABLE",
+  network: "UNAVAILABLE",
+  refused: "FAILED_PRECONDITION",
+  renewed: "UNAVAILABLE",
+  server: "UNAVAILABLE",
+  throttled: "UNAVAILABLE",
+  timeout: "UNAVAILABLE",
+  unsupported: "FAILED_PRECONDITION",
+  upload_gone: "UNAVAILABLE",
+};
+
+const ADVICE: Partial<Record<FailureKind, string>> = {
+  foreign: "it was not the store that answered: look for a captive portal, a proxy or a gateway " +
+    "between this node and it, and check storage.endpoint",
+  full:
+    "the bucket or its disk is full, or refuses bodies of this size: delete snapshots and run " +
+    "`wsdaemon store gc`, or raise its quota or the gateway's limit",
+  missing: "the store lost it, or answers from an old state: try again",
+  refused: "check storage.endpoint, region, bucket and the credentials in the config",
+};
+
+const UNKNOWN_KEYS =
+  "the store does not take these credentials, though they were read again from " +
+  "their source: check the keys that the config names";
+
+const ADVICE_BY_CODE: Record<string, string> = {
+  AccessDenied: "allow these credentials to list, read, write and delete in storage.bucket",
+  AuthorizationHeaderMalformed: "check storage.region",
+  ExpiredToken: "the credentials have expired, and their source still gives the same: renew them",
+  InvalidAccessKeyId: UNKNOWN_KEYS,
+  InvalidClientTokenId: UNKNOWN_KEYS,
+  InvalidToken: UNKNOWN_KEYS,
+  NoSuchBucket: "create the bucket, or correct storage.bucket",
+  PermanentRedirect: "check storage.region and storage.endpoint",
+  RequestTimeTooSkewed: "the clocks of this node and of the store differ: set them right",
+  SignatureDoesNotMatch: UNKNOWN_KEYS,
+};
+
+/** What a failed request was. */
+export interface Attempted {
+  doing: string;
+  /** Where the server is. */
+  endpoint: string;
+  signal?: AbortSignal | undefined;
+  /** What it means that something is not there: UNAVAILABLE, unless that is what was asked. */
+  missing?: ErrorCode | undefined;
+}
+
+/** Returns a failed request as a DaemonError that says which store it is about, and what to do. */
+export function s3Error(
+  error: unknown,
+  { doing, endpoint, signal, missing = CODE.missing }: Attempted,
+): DaemonError {
+  if (error instanceof DaemonError) return error;
+  const { kind } = failureOf(error, signal);
+  if (kind === "aborted") return asDaemonError(signal?.reason, "ABORTED", doing);
+  const isLoss = error instanceof CorruptAnswerError;
+  const code = isLoss ? "DATA_LOSS" : kind === "missing" ? missing : CODE[kind];
+  const advice = adviceFor(error, kind, code);
+  const message = `${doing}: ${describe(error, kind, endpoint)}${advice ? `; ${advice}` : ""}`;
+  return new DaemonError(code, message, { cause: error });
+}
+
+function adviceFor(error: unknown, kind: FailureKind, code: ErrorCode): string | undefined {
+  if (code === "NOT_FOUND") return undefined;
+  return ADVICE_BY_CODE[serviceError(error)?.name ?? ""] ?? ADVICE[kind];
+}
+
+/** Errors whose messages are our own words. */
+const OURS = [AlteredUploadError, CorruptAnswerError, HollowAnswerError];
+
+function describe(error: unknown, kind: FailureKind, endpoint: string): string {
+  if (error instanceof RenewedAccessError) return describe(error.cause, kind, endpoint);
+  if (error instanceof ForeignAnswerError) return `at ${endpoint}, ${error.message}`;
+  if (OURS.some((kind) => error instanceof kind)) {
+    return `${messageOf(error)} (the store at ${endpoint})`;
+  }
+  const text = oneLine(messageOf(error), 300);
+  const answer = serviceError(error);
+  if (answer) {
+    const { name, status, operation = "the request" } = answer;
+    const what = `the store at ${endpoint} answered ${operation} with ${status}`;
+    // The SDK's own words about what it could not parse help nobody.
+    if (status < 300) return `${what} and a body that cannot be read`;
+    return `${what} ${name}${text && text !== name ? ` (${text})` : ""}`;
+  }
+  const reason = text || "the connection failed";
+  if (kind === "refused") return `the store at ${endpoint} cannot be used: ${reason}`;
+  return `the store at ${endpoint} is out of reach: ${reason}`;
+}
+
+/** Long words of letters and digits: keys, tokens and signatures look so, and nothing worth reading. */
+const SECRET = /(?=[A-Za-z0-9+/=_%-]*\d)[A-Za-z0-9+/=_%-]{20,}/g;
+
+/** Returns foreign text as one short line without anything that may be a secret. */
+export function oneLine(text: string, maxLength: number): string {
+  const line = text.replace(/[^\x20-\x7e]+/g, " ").replace(SECRET, "[...]").replace(/\s+/g, " ")
+    .trim();
+  return line.length > maxLength ? `${line.slice(0, maxLength)}...` : line;
+}
