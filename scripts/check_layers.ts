@@ -1,18 +1,20 @@
 /**
- * Checks that the rooms of `src/` use each other downwards only, and a few things that must stay in
- * one room: `deno run -A scripts/check_layers.ts [FOLDER]`. Prints each violation; exit 1 if any.
+ * Checks that the modules of `src/` use each other downwards only, and a few things that must stay in
+ * one module: `deno run -A scripts/check_layers.ts [FOLDER]`. Prints each violation; exit 1 if any.
  */
 
 import { walk } from "@std/fs";
 import { fromFileUrl, join, relative, resolve, toFileUrl } from "@std/path";
 
-/** The rooms, topmost first; a room may use those on its own level and below, without a cycle. */
+/** The modules, topmost first; a module may use those on its own level and below, without a cycle. */
 const LEVELS: readonly (readonly string[])[] = [
   ["cli", "config", "daemon", "process", "rpc"],
   ["workspace"],
   ["initializer"],
+  ["inspect"],
   ["git", "snapshot"],
   ["content", "store"],
+  ["image"],
   ["archive", "linux", "outbound"],
   [
     "async",
@@ -22,6 +24,7 @@ const LEVELS: readonly (readonly string[])[] = [
     "errors",
     "log",
     "memory",
+    "patches",
     "spool",
     "std",
     "telemetry",
@@ -31,18 +34,18 @@ const LEVELS: readonly (readonly string[])[] = [
 /** Downward arrows that are wrong all the same. */
 const FORBIDDEN: readonly (readonly [string, string])[] = [["store", "archive"]];
 
-/** What only some rooms may do, told by its source text. */
+/** What only some modules may do, told by its source text. */
 const PRIVILEGES = [
-  { what: "calls FFI", pattern: /\bDeno\.(?:dlopen|Unsafe\w+)/, rooms: ["linux"] },
+  { what: "calls FFI", pattern: /\bDeno\.(?:dlopen|Unsafe\w+)/, modules: ["linux"] },
   {
     what: "is archive code that touches files",
     pattern: /\bDeno\.(?:open|read|write|stat|lstat|mkdir|remove|rename)|["']node:fs/,
-    rooms: LEVELS.flat().filter((room) => room !== "archive"),
+    modules: LEVELS.flat().filter((module) => module !== "archive"),
   },
 ];
 
 /** Generated code and who may import it. */
-const GENERATED = { folder: "src/rpc/gen/", rooms: ["rpc", "cli"] };
+const GENERATED = { folder: "src/rpc/gen/", modules: ["rpc", "cli"] };
 
 /** A source file, by its path in the project, and the project's files that it imports. */
 export interface SourceFile {
@@ -108,34 +111,34 @@ async function readImports(project: string, paths: string[]): Promise<Map<string
 }
 
 function fileViolations({ path, text, imports }: SourceFile): string[] {
-  const room = roomOf(path);
-  const level = levelOf(room);
+  const module = moduleOf(path);
+  const level = levelOf(module);
   if (level < 0) {
-    return [`${path}: ${room} is not a room; give it a level in scripts/check_layers.ts`];
+    return [`${path}: ${module} is not a module; give it a level in scripts/check_layers.ts`];
   }
   const found = imports.flatMap((target) => {
-    const to = roomOf(target);
+    const to = moduleOf(target);
     if (levelOf(to) >= 0 && levelOf(to) < level) return [`${path}: upward arrow to ${target}`];
-    if (FORBIDDEN.some((pair) => pair[0] === room && pair[1] === to)) {
-      return [`${path}: ${room} must not use ${to} (${target})`];
+    if (FORBIDDEN.some((pair) => pair[0] === module && pair[1] === to)) {
+      return [`${path}: ${module} must not use ${to} (${target})`];
     }
-    if (target.startsWith(GENERATED.folder) && !GENERATED.rooms.includes(room)) {
-      return [`${path}: imports generated code (${target}), which only ${GENERATED.rooms} may`];
+    if (target.startsWith(GENERATED.folder) && !GENERATED.modules.includes(module)) {
+      return [`${path}: imports generated code (${target}), which only ${GENERATED.modules} may`];
     }
     return [];
   });
-  const abused = PRIVILEGES.filter(({ pattern, rooms }) =>
-    !rooms.includes(room) && pattern.test(text)
+  const abused = PRIVILEGES.filter(({ pattern, modules }) =>
+    !modules.includes(module) && pattern.test(text)
   );
   return [...found, ...abused.map(({ what }) => `${path}: ${what}`)];
 }
 
-/** Rooms that use each other, told by the shortest way around. */
+/** Modules that use each other, told by the shortest way around. */
 function cycles(files: readonly SourceFile[]): string[] {
   const arrows = new Map<string, Map<string, string>>();
   for (const { path, imports } of files) {
     for (const target of imports) {
-      const [from, to] = [roomOf(path), roomOf(target)];
+      const [from, to] = [moduleOf(path), moduleOf(target)];
       if (from === to) continue;
       if (!arrows.has(from)) arrows.set(from, new Map());
       arrows.get(from)!.set(to, `${path} uses ${target}`);
@@ -170,13 +173,13 @@ function wayAround(
   return undefined;
 }
 
-/** `src/git/status.ts` is in `git`, `src/errors.ts` a room of its own. */
-function roomOf(path: string): string {
+/** `src/git/status.ts` is in `git`, `src/errors.ts` a module of its own. */
+function moduleOf(path: string): string {
   return path.split("/")[1]!.replace(/\.ts$/, "");
 }
 
-function levelOf(room: string): number {
-  return LEVELS.findIndex((level) => level.includes(room));
+function levelOf(module: string): number {
+  return LEVELS.findIndex((level) => level.includes(module));
 }
 
 if (import.meta.main) {

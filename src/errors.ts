@@ -30,7 +30,7 @@ export class DaemonError extends Error {
   }
 
   /** The same failure, its message preceded by what was being done. */
-  within(doing: string): DaemonError {
+  withContext(doing: string): DaemonError {
     return new DaemonError(this.code, `${doing}: ${this.message}`, { cause: this });
   }
 }
@@ -65,7 +65,7 @@ export function reasonOf(error: unknown): string {
 
 /** `error` itself where it is a {@link DaemonError}, else one with `code` that keeps it as its cause. */
 export function asDaemonError(error: unknown, code: ErrorCode, doing?: string): DaemonError {
-  if (error instanceof DaemonError) return doing ? error.within(doing) : error;
+  if (error instanceof DaemonError) return doing ? error.withContext(doing) : error;
   const message = messageOf(error);
   return new DaemonError(code, doing ? `${doing}: ${message}` : message, { cause: error });
 }

@@ -5,8 +5,8 @@ import type { Digest } from "./digest.ts";
 /** A regular file that both the daemon and the content Workers can reach. */
 export interface LocalFile {
   /** `spool` is wiped at start; `blobs` is the embedded store's folder, read only to Workers. */
-  readonly room: "spool" | "blobs";
-  /** Relative to the room's folder, `/`-separated. */
+  readonly area: "spool" | "blobs";
+  /** Relative to the area's folder, `/`-separated. */
   readonly path: string;
 }
 
@@ -19,6 +19,6 @@ export interface SpooledBlob {
 }
 
 /** A file that stays within the content Workers' reach until it is released. */
-export interface HeldFile extends LocalFile {
+export interface LeasedFile extends LocalFile {
   release(): Promise<void>;
 }

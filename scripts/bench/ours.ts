@@ -2,25 +2,25 @@
 
 import { join } from "@std/path";
 import { systemClock } from "../../src/clock.ts";
-import type { Tree } from "../../src/content/api.ts";
-import type { ContentWorkerStart, Rooms } from "../../src/content/boot.ts";
+import type { Tree } from "../../src/content/content.ts";
+import type { Areas, ContentWorkerStart } from "../../src/content/worker_start.ts";
 import { connectContent, type ConnectedContent } from "../../src/content/pool.ts";
 import { libcPath } from "../../src/process/libc.ts";
-import { contentPermissions } from "../../src/process/permissions.ts";
-import { StoredImages } from "../../src/snapshot/images.ts";
-import { FileStore } from "../../src/store/file/store.ts";
+import { contentPermissions } from "../../src/process/worker_permissions.ts";
+import { StoredImages } from "../../src/snapshot/stored_images.ts";
+import { FileStore } from "../../src/store/file/file_store.ts";
 import { type Contender, type Phase, PHASES, setAside } from "./contenders.ts";
 import { bytesIn, type Measure, measureHere } from "./measure.ts";
 
 const ID = "bench";
-const TREE: Tree = { room: "workspaces", name: ID };
+const TREE: Tree = { area: "workspaces", name: ID };
 const IDENTITY = { owner: "bench", metaId: ID };
 
 export class Ours implements Contender, Disposable {
   readonly name = "wsdaemon";
   readonly phases = PHASES;
   readonly #root: string;
-  readonly #rooms: Required<Rooms>;
+  readonly #areas: Required<Areas>;
   readonly #workers: Worker[] = [];
   readonly #content: ConnectedContent;
   #images: StoredImages | undefined;
@@ -28,7 +28,7 @@ export class Ours implements Contender, Disposable {
   /** @param root a folder of its own, on the file system of the trees */
   constructor(root: string, cores: number) {
     this.#root = root;
-    this.#rooms = {
+    this.#areas = {
       workspaces: join(root, "workspaces"),
       staging: join(root, "staging"),
       trash: join(root, "trash"),
@@ -36,18 +36,18 @@ export class Ours implements Contender, Disposable {
       baselines: join(root, "baselines"),
       blobs: join(root, "store"),
     };
-    for (const room of Object.values(this.#rooms)) Deno.mkdirSync(room, { recursive: true });
+    for (const area of Object.values(this.#areas)) Deno.mkdirSync(area, { recursive: true });
     this.#content = connectContent(Array.from({ length: cores + 1 }, () => this.#startWorker()));
   }
 
   /** Where the tree must be for {@link begin}. */
   get place(): string {
-    return join(this.#rooms.workspaces, ID);
+    return join(this.#areas.workspaces, ID);
   }
 
   async begin(): Promise<void> {
     await this.#content.dropBaseline(ID);
-    const { blobs: folder, spool: spoolDir } = this.#rooms;
+    const { blobs: folder, spool: spoolDir } = this.#areas;
     // The folder itself is open in the Workers.
     for (const { name } of Deno.readDirSync(folder)) {
       await Deno.remove(join(folder, name), { recursive: true });
@@ -70,12 +70,12 @@ export class Ours implements Contender, Disposable {
     try {
       return await measureHere(() => images.restoreBackup(to, IDENTITY, {}));
     } finally {
-      await setAside(join(this.#rooms.staging, to.name), this.#root);
+      await setAside(join(this.#areas.staging, to.name), this.#root);
     }
   }
 
   stored(): number {
-    return bytesIn(this.#rooms.blobs);
+    return bytesIn(this.#areas.blobs);
   }
 
   [Symbol.dispose](): void {
@@ -91,7 +91,7 @@ export class Ours implements Contender, Disposable {
       name: `content-${this.#workers.length + 1}`,
       deno: { permissions: contentPermissions(libc) },
     });
-    const start: ContentWorkerStart = { kind: "start", libc, rooms: this.#rooms, port: port2 };
+    const start: ContentWorkerStart = { kind: "start", libc, areas: this.#areas, port: port2 };
     worker.postMessage(start, [port2]);
     this.#workers.push(worker);
     return port1;

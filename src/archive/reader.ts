@@ -17,7 +17,7 @@ export { ArchiveError, type ArchiveProblem, showName } from "./error.ts";
 export { MAX_EXTENSION_BYTES, MAX_OWN_EXTENSION_BYTES } from "./reader_core.ts";
 export { MAX_PATH_BYTES, type TarEntry, type TarEntryType } from "./reader_entry.ts";
 export { binaryBytes, binaryString, type PaxRecords } from "./reader_pax.ts";
-export { MAX_SPARSE_REGIONS, type SparseRegion } from "./reader_sparse.ts";
+export { MAX_SPARSE_REGIONS, type SparseExtent } from "./reader_sparse.ts";
 export { type ByteSource, bytesSource } from "./source.ts";
 
 /** Reads one archive from its beginning to its end marker. */

@@ -5,7 +5,7 @@ import { decimalCount, headerCount } from "./reader_numbers.ts";
 import { BLOCK } from "./reader_header.ts";
 
 /** A part of a sparse file that holds data; all else is a hole. */
-export interface SparseRegion {
+export interface SparseExtent {
   /** Bytes from the file's start. */
   readonly offset: number;
   /** Bytes; never 0. */
@@ -27,12 +27,12 @@ export function sparseMap(
   pairs: readonly number[],
   size: number,
   storedSize: number,
-): SparseRegion[] {
+): SparseExtent[] {
   if (pairs.length % 2 !== 0) {
     throw new ArchiveError("malformed", "its sparse map ends within a region");
   }
   if (pairs.length / 2 > MAX_SPARSE_REGIONS) throw tooMany();
-  const regions: SparseRegion[] = [];
+  const regions: SparseExtent[] = [];
   let end = 0;
   let stored = 0;
   for (let i = 0; i < pairs.length; i += 2) {

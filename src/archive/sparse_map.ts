@@ -6,13 +6,13 @@ import { BLOCK } from "./reader_header.ts";
 import { MAX_SPARSE_REGIONS } from "./reader_sparse.ts";
 
 /** A stretch of data; what lies between stretches is a hole. */
-export interface Stretch {
+export interface Extent {
   readonly offset: number;
   readonly length: number;
 }
 
 /** Encodes a map: decimal numbers, a line each, filled up to whole blocks. */
-export function encodeSparseMap(stretches: readonly Stretch[], size: number): Uint8Array {
+export function encodeSparseMap(stretches: readonly Extent[], size: number): Uint8Array {
   const last = stretches.at(-1);
   // GNU tar ends the map of a file that ends with a hole with an empty stretch.
   const closed = !last || last.offset + last.length < size
@@ -49,9 +49,9 @@ export class SparseMapReader {
   }
 
   /** The stretches, once the map and its padding were taken; checked against `size`. @throws {ArchiveError} */
-  stretches(size: number): Stretch[] | undefined {
+  stretches(size: number): Extent[] | undefined {
     if (!this.#isWhole || this.#consumed % BLOCK !== 0) return undefined;
-    const stretches: Stretch[] = [];
+    const stretches: Extent[] = [];
     let end = 0;
     for (let n = 1; n < this.#numbers.length; n += 2) {
       const offset = this.#numbers[n]!;

@@ -3,7 +3,7 @@
 import { Command } from "commander";
 import { configJsonSchema } from "../config/keys.ts";
 import type { Config } from "../config/schema.ts";
-import { showConfig } from "../config/show.ts";
+import { showConfig } from "../config/show_config.ts";
 import { addConfigFlags, loadFromFlags } from "./config_flags.ts";
 import { printError, printJson, printLine } from "./io.ts";
 

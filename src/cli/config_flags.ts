@@ -1,8 +1,8 @@
 /** The flags that set keys of the config, shared by every command that loads one. */
 
 import { Command, Option } from "commander";
-import { formatPath, type Layer, setAt, valueAt } from "../config/layer.ts";
-import { loadConfig, type LoadedConfig } from "../config/load.ts";
+import { type ConfigSource, formatPath, setAt, valueAt } from "../config/config_source.ts";
+import { loadConfig, type LoadedConfig } from "../config/load_config.ts";
 
 interface ConfigFlag {
   flags: string;
@@ -77,7 +77,7 @@ export function loadFromFlags(command: Command): LoadedConfig {
   });
 }
 
-function flagLayer(command: Command): Layer {
+function flagLayer(command: Command): ConfigSource {
   const options = command.opts();
   const values: Record<string, unknown> = {};
   for (const { flags, path } of FLAGS) {

@@ -1,7 +1,7 @@
 /** The command line: every command, and what its failures become. */
 
 import { Command, CommanderError } from "commander";
-import { ConfigError } from "../config/load.ts";
+import { ConfigError } from "../config/load_config.ts";
 import { DaemonError } from "../errors.ts";
 import { StartError } from "../process/start_error.ts";
 import { Failure } from "./failure.ts";

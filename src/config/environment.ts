@@ -1,7 +1,7 @@
 /** `WSDAEMON_*`: every key of the config as a variable, such as `WSDAEMON_GIT_TIMEOUT`. */
 
 import { configJsonSchema, type Leaf, leaves } from "./keys.ts";
-import { type Layer, setAt } from "./layer.ts";
+import { type ConfigSource, setAt } from "./config_source.ts";
 import { suggest } from "./problems.ts";
 
 const PREFIX = "WSDAEMON_";
@@ -17,7 +17,7 @@ export function variableOf(path: readonly string[]): string {
 /** The settings in `env`. Unknown variables are warned of: orchestrators add some of their own. */
 export function readEnvironment(
   env: Readonly<Record<string, string>>,
-): Layer & { warnings: string[] } {
+): ConfigSource & { warnings: string[] } {
   const keys = leaves(configJsonSchema()).filter((leaf) => !leaf.path[0]!.startsWith("$"));
   const known = new Map(keys.map((leaf) => [variableOf(leaf.path), leaf]));
   const values: Record<string, unknown> = {};

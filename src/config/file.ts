@@ -3,16 +3,16 @@
 import { findNodeAtLocation, type Node, type ParseError, parseTree } from "jsonc-parser";
 import { getNodeValue, printParseErrorCode } from "jsonc-parser";
 import { reasonOf } from "../errors.ts";
-import { isObject, type Layer } from "./layer.ts";
+import { type ConfigSource, isObject } from "./config_source.ts";
 import { ConfigError } from "./problems.ts";
 
 /** The settings of the file at `path`. @throws {ConfigError} where it cannot be read or parsed. */
-export function readConfigFile(path: string): Layer {
+export function readConfigFile(path: string): ConfigSource {
   return parseConfig(readText(path), path);
 }
 
 /** The settings in `text`; `name` is what problems are preceded by. @throws {ConfigError} */
-export function parseConfig(text: string, name: string): Layer {
+export function parseConfig(text: string, name: string): ConfigSource {
   const errors: ParseError[] = [];
   const tree = parseTree(text, errors, { allowTrailingComma: true });
   const at = (offset: number) => `${name}:${position(text, offset)}`;

@@ -1,7 +1,7 @@
 /** The config's keys, read off its JSON Schema. */
 
 import { z } from "zod";
-import { isObject, type KeyPath, valueAt } from "./layer.ts";
+import { isObject, type KeyPath, valueAt } from "./config_source.ts";
 import { configSchema } from "./schema.ts";
 
 /** The parts of JSON Schema that the config's schema uses. */

@@ -2,7 +2,14 @@
 
 import { levenshteinDistance } from "@std/text";
 import type { z } from "zod";
-import { formatPath, isObject, type KeyPath, type Layer, originOf, valueAt } from "./layer.ts";
+import {
+  type ConfigSource,
+  formatPath,
+  isObject,
+  type KeyPath,
+  originOf,
+  valueAt,
+} from "./config_source.ts";
 import { SECRET_KEYS } from "./schema.ts";
 import { configJsonSchema, keysAt } from "./keys.ts";
 
@@ -21,7 +28,7 @@ export class ConfigError extends Error {
 }
 
 /** The problem with the value at `path`, preceded by where it was said. */
-export function problemAt(layers: readonly Layer[], path: KeyPath, problem: string): string {
+export function problemAt(layers: readonly ConfigSource[], path: KeyPath, problem: string): string {
   const origin = originOf(layers, path);
   const text = `${formatPath(path)}: ${problem}`;
   return origin === undefined ? text : `${origin}: ${text}`;
@@ -30,7 +37,7 @@ export function problemAt(layers: readonly Layer[], path: KeyPath, problem: stri
 /** One line for each key that an issue of the schema is about. */
 export function describeIssue(
   issue: z.core.$ZodIssue,
-  layers: readonly Layer[],
+  layers: readonly ConfigSource[],
   merged: unknown,
 ): string[] {
   const path = issue.path.map((part) => typeof part === "symbol" ? String(part) : part);

@@ -48,11 +48,11 @@ const aborted = (signal: AbortSignal) =>
   new DaemonError("ABORTED", "the operation was cancelled", { cause: signal.reason });
 
 /** Jobs in the order they came, for one or more Workers. */
-class Lane {
+class RequestQueue {
   readonly #waiting: Job[] = [];
-  readonly #idle: Channel[] = [];
+  readonly #idle: WorkerClient[] = [];
 
-  add(channel: Channel): void {
+  add(channel: WorkerClient): void {
     const job = this.#waiting.shift();
     if (job) channel.start(job, this);
     else this.#idle.push(channel);
@@ -75,16 +75,16 @@ class Lane {
 }
 
 /** One Worker's port and what it is doing. */
-class Channel {
+class WorkerClient {
   #job: Job | undefined;
-  #lane: Lane | undefined;
+  #lane: RequestQueue | undefined;
   #id = 0;
 
   constructor(private readonly port: MessagePort) {
     port.onmessage = ({ data }: MessageEvent<ReplyMessage>) => this.#receive(data);
   }
 
-  start(job: Job, lane: Lane): void {
+  start(job: Job, lane: RequestQueue): void {
     this.#job = job;
     this.#lane = lane;
     const message: RequestMessage = {
@@ -133,9 +133,9 @@ class Channel {
 
 /** The content Workers as one. */
 export class Dispatcher {
-  readonly #channels: Channel[];
-  readonly #quick = new Lane();
-  readonly #long: Lane;
+  readonly #channels: WorkerClient[];
+  readonly #quick = new RequestQueue();
+  readonly #long: RequestQueue;
   /** How many Workers do long work at once. */
   readonly workers: number;
   #closed: DaemonError | undefined;
@@ -143,8 +143,8 @@ export class Dispatcher {
   /** @param ports one a Worker; with several, the first is kept for quick requests */
   constructor(ports: readonly MessagePort[]) {
     if (ports.length === 0) throw new TypeError("Cannot have content without a Worker");
-    this.#channels = ports.map((port) => new Channel(port));
-    this.#long = ports.length === 1 ? this.#quick : new Lane();
+    this.#channels = ports.map((port) => new WorkerClient(port));
+    this.#long = ports.length === 1 ? this.#quick : new RequestQueue();
     this.workers = Math.max(1, ports.length - 1);
     this.#channels.forEach((channel, at) => (at === 0 ? this.#quick : this.#long).add(channel));
   }
@@ -164,7 +164,7 @@ export class Dispatcher {
   }
 
   #submit<N extends OperationName>(
-    lane: Lane,
+    lane: RequestQueue,
     operation: N,
     request: RequestOf<N>,
     options: RunOptions<EventOf<N>>,

@@ -18,10 +18,10 @@ import {
 } from "../linux/mod.ts";
 import { Budget } from "./extract_budget.ts";
 import { applyMetadata, type Metadata, metadataOf, xattrBytes } from "./extract_metadata.ts";
-import { MAX_FOREIGN_DEPTH, type MemberPath, memberPath, refusal } from "./extract_names.ts";
+import { MAX_FOREIGN_DEPTH, type MemberPath, memberPath, refusal } from "../image/member_path.ts";
 import { ExtractTree, type Leaf } from "./extract_tree.ts";
-import { contentError } from "./failures.ts";
-import { WaitingMetadata } from "./waiting_metadata.ts";
+import { contentError } from "./content_errors.ts";
+import { DeferredMetadata } from "./deferred_metadata.ts";
 
 /** What an extraction made. */
 export interface ExtractStats {
@@ -74,7 +74,7 @@ class Extraction implements Disposable {
   readonly #budget: Budget;
   readonly #owners = effectiveUser().uid === 0;
   readonly #buffer = new Uint8Array(BUFFER);
-  readonly #directories: WaitingMetadata<Metadata>;
+  readonly #directories: DeferredMetadata<Metadata>;
   /** Entries that are left out, so that hard links to them are too. */
   readonly #skipped = new Set<string>();
 
@@ -83,7 +83,7 @@ class Extraction implements Disposable {
     this.#top = top;
     this.#limits = limits;
     this.#budget = new Budget(limits.bytes);
-    this.#directories = new WaitingMetadata((bytes) => this.#budget.keep(bytes));
+    this.#directories = new DeferredMetadata((bytes) => this.#budget.keep(bytes));
     this.#tree = new ExtractTree(top, {
       implied: () => {
         limits.throwIfCancelled();
@@ -246,7 +246,7 @@ function entryError(error: unknown, entry: TarEntry): unknown {
   if (!(known instanceof DaemonError) || known.code === "ABORTED") return known;
   // What the reader throws names the entry already.
   if (error instanceof ArchiveError) return known;
-  return known.within(`entry ${showName(entry.path)} at offset ${entry.offset}`);
+  return known.withContext(`entry ${showName(entry.path)} at offset ${entry.offset}`);
 }
 
 function extractionError(error: unknown): unknown {

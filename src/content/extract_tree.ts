@@ -9,7 +9,7 @@
 import { showName } from "../archive/reader.ts";
 import type { DaemonError } from "../errors.ts";
 import { type Directory, isErrno, sameName, SLASH, type Stat } from "../linux/mod.ts";
-import { componentsOf, type MemberPath, refusal } from "./extract_names.ts";
+import { componentsOf, type MemberPath, refusal } from "../image/member_path.ts";
 
 /** The mode of a directory that no entry describes. */
 const IMPLIED_MODE = 0o755;

@@ -1,7 +1,7 @@
 /** What an operation of a content Worker is. */
 
 import { DaemonError } from "../errors.ts";
-import type { OpenRooms } from "./rooms.ts";
+import type { OpenAreas } from "./areas.ts";
 
 /** What a running operation can say and ask. `Event` is what it may emit before it is done. */
 export interface OperationContext<Event = never> {
@@ -18,7 +18,7 @@ export interface OperationContext<Event = never> {
  * structured clones. It holds no handle when it returns, unless another operation closes it.
  */
 export type Operation<Request, Response, Event = never> = (
-  rooms: OpenRooms,
+  areas: OpenAreas,
   request: Request,
   context: OperationContext<Event>,
 ) => Response | Promise<Response>;

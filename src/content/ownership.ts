@@ -2,13 +2,13 @@
 
 import { DaemonError } from "../errors.ts";
 import { type Descriptor, isErrno } from "../linux/mod.ts";
-import type { Owner } from "./api.ts";
+import type { Owner } from "./content.ts";
 
 /**
  * Gives an inode its owner, and then its mode, which a change of owner would cut.
  * @throws {DaemonError} FAILED_PRECONDITION where the daemon may not give files away
  */
-export function giveTo(descriptor: Descriptor, owner: Owner, mode: number): void {
+export function setOwnerAndMode(descriptor: Descriptor, owner: Owner, mode: number): void {
   try {
     descriptor.chown(owner.uid, owner.gid);
   } catch (error) {

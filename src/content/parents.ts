@@ -2,8 +2,8 @@
 
 import { DaemonError } from "../errors.ts";
 import { Directory, effectiveUser, isErrno } from "../linux/mod.ts";
-import type { Owner } from "./api.ts";
-import { giveTo } from "./ownership.ts";
+import type { Owner } from "./content.ts";
+import { setOwnerAndMode } from "./ownership.ts";
 
 /**
  * Opens the directory that the components lead to, step by step, so that a path may be longer than
@@ -61,7 +61,7 @@ function makeOwned(dir: Directory, name: string, owner: Owner): Directory {
         `${dir.pathOf(name)} was swapped for another directory while it was made`,
       );
     }
-    giveTo(made, owner, 0o755);
+    setOwnerAndMode(made, owner, 0o755);
     return made;
   } catch (error) {
     made.close();

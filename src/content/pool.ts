@@ -1,6 +1,6 @@
 /** The content Workers as {@link Content}: what the daemon's own thread knows of them. */
 
-import type { Content } from "./api.ts";
+import type { Content } from "./content.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { pack } from "./pack/pack.ts";
 import { restore } from "./restore/restore.ts";
@@ -23,8 +23,8 @@ export function connectContent(ports: readonly MessagePort[]): ConnectedContent 
     ...connectTrees(dispatcher),
     pack: (tree, options) => pack(dispatcher, tree, options),
     restore: (tree, options) => restore(dispatcher, tree, options),
-    extract: (tree, { room, path }, { compression, limitBytes, signal }) =>
-      dispatcher.run("extract", { tree, archive: { room, path }, compression, limitBytes }, {
+    extract: (tree, { area, path }, { compression, limitBytes, signal }) =>
+      dispatcher.run("extract", { tree, archive: { area, path }, compression, limitBytes }, {
         signal,
       }),
     baselineLayers: (name) => dispatcher.quick("baselineLayers", { name }),

@@ -1,7 +1,7 @@
 /** The operations on trees that one request does each. */
 
 import { DaemonError } from "../errors.ts";
-import type { Content } from "./api.ts";
+import type { Content } from "./content.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 
 /** What of {@link Content} needs no orchestration. */
@@ -33,7 +33,7 @@ export function connectTrees(workers: Dispatcher): TreeOperations {
     dropBaseline: (name) => workers.quick("dropBaseline", { name }),
     makeDirectory: (tree, path, owner) => workers.quick("makeDirectory", { tree, path, owner }),
     place: (tree, path, file, owner, mode) =>
-      workers.run("place", { tree, path, file: { room: file.room, path: file.path }, owner, mode }),
+      workers.run("place", { tree, path, file: { area: file.area, path: file.path }, owner, mode }),
     list: (tree, path) => workers.quick("list", { tree, path }),
     copyOut: (tree, path, maxBytes) => workers.run("copyOut", { tree, path, maxBytes }),
     discard: ({ path }) => workers.quick("discardSpool", { names: [path] }),

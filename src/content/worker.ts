@@ -1,17 +1,17 @@
 /**
- * A content Worker: serves one request at a time, with directory handles of the rooms and no
+ * A content Worker: serves one request at a time, with directory handles of the areas and no
  * permission but the one to load libc.
  */
 
 import { requireConfined } from "../confinement.ts";
 import { messageOf, toWire } from "../errors.ts";
 import { openLibc } from "../linux/mod.ts";
-import type { ContentWorkerFailed, ContentWorkerStart } from "./boot.ts";
-import { contentError } from "./failures.ts";
+import type { ContentWorkerFailed, ContentWorkerStart } from "./worker_start.ts";
+import { contentError } from "./content_errors.ts";
 import { type Operation, operationContext } from "./operation.ts";
 import { operations } from "./operations/mod.ts";
 import type { ReplyMessage, RequestMessage } from "./protocol.ts";
-import { openRooms } from "./rooms.ts";
+import { openAreas } from "./areas.ts";
 
 /** The Worker's end of what it and its spawner say; `self` has no types for it here. */
 interface Spawner {
@@ -30,7 +30,7 @@ function start(message: ContentWorkerStart): void {
 function serve(start: ContentWorkerStart): void {
   requireConfined(["env", "ffi", "net", "read", "run", "sys", "write"]);
   openLibc(start.libc);
-  const rooms = openRooms(start.rooms);
+  const areas = openAreas(start.areas);
   const { port } = start;
   const reply = (message: ReplyMessage, transfer: Transferable[] = []) =>
     port.postMessage(message, transfer);
@@ -44,7 +44,7 @@ function serve(start: ContentWorkerStart): void {
     try {
       // What a request holds is its operation's business; the pool's types tie the two together.
       const run = operations[operation] as Operation<unknown, unknown, unknown>;
-      reply({ kind: "done", id, response: await run(rooms, request, context) });
+      reply({ kind: "done", id, response: await run(areas, request, context) });
     } catch (error) {
       reply({ kind: "failed", id, error: toWire(contentError(error)) });
     }

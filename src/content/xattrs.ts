@@ -1,8 +1,7 @@
 /** Extended attributes of content. */
 
-import { xattrKeyword } from "../archive/vendor.ts";
 import { type Descriptor, isErrno } from "../linux/mod.ts";
-import type { Xattr } from "./index/layout.ts";
+import type { Xattr } from "../image/layout.ts";
 
 const NONE: readonly Xattr[] = [];
 
@@ -34,9 +33,4 @@ export function readXattrs(descriptor: Descriptor, onTooMany: () => void): reado
     if (value) xattrs.push({ name, value });
   }
   return xattrs;
-}
-
-/** Attributes as PAX records. */
-export function xattrRecords(xattrs: readonly Xattr[]): { key: string; value: Uint8Array }[] {
-  return xattrs.map(({ name, value }) => ({ key: xattrKeyword(name), value }));
 }

@@ -6,25 +6,25 @@
 import { join } from "@std/path";
 import { systemClock } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
-import type { Content } from "../content/api.ts";
+import type { Content } from "../content/content.ts";
 import { DaemonError, messageOf } from "../errors.ts";
 import { Git } from "../git/git.ts";
-import { type GitFinding, reportFinding } from "../git/program.ts";
+import { type GitFinding, reportFinding } from "../git/git_program.ts";
 import { createInitializers } from "../initializer/mod.ts";
 import { logger } from "../log.ts";
-import { Gate } from "../outbound/gate.ts";
+import { EgressProxy } from "../outbound/egress_proxy.ts";
 import { formatAddress, parseAddress } from "../rpc/address.ts";
 import { type RpcServer, startRpc } from "../rpc/server.ts";
 import type { TlsMaterial } from "../rpc/tls.ts";
-import { StoredImages } from "../snapshot/images.ts";
-import type { ObjectStore } from "../store/api.ts";
-import { noStore } from "../store/none.ts";
-import { openStore } from "../store/open.ts";
+import { StoredImages } from "../snapshot/stored_images.ts";
+import type { ObjectStore } from "../store/object_store.ts";
+import { noStore } from "../store/no_store.ts";
+import { openStore } from "../store/open_store.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { type MetricsHttp, startMetricsHttp } from "../telemetry/http.ts";
 import { Journal } from "../workspace/journal.ts";
 import { WorkspaceManager } from "../workspace/manager.ts";
-import { WorkspaceMetrics } from "../workspace/metrics.ts";
+import { WorkspaceMetrics } from "../workspace/workspace_metrics.ts";
 import { chooseQuotaDriver } from "./quota.ts";
 import { Readiness } from "./readiness.ts";
 
@@ -61,7 +61,7 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   const store = await openConfiguredStore(config, metrics);
   stack.defer(() => store.close());
   const journal = stack.use(new Journal(join(config.root, "state", "state.db")));
-  const gate = stack.use(new Gate(config.net));
+  const gate = stack.use(new EgressProxy(config.net));
   const workspaces = await manage(options, { store, journal, metrics, gate });
   stack.defer(() => workspaces.stop(0));
   await workspaces.start();
@@ -121,7 +121,7 @@ interface Parts {
   store: ObjectStore;
   journal: Journal;
   metrics: Metrics;
-  gate: Gate;
+  gate: EgressProxy;
 }
 
 async function manage(

@@ -3,8 +3,8 @@
 import type { Clock } from "../clock.ts";
 import { messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
-import type { ObjectStore } from "../store/api.ts";
-import type { Wellness } from "../telemetry/http.ts";
+import type { ObjectStore } from "../store/object_store.ts";
+import type { HealthStatus } from "../telemetry/http.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 
 const log = logger("daemon");
@@ -37,7 +37,7 @@ export class Readiness implements AsyncDisposable {
     this.#problem = "the daemon is stopping";
   }
 
-  get(): Wellness {
+  get(): HealthStatus {
     return this.#problem === undefined
       ? { ok: true, message: "ready" }
       : { ok: false, message: this.#problem };

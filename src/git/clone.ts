@@ -1,11 +1,11 @@
 /** A new checkout. */
 
 import { type ConfigEntry, formatConfig } from "./config_text.ts";
-import { appendConfig, type CheckoutFiles } from "./disarm.ts";
+import { appendConfig, type CheckoutFiles } from "./sanitize_config.ts";
 import type { CheckoutRequest } from "./request.ts";
 import { isSafe } from "./safe_config.ts";
 import type { GitSession } from "./session.ts";
-import { HERE, updateSubmodules } from "./submodules.ts";
+import { LOCAL_REPO_ENV, updateSubmodules } from "./submodules.ts";
 import { fetchUpstream, reachTarget } from "./target.ts";
 import { joinPath } from "./tree_path.ts";
 
@@ -22,7 +22,7 @@ export async function cloneInto(
   await files.scratch.write("template/config", config);
   await git.run(["init", "--quiet", `--template=${template}`, "."]);
 
-  const here = git.within(HERE);
+  const here = git.withEnv(LOCAL_REPO_ENV);
   const shallow = !request.full;
   await reachTarget(here, request, { shallow, force: false, fresh: true });
   if (request.upstream) await fetchUpstream(here, shallow);

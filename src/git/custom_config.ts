@@ -16,7 +16,7 @@ export interface CustomConfig {
 }
 
 /** Takes the logins out of the URLs that name remotes, and passwords out of all others. */
-export function takeLogins(entries: readonly ConfigEntry[]): CustomConfig {
+export function extractCredentials(entries: readonly ConfigEntry[]): CustomConfig {
   const logins: Remote[] = [];
   const bare = (url: string, isRemote: boolean): string => {
     const userinfo = WITH_USERINFO.exec(url)?.[2];

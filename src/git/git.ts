@@ -8,15 +8,15 @@
  */
 
 import type { Clock } from "../clock.ts";
-import type { Content, Owner, Tree } from "../content/api.ts";
+import type { Content, Owner, Tree } from "../content/content.ts";
 import { asDaemonError, DaemonError } from "../errors.ts";
-import type { Gate, Pass } from "../outbound/gate.ts";
-import type { GitStatus, GitStatusReader } from "./api.ts";
+import type { EgressProxy, ProxySession } from "../outbound/egress_proxy.ts";
+import type { GitStatus, GitStatusReader } from "./git_status.ts";
 import { cloneInto } from "./clone.ts";
 import { Credentials } from "./credentials.ts";
-import { takeLogins } from "./custom_config.ts";
+import { extractCredentials } from "./custom_config.ts";
 import { checkHost } from "./hosts.ts";
-import { type GitFinding, programOf } from "./program.ts";
+import { type GitFinding, programOf } from "./git_program.ts";
 import type { CheckoutRequest } from "./request.ts";
 import { Scratch } from "./scratch.ts";
 import { GitSession } from "./session.ts";
@@ -40,7 +40,7 @@ export interface GitOptions {
   /** Milliseconds for one checkout with its retries. */
   timeout: number;
   protocols: readonly string[];
-  gate: Gate;
+  gate: EgressProxy;
   clock: Clock;
 }
 
@@ -138,12 +138,12 @@ export class Git implements GitStatusReader {
     const credentials = new Credentials();
     credentials.add(request.remote, request.login ?? request.remote.login);
     if (request.upstream) credentials.add(request.upstream, request.upstream.login);
-    const { config, logins } = takeLogins(request.config);
+    const { config, logins } = extractCredentials(request.config);
     for (const remote of logins) credentials.add(remote, remote.login);
     const { path: cwd, owner, close } = await content.openDirectory(tree, location);
     try {
       const user = this.#user(owner, location);
-      using pass: Pass = gate.pass();
+      using pass: ProxySession = gate.pass();
       await using scratch = await Scratch.make(folder, user);
       await checkHost(gate, request.remote);
       if (request.upstream) await checkHost(gate, request.upstream);

@@ -3,7 +3,7 @@
  * means something only in its place: a branch may be called `config` or `alternates`.
  */
 
-import type { Content, ContentEntry, Tree } from "../content/api.ts";
+import type { Content, ContentEntry, Tree } from "../content/content.ts";
 import { DaemonError } from "../errors.ts";
 import { joinPath } from "./tree_path.ts";
 

@@ -4,19 +4,19 @@
  */
 
 import { resolveChecked } from "../outbound/dial.ts";
-import type { Gate } from "../outbound/gate.ts";
+import type { EgressProxy } from "../outbound/egress_proxy.ts";
 import type { Remote } from "./remote.ts";
 
 /** Whether the gate sees each connection to a remote of that protocol, or there is none. */
-export function isGated(protocol: string): boolean {
+export function usesEgressProxy(protocol: string): boolean {
   return /^(?:https?|file)$/.test(protocol);
 }
 
 /** @throws {DaemonError} where git would reach the remote's host by itself, and it is out of bounds */
 export async function checkHost(
-  gate: Gate,
+  gate: EgressProxy,
   { host, protocol }: Pick<Remote, "host" | "protocol">,
 ): Promise<void> {
-  if (host === undefined || isGated(protocol)) return;
+  if (host === undefined || usesEgressProxy(protocol)) return;
   await resolveChecked(gate.rules, host);
 }

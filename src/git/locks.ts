@@ -25,7 +25,11 @@ export async function removeLocks(
   const empty = await scratch.folder("empty");
   for (const name of ["empty/objects", "empty/refs"]) await scratch.folder(name);
   await scratch.write("empty/HEAD", "ref: refs/heads/main\n");
-  const cleaner = git.within({ GIT_DIR: empty, GIT_WORK_TREE: ".git", GIT_LITERAL_PATHSPECS: "1" });
+  const cleaner = git.withEnv({
+    GIT_DIR: empty,
+    GIT_WORK_TREE: ".git",
+    GIT_LITERAL_PATHSPECS: "1",
+  });
   for (let n = 0; n < locks.length; n += AT_ONCE) {
     const names = locks.slice(n, n + AT_ONCE).map((path) => path.slice(folder.length + 1));
     await cleaner.run(["clean", "--quiet", "--force", "-x", "--", ...names]);

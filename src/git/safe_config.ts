@@ -41,7 +41,7 @@ const NAMED: Readonly<Record<string, { shaping: string[]; connecting: string[] }
 };
 
 /** Whether a variable of a restored repository, which others wrote, may be in force for us. */
-export function isShaping([name]: ConfigEntry): boolean {
+export function isStructural([name]: ConfigEntry): boolean {
   const canonical = canonicalName(name);
   if (PLAIN.has(canonical)) return true;
   const { section, key, named } = partsOf(canonical);
@@ -50,7 +50,7 @@ export function isShaping([name]: ConfigEntry): boolean {
 
 /** Whether a variable of the request may be in force while git runs for us. */
 export function isSafe(entry: ConfigEntry): boolean {
-  if (isShaping(entry)) return true;
+  if (isStructural(entry)) return true;
   const canonical = canonicalName(entry[0]);
   const { section, key, named } = partsOf(canonical);
   if (section === "http") return HTTP.has(key);

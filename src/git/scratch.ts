@@ -1,8 +1,8 @@
 /** Private folders for git's home and for copies of what it reads: one for each use. */
 
 import { join } from "@std/path";
-import type { Owner } from "../content/api.ts";
-import { GLOBAL_CONFIG } from "./environment.ts";
+import type { Owner } from "../content/content.ts";
+import { GLOBAL_CONFIG } from "./git_environment.ts";
 
 /** Its name is a secret from other users, who may pass through its parent but not list it. */
 const PARENT_MODE = 0o711;

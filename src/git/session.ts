@@ -1,12 +1,12 @@
 /** Git in one directory for one purpose: same rights, credentials, limits and way out. */
 
-import type { Owner } from "../content/api.ts";
+import type { Owner } from "../content/content.ts";
 import { DaemonError } from "../errors.ts";
-import type { Pass } from "../outbound/gate.ts";
+import type { ProxySession } from "../outbound/egress_proxy.ts";
 import { retry } from "../async/retry.ts";
 import type { Clock } from "../clock.ts";
 import type { Credentials } from "./credentials.ts";
-import { gitEnvironment, hardenedArguments } from "./environment.ts";
+import { gitEnvironment, hardenedArguments } from "./git_environment.ts";
 import { GitFailure } from "./failure.ts";
 import { logger } from "../log.ts";
 import { type RunningGit, startGit } from "./process.ts";
@@ -32,7 +32,12 @@ export interface SessionOptions {
   /** Variables besides the usual ones. */
   environment?: Record<string, string>;
   /** How to reach others; without it git reaches none. */
-  network?: { pass: Pass; credentials: Credentials; protocols: readonly string[]; clock: Clock };
+  network?: {
+    pass: ProxySession;
+    credentials: Credentials;
+    protocols: readonly string[];
+    clock: Clock;
+  };
 }
 
 export interface RunOptions {
@@ -60,24 +65,24 @@ export class GitSession {
   }
 
   /** The same with other variables. */
-  within(environment: Record<string, string>): GitSession {
+  withEnv(environment: Record<string, string>): GitSession {
     return new GitSession({ ...this.#options, environment });
   }
 
   /** The same in another directory, with other variables. */
-  at(cwd: string, environment: Record<string, string>): GitSession {
+  inDirectory(cwd: string, environment: Record<string, string>): GitSession {
     return new GitSession({ ...this.#options, cwd, environment });
   }
 
   /** The same, with only those protocols for other hosts. */
-  speaking(protocols: readonly string[]): GitSession {
+  withProtocols(protocols: readonly string[]): GitSession {
     const { network } = this.#options;
     if (!network) throw new Error("A session without a network speaks no protocol");
     return new GitSession({ ...this.#options, network: { ...network, protocols } });
   }
 
   /** The same, ended by another signal. */
-  under(signal: AbortSignal): GitSession {
+  withSignal(signal: AbortSignal): GitSession {
     return new GitSession({ ...this.#options, signal });
   }
 
@@ -175,7 +180,7 @@ export class GitSession {
 }
 
 /** The gate knows better than git why a connection was not made. */
-function explain(error: unknown, command: string, pass: Pass): unknown {
+function explain(error: unknown, command: string, pass: ProxySession): unknown {
   const refused = pass.refusals[0];
   if (refused !== undefined) {
     return new DaemonError("FAILED_PRECONDITION", `git ${command}: ${refused}`, { cause: error });

@@ -1,20 +1,20 @@
 /** The status of a live checkout. */
 
 import { DaemonError } from "../errors.ts";
-import type { GitStatus } from "./api.ts";
+import type { GitStatus } from "./git_status.ts";
 import type { GitSession } from "./session.ts";
 import { RecordSplitter, statusParser } from "./status_parse.ts";
 import { joinPath } from "./tree_path.ts";
-import { makeView, type ViewSource } from "./view.ts";
+import { makeShadowGitDir, type ShadowSource } from "./shadow_git_dir.ts";
 
 /** Entries of each list; more are counted. */
 const LIST_LIMIT = 100;
 
-const NOWHERE: Readonly<Record<string, string>> = { GIT_DIR: "/dev/null" };
+const NO_REPO_ENV: Readonly<Record<string, string>> = { GIT_DIR: "/dev/null" };
 
 /** Reads the status. @throws {DaemonError} FAILED_PRECONDITION */
-export async function readStatus(git: GitSession, source: ViewSource): Promise<GitStatus> {
-  const view = git.within(await makeView(git.within(NOWHERE), source));
+export async function readStatus(git: GitSession, source: ShadowSource): Promise<GitStatus> {
+  const view = git.withEnv(await makeShadowGitDir(git.withEnv(NO_REPO_ENV), source));
   const uncommitted = new CutList();
   const untracked = new CutList();
   let branch = "";
@@ -90,7 +90,7 @@ class CutList {
  * Keeps only names that the tree itself has. Somebody may swap folders for links while git reads
  * them; what it then lists of elsewhere must not be told.
  */
-async function confirm(list: CutList, { content, tree, location }: ViewSource): Promise<void> {
+async function confirm(list: CutList, { content, tree, location }: ShadowSource): Promise<void> {
   const folders = new Map<string, ReadonlySet<string>>();
   const there: string[] = [];
   for (const path of list.kept) {

@@ -4,8 +4,8 @@
  */
 
 import { parseConfigList } from "./config_text.ts";
-import type { CheckoutFiles } from "./disarm.ts";
-import { checkHost, isGated } from "./hosts.ts";
+import type { CheckoutFiles } from "./sanitize_config.ts";
+import { checkHost, usesEgressProxy } from "./hosts.ts";
 import { parseRemote, type Remote } from "./remote.ts";
 import type { GitSession } from "./session.ts";
 
@@ -28,11 +28,11 @@ export async function registerSubmodule(
 ): Promise<SubmoduleAccess> {
   await git.run(["submodule", "--quiet", "init", "--", path]);
   const urls = await registeredUrls(git);
-  const spoken = new Set(protocols.filter(isGated));
+  const spoken = new Set(protocols.filter(usesEgressProxy));
   for (const [registered, url] of urls) {
     const remote = remoteOf(url, protocols);
     // What is no remote of ours, git refuses by its protocol.
-    if (!remote || spoken.has(remote.protocol) && isGated(remote.protocol)) continue;
+    if (!remote || spoken.has(remote.protocol) && usesEgressProxy(remote.protocol)) continue;
     try {
       await checkHost(gate, remote);
     } catch (error) {

@@ -6,7 +6,7 @@
 import { DaemonError, messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
 import { parseConfigList } from "./config_text.ts";
-import { appendConfig, type CheckoutFiles } from "./disarm.ts";
+import { appendConfig, type CheckoutFiles } from "./sanitize_config.ts";
 import { GitFailure } from "./failure.ts";
 import type { GitSession } from "./session.ts";
 import { registerSubmodule } from "./submodule_urls.ts";
@@ -37,10 +37,13 @@ interface Superproject {
 }
 
 /** A repository is looked for nowhere else. */
-export const HERE: Readonly<Record<string, string>> = { GIT_DIR: ".git", GIT_WORK_TREE: "." };
+export const LOCAL_REPO_ENV: Readonly<Record<string, string>> = {
+  GIT_DIR: ".git",
+  GIT_WORK_TREE: ".",
+};
 
 /** Paths of submodules are no patterns. */
-const LITERALLY = { ...HERE, GIT_LITERAL_PATHSPECS: "1" };
+const LITERAL_PATHSPECS_ENV = { ...LOCAL_REPO_ENV, GIT_LITERAL_PATHSPECS: "1" };
 
 /**
  * Initialises and updates the submodules of the checkout, and theirs; failures are warnings, as is
@@ -50,7 +53,7 @@ export async function updateSubmodules(git: GitSession, options: SubmoduleOption
   const { location } = options;
   const folder = joinPath(location, ".git");
   await warningOf(git, options, `Submodules of ${JSON.stringify(location)} were`, async () => {
-    await updateLevel(git.within(LITERALLY), options, { location, folder }, 1);
+    await updateLevel(git.withEnv(LITERAL_PATHSPECS_ENV), options, { location, folder }, 1);
   });
 }
 
@@ -67,7 +70,10 @@ async function updateLevel(
       if (folder === undefined || level === MAX_DEPTH) return;
       const { path, close } = await options.content.openDirectory(options.tree, location);
       try {
-        await updateLevel(git.at(path, LITERALLY), options, { location, folder }, level + 1);
+        await updateLevel(git.inDirectory(path, LITERAL_PATHSPECS_ENV), options, {
+          location,
+          folder,
+        }, level + 1);
       } finally {
         await close();
       }
@@ -132,7 +138,7 @@ async function updateOne(
     // Where it was restored, its own remote has been held back.
     await appendConfig(options, joinPath(used, "config"), [["remote.origin.url", url]]);
   }
-  await update(git.speaking(protocols), options.shallow, path);
+  await update(git.withProtocols(protocols), options.shallow, path);
   const after = await folderOf(options, location);
   if (after === undefined || after === own || options.folders.has(after)) return after;
   throw new Error("its .git does not lead to where git put it");

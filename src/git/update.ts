@@ -3,18 +3,18 @@
 import { DaemonError, messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
 import { remoteConfig, splitConfig } from "./clone.ts";
-import { appendConfig, type CheckoutFiles, disarm } from "./disarm.ts";
+import { appendConfig, type CheckoutFiles, sanitizeConfig } from "./sanitize_config.ts";
 import { GitFailure } from "./failure.ts";
 import type { CheckoutRequest } from "./request.ts";
 import type { GitSession } from "./session.ts";
-import { HERE, type SubmoduleOptions, updateSubmodules } from "./submodules.ts";
+import { LOCAL_REPO_ENV, type SubmoduleOptions, updateSubmodules } from "./submodules.ts";
 import { fetchUpstream, reachTarget } from "./target.ts";
 import { gitEntry, joinPath } from "./tree_path.ts";
 
 const log = logger("git");
 
 /** Nothing is a repository here: for git commands that work on what they are given. */
-const NOWHERE: Readonly<Record<string, string>> = { GIT_DIR: "/dev/null" };
+const NO_REPO_ENV: Readonly<Record<string, string>> = { GIT_DIR: "/dev/null" };
 
 /**
  * Brings the repository in the session's directory to its target. Local changes of tracked files are
@@ -36,13 +36,18 @@ export async function updateCheckout(
   const folder = joinPath(location, ".git");
   const custom = splitConfig(request.config);
   const config = [...custom.safe, ...remoteConfig(request)];
-  const { folders, rearm } = await disarm(git.within(NOWHERE), files, folder, config);
-  const stashed = await stash(git.within(HERE), location);
-  await bringTo(git.within(HERE), request, { ...files, folders });
+  const { folders, restore: rearm } = await sanitizeConfig(
+    git.withEnv(NO_REPO_ENV),
+    files,
+    folder,
+    config,
+  );
+  const stashed = await stash(git.withEnv(LOCAL_REPO_ENV), location);
+  await bringTo(git.withEnv(LOCAL_REPO_ENV), request, { ...files, folders });
   // Submodules may have used up the time, and the rest of the work is not worth less for that.
-  const last = git.under(AbortSignal.any([files.signal, AbortSignal.timeout(files.timeout)]));
-  if (stashed) await unstash(last.within(HERE), location);
-  await rearm(last.within(NOWHERE));
+  const last = git.withSignal(AbortSignal.any([files.signal, AbortSignal.timeout(files.timeout)]));
+  if (stashed) await unstash(last.withEnv(LOCAL_REPO_ENV), location);
+  await rearm(last.withEnv(NO_REPO_ENV));
   await appendConfig(files, joinPath(folder, "config"), custom.deferred);
 }
 

@@ -3,7 +3,7 @@
  * operator chose them for all content; whose a folder is was said by an image, or by the workspace.
  */
 
-import type { Owner } from "../content/api.ts";
+import type { Owner } from "../content/content.ts";
 import { DaemonError } from "../errors.ts";
 
 /**

@@ -4,14 +4,14 @@
  */
 
 import { invalid } from "../errors.ts";
-import type { InitializerSpec } from "./api.ts";
+import type { InitializerSpec } from "./initializer.ts";
 
 /** Composites within composites; the outermost counts. */
 const MAX_DEPTH = 8;
 const MAX_PARTS = 256;
 
 /** A part that is no composite, and its field. */
-export interface Part {
+export interface Member {
   spec: Exclude<InitializerSpec, { kind: "composite" }>;
   /** Such as `initializer.composite.initializer[0].git`. */
   path: string;
@@ -21,7 +21,7 @@ export interface Part {
  * The parts of an initializer in the order in which they run; itself where it is no composite.
  * @throws {DaemonError} INVALID_ARGUMENT where it is empty, too deep or too long
  */
-export function partsOf(spec: InitializerSpec, path: string): Part[] {
+export function membersOf(spec: InitializerSpec, path: string): Member[] {
   const parts = [...flatten(spec, path, 0)];
   if (parts.length > MAX_PARTS) {
     throw invalid(path, `has ${parts.length} initializers; at most ${MAX_PARTS} can be combined`);
@@ -29,7 +29,7 @@ export function partsOf(spec: InitializerSpec, path: string): Part[] {
   return parts;
 }
 
-function* flatten(spec: InitializerSpec, path: string, depth: number): Generator<Part> {
+function* flatten(spec: InitializerSpec, path: string, depth: number): Generator<Member> {
   const at = `${path}.${spec.kind}`;
   if (spec.kind !== "composite") {
     yield { spec, path: at };
@@ -44,12 +44,12 @@ function* flatten(spec: InitializerSpec, path: string, depth: number): Generator
   }
 }
 
-const WHOLE: readonly InitializerSpec["kind"][] = ["backup", "prebuild", "snapshot"];
+const FULL_TREE_KINDS: readonly InitializerSpec["kind"][] = ["backup", "prebuild", "snapshot"];
 
 /** @throws {DaemonError} INVALID_ARGUMENT where something is to be restored over other content */
-export function checkOrder(parts: readonly Part[]): void {
+export function checkOrder(parts: readonly Member[]): void {
   const filling = parts.filter(({ spec }) => spec.kind !== "empty");
-  const late = filling.slice(1).find(({ spec }) => WHOLE.includes(spec.kind));
+  const late = filling.slice(1).find(({ spec }) => FULL_TREE_KINDS.includes(spec.kind));
   if (!late) return;
   throw invalid(
     late.path,

@@ -4,11 +4,11 @@ import { join } from "@std/path";
 import { parseDigest } from "../digest.ts";
 import { DaemonError, invalid } from "../errors.ts";
 import { HttpClient } from "../outbound/http.ts";
-import type { DownloadSpec, InitializerContext } from "./api.ts";
+import type { DownloadSpec, InitializerContext } from "./initializer.ts";
 import { fetchFile } from "./fetch_file.ts";
 import { bytesLeft } from "./limit.ts";
 import { joinLocations, parseLocation } from "./location.ts";
-import { obstacleError } from "./obstacle.ts";
+import { conflictError } from "./conflict.ts";
 import type { Services } from "./services.ts";
 import { parseDownloadUrl } from "./urls.ts";
 
@@ -18,7 +18,7 @@ const FILE_MODE = 0o644;
 export function validateDownload(spec: DownloadSpec, path: string): void {
   parseLocation(spec.targetLocation, `${path}.target_location`);
   if (spec.files.length === 0) throw invalid(`${path}.files`, "must name at least one file");
-  const places = new Places();
+  const places = new PathConflictChecker();
   for (const [index, file] of spec.files.entries()) {
     const at = `${path}.files[${index}]`;
     parseDownloadUrl(file.url, `${at}.url`);
@@ -32,7 +32,7 @@ export function validateDownload(spec: DownloadSpec, path: string): void {
 }
 
 /** The paths of one download's files, none of which can be another's folder. */
-class Places {
+class PathConflictChecker {
   readonly #files = new Map<string, string>();
   readonly #folders = new Map<string, string>();
 
@@ -80,12 +80,12 @@ export async function runDownload(
         await Deno.remove(join(services.spool, file.path)).catch(() => {});
         // The request was valid: it is the content that does not let it.
         const blocked = error instanceof DaemonError && error.code === "INVALID_ARGUMENT";
-        throw blocked ? await obstacleError(images.content, tree, place, error) : error;
+        throw blocked ? await conflictError(images.content, tree, place, error) : error;
       }
     } catch (error) {
       context.signal.throwIfAborted();
       if (!(error instanceof DaemonError)) throw error;
-      throw error.within(`Cannot download ${JSON.stringify(place)}`);
+      throw error.withContext(`Cannot download ${JSON.stringify(place)}`);
     }
   }
 }

@@ -9,7 +9,7 @@ import { logger } from "../log.ts";
 import { displayUrl, type HttpClient } from "../outbound/http.ts";
 import { retry } from "../async/retry.ts";
 import type { LocalFile } from "../spool.ts";
-import { Pace, PACE_BYTES } from "./pace.ts";
+import { STALL_DETECTOR_BYTES, StallDetector } from "./stall_detector.ts";
 
 const log = logger("initializer");
 
@@ -30,7 +30,7 @@ export interface FetchOptions {
 }
 
 /** A server that may do better next time. */
-class Interrupted extends DaemonError {
+class TransientError extends DaemonError {
   constructor(message: string, options?: ErrorOptions) {
     super("UNAVAILABLE", message, options);
   }
@@ -62,7 +62,7 @@ export async function fetchFile(
         log.warn("Trying again: {reason}", { reason: (error as DaemonError).message }),
     });
     transfer.check(digest);
-    return { room: "spool", path: name, size: transfer.size };
+    return { area: "spool", path: name, size: transfer.size };
   } catch (error) {
     await Deno.remove(path).catch(() => {});
     options.signal.throwIfAborted();
@@ -105,7 +105,7 @@ class Transfer {
   /** @throws {DaemonError} UNAVAILABLE where another attempt may help */
   async attempt(): Promise<void> {
     const { stallTimeout } = this.#options;
-    using pace = new Pace(stallTimeout);
+    using pace = new StallDetector(stallTimeout);
     const signal = AbortSignal.any([this.#options.signal, pace.signal]);
     const resumes = this.size > 0 && this.#validator !== undefined;
     let response: Response | undefined;
@@ -116,7 +116,7 @@ class Transfer {
       });
       await this.#accept(response);
       for await (const chunk of response.body ?? []) {
-        pace.took(chunk.length);
+        pace.add(chunk.length);
         await this.#take(chunk);
       }
     } catch (error) {
@@ -124,17 +124,17 @@ class Transfer {
       this.#options.signal.throwIfAborted();
       if (error instanceof DaemonError) throw error;
       if (pace.signal.aborted) {
-        const slow = `sent fewer than ${PACE_BYTES} bytes in ${stallTimeout / 1000} s`;
-        throw new Interrupted(`${this.#where} ${slow}`);
+        const slow = `sent fewer than ${STALL_DETECTOR_BYTES} bytes in ${stallTimeout / 1000} s`;
+        throw new TransientError(`${this.#where} ${slow}`);
       }
       if (isDiskError(error)) throw error;
-      throw new Interrupted(`${this.#where} broke off`, { cause: error });
+      throw new TransientError(`${this.#where} broke off`, { cause: error });
     }
   }
 
   /** Whether more is there than ever before, by enough to count: a byte an attempt is not. */
   progressed(): boolean {
-    if (this.size < this.#reached + PACE_BYTES) return false;
+    if (this.size < this.#reached + STALL_DETECTOR_BYTES) return false;
     this.#reached = this.size;
     return true;
   }
@@ -169,7 +169,7 @@ class Transfer {
     const message = `${this.#where} answered ${status} ${response.statusText}`.trimEnd();
     // An odd range is answered better when the whole is asked for.
     const passes = status >= 500 || [206, 408, 416, 425, 429].includes(status);
-    throw passes ? new Interrupted(message) : new DaemonError("FAILED_PRECONDITION", message);
+    throw passes ? new TransientError(message) : new DaemonError("FAILED_PRECONDITION", message);
   }
 
   async #restart(): Promise<void> {

@@ -2,13 +2,13 @@
 
 import { DaemonError, invalid, messageOf } from "../errors.ts";
 import { problemOf } from "../git/config_text.ts";
-import { isBranchName, isCommitName } from "../git/names.ts";
+import { isBranchName, isCommitName } from "../git/ref_names.ts";
 import { parseRemote, type Remote } from "../git/remote.ts";
 import type { CheckoutRequest } from "../git/request.ts";
-import type { GitSpec, InitializerContext } from "./api.ts";
+import type { GitSpec, InitializerContext } from "./initializer.ts";
 import { withinLimit } from "./limit.ts";
 import { parseCheckoutLocation } from "./location.ts";
-import { checkLogin } from "./login.ts";
+import { checkLogin } from "./credential_resolver.ts";
 import type { RunServices, Services } from "./services.ts";
 
 /** @throws {DaemonError} INVALID_ARGUMENT */
@@ -90,7 +90,7 @@ async function onCheckout(
   } catch (error) {
     context.signal.throwIfAborted();
     if (!(error instanceof DaemonError)) throw error;
-    throw error.within(`Cannot check out ${remote.url}${at(location)}`);
+    throw error.withContext(`Cannot check out ${remote.url}${at(location)}`);
   }
 }
 

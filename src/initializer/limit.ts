@@ -1,7 +1,7 @@
 /** Keeps work that others do in the tree, such as Git's, within the workspace's quota. */
 
 import { DaemonError } from "../errors.ts";
-import type { InitializerContext } from "./api.ts";
+import type { InitializerContext } from "./initializer.ts";
 import type { Services } from "./services.ts";
 
 /** Bytes that may still be written; `undefined` where there is no limit. */

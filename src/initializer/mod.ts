@@ -1,11 +1,11 @@
 /** The initializers: what a workspace starts from. One file a kind; this one knows which is which. */
 
-import type { InitializerContext, Initializers, InitializerSpec } from "./api.ts";
-import { checkOrder, type Part, partsOf } from "./composite.ts";
+import type { InitializerContext, Initializers, InitializerSpec } from "./initializer.ts";
+import { checkOrder, type Member, membersOf } from "./composite.ts";
 import { runDownload, validateDownload } from "./download.ts";
 import { runGit, validateGit } from "./git.ts";
 import { parseLocation } from "./location.ts";
-import { Logins } from "./login.ts";
+import { CredentialResolver } from "./credential_resolver.ts";
 import { runPrebuild, validatePrebuild } from "./prebuild.ts";
 import { runBackup, runSnapshot, validateBackup, validateSnapshot } from "./restore.ts";
 import { type RunServices, type Services, STANDARD_TUNING, type Tuning } from "./services.ts";
@@ -17,13 +17,13 @@ export function createInitializers(
   const services: Services = { ...parts, tuning: { ...STANDARD_TUNING, ...parts.tuning } };
   return {
     validate(spec, path) {
-      const parts = partsOf(spec, path);
+      const parts = membersOf(spec, path);
       for (const part of parts) validatePart(part, services);
       checkOrder(parts);
     },
     async run(spec, context) {
-      const shared: RunServices = { ...services, logins: new Logins(services.gate) };
-      for (const part of partsOf(spec, "initializer")) {
+      const shared: RunServices = { ...services, logins: new CredentialResolver(services.gate) };
+      for (const part of membersOf(spec, "initializer")) {
         context.signal.throwIfAborted();
         await runPart(part, context, shared);
       }
@@ -32,7 +32,7 @@ export function createInitializers(
   };
 }
 
-function validatePart({ spec, path }: Part, services: Services): void {
+function validatePart({ spec, path }: Member, services: Services): void {
   switch (spec.kind) {
     case "empty":
       return;
@@ -50,7 +50,7 @@ function validatePart({ spec, path }: Part, services: Services): void {
 }
 
 async function runPart(
-  { spec }: Part,
+  { spec }: Member,
   context: InitializerContext,
   services: RunServices,
 ): Promise<void> {
@@ -72,7 +72,7 @@ async function runPart(
 
 /** The first checkout's location, else a backup's, else the top folder. */
 function checkoutLocation(spec: InitializerSpec): string {
-  const parts = partsOf(spec, "initializer").map((part) => part.spec);
+  const parts = membersOf(spec, "initializer").map((part) => part.spec);
   const checkouts = parts.flatMap((part) =>
     part.kind === "git" ? [part] : part.kind === "prebuild" ? part.git : []
   );

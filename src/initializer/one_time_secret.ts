@@ -3,7 +3,7 @@
 import { DaemonError } from "../errors.ts";
 import type { Login } from "../git/remote.ts";
 import { OutboundRefused } from "../outbound/dial.ts";
-import type { Gate } from "../outbound/gate.ts";
+import type { EgressProxy } from "../outbound/egress_proxy.ts";
 import { HttpClient } from "../outbound/http.ts";
 
 /** `user:password` is not longer. */
@@ -11,14 +11,18 @@ const MAX_BODY_BYTES = 64 * 1024;
 const TIMEOUT_MS = 60_000;
 
 /** An answer that is no secret; its message repeats nothing of it. */
-class Unusable extends Error {}
+class InvalidSecretError extends Error {}
 
 /**
  * GETs a secret, which can be done only once.
  * @throws {DaemonError} FAILED_PRECONDITION, which neither names the URL nor has a cause that does:
  *   the URL may itself be the secret
  */
-export async function fetchSecret(url: string, gate: Gate, signal: AbortSignal): Promise<Login> {
+export async function fetchSecret(
+  url: string,
+  gate: EgressProxy,
+  signal: AbortSignal,
+): Promise<Login> {
   const limit = AbortSignal.timeout(TIMEOUT_MS);
   try {
     return parse(await getText(url, gate, AbortSignal.any([signal, limit])));
@@ -34,24 +38,24 @@ export async function fetchSecret(url: string, gate: Gate, signal: AbortSignal):
 
 function reasonOf(error: unknown): string {
   // A refusal names the host and its address alone.
-  if (error instanceof Unusable || error instanceof OutboundRefused) return error.message;
+  if (error instanceof InvalidSecretError || error instanceof OutboundRefused) return error.message;
   return error instanceof DaemonError && error.code === "FAILED_PRECONDITION"
     ? "its server redirects too often, or to where we do not follow"
     : "its server cannot be reached";
 }
 
-async function getText(url: string, gate: Gate, signal: AbortSignal): Promise<string> {
+async function getText(url: string, gate: EgressProxy, signal: AbortSignal): Promise<string> {
   using client = new HttpClient(gate);
   const response = await client.get(url, { signal });
   if (!response.ok) {
     await response.body?.cancel();
-    throw new Unusable(`its server answered ${response.status}`);
+    throw new InvalidSecretError(`its server answered ${response.status}`);
   }
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   let length = 0;
   for await (const chunk of response.body ?? []) {
     length += chunk.length;
-    if (length > MAX_BODY_BYTES) throw new Unusable("the answer is too long");
+    if (length > MAX_BODY_BYTES) throw new InvalidSecretError("the answer is too long");
     chunks.push(chunk);
   }
   return (await new Blob(chunks).text()).replace(/\r?\n$/, "");
@@ -60,7 +64,7 @@ async function getText(url: string, gate: Gate, signal: AbortSignal): Promise<st
 function parse(text: string): Login {
   const colon = text.indexOf(":");
   if (colon < 0 || !isOneLine(text)) {
-    throw new Unusable("the answer is not of the form user:password");
+    throw new InvalidSecretError("the answer is not of the form user:password");
   }
   return { username: text.slice(0, colon), password: text.slice(colon + 1) };
 }

@@ -2,7 +2,7 @@
 
 import { DaemonError, invalid, messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
-import type { InitializerContext, PrebuildSpec, SnapshotSpec } from "./api.ts";
+import type { InitializerContext, PrebuildSpec, SnapshotSpec } from "./initializer.ts";
 import { runGit, updateGit, validateGit } from "./git.ts";
 import { parseCheckoutLocation } from "./location.ts";
 import { runSnapshot, validateSnapshot } from "./restore.ts";

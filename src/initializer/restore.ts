@@ -1,8 +1,8 @@
 /** The snapshot and backup initializers. */
 
 import { DaemonError, invalid } from "../errors.ts";
-import { parseSnapshotName } from "../snapshot/names.ts";
-import type { BackupSpec, InitializerContext, SnapshotSpec } from "./api.ts";
+import { parseSnapshotName } from "../snapshot/snapshot_names.ts";
+import type { BackupSpec, InitializerContext, SnapshotSpec } from "./initializer.ts";
 import { parseCheckoutLocation } from "./location.ts";
 
 /** @throws {DaemonError} INVALID_ARGUMENT */

@@ -2,12 +2,12 @@
 
 import type { Clock } from "../clock.ts";
 import type { Git } from "../git/git.ts";
-import type { Gate } from "../outbound/gate.ts";
-import type { Logins } from "./login.ts";
+import type { EgressProxy } from "../outbound/egress_proxy.ts";
+import type { CredentialResolver } from "./credential_resolver.ts";
 
 export interface Services {
   git: Git;
-  gate: Gate;
+  gate: EgressProxy;
   clock: Clock;
   /** Absolute path of the content Workers' spool. */
   spool: string;
@@ -16,7 +16,7 @@ export interface Services {
 
 /** What one initialisation's parts share. */
 export interface RunServices extends Services {
-  logins: Logins;
+  logins: CredentialResolver;
 }
 
 /** Times that tests shorten. */

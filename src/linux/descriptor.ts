@@ -1,9 +1,9 @@
 /** What every open descriptor can do: metadata by descriptor, and closing. */
 
 import { AT } from "./constants.ts";
-import { interrupted, isErrno, lastErrno, SystemError } from "./errno.ts";
+import { isErrno, lastErrno, SystemError, throwUnlessInterrupted } from "./errno.ts";
 import { system } from "./libc.ts";
-import { displayName, first, type Name } from "./names.ts";
+import { displayName, first, type Name } from "./path_names.ts";
 import { type Stat, statx, type Timespec } from "./stat.ts";
 import { getXattr, listXattrs, procPath, removeXattr, setXattr } from "./xattr.ts";
 
@@ -41,7 +41,7 @@ export class Descriptor implements Disposable {
 
   /**
    * @param fd owned by this object from now on
-   * @param above the directory that it was opened in; absent for a room's folder
+   * @param above the directory that it was opened in; absent for an area's folder
    * @param name within `above`
    * @param isPathOnly whether it was opened with `O_PATH`
    */
@@ -101,7 +101,9 @@ export class Descriptor implements Disposable {
   /** Changes owner and group; clears set-id bits, so call it before {@link chmod}. @throws {SystemError} */
   chown(uid: number, gid: number): void {
     const flags = AT.EMPTY_PATH | AT.SYMLINK_NOFOLLOW;
-    while (system().fchownat(this.#fd, EMPTY, uid, gid, flags) < 0) interrupted("fchownat", this);
+    while (system().fchownat(this.#fd, EMPTY, uid, gid, flags) < 0) {
+      throwUnlessInterrupted("fchownat", this);
+    }
   }
 
   /** Sets permission, set-id and sticky bits. @throws {SystemError} */
@@ -109,10 +111,10 @@ export class Descriptor implements Disposable {
     const sys = system();
     if (this.isPathOnly) {
       while (sys.chmod(first.set(procPath(this.#fd), "chmod"), mode) < 0) {
-        interrupted("chmod", this);
+        throwUnlessInterrupted("chmod", this);
       }
     } else {
-      while (sys.fchmod(this.#fd, mode) < 0) interrupted("fchmod", this);
+      while (sys.fchmod(this.#fd, mode) < 0) throwUnlessInterrupted("fchmod", this);
     }
   }
 
@@ -121,18 +123,18 @@ export class Descriptor implements Disposable {
     const sys = system();
     const encoded = encodeTimes(mtime, atime);
     while (sys.utimensat(this.#fd, EMPTY, encoded, AT.EMPTY_PATH) < 0) {
-      interrupted("utimensat", this);
+      throwUnlessInterrupted("utimensat", this);
     }
   }
 
   /** Makes what was written, or a directory's entries, durable. @throws {SystemError} */
   sync(): void {
-    while (system().fsync(this.#fd) < 0) interrupted("fsync", this);
+    while (system().fsync(this.#fd) < 0) throwUnlessInterrupted("fsync", this);
   }
 
   /** Makes the whole file system durable that this is on. @throws {SystemError} */
   syncFileSystem(): void {
-    while (system().syncfs(this.#fd) < 0) interrupted("syncfs", this);
+    while (system().syncfs(this.#fd) < 0) throwUnlessInterrupted("syncfs", this);
   }
 
   /** Names of extended attributes; none where the file system has none. @throws {SystemError} */
@@ -154,7 +156,7 @@ export class Descriptor implements Disposable {
 }
 
 /** Runs `action`, ignoring {@link SystemError}s of these names. @returns whether it succeeded */
-export function tolerate(names: Parameters<typeof isErrno>[1][], action: () => void): boolean {
+export function ignoreErrno(names: Parameters<typeof isErrno>[1][], action: () => void): boolean {
   try {
     action();
     return true;

@@ -10,10 +10,10 @@
 import { AT, O, RENAME, RESOLVE, S, SYSCALL } from "./constants.ts";
 import { Descriptor, encodeTimes } from "./descriptor.ts";
 import { type Entry, type NameSink, readEntries, readNames } from "./entries.ts";
-import { interrupted, lastErrno, SystemError, tell } from "./errno.ts";
+import { lastErrno, lazyPath, SystemError, throwUnlessInterrupted } from "./errno.ts";
 import { File } from "./file.ts";
 import { libc, type Symbols, system } from "./libc.ts";
-import { first, isComponent, type Name, second, splitPath } from "./names.ts";
+import { first, isComponent, type Name, second, splitPath } from "./path_names.ts";
 import { type Stat, statx, type Timespec } from "./stat.ts";
 
 /** `struct open_how`: flags, mode, resolve. */
@@ -24,7 +24,7 @@ const HOW_SIZE = 24n;
 
 const BENEATH = RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS;
 /** `openat2` asks to be called again when a rename raced with it. */
-const RACES = 100;
+const MAX_EAGAIN_RETRIES = 100;
 
 export interface OpenOptions {
   /** Whether the path may lead to another mount; a tree of its own file system is entered so. */
@@ -41,14 +41,14 @@ function openBeneath(dir: Descriptor, path: Name, flags: number, mode: number, c
     const fd = sys.openat2(SYSCALL.openat2, dir.fd, name, howBytes, HOW_SIZE);
     if (fd >= 0) return fd;
     const errno = lastErrno();
-    if (errno === "EINTR" || errno === "EAGAIN" && ++races < RACES) continue;
-    throw new SystemError(errno, "openat2", tell(dir, path));
+    if (errno === "EINTR" || errno === "EAGAIN" && ++races < MAX_EAGAIN_RETRIES) continue;
+    throw new SystemError(errno, "openat2", lazyPath(dir, path));
   }
 }
 
 export class Directory extends Descriptor {
   /**
-   * Opens a room's folder, for start-up.
+   * Opens an area's folder, for start-up.
    * @param path absolute, not a link itself
    * @param label what errors call it, so that they need not tell the node's layout
    * @throws {SystemError}
@@ -59,7 +59,7 @@ export class Directory extends Descriptor {
     for (;;) {
       const fd = sys.openat(AT.FDCWD, first.set(path, "openat"), flags, 0);
       if (fd >= 0) return new Directory(fd, undefined, label);
-      interrupted("openat", { path, pathOf: () => path });
+      throwUnlessInterrupted("openat", { path, pathOf: () => path });
     }
   }
 
@@ -252,7 +252,7 @@ export class Directory extends Descriptor {
       for (;;) {
         const result = call(sys, dir.fd, name);
         if (result >= 0) return result;
-        interrupted(syscall, dir, leaf);
+        throwUnlessInterrupted(syscall, dir, leaf);
       }
     });
   }
@@ -279,7 +279,7 @@ export class Directory extends Descriptor {
         while (call(sys, dir.fd, name, toDir.fd, toName) < 0) {
           const errno = lastErrno();
           if (errno === "EINTR") continue;
-          const [from, into] = [tell(dir, leaf), tell(toDir, toLeaf)];
+          const [from, into] = [lazyPath(dir, leaf), lazyPath(toDir, toLeaf)];
           throw new SystemError(errno, syscall, () => `${from()} -> ${into()}`);
         }
       }));

@@ -1,7 +1,7 @@
 /** `getdents64`: the entries of a directory, names as bytes. */
 
 import { DT, SYSCALL } from "./constants.ts";
-import { interrupted, lastErrno, type Located } from "./errno.ts";
+import { lastErrno, type Located, throwUnlessInterrupted } from "./errno.ts";
 import { system } from "./libc.ts";
 
 /** An entry as the directory names it; only `name` holds still for longer than an instant. */
@@ -52,7 +52,7 @@ function readBatch(fd: number, at: Located): number {
   let length: number;
   while ((length = sys.getdents64(SYSCALL.getdents64, fd, buffer, BATCH)) < 0) {
     if (lastErrno() === "ENOENT") return 0;
-    interrupted("getdents64", at);
+    throwUnlessInterrupted("getdents64", at);
   }
   return length;
 }

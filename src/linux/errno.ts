@@ -84,7 +84,7 @@ export class SystemError extends Error {
   /**
    * @param errno why
    * @param syscall what was called
-   * @param path what it was called for, relative to a room's folder; for people. Where it is long to
+   * @param path what it was called for, relative to an area's folder; for people. Where it is long to
    *   tell, how to: of most errors only the errno is looked at
    */
   constructor(readonly errno: ErrnoName, readonly syscall: string, path: string | (() => string)) {
@@ -127,7 +127,7 @@ export interface Located {
 }
 
 /** How to tell where a call failed, whatever becomes of the entry's bytes meanwhile. */
-export function tell(at: Located, entry?: Uint8Array | string): () => string {
+export function lazyPath(at: Located, entry?: Uint8Array | string): () => string {
   if (entry === undefined) return () => at.path;
   const kept = typeof entry === "string" ? entry : entry.slice();
   return () => at.pathOf(kept);
@@ -138,8 +138,12 @@ export function tell(at: Located, entry?: Uint8Array | string): () => string {
  * @param entry of `at`, where the call named one
  * @throws {SystemError} for any other reason
  */
-export function interrupted(syscall: string, at: Located, entry?: Uint8Array | string): void {
+export function throwUnlessInterrupted(
+  syscall: string,
+  at: Located,
+  entry?: Uint8Array | string,
+): void {
   const errno = lastErrno();
   if (errno === "EINTR") return;
-  throw new SystemError(errno, syscall, tell(at, entry));
+  throw new SystemError(errno, syscall, lazyPath(at, entry));
 }

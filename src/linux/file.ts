@@ -2,11 +2,11 @@
 
 import { FADVISE, SEEK } from "./constants.ts";
 import { Descriptor } from "./descriptor.ts";
-import { interrupted, lastErrno, SystemError } from "./errno.ts";
+import { lastErrno, SystemError, throwUnlessInterrupted } from "./errno.ts";
 import { system } from "./libc.ts";
 
 /** A stretch of a file that holds data; what lies between stretches is a hole. */
-export interface DataRange {
+export interface Extent {
   readonly start: number;
   /** Exclusive. */
   readonly end: number;
@@ -27,7 +27,7 @@ export class File extends Descriptor {
     for (;;) {
       const count = sys.read(this.fd, into as Uint8Array<ArrayBuffer>, length);
       if (count >= 0) return count;
-      interrupted("read", this);
+      throwUnlessInterrupted("read", this);
     }
   }
 
@@ -40,7 +40,7 @@ export class File extends Descriptor {
     for (;;) {
       const count = sys.pread64(this.fd, into as Uint8Array<ArrayBuffer>, length, at);
       if (count >= 0) return count;
-      interrupted("pread", this);
+      throwUnlessInterrupted("pread", this);
     }
   }
 
@@ -49,7 +49,7 @@ export class File extends Descriptor {
     const sys = system();
     for (let rest = from as Uint8Array<ArrayBuffer>; rest.length > 0;) {
       const count = sys.write(this.fd, rest, BigInt(rest.length));
-      if (count < 0) interrupted("write", this);
+      if (count < 0) throwUnlessInterrupted("write", this);
       else rest = rest.subarray(count);
     }
   }
@@ -61,7 +61,7 @@ export class File extends Descriptor {
     for (let rest = from as Uint8Array<ArrayBuffer>; rest.length > 0;) {
       const count = sys.pwrite64(this.fd, rest, BigInt(rest.length), BigInt(at));
       if (count < 0) {
-        interrupted("pwrite", this);
+        throwUnlessInterrupted("pwrite", this);
       } else {
         rest = rest.subarray(count);
         at += count;
@@ -71,7 +71,9 @@ export class File extends Descriptor {
 
   /** Sets the size; what is added is a hole. @throws {SystemError} */
   truncate(size: number): void {
-    while (system().ftruncate64(this.fd, BigInt(size)) < 0) interrupted("ftruncate", this);
+    while (system().ftruncate64(this.fd, BigInt(size)) < 0) {
+      throwUnlessInterrupted("ftruncate", this);
+    }
   }
 
   /** Moves the position. @returns the new one. @throws {SystemError} */
@@ -86,7 +88,7 @@ export class File extends Descriptor {
    * systems that know no holes it is the whole rest.
    * @throws {SystemError}
    */
-  nextData(offset: number): DataRange | undefined {
+  nextData(offset: number): Extent | undefined {
     const sys = system();
     const start = sys.lseek64(this.fd, BigInt(offset), SEEK.DATA);
     if (start < 0n) {
@@ -133,7 +135,7 @@ export class File extends Descriptor {
 
   /** Makes the content durable, and the metadata that reading it back needs. @throws {SystemError} */
   syncData(): void {
-    while (system().fdatasync(this.fd) < 0) interrupted("fdatasync", this);
+    while (system().fdatasync(this.fd) < 0) throwUnlessInterrupted("fdatasync", this);
   }
 
   /**

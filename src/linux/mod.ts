@@ -1,5 +1,5 @@
 /**
- * Linux by system calls: the one room that calls FFI.
+ * Linux by system calls: the one module that calls FFI.
  *
  * `openLibc()` first, once a thread. Then {@link Directory} handles lead to everything else, and no
  * path that is given to one leaves it. Names are bytes (or text, taken as UTF-8); failures are
@@ -9,11 +9,11 @@
  */
 
 export { DT, FADVISE, NAME_MAX, O, PATH_MAX, S, SEEK } from "./constants.ts";
-export { Descriptor, tolerate } from "./descriptor.ts";
+export { Descriptor, ignoreErrno } from "./descriptor.ts";
 export { Directory, type OpenOptions } from "./directory.ts";
 export type { Entry } from "./entries.ts";
 export { type ErrnoName, isErrno, SystemError } from "./errno.ts";
-export { type DataRange, File } from "./file.ts";
+export { type Extent, File } from "./file.ts";
 export { openLibc } from "./libc.ts";
 export {
   bytesOf,
@@ -23,6 +23,6 @@ export {
   sameName,
   SLASH,
   splitPath,
-} from "./names.ts";
+} from "./path_names.ts";
 export { effectiveUser, fileSystemType } from "./process.ts";
 export { nanoseconds, Stat, type Timespec, timespec } from "./stat.ts";

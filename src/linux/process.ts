@@ -1,6 +1,6 @@
 /** What the process is and has. */
 
-import { interrupted, type Located } from "./errno.ts";
+import { type Located, throwUnlessInterrupted } from "./errno.ts";
 import { system } from "./libc.ts";
 
 /** Whose rights system calls are made with. */
@@ -12,6 +12,8 @@ export function effectiveUser(): { uid: number; gid: number } {
 /** The number that names a file system's kind, as in `linux/magic.h`. @throws {SystemError} */
 export function fileSystemType(of: Located & { readonly fd: number }): number {
   const words = new BigUint64Array(16);
-  while (system().fstatfs64(of.fd, new Uint8Array(words.buffer)) < 0) interrupted("fstatfs", of);
+  while (system().fstatfs64(of.fd, new Uint8Array(words.buffer)) < 0) {
+    throwUnlessInterrupted("fstatfs", of);
+  }
   return Number(words[0]!);
 }

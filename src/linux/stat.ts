@@ -1,7 +1,7 @@
 /** `statx`: metadata with nanosecond times. */
 
 import { AT, S } from "./constants.ts";
-import { interrupted, type Located } from "./errno.ts";
+import { type Located, throwUnlessInterrupted } from "./errno.ts";
 import { system } from "./libc.ts";
 
 /** A time as the file system has it. */
@@ -123,7 +123,7 @@ export function statx(
 ): Stat {
   const sys = system();
   while (sys.statx(fd, name, flags | AT.SYMLINK_NOFOLLOW, STATX_BASIC, bytes) < 0) {
-    interrupted("statx", at, entry);
+    throwUnlessInterrupted("statx", at, entry);
   }
   return decode();
 }

@@ -1,8 +1,8 @@
 /** Extended attributes by descriptor. */
 
-import { interrupted, isErrno, lastErrno, type Located, SystemError } from "./errno.ts";
+import { isErrno, lastErrno, type Located, SystemError, throwUnlessInterrupted } from "./errno.ts";
 import { system } from "./libc.ts";
-import { displayName, first, type Name, second } from "./names.ts";
+import { displayName, first, type Name, second } from "./path_names.ts";
 
 /** How an inode is reached: an `O_PATH` descriptor only through its name in `/proc`. */
 export interface XattrTarget extends Located {
@@ -76,7 +76,7 @@ export function setXattr(target: XattrTarget, name: Name, value: Uint8Array): vo
       ? sys.setxattr(first.set(procPath(target.fd), "setxattr"), key, padded(value), size, 0)
       : sys.fsetxattr(target.fd, key, padded(value), size, 0);
     if (result >= 0) return;
-    interrupted(`setxattr ${displayName(name)}`, target);
+    throwUnlessInterrupted(`setxattr ${displayName(name)}`, target);
   }
 }
 
@@ -90,7 +90,7 @@ export function removeXattr(target: XattrTarget, name: Name): void {
   const sys = system();
   try {
     while (sys.fremovexattr(target.fd, second.set(name, "fremovexattr")) < 0) {
-      interrupted("fremovexattr", target);
+      throwUnlessInterrupted("fremovexattr", target);
     }
   } catch (error) {
     if (!isErrno(error, "ENODATA")) throw error;

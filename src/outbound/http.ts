@@ -2,8 +2,8 @@
 
 import { DaemonError, messageOf } from "../errors.ts";
 import { OutboundRefused } from "./dial.ts";
-import { forgetProxies } from "./environment.ts";
-import type { Gate, Pass } from "./gate.ts";
+import { clearProxyVariables } from "./proxy_variables.ts";
+import type { EgressProxy, ProxySession } from "./egress_proxy.ts";
 
 const MAX_REDIRECTS = 10;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
@@ -21,12 +21,12 @@ export function displayUrl(url: URL | string): string {
 
 /** A client for one operation. */
 export class HttpClient implements Disposable {
-  readonly #pass: Pass;
+  readonly #pass: ProxySession;
   readonly #client: Deno.HttpClient;
 
-  constructor(gate: Gate) {
+  constructor(gate: EgressProxy) {
     // Deno asks NO_PROXY now; a process that may not look fails here rather than pass the gate by.
-    forgetProxies();
+    clearProxyVariables();
     this.#pass = gate.pass();
     this.#client = Deno.createHttpClient({ proxy: { url: this.#pass.proxyUrl } });
   }

@@ -5,24 +5,24 @@
  */
 
 import type { Config } from "../config/schema.ts";
-import type { ContentWorkerFailed, ContentWorkerStart, Rooms } from "../content/boot.ts";
-import { programsOf } from "../git/program.ts";
+import type { Areas, ContentWorkerFailed, ContentWorkerStart } from "../content/worker_start.ts";
+import { programsOf } from "../git/git_program.ts";
 import type {
   DaemonWorkerReload,
   DaemonWorkerStart,
   DaemonWorkerStop,
   FromDaemonWorker,
 } from "./messages.ts";
-import { contentPermissions, daemonPermissions, type Permissions } from "./permissions.ts";
-import type { GitFinding } from "./program.ts";
+import { contentPermissions, daemonPermissions, type Permissions } from "./worker_permissions.ts";
+import type { FoundGit } from "./find_program.ts";
 import { StartError } from "./start_error.ts";
 
 export interface LaunchOptions {
   config: Config;
-  rooms: Rooms;
+  areas: Areas;
   /** Absolute path of libc. */
   libc: string;
-  git: GitFinding;
+  git: FoundGit;
   /** Of wsdaemon. */
   version: string;
   onListening(address: string): void;
@@ -46,7 +46,7 @@ export interface Launched extends Disposable {
  * while those pack.
  */
 export function launch(options: LaunchOptions): Launched {
-  const { config, libc, rooms, git, version } = options;
+  const { config, libc, areas, git, version } = options;
   const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
 
   const workers: Worker[] = [];
@@ -62,7 +62,7 @@ export function launch(options: LaunchOptions): Launched {
     const worker = start(url, `content-${index + 1}`, contentPermissions(libc));
     worker.onmessage = ({ data }: MessageEvent<ContentWorkerFailed>) =>
       reject(new StartError(data.message));
-    const message: ContentWorkerStart = { kind: "start", libc, rooms, port: port1 };
+    const message: ContentWorkerStart = { kind: "start", libc, areas, port: port1 };
     worker.postMessage(message, [port1]);
     return port2;
   });

@@ -1,12 +1,12 @@
 /** What the main thread and the daemon Worker say to each other. */
 
 import type { Config } from "../config/schema.ts";
-import type { GitFinding } from "./program.ts";
+import type { FoundGit } from "./find_program.ts";
 
 export interface DaemonWorkerStart {
   kind: "start";
   config: Config;
-  git: GitFinding;
+  git: FoundGit;
   /** Of wsdaemon. */
   version: string;
   /** Whether the process is root; the Worker may not ask. */

@@ -9,9 +9,9 @@ import { launch, type Launched } from "./launch.ts";
 import { libcPath } from "./libc.ts";
 import { lockRoot } from "./lock.ts";
 import { configureLogging } from "./logging.ts";
-import { secretFiles } from "./permissions.ts";
-import { findGit } from "./program.ts";
-import { makeRooms, prepareRoot } from "./rooms.ts";
+import { secretFiles } from "./worker_permissions.ts";
+import { findGit } from "./find_program.ts";
+import { makeAreas, prepareRoot } from "./root.ts";
 import { listenerProblem, runtimeWarning } from "./runtime.ts";
 import { onSignals } from "./signals.ts";
 import { StartError } from "./start_error.ts";
@@ -49,10 +49,10 @@ export async function runDaemon({ config: given, version, warnings, print }: Run
   for (const path of secretFiles(given)) requireReadable(path);
   const config = prepareRoot(await resolveListeners(given));
   using _lock = lockRoot(config.root);
-  const rooms = makeRooms(config);
+  const areas = makeAreas(config);
   using launched = launch({
     config,
-    rooms,
+    areas,
     libc: libcPath(),
     git: await findGit(Deno.env.get("PATH") ?? ""),
     version,

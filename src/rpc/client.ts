@@ -1,6 +1,6 @@
 /** A client of the API, for the command line and for tests. */
 
-import "./close_once.ts";
+import "../patches/deno_pipe_close.ts";
 import { Buffer } from "node:buffer";
 import { isIP } from "node:net";
 import { checkServerIdentity } from "node:tls";

@@ -1,6 +1,6 @@
 /** `grpc.health.v1` and server reflection, beside the API. */
 
-import "./fs_access.ts";
+import "../patches/grpc_proto_loader.ts";
 import { Buffer } from "node:buffer";
 import { toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";

@@ -12,7 +12,7 @@ import type {
   InitializerSpec,
   PrebuildSpec,
   SnapshotSpec,
-} from "../initializer/api.ts";
+} from "../initializer/initializer.ts";
 import {
   CloneTargetMode,
   type FileDownloadInitializer,

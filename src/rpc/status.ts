@@ -11,7 +11,7 @@ export interface CallStatus {
 
 const log = logger("rpc");
 
-/** Clients refuse trailers of more than some 8 KiB altogether; this leaves room for the others. */
+/** Clients refuse trailers of more than some 8 KiB altogether; this leaves space for the others. */
 const MAX_ENCODED_DETAILS = 6000;
 
 /**
@@ -49,10 +49,10 @@ function fit(message: string): string {
   const whole = message.toWellFormed();
   if (encodeURI(whole).length <= MAX_ENCODED_DETAILS) return whole;
   const kept: string[] = [];
-  let room = MAX_ENCODED_DETAILS;
+  let space = MAX_ENCODED_DETAILS;
   for (const character of whole) {
-    room -= encodeURI(character).length;
-    if (room < 0) break;
+    space -= encodeURI(character).length;
+    if (space < 0) break;
     kept.push(character);
   }
   return `${kept.join("")}...`;

@@ -10,8 +10,8 @@
 
 import type { Digest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
-import type { ObjectStore } from "../store/api.ts";
-import type { WorkspaceIdentity } from "./api.ts";
+import type { ObjectStore } from "../store/object_store.ts";
+import type { WorkspaceIdentity } from "./images.ts";
 import { MAX_MANIFEST_BYTES, type ParsedManifest, parseManifest } from "./manifest.ts";
 import { decodeReference, encodeReference, type ImageReference } from "./references.ts";
 
@@ -62,7 +62,7 @@ export async function changeHistory(
       if (!isEmpty) throw error;
       await store.deleteRef(key, options);
     }
-    const lost = await torn(store, carried.filter((one) => !gone.has(one)), signal);
+    const lost = await incomplete(store, carried.filter((one) => !gone.has(one)), signal);
     wasComplete = lost.length === 0;
     for (const manifest of lost) gone.add(manifest);
   } while (!wasComplete);
@@ -96,7 +96,7 @@ async function missing(
 }
 
 /** Which images lack a blob; all blobs that are there are freshened. */
-async function torn(
+async function incomplete(
   store: ObjectStore,
   manifests: readonly Digest[],
   signal: AbortSignal | undefined,

@@ -17,7 +17,7 @@
 import type { Clock } from "../clock.ts";
 import type { Digest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
-import type { ObjectInfo, ObjectStore, Tally } from "./api.ts";
+import type { ObjectInfo, ObjectStore, Tally } from "./object_store.ts";
 import { BLOB_PREFIX, blobOfKey } from "./keys.ts";
 import { LeaseHolder } from "./lease_holder.ts";
 import { forEachIndex } from "../async/concurrent.ts";

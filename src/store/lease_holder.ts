@@ -3,7 +3,7 @@
  * deleted but by its holder, while writers still believe it.
  *
  * - It is **claimed** with nothing condemned, which the store does for one at a time: see
- *   {@link ObjectStore.claimRef}. Whoever finds somebody else's lease in force is refused.
+ *   {@link ObjectStore.compareAndClaimRef}. Whoever finds somebody else's lease in force is refused.
  * - Only once it is ours is anything **condemned**. That replaces our own lease while it is in force,
  *   when nobody else touches it. It is given up well before it runs out, and a replacement that hangs
  *   is broken off by then, so that none comes after another collection has claimed it.
@@ -16,7 +16,7 @@
 import type { Clock } from "../clock.ts";
 import type { Digest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
-import type { ObjectStore } from "./api.ts";
+import type { ObjectStore } from "./object_store.ts";
 import { LEASE_KEY } from "./keys.ts";
 import { decodeLease, encodeLease, type Lease, shortName } from "./lease.ts";
 
@@ -83,7 +83,7 @@ export class LeaseHolder {
     const now = await this.#store.now(options);
     const mine = await this.#encode([], now);
     let other: Lease | undefined;
-    const claimed = await this.#store.claimRef(LEASE_KEY, (bytes) => {
+    const claimed = await this.#store.compareAndClaimRef(LEASE_KEY, (bytes) => {
       const lease = bytes && decodeLease(bytes);
       other = lease && lease.holder !== this.#holder && lease.expiresAt > now ? lease : undefined;
       return other ? undefined : mine;

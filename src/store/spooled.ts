@@ -6,14 +6,14 @@ import type { LocalFile, SpooledBlob } from "../spool.ts";
 
 /**
  * The absolute path of a spool file.
- * @throws {DaemonError} INTERNAL for a file of another room, or a path that leaves the spool.
+ * @throws {DaemonError} INTERNAL for a file of another area, or a path that leaves the spool.
  */
 function spoolPath(spoolDir: string, file: LocalFile): string {
   const plain = file.path.split("/").every((part) => part !== "" && part !== "." && part !== "..");
-  if (file.room !== "spool" || !plain) {
+  if (file.area !== "spool" || !plain) {
     throw new DaemonError(
       "INTERNAL",
-      `Cannot take ${JSON.stringify(file.path)} in the room ${file.room} for a spool file`,
+      `Cannot take ${JSON.stringify(file.path)} in the area ${file.area} for a spool file`,
     );
   }
   return join(spoolDir, file.path);

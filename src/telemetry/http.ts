@@ -5,7 +5,7 @@ import { logger } from "../log.ts";
 import type { Metrics } from "./metrics.ts";
 
 /** Whether something is well, and what to say of it in one line. */
-export interface Wellness {
+export interface HealthStatus {
   ok: boolean;
   message: string;
 }
@@ -14,9 +14,9 @@ export interface MetricsHttpOptions {
   listen: { hostname: string; port: number };
   metrics: Metrics;
   /** Whether the process does its work at all; where not, it should be restarted. */
-  health: () => Wellness;
+  health: () => HealthStatus;
   /** Whether it should be given work now. */
-  ready: () => Wellness;
+  ready: () => HealthStatus;
 }
 
 export interface MetricsHttp {
@@ -77,7 +77,7 @@ async function answer(
   return await endpoint();
 }
 
-function wellness({ ok, message }: Wellness): Response {
+function wellness({ ok, message }: HealthStatus): Response {
   return respond(ok ? 200 : 503, `${message}\n`);
 }
 

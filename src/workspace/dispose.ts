@@ -1,14 +1,14 @@
 /** DisposeWorkspace's work: everything that must be kept is kept before anything is deleted. */
 
-import type { Content } from "../content/api.ts";
+import type { Content } from "../content/content.ts";
 import { DaemonError, messageOf } from "../errors.ts";
-import type { GitStatus, GitStatusReader } from "../git/api.ts";
+import type { GitStatus, GitStatusReader } from "../git/git_status.ts";
 import { logger } from "../log.ts";
-import type { Images } from "../snapshot/api.ts";
-import { deleteContent } from "./delete.ts";
+import type { Images } from "../snapshot/images.ts";
+import { deleteContent } from "./delete_content.ts";
 import { saveLogs } from "./save_logs.ts";
-import type { ImageSaver } from "./saver.ts";
-import type { Wish } from "./wishes.ts";
+import type { ImageSaver } from "./image_saver.ts";
+import type { FinalSave } from "./final_saves.ts";
 import type { Workspace } from "./workspace.ts";
 
 const log = logger("workspace");
@@ -32,7 +32,7 @@ export interface DisposeParts {
  */
 export async function disposeWorkspace(
   workspace: Workspace,
-  wishes: ReadonlySet<Wish>,
+  wishes: ReadonlySet<FinalSave>,
   parts: DisposeParts,
 ): Promise<{ gitStatus?: GitStatus }> {
   if (workspace.setup && !await cancelSetup(workspace)) return {};
@@ -48,7 +48,7 @@ export async function disposeWorkspace(
     // Iterating a Set meets what is added meanwhile. Between its end and DELETING nothing may wait.
     for (const wish of wishes) await keep(wish, workspace, parts);
     workspace.apply("delete");
-    workspace.kept = wishes;
+    workspace.saved = wishes;
   } catch (error) {
     workspace.apply("keep");
     parts.saver.resume([workspace]);
@@ -66,7 +66,7 @@ async function settle(workspace: Workspace, parts: DisposeParts): Promise<GitSta
   return await readStatus(workspace, parts);
 }
 
-async function keep(wish: Wish, workspace: Workspace, parts: DisposeParts): Promise<void> {
+async function keep(wish: FinalSave, workspace: Workspace, parts: DisposeParts): Promise<void> {
   if (wish === "backupLogs") return await saveLogs(workspace, parts);
   const backup = parts.saver.saveBackup(workspace);
   await orContentStays(`The final backup of workspace ${workspace.id} was asked for`, backup);
@@ -99,7 +99,7 @@ async function cancelSetup(workspace: Workspace): Promise<boolean> {
 
 /** Lets snapshots and backups finish; a promised snapshot that cannot be stored stops the disposal. */
 async function finishRunning(workspace: Workspace): Promise<void> {
-  const promised = await Promise.allSettled(workspace.promised.values());
+  const promised = await Promise.allSettled(workspace.pendingSnapshots.values());
   for (const snapshot of promised) if (snapshot.status === "rejected") throw snapshot.reason;
   await workspace.idle();
 }

@@ -30,7 +30,7 @@ export interface WorkspaceRecord {
 }
 
 /** A snapshot whose url was given out before it was finished. */
-export interface PromisedSnapshot {
+export interface PendingSnapshot {
   url: string;
   workspaceId: string;
 }
@@ -107,12 +107,12 @@ export class Journal implements Disposable {
     this.#write("DELETE FROM workspaces WHERE id = ?", id);
   }
 
-  promises(): PromisedSnapshot[] {
+  pendingSnapshots(): PendingSnapshot[] {
     const rows = this.#db.prepare("SELECT url, workspace_id FROM promised_snapshots").all();
     return rows.map((row) => ({ url: String(row.url), workspaceId: String(row.workspace_id) }));
   }
 
-  promise(snapshot: PromisedSnapshot): void {
+  addPendingSnapshot(snapshot: PendingSnapshot): void {
     this.#write(
       "INSERT INTO promised_snapshots VALUES (?, ?)",
       snapshot.url,
@@ -121,7 +121,7 @@ export class Journal implements Disposable {
   }
 
   /** The promise was kept. */
-  keep(url: string): void {
+  removePendingSnapshot(url: string): void {
     this.#write("DELETE FROM promised_snapshots WHERE url = ?", url);
   }
 

@@ -9,23 +9,28 @@
 import { abortable } from "@std/async";
 import { resolvesWithin } from "../async/resolves_within.ts";
 import type { Clock } from "../clock.ts";
-import type { Content, Owner } from "../content/api.ts";
+import type { Content, Owner } from "../content/content.ts";
 import { DaemonError, messageOf } from "../errors.ts";
-import type { GitStatusReader } from "../git/api.ts";
-import type { Initializers } from "../initializer/api.ts";
-import type { Images } from "../snapshot/api.ts";
-import type { InitRequest, Workspaces } from "./api.ts";
+import type { GitStatusReader } from "../git/git_status.ts";
+import type { Initializers } from "../initializer/initializer.ts";
+import type { Images } from "../snapshot/images.ts";
+import type { InitRequest, Workspaces } from "./workspaces.ts";
 import { disposeWorkspace } from "./dispose.ts";
 import type { Journal } from "./journal.ts";
-import type { WorkspaceMetrics } from "./metrics.ts";
-import { ImageSaver } from "./saver.ts";
+import type { WorkspaceMetrics } from "./workspace_metrics.ts";
+import { ImageSaver } from "./image_saver.ts";
 import { recover } from "./recover.ts";
 import { setUp } from "./setup.ts";
-import { type DisposeOptions, requireKeepable, type Wish, wishesOf } from "./wishes.ts";
+import {
+  checkDisposePreconditions,
+  type DisposeOptions,
+  type FinalSave,
+  finalSavesOf,
+} from "./final_saves.ts";
 import { type Disposal, Workspace } from "./workspace.ts";
 
 /** What the lifecycle is made of. */
-export interface Parts {
+export interface Dependencies {
   content: Content;
   images: Images;
   initializers: Initializers;
@@ -35,7 +40,7 @@ export interface Parts {
   metrics: WorkspaceMetrics;
 }
 
-export interface ManagerOptions extends Parts {
+export interface ManagerOptions extends Dependencies {
   /** False for `storage.kind` `none`. */
   remoteStorage: boolean;
   contentOwner: Owner;
@@ -64,7 +69,7 @@ export class WorkspaceManager implements Workspaces {
 
   /** Puts right what the last run left, and resumes what it promised. Call once, before serving. */
   async start(): Promise<void> {
-    const { workspaces, strangers } = await recover(this.#options.content, this.#options);
+    const { workspaces, orphans: strangers } = await recover(this.#options.content, this.#options);
     for (const workspace of workspaces) this.#workspaces.set(workspace.id, workspace);
     this.#strangers = strangers;
     this.#saver.resume(this.#workspaces.values());
@@ -99,10 +104,10 @@ export class WorkspaceManager implements Workspaces {
     if (known) {
       throw new DaemonError(
         "ALREADY_EXISTS",
-        `Workspace ${request.id} exists and is ${shown(known)}: dispose of it first`,
+        `Workspace ${request.id} exists and is ${wireState(known)}: dispose of it first`,
       );
     }
-    const workspace = Workspace.begin({
+    const workspace = Workspace.create({
       id: request.id,
       owner: request.owner,
       metaId: request.metaId,
@@ -131,7 +136,7 @@ export class WorkspaceManager implements Workspaces {
     if (!workspace.setup) {
       throw new DaemonError(
         "FAILED_PRECONDITION",
-        `Workspace ${id} is ${shown(workspace)}: there is no initialisation to wait for`,
+        `Workspace ${id} is ${wireState(workspace)}: there is no initialisation to wait for`,
       );
     }
     try {
@@ -156,7 +161,7 @@ export class WorkspaceManager implements Workspaces {
   async takeSnapshot(id: string, returnImmediately: boolean): Promise<string> {
     const workspace = this.#saveable(id, "take a snapshot of");
     const url = this.#options.images.newSnapshotUrl(workspace.identity);
-    if (returnImmediately) this.#saver.promise(workspace, url);
+    if (returnImmediately) this.#saver.saveLater(workspace, url);
     else await this.#saver.saveSnapshot(workspace, url);
     return url;
   }
@@ -169,18 +174,18 @@ export class WorkspaceManager implements Workspaces {
   async dispose(id: string, options: DisposeOptions) {
     this.#refuseWhileDraining();
     const workspace = this.#known(id);
-    requireKeepable(workspace, options, this.#hasStorage(workspace));
+    checkDisposePreconditions(workspace, options, this.#hasStorage(workspace));
     const disposal = workspace.disposal ??= this.#startDisposal(workspace, options);
-    for (const wish of wishesOf(options)) disposal.wishes.add(wish);
+    for (const wish of finalSavesOf(options)) disposal.finalSaves.add(wish);
     return await disposal.done;
   }
 
   #startDisposal(workspace: Workspace, options: DisposeOptions): Disposal {
-    const wishes = new Set(wishesOf(options));
-    return { wishes, done: this.#dispose(workspace, wishes) };
+    const wishes = new Set(finalSavesOf(options));
+    return { finalSaves: wishes, done: this.#dispose(workspace, wishes) };
   }
 
-  async #dispose(workspace: Workspace, wishes: ReadonlySet<Wish>) {
+  async #dispose(workspace: Workspace, wishes: ReadonlySet<FinalSave>) {
     const work = disposeWorkspace(workspace, wishes, {
       ...this.#options,
       saver: this.#saver,
@@ -202,7 +207,7 @@ export class WorkspaceManager implements Workspaces {
   }
 
   async #refuseStranger(id: string): Promise<void> {
-    if (await this.#options.content.exists({ room: "workspaces", name: id })) {
+    if (await this.#options.content.exists({ area: "workspaces", name: id })) {
       throw new DaemonError(
         "ALREADY_EXISTS",
         `There is a folder workspaces/${id} that no workspace belongs to: move it away first`,
@@ -226,7 +231,7 @@ export class WorkspaceManager implements Workspaces {
     if (workspace.state !== "AVAILABLE") {
       throw new DaemonError(
         "FAILED_PRECONDITION",
-        `Cannot ${doing} workspace ${id}: it must be AVAILABLE and is ${shown(workspace)}`,
+        `Cannot ${doing} workspace ${id}: it must be AVAILABLE and is ${wireState(workspace)}`,
       );
     }
     if (!this.#hasStorage(workspace)) {
@@ -252,7 +257,7 @@ function shuttingDown(): DaemonError {
 }
 
 /** A state as the wire knows it. */
-function shown(workspace: Workspace): string {
+function wireState(workspace: Workspace): string {
   return workspace.state === "DELETING" ? "WRAPPING_UP" : workspace.state;
 }
 

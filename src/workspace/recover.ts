@@ -1,10 +1,10 @@
 /** What a restart makes of what the last run left, be it after a shutdown or `kill -9`. */
 
-import type { Content } from "../content/api.ts";
+import type { Content } from "../content/content.ts";
 import { messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
-import { deleteContent } from "./delete.ts";
-import { type Witnesses, Workspace } from "./workspace.ts";
+import { deleteContent } from "./delete_content.ts";
+import { type Recorders, Workspace } from "./workspace.ts";
 
 const log = logger("workspace");
 
@@ -12,7 +12,7 @@ const log = logger("workspace");
 export interface Recovered {
   workspaces: Workspace[];
   /** Published folders that the journal does not know. */
-  strangers: Set<string>;
+  orphans: Set<string>;
 }
 
 /**
@@ -21,12 +21,12 @@ export interface Recovered {
  * Published folders that the journal does not know are left alone and reported: they may be
  * somebody's work.
  */
-export async function recover(content: Content, witnesses: Witnesses): Promise<Recovered> {
+export async function recover(content: Content, witnesses: Recorders): Promise<Recovered> {
   await content.sweep();
   const strangers = new Set(await content.published());
   const workspaces: Workspace[] = [];
   for (const record of witnesses.journal.workspaces()) {
-    const workspace = Workspace.recall(record, witnesses);
+    const workspace = Workspace.fromRecord(record, witnesses);
     const found = strangers.delete(record.id);
     if (workspace.state === "SETTING_UP") workspace.apply("delete");
     if (workspace.state === "WRAPPING_UP") workspace.apply("keep");
@@ -44,7 +44,7 @@ export async function recover(content: Content, witnesses: Witnesses): Promise<R
       name,
     });
   }
-  return { workspaces, strangers };
+  return { workspaces, orphans: strangers };
 }
 
 /** One that cannot be cleared away must not keep the others waiting: it can be disposed of again. */

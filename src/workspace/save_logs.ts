@@ -1,10 +1,10 @@
 /** Stores a workspace's terminal logs when it is disposed of. */
 
-import type { Content } from "../content/api.ts";
+import type { Content } from "../content/content.ts";
 import { messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
-import { type Images, MAX_LOG_BYTES } from "../snapshot/api.ts";
-import { findTerminalLogs } from "./logs.ts";
+import { type Images, MAX_LOG_BYTES } from "../snapshot/images.ts";
+import { findTerminalLogs } from "./terminal_logs.ts";
 import type { Workspace } from "./workspace.ts";
 
 const log = logger("workspace");

@@ -1,10 +1,10 @@
 /** InitWorkspace's work: fill a staging tree and publish it, or leave nothing behind. */
 
-import type { Content, Owner, Tree } from "../content/api.ts";
+import type { Content, Owner, Tree } from "../content/content.ts";
 import { asDaemonError, DaemonError, messageOf } from "../errors.ts";
-import type { Initializers, InitializerSpec } from "../initializer/api.ts";
+import type { Initializers, InitializerSpec } from "../initializer/initializer.ts";
 import { logger } from "../log.ts";
-import type { Images } from "../snapshot/api.ts";
+import type { Images } from "../snapshot/images.ts";
 import type { Workspace } from "./workspace.ts";
 
 const log = logger("workspace");

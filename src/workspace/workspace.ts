@@ -1,15 +1,15 @@
 /** One workspace: what is remembered of it, and the work under way on it. */
 
-import type { Tree } from "../content/api.ts";
+import type { Tree } from "../content/content.ts";
 import { messageOf } from "../errors.ts";
-import type { GitStatus } from "../git/api.ts";
+import type { GitStatus } from "../git/git_status.ts";
 import { logger } from "../log.ts";
-import type { WorkspaceIdentity } from "../snapshot/api.ts";
+import type { WorkspaceIdentity } from "../snapshot/images.ts";
 import type { Journal, WorkspaceRecord } from "./journal.ts";
-import type { WorkspaceMetrics } from "./metrics.ts";
+import type { WorkspaceMetrics } from "./workspace_metrics.ts";
 import { Semaphore } from "../async/semaphore.ts";
 import { afterCrash, next, type WorkspaceEvent, type WorkspaceState } from "./state.ts";
-import type { Wish } from "./wishes.ts";
+import type { FinalSave } from "./final_saves.ts";
 
 const log = logger("workspace");
 
@@ -23,12 +23,12 @@ export interface Setup {
 /** A disposal under way. */
 export interface Disposal {
   /** What it keeps; calls that join it may add to that until the workspace is DELETING. */
-  readonly wishes: Set<Wish>;
+  readonly finalSaves: Set<FinalSave>;
   readonly done: Promise<{ gitStatus?: GitStatus }>;
 }
 
 /** Where a workspace's changes of state are written down. */
-export interface Witnesses {
+export interface Recorders {
   journal: Journal;
   metrics: WorkspaceMetrics;
 }
@@ -40,29 +40,29 @@ export class Workspace {
   /** Where its content is once it is published. */
   readonly tree: Tree;
   /** One image at a time is made of a workspace: each starts from the one before. */
-  readonly turn: Semaphore = new Semaphore(1);
+  readonly saveMutex: Semaphore = new Semaphore(1);
   setup: Setup | undefined;
   disposal: Disposal | undefined;
   /** What a disposal had kept by the time that it began to delete. */
-  kept: ReadonlySet<Wish> = new Set();
+  saved: ReadonlySet<FinalSave> = new Set();
   /** Snapshots that were promised and are not finished, by url. */
-  readonly promised: Map<string, Promise<void>> = new Map();
+  readonly pendingSnapshots: Map<string, Promise<void>> = new Map();
   #state: WorkspaceState;
   #leaving = new AbortController();
-  readonly #witnesses: Witnesses;
+  readonly #witnesses: Recorders;
   readonly #running = new Set<Promise<unknown>>();
 
-  private constructor(record: WorkspaceRecord, state: WorkspaceState, witnesses: Witnesses) {
+  private constructor(record: WorkspaceRecord, state: WorkspaceState, witnesses: Recorders) {
     const { state: _, ...rest } = record;
     this.record = rest;
     this.identity = { owner: record.owner, metaId: record.metaId };
-    this.tree = { room: "workspaces", name: record.id };
+    this.tree = { area: "workspaces", name: record.id };
     this.#state = state;
     this.#witnesses = witnesses;
   }
 
   /** A new workspace, SETTING_UP, in the journal. */
-  static begin(record: Omit<WorkspaceRecord, "state">, witnesses: Witnesses): Workspace {
+  static create(record: Omit<WorkspaceRecord, "state">, witnesses: Recorders): Workspace {
     const state = next("NONE", "begin") as WorkspaceRecord["state"];
     const whole = { ...record, state };
     witnesses.journal.insert(whole);
@@ -71,7 +71,7 @@ export class Workspace {
   }
 
   /** A workspace that the journal knows. */
-  static recall(record: WorkspaceRecord, witnesses: Witnesses): Workspace {
+  static fromRecord(record: WorkspaceRecord, witnesses: Recorders): Workspace {
     witnesses.metrics.moved("NONE", record.state);
     return new Workspace(record, record.state, witnesses);
   }
@@ -85,7 +85,7 @@ export class Workspace {
   }
 
   /** Fires when the workspace is wrapped up, so that what waits to be retried is tried at once. */
-  get leaving(): AbortSignal {
+  get disposingSignal(): AbortSignal {
     return this.#leaving.signal;
   }
 

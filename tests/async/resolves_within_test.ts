@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { resolvesWithin } from "../../src/async/resolves_within.ts";
-import { ManualClock } from "../support/clock.ts";
+import { ManualClock } from "../fixtures/clock.ts";
 
 Deno.test("resolvesWithin tells work that is done in time from work that is late, and leaves no timer", async () => {
   const clock = new ManualClock();

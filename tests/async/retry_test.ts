@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { systemClock } from "../../src/clock.ts";
-import { ManualClock } from "../support/clock.ts";
+import { ManualClock } from "../fixtures/clock.ts";
 import { retry, type RetryOptions } from "../../src/async/retry.ts";
 
 function options(pauses: number[], changed: Partial<RetryOptions> = {}): RetryOptions {

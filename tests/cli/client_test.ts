@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { DaemonProcess } from "../../scripts/daemon_process.ts";
 import { judgeStore } from "../e2e/judge_store.ts";
-import { testFolder } from "../support/folder.ts";
+import { testFolder } from "../fixtures/folder.ts";
 import { inProcess } from "./in_process.ts";
-import { wsdaemon } from "./support.ts";
+import { wsdaemon } from "./fixture.ts";
 
 Deno.test("client takes a workspace through its life, in text and in JSON", async (t) => {
   using folder = testFolder();

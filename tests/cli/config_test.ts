@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { testFolder } from "../support/folder.ts";
+import { testFolder } from "../fixtures/folder.ts";
 import { inProcess } from "./in_process.ts";
-import { wsdaemon } from "./support.ts";
+import { wsdaemon } from "./fixture.ts";
 
 Deno.test("config validate names every mistake on a line of its own and fails", async () => {
   using folder = testFolder();

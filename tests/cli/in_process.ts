@@ -2,7 +2,7 @@
 
 import { joinBytes } from "../../src/archive/bytes.ts";
 import { runCommandLine } from "../../src/cli/program.ts";
-import type { Outcome } from "./support.ts";
+import type { Outcome } from "./fixture.ts";
 
 let last: Promise<unknown> = Promise.resolve();
 

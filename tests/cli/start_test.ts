@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { DaemonProcess } from "../../scripts/daemon_process.ts";
-import { testFolder } from "../support/folder.ts";
+import { testFolder } from "../fixtures/folder.ts";
 import { inProcess } from "./in_process.ts";
-import { wsdaemon } from "./support.ts";
+import { wsdaemon } from "./fixture.ts";
 
 interface Mistake {
   name: string;

@@ -1,21 +1,21 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { sha256Digest } from "../../src/digest.ts";
-import { readImage } from "../../src/snapshot/images.ts";
+import { readImage } from "../../src/snapshot/stored_images.ts";
 import { blobKey } from "../../src/store/keys.ts";
-import { openStore } from "../../src/store/open.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
-import { StoreRig } from "../snapshot/rig.ts";
-import { BUCKET, S3_KEYS, startS3 } from "../support/s3rver.ts";
-import { file } from "../support/tree.ts";
+import { StoreFixture } from "../snapshot/fixture.ts";
+import { BUCKET, S3_KEYS, startS3 } from "../fixtures/s3rver.ts";
+import { file } from "../fixtures/tree.ts";
 import { inProcess } from "./in_process.ts";
-import { wsdaemon } from "./support.ts";
+import { wsdaemon } from "./fixture.ts";
 
 Deno.test("a store on S3 is looked into by its config, and downloads leave nothing behind", async (t) => {
-  await using rig = await StoreRig.open();
+  await using fixture = await StoreFixture.open();
   await using server = await startS3();
-  await rig.publish("w", [["file", file("content")]]);
-  const { url, manifest } = await rig.snapshot("w");
+  await fixture.publish("w", [["file", file("content")]]);
+  const { url, manifest } = await fixture.snapshot("w");
   const storage = {
     kind: "s3" as const,
     endpoint: server.endpoint,
@@ -24,22 +24,22 @@ Deno.test("a store on S3 is looked into by its config, and downloads leave nothi
     forcePathStyle: true,
     ...S3_KEYS,
   };
-  const config = join(rig.root, "config.json");
-  await Deno.writeTextFile(config, JSON.stringify({ root: rig.root, storage }));
+  const config = join(fixture.root, "config.json");
+  await Deno.writeTextFile(config, JSON.stringify({ root: fixture.root, storage }));
   const bucket = await openStore(storage, {
-    spoolDir: rig.started.rooms.spool,
+    spoolDir: fixture.started.areas.spool,
     metrics: new Metrics(),
   });
-  for (const hex of rig.blobs()) {
+  for (const hex of fixture.blobs()) {
     const digest = sha256Digest(hex);
-    await bucket.putBlobBytes(digest, await Deno.readFile(rig.blobPath(digest)));
+    await bucket.putBlobBytes(digest, await Deno.readFile(fixture.blobPath(digest)));
   }
-  for await (const { key } of rig.store.list("refs/")) {
-    await bucket.putRef(key, await rig.store.getRef(key));
+  for await (const { key } of fixture.store.list("refs/")) {
+    await bucket.putRef(key, await fixture.store.getRef(key));
   }
 
   await t.step("cat", async () => {
-    const temporary = join(rig.root, "temporary");
+    const temporary = join(fixture.root, "temporary");
     await Deno.mkdir(temporary);
     const { code, stdout, stderr } = await wsdaemon(
       ["store", "--config", config, "cat", url, "file"],
@@ -57,16 +57,16 @@ Deno.test("a store on S3 is looked into by its config, and downloads leave nothi
     };
     assertStringIncludes(await run("ls"), url);
     assertMatch(await run("verify"), /^1 image, .*: every digest is right\n$/);
-    const oci = join(rig.root, "oci");
+    const oci = join(fixture.root, "oci");
     await run("export", url, "--oci", oci);
     assertEquals(
       [...Deno.readDirSync(join(oci, "blobs/sha256"))].map(({ name }) => name).toSorted(),
-      rig.blobs(),
+      fixture.blobs(),
     );
   });
 
   await t.step("a lost layer", async () => {
-    const { digest } = (await readImage(rig.store, manifest)).layers[0]!;
+    const { digest } = (await readImage(fixture.store, manifest)).layers[0]!;
     await bucket.deleteBlob(digest);
     const { code, stdout } = await inProcess("store", "--config", config, "verify", "--json");
     assertEquals(code, 1, blobKey(digest));

@@ -1,44 +1,44 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { FROM_SOURCE } from "../../scripts/daemon_process.ts";
-import { readImage } from "../../src/snapshot/images.ts";
+import { readImage } from "../../src/snapshot/stored_images.ts";
 import { encodeLease } from "../../src/store/lease.ts";
 import { LEASE_KEY } from "../../src/store/keys.ts";
-import { directory, file, hardlink, readTree, sparse, symlink } from "../support/tree.ts";
-import { BOB, StoreRig } from "../snapshot/rig.ts";
+import { directory, file, hardlink, readTree, sparse, symlink } from "../fixtures/tree.ts";
+import { BOB, StoreFixture } from "../snapshot/fixture.ts";
 import { inProcess } from "./in_process.ts";
-import type { Outcome } from "./support.ts";
-import { PYTHON } from "../support/python.ts";
+import type { Outcome } from "./fixture.ts";
+import { PYTHON } from "../fixtures/python.ts";
 
 const LATEST = "wsdaemon:backup/alice/notes";
 
-/** Runs a store command on the rig's root. */
-function store(rig: StoreRig, ...args: string[]): Promise<Outcome> {
-  return inProcess("store", "--root", rig.root, ...args);
+/** Runs a store command on the fixture's root. */
+function store(fixture: StoreFixture, ...args: string[]): Promise<Outcome> {
+  return inProcess("store", "--root", fixture.root, ...args);
 }
 
 /** The stdout of a command that does well without a word on stderr. */
-async function output(rig: StoreRig, ...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await store(rig, ...args);
+async function output(fixture: StoreFixture, ...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await store(fixture, ...args);
   assertEquals([code, stderr], [0, ""], stdout);
   return stdout;
 }
 
-async function json<T>(rig: StoreRig, ...args: string[]): Promise<T> {
-  return JSON.parse(await output(rig, ...args, "--json")) as T;
+async function json<T>(fixture: StoreFixture, ...args: string[]): Promise<T> {
+  return JSON.parse(await output(fixture, ...args, "--json")) as T;
 }
 
 /** A command that fails with this code and says so without a result. */
-async function refusal(rig: StoreRig, code: string, says: string, ...args: string[]) {
-  const outcome = await store(rig, ...args);
+async function refusal(fixture: StoreFixture, code: string, says: string, ...args: string[]) {
+  const outcome = await store(fixture, ...args);
   assertEquals([outcome.code, outcome.stdout], [1, ""], outcome.stderr);
   assertStringIncludes(outcome.stderr, `error: ${code}: `);
   assertStringIncludes(outcome.stderr, says);
 }
 
 Deno.test("the store can be looked into beside a daemon or without one", async (t) => {
-  await using rig = await StoreRig.open();
-  const path = await rig.publish("w", [
+  await using fixture = await StoreFixture.open();
+  const path = await fixture.publish("w", [
     ["src", directory({ mode: 0o750 })],
     ["src/main.ts", file("export {};\n", { mode: 0o640 })],
     ["src/again.ts", hardlink("src/main.ts")],
@@ -46,17 +46,17 @@ Deno.test("the store can be looked into beside a daemon or without one", async (
     ["link", symlink("src")],
     ["holes", sparse(3_000_000, [[2_000_000, "data"]])],
   ]);
-  await rig.settle();
-  const snapshot = await rig.snapshot("w");
+  await fixture.settle();
+  const snapshot = await fixture.snapshot("w");
   await Deno.writeTextFile(join(path, "new"), "n".repeat(5000));
-  const backup = await rig.backup("w");
-  const other = await rig.backup("w", BOB);
+  const backup = await fixture.backup("w");
+  const other = await fixture.backup("w", BOB);
 
   await t.step("ls aligns sizes for people and has exact ones in JSON", async () => {
     const [text, all, own] = await Promise.all([
-      output(rig, "ls"),
-      json<Record<string, unknown>[]>(rig, "ls"),
-      json<Record<string, unknown>[]>(rig, "ls", "--owner", "bob", "--meta-id", "site"),
+      output(fixture, "ls"),
+      json<Record<string, unknown>[]>(fixture, "ls"),
+      json<Record<string, unknown>[]>(fixture, "ls", "--owner", "bob", "--meta-id", "site"),
     ]);
     const [heading, ...lines] = text.trimEnd().split("\n");
     assertMatch(
@@ -78,28 +78,28 @@ Deno.test("the store can be looked into beside a daemon or without one", async (
 
   await t.step("show tells what an image consists of", async () => {
     const [text, description] = await Promise.all([
-      output(rig, "show", LATEST),
-      json<Record<string, unknown>>(rig, "show", backup.url),
+      output(fixture, "show", LATEST),
+      json<Record<string, unknown>>(fixture, "show", backup.url),
     ]);
-    const { layers } = await readImage(rig.store, backup.manifest);
+    const { layers } = await readImage(fixture.store, backup.manifest);
     for (const { digest } of layers) assertStringIncludes(text, digest);
     assertStringIncludes(text, backup.url);
     assertEquals(description.layers, layers);
     assertEquals(description.manifest, {
       digest: backup.manifest,
-      size: Deno.statSync(rig.blobPath(backup.manifest)).size,
+      size: Deno.statSync(fixture.blobPath(backup.manifest)).size,
     });
   });
 
   await t.step(
     "show --files lists files, odd names escaped, with and without an index",
     async () => {
-      const plain = await rig.withoutIndex(backup);
+      const plain = await fixture.withoutIndex(backup);
       const [text, below, byIndex, byLayers] = await Promise.all([
-        output(rig, "show", LATEST, "--files"),
-        output(rig, "show", LATEST, "--files", "/src/"),
-        json<{ entries: unknown[] }>(rig, "show", LATEST, "--files"),
-        json<{ entries: unknown[] }>(rig, "show", plain, "--files"),
+        output(fixture, "show", LATEST, "--files"),
+        output(fixture, "show", LATEST, "--files", "/src/"),
+        json<{ entries: unknown[] }>(fixture, "show", LATEST, "--files"),
+        json<{ entries: unknown[] }>(fixture, "show", plain, "--files"),
       ]);
       const lines = text.trimEnd().split("\n");
       assertEquals(lines.length, (await readTree(path)).length);
@@ -108,161 +108,177 @@ Deno.test("the store can be looked into beside a daemon or without one", async (
       assertMatch(text, /^-rw-r----- .* src\/main\.ts link to src\/again\.ts$/m);
       assertEquals(below, lines.slice(-3).join("\n") + "\n");
       assertEquals([byLayers.entries, byIndex.entries.length], [byIndex.entries, lines.length]);
-      await rig.store.deleteRef(`refs/snapshots/alice/notes/${plain.split("/").at(-1)}.json`);
+      await fixture.store.deleteRef(`refs/snapshots/alice/notes/${plain.split("/").at(-1)}.json`);
     },
   );
 
   await t.step("cat writes a file's bytes and nothing else", async () => {
     assertEquals(
       await Promise.all(
-        ["src/main.ts", "src/again.ts", "odd\\x0a"].map((name) => output(rig, "cat", LATEST, name)),
+        ["src/main.ts", "src/again.ts", "odd\\x0a"].map((name) =>
+          output(fixture, "cat", LATEST, name)
+        ),
       ),
       ["export {};\n", "export {};\n", "odd"],
     );
     assertEquals(
-      await output(rig, "cat", LATEST, "holes"),
+      await output(fixture, "cat", LATEST, "holes"),
       await Deno.readTextFile(`${path}/holes`),
     );
   });
 
   await t.step("cat refuses what is no file", async () => {
     await Promise.all([
-      refusal(rig, "FAILED_PRECONDITION", "it is a directory", "cat", LATEST, "src"),
-      refusal(rig, "FAILED_PRECONDITION", "a symbolic link to src", "cat", LATEST, "link"),
-      refusal(rig, "NOT_FOUND", "There is no src/none in", "cat", LATEST, "src/none"),
+      refusal(fixture, "FAILED_PRECONDITION", "it is a directory", "cat", LATEST, "src"),
+      refusal(fixture, "FAILED_PRECONDITION", "a symbolic link to src", "cat", LATEST, "link"),
+      refusal(fixture, "NOT_FOUND", "There is no src/none in", "cat", LATEST, "src/none"),
       refusal(
-        rig,
+        fixture,
         "NOT_FOUND",
         "There is no wsdaemon:backup/a/b",
         "cat",
         "wsdaemon:backup/a/b",
         "x",
       ),
-      refusal(rig, "INVALID_ARGUMENT", "must be a url", "show", "nonsense"),
+      refusal(fixture, "INVALID_ARGUMENT", "must be a url", "show", "nonsense"),
     ]);
   });
 
   await t.step("export writes an archive or a layout, whole, and overwrites nothing", async () => {
-    const [tar, oci] = [join(rig.root, "a.tar"), join(rig.root, "oci")];
+    const [tar, oci] = [join(fixture.root, "a.tar"), join(fixture.root, "oci")];
     const [text, layout] = await Promise.all([
-      output(rig, "export", LATEST, "--tar", tar),
-      json<Record<string, unknown>>(rig, "export", LATEST, "--oci", oci),
+      output(fixture, "export", LATEST, "--tar", tar),
+      json<Record<string, unknown>>(fixture, "export", LATEST, "--oci", oci),
     ]);
     assertStringIncludes(text, `${tar} is ${backup.url}`);
     assertEquals([layout.oci, layout.tag], [oci, "latest"]);
-    const to = join(rig.root, "extracted");
+    const to = join(fixture.root, "extracted");
     await Deno.mkdir(to);
     const extracted = await new Deno.Command("tar", { args: ["-xpf", tar, "-C", to] }).output();
     assert(extracted.success);
     const comparable = async (root: string) =>
       (await readTree(root)).map(({ data: _, ...entry }) => entry);
     assertEquals(await comparable(to), await comparable(path));
-    assertEquals(await output(rig, "export", LATEST, "--tar", "-"), await Deno.readTextFile(tar));
+    assertEquals(
+      await output(fixture, "export", LATEST, "--tar", "-"),
+      await Deno.readTextFile(tar),
+    );
     await Promise.all([
-      refusal(rig, "ALREADY_EXISTS", "is there already", "export", LATEST, "--tar", tar),
-      refusal(rig, "ALREADY_EXISTS", "must be an empty folder", "export", LATEST, "--oci", oci),
-      refusal(rig, "NOT_FOUND", "no/a.tar", "export", LATEST, "--tar", join(rig.root, "no/a.tar")),
+      refusal(fixture, "ALREADY_EXISTS", "is there already", "export", LATEST, "--tar", tar),
+      refusal(fixture, "ALREADY_EXISTS", "must be an empty folder", "export", LATEST, "--oci", oci),
+      refusal(
+        fixture,
+        "NOT_FOUND",
+        "no/a.tar",
+        "export",
+        LATEST,
+        "--tar",
+        join(fixture.root, "no/a.tar"),
+      ),
     ]);
   });
 
   await t.step("verify finds it sound", async () => {
-    assertMatch(await output(rig, "verify"), /^3 images, \d+ blobs, .*: every digest is right\n$/);
-    const result = await json<Record<string, unknown>>(rig, "verify", backup.url);
+    assertMatch(
+      await output(fixture, "verify"),
+      /^3 images, \d+ blobs, .*: every digest is right\n$/,
+    );
+    const result = await json<Record<string, unknown>>(fixture, "verify", backup.url);
     assertEquals([result.images, result.damage], [1, []]);
   });
 
   await t.step("verify draws a bar on a terminal", async () => {
-    const { stdout } = await onTerminal(["store", "--root", rig.root, "verify"]);
+    const { stdout } = await onTerminal(["store", "--root", fixture.root, "verify"]);
     assertMatch(stdout, /verifying \[#*-*\] +\d+% {2}blob /);
     assertStringIncludes(stdout, "\x1b[K3 images");
   });
 
   await t.step("rm and gc remove what is named, and what nothing else needs", async () => {
     const missing = `wsdaemon:backup/no/body`;
-    const removal = await store(rig, "rm", snapshot.url, missing, LATEST);
+    const removal = await store(fixture, "rm", snapshot.url, missing, LATEST);
     assertEquals(removal.code, 1);
     assertStringIncludes(removal.stderr, `error: NOT_FOUND: There is no ${missing}`);
     assertStringIncludes(removal.stdout, `removed ${snapshot.url}\nremoved ${backup.url}\n`);
-    const before = rig.blobs();
-    await rig.age(3 * 3600_000);
+    const before = fixture.blobs();
+    await fixture.age(3 * 3600_000);
     const trial = await json<{ deleted: { count: number } }>(
-      rig,
+      fixture,
       "gc",
       "--grace",
       "2h",
       "--dry-run",
     );
-    assertEquals(rig.blobs(), before);
-    assertEquals((await json<{ deleted: { count: number } }>(rig, "gc")).deleted.count, 0);
+    assertEquals(fixture.blobs(), before);
+    assertEquals((await json<{ deleted: { count: number } }>(fixture, "gc")).deleted.count, 0);
     assertMatch(
-      await output(rig, "gc", "--grace", "2h"),
+      await output(fixture, "gc", "--grace", "2h"),
       new RegExp(`^deleted +${trial.deleted.count} blobs, .*\nin use +\\d+ blobs, `),
     );
-    assertEquals(rig.blobs().length, before.length - trial.deleted.count);
-    assertMatch(await output(rig, "verify"), /^1 image, /);
+    assertEquals(fixture.blobs().length, before.length - trial.deleted.count);
+    assertMatch(await output(fixture, "verify"), /^1 image, /);
   });
 
   await t.step("gc is refused while another one runs", async () => {
-    await rig.backup("w");
-    assertEquals((await store(rig, "rm", LATEST, "--json")).code, 0);
-    await rig.age(3 * 3600_000);
+    await fixture.backup("w");
+    assertEquals((await store(fixture, "rm", LATEST, "--json")).code, 0);
+    await fixture.age(3 * 3600_000);
     const lease = { holder: "another", expiresAt: Date.now() + 60_000, condemned: [] };
-    await rig.store.putRef(LEASE_KEY, encodeLease(lease));
-    await rig.publish("dead", [["dead", file("dead")]]);
-    await rig.snapshot("dead", BOB).then(({ url }) => output(rig, "rm", url));
-    await rig.age(3 * 3600_000);
-    await refusal(rig, "FAILED_PRECONDITION", "Another collection", "gc", "--grace", "1h");
+    await fixture.store.putRef(LEASE_KEY, encodeLease(lease));
+    await fixture.publish("dead", [["dead", file("dead")]]);
+    await fixture.snapshot("dead", BOB).then(({ url }) => output(fixture, "rm", url));
+    await fixture.age(3 * 3600_000);
+    await refusal(fixture, "FAILED_PRECONDITION", "Another collection", "gc", "--grace", "1h");
   });
 });
 
 Deno.test("damage is named on stderr and by the exit code", async (t) => {
-  await using rig = await StoreRig.open();
-  await rig.publish("w", [["file", file("content")]]);
-  const { url, manifest } = await rig.snapshot("w");
-  const { layers, index } = await readImage(rig.store, manifest);
+  await using fixture = await StoreFixture.open();
+  await fixture.publish("w", [["file", file("content")]]);
+  const { url, manifest } = await fixture.snapshot("w");
+  const { layers, index } = await readImage(fixture.store, manifest);
   const digest = layers[0]!.digest;
 
   await t.step("a damaged index is done without", async () => {
-    const bytes = await Deno.readFile(rig.blobPath(index!.digest));
-    await rig.damage(index!.digest);
-    const { code, stdout, stderr } = await store(rig, "cat", url, "file");
+    const bytes = await Deno.readFile(fixture.blobPath(index!.digest));
+    await fixture.damage(index!.digest);
+    const { code, stdout, stderr } = await store(fixture, "cat", url, "file");
     assertEquals([code, stdout], [0, "content"]);
     assertMatch(stderr, /^warning: the layers are read, as the index cannot be: blob sha256:/);
-    await Deno.writeFile(rig.blobPath(index!.digest), bytes);
+    await Deno.writeFile(fixture.blobPath(index!.digest), bytes);
   });
 
   await t.step("a damaged layer gives not a byte", async () => {
-    await rig.damage(digest);
-    const tar = join(rig.root, "a.tar");
+    await fixture.damage(digest);
+    const tar = join(fixture.root, "a.tar");
     await Promise.all([
-      refusal(rig, "DATA_LOSS", digest, "cat", url, "file"),
-      refusal(rig, "DATA_LOSS", digest, "export", url, "--tar", tar),
-      refusal(rig, "DATA_LOSS", digest, "export", url, "--oci", join(rig.root, "oci")),
+      refusal(fixture, "DATA_LOSS", digest, "cat", url, "file"),
+      refusal(fixture, "DATA_LOSS", digest, "export", url, "--tar", tar),
+      refusal(fixture, "DATA_LOSS", digest, "export", url, "--oci", join(fixture.root, "oci")),
     ]);
-    const names = [...Deno.readDirSync(rig.root)].map(({ name }) => name);
+    const names = [...Deno.readDirSync(fixture.root)].map(({ name }) => name);
     assertEquals(names.filter((name) => /tar|oci/.test(name)), []);
-    const piped = await store(rig, "export", url, "--tar", "-");
+    const piped = await store(fixture, "export", url, "--tar", "-");
     assertEquals([piped.code, piped.stdout], [1, ""]);
   });
 
   await t.step("verify names the blob and the image", async () => {
-    const { code, stdout, stderr } = await store(rig, "verify");
+    const { code, stdout, stderr } = await store(fixture, "verify");
     assertEquals([code, stderr], [1, "error: DATA_LOSS: 1 of 1 images are damaged\n"]);
     assertStringIncludes(stdout, `damaged: ${digest}: `);
     assertStringIncludes(stdout, `\n  needed by ${url}\n`);
-    const machine = await store(rig, "verify", "--json");
+    const machine = await store(fixture, "verify", "--json");
     assertEquals(machine.code, 1);
     assertEquals(JSON.parse(machine.stdout).damage[0].images, [url]);
   });
 
   await t.step("ls lists what it can, and gc deletes nothing", async () => {
-    await Deno.remove(rig.blobPath(manifest));
-    const { code, stdout, stderr } = await store(rig, "ls");
+    await Deno.remove(fixture.blobPath(manifest));
+    const { code, stdout, stderr } = await store(fixture, "ls");
     assertEquals(code, 1);
     assertMatch(stdout, new RegExp(` \\? +\\? +\\?  ${url}\n`));
     assertStringIncludes(stderr, `error: DATA_LOSS: ${manifest}: `);
-    await refusal(rig, "DATA_LOSS", manifest, "gc", "--grace", "0s");
-    assert(rig.blobs().length > 0);
+    await refusal(fixture, "DATA_LOSS", manifest, "gc", "--grace", "0s");
+    assert(fixture.blobs().length > 0);
   });
 });
 

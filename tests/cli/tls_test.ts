@@ -1,8 +1,8 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { hasOpenssl, makeCertificates } from "../rpc/certificates.ts";
-import { TestServer } from "../rpc/support.ts";
-import { testFolder } from "../support/folder.ts";
+import { TestServer } from "../rpc/fixture.ts";
+import { testFolder } from "../fixtures/folder.ts";
 import { inProcess } from "./in_process.ts";
 
 Deno.test({

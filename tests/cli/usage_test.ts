@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import manifest from "../../deno.json" with { type: "json" };
 import { inProcess } from "./in_process.ts";
-import { wsdaemon } from "./support.ts";
+import { wsdaemon } from "./fixture.ts";
 
 const USAGE_ERRORS: { args: string[]; says: string }[] = [
   { args: ["frobnicate"], says: "unknown command 'frobnicate'" },

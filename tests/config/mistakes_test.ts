@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { readConfigFile } from "../../src/config/file.ts";
-import { ConfigError } from "../../src/config/load.ts";
-import { FILE, type Given, load } from "./support.ts";
+import { ConfigError } from "../../src/config/load_config.ts";
+import { FILE, type Given, load } from "./fixture.ts";
 
 interface Mistake {
   name: string;
@@ -108,7 +108,7 @@ const MISTAKES: Mistake[] = [
     problems: [["listen[0]: expected HOST:PORT, [IPv6]:PORT or unix:///path"]],
   },
   {
-    name: "a unix socket path that the kernel has no room for",
+    name: "a unix socket path that the kernel has no area for",
     given: { flags: { listen: [`unix:///${"x".repeat(107)}`] } },
     problems: [["listen[0]: expected HOST:PORT, [IPv6]:PORT or unix:///path"]],
   },

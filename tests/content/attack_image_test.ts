@@ -1,13 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { DaemonError } from "../../src/errors.ts";
-import { startAttack } from "../support/attack.ts";
-import { testFolder } from "../support/folder.ts";
-import { assertPeersAgree } from "../support/peers.ts";
-import { rounds } from "../support/soak.ts";
-import { readTree } from "../support/tree.ts";
-import { ImageRig } from "./image_rig.ts";
-import { ME } from "./support.ts";
+import { startAttack } from "../fixtures/attack.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { assertPeersAgree } from "../fixtures/peers.ts";
+import { rounds } from "../fixtures/soak.ts";
+import { readTree } from "../fixtures/tree.ts";
+import { ImageFixture } from "./image_fixture.ts";
+import { ME } from "./fixture.ts";
 import { CANARIES, Victims } from "./victims.ts";
 
 const HOSTILE = "hostile";
@@ -32,22 +32,22 @@ function fill(path: string, at: Victims): [string, string][] {
 
 Deno.test("an image holds nothing of elsewhere though directories are swapped for links meanwhile", async () => {
   using outside = testFolder();
-  await using rig = new ImageRig();
-  const at = new Victims(rig.rooms.workspaces, outside.path);
-  const path = await rig.publish(HOSTILE);
+  await using fixture = new ImageFixture();
+  const at = new Victims(fixture.areas.workspaces, outside.path);
+  const path = await fixture.publish(HOSTILE);
   const attack = await startAttack(path, fill(path, at));
   for (const round of rounds(4)) {
     // Both a first image and what a baseline makes of a moving tree.
-    if (round % 3 === 0) await rig.content.dropBaseline(HOSTILE);
-    const image = await rig.pack(HOSTILE);
-    const { tree, path: restored } = await rig.restore(image);
+    if (round % 3 === 0) await fixture.content.dropBaseline(HOSTILE);
+    const image = await fixture.pack(HOSTILE);
+    const { tree, path: restored } = await fixture.restore(image);
     for (const entry of await readTree(restored)) {
       if (entry.type !== "file") continue;
       assertEquals(Deno.readTextFileSync(join(restored, entry.path)), "own", entry.path);
     }
-    await rig.content.remove(tree);
-    await assertPeersAgree(rig, image);
-    for (const { digest } of image.layers) Deno.removeSync(rig.blobPath(digest));
+    await fixture.content.remove(tree);
+    await assertPeersAgree(fixture, image);
+    for (const { digest } of image.layers) Deno.removeSync(fixture.blobPath(digest));
   }
   const swaps = await attack.stop();
   assert(swaps > 1000, `only ${swaps} swaps were made`);
@@ -56,24 +56,24 @@ Deno.test("an image holds nothing of elsewhere though directories are swapped fo
 
 Deno.test("a restore writes nothing elsewhere though directories are swapped for links meanwhile", async () => {
   using outside = testFolder();
-  await using rig = new ImageRig();
-  const at = new Victims(rig.rooms.workspaces, outside.path);
-  const path = await rig.publish(HOSTILE);
+  await using fixture = new ImageFixture();
+  const at = new Victims(fixture.areas.workspaces, outside.path);
+  const path = await fixture.publish(HOSTILE);
   const pairs = fill(path, at);
-  const image = await rig.pack(HOSTILE);
+  const image = await fixture.pack(HOSTILE);
   let swaps = 0;
   for (const round of rounds(6)) {
-    const into = await rig.content.create(ME);
-    const attack = await startAttack(join(rig.rooms.staging, into.name), pairs);
+    const into = await fixture.content.create(ME);
+    const attack = await startAttack(join(fixture.areas.staging, into.name), pairs);
     try {
-      await rig.restore(image, { into, index: round % 2 === 0 });
+      await fixture.restore(image, { into, index: round % 2 === 0 });
     } catch (error) {
       // All that an attacker can reach is that their own restore fails.
       assert(error instanceof DaemonError, String(error));
     }
     swaps += await attack.stop();
     at.check();
-    await rig.content.remove(into);
+    await fixture.content.remove(into);
     at.check();
   }
   assert(swaps > 1000, `only ${swaps} swaps were made`);

@@ -1,18 +1,18 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { DaemonError } from "../../src/errors.ts";
-import { startContent, type TestContent } from "../support/content.ts";
-import { testFolder } from "../support/folder.ts";
-import { startAttack } from "../support/attack.ts";
-import { rounds } from "../support/soak.ts";
-import { ME, namesIn } from "./support.ts";
+import { startContent, type TestContent } from "../fixtures/content.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { startAttack } from "../fixtures/attack.ts";
+import { rounds } from "../fixtures/soak.ts";
+import { ME, namesIn } from "./fixture.ts";
 import { CANARIES, Victims } from "./victims.ts";
 
 /** Content Workers on a root where the victims are. */
 function victims() {
   const folder = testFolder();
   const node: TestContent = startContent(join(folder.path, "root"));
-  const at = new Victims(node.rooms.workspaces, folder.path);
+  const at = new Victims(node.areas.workspaces, folder.path);
   return {
     node,
     targets: at.targets,
@@ -25,12 +25,12 @@ function victims() {
   };
 }
 
-const workspace = { room: "workspaces", name: "hostile" } as const;
+const workspace = { area: "workspaces", name: "hostile" } as const;
 
 Deno.test("remove deletes nothing outside when directories are swapped for links meanwhile", async () => {
   await using at = victims();
-  const { content, rooms } = at.node;
-  const path = join(rooms.workspaces, workspace.name);
+  const { content, areas } = at.node;
+  const path = join(areas.workspaces, workspace.name);
   let swaps = 0;
   for (const _ of rounds(3)) {
     const pairs: [string, string][] = [];
@@ -54,7 +54,7 @@ Deno.test("remove deletes nothing outside when directories are swapped for links
     assertEquals(await content.published(), ["neighbour"]);
   }
   await content.sweep();
-  assertEquals(namesIn(rooms.trash), []);
+  assertEquals(namesIn(areas.trash), []);
   at.check();
   assert(swaps > 1000, `only ${swaps} swaps were made`);
 });
@@ -82,8 +82,8 @@ async function bothWays(atLeast: number, act: (round: number) => Promise<void>):
 
 Deno.test("no operation on a path goes through a link that is swapped in meanwhile", async () => {
   await using at = victims();
-  const { content, rooms } = at.node;
-  const path = join(rooms.workspaces, workspace.name);
+  const { content, areas } = at.node;
+  const path = join(areas.workspaces, workspace.name);
   Deno.mkdirSync(join(path, "a/b/d"), { recursive: true });
   Deno.writeTextFileSync(join(path, "a/b/file"), "own");
   Deno.writeTextFileSync(join(path, "a/b/d/file"), "own");
@@ -99,8 +99,8 @@ Deno.test("no operation on a path goes through a link that is swapped in meanwhi
 
   await bothWays(300, async (round) => {
     const dir = dirs[round % 2]!;
-    Deno.writeTextFileSync(join(rooms.spool, "in"), "own");
-    await content.place(workspace, `${dir}/placed`, { room: "spool", path: "in" }, ME, 0o777);
+    Deno.writeTextFileSync(join(areas.spool, "in"), "own");
+    await content.place(workspace, `${dir}/placed`, { area: "spool", path: "in" }, ME, 0o777);
   });
   await bothWays(300, (round) => content.makeDirectory(workspace, `${dirs[round % 2]}/made/x`, ME));
   await bothWays(300, async (round) => {
@@ -110,7 +110,7 @@ Deno.test("no operation on a path goes through a link that is swapped in meanwhi
   await bothWays(300, async (round) => {
     const source = ["a/b/file", "x/d/file", "leaf"][round % 3]!;
     const { file } = await content.copyOut(workspace, source, 1000);
-    assertEquals(Deno.readTextFileSync(join(rooms.spool, file.path)), "own");
+    assertEquals(Deno.readTextFileSync(join(areas.spool, file.path)), "own");
   });
   await bothWays(100, async (round) => {
     const opened = await content.openDirectory(workspace, `${dirs[round % 2]}/d`);
@@ -131,16 +131,16 @@ Deno.test("no operation on a path goes through a link that is swapped in meanwhi
 
 Deno.test("place replaces no link that is swapped in for its target, but the link itself", async () => {
   await using at = victims();
-  const { content, rooms } = at.node;
-  const path = join(rooms.workspaces, workspace.name);
+  const { content, areas } = at.node;
+  const path = join(areas.workspaces, workspace.name);
   Deno.mkdirSync(path);
   Deno.writeTextFileSync(join(path, "leaf"), "own");
   Deno.symlinkSync(join(at.targets[0]!, "canary"), join(path, "leaf.link"));
   const attack = await startAttack(path, [["leaf", "leaf.link"]]);
   for (const _ of rounds(300)) {
-    Deno.writeTextFileSync(join(rooms.spool, "in"), "own");
+    Deno.writeTextFileSync(join(areas.spool, "in"), "own");
     try {
-      await content.place(workspace, "leaf", { room: "spool", path: "in" }, ME, 0o777);
+      await content.place(workspace, "leaf", { area: "spool", path: "in" }, ME, 0o777);
     } catch (error) {
       assert(error instanceof DaemonError && error.code === "INVALID_ARGUMENT", String(error));
     }

@@ -4,23 +4,23 @@ import { assert, assertEquals, assertGreater, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import fc from "fast-check";
 import { DaemonError } from "../../src/errors.ts";
-import { Memory } from "../../src/content/index/block.ts";
-import { parseIndex, verifyBlob } from "../../src/content/index/index_reader.ts";
+import { Memory } from "../../src/image/block.ts";
+import { parseIndex, verifyBlob } from "../../src/image/index_reader.ts";
 import { digestOf } from "../../src/digest.ts";
 import { Directory, openLibc } from "../../src/linux/mod.ts";
 import { libcPath } from "../../src/process/libc.ts";
-import { testFolder } from "../support/folder.ts";
-import { assertPeersAgree } from "../support/peers.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { assertPeersAgree } from "../fixtures/peers.ts";
 import {
   decompressFrame,
   FOOTER,
   parseSeekTable,
   seekTableSize,
 } from "../../src/archive/seekable.ts";
-import { directory, file, hardlink, readTree, sparse, symlink } from "../support/tree.ts";
-import { ImageRig, withoutExtents } from "./image_rig.ts";
-import { assertFails, IS_ROOT, namesIn } from "./support.ts";
-import { PYTHON } from "../support/python.ts";
+import { directory, file, hardlink, readTree, sparse, symlink } from "../fixtures/tree.ts";
+import { ImageFixture, withoutExtents } from "./image_fixture.ts";
+import { assertFails, IS_ROOT, namesIn } from "./fixture.ts";
+import { PYTHON } from "../fixtures/python.ts";
 
 const TREE = [
   ["a", directory()],
@@ -32,11 +32,11 @@ const TREE = [
 ] as const;
 
 Deno.test("a damaged blob is DATA_LOSS that names it, wherever the damage is", async () => {
-  await using rig = new ImageRig();
-  await rig.publish("w", TREE);
-  const image = await rig.pack("w");
+  await using fixture = new ImageFixture();
+  await fixture.publish("w", TREE);
+  const image = await fixture.pack("w");
   for (const { digest } of [...image.layers, image.index]) {
-    const path = rig.blobPath(digest);
+    const path = fixture.blobPath(digest);
     const whole = Deno.readFileSync(path);
     const places = [0, 5, whole.length >> 1, whole.length - 12, whole.length - 1];
     const damaged = places.map((at) => {
@@ -51,12 +51,12 @@ Deno.test("a damaged blob is DATA_LOSS that names it, wherever the damage is", a
         // The tail is only read, and so only checked, without the index.
         if (index && digest === image.layers.at(-1)!.digest) continue;
         if (!index && digest === image.index.digest) continue;
-        await assertFails(rig.restore(image, { index }), "DATA_LOSS", digest);
+        await assertFails(fixture.restore(image, { index }), "DATA_LOSS", digest);
       }
     }
     Deno.writeFileSync(path, whole);
   }
-  await rig.restored(image);
+  await fixture.restored(image);
 });
 
 Deno.test("checking a blob ends within a buffer when it is cancelled", () => {
@@ -64,7 +64,7 @@ Deno.test("checking a blob ends within a buffer when it is cancelled", () => {
   const bytes = new Uint8Array(5 << 20);
   Deno.writeFileSync(join(folder.path, "blob"), bytes);
   openLibc(libcPath());
-  using dir = Directory.open(folder.path, "room");
+  using dir = Directory.open(folder.path, "area");
   using file = dir.openFile("blob");
   const blob = { digest: digestOf(bytes), size: bytes.length };
   let asked = 0;
@@ -77,12 +77,12 @@ Deno.test("checking a blob ends within a buffer when it is cancelled", () => {
 });
 
 Deno.test("an index of other layers is DATA_LOSS", async () => {
-  await using rig = new ImageRig();
-  await rig.publish("w", TREE);
-  await rig.publish("v", [["x", file("x")]]);
-  const [image, other] = [await rig.pack("w"), await rig.pack("v")];
+  await using fixture = new ImageFixture();
+  await fixture.publish("w", TREE);
+  await fixture.publish("v", [["x", file("x")]]);
+  const [image, other] = [await fixture.pack("w"), await fixture.pack("v")];
   await assertFails(
-    rig.restore({ layers: image.layers, index: other.index }),
+    fixture.restore({ layers: image.layers, index: other.index }),
     "DATA_LOSS",
     other.index.digest,
   );
@@ -103,10 +103,10 @@ function uncompressed(blob: Uint8Array): Uint8Array {
 }
 
 Deno.test("no bytes make the index reader crash", async () => {
-  await using rig = new ImageRig();
-  await rig.publish("w", TREE);
-  const image = await rig.pack("w");
-  const good = uncompressed(Deno.readFileSync(rig.blobPath(image.index.digest)));
+  await using fixture = new ImageFixture();
+  await fixture.publish("w", TREE);
+  const image = await fixture.pack("w");
+  const good = uncompressed(Deno.readFileSync(fixture.blobPath(image.index.digest)));
   const parse = (bytes: Uint8Array) => parseIndex(new Memory(bytes.slice().buffer));
   assertEquals(parse(good).blocks.length, 2);
   let refused = 0;
@@ -132,8 +132,8 @@ Deno.test("no bytes make the index reader crash", async () => {
 });
 
 Deno.test("files that change while they are packed never tear the image", async () => {
-  await using rig = new ImageRig();
-  const path = await rig.publish("w", [["d", directory()]]);
+  await using fixture = new ImageFixture();
+  const path = await fixture.publish("w", [["d", directory()]]);
   for (let n = 0; n < 40; n++) Deno.writeTextFileSync(`${path}/d/f${n}`, "start");
   for (let n = 0; n < 3; n++) Deno.writeFileSync(`${path}/d/large${n}`, new Uint8Array(20 << 20));
   const script = `
@@ -161,35 +161,35 @@ while True:
     const reader = writer.stdout.getReader();
     await reader.read();
     await reader.cancel();
-    for (let n = 0; n < 6; n++) images.push(await rig.pack("w"));
+    for (let n = 0; n < 6; n++) images.push(await fixture.pack("w"));
   } finally {
     writer.kill("SIGKILL");
     await writer.status;
   }
   for (const image of images) {
     const [byIndex, byLayers] = [
-      await rig.restored(image),
-      await rig.restored(image, { index: false }),
+      await fixture.restored(image),
+      await fixture.restored(image, { index: false }),
     ];
     assertEquals(withoutExtents(byIndex), withoutExtents(byLayers));
-    await assertPeersAgree(rig, image);
+    await assertPeersAgree(fixture, image);
     const leaked = byIndex.filter(({ type, path }) =>
       type === "file" && !path.includes("/f") && !path.includes("/large")
     );
     assertEquals(leaked, []);
   }
-  const calm = await rig.pack("w");
+  const calm = await fixture.pack("w");
   const wanted = (await readTree(path)).filter(({ type }) => type !== "socket");
-  assertEquals(withoutExtents(await rig.restored(calm)), withoutExtents(wanted));
-  await assertPeersAgree(rig, calm);
+  assertEquals(withoutExtents(await fixture.restored(calm)), withoutExtents(wanted));
+  await assertPeersAgree(fixture, calm);
 });
 
 Deno.test("a pack whose layers cannot be stored fails with that error and leaves nothing", async () => {
-  await using rig = new ImageRig();
-  await rig.publish("w", TREE);
+  await using fixture = new ImageFixture();
+  await fixture.publish("w", TREE);
   const failure = new DaemonError("UNAVAILABLE", "the store is out of reach");
   await assertFails(
-    rig.content.pack({ room: "workspaces", name: "w" }, {
+    fixture.content.pack({ area: "workspaces", name: "w" }, {
       baseline: "w",
       reuse: [],
       onLayer: () => Promise.reject(failure),
@@ -197,52 +197,52 @@ Deno.test("a pack whose layers cannot be stored fails with that error and leaves
     "UNAVAILABLE",
     "out of reach",
   );
-  assertEquals(namesIn(rig.rooms.spool), []);
-  assertEquals(namesIn(rig.rooms.baselines), []);
+  assertEquals(namesIn(fixture.areas.spool), []);
+  assertEquals(namesIn(fixture.areas.baselines), []);
 });
 
 Deno.test("a pack that is cancelled is ABORTED and leaves nothing", async () => {
-  await using rig = new ImageRig();
-  const path = await rig.publish("w", TREE);
+  await using fixture = new ImageFixture();
+  const path = await fixture.publish("w", TREE);
   for (let n = 0; n < 500; n++) Deno.writeFileSync(`${path}/f${n}`, new Uint8Array(100_000));
   const abort = new AbortController();
-  const packing = rig.pack("w", { signal: abort.signal });
+  const packing = fixture.pack("w", { signal: abort.signal });
   abort.abort();
   await assertFails(packing, "ABORTED", "cancelled");
-  assertEquals(namesIn(rig.rooms.spool), []);
-  assertEquals(namesIn(rig.rooms.baselines), []);
-  await assertPeersAgree(rig, await rig.pack("w"));
+  assertEquals(namesIn(fixture.areas.spool), []);
+  assertEquals(namesIn(fixture.areas.baselines), []);
+  await assertPeersAgree(fixture, await fixture.pack("w"));
 });
 
 Deno.test("packs and restores side by side do not disturb each other", async () => {
-  await using rig = new ImageRig();
+  await using fixture = new ImageFixture();
   const ids = ["w0", "w1", "w2", "w3"];
-  for (const id of ids) await rig.publish(id, [...TREE, [id, file(id)]]);
+  for (const id of ids) await fixture.publish(id, [...TREE, [id, file(id)]]);
   const images = await Promise.all(
     ids.map((id) =>
-      rig.content.pack({ room: "workspaces", name: id }, {
+      fixture.content.pack({ area: "workspaces", name: id }, {
         reuse: [],
         onLayer: async ({ digest, file }) => {
-          await Deno.rename(join(rig.rooms.spool, file.path), rig.blobPath(digest));
+          await Deno.rename(join(fixture.areas.spool, file.path), fixture.blobPath(digest));
         },
       })
     ),
   );
   for (const { index } of images) {
-    await Deno.rename(join(rig.rooms.spool, index.file.path), rig.blobPath(index.digest));
+    await Deno.rename(join(fixture.areas.spool, index.file.path), fixture.blobPath(index.digest));
   }
-  const restored = await Promise.all(images.map((image) => rig.restored(image)));
+  const restored = await Promise.all(images.map((image) => fixture.restored(image)));
   for (const [n, id] of ids.entries()) {
-    const wanted = await readTree(join(rig.rooms.workspaces, id));
+    const wanted = await readTree(join(fixture.areas.workspaces, id));
     assertEquals(withoutExtents(restored[n]!), withoutExtents(wanted));
-    await assertPeersAgree(rig, images[n]!);
+    await assertPeersAgree(fixture, images[n]!);
   }
 });
 
 Deno.test("a file that the daemon may not read fails the pack, naming it", {
   ignore: IS_ROOT,
 }, async () => {
-  await using rig = new ImageRig();
-  await rig.publish("w", [["secret", file("s", { mode: 0o000 })]]);
-  await assertFails(rig.pack("w"), "FAILED_PRECONDITION", '"secret" is closed to');
+  await using fixture = new ImageFixture();
+  await fixture.publish("w", [["secret", file("s", { mode: 0o000 })]]);
+  await assertFails(fixture.pack("w"), "FAILED_PRECONDITION", '"secret" is closed to');
 });

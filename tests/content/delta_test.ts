@@ -3,7 +3,7 @@
 import { assertEquals, assertGreater, assertLess, assertLessOrEqual } from "@std/assert";
 import { join } from "@std/path";
 import fc from "fast-check";
-import type { PackResult } from "../../src/content/api.ts";
+import type { PackResult } from "../../src/content/content.ts";
 import {
   assertSameTree,
   directory,
@@ -13,11 +13,11 @@ import {
   readTree,
   symlink,
   type TreeTable,
-} from "../support/tree.ts";
+} from "../fixtures/tree.ts";
 import { anyEdit, doEdit } from "./edits.ts";
-import { assertPeersAgree } from "../support/peers.ts";
-import { runs } from "../support/soak.ts";
-import { ImageRig, withoutExtents } from "./image_rig.ts";
+import { assertPeersAgree } from "../fixtures/peers.ts";
+import { runs } from "../fixtures/soak.ts";
+import { ImageFixture, withoutExtents } from "./image_fixture.ts";
 
 /** Waits until a change shows in a ctime: the kernel's clock for them ticks every few milliseconds. */
 async function settle(path: string): Promise<void> {
@@ -30,12 +30,16 @@ async function settle(path: string): Promise<void> {
   Deno.removeSync(probe);
 }
 
-async function assertRestores(rig: ImageRig, image: PackResult, path: string): Promise<void> {
+async function assertRestores(
+  fixture: ImageFixture,
+  image: PackResult,
+  path: string,
+): Promise<void> {
   const wanted = withoutExtents(await readTree(path));
   for (const index of [true, false]) {
-    assertSameTree(withoutExtents(await rig.restored(image, { index })), wanted);
+    assertSameTree(withoutExtents(await fixture.restored(image, { index })), wanted);
   }
-  await assertPeersAgree(rig, image);
+  await assertPeersAgree(fixture, image);
 }
 
 const TREE: TreeTable = [
@@ -183,18 +187,18 @@ const EDITS: Edit[] = [
 ];
 
 Deno.test("a delta has what was edited and reads little else", async (t) => {
-  await using rig = new ImageRig();
+  await using fixture = new ImageFixture();
   const bulk = crypto.getRandomValues(new Uint8Array(65536));
   for (const [n, { name, edit }] of EDITS.entries()) {
     await t.step(name, async () => {
-      const path = await rig.publish(`w${n}`, TREE);
+      const path = await fixture.publish(`w${n}`, TREE);
       // So much beside what is edited that it is worth keeping, and costly to read.
       for (let part = 0; part < 20; part++) Deno.writeFileSync(`${path}/bulk${part}`, bulk);
       await settle(path);
-      await rig.pack(`w${n}`);
+      await fixture.pack(`w${n}`);
       await edit(path);
-      const image = await rig.pack(`w${n}`);
-      await assertRestores(rig, image, path);
+      const image = await fixture.pack(`w${n}`);
+      await assertRestores(fixture, image, path);
       // What is in the way of something else costs its layer.
       if (/^a (file|directory) replaced by an? (file|directory|empty)/.test(name)) return;
       assertLess(image.stats.bytesRead, 10_000);
@@ -203,38 +207,38 @@ Deno.test("a delta has what was edited and reads little else", async (t) => {
 });
 
 Deno.test("layers that the store has lost are read again", async () => {
-  await using rig = new ImageRig();
-  const path = await rig.publish("w", TREE);
+  await using fixture = new ImageFixture();
+  const path = await fixture.publish("w", TREE);
   await settle(path);
-  const first = await rig.pack("w");
-  for (const { digest } of first.layers) Deno.removeSync(rig.blobPath(digest));
-  const second = await rig.pack("w");
+  const first = await fixture.pack("w");
+  for (const { digest } of first.layers) Deno.removeSync(fixture.blobPath(digest));
+  const second = await fixture.pack("w");
   assertGreater(second.stats.filesRead, 0);
-  await assertRestores(rig, second, path);
+  await assertRestores(fixture, second, path);
 });
 
 Deno.test("a damaged baseline costs reading everything, and nothing else", async () => {
-  await using rig = new ImageRig();
-  const path = await rig.publish("w", TREE);
+  await using fixture = new ImageFixture();
+  const path = await fixture.publish("w", TREE);
   await settle(path);
-  await rig.pack("w");
-  const baseline = join(rig.rooms.baselines, "w");
+  await fixture.pack("w");
+  const baseline = join(fixture.areas.baselines, "w");
   const bytes = Deno.readFileSync(baseline);
   for (const at of [9, Math.floor(bytes.length / 2), bytes.length - 1]) {
     const damaged = bytes.slice();
     damaged[at]! ^= 0x40;
     Deno.writeFileSync(baseline, damaged);
-    const image = await rig.pack("w");
+    const image = await fixture.pack("w");
     assertEquals(image.stats.filesRead, image.stats.files - 1, `byte ${at}`);
-    await assertRestores(rig, image, path);
+    await assertRestores(fixture, image, path);
   }
   Deno.writeFileSync(baseline, bytes.subarray(0, 50));
-  await assertRestores(rig, await rig.pack("w"), path);
+  await assertRestores(fixture, await fixture.pack("w"), path);
 });
 
 Deno.test("after 200 backups of a changing tree, the chain is as short and small as a fresh one", async () => {
-  await using rig = new ImageRig();
-  const path = await rig.publish("w");
+  await using fixture = new ImageFixture();
+  const path = await fixture.publish("w");
   let state = 7;
   const random = (below: number) => {
     state = Math.imul(state, 1103515245) + 12345 >>> 0;
@@ -247,35 +251,35 @@ Deno.test("after 200 backups of a changing tree, the chain is as short and small
     Deno.writeFileSync(`${path}/d${n % 17}/f${n}`, bytes);
   };
   for (let n = 0; n < 300; n++) write(n);
-  let image = await rig.pack("w");
+  let image = await fixture.pack("w");
   for (let backup = 0; backup < 200; backup++) {
     for (let edit = 0; edit < 6; edit++) write(random(300));
     if (backup % 9 === 0) Deno.removeSync(`${path}/d${random(17)}`, { recursive: true });
-    image = await rig.pack("w");
+    image = await fixture.pack("w");
   }
-  await rig.content.dropBaseline("w");
-  const fresh = await rig.pack("w");
+  await fixture.content.dropBaseline("w");
+  const fresh = await fixture.pack("w");
   assertLessOrEqual(image.layers.length, 2 * fresh.layers.length);
-  assertLessOrEqual(rig.storedBytes(image), 2 * rig.storedBytes(fresh));
-  await assertRestores(rig, image, path);
+  assertLessOrEqual(fixture.storedBytes(image), 2 * fixture.storedBytes(fresh));
+  await assertRestores(fixture, image, path);
 });
 
 const RUNS = runs(5, 150);
 
 Deno.test("any script of edits restores as the tree is, after every delta", async () => {
-  await using rig = new ImageRig();
+  await using fixture = new ImageFixture();
   let run = 0;
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.array(anyEdit, { maxLength: 12 }), { maxLength: 3 }),
       async (script) => {
         const id = `w${run++}`;
-        const path = await rig.publish(id);
+        const path = await fixture.publish(id);
         await makeTree(path, [["p", directory()], ["q", file("q")]]);
-        await rig.pack(id);
+        await fixture.pack(id);
         for (const edits of script) {
           for (const edit of edits) doEdit(path, edit);
-          await assertRestores(rig, await rig.pack(id), path);
+          await assertRestores(fixture, await fixture.pack(id), path);
         }
       },
     ),

@@ -1,24 +1,24 @@
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { Dispatcher } from "../../src/content/dispatcher.ts";
-import { startWorkers } from "../support/content.ts";
-import { testFolder } from "../support/folder.ts";
-import { assertFails, ME, namesIn } from "./support.ts";
+import { startWorkers } from "../fixtures/content.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { assertFails, ME, namesIn } from "./fixture.ts";
 
-interface Rig extends Disposable {
+interface Fixture extends Disposable {
   dispatcher: Dispatcher;
   spool: string;
   staging: string;
 }
 
-function rig(workers: number): Rig {
+function fixture(workers: number): Fixture {
   const folder = testFolder();
-  const { ports, rooms, terminate } = startWorkers(folder.path, workers);
+  const { ports, areas, terminate } = startWorkers(folder.path, workers);
   const dispatcher = new Dispatcher(ports);
   return {
     dispatcher,
-    spool: rooms.spool,
-    staging: rooms.staging,
+    spool: areas.spool,
+    staging: areas.staging,
     [Symbol.dispose]() {
       dispatcher.close();
       terminate();
@@ -27,8 +27,8 @@ function rig(workers: number): Rig {
   };
 }
 
-/** A tree with a file that takes as long to copy as one likes, and no room on the disk before. */
-async function endless({ dispatcher, staging }: Rig) {
+/** A tree with a file that takes as long to copy as one likes, and no area on the disk before. */
+async function endless({ dispatcher, staging }: Fixture) {
   const tree = await dispatcher.quick("create", { owner: ME });
   using file = Deno.createSync(join(staging, tree.name, "endless"));
   file.truncateSync(2 ** 40);
@@ -36,7 +36,7 @@ async function endless({ dispatcher, staging }: Rig) {
 }
 
 Deno.test("a running operation stops when its signal aborts, and leaves nothing behind", async () => {
-  using at = rig(2);
+  using at = fixture(2);
   const request = await endless(at);
   const controller = new AbortController();
   const running = at.dispatcher.run("copyOut", request, { signal: controller.signal });
@@ -49,7 +49,7 @@ Deno.test("a running operation stops when its signal aborts, and leaves nothing 
 });
 
 Deno.test("a waiting operation is cancelled at once and never runs", async () => {
-  using at = rig(2);
+  using at = fixture(2);
   const request = await endless(at);
   const first = new AbortController();
   const running = at.dispatcher.run("copyOut", request, { signal: first.signal });
@@ -66,7 +66,7 @@ Deno.test("a waiting operation is cancelled at once and never runs", async () =>
 });
 
 Deno.test("an operation whose signal has aborted already never runs", async () => {
-  using at = rig(1);
+  using at = fixture(1);
   const { tree } = await endless(at);
   await assertFails(
     at.dispatcher.run("clear", { tree }, { signal: AbortSignal.abort() }),
@@ -77,7 +77,7 @@ Deno.test("an operation whose signal has aborted already never runs", async () =
 });
 
 Deno.test("quick requests are answered while every other Worker is busy", async () => {
-  using at = rig(3);
+  using at = fixture(3);
   const request = await endless(at);
   const controller = new AbortController();
   const { signal } = controller;
@@ -92,7 +92,7 @@ Deno.test("quick requests are answered while every other Worker is busy", async 
 });
 
 Deno.test("one Worker alone does everything, in the order asked", async () => {
-  using at = rig(1);
+  using at = fixture(1);
   const tree = await at.dispatcher.quick("create", { owner: ME });
   const done: string[] = [];
   const note = (what: string) => () => done.push(what);
@@ -105,7 +105,7 @@ Deno.test("one Worker alone does everything, in the order asked", async () => {
 });
 
 Deno.test("what is running or waiting is rejected when the dispatcher is closed", async () => {
-  using at = rig(2);
+  using at = fixture(2);
   const request = await endless(at);
   const signal = new AbortController().signal;
   const calls = [

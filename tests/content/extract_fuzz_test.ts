@@ -7,8 +7,8 @@ import { gzipSync, zstdCompressSync } from "node:zlib";
 import { joinBytes } from "../../src/archive/bytes.ts";
 import { DaemonError } from "../../src/errors.ts";
 import { archive, entry, GNU_MAGIC, long, padded, pax } from "../archive/build.ts";
-import { testFolder } from "../support/folder.ts";
-import { extractTo, folderIn } from "./extract_support.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { extractTo, folderIn } from "./extract_fixture.ts";
 
 /** The headers of everything, each entry's beginning with what extends it: damage meets every parser. */
 const members: readonly Uint8Array[][] = [[

@@ -24,10 +24,10 @@ import {
   record,
   utf8,
 } from "../archive/build.ts";
-import { testFolder } from "../support/folder.ts";
-import { readTree } from "../support/tree.ts";
-import { extractTo, folderIn, isRoot, ROOT_ONLY } from "./extract_support.ts";
-import { PYTHON } from "../support/python.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { readTree } from "../fixtures/tree.ts";
+import { extractTo, folderIn, isRoot, ROOT_ONLY } from "./extract_fixture.ts";
+import { PYTHON } from "../fixtures/python.ts";
 
 const file = (name: string, content = "hostile") => entry({ name }, content);
 const dir = (name: string, mode = 0o755) => entry({ name, type: "5", mode });

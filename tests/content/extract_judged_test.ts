@@ -17,9 +17,9 @@ import {
   record,
   utf8,
 } from "../archive/build.ts";
-import { testFolder } from "../support/folder.ts";
-import { readTree, type TreeEntry } from "../support/tree.ts";
-import { expected, extractTo, folderIn, isRoot, ROOT_ONLY } from "./extract_support.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { readTree, type TreeEntry } from "../fixtures/tree.ts";
+import { expected, extractTo, folderIn, isRoot, ROOT_ONLY } from "./extract_fixture.ts";
 
 type Judged = readonly [what: string, bytes: Uint8Array];
 

@@ -4,7 +4,7 @@ import { assertEquals } from "@std/assert";
 import type { ExtractStats } from "../../src/content/extract_archive.ts";
 import { joinBytes } from "../../src/archive/bytes.ts";
 import { archive, base256, entry, GNU_MAGIC, header, pax } from "../archive/build.ts";
-import { testFolder } from "../support/folder.ts";
+import { testFolder } from "../fixtures/folder.ts";
 import {
   device,
   directory,
@@ -17,7 +17,7 @@ import {
   symlink,
   type TreeEntry,
   type TreeTable,
-} from "../support/tree.ts";
+} from "../fixtures/tree.ts";
 import {
   expected,
   extractTo,
@@ -26,9 +26,9 @@ import {
   isRoot,
   ROOT_ONLY,
   withoutTimes,
-} from "./extract_support.ts";
-import { PYTHON } from "../support/python.ts";
-import { run } from "../support/tools.ts";
+} from "./extract_fixture.ts";
+import { PYTHON } from "../fixtures/python.ts";
+import { run } from "../fixtures/tools.ts";
 
 const owner = { uid: 3_000_000, gid: 70_000 };
 const mtime = 1_234_567_890_123_456_789n;

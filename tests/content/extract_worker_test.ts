@@ -4,18 +4,18 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { joinBytes } from "../../src/archive/bytes.ts";
-import type { ArchiveOptions, Tree } from "../../src/content/api.ts";
+import type { ArchiveOptions, Tree } from "../../src/content/content.ts";
 import { DaemonError } from "../../src/errors.ts";
 import { archive, base256, entry, header } from "../archive/build.ts";
-import { startContent, type TestContent } from "../support/content.ts";
-import { testFolder } from "../support/folder.ts";
+import { startContent, type TestContent } from "../fixtures/content.ts";
+import { testFolder } from "../fixtures/folder.ts";
 
 const hello = archive(entry({ name: "d/hello", mtime: 5 }, "world"));
 const owner = { uid: Deno.uid()!, gid: Deno.gid()! };
 
 /** A staging tree and an archive in the spool. */
 async function prepare(test: TestContent, bytes: Uint8Array): Promise<Tree> {
-  await Deno.writeFile(join(test.rooms.spool, "archive"), bytes);
+  await Deno.writeFile(join(test.areas.spool, "archive"), bytes);
   return await test.content.create(owner);
 }
 
@@ -27,7 +27,7 @@ async function refuses(
 ): Promise<void> {
   const tree = await prepare(test, bytes);
   const error = await assertRejects(
-    () => test.content.extract(tree, { room: "spool", path: "archive" }, options),
+    () => test.content.extract(tree, { area: "spool", path: "archive" }, options),
     DaemonError,
   );
   assertEquals(error.code, code, error.message);
@@ -44,18 +44,18 @@ Deno.test("Content extracts archives from the spool and from the store, whatever
     ] as const
   ) {
     const tree = await prepare(test, bytes);
-    const result = await test.content.extract(tree, { room: "spool", path: "archive" }, {
+    const result = await test.content.extract(tree, { area: "spool", path: "archive" }, {
       compression,
     });
     assertEquals(result, { files: 1, contentBytes: 5 });
-    const extracted = join(test.rooms.staging, tree.name, "d", "hello");
+    const extracted = join(test.areas.staging, tree.name, "d", "hello");
     assertEquals(await Deno.readTextFile(extracted), "world");
     assertEquals((await Deno.stat(extracted)).mtime, new Date(5000));
   }
   const tree = await test.content.create(owner);
-  await Deno.mkdir(join(test.rooms.blobs, "archives"));
-  await Deno.writeFile(join(test.rooms.blobs, "archives", "a.tar"), hello);
-  const stored = { room: "blobs", path: "archives/a.tar" } as const;
+  await Deno.mkdir(join(test.areas.blobs, "archives"));
+  await Deno.writeFile(join(test.areas.blobs, "archives", "a.tar"), hello);
+  const stored = { area: "blobs", path: "archives/a.tar" } as const;
   await test.content.extract(tree, stored, { compression: "none" });
   assertEquals(await test.content.usage(tree).then(({ bytes }) => bytes >= 5), true);
 });
@@ -69,7 +69,7 @@ Deno.test("Content says what is wrong with an archive by the code of its error",
   await refuses(test, hello, { compression: "none", limitBytes: 4 }, "RESOURCE_EXHAUSTED");
   const tree = await prepare(test, hello);
   const missing = await assertRejects(
-    () => test.content.extract(tree, { room: "spool", path: "none" }, { compression: "none" }),
+    () => test.content.extract(tree, { area: "spool", path: "none" }, { compression: "none" }),
     DaemonError,
   );
   assertEquals(missing.code, "NOT_FOUND");
@@ -77,8 +77,8 @@ Deno.test("Content says what is wrong with an archive by the code of its error",
   const published = await assertRejects(
     () =>
       test.content.extract(
-        { room: "workspaces", name: "published" },
-        { room: "spool", path: "archive" },
+        { area: "workspaces", name: "published" },
+        { area: "spool", path: "archive" },
         { compression: "none" },
       ),
     DaemonError,
@@ -96,7 +96,7 @@ Deno.test("Content stops extracting when it is cancelled, also within a bomb", a
   const zeros = zstdCompressSync(new Uint8Array(64 << 20));
   const tree = await prepare(test, joinBytes(device, ...Array.from({ length: 500 }, () => zeros)));
   const controller = new AbortController();
-  const extracting = test.content.extract(tree, { room: "spool", path: "archive" }, {
+  const extracting = test.content.extract(tree, { area: "spool", path: "archive" }, {
     compression: "zstd",
     signal: controller.signal,
   });
@@ -105,7 +105,7 @@ Deno.test("Content stops extracting when it is cancelled, also within a bomb", a
   assertEquals(error.code, "ABORTED");
   // The Worker is free again.
   const next = await prepare(test, hello);
-  const done = await test.content.extract(next, { room: "spool", path: "archive" }, {
+  const done = await test.content.extract(next, { area: "spool", path: "archive" }, {
     compression: "none",
   });
   assertEquals(done.files, 1);

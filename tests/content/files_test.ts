@@ -1,14 +1,14 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import type { Tree } from "../../src/content/api.ts";
+import type { Tree } from "../../src/content/content.ts";
 import { digestOf } from "../../src/digest.ts";
-import { startContent, type TestContent } from "../support/content.ts";
-import { testFolder } from "../support/folder.ts";
-import { bindMount, canMount, smallFileSystem } from "../support/mount.ts";
-import { directory, fifo, file, hardlink, makeTree, sparse, symlink } from "../support/tree.ts";
-import { assertFails, IS_ROOT, ME, namesIn, openDescriptors } from "./support.ts";
+import { startContent, type TestContent } from "../fixtures/content.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { bindMount, canMount, smallFileSystem } from "../fixtures/mount.ts";
+import { directory, fifo, file, hardlink, makeTree, sparse, symlink } from "../fixtures/tree.ts";
+import { assertFails, IS_ROOT, ME, namesIn, openDescriptors } from "./fixture.ts";
 
-interface Rig extends AsyncDisposable {
+interface Fixture extends AsyncDisposable {
   node: TestContent;
   tree: Tree;
   /** Of the tree. */
@@ -17,7 +17,7 @@ interface Rig extends AsyncDisposable {
   outside: string;
 }
 
-async function rig(): Promise<Rig> {
+async function fixture(): Promise<Fixture> {
   const folder = testFolder();
   const node = startContent(join(folder.path, "root"));
   const tree = await node.content.create(ME);
@@ -27,7 +27,7 @@ async function rig(): Promise<Rig> {
   return {
     node,
     tree,
-    path: join(node.rooms.staging, tree.name),
+    path: join(node.areas.staging, tree.name),
     outside,
     [Symbol.asyncDispose]() {
       node.close();
@@ -38,8 +38,8 @@ async function rig(): Promise<Rig> {
 }
 
 function spool(node: TestContent, content: string, name = "spooled") {
-  Deno.writeTextFileSync(join(node.rooms.spool, name), content);
-  return { room: "spool", path: name } as const;
+  Deno.writeTextFileSync(join(node.areas.spool, name), content);
+  return { area: "spool", path: name } as const;
 }
 
 const BAD_PATHS: [path: string, problem: string][] = [
@@ -53,7 +53,7 @@ const BAD_PATHS: [path: string, problem: string][] = [
 ];
 
 Deno.test("every operation refuses a path that leaves the tree or cannot be one, and names it", async () => {
-  await using at = await rig();
+  await using at = await fixture();
   const { content } = at.node;
   const source = spool(at.node, "x");
   for (const [path, problem] of BAD_PATHS) {
@@ -68,11 +68,11 @@ Deno.test("every operation refuses a path that leaves the tree or cannot be one,
     await assertFails(content.list(at.tree, path), "INVALID_ARGUMENT", JSON.stringify(path));
   }
   assertEquals(namesIn(at.path), []);
-  assertEquals(namesIn(at.node.rooms.spool), ["spooled"]);
+  assertEquals(namesIn(at.node.areas.spool), ["spooled"]);
 });
 
 Deno.test("makeDirectory makes missing parents and leaves existing ones as they are", async () => {
-  await using at = await rig();
+  await using at = await fixture();
   Deno.mkdirSync(join(at.path, "was"), { mode: 0o700 });
   await at.node.content.makeDirectory(at.tree, "was/made/deep", ME);
   await at.node.content.makeDirectory(at.tree, "./was//made/deep/", ME);
@@ -85,7 +85,7 @@ Deno.test({
   name: "what makeDirectory and place make belongs to the owner given (needs root)",
   ignore: !IS_ROOT,
   async fn() {
-    await using at = await rig();
+    await using at = await fixture();
     const owner = { uid: 1234, gid: 2345 };
     await at.node.content.makeDirectory(at.tree, "a/b", owner);
     await at.node.content.place(at.tree, "c/file", spool(at.node, "x"), owner, 0o4750);
@@ -98,30 +98,30 @@ Deno.test({
 });
 
 Deno.test("place moves a spool file, makes its parents and replaces a file", async () => {
-  await using at = await rig();
-  const { content, rooms } = at.node;
+  await using at = await fixture();
+  const { content, areas } = at.node;
   await content.place(at.tree, "a/b/file", spool(at.node, "one"), ME, 0o600);
   await content.place(at.tree, "a/b/file", spool(at.node, "two"), ME, 0o755);
   assertEquals(Deno.readTextFileSync(join(at.path, "a/b/file")), "two");
   assertEquals(Deno.statSync(join(at.path, "a/b/file")).mode! & 0o7777, 0o755);
-  assertEquals(namesIn(rooms.spool), []);
+  assertEquals(namesIn(areas.spool), []);
   assertEquals(namesIn(join(at.path, "a/b")), ["file"]);
 });
 
 Deno.test("place copies a file of the store and leaves it there", async () => {
-  await using at = await rig();
-  const { content, rooms } = at.node;
-  Deno.mkdirSync(join(rooms.blobs, "dir"));
-  Deno.writeTextFileSync(join(rooms.blobs, "dir/blob"), "stored");
-  await content.place(at.tree, "file", { room: "blobs", path: "dir/blob" }, ME, 0o640);
+  await using at = await fixture();
+  const { content, areas } = at.node;
+  Deno.mkdirSync(join(areas.blobs, "dir"));
+  Deno.writeTextFileSync(join(areas.blobs, "dir/blob"), "stored");
+  await content.place(at.tree, "file", { area: "blobs", path: "dir/blob" }, ME, 0o640);
   assertEquals(Deno.readTextFileSync(join(at.path, "file")), "stored");
   assertEquals(Deno.statSync(join(at.path, "file")).mode! & 0o7777, 0o640);
-  assertEquals(Deno.readTextFileSync(join(rooms.blobs, "dir/blob")), "stored");
+  assertEquals(Deno.readTextFileSync(join(areas.blobs, "dir/blob")), "stored");
   assertEquals(namesIn(at.path), ["file"]);
 });
 
 Deno.test("place refuses links anywhere in its path, directories, and files that are not there", async () => {
-  await using at = await rig();
+  await using at = await fixture();
   const { content } = at.node;
   await makeTree(at.path, [
     ["out", symlink(at.outside)],
@@ -149,22 +149,22 @@ Deno.test("place refuses links anywhere in its path, directories, and files that
     );
   }
   await assertFails(
-    content.place(at.tree, "x", { room: "spool", path: "none" }, ME, 0o644),
+    content.place(at.tree, "x", { area: "spool", path: "none" }, ME, 0o644),
     "NOT_FOUND",
     "none",
   );
   await assertFails(
-    content.place(at.tree, "x", { room: "spool", path: "../../state" }, ME, 0o644),
+    content.place(at.tree, "x", { area: "spool", path: "../../state" }, ME, 0o644),
     "INVALID_ARGUMENT",
     "outside the directory",
   );
   assertEquals(Deno.readTextFileSync(join(at.outside, "canary")), "alive");
   assertEquals(namesIn(at.outside), ["canary"]);
-  assertEquals(namesIn(at.node.rooms.spool), ["spooled"]);
+  assertEquals(namesIn(at.node.areas.spool), ["spooled"]);
 });
 
 Deno.test("list names every kind of entry, in order, and does not follow links", async () => {
-  await using at = await rig();
+  await using at = await fixture();
   await makeTree(at.path, [
     ["dir", directory()],
     ["dir/file", file("four")],
@@ -191,8 +191,8 @@ Deno.test("list names every kind of entry, in order, and does not follow links",
 });
 
 Deno.test("copyOut copies a file, or its first bytes, and says its digest", async () => {
-  await using at = await rig();
-  const { content, rooms } = at.node;
+  await using at = await fixture();
+  const { content, areas } = at.node;
   const text = "0123456789".repeat(300_000);
   await makeTree(at.path, [["logs", directory()], ["logs/log", file(text)], ["empty", file()]]);
   for (
@@ -206,15 +206,15 @@ Deno.test("copyOut copies a file, or its first bytes, and says its digest", asyn
     const blob = await content.copyOut(at.tree, path, max);
     assertEquals(blob.size, expected.length);
     assertEquals(blob.digest, digestOf(expected));
-    assertEquals(blob.file.room, "spool");
-    assert(Deno.readTextFileSync(join(rooms.spool, blob.file.path)) === expected);
+    assertEquals(blob.file.area, "spool");
+    assert(Deno.readTextFileSync(join(areas.spool, blob.file.path)) === expected);
   }
   assertEquals(Deno.readTextFileSync(join(at.path, "logs/log")), text);
 });
 
 Deno.test("copyOut refuses links, FIFOs and directories and leaves nothing in the spool", async () => {
-  await using at = await rig();
-  const { content, rooms } = at.node;
+  await using at = await fixture();
+  const { content, areas } = at.node;
   await makeTree(at.path, [
     ["link", symlink(join(at.outside, "canary"))],
     ["out", symlink(at.outside)],
@@ -226,11 +226,11 @@ Deno.test("copyOut refuses links, FIFOs and directories and leaves nothing in th
   await assertFails(content.copyOut(at.tree, "pipe", 9), "INVALID_ARGUMENT", "regular file");
   await assertFails(content.copyOut(at.tree, "dir", 9), "INVALID_ARGUMENT", "regular file");
   await assertFails(content.copyOut(at.tree, "none", 9), "NOT_FOUND", "none");
-  assertEquals(namesIn(rooms.spool), []);
+  assertEquals(namesIn(areas.spool), []);
 });
 
 Deno.test("an open directory stays what it is when its tree moves, and lets another user work in it", async () => {
-  await using at = await rig();
+  await using at = await fixture();
   const { content } = at.node;
   await makeTree(at.path, [["repo", directory()], ["repo/here", file()]]);
   if (IS_ROOT) Deno.chownSync(join(at.path, "repo"), 65534, 65534);
@@ -259,10 +259,10 @@ Deno.test("an open directory stays what it is when its tree moves, and lets anot
 });
 
 Deno.test("openDirectory refuses links and leaves no descriptor open", async () => {
-  await using at = await rig();
+  await using at = await fixture();
   const { content } = at.node;
   await makeTree(at.path, [["out", symlink(at.outside)], ["a", directory()], ["file", file()]]);
-  // In the tree only: Workers open the rooms while this runs.
+  // In the tree only: Workers open the areas while this runs.
   const opened = await content.openDirectory(at.tree, "a");
   assertEquals(openDescriptors(at.path), 1);
   await opened.close();
@@ -274,7 +274,7 @@ Deno.test("openDirectory refuses links and leaves no descriptor open", async () 
 });
 
 Deno.test("usage counts apparent bytes, hard links once, and every entry", async () => {
-  await using at = await rig();
+  await using at = await fixture();
   await makeTree(at.path, [
     ["a", directory()],
     ["a/one", file("12345")],
@@ -290,7 +290,7 @@ Deno.test({
   name: "usage counts what is mounted in a tree as the folder that it hides (needs root and mount)",
   ignore: !canMount(),
   async fn() {
-    await using at = await rig();
+    await using at = await fixture();
     await makeTree(at.path, [
       ["a", directory()],
       ["a/file", file("12345")],
@@ -306,16 +306,16 @@ Deno.test({
   name: "a tree on a file system of its own takes files, until it is full (needs root and mount)",
   ignore: !canMount(),
   async fn() {
-    await using at = await rig();
-    const { content, rooms } = at.node;
-    const tree = { room: "workspaces", name: "own" } as const;
-    const path = join(rooms.workspaces, "own");
+    await using at = await fixture();
+    const { content, areas } = at.node;
+    const tree = { area: "workspaces", name: "own" } as const;
+    const path = join(areas.workspaces, "own");
     Deno.mkdirSync(path);
     using _mount = smallFileSystem(path, 256 * 1024);
     await content.place(tree, "a/small", spool(at.node, "fits"), ME, 0o640);
     assertEquals(Deno.readTextFileSync(join(path, "a/small")), "fits");
     assertEquals(Deno.statSync(join(path, "a/small")).mode! & 0o7777, 0o640);
-    assertEquals(namesIn(rooms.spool), []);
+    assertEquals(namesIn(areas.spool), []);
     await assertFails(
       content.place(tree, "a/large", spool(at.node, "x".repeat(1 << 20)), ME, 0o640),
       "RESOURCE_EXHAUSTED",

@@ -1,27 +1,27 @@
 import { assert, assertEquals } from "@std/assert";
-import { assertPeersAgree } from "../support/peers.ts";
-import { assertSameTree, readTree } from "../support/tree.ts";
-import { ImageRig, packable, withoutExtents } from "./image_rig.ts";
-import { IS_ROOT } from "./support.ts";
+import { assertPeersAgree } from "../fixtures/peers.ts";
+import { assertSameTree, readTree } from "../fixtures/tree.ts";
+import { ImageFixture, packable, withoutExtents } from "./image_fixture.ts";
+import { IS_ROOT } from "./fixture.ts";
 import { WHOLE_TREE } from "./whole_tree.ts";
 
 Deno.test("an image restores everything a workspace can hold, with and without its index", async (t) => {
-  await using rig = new ImageRig();
-  const path = await rig.publish("w", WHOLE_TREE);
+  await using fixture = new ImageFixture();
+  const path = await fixture.publish("w", WHOLE_TREE);
   const wanted = packable(await readTree(path));
-  const image = await rig.pack("w");
+  const image = await fixture.pack("w");
   assertEquals(image.stats.skippedSockets, 1);
   assertEquals(image.stats.unstable, []);
-  await assertPeersAgree(rig, image);
+  await assertPeersAgree(fixture, image);
   for (const index of [true, false]) {
     await t.step(index ? "by its index" : "layer by layer", async () => {
-      const restored = await rig.restored(image, { index });
+      const restored = await fixture.restored(image, { index });
       assertSameTree(withoutExtents(restored), withoutExtents(wanted));
     });
   }
   await t.step("files with holes have them again", async () => {
     for (const index of [true, false]) {
-      const restored = await rig.restored(image, { index });
+      const restored = await fixture.restored(image, { index });
       for (const name of ["sparse", "sparse-end", "all-hole"]) {
         const find = (tree: typeof wanted) => tree.find((entry) => entry.path === name)!.data;
         assertEquals(find(restored), find(wanted), `${name}, index: ${index}`);
@@ -29,17 +29,17 @@ Deno.test("an image restores everything a workspace can hold, with and without i
     }
   });
   await t.step("an unchanged tree gives the same image and reads nothing", async () => {
-    const again = await rig.pack("w");
+    const again = await fixture.pack("w");
     assertEquals(again.layers, image.layers);
     assertEquals(again.index.digest, image.index.digest);
     assertEquals([again.stats.filesRead, again.stats.newLayers], [0, 0]);
     assertEquals(again.stats.files, image.stats.files);
   });
   await t.step("a restored tree is known: its first image is the same one", async () => {
-    const { tree, newBaseline } = await rig.restore(image);
-    await rig.content.publish(tree, "elsewhere");
-    await rig.content.commitBaseline(newBaseline!, "elsewhere");
-    const again = await rig.pack("elsewhere");
+    const { tree, newBaseline } = await fixture.restore(image);
+    await fixture.content.publish(tree, "elsewhere");
+    await fixture.content.commitBaseline(newBaseline!, "elsewhere");
+    const again = await fixture.pack("elsewhere");
     assertEquals(again.stats.filesRead, 0);
     assertEquals(again.layers, image.layers);
     assertEquals(again.index.digest, image.index.digest);
@@ -47,22 +47,22 @@ Deno.test("an image restores everything a workspace can hold, with and without i
 });
 
 Deno.test("an image of an empty tree restores an empty tree", async () => {
-  await using rig = new ImageRig();
-  const path = await rig.publish("w");
-  const image = await rig.pack("w");
-  assertEquals(await rig.restored(image), await readTree(path));
-  assertEquals(await rig.restored(image, { index: false }), await readTree(path));
-  await assertPeersAgree(rig, image);
+  await using fixture = new ImageFixture();
+  const path = await fixture.publish("w");
+  const image = await fixture.pack("w");
+  assertEquals(await fixture.restored(image), await readTree(path));
+  assertEquals(await fixture.restored(image, { index: false }), await readTree(path));
+  await assertPeersAgree(fixture, image);
 });
 
 Deno.test("an image that is not ours loses set-id bits, devices and privileged attributes", {
   ignore: !IS_ROOT,
 }, async () => {
-  await using rig = new ImageRig();
-  await rig.publish("w", WHOLE_TREE);
-  const image = await rig.pack("w");
+  await using fixture = new ImageFixture();
+  await fixture.publish("w", WHOLE_TREE);
+  const image = await fixture.pack("w");
   for (const index of [true, false]) {
-    const restored = await rig.restored(image, { index, trusted: false });
+    const restored = await fixture.restored(image, { index, trusted: false });
     const at = (path: string) => restored.find((entry) => entry.path === path);
     assertEquals(at("modes/4755")?.mode, "0755");
     assertEquals(at("modes/2755")?.mode, "0755");
@@ -74,12 +74,12 @@ Deno.test("an image that is not ours loses set-id bits, devices and privileged a
 });
 
 Deno.test("a restore that exceeds its limit is RESOURCE_EXHAUSTED", async () => {
-  await using rig = new ImageRig();
-  await rig.publish("w", WHOLE_TREE);
-  const image = await rig.pack("w");
+  await using fixture = new ImageFixture();
+  await fixture.publish("w", WHOLE_TREE);
+  const image = await fixture.pack("w");
   for (const index of [true, false]) {
     let code = "";
-    await rig.restore(image, { index, limitBytes: 1000 }).catch((error) => code = error.code);
+    await fixture.restore(image, { index, limitBytes: 1000 }).catch((error) => code = error.code);
     assertEquals(code, "RESOURCE_EXHAUSTED", `index: ${index}`);
   }
 });

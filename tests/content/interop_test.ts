@@ -3,35 +3,35 @@
 import { assert } from "@std/assert";
 import { join } from "@std/path";
 import fc from "fast-check";
-import type { PackResult } from "../../src/content/api.ts";
-import { testFolder } from "../support/folder.ts";
-import { applyLayers, assertMade, EXTRACTORS, unpack, writeOci } from "../support/peers.ts";
-import { runs } from "../support/soak.ts";
-import { has } from "../support/tools.ts";
-import { assertSameTree, directory, file, makeTree, readTree, symlink } from "../support/tree.ts";
+import type { PackResult } from "../../src/content/content.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { applyLayers, assertMade, EXTRACTORS, unpack, writeOci } from "../fixtures/peers.ts";
+import { runs } from "../fixtures/soak.ts";
+import { has } from "../fixtures/tools.ts";
+import { assertSameTree, directory, file, makeTree, readTree, symlink } from "../fixtures/tree.ts";
 import { anyEdit, doEdit } from "./edits.ts";
-import { ImageRig, packable } from "./image_rig.ts";
-import { IS_ROOT } from "./support.ts";
+import { ImageFixture, packable } from "./image_fixture.ts";
+import { IS_ROOT } from "./fixture.ts";
 import { WHOLE_TREE } from "./whole_tree.ts";
 
 for (const tool of ["tar", "bsdtar"] as const) {
   Deno.test(`${tool} gives the same tree as the original, layer by layer`, {
     ignore: !IS_ROOT || !has(tool) || !has("zstd"),
   }, async () => {
-    await using rig = new ImageRig();
+    await using fixture = new ImageFixture();
     using folder = testFolder();
-    const path = await rig.publish("w", WHOLE_TREE);
-    const image = await rig.pack("w");
+    const path = await fixture.publish("w", WHOLE_TREE);
+    const image = await fixture.pack("w");
     const to = join(folder.path, "tree");
     await Deno.mkdir(to);
-    await applyLayers(rig, image, to, EXTRACTORS[tool](to));
+    await applyLayers(fixture, image, to, EXTRACTORS[tool](to));
     await assertMade(tool, to, packable(await readTree(path)));
   });
 }
 
 /** Packs a tree, has every kind of entry replaced or removed, and packs what changed. */
-async function packChain(rig: ImageRig): Promise<{ image: PackResult; path: string }> {
-  const path = await rig.publish("w", [
+async function packChain(fixture: ImageFixture): Promise<{ image: PackResult; path: string }> {
+  const path = await fixture.publish("w", [
     ["file-to-directory", file("f")],
     ["directory-to-file", directory()],
     ["directory-to-file/inside", file("i")],
@@ -44,7 +44,7 @@ async function packChain(rig: ImageRig): Promise<{ image: PackResult; path: stri
     ["kept", file("k".repeat(100_000))],
     ["single", file("s")],
   ]);
-  await rig.pack("w");
+  await fixture.pack("w");
   for (
     const name of ["file-to-directory", "directory-to-file", "directory-to-link", "gone", "single"]
   ) {
@@ -57,7 +57,7 @@ async function packChain(rig: ImageRig): Promise<{ image: PackResult; path: stri
     ["directory-to-file", file("n")],
     ["directory-to-link", symlink("kept")],
   ]);
-  const image = await rig.pack("w");
+  const image = await fixture.pack("w");
   assert(image.layers.length > 1);
   return { image, path };
 }
@@ -66,12 +66,12 @@ for (const tool of ["tar", "bsdtar"] as const) {
   Deno.test(`${tool} gives a chain of deltas as the tree is now, layer by layer`, {
     ignore: !IS_ROOT || !has(tool) || !has("zstd"),
   }, async () => {
-    await using rig = new ImageRig();
+    await using fixture = new ImageFixture();
     using folder = testFolder();
-    const { image, path } = await packChain(rig);
+    const { image, path } = await packChain(fixture);
     const to = join(folder.path, "tree");
     await Deno.mkdir(to);
-    await applyLayers(rig, image, to, EXTRACTORS[tool](to));
+    await applyLayers(fixture, image, to, EXTRACTORS[tool](to));
     assertSameTree(await readTree(to), await readTree(path));
   });
 }
@@ -79,11 +79,11 @@ for (const tool of ["tar", "bsdtar"] as const) {
 Deno.test("umoci and skopeo unpack a chain of deltas as the tree is now", {
   ignore: !IS_ROOT || !has("umoci") || !has("skopeo"),
 }, async () => {
-  await using rig = new ImageRig();
+  await using fixture = new ImageFixture();
   using folder = testFolder();
-  const { image, path } = await packChain(rig);
+  const { image, path } = await packChain(fixture);
   const oci = join(folder.path, "oci");
-  await writeOci(rig, image, oci);
+  await writeOci(fixture, image, oci);
   const unpacked = await readTree(await unpack(folder.path, oci));
   const wanted = await readTree(path);
   assertSameTree(unpacked, wanted);
@@ -92,21 +92,21 @@ Deno.test("umoci and skopeo unpack a chain of deltas as the tree is now", {
 Deno.test("umoci unpacks what any script of edits has left, after its last delta", {
   ignore: !IS_ROOT || !has("umoci") || !has("skopeo"),
 }, async () => {
-  await using rig = new ImageRig();
+  await using fixture = new ImageFixture();
   let run = 0;
   const edits = fc.array(anyEdit, { minLength: 3, maxLength: 12 });
   await fc.assert(
     fc.asyncProperty(fc.array(edits, { minLength: 1, maxLength: 3 }), async (script) => {
       using folder = testFolder();
       const id = `w${run++}`;
-      const path = await rig.publish(id, [["p", directory()], ["q", file("q")]]);
-      let image = await rig.pack(id);
+      const path = await fixture.publish(id, [["p", directory()], ["q", file("q")]]);
+      let image = await fixture.pack(id);
       for (const edits of script) {
         for (const edit of edits) doEdit(path, edit);
-        image = await rig.pack(id);
+        image = await fixture.pack(id);
       }
       const oci = join(folder.path, "oci");
-      await writeOci(rig, image, oci);
+      await writeOci(fixture, image, oci);
       assertSameTree(await readTree(await unpack(folder.path, oci)), await readTree(path));
     }),
     { numRuns: runs(4, 60), verbose: 1 },
@@ -116,11 +116,11 @@ Deno.test("umoci unpacks what any script of edits has left, after its last delta
 Deno.test("umoci unpacks an image as the original was", {
   ignore: !IS_ROOT || !has("umoci") || !has("skopeo"),
 }, async () => {
-  await using rig = new ImageRig();
+  await using fixture = new ImageFixture();
   using folder = testFolder();
-  const path = await rig.publish("w", WHOLE_TREE);
-  const image = await rig.pack("w");
+  const path = await fixture.publish("w", WHOLE_TREE);
+  const image = await fixture.pack("w");
   const oci = join(folder.path, "oci");
-  await writeOci(rig, image, oci);
+  await writeOci(fixture, image, oci);
   await assertMade("umoci", await unpack(folder.path, oci), packable(await readTree(path)));
 });

@@ -1,19 +1,19 @@
 import { assertEquals } from "@std/assert";
-import { openRooms } from "../../src/content/rooms.ts";
-import { FRAME_BYTES, LayerWriter } from "../../src/content/pack/layer_writer.ts";
+import { openAreas } from "../../src/content/areas.ts";
+import { FRAME_BYTES, LayerWriter } from "../../src/content/pack/write/layer_writer.ts";
 import { openLibc } from "../../src/linux/mod.ts";
 import { libcPath } from "../../src/process/libc.ts";
-import { roomsOf } from "../support/content.ts";
-import { testFolder } from "../support/folder.ts";
-import { namesIn } from "./support.ts";
+import { roomsOf } from "../fixtures/content.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { namesIn } from "./fixture.ts";
 
 Deno.test("what is left of a layer whose large file was taken back leaves nothing in the spool", () => {
   using folder = testFolder();
   openLibc(libcPath());
   const paths = roomsOf(folder.path);
   for (const path of Object.values(paths)) Deno.mkdirSync(path, { recursive: true });
-  const rooms = openRooms(paths);
-  using writer = new LayerWriter({ rooms, name: "pack", firstNumber: 0, onSealed() {} });
+  const areas = openAreas(paths);
+  using writer = new LayerWriter({ areas, name: "pack", firstNumber: 0, onSealed() {} });
   const mark = writer.begin(3 * FRAME_BYTES);
   writer.zeros(3 * FRAME_BYTES);
   assertEquals(namesIn(paths.spool), ["pack-0"]);

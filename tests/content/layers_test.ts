@@ -8,41 +8,44 @@ import { DaemonError } from "../../src/errors.ts";
 import { digestOf, hexOf } from "../../src/digest.ts";
 import { archive, entry, padded, pax } from "../archive/build.ts";
 import { joinBytes } from "../../src/archive/bytes.ts";
-import { readTree, type TreeEntry } from "../support/tree.ts";
-import { ImageRig } from "./image_rig.ts";
-import { assertFails, ME, namesIn } from "./support.ts";
+import { readTree, type TreeEntry } from "../fixtures/tree.ts";
+import { ImageFixture } from "./image_fixture.ts";
+import { assertFails, ME, namesIn } from "./fixture.ts";
 
 /** Puts a layer into the store, and an index that is never read. */
-function imageOf(rig: ImageRig, tar: Uint8Array, blob: Uint8Array = zstdCompressSync(tar)) {
+function imageOf(fixture: ImageFixture, tar: Uint8Array, blob: Uint8Array = zstdCompressSync(tar)) {
   const digest = digestOf(blob);
-  Deno.writeFileSync(join(rig.rooms.blobs, hexOf(digest)), blob);
+  Deno.writeFileSync(join(fixture.areas.blobs, hexOf(digest)), blob);
   const layer = { digest, size: blob.length, diffId: digestOf(tar) };
   return { layers: [layer], index: { digest, size: blob.length } };
 }
 
 Deno.test("layers of ours may have attributes that no foreign archive may", async () => {
-  await using rig = new ImageRig(1);
+  await using fixture = new ImageFixture(1);
   const records = Object.fromEntries(
     Array.from({ length: 200 }, (_, n) => [`note.${n}`, "x".repeat(8000)]),
   );
-  const image = imageOf(rig, archive(pax(records), entry({ name: "f" }, "content")));
-  const { path } = await rig.restore(image, { index: false });
+  const image = imageOf(fixture, archive(pax(records), entry({ name: "f" }, "content")));
+  const { path } = await fixture.restore(image, { index: false });
   assertEquals(Deno.readTextFileSync(join(path, "f")), "content");
   await assertFails(
-    rig.restore(image, { index: false, trusted: false }),
+    fixture.restore(image, { index: false, trusted: false }),
     "DATA_LOSS",
     "extension header",
   );
 });
 
 Deno.test("layers of ours may be deeper than foreign archives, which are refused", async () => {
-  await using rig = new ImageRig(1);
-  const image = imageOf(rig, archive(pax({ path: "d/".repeat(1500) + "f" }), entry({ name: "f" })));
-  const { files, tree } = await rig.restore(image, { index: false });
+  await using fixture = new ImageFixture(1);
+  const image = imageOf(
+    fixture,
+    archive(pax({ path: "d/".repeat(1500) + "f" }), entry({ name: "f" })),
+  );
+  const { files, tree } = await fixture.restore(image, { index: false });
   assertEquals(files, 1);
-  await rig.content.remove(tree);
+  await fixture.content.remove(tree);
   await assertFails(
-    rig.restore(image, { index: false, trusted: false }),
+    fixture.restore(image, { index: false, trusted: false }),
     "FAILED_PRECONDITION",
     "directories deep",
   );
@@ -97,12 +100,12 @@ function resum(bytes: Uint8Array): Uint8Array {
  * @returns the tree; `undefined` where it was refused as what it is
  */
 async function attempt(
-  rig: ImageRig,
+  fixture: ImageFixture,
   image: ReturnType<typeof imageOf>,
 ): Promise<TreeEntry[] | undefined> {
-  const into = await rig.content.create(ME);
+  const into = await fixture.content.create(ME);
   try {
-    const { path } = await rig.restore(image, { index: false, into, limitBytes: 1 << 20 });
+    const { path } = await fixture.restore(image, { index: false, into, limitBytes: 1 << 20 });
     return await readTree(path);
   } catch (error) {
     assert(error instanceof DaemonError, String(error));
@@ -110,20 +113,20 @@ async function attempt(
     assert(codes.includes(error.code), `${error.code}: ${error.message}`);
     return undefined;
   } finally {
-    await rig.content.remove(into);
-    assertEquals(namesIn(rig.rooms.staging), []);
-    Deno.removeSync(join(rig.rooms.blobs, hexOf(image.layers[0]!.digest)));
+    await fixture.content.remove(into);
+    assertEquals(namesIn(fixture.areas.staging), []);
+    Deno.removeSync(join(fixture.areas.blobs, hexOf(image.layers[0]!.digest)));
   }
 }
 
 Deno.test("a layer that is damaged, though its digests fit, is restored or refused", async () => {
-  await using rig = new ImageRig(1);
-  assert(await attempt(rig, imageOf(rig, valid)));
+  await using fixture = new ImageFixture(1);
+  assert(await attempt(fixture, imageOf(fixture, valid)));
   let accepted = 0;
   await fc.assert(
     fc.asyncProperty(damage(valid.length), fc.boolean(), async (changes, mend) => {
       const tar = damaged(valid, changes);
-      if (await attempt(rig, imageOf(rig, mend ? resum(tar) : tar))) accepted++;
+      if (await attempt(fixture, imageOf(fixture, mend ? resum(tar) : tar))) accepted++;
     }),
     { numRuns: 150 },
   );
@@ -132,12 +135,12 @@ Deno.test("a layer that is damaged, though its digests fit, is restored or refus
 });
 
 Deno.test("a layer whose compressed stream is damaged is never restored as another tree", async () => {
-  await using rig = new ImageRig(1);
-  const whole = await attempt(rig, imageOf(rig, valid));
+  await using fixture = new ImageFixture(1);
+  const whole = await attempt(fixture, imageOf(fixture, valid));
   const blob = zstdCompressSync(valid);
   await fc.assert(
     fc.asyncProperty(damage(blob.length), async (changes) => {
-      const tree = await attempt(rig, imageOf(rig, valid, damaged(blob, changes)));
+      const tree = await attempt(fixture, imageOf(fixture, valid, damaged(blob, changes)));
       if (tree) assertEquals(withoutTop(tree), withoutTop(whole!));
     }),
     { numRuns: 60 },

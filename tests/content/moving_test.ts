@@ -2,12 +2,12 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { canMount, smallFileSystem } from "../support/mount.ts";
-import { assertPeersAgree } from "../support/peers.ts";
-import { PYTHON } from "../support/python.ts";
-import { rounds } from "../support/soak.ts";
-import { directory, file, makeTree } from "../support/tree.ts";
-import { ImageRig } from "./image_rig.ts";
+import { canMount, smallFileSystem } from "../fixtures/mount.ts";
+import { assertPeersAgree } from "../fixtures/peers.ts";
+import { PYTHON } from "../fixtures/python.ts";
+import { rounds } from "../fixtures/soak.ts";
+import { directory, file, makeTree } from "../fixtures/tree.ts";
+import { ImageFixture } from "./image_fixture.ts";
 
 /** A Python program that says a line when it has done a step, and does the next when told to. */
 class Script implements AsyncDisposable {
@@ -49,20 +49,20 @@ for content in (b"first ", b"second", b"third "):
 sys.stdin.readline()
 `;
 
-async function mapsAndPacks(rig: ImageRig, path: string): Promise<void> {
+async function mapsAndPacks(fixture: ImageFixture, path: string): Promise<void> {
   await makeTree(path, [["mapped", file("nothing")], ["other", file("other")]]);
   await using script = new Script(MAPPED, join(path, "mapped"));
   for (const content of ["first g", "secondg", "third g"]) {
     await script.step();
-    const { path: restored, tree } = await rig.restore(await rig.pack("w"));
+    const { path: restored, tree } = await fixture.restore(await fixture.pack("w"));
     assertEquals(Deno.readTextFileSync(join(restored, "mapped")), content);
-    await rig.content.remove(tree);
+    await fixture.content.remove(tree);
   }
 }
 
 Deno.test("a store to a mapped file is in the next image, though its page was dirty already", async () => {
-  await using rig = new ImageRig();
-  await mapsAndPacks(rig, await rig.publish("w"));
+  await using fixture = new ImageFixture();
+  await mapsAndPacks(fixture, await fixture.publish("w"));
 });
 
 Deno.test({
@@ -70,10 +70,10 @@ Deno.test({
     "(needs root and mount)",
   ignore: !canMount(),
   async fn() {
-    await using rig = new ImageRig();
-    const path = await rig.publish("w");
+    await using fixture = new ImageFixture();
+    const path = await fixture.publish("w");
     using _ = smallFileSystem(path, 16 << 20);
-    await mapsAndPacks(rig, path);
+    await mapsAndPacks(fixture, path);
   },
 });
 
@@ -89,11 +89,11 @@ sys.stdin.readline()
 `;
 
 Deno.test("a file that a program has a lease on is packed once the program lets go", async () => {
-  await using rig = new ImageRig();
-  const path = await rig.publish("w", [["leased", file("content")]]);
+  await using fixture = new ImageFixture();
+  const path = await fixture.publish("w", [["leased", file("content")]]);
   await using script = new Script(LEASED, join(path, "leased"));
   await script.step();
-  const { path: restored } = await rig.restore(await rig.pack("w"));
+  const { path: restored } = await fixture.restore(await fixture.pack("w"));
   assertEquals(Deno.readTextFileSync(join(restored, "leased")), "content");
 });
 
@@ -113,8 +113,8 @@ Deno.test({
     "(needs root and mount)",
   ignore: !canMount(),
   async fn(t) {
-    await using rig = new ImageRig();
-    const path = join(rig.rooms.workspaces, "w");
+    await using fixture = new ImageFixture();
+    const path = join(fixture.areas.workspaces, "w");
     Deno.mkdirSync(path);
     using _ = smallFileSystem(path, 16 << 20);
     Deno.writeTextFileSync(join(path, "odd"), "content");
@@ -122,9 +122,9 @@ Deno.test({
       name: "(needs a tmpfs with user attributes)",
       ignore: !giveAttributes(join(path, "odd"), 300),
       async fn() {
-        const image = await rig.pack("w");
+        const image = await fixture.pack("w");
         assertEquals(image.stats.unstable, ["odd"]);
-        const { path: restored } = await rig.restore(image);
+        const { path: restored } = await fixture.restore(image);
         assertEquals(Deno.readTextFileSync(join(restored, "odd")), "content");
       },
     });
@@ -156,13 +156,13 @@ while not select.select([sys.stdin], [], [], 0)[0]:
 `;
 
 Deno.test("directories that come and go fail no pack", async () => {
-  await using rig = new ImageRig();
-  const path = await rig.publish("w", [["kept", file("kept")]]);
+  await using fixture = new ImageFixture();
+  const path = await fixture.publish("w", [["kept", file("kept")]]);
   await using script = new Script(COMING_AND_GOING, path);
   await script.step();
   for (const _ of rounds(10, 0.3)) {
-    const image = await rig.pack("w");
-    const restored = await rig.restored(image);
+    const image = await fixture.pack("w");
+    const restored = await fixture.restored(image);
     assertEquals(restored.filter(({ type }) => type === "file").map(({ path }) => path), ["kept"]);
   }
 });
@@ -175,8 +175,8 @@ for (
   ] as const
 ) {
   Deno.test(`a ${what} without pause is in every image, under one name at least`, async () => {
-    await using rig = new ImageRig();
-    const path = await rig.publish("w", [
+    await using fixture = new ImageFixture();
+    const path = await fixture.publish("w", [
       ["doc-a", file("document")],
       ["m", directory()],
       ["m/file", file("document")],
@@ -190,17 +190,17 @@ for (
     await using script = new Script(RENAMES, path, from, to);
     await script.step();
     for (const round of rounds(4, 0.3)) {
-      if (round % 2 === 0) await rig.content.dropBaseline("w");
-      const image = await rig.pack("w");
-      await assertPeersAgree(rig, image);
+      if (round % 2 === 0) await fixture.content.dropBaseline("w");
+      const image = await fixture.pack("w");
+      await assertPeersAgree(fixture, image);
       for (const index of [true, false]) {
-        const { path: restored, tree } = await rig.restore(image, { index });
+        const { path: restored, tree } = await fixture.restore(image, { index });
         const found = [from, to].flatMap((name) => contents(join(restored, name)));
         if (found.length === 0) {
           assert(image.stats.unstableCount > 0, "it is gone, and nothing is said of it");
         }
         assert(found.every((content) => content === "document"), found.join());
-        await rig.content.remove(tree);
+        await fixture.content.remove(tree);
       }
     }
   });

@@ -4,8 +4,8 @@ import { Dispatcher } from "../../src/content/dispatcher.ts";
 import { Begun } from "../../src/content/pack/begun.ts";
 import { pack } from "../../src/content/pack/pack.ts";
 import type { ReplyMessage, RequestMessage } from "../../src/content/protocol.ts";
-import { startWorkers } from "../support/content.ts";
-import { testFolder } from "../support/folder.ts";
+import { startWorkers } from "../fixtures/content.ts";
+import { testFolder } from "../fixtures/folder.ts";
 
 /** What goes by between the dispatcher and one Worker. */
 interface Relay {
@@ -31,16 +31,16 @@ function relay(worker: MessagePort): Relay {
 
 Deno.test("what a Worker has packed counts, even if another's end is heard of first", async () => {
   using folder = testFolder();
-  const { ports, rooms, terminate } = startWorkers(folder.path, 3);
+  const { ports, areas, terminate } = startWorkers(folder.path, 3);
   const relays = ports.map(relay);
   const dispatcher = new Dispatcher(relays.map(({ port }) => port));
   try {
     for (let n = 0; n < 20; n++) {
-      Deno.mkdirSync(join(rooms.workspaces, "w", `d${n}`), { recursive: true });
-      Deno.writeTextFileSync(join(rooms.workspaces, "w", `d${n}`, "file"), `${n}`);
+      Deno.mkdirSync(join(areas.workspaces, "w", `d${n}`), { recursive: true });
+      Deno.writeTextFileSync(join(areas.workspaces, "w", `d${n}`, "file"), `${n}`);
     }
     const [, idle, busy] = relays as [Relay, Relay, Relay];
-    const tree = { room: "workspaces", name: "w" } as const;
+    const tree = { area: "workspaces", name: "w" } as const;
     // One does everything, which nobody hears of until the other has found nothing to do.
     const late = Promise.withResolvers<void>();
     const busyDone = Promise.withResolvers<void>();

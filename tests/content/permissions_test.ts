@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { workerPermissions } from "../support/content.ts";
+import { workerPermissions } from "../fixtures/content.ts";
 
 Deno.test("a content Worker can do nothing but load the C library", async () => {
   const worker = new Worker(new URL("./forbidden_worker.ts", import.meta.url), {

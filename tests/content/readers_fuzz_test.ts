@@ -8,13 +8,13 @@ import { ArchiveError } from "../../src/archive/error.ts";
 import { FrameWriter, parseSeekTable, seekTableSize } from "../../src/archive/seekable.ts";
 import { encodeSparseMap, SparseMapReader } from "../../src/archive/sparse_map.ts";
 import { BaselineReader, verifyBaseline } from "../../src/content/baseline/reader.ts";
-import { LayerReader } from "../../src/content/restore/layer_reader.ts";
+import { LayerReader } from "../../src/image/layer_reader.ts";
 import { Directory, type File, openLibc } from "../../src/linux/mod.ts";
 import { libcPath } from "../../src/process/libc.ts";
-import { testFolder } from "../support/folder.ts";
-import { directory, file } from "../support/tree.ts";
-import { ImageRig } from "./image_rig.ts";
-import { namesIn } from "./support.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { directory, file } from "../fixtures/tree.ts";
+import { ImageFixture } from "./image_fixture.ts";
+import { namesIn } from "./fixture.ts";
 
 const RAW = new TextEncoder().encode("one frame after the other ".repeat(200));
 const FRAME = 1000;
@@ -70,7 +70,7 @@ function withFile<T>(bytes: Uint8Array, use: (file: File) => T): T {
   using folder = testFolder();
   Deno.writeFileSync(join(folder.path, "file"), bytes);
   openLibc(libcPath());
-  using dir = Directory.open(folder.path, "room");
+  using dir = Directory.open(folder.path, "area");
   using opened = dir.openFile("file");
   return use(opened);
 }
@@ -149,11 +149,11 @@ Deno.test("a damaged sparse map stays in its file, in order, or is refused", () 
 });
 
 Deno.test("a damaged baseline is refused before any of it is used", async () => {
-  await using rig = new ImageRig(1);
-  await rig.publish("w", [["d", directory()], ["d/f", file("f")], ["g", file("g")]]);
-  await rig.pack("w");
-  const [name] = namesIn(rig.rooms.baselines);
-  const whole = Deno.readFileSync(join(rig.rooms.baselines, name!));
+  await using fixture = new ImageFixture(1);
+  await fixture.publish("w", [["d", directory()], ["d/f", file("f")], ["g", file("g")]]);
+  await fixture.pack("w");
+  const [name] = namesIn(fixture.areas.baselines);
+  const whole = Deno.readFileSync(join(fixture.areas.baselines, name!));
   const open = (bytes: Uint8Array) =>
     withFile(bytes, (opened) => {
       verifyBaseline(opened);

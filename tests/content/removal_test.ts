@@ -3,11 +3,11 @@ import { join } from "@std/path";
 import { deleteContents, deleteEntry } from "../../src/content/removal.ts";
 import { Directory, openLibc } from "../../src/linux/mod.ts";
 import { libcPath } from "../../src/process/libc.ts";
-import { startContent } from "../support/content.ts";
-import { testFolder } from "../support/folder.ts";
-import { bindMount, canMount } from "../support/mount.ts";
-import { directory, file, makeTree } from "../support/tree.ts";
-import { assertFails, IS_ROOT, ME, namesIn, openDescriptors } from "./support.ts";
+import { startContent } from "../fixtures/content.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { bindMount, canMount } from "../fixtures/mount.ts";
+import { directory, file, makeTree } from "../fixtures/tree.ts";
+import { assertFails, IS_ROOT, ME, namesIn, openDescriptors } from "./fixture.ts";
 
 /** Makes a chain of directories that is deeper than any path can name, two in each. */
 function makeDeep(path: string, depth: number): void {
@@ -28,10 +28,10 @@ function makeDeep(path: string, depth: number): void {
 Deno.test("trees of any depth are counted and removed with few descriptors", async () => {
   using folder = testFolder();
   await using node = startContent(folder.path);
-  const { content, rooms } = node;
+  const { content, areas } = node;
   const tree = await content.create(ME);
   const depth = 2000;
-  makeDeep(join(rooms.staging, tree.name), depth);
+  makeDeep(join(areas.staging, tree.name), depth);
   let most = 0;
   const count = () => openDescriptors(folder.path, { nameless: true });
   const watch = setInterval(() => most = Math.max(most, count()), 5);
@@ -41,22 +41,22 @@ Deno.test("trees of any depth are counted and removed with few descriptors", asy
   } finally {
     clearInterval(watch);
   }
-  assertEquals(namesIn(rooms.trash), []);
-  // Beneath the rooms: the Workers open the rooms themselves while this runs.
-  assertEquals(openDescriptors(rooms.staging) + openDescriptors(rooms.trash), 0);
+  assertEquals(namesIn(areas.trash), []);
+  // Beneath the areas: the Workers open the areas themselves while this runs.
+  assertEquals(openDescriptors(areas.staging) + openDescriptors(areas.trash), 0);
   assert(most > 0 && most < 200, `${most} descriptors were open`);
 });
 
 Deno.test("a directory of many entries is removed whole", async () => {
   using folder = testFolder();
   await using node = startContent(folder.path);
-  const { content, rooms } = node;
+  const { content, areas } = node;
   const tree = await content.create(ME);
   for (let i = 0; i < 3_000; i++) {
-    Deno.writeFileSync(join(rooms.staging, tree.name, `file-${i}`), new Uint8Array());
+    Deno.writeFileSync(join(areas.staging, tree.name, `file-${i}`), new Uint8Array());
   }
   await content.remove(tree);
-  assertEquals(namesIn(rooms.trash), []);
+  assertEquals(namesIn(areas.trash), []);
 });
 
 /** Runs `action` with the file access of a user without privileges, for this thread alone. */
@@ -108,22 +108,22 @@ Deno.test({
   async fn() {
     using folder = testFolder();
     await using node = startContent(join(folder.path, "root"));
-    const { content, rooms } = node;
+    const { content, areas } = node;
     const outside = join(folder.path, "outside");
     Deno.mkdirSync(outside);
     Deno.writeTextFileSync(join(outside, "canary"), "alive");
-    const path = join(rooms.workspaces, "ws");
+    const path = join(areas.workspaces, "ws");
     await Deno.mkdir(join(path, "dir/mnt"), { recursive: true });
     Deno.writeTextFileSync(join(path, "dir/file"), "x");
     using _mount = bindMount(outside, join(path, "dir/mnt"));
     await assertFails(
-      content.remove({ room: "workspaces", name: "ws" }),
+      content.remove({ area: "workspaces", name: "ws" }),
       "FAILED_PRECONDITION",
       "mounted",
     );
     assertEquals(await content.published(), []);
     assertEquals(namesIn(outside), ["canary"]);
-    const [left] = namesIn(rooms.trash);
-    assertEquals(namesIn(join(rooms.trash, left!, "dir")), ["mnt"]);
+    const [left] = namesIn(areas.trash);
+    assertEquals(namesIn(join(areas.trash, left!, "dir")), ["mnt"]);
   },
 });

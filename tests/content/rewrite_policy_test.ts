@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import fc from "fast-check";
-import { LAYER_BYTES } from "../../src/content/pack/layer_writer.ts";
-import { chooseRewrites, type LayerUse } from "../../src/content/pack/rewrite_policy.ts";
+import { LAYER_BYTES } from "../../src/content/pack/write/layer_writer.ts";
+import { chooseRewrites, type LayerUse } from "../../src/content/pack/merge/rewrite_policy.ts";
 
 const use = (layer: number, rawSize: number, liveBytes = rawSize): LayerUse => ({
   layer,

@@ -1,30 +1,30 @@
 import { assert, assertEquals, assertFalse } from "@std/assert";
 import { join } from "@std/path";
-import { startContent } from "../support/content.ts";
-import { testFolder } from "../support/folder.ts";
-import { directory, fifo, file, makeTree, readTree, symlink } from "../support/tree.ts";
-import { assertFails, IS_ROOT, ME, namesIn, openDescriptors } from "./support.ts";
+import { startContent } from "../fixtures/content.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { directory, fifo, file, makeTree, readTree, symlink } from "../fixtures/tree.ts";
+import { assertFails, IS_ROOT, ME, namesIn, openDescriptors } from "./fixture.ts";
 
-const workspace = (name: string) => ({ room: "workspaces", name } as const);
+const workspace = (name: string) => ({ area: "workspaces", name } as const);
 
 Deno.test("a new tree is empty, closed to others' writing, and invisible until it is published", async () => {
   using folder = testFolder();
   await using node = startContent(folder.path);
-  const { content, rooms } = node;
+  const { content, areas } = node;
   const tree = await content.create(ME);
-  assertEquals(tree.room, "staging");
-  const [top, ...rest] = await readTree(join(rooms.staging, tree.name));
+  assertEquals(tree.area, "staging");
+  const [top, ...rest] = await readTree(join(areas.staging, tree.name));
   assertEquals(rest, []);
   assertEquals([top!.mode, top!.uid, top!.gid], ["0755", ME.uid, ME.gid]);
   assert(await content.exists(tree));
   assertEquals(await content.published(), []);
 
-  Deno.writeTextFileSync(join(rooms.staging, tree.name, "file"), "content");
+  Deno.writeTextFileSync(join(areas.staging, tree.name, "file"), "content");
   await content.publish(tree, "ws.1");
   assertFalse(await content.exists(tree));
   assert(await content.exists(workspace("ws.1")));
   assertEquals(await content.published(), ["ws.1"]);
-  assertEquals(Deno.readTextFileSync(join(rooms.workspaces, "ws.1", "file")), "content");
+  assertEquals(Deno.readTextFileSync(join(areas.workspaces, "ws.1", "file")), "content");
 });
 
 Deno.test({
@@ -34,7 +34,7 @@ Deno.test({
     using folder = testFolder();
     await using node = startContent(folder.path);
     const tree = await node.content.create({ uid: 33333, gid: 44444 });
-    const { uid, gid } = Deno.statSync(join(node.rooms.staging, tree.name));
+    const { uid, gid } = Deno.statSync(join(node.areas.staging, tree.name));
     assertEquals([uid, gid], [33333, 44444]);
   },
 });
@@ -42,15 +42,15 @@ Deno.test({
 Deno.test("publish refuses an id that is taken and leaves both trees as they were", async () => {
   using folder = testFolder();
   await using node = startContent(folder.path);
-  const { content, rooms } = node;
+  const { content, areas } = node;
   const first = await content.create(ME);
-  Deno.writeTextFileSync(join(rooms.staging, first.name, "who"), "first");
+  Deno.writeTextFileSync(join(areas.staging, first.name, "who"), "first");
   await content.publish(first, "id");
   const second = await content.create(ME);
-  Deno.writeTextFileSync(join(rooms.staging, second.name, "who"), "second");
+  Deno.writeTextFileSync(join(areas.staging, second.name, "who"), "second");
   await assertFails(content.publish(second, "id"), "ALREADY_EXISTS", "workspace id");
-  assertEquals(Deno.readTextFileSync(join(rooms.workspaces, "id", "who")), "first");
-  assertEquals(Deno.readTextFileSync(join(rooms.staging, second.name, "who")), "second");
+  assertEquals(Deno.readTextFileSync(join(areas.workspaces, "id", "who")), "first");
+  assertEquals(Deno.readTextFileSync(join(areas.staging, second.name, "who")), "second");
 });
 
 Deno.test("publish refuses ids that are no plain names, trees that are not there, and published ones", async () => {
@@ -61,19 +61,19 @@ Deno.test("publish refuses ids that are no plain names, trees that are not there
   for (const id of ["", ".", "..", "a/b", "../x", "nul\0"]) {
     await assertFails(content.publish(tree, id), "INVALID_ARGUMENT", "workspace id");
   }
-  const none = { room: "staging", name: "none" } as const;
+  const none = { area: "staging", name: "none" } as const;
   await assertFails(content.publish(none, "x"), "FAILED_PRECONDITION", "none");
   await content.publish(tree, "x");
   await assertFails(content.publish(workspace("x"), "y"), "INVALID_ARGUMENT", "workspace x");
   assertEquals(await content.published(), ["x"]);
 });
 
-Deno.test("no tree name leads out of its room", async () => {
+Deno.test("no tree name leads out of its area", async () => {
   using folder = testFolder();
   await using node = startContent(folder.path);
-  const { content, rooms } = node;
+  const { content, areas } = node;
   Deno.mkdirSync(join(folder.path, "canary"));
-  Deno.symlinkSync(join(folder.path, "canary"), join(rooms.workspaces, "link"));
+  Deno.symlinkSync(join(folder.path, "canary"), join(areas.workspaces, "link"));
   for (const name of ["", ".", "..", "../canary", "../../canary", "a/b"]) {
     await assertFails(content.remove(workspace(name)), "INVALID_ARGUMENT", "tree's name");
     await assertFails(content.list(workspace(name), ""), "INVALID_ARGUMENT", "tree's name");
@@ -88,11 +88,11 @@ Deno.test("no tree name leads out of its room", async () => {
 Deno.test("remove deletes everything that a tree can hold, and nothing that it points to", async () => {
   using folder = testFolder();
   await using node = startContent(folder.path);
-  const { content, rooms } = node;
+  const { content, areas } = node;
   const outside = join(folder.path, "outside");
   Deno.mkdirSync(outside);
   Deno.writeTextFileSync(join(outside, "canary"), "alive");
-  const path = join(rooms.workspaces, "ws");
+  const path = join(areas.workspaces, "ws");
   Deno.mkdirSync(path);
   await makeTree(path, [
     ["closed", directory({ mode: 0o000 })],
@@ -108,7 +108,7 @@ Deno.test("remove deletes everything that a tree can hold, and nothing that it p
   ]);
   await content.remove(workspace("ws"));
   assertEquals(await content.published(), []);
-  assertEquals(namesIn(rooms.trash), []);
+  assertEquals(namesIn(areas.trash), []);
   assertEquals(namesIn(outside), ["canary"]);
   await content.remove(workspace("ws"));
 });
@@ -116,16 +116,16 @@ Deno.test("remove deletes everything that a tree can hold, and nothing that it p
 Deno.test("remove leaves no descriptor open", async () => {
   using folder = testFolder();
   await using node = startContent(folder.path);
-  const { content, rooms } = node;
+  const { content, areas } = node;
   const once = async () => {
     const tree = await content.create(ME);
-    Deno.mkdirSync(join(rooms.staging, tree.name, "a/b/c"), { recursive: true });
+    Deno.mkdirSync(join(areas.staging, tree.name, "a/b/c"), { recursive: true });
     await content.clear(tree);
     await content.remove(tree);
   };
-  // Beneath the rooms: the Workers open the rooms themselves while this runs.
-  const open = () => openDescriptors(rooms.staging) + openDescriptors(rooms.trash);
-  using _held = Deno.openSync(rooms.staging + "/canary", { write: true, create: true });
+  // Beneath the areas: the Workers open the areas themselves while this runs.
+  const open = () => openDescriptors(areas.staging) + openDescriptors(areas.trash);
+  using _held = Deno.openSync(areas.staging + "/canary", { write: true, create: true });
   for (let i = 0; i < 20; i++) await once();
   assertEquals(open(), 1, "what the test holds is all that is open");
 });
@@ -133,9 +133,9 @@ Deno.test("remove leaves no descriptor open", async () => {
 Deno.test("clear empties a staging tree and keeps it, and refuses a published one", async () => {
   using folder = testFolder();
   await using node = startContent(folder.path);
-  const { content, rooms } = node;
+  const { content, areas } = node;
   const tree = await content.create(ME);
-  const path = join(rooms.staging, tree.name);
+  const path = join(areas.staging, tree.name);
   await makeTree(path, [["a", directory()], ["a/b", file("x")], [".hidden", file()]]);
   await content.clear(tree);
   assertEquals(namesIn(path), []);
@@ -147,48 +147,48 @@ Deno.test("clear empties a staging tree and keeps it, and refuses a published on
 Deno.test("sweep deletes what was half-made and keeps workspaces and committed baselines", async () => {
   using folder = testFolder();
   await using node = startContent(folder.path);
-  const { content, rooms } = node;
+  const { content, areas } = node;
   await content.publish(await content.create(ME), "kept");
   await content.create(ME);
-  Deno.mkdirSync(join(rooms.trash, "half/deleted"), { recursive: true });
-  Deno.writeTextFileSync(join(rooms.spool, "blob"), "x");
-  Deno.writeTextFileSync(join(rooms.baselines, "kept"), "baseline");
-  Deno.writeTextFileSync(join(rooms.baselines, ".token"), "uncommitted");
-  Deno.writeTextFileSync(join(rooms.blobs, "stored"), "x");
+  Deno.mkdirSync(join(areas.trash, "half/deleted"), { recursive: true });
+  Deno.writeTextFileSync(join(areas.spool, "blob"), "x");
+  Deno.writeTextFileSync(join(areas.baselines, "kept"), "baseline");
+  Deno.writeTextFileSync(join(areas.baselines, ".token"), "uncommitted");
+  Deno.writeTextFileSync(join(areas.blobs, "stored"), "x");
   await content.sweep();
-  assertEquals(namesIn(rooms.staging), []);
-  assertEquals(namesIn(rooms.trash), []);
-  assertEquals(namesIn(rooms.spool), []);
-  assertEquals(namesIn(rooms.baselines), ["kept"]);
-  assertEquals(namesIn(rooms.blobs), ["stored"]);
+  assertEquals(namesIn(areas.staging), []);
+  assertEquals(namesIn(areas.trash), []);
+  assertEquals(namesIn(areas.spool), []);
+  assertEquals(namesIn(areas.baselines), ["kept"]);
+  assertEquals(namesIn(areas.blobs), ["stored"]);
   assertEquals(await content.published(), ["kept"]);
 });
 
 Deno.test("a baseline is replaced when its token is committed, and forgotten when dropped", async () => {
   using folder = testFolder();
   await using node = startContent(folder.path);
-  const { content, rooms } = node;
-  Deno.writeTextFileSync(join(rooms.baselines, "ws"), "old");
-  Deno.writeTextFileSync(join(rooms.baselines, ".new"), "new");
+  const { content, areas } = node;
+  Deno.writeTextFileSync(join(areas.baselines, "ws"), "old");
+  Deno.writeTextFileSync(join(areas.baselines, ".new"), "new");
   await content.commitBaseline(".new", "ws");
-  assertEquals(namesIn(rooms.baselines), ["ws"]);
-  assertEquals(Deno.readTextFileSync(join(rooms.baselines, "ws")), "new");
+  assertEquals(namesIn(areas.baselines), ["ws"]);
+  assertEquals(Deno.readTextFileSync(join(areas.baselines, "ws")), "new");
   await assertFails(content.commitBaseline(".new", "ws"), "NOT_FOUND", ".new");
   await content.dropBaseline("ws");
   await content.dropBaseline("ws");
   await content.dropBaseline(".new");
-  assertEquals(namesIn(rooms.baselines), []);
+  assertEquals(namesIn(areas.baselines), []);
 });
 
-Deno.test("commitBaseline refuses names and tokens that could meet each other or leave the room", async () => {
+Deno.test("commitBaseline refuses names and tokens that could meet each other or leave the area", async () => {
   using folder = testFolder();
   await using node = startContent(folder.path);
-  const { content, rooms } = node;
-  Deno.writeTextFileSync(join(rooms.baselines, ".new"), "new");
-  Deno.writeTextFileSync(join(rooms.baselines, "other"), "other workspace's");
+  const { content, areas } = node;
+  Deno.writeTextFileSync(join(areas.baselines, ".new"), "new");
+  Deno.writeTextFileSync(join(areas.baselines, "other"), "other workspace's");
   await assertFails(content.commitBaseline("other", "ws"), "INVALID_ARGUMENT", "not the token");
   await assertFails(content.commitBaseline(".new", ".x"), "INVALID_ARGUMENT", "must not start");
   await assertFails(content.commitBaseline(".new", "../x"), "INVALID_ARGUMENT", "baseline's name");
   await assertFails(content.dropBaseline("../spool"), "INVALID_ARGUMENT", "baseline's name");
-  assertEquals(namesIn(rooms.baselines), [".new", "other"]);
+  assertEquals(namesIn(areas.baselines), [".new", "other"]);
 });

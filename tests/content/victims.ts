@@ -2,7 +2,7 @@
 
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { ME, namesIn } from "./support.ts";
+import { ME, namesIn } from "./fixture.ts";
 
 /** Files of each victim. */
 export const CANARIES = ["canary", "d/file", "file"];

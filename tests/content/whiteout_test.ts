@@ -5,11 +5,11 @@ import { join } from "@std/path";
 import { zstdCompressSync } from "node:zlib";
 import { ArchiveError, bytesSource, TarReader } from "../../src/archive/reader.ts";
 import { digestOf, hexOf } from "../../src/digest.ts";
-import { LayerTree } from "../../src/snapshot/layer_tree.ts";
+import { LayerTree } from "../../src/inspect/layer_tree.ts";
 import { archive, entry, pax } from "../archive/build.ts";
-import { readTree } from "../support/tree.ts";
-import { ImageRig } from "./image_rig.ts";
-import { assertFails } from "./support.ts";
+import { readTree } from "../fixtures/tree.ts";
+import { ImageFixture } from "./image_fixture.ts";
+import { assertFails } from "./fixture.ts";
 
 /** What is there before; `d/.wh..wh..opq` is a file, of which the layer has an escaped name. */
 const lower = archive(
@@ -41,20 +41,20 @@ const table: readonly (readonly [name: string, left: readonly string[]])[] = [
   ["d/.wh.…", all],
 ];
 
-function imageOf(rig: ImageRig, tars: readonly Uint8Array[]) {
+function imageOf(fixture: ImageFixture, tars: readonly Uint8Array[]) {
   const layers = tars.map((tar) => {
     const blob = zstdCompressSync(tar);
     const digest = digestOf(blob);
-    Deno.writeFileSync(join(rig.rooms.blobs, hexOf(digest)), blob);
+    Deno.writeFileSync(join(fixture.areas.blobs, hexOf(digest)), blob);
     return { digest, size: blob.length, diffId: digestOf(tar) };
   });
   return { layers, index: { digest: layers[0]!.digest, size: layers[0]!.size } };
 }
 
-async function restored(rig: ImageRig, upper: Uint8Array): Promise<string[]> {
-  const { path, tree } = await rig.restore(imageOf(rig, [lower, upper]), { index: false });
+async function restored(fixture: ImageFixture, upper: Uint8Array): Promise<string[]> {
+  const { path, tree } = await fixture.restore(imageOf(fixture, [lower, upper]), { index: false });
   const paths = (await readTree(path)).map((one) => one.path).filter((one) => one !== ".");
-  await rig.content.remove(tree);
+  await fixture.content.remove(tree);
   return paths.sort();
 }
 
@@ -66,29 +66,29 @@ function shown(upper: Uint8Array): string[] {
 }
 
 Deno.test("a whiteout removes the same from a restored tree as from one that is shown", async () => {
-  await using rig = new ImageRig(1);
+  await using fixture = new ImageFixture(1);
   for (const [name, left] of table) {
     const upper = archive(entry({ name }));
     assertEquals(shown(upper), left, `${name}, shown`);
-    assertEquals(await restored(rig, upper), left, `${name}, restored`);
+    assertEquals(await restored(fixture, upper), left, `${name}, restored`);
   }
 });
 
 Deno.test("a whiteout of a file that is called like an opaque one removes that file alone", async () => {
-  await using rig = new ImageRig(1);
+  await using fixture = new ImageFixture(1);
   const upper = archive(
     pax({ "WSDAEMON.whiteout": "d/.wh..wh..opq" }),
     entry({ name: "d/.wh..wsdaemon.wh.0" }),
   );
   assertEquals(shown(upper), without("d/.wh..wh..opq"));
-  assertEquals(await restored(rig, upper), without("d/.wh..wh..opq"));
+  assertEquals(await restored(fixture, upper), without("d/.wh..wh..opq"));
 });
 
 Deno.test("a whiteout of nothing is a malformed layer to whoever reads it", async () => {
-  await using rig = new ImageRig(1);
+  await using fixture = new ImageFixture(1);
   for (const name of [".wh.", "d/.wh.", "d/.wh..", "d/.wh...", "nothing/.wh."]) {
     const upper = archive(entry({ name }));
     assertThrows(() => shown(upper), ArchiveError, "whiteout of nothing", name);
-    await assertFails(restored(rig, upper), "DATA_LOSS", "whiteout of nothing");
+    await assertFails(restored(fixture, upper), "DATA_LOSS", "whiteout of nothing");
   }
 });

@@ -11,9 +11,9 @@ import {
   sparse,
   symlink,
   type TreeTable,
-} from "../support/tree.ts";
-import { testFolder } from "../support/folder.ts";
-import { IS_ROOT } from "./support.ts";
+} from "../fixtures/tree.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { IS_ROOT } from "./fixture.ts";
 
 const T = 1_600_000_000_123_456_789n;
 const long = (length: number, letter = "n") => letter.repeat(length);

@@ -1,9 +1,9 @@
 import { assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import type { ContentWorkerFailed, ContentWorkerStart } from "../../src/content/boot.ts";
+import type { ContentWorkerFailed, ContentWorkerStart } from "../../src/content/worker_start.ts";
 import { libcPath } from "../../src/process/libc.ts";
-import { roomsOf, workerPermissions } from "../support/content.ts";
-import { testFolder } from "../support/folder.ts";
+import { roomsOf, workerPermissions } from "../fixtures/content.ts";
+import { testFolder } from "../fixtures/folder.ts";
 
 /** Why a Worker that is started so does not serve. */
 async function failureOf(start: Partial<ContentWorkerStart>, root: string): Promise<string> {
@@ -15,20 +15,20 @@ async function failureOf(start: Partial<ContentWorkerStart>, root: string): Prom
   const failed = new Promise<string>((resolve) => {
     worker.onmessage = ({ data }: MessageEvent<ContentWorkerFailed>) => resolve(data.message);
   });
-  const rooms = roomsOf(root);
-  worker.postMessage({ kind: "start", libc: libcPath(), rooms, port: port2, ...start }, [port2]);
+  const areas = roomsOf(root);
+  worker.postMessage({ kind: "start", libc: libcPath(), areas, port: port2, ...start }, [port2]);
   const message = await failed;
   worker.terminate();
   port1.close();
   return message;
 }
 
-Deno.test("a Worker whose rooms are not there, or are links, says so and names the folder", async () => {
+Deno.test("a Worker whose areas are not there, or are links, says so and names the folder", async () => {
   using folder = testFolder();
-  const rooms = roomsOf(folder.path);
+  const areas = roomsOf(folder.path);
   assertStringIncludes(
     await failureOf({}, folder.path),
-    `Cannot open the workspaces folder ${rooms.workspaces}`,
+    `Cannot open the workspaces folder ${areas.workspaces}`,
   );
   Deno.symlinkSync("/", join(folder.path, "workspaces"));
   assertStringIncludes(await failureOf({}, folder.path), "workspaces");

@@ -1,9 +1,9 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { DaemonError } from "../../src/errors.ts";
 import { Readiness } from "../../src/daemon/readiness.ts";
-import { noStore } from "../../src/store/none.ts";
+import { noStore } from "../../src/store/no_store.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
-import { ManualClock } from "../support/clock.ts";
+import { ManualClock } from "../fixtures/clock.ts";
 
 Deno.test("a node is ready while its store answers, and not while it stops", async () => {
   const clock = new ManualClock();

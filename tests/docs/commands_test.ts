@@ -2,11 +2,11 @@ import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { parse } from "jsonc-parser";
 import config from "../../deno.json" with { type: "json" };
-import { loadConfig } from "../../src/config/load.ts";
+import { loadConfig } from "../../src/config/load_config.ts";
 import { FROM_SOURCE } from "../../scripts/daemon_process.ts";
 import { inProcess } from "../cli/in_process.ts";
-import { StoreRig } from "../snapshot/rig.ts";
-import { file } from "../support/tree.ts";
+import { StoreFixture } from "../snapshot/fixture.ts";
+import { file } from "../fixtures/tree.ts";
 import { blocks, page, pages } from "./pages.ts";
 
 /** A shell block's commands, without comments. */
@@ -54,17 +54,17 @@ Deno.test("the store commands of the operations page run as they are shown", asy
   const shown = commands(page("docs/operations.md").text)
     .filter((line) => line.startsWith("wsdaemon store "));
   assert(shown.length >= 8);
-  await using rig = await StoreRig.open();
-  await rig.publish("w", [["todo", file("remember the milk\n")]]);
-  const { url: snapshot } = await rig.snapshot("w");
-  await rig.backup("w");
+  await using fixture = await StoreFixture.open();
+  await fixture.publish("w", [["todo", file("remember the milk\n")]]);
+  const { url: snapshot } = await fixture.snapshot("w");
+  await fixture.backup("w");
   for (const line of shown) {
     await t.step(line, async () => {
       const real = line.replace("wsdaemon:snapshot/…", snapshot)
-        .replace("/tmp/image", join(rig.root, "..", "image"));
-      if (real.includes("|")) return await inShell(real, rig.root);
+        .replace("/tmp/image", join(fixture.root, "..", "image"));
+      if (real.includes("|")) return await inShell(real, fixture.root);
       const [, ...args] = real.split(/\s+/);
-      const { code, stderr } = await inProcess(...args, "--root", rig.root);
+      const { code, stderr } = await inProcess(...args, "--root", fixture.root);
       assertEquals(code, 0, stderr);
     });
   }

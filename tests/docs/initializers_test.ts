@@ -7,8 +7,8 @@ import { gzipSync } from "node:zlib";
 import { archive, entry } from "../archive/build.ts";
 import { TestNode } from "../e2e/node.ts";
 import { page } from "./pages.ts";
-import { testFolder } from "../support/folder.ts";
-import { git, makeRemote, serveGit } from "../support/git_repos.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { git, makeRemote, serveGit } from "../fixtures/git_repos.ts";
 import { inProcess } from "../cli/in_process.ts";
 
 const SECTION = page("README.md").text.split("## What a workspace can start from")[1]!

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { TestNode } from "../e2e/node.ts";
-import { testFolder } from "../support/folder.ts";
+import { testFolder } from "../fixtures/folder.ts";
 import { page } from "./pages.ts";
 
 Deno.test("the operations page names every metric of a daemon, with its type, and no other", async () => {

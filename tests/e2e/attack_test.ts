@@ -1,11 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { ClientError } from "../../src/rpc/client.ts";
-import { type Attack, startAttack } from "../support/attack.ts";
-import { testFolder } from "../support/folder.ts";
-import { git } from "../support/git_repos.ts";
-import { rounds } from "../support/soak.ts";
-import { readTree } from "../support/tree.ts";
+import { type Attack, startAttack } from "../fixtures/attack.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { git } from "../fixtures/git_repos.ts";
+import { rounds } from "../fixtures/soak.ts";
+import { readTree } from "../fixtures/tree.ts";
 import { filesWith } from "./marks.ts";
 import { fromBackup, fromSnapshot, type Request, request, TestNode } from "./node.ts";
 

@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { exists } from "@std/fs";
 import { join } from "@std/path";
-import { testFolder } from "../support/folder.ts";
-import { rounds } from "../support/soak.ts";
-import { readTree } from "../support/tree.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { rounds } from "../fixtures/soak.ts";
+import { readTree } from "../fixtures/tree.ts";
 import { fromBackup, fromSnapshot, refuses, request, TestNode } from "./node.ts";
 
 /** Enough that a pack or a restore takes a while. */

@@ -2,7 +2,7 @@
 
 import { statfsSync } from "node:fs";
 import { join } from "@std/path";
-import { testFolder } from "../support/folder.ts";
+import { testFolder } from "../fixtures/folder.ts";
 
 const MIB = 1 << 20;
 
@@ -62,7 +62,7 @@ export function fillDisk(folder: string): void {
     } catch {
       // It is full.
     }
-    // What was taken and finds no room when it is written out is no concern of ours.
+    // What was taken and finds no area when it is written out is no concern of ours.
     new Deno.Command("sync", { args: ["--file-system", folder], stderr: "null" }).outputSync();
   }
 }

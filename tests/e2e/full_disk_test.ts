@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { testFolder } from "../support/folder.ts";
-import { readTree } from "../support/tree.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { readTree } from "../fixtures/tree.ts";
 import { canMountDisk, smallDisk } from "./disk.ts";
 import { fromBackup, refuses, request, TestNode } from "./node.ts";
 
@@ -14,7 +14,7 @@ async function grow(path: string, bytes: number): Promise<void> {
   }
 }
 
-/** Leaves no room on the disk but what is asked. */
+/** Leaves no area on the disk but what is asked. */
 async function fill(ballast: string, free: number): Promise<void> {
   using file = await Deno.open(ballast, { create: true, write: true, truncate: true });
   const zeros = new Uint8Array(65536);
@@ -28,12 +28,12 @@ async function fill(ballast: string, free: number): Promise<void> {
 }
 
 function leftovers(root: string): string[] {
-  const rooms = ["tmp/staging", "tmp/trash", "tmp/spool"];
-  return rooms.flatMap((room) => [...Deno.readDirSync(join(root, room))].map(({ name }) => name));
+  const areas = ["tmp/staging", "tmp/trash", "tmp/spool"];
+  return areas.flatMap((area) => [...Deno.readDirSync(join(root, area))].map(({ name }) => name));
 }
 
 Deno.test({
-  name: `a disk that is full is RESOURCE_EXHAUSTED, loses nothing, and is well again with room${
+  name: `a disk that is full is RESOURCE_EXHAUSTED, loses nothing, and is well again with area${
     canMountDisk() ? "" : " (ignored: needs root, mkfs.ext4 and a loop device)"
   }`,
   ignore: !canMountDisk(),
@@ -75,7 +75,7 @@ Deno.test({
     assertEquals(await readTree(node.workspace("w")), edited);
     assertEquals(leftovers(root), []);
 
-    // A full disk keeps nobody from making room on it, not even after a crash.
+    // A full disk keeps nobody from making area on it, not even after a crash.
     await node.end("SIGKILL");
     await node.startAgain();
     assertEquals(await readTree(node.workspace("w")), edited);

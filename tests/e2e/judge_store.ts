@@ -8,10 +8,10 @@ import {
   parseManifest,
   type SmallBlob,
 } from "../../src/snapshot/manifest.ts";
-import { type Outcome, wsdaemon } from "../cli/support.ts";
-import { startContent } from "../support/content.ts";
-import { testFolder } from "../support/folder.ts";
-import { judge, JUDGING, keep } from "../support/judge.ts";
+import { type Outcome, wsdaemon } from "../cli/fixture.ts";
+import { startContent } from "../fixtures/content.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { judge, JUDGING, keep } from "../fixtures/judge.ts";
 
 /** Judges all images in the store that a daemon with these flags uses, as far as they can be read. */
 export async function judgeStore(flags: readonly string[]): Promise<void> {
@@ -24,7 +24,7 @@ export async function judgeStore(flags: readonly string[]): Promise<void> {
   for (const [n, { url }] of images.entries()) {
     const oci = join(folder.path, `${n}`);
     const { code } = await store("export", url, "--oci", oci, ...flags);
-    if (code === 0) await judge(own.content, own.rooms, await keepImage(oci));
+    if (code === 0) await judge(own.content, own.areas, await keepImage(oci));
   }
 }
 

@@ -8,8 +8,8 @@ import {
 import { exists } from "@std/fs";
 import { join } from "@std/path";
 import { ClientError } from "../../src/rpc/client.ts";
-import { testFolder } from "../support/folder.ts";
-import { directory, file, makeTree, readTree, symlink, type TreeTable } from "../support/tree.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { directory, file, makeTree, readTree, symlink, type TreeTable } from "../fixtures/tree.ts";
 import { fromBackup, fromSnapshot, refuses, request, sharedNode, TestNode } from "./node.ts";
 
 const shared = sharedNode();

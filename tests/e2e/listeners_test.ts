@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { DaemonProcess } from "../../scripts/daemon_process.ts";
 import { ClientError, WorkspaceClient } from "../../src/rpc/client.ts";
 import { hasOpenssl, makeCertificates } from "../rpc/certificates.ts";
-import { testFolder } from "../support/folder.ts";
+import { testFolder } from "../fixtures/folder.ts";
 
 Deno.test({
   name: "the daemon serves a unix socket and mTLS within its permissions, and SIGHUP renews its " +

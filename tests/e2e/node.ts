@@ -4,7 +4,7 @@ import { join } from "@std/path";
 import { DaemonProcess } from "../../scripts/daemon_process.ts";
 import { ClientError, type InitWorkspaceInit, WorkspaceClient } from "../../src/rpc/client.ts";
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { testFolder } from "../support/folder.ts";
+import { testFolder } from "../fixtures/folder.ts";
 import { judgeStore } from "./judge_store.ts";
 
 export interface NodeOptions {

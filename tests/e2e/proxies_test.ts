@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { testFolder } from "../support/folder.ts";
-import { BUCKET, S3_KEYS, startS3 } from "../support/s3rver.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { BUCKET, S3_KEYS, startS3 } from "../fixtures/s3rver.ts";
 import { refuses, request, TestNode } from "./node.ts";
 
 function countingServer(): Deno.HttpServer<Deno.NetAddr> & { seen: string[] } {

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { git, makeRemote, serveGit } from "../support/git_repos.ts";
-import { testFolder } from "../support/folder.ts";
+import { git, makeRemote, serveGit } from "../fixtures/git_repos.ts";
+import { testFolder } from "../fixtures/folder.ts";
 import { fromBackup, fromGit, refuses, request, sharedNode, type TestNode } from "./node.ts";
 
 const shared = sharedNode({ config: { net: { allowLoopback: true }, shutdown: { grace: "0s" } } });

@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { inProcess } from "../cli/in_process.ts";
-import { testFolder } from "../support/folder.ts";
-import { rounds } from "../support/soak.ts";
-import { readTree } from "../support/tree.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { rounds } from "../fixtures/soak.ts";
+import { readTree } from "../fixtures/tree.ts";
 import { fromBackup, request, TestNode } from "./node.ts";
 
 /** Changes a part of the workspace, so that both first and later images are made. */

@@ -1,10 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { testFolder } from "../support/folder.ts";
-import { makeRemote, serveGit } from "../support/git_repos.ts";
-import { canMount, smallFileSystem } from "../support/mount.ts";
-import { S3_KEYS, startS3 } from "../support/s3rver.ts";
-import { readTree } from "../support/tree.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { makeRemote, serveGit } from "../fixtures/git_repos.ts";
+import { canMount, smallFileSystem } from "../fixtures/mount.ts";
+import { S3_KEYS, startS3 } from "../fixtures/s3rver.ts";
+import { readTree } from "../fixtures/tree.ts";
 import { fromBackup, fromGit, fromSnapshot, refuses, request, TestNode } from "./node.ts";
 
 const SNAPSHOT = "wsdaemon:snapshot/alice/m/20260101T000000Z-0123456789abcdef";
@@ -62,7 +62,7 @@ Deno.test("a store that refuses us is FAILED_PRECONDITION, and DATA_LOSS for a f
 
 Deno.test({
   name:
-    "a store that is full is RESOURCE_EXHAUSTED, keeps the backup before, and takes one again once there is room",
+    "a store that is full is RESOURCE_EXHAUSTED, keeps the backup before, and takes one again once there is area",
   // Needs root, and a machine that lets root mount.
   ignore: !canMount(),
   fn: async () => {

@@ -4,9 +4,9 @@ import { assertEquals } from "@std/assert";
 import { dirname, join } from "@std/path";
 import { FROM_SOURCE } from "../../scripts/daemon_process.ts";
 import { digestOf } from "../../src/digest.ts";
-import { testFolder } from "../support/folder.ts";
-import { addSubmodule, fileUrl, git, makeRemote } from "../support/git_repos.ts";
-import { run } from "../support/tools.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { addSubmodule, fileUrl, git, makeRemote } from "../fixtures/git_repos.ts";
+import { run } from "../fixtures/tools.ts";
 import { fromGit, fromSnapshot, request, TestNode } from "./node.ts";
 
 /** Has every program that it becomes the mask of `scripts/wsdaemon.service`. */

@@ -1,8 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { WorkspaceClient } from "../../src/rpc/client.ts";
-import { testFolder } from "../support/folder.ts";
-import { fileUrl, git, makeRemote } from "../support/git_repos.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { fileUrl, git, makeRemote } from "../fixtures/git_repos.ts";
 import {
   directory,
   fifo,
@@ -12,7 +12,7 @@ import {
   readTree,
   symlink,
   type TreeTable,
-} from "../support/tree.ts";
+} from "../fixtures/tree.ts";
 import { fromBackup, fromGit, fromSnapshot, refuses, request } from "./node.ts";
 import { judgeStore } from "./judge_store.ts";
 import { asUser, canBeUser, giveToUser, IS_ROOT, USER } from "./user.ts";

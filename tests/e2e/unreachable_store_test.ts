@@ -2,16 +2,16 @@ import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { systemClock } from "../../src/clock.ts";
 import type { WorkspaceClient } from "../../src/rpc/client.ts";
-import { StoredImages } from "../../src/snapshot/images.ts";
-import { openStore } from "../../src/store/open.ts";
+import { StoredImages } from "../../src/snapshot/stored_images.ts";
+import { openStore } from "../../src/store/open_store.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import { Journal } from "../../src/workspace/journal.ts";
 import { WorkspaceManager } from "../../src/workspace/manager.ts";
-import { WorkspaceMetrics } from "../../src/workspace/metrics.ts";
-import { initializerRig } from "../initializer/rig.ts";
-import { TestServer } from "../rpc/support.ts";
-import { testFolder } from "../support/folder.ts";
-import { S3_KEYS } from "../support/s3rver.ts";
+import { WorkspaceMetrics } from "../../src/workspace/workspace_metrics.ts";
+import { initializerRig } from "../initializer/fixture.ts";
+import { TestServer } from "../rpc/fixture.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { S3_KEYS } from "../fixtures/s3rver.ts";
 import { fromBackup, fromSnapshot, refuses, type Request, request, TestNode } from "./node.ts";
 
 const SNAPSHOT = "wsdaemon:snapshot/alice/m/20260101T000000Z-0123456789abcdef";
@@ -63,9 +63,9 @@ function blackHole() {
 }
 
 function leftovers(root: string): string[] {
-  const rooms = ["workspaces", "tmp/staging", "tmp/trash", "tmp/spool", "state/baselines"];
-  return rooms.flatMap((room) =>
-    [...Deno.readDirSync(join(root, room))].map(({ name }) => join(room, name))
+  const areas = ["workspaces", "tmp/staging", "tmp/trash", "tmp/spool", "state/baselines"];
+  return areas.flatMap((area) =>
+    [...Deno.readDirSync(join(root, area))].map(({ name }) => join(area, name))
   );
 }
 
@@ -95,18 +95,18 @@ Deno.test("an initialisation is UNAVAILABLE, naming the store, where that refuse
 Deno.test("an initialisation is UNAVAILABLE within the limits where the store never answers", async () => {
   await using hole = blackHole();
   // A daemon's parts, since its limits on a silent store are minutes that no config shortens.
-  await using rig = await initializerRig();
-  const { content, rooms, git, owner } = rig.base;
+  await using fixture = await initializerRig();
+  const { content, areas, git, owner } = fixture.base;
   const metrics = new Metrics();
   const clock = systemClock;
   const storage = storageAt(hole.port);
   const tuning = { attempts: 2, stallMs: 300, baseDelayMs: 1 };
-  const store = await openStore(storage, { spoolDir: rooms.spool, metrics, tuning });
-  using journal = new Journal(join(rig.base.root, "state", "state.db"));
+  const store = await openStore(storage, { spoolDir: areas.spool, metrics, tuning });
+  using journal = new Journal(join(fixture.base.root, "state", "state.db"));
   const manager = new WorkspaceManager({
     content,
     images: new StoredImages({ content, store, clock, retain: 1 }),
-    initializers: rig.initializers,
+    initializers: fixture.initializers,
     gitStatus: git,
     journal,
     clock,
@@ -123,7 +123,7 @@ Deno.test("an initialisation is UNAVAILABLE within the limits where the store ne
     dispose: (...args) => manager.dispose(...args),
   });
   using client = server.client();
-  await refusesAll(client, rig.base.root, storage.endpoint);
+  await refusesAll(client, fixture.base.root, storage.endpoint);
   await manager.stop(0);
   await store.close();
 });

@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
-import { PYTHON } from "../support/python.ts";
-import { testFolder } from "../support/folder.ts";
-import { git } from "../support/git_repos.ts";
-import { runs } from "../support/soak.ts";
+import { PYTHON } from "../fixtures/python.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { git } from "../fixtures/git_repos.ts";
+import { runs } from "../fixtures/soak.ts";
 import { request, TestNode } from "./node.ts";
 
 const PER_FOLDER = 1000;

@@ -1,14 +1,14 @@
 import { assert, assertNotMatch } from "@std/assert";
 import { join } from "@std/path";
 import { DaemonError } from "../../src/errors.ts";
-import { startAttack } from "../support/attack.ts";
-import { fileUrl, git, makeRemote } from "../support/git_repos.ts";
-import { rounds } from "../support/soak.ts";
-import { cloned, type GitRig, gitRig, request } from "./rig.ts";
+import { startAttack } from "../fixtures/attack.ts";
+import { fileUrl, git, makeRemote } from "../fixtures/git_repos.ts";
+import { rounds } from "../fixtures/soak.ts";
+import { cloned, type GitFixture, gitRig, request } from "./fixture.ts";
 
 /** A neighbour's checkout, with names and a subject that are its own affair. */
-async function neighbour(rig: GitRig, remote: string): Promise<string> {
-  const { path } = await cloned(rig, request(remote));
+async function neighbour(fixture: GitFixture, remote: string): Promise<string> {
+  const { path } = await cloned(fixture, request(remote));
   Deno.mkdirSync(join(path, "d"));
   for (const name of ["canary", "d/canary"]) Deno.writeTextFileSync(join(path, name), "canary");
   git(path, "commit", "--quiet", "--allow-empty", "-m", "canary");
@@ -16,12 +16,12 @@ async function neighbour(rig: GitRig, remote: string): Promise<string> {
 }
 
 async function attacked(pairsIn: "top" | "checkout" | "git folder"): Promise<void> {
-  await using rig = await gitRig();
-  const remote = fileUrl(makeRemote(join(rig.remotes, "a.git"), [
+  await using fixture = await gitRig();
+  const remote = fileUrl(makeRemote(join(fixture.remotes, "a.git"), [
     { branch: "main", subject: "first", files: { "a.txt": "one\n" } },
   ]));
-  const target = await neighbour(rig, remote);
-  const { tree, path } = await cloned(rig, request(remote), "repo");
+  const target = await neighbour(fixture, remote);
+  const { tree, path } = await cloned(fixture, request(remote), "repo");
   Deno.mkdirSync(join(path, "d"));
   Deno.writeTextFileSync(join(path, "d/own"), "");
   const places = {
@@ -39,7 +39,7 @@ async function attacked(pairsIn: "top" | "checkout" | "git folder"): Promise<voi
   const told: string[] = [];
   for (const _ of rounds(20)) {
     try {
-      told.push(JSON.stringify(await rig.git.status(tree, "repo")) ?? "none");
+      told.push(JSON.stringify(await fixture.git.status(tree, "repo")) ?? "none");
     } catch (error) {
       assert(error instanceof DaemonError, String(error));
       told.push(error.message);

@@ -1,14 +1,14 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { programsOf } from "../../src/git/program.ts";
-import { daemonPermissions } from "../../src/process/permissions.ts";
-import { findGit } from "../../src/process/program.ts";
-import { configOf } from "../process/support.ts";
-import { startWorkers } from "../support/content.ts";
-import { testFolder } from "../support/folder.ts";
-import { git, makeRemote, serveGit } from "../support/git_repos.ts";
+import { programsOf } from "../../src/git/git_program.ts";
+import { daemonPermissions } from "../../src/process/worker_permissions.ts";
+import { findGit } from "../../src/process/find_program.ts";
+import { configOf } from "../process/fixture.ts";
+import { startWorkers } from "../fixtures/content.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { git, makeRemote, serveGit } from "../fixtures/git_repos.ts";
 import type { ConfinedStart } from "./confined_worker.ts";
-import { isRoot } from "./rig.ts";
+import { isRoot } from "./fixture.ts";
 
 /** Clones, reads a status and downloads with just what the daemon Worker may do. */
 async function tryConfined(net: object): Promise<{ answer: string[]; commit: string }> {
@@ -16,7 +16,7 @@ async function tryConfined(net: object): Promise<{ answer: string[]; commit: str
   const root = join(folder.path, "root");
   Deno.mkdirSync(root);
   const workers = startWorkers(root, 2);
-  for (const path of [folder.path, root, join(root, "tmp"), workers.rooms.staging]) {
+  for (const path of [folder.path, root, join(root, "tmp"), workers.areas.staging]) {
     Deno.chmodSync(path, 0o711);
   }
   const remotes = join(folder.path, "remotes");
@@ -37,7 +37,7 @@ async function tryConfined(net: object): Promise<{ answer: string[]; commit: str
       answer: port2,
       rules: config.net,
       finding,
-      spool: workers.rooms.spool,
+      spool: workers.areas.spool,
       folder: join(root, "tmp/git"),
       switchUser: isRoot,
       owner: isRoot ? { uid: 33333, gid: 33333 } : { uid: Deno.uid()!, gid: Deno.gid()! },

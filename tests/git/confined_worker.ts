@@ -1,13 +1,13 @@
 /** Git and downloads with the daemon Worker's permissions; says how they went. */
 
 import { systemClock } from "../../src/clock.ts";
-import type { Owner } from "../../src/content/api.ts";
+import type { Owner } from "../../src/content/content.ts";
 import { connectContent } from "../../src/content/pool.ts";
 import { messageOf } from "../../src/errors.ts";
 import { Git } from "../../src/git/git.ts";
-import type { GitFinding } from "../../src/git/program.ts";
+import type { GitFinding } from "../../src/git/git_program.ts";
 import { parseRemote } from "../../src/git/remote.ts";
-import { Gate } from "../../src/outbound/gate.ts";
+import { EgressProxy } from "../../src/outbound/egress_proxy.ts";
 import { HttpClient } from "../../src/outbound/http.ts";
 import type { OutboundRules } from "../../src/outbound/policy.ts";
 
@@ -28,7 +28,7 @@ export interface ConfinedStart {
 async function tryOut(start: ConfinedStart): Promise<string[]> {
   const { ports, rules, finding, spool, folder, switchUser, owner, url } = start;
   const content = connectContent(ports);
-  using gate = new Gate(rules);
+  using gate = new EgressProxy(rules);
   const protocols = ["http"];
   const clock = { ...systemClock, sleep: () => Promise.resolve() };
   const git = await Git.open({

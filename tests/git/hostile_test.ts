@@ -2,10 +2,10 @@
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { dirname, join } from "@std/path";
-import type { Tree } from "../../src/content/api.ts";
+import type { Tree } from "../../src/content/content.ts";
 import { DaemonError } from "../../src/errors.ts";
-import { addCommits, addSubmodule, fileUrl, git, makeRemote } from "../support/git_repos.ts";
-import { cloned, type GitRig, gitRig, isRoot, request } from "./rig.ts";
+import { addCommits, addSubmodule, fileUrl, git, makeRemote } from "../fixtures/git_repos.ts";
+import { cloned, type GitFixture, gitRig, isRoot, request } from "./fixture.ts";
 
 const COMMITS = [
   { branch: "main", subject: "first", files: { "a.txt": "one\n", "b.txt": "b\n" } },
@@ -21,15 +21,15 @@ interface Restored {
 }
 
 /** A checkout as a prebuild's snapshot would have brought it, behind its remote. */
-async function restored(rig: GitRig): Promise<Restored> {
-  const remote = makeRemote(join(rig.remotes, `${crypto.randomUUID()}.git`), COMMITS);
-  const { tree, path } = await cloned(rig, request(fileUrl(remote)));
+async function restored(fixture: GitFixture): Promise<Restored> {
+  const remote = makeRemote(join(fixture.remotes, `${crypto.randomUUID()}.git`), COMMITS);
+  const { tree, path } = await cloned(fixture, request(fileUrl(remote)));
   addCommits(remote, [{
     branch: "main",
     subject: "second",
     files: { "a.txt": "two\n", ".gitattributes": "* filter=evil diff=evil merge=evil\n" },
   }]);
-  const folder = join(rig.root, "canaries");
+  const folder = join(fixture.root, "canaries");
   Deno.mkdirSync(folder, { recursive: true });
   Deno.chmodSync(folder, 0o777);
   const canary = join(folder, "ran");
@@ -39,9 +39,9 @@ async function restored(rig: GitRig): Promise<Restored> {
   return { tree, path, remote, canary, run: program };
 }
 
-function update(rig: GitRig, { tree, remote }: Restored, changed = {}): Promise<void> {
+function update(fixture: GitFixture, { tree, remote }: Restored, changed = {}): Promise<void> {
   const signal = new AbortController().signal;
-  return rig.git.update(request(fileUrl(remote), changed), { tree, location: "", signal });
+  return fixture.git.update(request(fileUrl(remote), changed), { tree, location: "", signal });
 }
 
 /** Variables that make git run what they name, or what another file of theirs names. */
@@ -77,8 +77,8 @@ const PROGRAMS: readonly (readonly [string, (run: string) => string])[] = [
 ];
 
 Deno.test("update runs no program that a restored config names, and keeps the config", async () => {
-  await using rig = await gitRig();
-  const place = await restored(rig);
+  await using fixture = await gitRig();
+  const place = await restored(fixture);
   const config = join(place.path, ".git/config");
   for (const [name, value] of PROGRAMS) git(place.path, "config", name, value(place.run));
   const included = join(place.path, ".git/more");
@@ -92,7 +92,7 @@ Deno.test("update runs no program that a restored config names, and keeps the co
   }
   Deno.writeTextFileSync(join(place.path, "b.txt"), "changed\n");
   const before = Deno.readTextFileSync(config);
-  await update(rig, place);
+  await update(fixture, place);
   assertEquals(ranPrograms(place), "");
   assertEquals(Deno.readTextFileSync(join(place.path, "a.txt")), "two\n");
   assertEquals(Deno.readTextFileSync(join(place.path, "b.txt")), "changed\n");
@@ -104,8 +104,8 @@ Deno.test("update runs no program that a restored config names, and keeps the co
 });
 
 Deno.test("the programs of that config do run for a git that nobody hardened", async () => {
-  await using rig = await gitRig();
-  const place = await restored(rig);
+  await using fixture = await gitRig();
+  const place = await restored(fixture);
   git(place.path, "config", "core.fsmonitor", place.run);
   git(place.path, "config", "filter.evil.clean", place.run);
   Deno.writeTextFileSync(join(place.path, ".gitattributes"), "* filter=evil\n");
@@ -140,28 +140,28 @@ Deno.test("update refuses a Git folder that leads elsewhere, and names what does
       Deno.symlinkSync(outside, folder);
     }],
   ];
-  await using rig = await gitRig();
+  await using fixture = await gitRig();
   for (const [named, change] of cases) {
     await t.step(named, async () => {
-      const place = await restored(rig);
+      const place = await restored(fixture);
       change(join(place.path, ".git"), join(place.remote));
-      const error = await assertRejects(() => update(rig, place), DaemonError, named);
+      const error = await assertRejects(() => update(fixture, place), DaemonError, named);
       assertEquals(error.code, "FAILED_PRECONDITION");
     });
   }
 });
 
 Deno.test("update reads no objects of elsewhere that a restored repository names", async () => {
-  await using rig = await gitRig();
-  const place = await restored(rig);
-  const neighbour = makeRemote(join(rig.remotes, "neighbour.git"), [
+  await using fixture = await gitRig();
+  const place = await restored(fixture);
+  const neighbour = makeRemote(join(fixture.remotes, "neighbour.git"), [
     { branch: "main", subject: "private", files: { "secret.txt": "secret" } },
   ]);
   const target = git(neighbour, "rev-parse", "main");
   const alternates = join(place.path, ".git/objects/info/alternates");
   Deno.writeTextFileSync(alternates, `${neighbour}/objects\n`);
   await assertRejects(
-    () => update(rig, place, { mode: "REMOTE_COMMIT", target }),
+    () => update(fixture, place, { mode: "REMOTE_COMMIT", target }),
     DaemonError,
     target,
   );
@@ -169,9 +169,9 @@ Deno.test("update reads no objects of elsewhere that a restored repository names
 });
 
 Deno.test("update leaves a submodule alone whose .git leads elsewhere", async () => {
-  await using rig = await gitRig();
-  const place = await restored(rig);
-  const child = makeRemote(join(rig.remotes, "child.git"), COMMITS);
+  await using fixture = await gitRig();
+  const place = await restored(fixture);
+  const child = makeRemote(join(fixture.remotes, "child.git"), COMMITS);
   const commit = git(child, "rev-parse", "main");
   const evil = join(place.path, "evil.git");
   git(place.path, "init", "--quiet", "--bare", evil);
@@ -180,29 +180,29 @@ Deno.test("update leaves a submodule alone whose .git leads elsewhere", async ()
   Deno.mkdirSync(join(place.path, "m"));
   Deno.writeTextFileSync(join(place.path, "m/.git"), "gitdir: ../evil.git\n");
   addSubmodule(place.remote, { branch: "main", name: "m", at: "m", url: "../child.git", commit });
-  give(rig, place.path);
-  await update(rig, place);
+  give(fixture, place.path);
+  await update(fixture, place);
   assertEquals(ranPrograms(place), "");
   assertEquals([...Deno.readDirSync(join(place.path, "m"))].map(({ name }) => name), [".git"]);
 });
 
 Deno.test("update disarms the config of submodules too", async () => {
-  await using rig = await gitRig();
-  const remote = makeRemote(join(rig.remotes, "p.git"), COMMITS);
-  const child = makeRemote(join(rig.remotes, "child.git"), COMMITS);
+  await using fixture = await gitRig();
+  const remote = makeRemote(join(fixture.remotes, "p.git"), COMMITS);
+  const child = makeRemote(join(fixture.remotes, "child.git"), COMMITS);
   const add = () => {
     const commit = git(child, "rev-parse", "main");
     addSubmodule(remote, { branch: "main", name: "m", at: "m", url: "../child.git", commit });
   };
   add();
-  const { tree, path } = await cloned(rig, request(fileUrl(remote)));
+  const { tree, path } = await cloned(fixture, request(fileUrl(remote)));
   addCommits(child, [{
     branch: "main",
     subject: "second",
     files: { "a.txt": "two\n", ".gitattributes": "* filter=evil\n" },
   }]);
   add();
-  const folder = join(rig.root, "canaries");
+  const folder = join(fixture.root, "canaries");
   Deno.mkdirSync(folder);
   Deno.chmodSync(folder, 0o777);
   const place = { tree, path, remote, canary: join(folder, "ran"), run: join(folder, "program") };
@@ -212,32 +212,36 @@ Deno.test("update disarms the config of submodules too", async () => {
   for (const name of ["core.fsmonitor", "filter.evil.smudge", "core.sshCommand"]) {
     git(path, "config", "--file", config, name, place.run);
   }
-  await update(rig, place);
+  await update(fixture, place);
   assertEquals(ranPrograms(place), "");
   assertEquals(Deno.readTextFileSync(join(path, "m/a.txt")), "two\n");
   assertEquals(git(path, "config", "--file", config, "filter.evil.smudge"), place.run);
 });
 
 Deno.test("clone does not go through a link to its location", async () => {
-  await using rig = await gitRig();
-  const remote = makeRemote(join(rig.remotes, "a.git"), COMMITS);
-  const { tree, path } = await rig.tree();
-  const outside = join(rig.root, "outside");
+  await using fixture = await gitRig();
+  const remote = makeRemote(join(fixture.remotes, "a.git"), COMMITS);
+  const { tree, path } = await fixture.tree();
+  const outside = join(fixture.root, "outside");
   Deno.mkdirSync(outside);
   Deno.chmodSync(outside, 0o777);
   Deno.symlinkSync(outside, join(path, "link"));
   for (const location of ["link", "link/deeper"]) {
     const signal = new AbortController().signal;
-    const place = { tree, location, owner: rig.owner, signal };
-    await assertRejects(() => rig.git.clone(request(fileUrl(remote)), place), DaemonError, "link");
+    const place = { tree, location, owner: fixture.owner, signal };
+    await assertRejects(
+      () => fixture.git.clone(request(fileUrl(remote)), place),
+      DaemonError,
+      "link",
+    );
   }
   assertEquals([...Deno.readDirSync(outside)], []);
 });
 
 Deno.test("clone runs no hook of the remote's and of no template", async () => {
-  await using rig = await gitRig();
-  const remote = makeRemote(join(rig.remotes, "a.git"), COMMITS);
-  const { path } = await cloned(rig, request(fileUrl(remote)));
+  await using fixture = await gitRig();
+  const remote = makeRemote(join(fixture.remotes, "a.git"), COMMITS);
+  const { path } = await cloned(fixture, request(fileUrl(remote)));
   assert(![...Deno.readDirSync(join(path, ".git"))].some(({ name }) => name === "hooks"));
 });
 
@@ -250,7 +254,7 @@ function ranPrograms({ canary }: Pick<Restored, "canary">): string {
 }
 
 /** Gives what the test made to the content's owner. */
-function give({ owner }: GitRig, path: string): void {
+function give({ owner }: GitFixture, path: string): void {
   if (!isRoot) return;
   new Deno.Command("chown", { args: ["-R", `${owner.uid}:${owner.gid}`, path] }).outputSync();
 }

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import type { Tree } from "../../src/content/api.ts";
+import type { Tree } from "../../src/content/content.ts";
 import {
   addCommits,
   addSubmodule,
@@ -10,8 +10,8 @@ import {
   git,
   makeRemote,
   serveGit,
-} from "../support/git_repos.ts";
-import { cloned, type GitRig, gitRig, isRoot, request } from "./rig.ts";
+} from "../fixtures/git_repos.ts";
+import { cloned, type GitFixture, gitRig, isRoot, request } from "./fixture.ts";
 
 const FIRST = [{
   branch: "main",
@@ -27,28 +27,32 @@ interface Place {
   remote: string;
 }
 
-async function checkout(rig: GitRig): Promise<Place> {
-  const remote = makeRemote(join(rig.remotes, `${crypto.randomUUID()}.git`), FIRST);
-  return { ...await cloned(rig, request(fileUrl(remote), { full: true })), remote };
+async function checkout(fixture: GitFixture): Promise<Place> {
+  const remote = makeRemote(join(fixture.remotes, `${crypto.randomUUID()}.git`), FIRST);
+  return { ...await cloned(fixture, request(fileUrl(remote), { full: true })), remote };
 }
 
 /** Moves the remote on, gives the checkout to the content's owner, and updates it. */
-async function update(rig: GitRig, { tree, path, remote }: Place): Promise<void> {
+async function update(fixture: GitFixture, { tree, path, remote }: Place): Promise<void> {
   addCommits(remote, [{ branch: "main", subject: "second", files: SECOND }]);
-  give(rig, path);
+  give(fixture, path);
   const signal = new AbortController().signal;
-  await rig.git.update(request(fileUrl(remote), { full: true }), { tree, location: "", signal });
+  await fixture.git.update(request(fileUrl(remote), { full: true }), {
+    tree,
+    location: "",
+    signal,
+  });
   assertEquals(Deno.readTextFileSync(join(path, "a.txt")), "two\n");
 }
 
-function give({ owner }: GitRig, path: string): void {
+function give({ owner }: GitFixture, path: string): void {
   if (!isRoot) return;
   new Deno.Command("chown", { args: ["-R", `${owner.uid}:${owner.gid}`, path] }).outputSync();
 }
 
 Deno.test("update takes branches for branches, whatever files of Git they are named like", async () => {
-  await using rig = await gitRig();
-  const place = await checkout(rig);
+  await using fixture = await gitRig();
+  const place = await checkout(fixture);
   const names = ["config", "x/config", "info/alternates", "commondir", "y/config.worktree"];
   addCommits(
     place.remote,
@@ -56,7 +60,7 @@ Deno.test("update takes branches for branches, whatever files of Git they are na
   );
   git(place.path, "fetch", "--quiet", "origin");
   const refs = git(place.path, "for-each-ref", "refs/remotes/origin/x", "refs/remotes/origin/info");
-  await update(rig, place);
+  await update(fixture, place);
   assertEquals(
     git(place.path, "for-each-ref", "refs/remotes/origin/x", "refs/remotes/origin/info"),
     refs,
@@ -64,32 +68,32 @@ Deno.test("update takes branches for branches, whatever files of Git they are na
 });
 
 Deno.test("update works beside a linked worktree, wherever it says that it belongs", async () => {
-  await using rig = await gitRig();
-  const place = await checkout(rig);
+  await using fixture = await gitRig();
+  const place = await checkout(fixture);
   git(place.path, "checkout", "--quiet", "-b", "other");
   git(place.path, "worktree", "add", "--quiet", join(place.path, "linked"), "main");
   const commonDir = join(place.path, ".git/worktrees/linked/commondir");
   Deno.writeTextFileSync(commonDir, `${place.remote}\n`);
-  await update(rig, place);
+  await update(fixture, place);
   assertEquals(Deno.readTextFileSync(commonDir), `${place.remote}\n`);
 });
 
 Deno.test("update is not held up by the locks of a git that was at work", async () => {
-  await using rig = await gitRig();
-  const place = await checkout(rig);
+  await using fixture = await gitRig();
+  const place = await checkout(fixture);
   const folder = join(place.path, ".git");
   for (const name of ["index", "HEAD", "config", "packed-refs", "refs/remotes/origin/main"]) {
     Deno.writeTextFileSync(join(folder, `${name}.lock`), "");
   }
   Deno.writeTextFileSync(join(place.path, "yarn.lock"), "mine");
-  await update(rig, place);
+  await update(fixture, place);
   assertEquals(git(place.path, "status", "--porcelain"), "?? yarn.lock");
   git(place.path, "commit", "--quiet", "--allow-empty", "-m", "no lock is left");
 });
 
 Deno.test("update drops the changes of a merge that was not finished", async () => {
-  await using rig = await gitRig();
-  const place = await checkout(rig);
+  await using fixture = await gitRig();
+  const place = await checkout(fixture);
   for (const branch of ["ours", "theirs"]) {
     git(place.path, "checkout", "--quiet", "-b", branch, "origin/main");
     Deno.writeTextFileSync(join(place.path, "a.txt"), branch);
@@ -101,17 +105,17 @@ Deno.test("update drops the changes of a merge that was not finished", async () 
     // The conflict that is wanted.
   }
   assertEquals(git(place.path, "status", "--porcelain"), "UU a.txt");
-  await update(rig, place);
+  await update(fixture, place);
   assertEquals(git(place.path, "status", "--porcelain"), "");
 });
 
 Deno.test("update keeps a sparse checkout sparse", async () => {
-  await using rig = await gitRig();
-  const place = await checkout(rig);
+  await using fixture = await gitRig();
+  const place = await checkout(fixture);
   git(place.path, "sparse-checkout", "set", "--cone", "d");
   const settings = join(place.path, ".git/config.worktree");
   const before = Deno.readTextFileSync(settings);
-  await update(rig, place);
+  await update(fixture, place);
   assertEquals([...Deno.readDirSync(place.path)].map(({ name }) => name).toSorted(), [
     ".git",
     "a.txt",
@@ -121,9 +125,9 @@ Deno.test("update keeps a sparse checkout sparse", async () => {
 });
 
 Deno.test("update connects where the request says, not where a restored config does", async () => {
-  await using rig = await gitRig();
-  const good = join(rig.remotes, "good");
-  const evil = join(rig.remotes, "evil");
+  await using fixture = await gitRig();
+  const good = join(fixture.remotes, "good");
+  const evil = join(fixture.remotes, "evil");
   for (const folder of [good, evil]) {
     for (const name of ["r", "m"]) makeRemote(join(folder, `${name}.git`), FIRST);
   }
@@ -136,7 +140,7 @@ Deno.test("update connects where the request says, not where a restored config d
   await using goodServer = serveGit(good);
   await using evilServer = serveGit(evil);
   const what = request(`${goodServer.url}/r.git`, { full: true });
-  const { tree, path } = await cloned(rig, what);
+  const { tree, path } = await cloned(fixture, what);
   for (const name of ["r", "m"]) {
     const next = [{ branch: "main", subject: "second", files: { "a.txt": "two\n" } }];
     addCommits(join(good, `${name}.git`), next);
@@ -152,9 +156,9 @@ Deno.test("update connects where the request says, not where a restored config d
   for (const [name, value] of settings) git(path, "config", name, value);
   const module = join(path, ".git/modules/m/config");
   git(path, "config", "--file", module, "remote.origin.url", `${evilServer.url}/m.git`);
-  give(rig, path);
+  give(fixture, path);
   const signal = new AbortController().signal;
-  await rig.git.update(what, { tree, location: "", signal });
+  await fixture.git.update(what, { tree, location: "", signal });
   assertEquals(Deno.readTextFileSync(join(path, "a.txt")), "two\n");
   assertEquals(Deno.readTextFileSync(join(path, "m/a.txt")), "two\n");
   assertEquals(evilServer.requests, []);

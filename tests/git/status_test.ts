@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { dirname, join } from "@std/path";
-import type { Tree } from "../../src/content/api.ts";
+import type { Tree } from "../../src/content/content.ts";
 import { DaemonError } from "../../src/errors.ts";
-import { addCommits, addSubmodule, fileUrl, git, makeRemote } from "../support/git_repos.ts";
-import { type TestFolder, testFolder } from "../support/folder.ts";
-import { cloned, type GitRig, gitRig, isRoot, request } from "./rig.ts";
+import { addCommits, addSubmodule, fileUrl, git, makeRemote } from "../fixtures/git_repos.ts";
+import { type TestFolder, testFolder } from "../fixtures/folder.ts";
+import { cloned, type GitFixture, gitRig, isRoot, request } from "./fixture.ts";
 
 const COMMITS = [
   { branch: "main", subject: "first", files: { "a.txt": "one\n" } },
@@ -16,18 +16,18 @@ let original: TestFolder | undefined;
 Deno.test.afterAll(() => original?.[Symbol.dispose]());
 
 /** A clone in a new tree, copied from the first one, and a remote with the same commits. */
-async function checkout(rig: GitRig, location = "") {
-  const remote = makeRemote(join(rig.remotes, `${crypto.randomUUID()}.git`), COMMITS);
+async function checkout(fixture: GitFixture, location = "") {
+  const remote = makeRemote(join(fixture.remotes, `${crypto.randomUUID()}.git`), COMMITS);
   if (!original) {
     original = testFolder();
-    const { path } = await cloned(rig, request(fileUrl(remote), { full: true }));
+    const { path } = await cloned(fixture, request(fileUrl(remote), { full: true }));
     copy(path, original.path);
   }
-  const { tree, path: top } = await rig.tree();
+  const { tree, path: top } = await fixture.tree();
   const path = join(top, location);
   Deno.mkdirSync(path, { recursive: true });
   copy(original.path, path);
-  if (location !== "") give(rig, join(top, location.split("/")[0]!));
+  if (location !== "") give(fixture, join(top, location.split("/")[0]!));
   return { tree, path, remote };
 }
 
@@ -38,20 +38,20 @@ function copy(from: string, to: string): void {
 }
 
 /** A repository that the test made itself, in a new tree. */
-async function fresh(rig: GitRig): Promise<{ tree: Tree; path: string }> {
-  const made = await rig.tree();
+async function fresh(fixture: GitFixture): Promise<{ tree: Tree; path: string }> {
+  const made = await fixture.tree();
   git(made.path, "init", "--quiet", "--initial-branch=main", ".");
   return made;
 }
 
-function give({ owner }: GitRig, path: string): void {
+function give({ owner }: GitFixture, path: string): void {
   if (!isRoot) return;
   new Deno.Command("chown", { args: ["-R", `${owner.uid}:${owner.gid}`, path] }).outputSync();
 }
 
 Deno.test("status tells branch, commit, and what is uncommitted, untracked and unpushed", async () => {
-  await using rig = await gitRig();
-  const { tree, path } = await checkout(rig, "src/repo");
+  await using fixture = await gitRig();
+  const { tree, path } = await checkout(fixture, "src/repo");
   git(path, "checkout", "--quiet", "-b", "topic");
   Deno.writeTextFileSync(join(path, "c.txt"), "c");
   git(path, "add", "c.txt");
@@ -68,9 +68,9 @@ Deno.test("status tells branch, commit, and what is uncommitted, untracked and u
   Deno.mkdirSync(join(path, ".git/info"), { recursive: true });
   Deno.writeTextFileSync(join(path, ".git/info/exclude"), "*.tmp\n");
   Deno.writeTextFileSync(join(path, "x.tmp"), "");
-  give(rig, path);
+  give(fixture, path);
   const hash = git(path, "rev-parse", "--short", "HEAD");
-  assertEquals(await rig.git.status(tree, "src/repo"), {
+  assertEquals(await fixture.git.status(tree, "src/repo"), {
     branch: "topic",
     latestCommit: git(path, "rev-parse", "HEAD"),
     uncommittedFiles: ["a.txt", "b.txt", "staged.txt"],
@@ -83,9 +83,9 @@ Deno.test("status tells branch, commit, and what is uncommitted, untracked and u
 });
 
 Deno.test("status of a clean clone has nothing to tell but where it is", async () => {
-  await using rig = await gitRig();
-  const { tree, path } = await checkout(rig);
-  assertEquals(await rig.git.status(tree, ""), {
+  await using fixture = await gitRig();
+  const { tree, path } = await checkout(fixture);
+  assertEquals(await fixture.git.status(tree, ""), {
     branch: "main",
     latestCommit: git(path, "rev-parse", "HEAD"),
     uncommittedFiles: [],
@@ -98,9 +98,9 @@ Deno.test("status of a clean clone has nothing to tell but where it is", async (
 });
 
 Deno.test("status counts what any remote has as pushed, on every branch and on none", async () => {
-  await using rig = await gitRig();
-  const { tree, path } = await checkout(rig);
-  const fork = makeRemote(join(rig.remotes, "fork.git"));
+  await using fixture = await gitRig();
+  const { tree, path } = await checkout(fixture);
+  const fork = makeRemote(join(fixture.remotes, "fork.git"));
   const commit = (subject: string) =>
     git(path, "commit", "--quiet", "--allow-empty", "-m", subject);
   commit("pushed to the fork");
@@ -111,8 +111,8 @@ Deno.test("status counts what any remote has as pushed, on every branch and on n
   commit("on another branch");
   git(path, "checkout", "--quiet", "--detach", "main");
   commit("on none");
-  give(rig, path);
-  const status = await rig.git.status(tree, "");
+  give(fixture, path);
+  const status = await fixture.git.status(tree, "");
   assertEquals(status?.branch, "(detached)");
   assertEquals(
     status?.unpushedCommits.map((entry) => entry.replace(/^\w+: /, "")).toSorted(),
@@ -121,18 +121,18 @@ Deno.test("status counts what any remote has as pushed, on every branch and on n
 });
 
 Deno.test("status is of no repository where there is none", async () => {
-  await using rig = await gitRig();
-  const { tree } = await checkout(rig, "repo");
-  assertEquals(await rig.git.status(tree, ""), undefined);
-  assertEquals(await rig.git.status(tree, "repo/nowhere"), undefined);
+  await using fixture = await gitRig();
+  const { tree } = await checkout(fixture, "repo");
+  assertEquals(await fixture.git.status(tree, ""), undefined);
+  assertEquals(await fixture.git.status(tree, "repo/nowhere"), undefined);
 });
 
 Deno.test("status of a repository without commits has no commit", async () => {
-  await using rig = await gitRig();
-  const { tree, path } = await fresh(rig);
+  await using fixture = await gitRig();
+  const { tree, path } = await fresh(fixture);
   Deno.writeTextFileSync(join(path, "a.txt"), "");
-  give(rig, path);
-  const status = await rig.git.status(tree, "");
+  give(fixture, path);
+  const status = await fixture.git.status(tree, "");
   assertEquals(status?.branch, "main");
   assertEquals(status?.latestCommit, "");
   assertEquals(status?.untrackedFiles, ["a.txt"]);
@@ -140,8 +140,8 @@ Deno.test("status of a repository without commits has no commit", async () => {
 });
 
 Deno.test("status cuts its lists at a hundred and counts the rest", async () => {
-  await using rig = await gitRig();
-  const { tree, path } = await checkout(rig);
+  await using fixture = await gitRig();
+  const { tree, path } = await checkout(fixture);
   for (let n = 0; n < 150; n++) {
     Deno.writeTextFileSync(join(path, `u${n}`), "");
     Deno.writeTextFileSync(join(path, `t${n}`), "");
@@ -156,8 +156,8 @@ Deno.test("status cuts its lists at a hundred and counts the rest", async () => 
       ...(n === 0 ? { from: "main" } : {}),
     })),
   );
-  give(rig, path);
-  const status = await rig.git.status(tree, "");
+  give(fixture, path);
+  const status = await fixture.git.status(tree, "");
   assertEquals(status?.totalUntrackedFiles, 150);
   assertEquals(status?.untrackedFiles.length, 101);
   assertEquals(status?.untrackedFiles.at(-1), "... and 50 more");
@@ -169,60 +169,60 @@ Deno.test("status cuts its lists at a hundred and counts the rest", async () => 
 });
 
 Deno.test("status counts hundreds of untracked files of many folders", async () => {
-  await using rig = await gitRig();
-  const { tree, path } = await fresh(rig);
+  await using fixture = await gitRig();
+  const { tree, path } = await fresh(fixture);
   const script = "for d in $(seq 20); do mkdir $d; (cd $d && seq 30 | xargs touch); done";
   new Deno.Command("sh", { args: ["-c", script], cwd: path }).outputSync();
-  const status = await rig.git.status(tree, "");
+  const status = await fixture.git.status(tree, "");
   assertEquals(status?.totalUntrackedFiles, 600);
   assertEquals(status?.untrackedFiles.length, 101);
 });
 
 Deno.test("status notices an edit that keeps size and second of the last checkout", async () => {
-  await using rig = await gitRig();
-  const { tree, path } = await checkout(rig);
+  await using fixture = await gitRig();
+  const { tree, path } = await checkout(fixture);
   const { mtime } = Deno.statSync(join(path, "a.txt"));
   Deno.writeTextFileSync(join(path, "a.txt"), "TWO\n");
   Deno.utimeSync(join(path, "a.txt"), mtime!, mtime!);
-  assertEquals((await rig.git.status(tree, ""))?.uncommittedFiles, ["a.txt"]);
+  assertEquals((await fixture.git.status(tree, ""))?.uncommittedFiles, ["a.txt"]);
 });
 
 Deno.test("status of a damaged repository is an error that says what git said", async () => {
-  await using rig = await gitRig();
-  const { tree, path } = await checkout(rig);
+  await using fixture = await gitRig();
+  const { tree, path } = await checkout(fixture);
   for (const { name } of Deno.readDirSync(join(path, ".git/objects"))) {
     if (name !== "pack") Deno.removeSync(join(path, ".git/objects", name), { recursive: true });
   }
-  const error = await assertRejects(() => rig.git.status(tree, ""), DaemonError);
+  const error = await assertRejects(() => fixture.git.status(tree, ""), DaemonError);
   assertEquals(error.code, "FAILED_PRECONDITION");
   assertStringIncludes(error.message, "git status");
 });
 
 Deno.test("status knows a submodule's other commit, and reads nothing within it", async () => {
-  await using rig = await gitRig();
-  const child = makeRemote(join(rig.remotes, "child.git"), COMMITS);
-  const parent = makeRemote(join(rig.remotes, "parent.git"), COMMITS);
+  await using fixture = await gitRig();
+  const child = makeRemote(join(fixture.remotes, "child.git"), COMMITS);
+  const parent = makeRemote(join(fixture.remotes, "parent.git"), COMMITS);
   const commit = git(child, "rev-parse", "main");
   addSubmodule(parent, { branch: "main", name: "m", at: "m", url: "../child.git", commit });
-  const { tree, path } = await cloned(rig, request(fileUrl(parent), { full: true }));
-  const { canary, run } = canaryIn(rig);
+  const { tree, path } = await cloned(fixture, request(fileUrl(parent), { full: true }));
+  const { canary, run } = canaryIn(fixture);
   git(path, "config", "--file", ".git/modules/m/config", "core.fsmonitor", run);
-  assertEquals((await rig.git.status(tree, ""))?.uncommittedFiles, []);
+  assertEquals((await fixture.git.status(tree, ""))?.uncommittedFiles, []);
   git(join(path, "m"), "-c", "core.fsmonitor=false", "checkout", "--quiet", "HEAD~1");
-  give(rig, path);
-  assertEquals((await rig.git.status(tree, ""))?.uncommittedFiles, ["m"]);
+  give(fixture, path);
+  assertEquals((await fixture.git.status(tree, ""))?.uncommittedFiles, ["m"]);
   assertEquals(exists(canary), false);
 });
 
 Deno.test("status of a submodule itself is read where its .git leads", async () => {
-  await using rig = await gitRig();
-  const child = makeRemote(join(rig.remotes, "child.git"), COMMITS);
-  const parent = makeRemote(join(rig.remotes, "parent.git"), COMMITS);
+  await using fixture = await gitRig();
+  const child = makeRemote(join(fixture.remotes, "child.git"), COMMITS);
+  const parent = makeRemote(join(fixture.remotes, "parent.git"), COMMITS);
   const commit = git(child, "rev-parse", "main");
   addSubmodule(parent, { branch: "main", name: "m", at: "m", url: "../child.git", commit });
-  const { tree, path } = await cloned(rig, request(fileUrl(parent)), "repo");
+  const { tree, path } = await cloned(fixture, request(fileUrl(parent)), "repo");
   Deno.writeTextFileSync(join(path, "m/new.txt"), "");
-  const status = await rig.git.status(tree, "repo/m");
+  const status = await fixture.git.status(tree, "repo/m");
   assertEquals(status?.untrackedFiles, ["new.txt"]);
   assertEquals(status?.latestCommit, commit);
 });
@@ -254,15 +254,15 @@ const PROGRAMS: readonly (readonly [string, (run: string) => string])[] = [
 ];
 
 Deno.test("status runs no program and goes nowhere that a hostile config names", async (t) => {
-  await using rig = await gitRig();
-  const { tree, path } = await checkout(rig);
-  const { canary, run } = canaryIn(rig);
+  await using fixture = await gitRig();
+  const { tree, path } = await checkout(fixture);
+  const { canary, run } = canaryIn(fixture);
   for (const hook of ["fsmonitor-watchman", "post-index-change", "reference-transaction"]) {
     Deno.copyFileSync(run, join(dirname(run), hook));
   }
   Deno.writeTextFileSync(join(path, ".gitattributes"), "* filter=evil diff=evil\n");
   Deno.writeTextFileSync(join(path, "a.txt"), "TWO\n");
-  give(rig, path);
+  give(fixture, path);
   const config = join(path, ".git/config");
   const harmless = Deno.readTextFileSync(config);
   for (const [name, value] of PROGRAMS) {
@@ -272,7 +272,7 @@ Deno.test("status runs no program and goes nowhere that a hostile config names",
       git(path, "config", "--file", extra, name, value(run));
       const variable = Deno.readTextFileSync(extra);
       Deno.writeTextFileSync(config, `${harmless}${variable}[include]\n\tpath = extra\n`);
-      const status = await rig.git.status(tree, "");
+      const status = await fixture.git.status(tree, "");
       assertEquals(exists(canary), false, `${name} ran its program`);
       assertEquals(status?.uncommittedFiles, ["a.txt"]);
       assertEquals(status?.untrackedFiles, [".gitattributes"]);
@@ -281,15 +281,15 @@ Deno.test("status runs no program and goes nowhere that a hostile config names",
 });
 
 Deno.test("status runs no hook of the repository", async () => {
-  await using rig = await gitRig();
-  const { tree, path } = await checkout(rig);
-  const { canary, run } = canaryIn(rig);
+  await using fixture = await gitRig();
+  const { tree, path } = await checkout(fixture);
+  const { canary, run } = canaryIn(fixture);
   Deno.mkdirSync(join(path, ".git/hooks"));
   for (const hook of ["post-index-change", "fsmonitor-watchman", "reference-transaction"]) {
     Deno.copyFileSync(run, join(path, ".git/hooks", hook));
   }
-  give(rig, path);
-  await rig.git.status(tree, "");
+  give(fixture, path);
+  await fixture.git.status(tree, "");
   assertEquals(exists(canary), false);
 });
 
@@ -316,80 +316,80 @@ Deno.test("status is not read of a repository that leads out of the workspace", 
       Deno.writeTextFileSync(join(folder, "objects/info/alternates"), `${outside}/objects\n`);
     }],
   ];
-  await using rig = await gitRig();
+  await using fixture = await gitRig();
   for (const [name, change] of cases) {
     await t.step(name, async () => {
-      const { tree, path, remote } = await checkout(rig, "repo");
+      const { tree, path, remote } = await checkout(fixture, "repo");
       addCommits(remote, [{ branch: "main", subject: "private", files: { "p.txt": "" } }]);
       Deno.mkdirSync(join(path, ".git/objects/info"), { recursive: true });
       change(join(path, ".git"), remote);
-      const error = await assertRejects(() => rig.git.status(tree, "repo"), DaemonError);
+      const error = await assertRejects(() => fixture.git.status(tree, "repo"), DaemonError);
       assertEquals(error.code, "FAILED_PRECONDITION");
     });
   }
 });
 
 Deno.test("status takes refs that are links for missing, and shows no other repository's", async () => {
-  await using rig = await gitRig();
-  const { tree, path, remote } = await checkout(rig);
+  await using fixture = await gitRig();
+  const { tree, path, remote } = await checkout(fixture);
   addCommits(remote, [{ branch: "main", subject: "private", files: { "p.txt": "" } }]);
   Deno.removeSync(join(path, ".git/refs/heads"), { recursive: true });
   Deno.symlinkSync(join(remote, "refs/heads"), join(path, ".git/refs/heads"));
-  const status = await rig.git.status(tree, "");
+  const status = await fixture.git.status(tree, "");
   assertEquals(status?.latestCommit, "");
 });
 
 Deno.test("status leaves nothing in the repository and nothing behind", async () => {
-  await using rig = await gitRig();
-  const { tree, path } = await checkout(rig);
+  await using fixture = await gitRig();
+  const { tree, path } = await checkout(fixture);
   const before = Deno.statSync(join(path, ".git/index")).mtime;
-  await rig.git.status(tree, "");
+  await fixture.git.status(tree, "");
   assertEquals(Deno.statSync(join(path, ".git/index")).mtime, before);
-  assertEquals([...Deno.readDirSync(join(rig.root, "tmp/git"))], []);
-  assertEquals([...Deno.readDirSync(rig.spool)], []);
+  assertEquals([...Deno.readDirSync(join(fixture.root, "tmp/git"))], []);
+  assertEquals([...Deno.readDirSync(fixture.spool)], []);
 });
 
 Deno.test("status copies no more of a Git folder than one can need", async (t) => {
-  await using rig = await gitRig();
-  const { tree, path } = await checkout(rig);
+  await using fixture = await gitRig();
+  const { tree, path } = await checkout(fixture);
   const grow = (name: string, mebibytes: number) => {
     using file = Deno.openSync(join(path, ".git", name), { write: true, create: true });
     file.truncateSync(mebibytes * 1024 * 1024);
   };
   await t.step("refs are short", async () => {
     grow("refs/heads/long", 1025);
-    give(rig, path);
-    assertEquals((await rig.git.status(tree, ""))?.branch, "main");
+    give(fixture, path);
+    assertEquals((await fixture.git.status(tree, ""))?.branch, "main");
   });
   for (const [name, mebibytes] of [["shallow", 5], ["sharedindex.0a", 300]] as const) {
     await t.step(name, async () => {
       grow(name, mebibytes);
-      give(rig, path);
-      await assertRejects(() => rig.git.status(tree, ""), DaemonError, "is too large");
+      give(fixture, path);
+      await assertRejects(() => fixture.git.status(tree, ""), DaemonError, "is too large");
       Deno.removeSync(join(path, ".git", name));
     });
   }
   await t.step("many files in all", async () => {
     grow("sharedindex.01", 180);
     grow("sharedindex.02", 80);
-    give(rig, path);
-    await assertRejects(() => rig.git.status(tree, ""), DaemonError, "is too large");
+    give(fixture, path);
+    await assertRejects(() => fixture.git.status(tree, ""), DaemonError, "is too large");
   });
-  assertEquals([...Deno.readDirSync(rig.spool)], []);
-  assertEquals([...Deno.readDirSync(join(rig.root, "tmp/git"))], []);
+  assertEquals([...Deno.readDirSync(fixture.spool)], []);
+  assertEquals([...Deno.readDirSync(join(fixture.root, "tmp/git"))], []);
 });
 
 Deno.test("status ends in the midst of many refs when its caller gives up", async () => {
-  await using rig = await gitRig();
-  const { tree, path } = await checkout(rig);
+  await using fixture = await gitRig();
+  const { tree, path } = await checkout(fixture);
   const hash = git(path, "rev-parse", "HEAD");
   for (let n = 0; n < 500; n++) {
     Deno.writeTextFileSync(join(path, `.git/refs/heads/b${n}`), `${hash}\n`);
   }
-  give(rig, path);
+  give(fixture, path);
   const controller = new AbortController();
   let copies = 0;
-  const content = new Proxy(rig.content, {
+  const content = new Proxy(fixture.content, {
     get(target, name) {
       const member = Reflect.get(target, name);
       if (typeof member !== "function") return member;
@@ -401,21 +401,21 @@ Deno.test("status ends in the midst of many refs when its caller gives up", asyn
       };
     },
   });
-  const other = await rig.other({ content });
+  const other = await fixture.other({ content });
   const reading = other.status(tree, "", { signal: controller.signal });
   await assertRejects(() => reading, DaemonError, "enough");
   assertEquals(copies, 20);
 });
 
 Deno.test("status ends when its caller gives up", async () => {
-  await using rig = await gitRig();
-  const { tree } = await checkout(rig);
+  await using fixture = await gitRig();
+  const { tree } = await checkout(fixture);
   const signal = AbortSignal.abort(new DaemonError("ABORTED", "enough"));
-  await assertRejects(() => rig.git.status(tree, "", { signal }), DaemonError, "enough");
+  await assertRejects(() => fixture.git.status(tree, "", { signal }), DaemonError, "enough");
 });
 
-function canaryIn(rig: GitRig): { canary: string; run: string } {
-  const folder = join(rig.root, "canaries");
+function canaryIn(fixture: GitFixture): { canary: string; run: string } {
+  const folder = join(fixture.root, "canaries");
   Deno.mkdirSync(folder);
   Deno.chmodSync(folder, 0o777);
   const canary = join(folder, "ran");

@@ -8,11 +8,11 @@ import {
   linkTo,
   makeRemote,
   serveGit,
-} from "../support/git_repos.ts";
+} from "../fixtures/git_repos.ts";
 import { parseRemote } from "../../src/git/remote.ts";
-import { Gate } from "../../src/outbound/gate.ts";
+import { EgressProxy } from "../../src/outbound/egress_proxy.ts";
 import { holdTime } from "./time.ts";
-import { cloned, gitRig, PROTOCOLS, request } from "./rig.ts";
+import { cloned, gitRig, PROTOCOLS, request } from "./fixture.ts";
 
 const commit = (files: Record<string, string>) => [
   { branch: "main", subject: "old", files: { "old.txt": "old" } },
@@ -20,10 +20,10 @@ const commit = (files: Record<string, string>) => [
 ];
 
 Deno.test("clone fetches submodules within submodules, as shallow as itself", async () => {
-  await using rig = await gitRig();
-  const inner = makeRemote(join(rig.remotes, "inner.git"), commit({ "in.txt": "in" }));
-  const middle = makeRemote(join(rig.remotes, "middle.git"), commit({ "mid.txt": "mid" }));
-  const outer = makeRemote(join(rig.remotes, "outer.git"), commit({ "out.txt": "out" }));
+  await using fixture = await gitRig();
+  const inner = makeRemote(join(fixture.remotes, "inner.git"), commit({ "in.txt": "in" }));
+  const middle = makeRemote(join(fixture.remotes, "middle.git"), commit({ "mid.txt": "mid" }));
+  const outer = makeRemote(join(fixture.remotes, "outer.git"), commit({ "out.txt": "out" }));
   const head = (path: string) => git(path, "rev-parse", "main");
   const inside = { branch: "main", name: "i", at: "deep/i", url: "../inner.git" };
   addSubmodule(middle, { ...inside, commit: head(inner) });
@@ -35,7 +35,7 @@ Deno.test("clone fetches submodules within submodules, as shallow as itself", as
     commit: head(middle),
   });
   for (const full of [false, true]) {
-    const { path } = await cloned(rig, request(fileUrl(outer), { full }));
+    const { path } = await cloned(fixture, request(fileUrl(outer), { full }));
     assertEquals(Deno.readTextFileSync(join(path, "m/deep/i/in.txt")), "in");
     assertEquals(git(path, "submodule", "status", "--recursive").match(/^[-+]/gm), null);
     assertEquals(git(join(path, "m"), "rev-list", "--count", "HEAD"), full ? "3" : "1");
@@ -43,27 +43,27 @@ Deno.test("clone fetches submodules within submodules, as shallow as itself", as
 });
 
 Deno.test("clone takes the other submodules when one cannot be had", async () => {
-  await using rig = await gitRig();
-  const child = makeRemote(join(rig.remotes, "child.git"), commit({ "c.txt": "c" }));
-  const parent = makeRemote(join(rig.remotes, "parent.git"), commit({ "p.txt": "p" }));
+  await using fixture = await gitRig();
+  const child = makeRemote(join(fixture.remotes, "child.git"), commit({ "c.txt": "c" }));
+  const parent = makeRemote(join(fixture.remotes, "parent.git"), commit({ "p.txt": "p" }));
   const hash = git(child, "rev-parse", "main");
   const modules = ["gone", "good"].map((name) =>
     `[submodule "${name}"]\n\tpath = ${name}\n\turl = ../${name === "good" ? "child" : name}.git\n`
   );
   addModules(parent, "main", modules.join(""), { gone: hash, good: hash });
-  const { path } = await cloned(rig, request(fileUrl(parent)));
+  const { path } = await cloned(fixture, request(fileUrl(parent)));
   assertEquals(Deno.readTextFileSync(join(path, "good/c.txt")), "c");
   assertEquals([...Deno.readDirSync(join(path, "gone"))], []);
 });
 
 Deno.test("clone has a submodule's old commit although the server gives branches only", async () => {
-  await using rig = await gitRig();
-  const child = makeRemote(join(rig.remotes, "child.git"), commit({ "c.txt": "c" }));
+  await using fixture = await gitRig();
+  const child = makeRemote(join(fixture.remotes, "child.git"), commit({ "c.txt": "c" }));
   git(child, "config", "uploadpack.allowAnySHA1InWant", "false");
-  const parent = makeRemote(join(rig.remotes, "parent.git"), commit({ "p.txt": "p" }));
+  const parent = makeRemote(join(fixture.remotes, "parent.git"), commit({ "p.txt": "p" }));
   const old = git(child, "rev-parse", "main~1");
   addSubmodule(parent, { branch: "main", name: "c", at: "c", url: "../child.git", commit: old });
-  const { path } = await cloned(rig, request(fileUrl(parent)));
+  const { path } = await cloned(fixture, request(fileUrl(parent)));
   assertEquals(git(join(path, "c"), "rev-parse", "HEAD"), old);
 });
 
@@ -110,34 +110,34 @@ Deno.test("clone runs nothing and leaves nothing outside for hostile submodules"
       at: "x",
     },
   ];
-  await using rig = await gitRig();
-  const child = makeRemote(join(rig.remotes, "child.git"), commit({ "c.txt": "c" }));
-  const outside = join(rig.root, "outside");
+  await using fixture = await gitRig();
+  const child = makeRemote(join(fixture.remotes, "child.git"), commit({ "c.txt": "c" }));
+  const outside = join(fixture.root, "outside");
   Deno.mkdirSync(outside);
   Deno.chmodSync(outside, 0o777);
   const canary = join(outside, "canary");
   for (const [index, { name, modules, at }] of cases.entries()) {
     await t.step(name, async () => {
       const parent = makeRemote(
-        join(rig.remotes, `parent${index}.git`),
+        join(fixture.remotes, `parent${index}.git`),
         commit({ "p.txt": "p", link: linkTo(outside) }),
       );
       const hash = git(child, "rev-parse", "main");
       addModules(parent, "main", modules(canary), { [at]: hash });
-      const { path } = await cloned(rig, request(fileUrl(parent)), "repo");
+      const { path } = await cloned(fixture, request(fileUrl(parent)), "repo");
       assertEquals(Deno.readTextFileSync(join(path, "p.txt")), "p");
       assertEquals([...Deno.readDirSync(outside)].map((entry) => entry.name), []);
       assertEquals(modulesOf(path), []);
       assertEquals([...Deno.readDirSync(join(path, ".."))].map((entry) => entry.name), ["repo"]);
-      assert(![...Deno.readDirSync(rig.staging)].some((entry) => entry.name === "escape"));
+      assert(![...Deno.readDirSync(fixture.staging)].some((entry) => entry.name === "escape"));
     });
   }
 });
 
 Deno.test("clone reaches no host of a submodule past the gate that the rules forbid", async () => {
-  await using rig = await gitRig();
-  const parent = makeRemote(join(rig.remotes, "parent.git"), commit({ "p.txt": "p" }));
-  const child = makeRemote(join(rig.remotes, "child.git"), commit({ "c.txt": "c" }));
+  await using fixture = await gitRig();
+  const parent = makeRemote(join(fixture.remotes, "parent.git"), commit({ "p.txt": "p" }));
+  const child = makeRemote(join(fixture.remotes, "child.git"), commit({ "c.txt": "c" }));
   let reached = 0;
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const serving = (async () => {
@@ -152,10 +152,15 @@ Deno.test("clone reaches no host of a submodule past the gate that the rules for
   const modules = Object.entries(urls).map(([name, url]) => module(name, name, url));
   addModules(parent, "main", modules.join(""), { first: hash, good: hash });
   for (const allowLoopback of [false, true]) {
-    using gate = new Gate({ allowLoopback, allowHosts: [], denyHosts: [] });
-    const other = await rig.other({ gate, protocols: [...PROTOCOLS, "git"] });
-    const { tree, path } = await rig.tree();
-    const place = { tree, location: "", owner: rig.owner, signal: new AbortController().signal };
+    using gate = new EgressProxy({ allowLoopback, allowHosts: [], denyHosts: [] });
+    const other = await fixture.other({ gate, protocols: [...PROTOCOLS, "git"] });
+    const { tree, path } = await fixture.tree();
+    const place = {
+      tree,
+      location: "",
+      owner: fixture.owner,
+      signal: new AbortController().signal,
+    };
     const remote = parseRemote(fileUrl(parent), PROTOCOLS);
     await other.clone({ ...request(fileUrl(parent)), remote }, place);
     assertEquals(Deno.readTextFileSync(join(path, "good/c.txt")), "c");
@@ -167,11 +172,14 @@ Deno.test("clone reaches no host of a submodule past the gate that the rules for
 });
 
 Deno.test("clone is whole, and an update keeps local changes, when the time ends at a submodule", async () => {
-  await using rig = await gitRig();
-  const parent = makeRemote(join(rig.remotes, "parent.git"), commit({ "p.txt": "p", "q": "q" }));
+  await using fixture = await gitRig();
+  const parent = makeRemote(
+    join(fixture.remotes, "parent.git"),
+    commit({ "p.txt": "p", "q": "q" }),
+  );
   const stalled = Promise.withResolvers<Response>();
   using time = holdTime();
-  await using server = serveGit(rig.remotes, {
+  await using server = serveGit(fixture.remotes, {
     intercept(_, count) {
       // Both have come to their submodule.
       if (count === 2) time.end();
@@ -182,15 +190,15 @@ Deno.test("clone is whole, and an update keeps local changes, when the time ends
   using answer = new DisposableStack();
   answer.defer(() => stalled.resolve(new Response()));
   const what = request(fileUrl(parent));
-  const plain = await cloned(rig, what);
+  const plain = await cloned(fixture, what);
   Deno.writeTextFileSync(join(plain.path, "q"), "mine");
   const module = { branch: "main", name: "m", at: "m", url: `${server.url}/x.git` };
   addSubmodule(parent, { ...module, commit: "1".repeat(40) });
   const signal = new AbortController().signal;
-  const { tree, path } = await rig.tree();
+  const { tree, path } = await fixture.tree();
   await Promise.all([
-    rig.git.clone(what, { tree, location: "", owner: rig.owner, signal }),
-    rig.git.update(what, { tree: plain.tree, location: "", signal }),
+    fixture.git.clone(what, { tree, location: "", owner: fixture.owner, signal }),
+    fixture.git.update(what, { tree: plain.tree, location: "", signal }),
   ]);
   assertEquals(Deno.readTextFileSync(join(path, "p.txt")), "p");
   assertEquals(git(plain.path, "log", "-1", "--format=%s"), "Add submodules");

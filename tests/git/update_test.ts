@@ -2,8 +2,8 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { DaemonError } from "../../src/errors.ts";
 import type { CheckoutRequest } from "../../src/git/request.ts";
-import { addCommits, fileUrl, git, makeRemote } from "../support/git_repos.ts";
-import { cloned, type GitRig, gitRig, request } from "./rig.ts";
+import { addCommits, fileUrl, git, makeRemote } from "../fixtures/git_repos.ts";
+import { cloned, type GitFixture, gitRig, request } from "./fixture.ts";
 
 const COMMITS = [
   { branch: "main", subject: "first", files: { "a.txt": "1\n2\n3\n4\n5\n6\n7\n", "b.txt": "b\n" } },
@@ -14,28 +14,28 @@ const NEXT = [
 ];
 
 /** A checkout of the first commit, behind its remote. */
-async function behind(rig: GitRig, full = false) {
-  const remote = makeRemote(join(rig.remotes, `${crypto.randomUUID()}.git`), COMMITS);
-  const { tree, path } = await cloned(rig, request(fileUrl(remote), { full }), "repo");
+async function behind(fixture: GitFixture, full = false) {
+  const remote = makeRemote(join(fixture.remotes, `${crypto.randomUUID()}.git`), COMMITS);
+  const { tree, path } = await cloned(fixture, request(fileUrl(remote), { full }), "repo");
   addCommits(remote, NEXT);
   return { tree, path, remote };
 }
 
 async function update(
-  rig: GitRig,
+  fixture: GitFixture,
   { tree, remote }: Awaited<ReturnType<typeof behind>>,
   changed: Partial<CheckoutRequest> = {},
 ): Promise<void> {
   const what = { ...request(fileUrl(remote)), ...changed };
-  await rig.git.update(what, { tree, location: "repo", signal: new AbortController().signal });
+  await fixture.git.update(what, { tree, location: "repo", signal: new AbortController().signal });
 }
 
 Deno.test("update brings a checkout to the remote's HEAD and keeps local changes that fit", async () => {
-  await using rig = await gitRig();
-  const place = await behind(rig);
+  await using fixture = await gitRig();
+  const place = await behind(fixture);
   Deno.writeTextFileSync(join(place.path, "a.txt"), "one\n2\n3\n4\n5\n6\n7\n");
   Deno.writeTextFileSync(join(place.path, "untracked.txt"), "mine\n");
-  await update(rig, place);
+  await update(fixture, place);
   assertEquals(git(place.path, "log", "-1", "--format=%s"), "second");
   assertEquals(Deno.readTextFileSync(join(place.path, "a.txt")), "one\n2\n3\n4\n5\n6\nseven\n");
   assertEquals(Deno.readTextFileSync(join(place.path, "untracked.txt")), "mine\n");
@@ -44,10 +44,10 @@ Deno.test("update brings a checkout to the remote's HEAD and keeps local changes
 });
 
 Deno.test("update drops local changes that do not fit from the working tree", async () => {
-  await using rig = await gitRig();
-  const place = await behind(rig);
+  await using fixture = await gitRig();
+  const place = await behind(fixture);
   Deno.writeTextFileSync(join(place.path, "a.txt"), "1\n2\n3\n4\n5\n6\nSEVEN\n");
-  await update(rig, place);
+  await update(fixture, place);
   assertEquals(Deno.readTextFileSync(join(place.path, "a.txt")), "1\n2\n3\n4\n5\n6\nseven\n");
   assertEquals(git(place.path, "status", "--porcelain"), "");
   assertEquals(git(place.path, "stash", "list").split("\n").length, 1);
@@ -59,43 +59,43 @@ Deno.test("update reaches each kind of target", async (t) => {
     [{ mode: "LOCAL_BRANCH", target: "mine" }, { branch: "mine", subject: "second" }],
     [{ mode: "REMOTE_BRANCH", target: "lacking" }, { branch: "lacking", subject: "second" }],
   ];
-  await using rig = await gitRig();
+  await using fixture = await gitRig();
   for (const [changed, { branch, subject }] of cases) {
     await t.step(`${changed.mode} ${changed.target}`, async () => {
-      const place = await behind(rig);
-      await update(rig, place, changed);
+      const place = await behind(fixture);
+      await update(fixture, place, changed);
       assertEquals(git(place.path, "branch", "--show-current"), branch);
       assertEquals(git(place.path, "log", "-1", "--format=%s"), subject);
     });
   }
   await t.step("REMOTE_COMMIT", async () => {
-    const place = await behind(rig);
+    const place = await behind(fixture);
     const target = git(place.remote, "rev-parse", "other");
-    await update(rig, place, { mode: "REMOTE_COMMIT", target });
+    await update(fixture, place, { mode: "REMOTE_COMMIT", target });
     assertEquals(git(place.path, "rev-parse", "HEAD"), target);
   });
 });
 
 Deno.test("update keeps a whole history whole, and makes a shallow one whole when asked to", async () => {
-  await using rig = await gitRig();
-  const whole = await behind(rig, true);
-  await update(rig, whole);
+  await using fixture = await gitRig();
+  const whole = await behind(fixture, true);
+  await update(fixture, whole);
   assertEquals(git(whole.path, "rev-list", "--count", "HEAD"), "2");
   assertEquals(git(whole.path, "rev-parse", "--is-shallow-repository"), "false");
-  const shallow = await behind(rig);
-  await update(rig, shallow, { full: true });
+  const shallow = await behind(fixture);
+  await update(fixture, shallow, { full: true });
   assertEquals(git(shallow.path, "rev-list", "--count", "HEAD"), "2");
   assertEquals(git(shallow.path, "rev-parse", "--is-shallow-repository"), "false");
 });
 
 Deno.test("update sets the remotes and the custom config, replacing what was there", async () => {
-  await using rig = await gitRig();
-  const place = await behind(rig);
-  const upstream = makeRemote(join(rig.remotes, "up.git"), COMMITS);
+  await using fixture = await gitRig();
+  const place = await behind(fixture);
+  const upstream = makeRemote(join(fixture.remotes, "up.git"), COMMITS);
   const config = join(place.path, ".git/config");
   git(place.path, "remote", "set-url", "origin", "https://elsewhere.example/x.git");
   Deno.writeTextFileSync(config, `${Deno.readTextFileSync(config)}# a comment\n`);
-  await update(rig, place, {
+  await update(fixture, place, {
     config: [["user.name", "New"], ["core.fsmonitor", "true"]],
     ...{ upstream: request(fileUrl(upstream)).remote },
   });
@@ -104,22 +104,22 @@ Deno.test("update sets the remotes and the custom config, replacing what was the
   assertEquals(git(place.path, "config", "--get-all", "core.fsmonitor"), "true");
   assertEquals(git(place.path, "rev-parse", "upstream/main"), git(upstream, "rev-parse", "main"));
   assert(Deno.readTextFileSync(config).includes("# a comment"));
-  await update(rig, place);
+  await update(fixture, place);
   assertEquals(git(place.path, "config", "--get-all", "remote.origin.url"), fileUrl(place.remote));
 });
 
 Deno.test("update overwrites untracked files that the target has", async () => {
-  await using rig = await gitRig();
-  const place = await behind(rig);
+  await using fixture = await gitRig();
+  const place = await behind(fixture);
   Deno.writeTextFileSync(join(place.path, "c.txt"), "built\n");
-  await update(rig, place, { mode: "REMOTE_BRANCH", target: "other" });
+  await update(fixture, place, { mode: "REMOTE_BRANCH", target: "other" });
   assertEquals(Deno.readTextFileSync(join(place.path, "c.txt")), "c\n");
 });
 
 Deno.test("update says so when there is no repository", async () => {
-  await using rig = await gitRig();
-  const place = await behind(rig);
+  await using fixture = await gitRig();
+  const place = await behind(fixture);
   Deno.removeSync(join(place.path, ".git"), { recursive: true });
-  const error = await assertRejects(() => update(rig, place), DaemonError, "no Git repository");
+  const error = await assertRejects(() => update(fixture, place), DaemonError, "no Git repository");
   assertEquals(error.code, "FAILED_PRECONDITION");
 });

@@ -2,8 +2,8 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { DaemonError } from "../../src/errors.ts";
 import { gitUser } from "../../src/git/user.ts";
-import { addCommits, fileUrl, makeRemote } from "../support/git_repos.ts";
-import { cloned, gitRig, isRoot, request } from "./rig.ts";
+import { addCommits, fileUrl, makeRemote } from "../fixtures/git_repos.ts";
+import { cloned, gitRig, isRoot, request } from "./fixture.ts";
 
 const COMMITS = [{ branch: "main", subject: "first", files: { "a.txt": "one\n" } }];
 const USER = { uid: 33333, gid: 33333 };
@@ -19,18 +19,20 @@ Deno.test({
   name: "git does not run on a folder of root's unless content is root's",
   ignore: !isRoot,
   async fn() {
-    await using rig = await gitRig();
-    const remote = makeRemote(join(rig.remotes, "r.git"), COMMITS);
+    await using fixture = await gitRig();
+    const remote = makeRemote(join(fixture.remotes, "r.git"), COMMITS);
     const what = request(fileUrl(remote));
-    const { tree, path } = await cloned(rig, what, "repo");
+    const { tree, path } = await cloned(fixture, what, "repo");
     new Deno.Command("chown", { args: ["-R", "0:0", path] }).outputSync();
     addCommits(remote, [{ branch: "main", subject: "second", files: { "b.txt": "b\n" } }]);
     const place = { tree, location: "repo", signal: new AbortController().signal };
-    for (const act of [() => rig.git.update(what, place), () => rig.git.status(tree, "repo")]) {
+    for (
+      const act of [() => fixture.git.update(what, place), () => fixture.git.status(tree, "repo")]
+    ) {
       const error = await assertRejects(act, DaemonError, '"repo" belongs to root');
       assertEquals(error.code, "FAILED_PRECONDITION");
     }
-    const ofRoot = await rig.other({ contentOwner: ROOT });
+    const ofRoot = await fixture.other({ contentOwner: ROOT });
     await ofRoot.update(what, place);
     assertEquals(Deno.statSync(join(path, "b.txt")).uid, 0);
     assertEquals((await ofRoot.status(tree, "repo"))?.totalUncommittedFiles, 0);

@@ -2,8 +2,8 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { createHash } from "node:crypto";
 import { join } from "@std/path";
 import { DaemonError } from "../../src/errors.ts";
-import { isRoot } from "../git/rig.ts";
-import { downloadSpec, type InitializerRig, initializerRig, read } from "./rig.ts";
+import { isRoot } from "../git/fixture.ts";
+import { downloadSpec, type InitializerFixture, initializerRig, read } from "./fixture.ts";
 
 const BODY = crypto.getRandomValues(new Uint8Array(60_000));
 
@@ -85,20 +85,20 @@ function ok(length: number, ...headers: string[]): string {
 }
 
 async function fails(
-  rig: InitializerRig,
-  spec: Parameters<InitializerRig["run"]>[0],
-  changed?: Parameters<InitializerRig["run"]>[1],
+  fixture: InitializerFixture,
+  spec: Parameters<InitializerFixture["run"]>[0],
+  changed?: Parameters<InitializerFixture["run"]>[1],
 ): Promise<DaemonError> {
-  const error = await assertRejects(() => rig.run(spec, changed), DaemonError);
-  assertEquals([...Deno.readDirSync(rig.base.spool)], [], "the spool holds a leftover");
+  const error = await assertRejects(() => fixture.run(spec, changed), DaemonError);
+  assertEquals([...Deno.readDirSync(fixture.base.spool)], [], "the spool holds a leftover");
   return error;
 }
 
 Deno.test("download puts a file at its place, owned by the content's owner", async () => {
-  await using rig = await initializerRig();
+  await using fixture = await initializerRig();
   await using server = rawServer(({ send }) => send(ok(BODY.length), BODY));
   for (const algorithm of ["sha256", "sha512"]) {
-    const { path } = await rig.run(
+    const { path } = await fixture.run(
       downloadSpec(`${server.url}/x`, digest(BODY, algorithm), {
         targetLocation: "a/b",
         filePath: "c/d.bin",
@@ -108,18 +108,18 @@ Deno.test("download puts a file at its place, owned by the content's owner", asy
     assertEquals(Deno.readFileSync(file), BODY);
     const { mode, uid } = Deno.statSync(file);
     assertEquals(mode! & 0o777, 0o644);
-    if (isRoot) assertEquals(uid, rig.base.owner.uid);
+    if (isRoot) assertEquals(uid, fixture.base.owner.uid);
   }
-  assertEquals([...Deno.readDirSync(rig.base.spool)], []);
+  assertEquals([...Deno.readDirSync(fixture.base.spool)], []);
 });
 
 Deno.test("download fetches each of its files", async () => {
-  await using rig = await initializerRig();
+  await using fixture = await initializerRig();
   await using server = rawServer(({ head, send }) => {
     const name = /^GET \/(\S*)/.exec(head)![1]!;
     return send(ok(name.length), name);
   });
-  const { path } = await rig.run({
+  const { path } = await fixture.run({
     kind: "download",
     targetLocation: "",
     files: ["one", "two"].map((name) => ({
@@ -132,9 +132,9 @@ Deno.test("download fetches each of its files", async () => {
 });
 
 Deno.test("download refuses what has another digest, naming both", async () => {
-  await using rig = await initializerRig();
+  await using fixture = await initializerRig();
   await using server = rawServer(({ send }) => send(ok(4), "evil"));
-  const error = await fails(rig, downloadSpec(`${server.url}/x`, digest("good")));
+  const error = await fails(fixture, downloadSpec(`${server.url}/x`, digest("good")));
   assertEquals(error.code, "FAILED_PRECONDITION");
   assertStringIncludes(error.message, digest("good"));
   assertStringIncludes(error.message, digest("evil"));
@@ -142,7 +142,7 @@ Deno.test("download refuses what has another digest, naming both", async () => {
 });
 
 Deno.test("download tries again after 5xx and 429, and gives up on 404", async () => {
-  await using rig = await initializerRig();
+  await using fixture = await initializerRig();
   await using server = rawServer(({ count, send }) =>
     send(
       count === 1
@@ -152,13 +152,13 @@ Deno.test("download tries again after 5xx and 429, and gives up on 404", async (
         : ok(4) + "good",
     )
   );
-  const { path } = await rig.run(downloadSpec(`${server.url}/x`, digest("good")));
+  const { path } = await fixture.run(downloadSpec(`${server.url}/x`, digest("good")));
   assertEquals(read(path, "file"), "good");
   assertEquals(server.heads.length, 3);
   await using missing = rawServer(({ send }) =>
     send("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
   );
-  const error = await fails(rig, downloadSpec(`${missing.url}/x?token=secret`));
+  const error = await fails(fixture, downloadSpec(`${missing.url}/x?token=secret`));
   assertEquals(error.code, "FAILED_PRECONDITION");
   assertStringIncludes(error.message, "404");
   assert(!error.message.includes("secret"), error.message);
@@ -166,18 +166,18 @@ Deno.test("download tries again after 5xx and 429, and gives up on 404", async (
 });
 
 Deno.test("download gives up in words when the server never gets better", async () => {
-  await using rig = await initializerRig();
+  await using fixture = await initializerRig();
   await using server = rawServer(({ send }) =>
     send("HTTP/1.1 500 Broken\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
   );
-  const error = await fails(rig, downloadSpec(`${server.url}/x`));
+  const error = await fails(fixture, downloadSpec(`${server.url}/x`));
   assertEquals(error.code, "FAILED_PRECONDITION");
   assertStringIncludes(error.message, "500");
   assertEquals(server.heads.length, 8);
 });
 
 Deno.test("download goes on where it broke off when the server has the same content still", async () => {
-  await using rig = await initializerRig();
+  await using fixture = await initializerRig();
   const half = BODY.length / 2;
   await using server = rawServer(async ({ head, count, send, reset }) => {
     if (count === 1) {
@@ -190,13 +190,13 @@ Deno.test("download goes on where it broke off when the server has the same cont
     const rest = BODY.subarray(start);
     await send(ok(rest.length, range).replace("200 OK", "206 Partial Content"), rest);
   });
-  const { path } = await rig.run(downloadSpec(`${server.url}/x`, digest(BODY)));
+  const { path } = await fixture.run(downloadSpec(`${server.url}/x`, digest(BODY)));
   assertEquals(Deno.readFileSync(join(path, "file")), BODY);
   assertEquals(server.heads.length, 2);
 });
 
 Deno.test("download starts anew when the server's content changed or it knows no ranges", async () => {
-  await using rig = await initializerRig();
+  await using fixture = await initializerRig();
   await using server = rawServer(async ({ count, send, reset }) => {
     if (count === 1) {
       await send(ok(BODY.length, 'ETag: "v1"'), BODY.subarray(0, 1000).toReversed());
@@ -204,12 +204,12 @@ Deno.test("download starts anew when the server's content changed or it knows no
     }
     await send(ok(BODY.length, 'ETag: "v2"'), BODY);
   });
-  const { path } = await rig.run(downloadSpec(`${server.url}/x`, digest(BODY)));
+  const { path } = await fixture.run(downloadSpec(`${server.url}/x`, digest(BODY)));
   assertEquals(Deno.readFileSync(join(path, "file")), BODY);
 });
 
 Deno.test("download asks for the whole again when a range is answered wrongly", async () => {
-  await using rig = await initializerRig();
+  await using fixture = await initializerRig();
   await using server = rawServer(async ({ head, count, send, reset }) => {
     if (count === 1) {
       await send(ok(BODY.length, 'ETag: "v1"'), BODY.subarray(0, 1000));
@@ -220,19 +220,19 @@ Deno.test("download asks for the whole again when a range is answered wrongly", 
       await send(ok(BODY.length - 5, wrong).replace("200", "206"), BODY.subarray(5));
     } else await send(ok(BODY.length), BODY);
   });
-  const { path } = await rig.run(downloadSpec(`${server.url}/x`, digest(BODY)));
+  const { path } = await fixture.run(downloadSpec(`${server.url}/x`, digest(BODY)));
   assertEquals(Deno.readFileSync(join(path, "file")), BODY);
 });
 
 Deno.test("download takes a stalled transfer up again", async () => {
-  await using rig = await initializerRig({ tuning: { stallTimeout: 300 } });
+  await using fixture = await initializerRig({ tuning: { stallTimeout: 300 } });
   const never = Promise.withResolvers<void>();
   await using server = rawServer(async ({ count, send }) => {
     if (count > 1) return await send(ok(BODY.length), BODY);
     await send(ok(BODY.length), BODY.subarray(0, 100));
     await never.promise;
   });
-  const { path } = await rig.run(downloadSpec(`${server.url}/x`, digest(BODY)));
+  const { path } = await fixture.run(downloadSpec(`${server.url}/x`, digest(BODY)));
   assertEquals(Deno.readFileSync(join(path, "file")), BODY);
   never.resolve();
 });
@@ -251,16 +251,16 @@ function piecemeal(body: Uint8Array, most: number) {
 }
 
 Deno.test("download goes on for as long as each connection brings it further", async () => {
-  await using rig = await initializerRig();
+  await using fixture = await initializerRig();
   const body = Uint8Array.from({ length: 20 * 33_000 }, (_, n) => n * n >> 7);
   await using server = rawServer(piecemeal(body, 33_000));
-  const { path } = await rig.run(downloadSpec(`${server.url}/x`, digest(body)));
+  const { path } = await fixture.run(downloadSpec(`${server.url}/x`, digest(body)));
   assertEquals(Deno.readFileSync(join(path, "file")), body);
   assertEquals(server.heads.length, 20);
 });
 
 Deno.test("download gives up on a server that gets it no further than a few bytes", async () => {
-  await using rig = await initializerRig({ tuning: { stallTimeout: 150 } });
+  await using fixture = await initializerRig({ tuning: { stallTimeout: 150 } });
   await using stingy = rawServer(piecemeal(BODY, 1));
   await using forgetful = rawServer(({ send }) => send(ok(BODY.length), BODY.subarray(0, 50_000)));
   await using trickling = rawServer(async ({ send }) => {
@@ -276,7 +276,7 @@ Deno.test("download gives up on a server that gets it no further than a few byte
     [trickling, "sent fewer than 32768 bytes in 0.15 s"],
   ];
   for (const [server, why] of expected) {
-    const error = await fails(rig, downloadSpec(`${server.url}/x`, digest(BODY)));
+    const error = await fails(fixture, downloadSpec(`${server.url}/x`, digest(BODY)));
     assertEquals(error.code, "FAILED_PRECONDITION");
     assertStringIncludes(error.message, why);
     assertEquals(server.heads.length, 8);
@@ -284,27 +284,27 @@ Deno.test("download gives up on a server that gets it no further than a few byte
 });
 
 Deno.test("download does not believe a length that is a lie", async () => {
-  await using rig = await initializerRig();
+  await using fixture = await initializerRig();
   await using short = rawServer(({ send }) => send(ok(100), "good"));
-  const error = await fails(rig, downloadSpec(`${short.url}/x`, digest("good")));
+  const error = await fails(fixture, downloadSpec(`${short.url}/x`, digest("good")));
   assertEquals(error.code, "FAILED_PRECONDITION");
   assertEquals(short.heads.length, 8);
   await using long = rawServer(({ send }) => send(ok(4), "goodgoodgood"));
-  const { path } = await rig.run(downloadSpec(`${long.url}/x`, digest("good")));
+  const { path } = await fixture.run(downloadSpec(`${long.url}/x`, digest("good")));
   assertEquals(read(path, "file"), "good");
 });
 
 Deno.test("download stops at the workspace's quota, whatever the server says", async () => {
-  await using rig = await initializerRig();
+  await using fixture = await initializerRig();
   await using honest = rawServer(({ send }) => send(ok(BODY.length), BODY));
   await using silent = rawServer(({ send }) =>
     send("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", BODY)
   );
   for (const server of [honest, silent]) {
     const spec = downloadSpec(`${server.url}/x`, digest(BODY));
-    const error = await fails(rig, spec, { limitBytes: BODY.length - 1 });
+    const error = await fails(fixture, spec, { limitBytes: BODY.length - 1 });
     assertEquals(error.code, "RESOURCE_EXHAUSTED");
-    await rig.run(spec, { limitBytes: BODY.length });
+    await fixture.run(spec, { limitBytes: BODY.length });
   }
   const twice = {
     kind: "composite" as const,
@@ -312,19 +312,19 @@ Deno.test("download stops at the workspace's quota, whatever the server says", a
       downloadSpec(`${honest.url}/x`, digest(BODY), { filePath })
     ),
   };
-  const error = await fails(rig, twice, { limitBytes: BODY.length * 2 - 1 });
+  const error = await fails(fixture, twice, { limitBytes: BODY.length * 2 - 1 });
   assertEquals(error.code, "RESOURCE_EXHAUSTED");
 });
 
 Deno.test("download follows redirects, but not to where the rules forbid it", async () => {
-  await using rig = await initializerRig();
+  await using fixture = await initializerRig();
   const redirect = (location: string) =>
     `HTTP/1.1 302 Found\r\nLocation: ${location}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`;
   let target = "/final";
   await using server = rawServer(({ head, send }) =>
     head.startsWith("GET /final") ? send(ok(4), "good") : send(redirect(target))
   );
-  const { path } = await rig.run(downloadSpec(`${server.url}/x`, digest("good")));
+  const { path } = await fixture.run(downloadSpec(`${server.url}/x`, digest("good")));
   assertEquals(read(path, "file"), "good");
   const refused: [string, string][] = [
     ["http://169.254.169.254/latest/meta-data", "metadata"],
@@ -336,18 +336,18 @@ Deno.test("download follows redirects, but not to where the rules forbid it", as
   ];
   for (const [location, why] of refused) {
     target = location;
-    const error = await fails(rig, downloadSpec(`${server.url}/x`, digest("good")));
+    const error = await fails(fixture, downloadSpec(`${server.url}/x`, digest("good")));
     assertEquals(error.code, "FAILED_PRECONDITION", location);
     assertStringIncludes(error.message, why);
   }
 });
 
 Deno.test("download reaches this machine only where the rules allow it", async () => {
-  await using rig = await initializerRig({ rules: { allowLoopback: false } });
+  await using fixture = await initializerRig({ rules: { allowLoopback: false } });
   await using server = rawServer(({ send }) => send(ok(4), "good"));
   const { port } = new URL(server.url);
   for (const host of ["127.0.0.1", "localhost", "0x7f.1", "[::ffff:127.0.0.1]", "0"]) {
-    const error = await fails(rig, downloadSpec(`http://${host}:${port}/`, digest("good")));
+    const error = await fails(fixture, downloadSpec(`http://${host}:${port}/`, digest("good")));
     assertEquals(error.code, "FAILED_PRECONDITION");
     assertStringIncludes(error.message, "net.allowLoopback");
   }
@@ -355,7 +355,7 @@ Deno.test("download reaches this machine only where the rules allow it", async (
 });
 
 Deno.test("download logs in with a URL's userinfo, on its own host alone", async () => {
-  await using rig = await initializerRig();
+  await using fixture = await initializerRig();
   await using elsewhere = rawServer(({ send }) => send(ok(4), "good"));
   await using server = rawServer(({ send }) =>
     send(
@@ -363,23 +363,23 @@ Deno.test("download logs in with a URL's userinfo, on its own host alone", async
     )
   );
   const url = `${server.url.replace("//", "//jane:p%40ss@")}/x`;
-  await rig.run(downloadSpec(url, digest("good")));
+  await fixture.run(downloadSpec(url, digest("good")));
   assertStringIncludes(server.heads[0]!.toLowerCase(), "authorization: basic");
   assertStringIncludes(server.heads[0]!, btoa("jane:p@ss"));
   assert(!elsewhere.heads[0]!.toLowerCase().includes("authorization"), elsewhere.heads[0]);
 });
 
 Deno.test("download does not go through a link in the workspace", async () => {
-  await using rig = await initializerRig();
+  await using fixture = await initializerRig();
   await using server = rawServer(({ send }) => send(ok(4), "good"));
-  const { tree, path } = await rig.base.tree();
-  const outside = join(rig.base.root, "outside");
+  const { tree, path } = await fixture.base.tree();
+  const outside = join(fixture.base.root, "outside");
   Deno.mkdirSync(outside);
   Deno.symlinkSync(outside, join(path, "link"));
   Deno.symlinkSync(join(outside, "x"), join(path, "file"));
   for (const [filePath, link] of [["link/file", "link"], ["file", "file"]] as const) {
     const spec = downloadSpec(`${server.url}/x`, digest("good"), { filePath });
-    const error = await fails(rig, spec, { tree });
+    const error = await fails(fixture, spec, { tree });
     assertEquals(error.code, "FAILED_PRECONDITION");
     assertStringIncludes(error.message, `"${link}" is a symbolic link in the workspace`);
   }
@@ -387,9 +387,9 @@ Deno.test("download does not go through a link in the workspace", async () => {
 });
 
 Deno.test("download says in the workspace's terms what is in its way", async () => {
-  await using rig = await initializerRig();
+  await using fixture = await initializerRig();
   await using server = rawServer(({ send }) => send(ok(4), "good"));
-  const { tree, path } = await rig.base.tree();
+  const { tree, path } = await fixture.base.tree();
   Deno.mkdirSync(join(path, "d/e"), { recursive: true });
   Deno.writeTextFileSync(join(path, "d/f"), "kept");
   const cases = [
@@ -400,7 +400,7 @@ Deno.test("download says in the workspace's terms what is in its way", async () 
   for (const [place, why] of cases) {
     const [targetLocation, filePath] = [place.slice(0, 1), place.slice(2)];
     const spec = downloadSpec(`${server.url}/x`, digest("good"), { targetLocation, filePath });
-    const error = await fails(rig, spec, { tree });
+    const error = await fails(fixture, spec, { tree });
     assertEquals(error.code, "FAILED_PRECONDITION");
     assertEquals(error.message, `Cannot download ${JSON.stringify(place)}: ${why}`);
   }
@@ -408,7 +408,7 @@ Deno.test("download says in the workspace's terms what is in its way", async () 
 });
 
 Deno.test("download ends when its caller cancels", async () => {
-  await using rig = await initializerRig();
+  await using fixture = await initializerRig();
   const controller = new AbortController();
   const never = Promise.withResolvers<void>();
   await using server = rawServer(async ({ send }) => {
@@ -416,7 +416,9 @@ Deno.test("download ends when its caller cancels", async () => {
     controller.abort(new DaemonError("ABORTED", "disposed of"));
     await never.promise;
   });
-  const error = await fails(rig, downloadSpec(`${server.url}/x`), { signal: controller.signal });
+  const error = await fails(fixture, downloadSpec(`${server.url}/x`), {
+    signal: controller.signal,
+  });
   assertEquals(error.message, "disposed of");
   never.resolve();
 });

@@ -3,10 +3,10 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { DaemonError } from "../../src/errors.ts";
-import type { PrebuildSpec } from "../../src/initializer/api.ts";
-import { makeRemote, serveGit } from "../support/git_repos.ts";
-import { captureLogs } from "../support/logs.ts";
-import { ALICE, gitSpec, type InitializerRig, initializerRig, read } from "./rig.ts";
+import type { PrebuildSpec } from "../../src/initializer/initializer.ts";
+import { makeRemote, serveGit } from "../fixtures/git_repos.ts";
+import { captureLogs } from "../fixtures/logs.ts";
+import { ALICE, gitSpec, type InitializerFixture, initializerRig, read } from "./fixture.ts";
 
 const COMMITS = [{ branch: "main", subject: "first", files: { "a.txt": "a\n" } }];
 
@@ -30,13 +30,13 @@ const once = (asked: number) =>
   asked === 1 ? new Response("jane:hunter2\n") : new Response("", { status: 404 });
 
 /** A prebuild with two checkouts that log in by one secret. */
-function prebuild(rig: InitializerRig, url: string, authOts: string, snapshot?: string) {
+function prebuild(fixture: InitializerFixture, url: string, authOts: string, snapshot?: string) {
   const config = { authentication: "BASIC_AUTH_OTS", authOts } as const;
   const spec: PrebuildSpec = {
     kind: "prebuild",
     prebuild: {
       kind: "snapshot",
-      snapshot: snapshot ?? rig.images.newSnapshotUrl(ALICE),
+      snapshot: snapshot ?? fixture.images.newSnapshotUrl(ALICE),
       fromVolumeSnapshot: false,
     },
     git: ["one", "two"].map((checkoutLocation) => gitSpec(url, { checkoutLocation, config })),
@@ -45,22 +45,22 @@ function prebuild(rig: InitializerRig, url: string, authOts: string, snapshot?: 
 }
 
 Deno.test("a one-time secret is asked for once by an initialisation, whatever needs it", async (t) => {
-  await using rig = await initializerRig();
-  makeRemote(join(rig.base.remotes, "a.git"), COMMITS);
-  await using server = serveGit(rig.base.remotes, { login: "jane:hunter2" });
+  await using fixture = await initializerRig();
+  makeRemote(join(fixture.base.remotes, "a.git"), COMMITS);
+  await using server = serveGit(fixture.base.remotes, { login: "jane:hunter2" });
   const url = `${server.url}/a.git`;
   let snapshot: string | undefined;
   await t.step("a prebuild that falls back to Git", async () => {
     await using secrets = secretServer(once);
-    const { tree, path } = await rig.run(prebuild(rig, url, secrets.url));
+    const { tree, path } = await fixture.run(prebuild(fixture, url, secrets.url));
     assertEquals(read(path, "one/a.txt"), read(path, "two/a.txt"));
     assertEquals(secrets.asked, 1);
-    snapshot = rig.images.newSnapshotUrl(ALICE);
-    await rig.images.saveSnapshot(tree, snapshot, { baseline: tree.name });
+    snapshot = fixture.images.newSnapshotUrl(ALICE);
+    await fixture.images.saveSnapshot(tree, snapshot, { baseline: tree.name });
   });
   await t.step("a prebuild whose checkouts are brought to their targets", async () => {
     await using secrets = secretServer(once);
-    const { path } = await rig.run(prebuild(rig, url, secrets.url, snapshot));
+    const { path } = await fixture.run(prebuild(fixture, url, secrets.url, snapshot));
     assertEquals(read(path, "one/a.txt"), read(path, "two/a.txt"));
     assertEquals(secrets.asked, 1);
   });
@@ -82,13 +82,13 @@ const FAILURES: readonly [why: string, answer: (asked: number) => Response][] = 
 ];
 
 Deno.test("a one-time secret's URL and answer are in no error and in no log", async (t) => {
-  await using rig = await initializerRig();
+  await using fixture = await initializerRig();
   for (const [why, answer] of FAILURES) {
     await t.step(why, async () => {
       using logs = captureLogs();
       await using secrets = secretServer(answer);
       const error = await assertRejects(
-        () => rig.run(prebuild(rig, "http://127.0.0.1:9/a.git", secrets.url)),
+        () => fixture.run(prebuild(fixture, "http://127.0.0.1:9/a.git", secrets.url)),
         DaemonError,
       );
       assertEquals(error.code, "FAILED_PRECONDITION");

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { DaemonError } from "../../src/errors.ts";
-import type { GitSpec, InitializerSpec, SnapshotSpec } from "../../src/initializer/api.ts";
+import type { GitSpec, InitializerSpec, SnapshotSpec } from "../../src/initializer/initializer.ts";
 import {
   addCommits,
   addSubmodule,
@@ -11,8 +11,8 @@ import {
   git,
   makeRemote,
   serveGit,
-} from "../support/git_repos.ts";
-import { ALICE, gitSpec, type InitializerRig, initializerRig, read } from "./rig.ts";
+} from "../fixtures/git_repos.ts";
+import { ALICE, gitSpec, type InitializerFixture, initializerRig, read } from "./fixture.ts";
 
 const COMMITS = [
   { branch: "main", subject: "first", files: { "a.txt": "1\n2\n3\n4\n5\n" } },
@@ -30,26 +30,30 @@ const snapshotOf = (snapshot: string): SnapshotSpec => ({
 });
 
 /** Takes a snapshot of a tree that `spec` fills. */
-async function snapshot(rig: InitializerRig, spec: InitializerSpec, edit?: (path: string) => void) {
-  const { tree, path } = await rig.run(spec);
+async function snapshot(
+  fixture: InitializerFixture,
+  spec: InitializerSpec,
+  edit?: (path: string) => void,
+) {
+  const { tree, path } = await fixture.run(spec);
   edit?.(path);
-  const url = rig.images.newSnapshotUrl(ALICE);
-  await rig.images.saveSnapshot(tree, url, { baseline: tree.name });
+  const url = fixture.images.newSnapshotUrl(ALICE);
+  await fixture.images.saveSnapshot(tree, url, { baseline: tree.name });
   return url;
 }
 
 Deno.test("empty initializer leaves an empty workspace", async () => {
-  await using rig = await initializerRig();
-  const { path } = await rig.run({ kind: "empty" });
+  await using fixture = await initializerRig();
+  const { path } = await fixture.run({ kind: "empty" });
   assertEquals([...Deno.readDirSync(path)], []);
 });
 
 Deno.test("git initializer follows each of its fields", async (t) => {
-  await using rig = await initializerRig();
-  const remote = fileUrl(makeRemote(join(rig.base.remotes, "a.git"), COMMITS));
-  const main = git(join(rig.base.remotes, "a.git"), "rev-parse", "main");
+  await using fixture = await initializerRig();
+  const remote = fileUrl(makeRemote(join(fixture.base.remotes, "a.git"), COMMITS));
+  const main = git(join(fixture.base.remotes, "a.git"), "rev-parse", "main");
   const run = async (changed: Parameters<typeof gitSpec>[1] = {}) =>
-    (await rig.run(gitSpec(remote, changed))).path;
+    (await fixture.run(gitSpec(remote, changed))).path;
   await t.step("remote_uri", async () => {
     assertEquals(git(await run(), "remote", "get-url", "origin"), remote);
   });
@@ -85,9 +89,9 @@ Deno.test("git initializer follows each of its fields", async (t) => {
 });
 
 Deno.test("git initializer logs in as its config says", async (t) => {
-  await using rig = await initializerRig();
-  makeRemote(join(rig.base.remotes, "a.git"), COMMITS);
-  await using server = serveGit(rig.base.remotes, { login: "jane:hunter2" });
+  await using fixture = await initializerRig();
+  makeRemote(join(fixture.base.remotes, "a.git"), COMMITS);
+  await using server = serveGit(fixture.base.remotes, { login: "jane:hunter2" });
   const url = `${server.url}/a.git`;
   await t.step("BASIC_AUTH with auth_user and auth_password", async () => {
     const config = {
@@ -95,11 +99,11 @@ Deno.test("git initializer logs in as its config says", async (t) => {
       authUser: "jane",
       authPassword: "hunter2",
     } as const;
-    const { path } = await rig.run(gitSpec(url, { config }));
+    const { path } = await fixture.run(gitSpec(url, { config }));
     assertEquals(read(path, "a.txt"), "1\n2\n3\n4\n5\n");
     for (const wrong of [{ ...config, authUser: "joe" }, { ...config, authPassword: "hunter3" }]) {
       const error = await assertRejects(
-        () => rig.run(gitSpec(url, { config: wrong })),
+        () => fixture.run(gitSpec(url, { config: wrong })),
         DaemonError,
         "Authentication failed",
       );
@@ -114,156 +118,160 @@ Deno.test("git initializer logs in as its config says", async (t) => {
     });
     const authOts = `http://127.0.0.1:${secrets.addr.port}/otsSecret`;
     const ots = { config: { authentication: "BASIC_AUTH_OTS", authOts } } as const;
-    const { path } = await rig.run(gitSpec(url, { ...ots, upstreamRemoteUri: url }));
+    const { path } = await fixture.run(gitSpec(url, { ...ots, upstreamRemoteUri: url }));
     assertEquals(read(path, "a.txt"), "1\n2\n3\n4\n5\n");
     assertEquals(asked, 1);
-    const error = await assertRejects(() => rig.run(gitSpec(url, ots)), DaemonError, "404");
+    const error = await assertRejects(() => fixture.run(gitSpec(url, ots)), DaemonError, "404");
     assertEquals(error.code, "FAILED_PRECONDITION");
     assert(!error.message.includes("otsSecret"), error.message);
   });
   await t.step("NO_AUTH ignores them", async () => {
     const config = { authUser: "jane", authPassword: "hunter2" };
-    await assertRejects(() => rig.run(gitSpec(url, { config })), DaemonError, "asks for a login");
+    await assertRejects(
+      () => fixture.run(gitSpec(url, { config })),
+      DaemonError,
+      "asks for a login",
+    );
   });
 });
 
 Deno.test("git initializer is stopped when the checkout outgrows the quota", async () => {
-  await using rig = await initializerRig({ tuning: { usageInterval: 1 } });
-  const remote = makeRemote(join(rig.base.remotes, "a.git"), COMMITS);
+  await using fixture = await initializerRig({ tuning: { usageInterval: 1 } });
+  const remote = makeRemote(join(fixture.base.remotes, "a.git"), COMMITS);
   addCommits(remote, [{ branch: "main", subject: "big", files: { big: "x".repeat(200_000) } }]);
   const error = await assertRejects(
-    () => rig.run(gitSpec(fileUrl(remote)), { limitBytes: 100_000 }),
+    () => fixture.run(gitSpec(fileUrl(remote)), { limitBytes: 100_000 }),
     DaemonError,
     "quota",
   );
   assertEquals(error.code, "RESOURCE_EXHAUSTED");
-  await rig.run(gitSpec(fileUrl(remote)), { limitBytes: 1_000_000 });
+  await fixture.run(gitSpec(fileUrl(remote)), { limitBytes: 1_000_000 });
 });
 
 Deno.test("composite runs its parts in order, several checkouts among them", async () => {
-  await using rig = await initializerRig();
-  const remote = fileUrl(makeRemote(join(rig.base.remotes, "a.git"), COMMITS));
-  const { path } = await rig.run(composite(
+  await using fixture = await initializerRig();
+  const remote = fileUrl(makeRemote(join(fixture.base.remotes, "a.git"), COMMITS));
+  const { path } = await fixture.run(composite(
     gitSpec(remote, { checkoutLocation: "one" }),
     composite({ kind: "empty" }, gitSpec(remote, { checkoutLocation: "two" })),
   ));
   assertEquals(read(path, "one/a.txt"), read(path, "two/a.txt"));
   const twice = composite(gitSpec(remote), gitSpec(remote));
-  await assertRejects(() => rig.run(twice), DaemonError, "already");
+  await assertRejects(() => fixture.run(twice), DaemonError, "already");
 });
 
 Deno.test("composite ends at the first part that fails", async () => {
-  await using rig = await initializerRig();
-  const remote = fileUrl(makeRemote(join(rig.base.remotes, "a.git"), COMMITS));
+  await using fixture = await initializerRig();
+  const remote = fileUrl(makeRemote(join(fixture.base.remotes, "a.git"), COMMITS));
   const failing = composite(
     gitSpec(remote, { checkoutLocation: "one" }),
-    gitSpec(fileUrl(join(rig.base.remotes, "none.git")), { checkoutLocation: "two" }),
+    gitSpec(fileUrl(join(fixture.base.remotes, "none.git")), { checkoutLocation: "two" }),
     gitSpec(remote, { checkoutLocation: "three" }),
   );
-  const { tree, path } = await rig.base.tree();
-  const error = await assertRejects(() => rig.run(failing, { tree }), DaemonError, "two");
+  const { tree, path } = await fixture.base.tree();
+  const error = await assertRejects(() => fixture.run(failing, { tree }), DaemonError, "two");
   assertEquals(error.code, "FAILED_PRECONDITION");
   assert(![...Deno.readDirSync(path)].some(({ name }) => name === "three"));
 });
 
 Deno.test("snapshot initializer restores, hands its baseline over, and can be built upon", async () => {
-  await using rig = await initializerRig();
-  const remote = fileUrl(makeRemote(join(rig.base.remotes, "a.git"), COMMITS));
-  const url = await snapshot(rig, gitSpec(remote, { checkoutLocation: "repo" }));
-  const { path } = await rig.run(
+  await using fixture = await initializerRig();
+  const remote = fileUrl(makeRemote(join(fixture.base.remotes, "a.git"), COMMITS));
+  const url = await snapshot(fixture, gitSpec(remote, { checkoutLocation: "repo" }));
+  const { path } = await fixture.run(
     composite(snapshotOf(url), gitSpec(remote, { checkoutLocation: "more" })),
   );
   assertEquals(read(path, "repo/a.txt"), read(path, "more/a.txt"));
-  assertEquals(rig.baselines.length, 1);
-  const unknown = snapshotOf(rig.images.newSnapshotUrl(ALICE));
-  const error = await assertRejects(() => rig.run(unknown), DaemonError);
+  assertEquals(fixture.baselines.length, 1);
+  const unknown = snapshotOf(fixture.images.newSnapshotUrl(ALICE));
+  const error = await assertRejects(() => fixture.run(unknown), DaemonError);
   assertEquals(error.code, "NOT_FOUND");
 });
 
 Deno.test("backup initializer restores the latest backup, and says so where there is none", async () => {
-  await using rig = await initializerRig();
-  const remote = fileUrl(makeRemote(join(rig.base.remotes, "a.git"), COMMITS));
+  await using fixture = await initializerRig();
+  const remote = fileUrl(makeRemote(join(fixture.base.remotes, "a.git"), COMMITS));
   const backup = { kind: "backup", checkoutLocation: "", fromVolumeSnapshot: false } as const;
-  const none = await assertRejects(() => rig.run(backup), DaemonError, "no backup");
+  const none = await assertRejects(() => fixture.run(backup), DaemonError, "no backup");
   assertEquals(none.code, "FAILED_PRECONDITION");
-  const { tree } = await rig.run(gitSpec(remote));
-  await rig.images.saveBackup(tree, ALICE, { baseline: tree.name });
-  const { path } = await rig.run(backup);
+  const { tree } = await fixture.run(gitSpec(remote));
+  await fixture.images.saveBackup(tree, ALICE, { baseline: tree.name });
+  const { path } = await fixture.run(backup);
   assertEquals(read(path, "a.txt"), "1\n2\n3\n4\n5\n");
-  assertEquals(rig.baselines.length, 1);
+  assertEquals(fixture.baselines.length, 1);
 });
 
 Deno.test("snapshot and backup are refused where remote storage is disabled; Git is not", async () => {
-  await using rig = await initializerRig();
-  const remote = fileUrl(makeRemote(join(rig.base.remotes, "a.git"), COMMITS));
-  const url = await snapshot(rig, gitSpec(remote));
+  await using fixture = await initializerRig();
+  const remote = fileUrl(makeRemote(join(fixture.base.remotes, "a.git"), COMMITS));
+  const url = await snapshot(fixture, gitSpec(remote));
   const disabled = { remoteStorage: false };
   const backup = { kind: "backup", checkoutLocation: "", fromVolumeSnapshot: false } as const;
   const bare = { kind: "prebuild", prebuild: snapshotOf(url), git: [] } as const;
   for (const spec of [snapshotOf(url), backup, { ...bare, git: [] }]) {
-    const error = await assertRejects(() => rig.run(spec, disabled), DaemonError, "disabled");
+    const error = await assertRejects(() => fixture.run(spec, disabled), DaemonError, "disabled");
     assertEquals(error.code, "FAILED_PRECONDITION");
   }
-  await rig.run(gitSpec(remote), disabled);
+  await fixture.run(gitSpec(remote), disabled);
   const prebuild = { ...bare, git: [gitSpec(remote)] };
-  const { path } = await rig.run(prebuild, disabled);
+  const { path } = await fixture.run(prebuild, disabled);
   assertEquals(read(path, "a.txt"), "1\n2\n3\n4\n5\n");
-  assertEquals(rig.baselines, []);
+  assertEquals(fixture.baselines, []);
 });
 
 Deno.test("prebuild brings what it restored to its target and keeps what was built", async () => {
-  await using rig = await initializerRig();
-  const bare = makeRemote(join(rig.base.remotes, "a.git"), COMMITS);
+  await using fixture = await initializerRig();
+  const bare = makeRemote(join(fixture.base.remotes, "a.git"), COMMITS);
   const spec = gitSpec(fileUrl(bare), { checkoutLocation: "repo" });
-  const url = await snapshot(rig, spec, (path) => {
+  const url = await snapshot(fixture, spec, (path) => {
     Deno.writeTextFileSync(join(path, "repo/built.o"), "object");
     Deno.writeTextFileSync(join(path, "repo/a.txt"), "one\n2\n3\n4\n5\n");
   });
   addCommits(bare, [{ branch: "main", subject: "next", files: { "a.txt": "1\n2\n3\n4\nfive\n" } }]);
-  const { path } = await rig.run({ kind: "prebuild", prebuild: snapshotOf(url), git: [spec] });
+  const { path } = await fixture.run({ kind: "prebuild", prebuild: snapshotOf(url), git: [spec] });
   assertEquals(read(path, "repo/built.o"), "object");
   assertEquals(read(path, "repo/a.txt"), "one\n2\n3\n4\nfive\n");
   assertEquals(git(join(path, "repo"), "log", "-1", "--format=%s"), "next");
-  assertEquals(rig.baselines.length, 1);
+  assertEquals(fixture.baselines.length, 1);
 });
 
 Deno.test("prebuild clones what the snapshot lacks", async () => {
-  await using rig = await initializerRig();
-  const remote = fileUrl(makeRemote(join(rig.base.remotes, "a.git"), COMMITS));
-  const url = await snapshot(rig, gitSpec(remote, { checkoutLocation: "one" }));
+  await using fixture = await initializerRig();
+  const remote = fileUrl(makeRemote(join(fixture.base.remotes, "a.git"), COMMITS));
+  const url = await snapshot(fixture, gitSpec(remote, { checkoutLocation: "one" }));
   const specs = ["one", "two"].map((checkoutLocation) => gitSpec(remote, { checkoutLocation }));
-  const { path } = await rig.run({ kind: "prebuild", prebuild: snapshotOf(url), git: specs });
+  const { path } = await fixture.run({ kind: "prebuild", prebuild: snapshotOf(url), git: specs });
   assertEquals(read(path, "one/a.txt"), read(path, "two/a.txt"));
 });
 
 Deno.test("prebuild falls back to Git when its snapshot cannot be restored", async () => {
-  await using rig = await initializerRig();
-  const bare = makeRemote(join(rig.base.remotes, "a.git"), COMMITS);
-  const child = makeRemote(join(rig.base.remotes, "child.git"), COMMITS);
+  await using fixture = await initializerRig();
+  const bare = makeRemote(join(fixture.base.remotes, "a.git"), COMMITS);
+  const child = makeRemote(join(fixture.base.remotes, "child.git"), COMMITS);
   const commit = git(child, "rev-parse", "main");
   addSubmodule(bare, { branch: "main", name: "m", at: "m", url: "../child.git", commit });
   const spec = gitSpec(fileUrl(bare));
-  const unknown = snapshotOf(rig.images.newSnapshotUrl(ALICE));
-  const { path } = await rig.run({ kind: "prebuild", prebuild: unknown, git: [spec] });
+  const unknown = snapshotOf(fixture.images.newSnapshotUrl(ALICE));
+  const { path } = await fixture.run({ kind: "prebuild", prebuild: unknown, git: [spec] });
   assertEquals(read(path, "m/a.txt"), "1\n2\n3\n4\n5\n");
   // Half of it is there when the quota ends it, and must not be in the way.
-  const url = await snapshot(rig, { kind: "empty" }, (top) => {
+  const url = await snapshot(fixture, { kind: "empty" }, (top) => {
     Deno.writeTextFileSync(join(top, "a.txt"), "x");
     Deno.writeTextFileSync(join(top, "z.bin"), "z".repeat(500_000));
   });
-  const small = await rig.run(
+  const small = await fixture.run(
     { kind: "prebuild", prebuild: snapshotOf(url), git: [spec] },
     { limitBytes: 400_000 },
   );
   assertEquals(read(small.path, "a.txt"), "1\n2\n3\n4\n5\n");
   assert(![...Deno.readDirSync(small.path)].some(({ name }) => name === "z.bin"));
   const alone = { kind: "prebuild", prebuild: unknown, git: [] } as const;
-  const error = await assertRejects(() => rig.run({ ...alone, git: [] }), DaemonError);
+  const error = await assertRejects(() => fixture.run({ ...alone, git: [] }), DaemonError);
   assertEquals(error.code, "NOT_FOUND");
 });
 
 Deno.test("an initializer that is cancelled tells its caller's reason", async () => {
-  await using rig = await initializerRig();
+  await using fixture = await initializerRig();
   const signal = AbortSignal.abort(new DaemonError("ABORTED", "disposed of"));
-  await assertRejects(() => rig.run({ kind: "empty" }, { signal }), DaemonError, "disposed of");
+  await assertRejects(() => fixture.run({ kind: "empty" }, { signal }), DaemonError, "disposed of");
 });

@@ -1,16 +1,16 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { DaemonError } from "../../src/errors.ts";
-import type { InitializerSpec } from "../../src/initializer/api.ts";
+import type { InitializerSpec } from "../../src/initializer/initializer.ts";
 import { createInitializers } from "../../src/initializer/mod.ts";
-import { Gate } from "../../src/outbound/gate.ts";
+import { EgressProxy } from "../../src/outbound/egress_proxy.ts";
 import { systemClock } from "../../src/clock.ts";
 import type { Git } from "../../src/git/git.ts";
-import { downloadSpec, gitSpec, SHA256 } from "./rig.ts";
+import { downloadSpec, gitSpec, SHA256 } from "./fixture.ts";
 
 /** Nothing is touched by validation but the protocols that are allowed. */
 const initializers = createInitializers({
   git: { protocols: ["https", "http", "ssh", "git"] } as unknown as Git,
-  gate: new Gate({ allowLoopback: false, allowHosts: [], denyHosts: [] }),
+  gate: new EgressProxy({ allowLoopback: false, allowHosts: [], denyHosts: [] }),
   clock: systemClock,
   spool: "/nowhere",
 });

@@ -1,11 +1,11 @@
 /** The server and Node's own grpc-js, in a Node process. */
 
 import { fromFileUrl, join } from "@std/path";
-import { protoFolders } from "../../src/rpc/permissions.ts";
+import { protoFolders } from "../../src/rpc/rpc_permissions.ts";
 import config from "../../deno.json" with { type: "json" };
 import { hasOpenssl, succeeds } from "../rpc/certificates.ts";
-import { temporaryFolder } from "../rpc/support.ts";
-import { protoFolder, runClient, type Seen, speaksInTheClear, speaksTls } from "./support.ts";
+import { temporaryFolder } from "../rpc/fixture.ts";
+import { protoFolder, runClient, type Seen, speaksInTheClear, speaksTls } from "./fixture.ts";
 
 const missing = [
   ...(await succeeds("node", ["--version"]) ? [] : ["node"]),

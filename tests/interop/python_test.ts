@@ -3,8 +3,8 @@
 import { fromFileUrl, join } from "@std/path";
 import config from "../../deno.json" with { type: "json" };
 import { hasOpenssl, succeeds } from "../rpc/certificates.ts";
-import { temporaryFolder } from "../rpc/support.ts";
-import { protoFolder, runClient, type Seen, speaksInTheClear, speaksTls } from "./support.ts";
+import { temporaryFolder } from "../rpc/fixture.ts";
+import { protoFolder, runClient, type Seen, speaksInTheClear, speaksTls } from "./fixture.ts";
 
 /** Debian's, since the packages are; another `python3` may stand before it on the PATH. */
 const PYTHON = "/usr/bin/python3";

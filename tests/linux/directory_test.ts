@@ -2,8 +2,8 @@ import { assertEquals, assertNotEquals } from "@std/assert";
 import { join } from "@std/path";
 import fc from "fast-check";
 import { displayName, DT, S } from "../../src/linux/mod.ts";
-import { directory, file, makeTree, readTree, symlink } from "../support/tree.ts";
-import { assertErrno, IS_ROOT, openFolder } from "./support.ts";
+import { directory, file, makeTree, readTree, symlink } from "../fixtures/tree.ts";
+import { assertErrno, IS_ROOT, openFolder } from "./fixture.ts";
 
 Deno.test("what is made through a handle is what another program sees", async () => {
   using at = openFolder();

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { Directory, openLibc, SystemError } from "../../src/linux/mod.ts";
 import { libcPath } from "../../src/process/libc.ts";
-import { testFolder } from "../support/folder.ts";
+import { testFolder } from "../fixtures/folder.ts";
 
 Deno.test("a SystemError tells where the call failed once it is asked, and not before", () => {
   let told = 0;
@@ -22,15 +22,15 @@ Deno.test("a SystemError tells where the call failed once it is asked, and not b
 Deno.test("a SystemError names the entry that there was, whatever became of its bytes", () => {
   using folder = testFolder();
   openLibc(libcPath());
-  using dir = Directory.open(folder.path, "room");
+  using dir = Directory.open(folder.path, "area");
   for (const call of ["openDirectory", "openFile", "statEntry", "unlink", "readLink"] as const) {
     const name = new TextEncoder().encode("missing");
     const error = assertThrows(() => dir[call](name), SystemError);
     name.fill(0x78);
-    assertEquals(error.path, "room/missing");
+    assertEquals(error.path, "area/missing");
   }
   const name = new TextEncoder().encode("missing");
   const error = assertThrows(() => dir.link(name, dir, name), SystemError);
   name.fill(0x78);
-  assertEquals(error.path, "room/missing -> room/missing");
+  assertEquals(error.path, "area/missing -> area/missing");
 });

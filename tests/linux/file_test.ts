@@ -2,8 +2,8 @@ import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import fc from "fast-check";
 import { nanoseconds, O, SEEK, timespec } from "../../src/linux/mod.ts";
-import { file, makeTree, readTree, sparse } from "../support/tree.ts";
-import { assertErrno, openFolder } from "./support.ts";
+import { file, makeTree, readTree, sparse } from "../fixtures/tree.ts";
+import { assertErrno, openFolder } from "./fixture.ts";
 
 const text = (value: string) => new TextEncoder().encode(value);
 

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { effectiveUser, fileSystemType, SystemError } from "../../src/linux/mod.ts";
-import { openFolder } from "./support.ts";
+import { openFolder } from "./fixture.ts";
 
 Deno.test("the effective user is who runs the tests", () => {
   using _at = openFolder();

@@ -1,10 +1,10 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { Confined } from "../../src/confinement.ts";
 import { libcPath } from "../../src/process/libc.ts";
-import { contentPermissions, daemonPermissions } from "../../src/process/permissions.ts";
-import { findProgram } from "../../src/process/program.ts";
+import { contentPermissions, daemonPermissions } from "../../src/process/worker_permissions.ts";
+import { findProgram } from "../../src/process/find_program.ts";
 import { type Attempt, probe } from "./probe.ts";
-import { configOf, withFolder } from "./support.ts";
+import { configOf, withFolder } from "./fixture.ts";
 
 const LIBC = libcPath();
 const PATH = Deno.env.get("PATH") ?? "";

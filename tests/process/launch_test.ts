@@ -1,9 +1,9 @@
 import { assertRejects, assertStringIncludes } from "@std/assert";
 import { launch } from "../../src/process/launch.ts";
 import { libcPath } from "../../src/process/libc.ts";
-import { makeRooms, prepareRoot } from "../../src/process/rooms.ts";
+import { makeAreas, prepareRoot } from "../../src/process/root.ts";
 import { StartError } from "../../src/process/start_error.ts";
-import { configOf, withFolder } from "./support.ts";
+import { configOf, withFolder } from "./fixture.ts";
 
 function launchOn(root: string, { libc = libcPath(), settings = {}, log = {} } = {}) {
   const metrics = { listen: "off" };
@@ -12,7 +12,7 @@ function launchOn(root: string, { libc = libcPath(), settings = {}, log = {} } =
   const launched = launch({
     // No config that was loaded has what the Worker would die of.
     config: { ...config, log: { ...config.log, ...log } },
-    rooms: makeRooms(config),
+    areas: makeAreas(config),
     libc,
     git: { problem: "not needed here" },
     version: "test",

@@ -7,11 +7,11 @@ import {
 } from "@std/assert";
 import { ownerProblem } from "../../src/process/content_owner.ts";
 import { libcPath } from "../../src/process/libc.ts";
-import { findGit, findProgram } from "../../src/process/program.ts";
+import { findGit, findProgram } from "../../src/process/find_program.ts";
 import { clientWarning, listenerProblem, runtimeWarning } from "../../src/process/runtime.ts";
 import { StartError } from "../../src/process/start_error.ts";
 import { denoDir } from "../e2e/user.ts";
-import { withFolder } from "./support.ts";
+import { withFolder } from "./fixture.ts";
 
 /** Written by another process: no child that another test starts has it open, and it can run. */
 async function fakeGit(folder: string, version: string): Promise<void> {
@@ -81,7 +81,7 @@ Deno.test("Git is asked for its version without our environment and our user's c
     const traces = ["by-variable", "by-config"].map((name) => `${folder}/${name}`);
     await Deno.writeTextFile(`${folder}/.gitconfig`, `[trace2]\n\teventTarget = ${traces[1]}\n`);
     const variables = { HOME: folder, GIT_TRACE: traces[0]!, https_proxy: "http://proxy.invalid" };
-    const module = new URL("../../src/process/program.ts", import.meta.url).href;
+    const module = new URL("../../src/process/find_program.ts", import.meta.url).href;
     const code = `import { findGit } from ${JSON.stringify(module)};
       console.log(JSON.stringify(await findGit(Deno.env.get("PATH"))));`;
     const { stdout } = await new Deno.Command(Deno.execPath(), {

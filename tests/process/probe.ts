@@ -1,6 +1,6 @@
 /** Finds out what a Worker with certain permissions can do. */
 
-import type { Permissions } from "../../src/process/permissions.ts";
+import type { Permissions } from "../../src/process/worker_permissions.ts";
 
 export interface Attempt {
   kind:

@@ -1,35 +1,35 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { lockRoot } from "../../src/process/lock.ts";
-import { makeRooms, prepareRoot } from "../../src/process/rooms.ts";
+import { makeAreas, prepareRoot } from "../../src/process/root.ts";
 import { StartError } from "../../src/process/start_error.ts";
-import { canMount, smallFileSystem } from "../support/mount.ts";
-import { configOf, withFolder } from "./support.ts";
+import { canMount, smallFileSystem } from "../fixtures/mount.ts";
+import { configOf, withFolder } from "./fixture.ts";
 
 function mode(path: string): number {
   return Deno.statSync(path).mode! & 0o777;
 }
 
-Deno.test("rooms are closed to others, and what leads to trees can only be passed through", async () => {
+Deno.test("areas are closed to others, and what leads to trees can only be passed through", async () => {
   await withFolder((folder) => {
     const config = prepareRoot(configOf({ root: `${folder}/root` }));
-    const rooms = makeRooms(config);
+    const areas = makeAreas(config);
     for (const path of ["workspaces", "tmp", "tmp/staging"]) {
       assertEquals(mode(`${folder}/root/${path}`), 0o711, path);
     }
     for (const path of ["state", "state/baselines", "store", "tmp/spool", "tmp/trash"]) {
       assertEquals(mode(`${folder}/root/${path}`), 0o700, path);
     }
-    assertEquals(rooms.blobs, `${folder}/root/store`);
+    assertEquals(areas.blobs, `${folder}/root/store`);
   });
 });
 
-Deno.test("rooms are closed again when their modes were opened", async () => {
+Deno.test("areas are closed again when their modes were opened", async () => {
   await withFolder((folder) => {
     const config = prepareRoot(configOf({ root: folder }));
     using _lock = lockRoot(config.root);
-    makeRooms(config);
+    makeAreas(config);
     Deno.chmodSync(`${folder}/state`, 0o777);
-    makeRooms(prepareRoot(config));
+    makeAreas(prepareRoot(config));
     assertEquals(mode(`${folder}/state`), 0o700);
   });
 });
@@ -51,14 +51,14 @@ Deno.test("store is the folder that a link leads to", async () => {
     const storage = { kind: "fs", path: `${folder}/link` };
     const config = prepareRoot(configOf({ root: `${folder}/root`, storage }));
     assertEquals(config.storage, { kind: "fs", path: `${folder}/real` });
-    assertEquals(makeRooms(config).blobs, `${folder}/real`);
+    assertEquals(makeAreas(config).blobs, `${folder}/real`);
   });
 });
 
 Deno.test("root may have the store of another node already", async () => {
   await withFolder((folder) => {
     Deno.mkdirSync(`${folder}/store/refs`, { recursive: true });
-    assertEquals(makeRooms(prepareRoot(configOf({ root: folder }))).blobs, `${folder}/store`);
+    assertEquals(makeAreas(prepareRoot(configOf({ root: folder }))).blobs, `${folder}/store`);
   });
 });
 
@@ -133,12 +133,12 @@ for (const { name, make, reason } of REFUSALS) {
   });
 }
 
-Deno.test("room that is a link is refused", async () => {
+Deno.test("area that is a link is refused", async () => {
   await withFolder((folder) => {
     const config = prepareRoot(configOf({ root: `${folder}/root` }));
     Deno.mkdirSync(`${folder}/elsewhere`);
     Deno.symlinkSync(`${folder}/elsewhere`, `${folder}/root/workspaces`);
-    assertThrows(() => makeRooms(config), StartError, "it is a link, not a folder");
+    assertThrows(() => makeAreas(config), StartError, "it is a link, not a folder");
   });
 });
 

@@ -4,20 +4,20 @@ import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import fc from "fast-check";
 import type { Clock } from "../../src/clock.ts";
-import type { Tree } from "../../src/content/api.ts";
+import type { Tree } from "../../src/content/content.ts";
 import { digestOf } from "../../src/digest.ts";
 import { DaemonError } from "../../src/errors.ts";
-import type { WorkspaceIdentity } from "../../src/snapshot/api.ts";
-import { removeImages } from "../../src/snapshot/catalog.ts";
-import { StoredImages } from "../../src/snapshot/images.ts";
-import { imagesOf, liveBlobs, references } from "../../src/snapshot/live.ts";
-import type { ObjectStore } from "../../src/store/api.ts";
-import { FileStore } from "../../src/store/file/store.ts";
+import type { WorkspaceIdentity } from "../../src/snapshot/images.ts";
+import { removeImages } from "../../src/inspect/catalog.ts";
+import { StoredImages } from "../../src/snapshot/stored_images.ts";
+import { imagesOf, liveBlobs, references } from "../../src/snapshot/references_scan.ts";
+import type { ObjectStore } from "../../src/store/object_store.ts";
+import { FileStore } from "../../src/store/file/file_store.ts";
 import { collect } from "../../src/store/gc.ts";
 import { blobKey, blobOfKey } from "../../src/store/keys.ts";
-import { ChunkContent } from "../support/chunk_content.ts";
-import { runs } from "../support/soak.ts";
-import { Turns } from "../support/turns.ts";
+import { ChunkContent } from "../fixtures/chunk_content.ts";
+import { runs } from "../fixtures/soak.ts";
+import { Turns } from "../fixtures/turns.ts";
 
 const GRACE = 24 * 3600_000;
 const NODES = 3;
@@ -111,7 +111,7 @@ class World {
 
   async #work(node: Node, { do: what, who, chunks }: Action): Promise<void> {
     const identity = IDENTITIES[who]!;
-    const tree: Tree = { room: "workspaces", name: identity.owner };
+    const tree: Tree = { area: "workspaces", name: identity.owner };
     if (what === "restore") return await this.#restore(node, tree, identity);
     node.chunks.trees.set(tree.name, chunks);
     const options = { baseline: tree.name };

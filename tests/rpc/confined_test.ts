@@ -2,8 +2,8 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { parseAddress, resolveAddress } from "../../src/rpc/address.ts";
 import { WorkspaceClient } from "../../src/rpc/client.ts";
-import { rpcPermissions } from "../../src/rpc/permissions.ts";
-import { temporaryFolder } from "./support.ts";
+import { rpcPermissions } from "../../src/rpc/rpc_permissions.ts";
+import { temporaryFolder } from "./fixture.ts";
 
 function nextMessage(worker: Worker): Promise<unknown> {
   const { promise, resolve } = Promise.withResolvers<unknown>();

@@ -3,7 +3,7 @@
 import { formatAddress, parseAddress } from "../../src/rpc/address.ts";
 import { startRpc } from "../../src/rpc/server.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
-import { workspaces } from "./support.ts";
+import { workspaces } from "./fixture.ts";
 
 declare const self: {
   onmessage: ((event: MessageEvent<string[]>) => void) | null;

@@ -11,8 +11,8 @@ import { Client, credentials, makeClientConstructor, type ServiceError } from "@
 import { service as healthService } from "grpc-health-check";
 import { DaemonError } from "../../src/errors.ts";
 import { type CallOptions, ClientError } from "../../src/rpc/client.ts";
-import type { InitRequest } from "../../src/workspace/api.ts";
-import { TestServer } from "./support.ts";
+import type { InitRequest } from "../../src/workspace/workspaces.ts";
+import { TestServer } from "./fixture.ts";
 
 const INIT = {
   id: "a",

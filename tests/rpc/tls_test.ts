@@ -4,7 +4,7 @@ import { DaemonError } from "../../src/errors.ts";
 import { ClientError, type ClientTls } from "../../src/rpc/client.ts";
 import type { TlsMaterial } from "../../src/rpc/tls.ts";
 import { type Certificates, hasOpenssl, makeCertificates } from "./certificates.ts";
-import { temporaryFolder, TestServer } from "./support.ts";
+import { temporaryFolder, TestServer } from "./fixture.ts";
 
 function tlsTest(name: string, run: (certificates: Certificates) => Promise<void>): void {
   Deno.test({

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { type SourceFile, violations } from "../../scripts/check_layers.ts";
-import { testFolder } from "../support/folder.ts";
+import { testFolder } from "../fixtures/folder.ts";
 
 const SCRIPT = fromFileUrl(new URL("../../scripts/check_layers.ts", import.meta.url));
 
@@ -20,12 +20,12 @@ function file(path: string, imports: string[] = [], text = ""): SourceFile {
 
 const BAD: { name: string; files: SourceFile[]; says: string }[] = [
   {
-    name: "a file uses a room above it",
+    name: "a file uses a module above it",
     files: [file("src/store/a.ts", ["src/workspace/b.ts"])],
     says: "src/store/a.ts: upward arrow to src/workspace/b.ts",
   },
   {
-    name: "two rooms of a level use each other",
+    name: "two modules of a level use each other",
     files: [
       file("src/git/a.ts", ["src/snapshot/b.ts"]),
       file("src/snapshot/c.ts", ["src/git/d.ts"]),
@@ -33,7 +33,7 @@ const BAD: { name: string; files: SourceFile[]; says: string }[] = [
     says: "cycle between git -> snapshot -> git",
   },
   {
-    name: "three rooms make a ring",
+    name: "three modules make a ring",
     files: [
       file("src/cli/a.ts", ["src/rpc/a.ts"]),
       file("src/rpc/a.ts", ["src/process/a.ts"]),
@@ -42,7 +42,7 @@ const BAD: { name: string; files: SourceFile[]; says: string }[] = [
     says: "cycle between cli -> rpc -> process -> cli",
   },
   {
-    name: "another room than linux calls FFI",
+    name: "another module than linux calls FFI",
     files: [file("src/content/a.ts", [], "Deno.dlopen(path, {})")],
     says: "src/content/a.ts: calls FFI",
   },
@@ -52,7 +52,7 @@ const BAD: { name: string; files: SourceFile[]; says: string }[] = [
     says: "src/workspace/a.ts: upward arrow to src/rpc/gen/daemon_pb.ts",
   },
   {
-    name: "generated code is imported by a room beside rpc",
+    name: "generated code is imported by a module beside rpc",
     files: [file("src/daemon/a.ts", ["src/rpc/gen/daemon_pb.ts"])],
     says: "src/daemon/a.ts: imports generated code",
   },
@@ -67,9 +67,9 @@ const BAD: { name: string; files: SourceFile[]; says: string }[] = [
     says: "src/archive/a.ts: is archive code that touches files",
   },
   {
-    name: "a room has no level",
+    name: "a module has no level",
     files: [file("src/misc/a.ts")],
-    says: "src/misc/a.ts: misc is not a room",
+    says: "src/misc/a.ts: misc is not a module",
   },
 ];
 

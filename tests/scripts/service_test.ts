@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { findProgram } from "../../src/process/program.ts";
-import { testFolder } from "../support/folder.ts";
+import { findProgram } from "../../src/process/find_program.ts";
+import { testFolder } from "../fixtures/folder.ts";
 
 const UNIT = fromFileUrl(new URL("../../scripts/wsdaemon.service", import.meta.url));
 const ANALYZE = findProgram("systemd-analyze", Deno.env.get("PATH") ?? "");

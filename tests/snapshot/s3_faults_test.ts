@@ -7,20 +7,20 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import type { Tree } from "../../src/content/api.ts";
+import type { Tree } from "../../src/content/content.ts";
 import { systemClock } from "../../src/clock.ts";
 import { type Digest, digestOf } from "../../src/digest.ts";
 import { DaemonError } from "../../src/errors.ts";
-import { StoredImages } from "../../src/snapshot/images.ts";
+import { StoredImages } from "../../src/snapshot/stored_images.ts";
 import { parseManifest } from "../../src/snapshot/manifest.ts";
-import { backupKey } from "../../src/snapshot/names.ts";
+import { backupKey } from "../../src/snapshot/snapshot_names.ts";
 import { decodeReference } from "../../src/snapshot/references.ts";
 import { blobKey } from "../../src/store/keys.ts";
 import { openS3Bench, type S3Bench } from "../store/s3_bench.ts";
-import { type Fault, FaultProxy } from "../support/fault_proxy.ts";
-import { startS3 } from "../support/s3rver.ts";
-import { borrowContent, type SharedContent } from "../support/shared_content.ts";
-import { ALICE } from "./rig.ts";
+import { type Fault, FaultProxy } from "../fixtures/fault_proxy.ts";
+import { startS3 } from "../fixtures/s3rver.ts";
+import { borrowContent, type SharedContent } from "../fixtures/shared_content.ts";
+import { ALICE } from "./fixture.ts";
 
 type Outcome =
   | "success"
@@ -131,7 +131,7 @@ Deno.test.afterAll(() => server[Symbol.asyncDispose]());
 
 class Node implements AsyncDisposable {
   readonly #path: string;
-  readonly #tree: Tree = { room: "workspaces", name: "w" };
+  readonly #tree: Tree = { area: "workspaces", name: "w" };
   readonly images: StoredImages;
 
   private constructor(
@@ -140,8 +140,8 @@ class Node implements AsyncDisposable {
     readonly bench: S3Bench,
     readonly stack: AsyncDisposableStack,
   ) {
-    const { content, rooms } = started;
-    this.#path = join(rooms.workspaces, "w");
+    const { content, areas } = started;
+    this.#path = join(areas.workspaces, "w");
     Deno.mkdirSync(this.#path);
     this.images = new StoredImages({ content, store: bench.store, clock: systemClock, retain: 2 });
   }
@@ -156,7 +156,7 @@ class Node implements AsyncDisposable {
     const bench = stack.use(
       await openS3Bench(server, {
         endpoint: proxy.endpoint,
-        spoolDir: started.rooms.spool,
+        spoolDir: started.areas.spool,
         // Small parts, one after the other: a layer has three.
         tuning: {
           stallMs,
@@ -188,12 +188,12 @@ class Node implements AsyncDisposable {
 
   /** The content of the backup. */
   async restore(): Promise<string> {
-    const { content, rooms } = this.started;
+    const { content, areas } = this.started;
     const tree = await content.create({ uid: Deno.uid() ?? 0, gid: Deno.gid() ?? 0 });
     try {
       const { newBaseline } = await this.images.restoreBackup(tree, ALICE, {});
       if (newBaseline) await content.dropBaseline(newBaseline);
-      return await Deno.readTextFile(join(rooms.staging, tree.name, "file"));
+      return await Deno.readTextFile(join(areas.staging, tree.name, "file"));
     } finally {
       await content.remove(tree);
     }
@@ -221,8 +221,8 @@ class Node implements AsyncDisposable {
   }
 
   assertTidy(name: string): void {
-    const { spool, staging } = this.started.rooms;
-    for (const room of [spool, staging]) assertEquals([...Deno.readDirSync(room)], [], name);
+    const { spool, staging } = this.started.areas;
+    for (const area of [spool, staging]) assertEquals([...Deno.readDirSync(area)], [], name);
   }
 }
 

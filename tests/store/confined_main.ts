@@ -1,7 +1,7 @@
 /** Runs `confined_worker.ts` with the permissions that the store asks for, and prints its result. */
 
-import { storePermissions } from "../../src/store/permissions.ts";
-import { Resident } from "../support/resident.ts";
+import { storePermissions } from "../../src/store/store_permissions.ts";
+import { Resident } from "../fixtures/resident.ts";
 import type { ConfinedRun } from "./confined_worker.ts";
 
 const job = JSON.parse(Deno.args[0]!) as ConfinedRun;

@@ -3,10 +3,10 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import type { S3Options } from "../../src/store/s3/options.ts";
-import { storePermissions } from "../../src/store/permissions.ts";
+import { storePermissions } from "../../src/store/store_permissions.ts";
 import { hasOpenssl, makeCertificates } from "../rpc/certificates.ts";
-import { BUCKET, S3_KEYS, startS3 } from "../support/s3rver.ts";
-import { runs } from "../support/soak.ts";
+import { BUCKET, S3_KEYS, startS3 } from "../fixtures/s3rver.ts";
+import { runs } from "../fixtures/soak.ts";
 import { assertCode } from "./conformance.ts";
 import { openS3Bench } from "./s3_bench.ts";
 import type { ConfinedRun } from "./confined_worker.ts";

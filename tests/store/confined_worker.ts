@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { join } from "@std/path";
 import { type Digest, sha256Digest } from "../../src/digest.ts";
 import { messageOf } from "../../src/errors.ts";
-import { openStore, type StorageOptions } from "../../src/store/open.ts";
+import { openStore, type StorageOptions } from "../../src/store/open_store.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 
 export interface ConfinedRun {
@@ -36,10 +36,10 @@ async function run({ storage, spoolDir, size }: ConfinedJob): Promise<string> {
   await store.putRef("refs/confined/one.json", reference);
   await store.getRef("refs/confined/one.json");
   const { digest, path } = await makeBlob(spoolDir, size);
-  if (!await store.putBlob({ digest, size, file: { room: "spool", path } })) {
+  if (!await store.putBlob({ digest, size, file: { area: "spool", path } })) {
     return "the blob was there before";
   }
-  const held = await store.holdBlob(digest, size);
+  const held = await store.acquireBlob(digest, size);
   await held.release();
   return "ok";
 }

@@ -5,7 +5,7 @@ import { join } from "@std/path";
 import { type Digest, digestOf } from "../../src/digest.ts";
 import { DaemonError, type ErrorCode } from "../../src/errors.ts";
 import type { SpooledBlob } from "../../src/spool.ts";
-import type { ObjectInfo, ObjectStore } from "../../src/store/api.ts";
+import type { ObjectInfo, ObjectStore } from "../../src/store/object_store.ts";
 import { blobKey, LEASE_KEY } from "../../src/store/keys.ts";
 import { encodeLease, shortName } from "../../src/store/lease.ts";
 
@@ -13,7 +13,7 @@ import { encodeLease, shortName } from "../../src/store/lease.ts";
 export interface Bench extends AsyncDisposable {
   store: ObjectStore;
   spoolDir: string;
-  /** The folder of the room `blobs`. */
+  /** The folder of the area `blobs`. */
   blobsDir: string;
   /** Another client of the same store, as another daemon would be. */
   second(): Promise<ObjectStore>;
@@ -48,7 +48,7 @@ export function freshBytes(length: number): Uint8Array<ArrayBuffer> {
 export async function spool(spoolDir: string, bytes: Uint8Array): Promise<SpooledBlob> {
   const path = `layer-${serial++}`;
   await Deno.writeFile(join(spoolDir, path), bytes);
-  return { digest: digestOf(bytes), size: bytes.length, file: { room: "spool", path } };
+  return { digest: digestOf(bytes), size: bytes.length, file: { area: "spool", path } };
 }
 
 /** The failure's code is part of every promise. */
@@ -78,10 +78,10 @@ async function spoolNames(bench: Bench): Promise<string[]> {
 }
 
 async function readHeld(bench: Bench, digest: Digest, size: number): Promise<Uint8Array> {
-  const held = await bench.store.holdBlob(digest, size);
+  const held = await bench.store.acquireBlob(digest, size);
   try {
-    const room = held.room === "spool" ? bench.spoolDir : bench.blobsDir;
-    return await Deno.readFile(join(room, held.path));
+    const area = held.area === "spool" ? bench.spoolDir : bench.blobsDir;
+    return await Deno.readFile(join(area, held.path));
   } finally {
     await held.release();
   }
@@ -123,7 +123,7 @@ const cases: Case[] = [
     await assertCode("INTERNAL", () =>
       bench.store.putBlob({
         ...blob,
-        file: { room: "spool", path: "../outside" },
+        file: { area: "spool", path: "../outside" },
       }));
     await Deno.remove(join(bench.spoolDir, blob.file.path));
     await assertCode("INTERNAL", () => bench.store.putBlob(blob), "is not there");
@@ -143,11 +143,11 @@ const cases: Case[] = [
 
   ["says NOT_FOUND for a blob that is not there and DATA_LOSS for a cut one", async (bench) => {
     const blob = await spool(bench.spoolDir, freshBytes(5000));
-    await assertCode("NOT_FOUND", () => bench.store.holdBlob(blob.digest, blob.size));
+    await assertCode("NOT_FOUND", () => bench.store.acquireBlob(blob.digest, blob.size));
     assertEquals(await bench.store.hasBlob(blob.digest, blob.size), false);
     await bench.store.putBlob(blob);
     await bench.tamper(blobKey(blob.digest), freshBytes(4000));
-    await assertCode("DATA_LOSS", () => bench.store.holdBlob(blob.digest, blob.size));
+    await assertCode("DATA_LOSS", () => bench.store.acquireBlob(blob.digest, blob.size));
     assertEquals(await bench.store.hasBlob(blob.digest, blob.size), false);
     assertEquals(await spoolNames(bench), []);
   }],
@@ -175,7 +175,7 @@ const cases: Case[] = [
     ) {
       await bench.age(key, 20 * HOUR);
       const old = await modified();
-      assertEquals(await bench.store.hasBlob(digest, bytes.length, { freshen: false }), true);
+      assertEquals(await bench.store.hasBlob(digest, bytes.length, { touch: false }), true);
       assertEquals(await modified(), old);
       const there = await freshen();
       const fresh = await modified() > old + 19 * HOUR;
@@ -202,7 +202,7 @@ const cases: Case[] = [
     const [first, second] = [freshBytes(10), freshBytes(20)];
     const seen: (Uint8Array | undefined)[] = [];
     const claim = (bytes: Uint8Array | undefined) =>
-      bench.store.claimRef(key, (current) => {
+      bench.store.compareAndClaimRef(key, (current) => {
         seen.push(current);
         return bytes;
       });
@@ -265,14 +265,14 @@ const cases: Case[] = [
   ["brings a plain archive within reach", async (bench) => {
     const bytes = freshBytes(150_000);
     await bench.plantArchive("some/dir/full.tar", bench.archiveBucket, bytes);
-    const held = await bench.store.holdArchive("some/dir/full.tar", bench.archiveBucket);
-    const room = held.room === "spool" ? bench.spoolDir : bench.blobsDir;
-    assertEquals(await Deno.readFile(join(room, held.path)), bytes);
+    const held = await bench.store.acquireArchive("some/dir/full.tar", bench.archiveBucket);
+    const area = held.area === "spool" ? bench.spoolDir : bench.blobsDir;
+    assertEquals(await Deno.readFile(join(area, held.path)), bytes);
     await held.release();
     assertEquals(await spoolNames(bench), []);
     await assertCode(
       "NOT_FOUND",
-      () => bench.store.holdArchive("some/dir/other.tar", bench.archiveBucket),
+      () => bench.store.acquireArchive("some/dir/other.tar", bench.archiveBucket),
       "other.tar",
     );
     for (
@@ -287,7 +287,7 @@ const cases: Case[] = [
         ["x.tar", "a/b"],
       ] as const
     ) {
-      await assertCode("INVALID_ARGUMENT", () => bench.store.holdArchive(object, bucket));
+      await assertCode("INVALID_ARGUMENT", () => bench.store.acquireArchive(object, bucket));
     }
   }],
 
@@ -359,7 +359,7 @@ const cases: Case[] = [
     const { store } = bench;
     await assertCode("ABORTED", () => store.putBlob(blob, options));
     await assertCode("ABORTED", () => store.getRef("refs/a/b", options));
-    await assertCode("ABORTED", () => store.holdBlob(blob.digest, blob.size, options));
+    await assertCode("ABORTED", () => store.acquireBlob(blob.digest, blob.size, options));
     await assertCode("ABORTED", () => store.putRef("refs/a/b", bytes, options));
     await store.putBlob(blob);
   }],

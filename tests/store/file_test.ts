@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { dirname, fromFileUrl, join, relative } from "@std/path";
 import { systemClock } from "../../src/clock.ts";
 import { type Digest, digestOf } from "../../src/digest.ts";
-import { FileStore } from "../../src/store/file/store.ts";
+import { FileStore } from "../../src/store/file/file_store.ts";
 import { collect } from "../../src/store/gc.ts";
 import { blobKey } from "../../src/store/keys.ts";
 import {
@@ -59,7 +59,10 @@ Deno.test("file store gives a reference to one of those that claim it at once", 
   await using bench = await openBench();
   const stores = await Promise.all(Array.from({ length: 8 }, () => bench.second()));
   const claims = stores.map((store, n) =>
-    store.claimRef("gc/lease.json", (current) => current ? undefined : new Uint8Array([n]))
+    store.compareAndClaimRef(
+      "gc/lease.json",
+      (current) => current ? undefined : new Uint8Array([n]),
+    )
   );
   const outcomes = await Promise.all(claims);
   assertEquals(outcomes.filter((won) => won).length, 1);
@@ -210,11 +213,11 @@ Deno.test("file store refuses an archive behind a link, in each place of its pat
   ) {
     await assertCode(
       "FAILED_PRECONDITION",
-      () => bench.store.holdArchive(object, bucket),
+      () => bench.store.acquireArchive(object, bucket),
       "symbolic link",
     );
   }
-  await assertCode("NOT_FOUND", () => bench.store.holdArchive("dir", "bucket"));
+  await assertCode("NOT_FOUND", () => bench.store.acquireArchive("dir", "bucket"));
 });
 
 Deno.test("file store says FAILED_PRECONDITION where its place cannot be a folder", async () => {

@@ -4,18 +4,18 @@ import fc from "fast-check";
 import { type Clock, systemClock } from "../../src/clock.ts";
 import { type Digest, digestOf } from "../../src/digest.ts";
 import { DaemonError } from "../../src/errors.ts";
-import { liveBlobs } from "../../src/snapshot/live.ts";
-import type { ObjectStore } from "../../src/store/api.ts";
+import { liveBlobs } from "../../src/snapshot/references_scan.ts";
+import type { ObjectStore } from "../../src/store/object_store.ts";
 import { collect, type CollectOptions } from "../../src/store/gc.ts";
-import { FileStore } from "../../src/store/file/store.ts";
+import { FileStore } from "../../src/store/file/file_store.ts";
 import { blobKey, LEASE_KEY } from "../../src/store/keys.ts";
-import { ALICE, BOB, StoreRig } from "../snapshot/rig.ts";
-import { FaultProxy } from "../support/fault_proxy.ts";
-import { faultyStore } from "../support/faulty_store.ts";
+import { ALICE, BOB, StoreFixture } from "../snapshot/fixture.ts";
+import { FaultProxy } from "../fixtures/fault_proxy.ts";
+import { faultyStore } from "../fixtures/faulty_store.ts";
 import { decodeLease, shortName } from "../../src/store/lease.ts";
-import { startS3 } from "../support/s3rver.ts";
+import { startS3 } from "../fixtures/s3rver.ts";
 import { assertCode, collectList } from "./conformance.ts";
-import { file } from "../support/tree.ts";
+import { file } from "../fixtures/tree.ts";
 import { openS3Bench } from "./s3_bench.ts";
 
 const HOUR = 3600_000;
@@ -33,7 +33,7 @@ class ManualClock implements Clock {
   }
 }
 
-interface Rig extends AsyncDisposable {
+interface Fixture extends AsyncDisposable {
   store: ObjectStore;
   clock: ManualClock;
   folder: string;
@@ -41,7 +41,7 @@ interface Rig extends AsyncDisposable {
   has(digest: Digest, text: string): Promise<boolean>;
 }
 
-async function openRig(): Promise<Rig> {
+async function openRig(): Promise<Fixture> {
   const root = await Deno.makeTempDir({ prefix: "wsdaemon-gc-" });
   const clock = new ManualClock();
   const store = await FileStore.open({ folder: join(root, "store"), spoolDir: root, clock });
@@ -54,26 +54,26 @@ async function openRig(): Promise<Rig> {
       await store.putBlobBytes(digestOf(bytes), bytes);
       return digestOf(bytes);
     },
-    has: (digest, text) => store.hasBlob(digest, text.length, { freshen: false }),
+    has: (digest, text) => store.hasBlob(digest, text.length, { touch: false }),
     async [Symbol.asyncDispose]() {
       await Deno.remove(root, { recursive: true });
     },
   };
 }
 
-function options(rig: Rig, live: Iterable<Digest>, more: Partial<CollectOptions> = {}) {
+function options(fixture: Fixture, live: Iterable<Digest>, more: Partial<CollectOptions> = {}) {
   const set = new Set(live);
-  return { mark: () => Promise.resolve(set), graceMs: GRACE, clock: rig.clock, ...more };
+  return { mark: () => Promise.resolve(set), graceMs: GRACE, clock: fixture.clock, ...more };
 }
 
 Deno.test("collection deletes what is dead and older than the grace, and counts", async () => {
-  await using rig = await openRig();
-  const live = await rig.put("live");
-  const dead = await rig.put("dead!");
-  rig.clock.time += GRACE + 1;
-  const young = await rig.put("young!!");
-  const youngLive = await rig.put("young and live");
-  await Deno.writeFile(join(rig.folder, "blobs/sha256/notes.txt"), new Uint8Array(5));
+  await using fixture = await openRig();
+  const live = await fixture.put("live");
+  const dead = await fixture.put("dead!");
+  fixture.clock.time += GRACE + 1;
+  const young = await fixture.put("young!!");
+  const youngLive = await fixture.put("young and live");
+  await Deno.writeFile(join(fixture.folder, "blobs/sha256/notes.txt"), new Uint8Array(5));
   const phases = new Set<string>();
   const onProgress = ({ phase }: { phase: string }) => void phases.add(phase);
   const expected = {
@@ -85,72 +85,72 @@ Deno.test("collection deletes what is dead and older than the grace, and counts"
     leftovers: { count: 0, bytes: 0 },
     unknown: 1,
   };
-  const trial = await collect(rig.store, options(rig, [live, youngLive], { dryRun: true }));
+  const trial = await collect(fixture.store, options(fixture, [live, youngLive], { dryRun: true }));
   assertEquals(trial, { dryRun: true, ...expected });
-  assert(await rig.has(dead, "dead!"));
-  const result = await collect(rig.store, options(rig, [live, youngLive], { onProgress }));
+  assert(await fixture.has(dead, "dead!"));
+  const result = await collect(fixture.store, options(fixture, [live, youngLive], { onProgress }));
   assertEquals(result, { dryRun: false, ...expected });
   assertEquals([...phases], ["list", "mark", "sweep"]);
-  assert(await rig.has(live, "live") && await rig.has(young, "young!!"));
-  assertEquals(await rig.has(dead, "dead!"), false);
-  await assertCode("NOT_FOUND", () => rig.store.getRef(LEASE_KEY));
+  assert(await fixture.has(live, "live") && await fixture.has(young, "young!!"));
+  assertEquals(await fixture.has(dead, "dead!"), false);
+  await assertCode("NOT_FOUND", () => fixture.store.getRef(LEASE_KEY));
 });
 
 Deno.test("collection deletes nothing when a reference cannot be read", async () => {
-  await using rig = await openRig();
-  const dead = await rig.put("dead!");
-  rig.clock.time += GRACE + 1;
+  await using fixture = await openRig();
+  const dead = await fixture.put("dead!");
+  fixture.clock.time += GRACE + 1;
   for (const fails of [1, 2]) {
     let marks = 0;
     const mark = () =>
       ++marks === fails
         ? Promise.reject(new DaemonError("DATA_LOSS", "a manifest is malformed"))
         : Promise.resolve(new Set<Digest>());
-    await assertCode("DATA_LOSS", () => collect(rig.store, options(rig, [], { mark })));
-    assert(await rig.has(dead, "dead!"));
+    await assertCode("DATA_LOSS", () => collect(fixture.store, options(fixture, [], { mark })));
+    assert(await fixture.has(dead, "dead!"));
   }
 });
 
 Deno.test("collection spares a blob that became live, or was freshened, while it ran", async () => {
-  await using rig = await openRig();
+  await using fixture = await openRig();
   const [referred, freshened, dead] = [
-    await rig.put("a1"),
-    await rig.put("b2"),
-    await rig.put("c3"),
+    await fixture.put("a1"),
+    await fixture.put("b2"),
+    await fixture.put("c3"),
   ];
-  rig.clock.time += GRACE + 1;
+  fixture.clock.time += GRACE + 1;
   let marks = 0;
   const mark = async () => {
     if (++marks < 2) return new Set<Digest>();
-    await rig.store.hasBlob(freshened, 2);
+    await fixture.store.hasBlob(freshened, 2);
     return new Set([referred]);
   };
-  const result = await collect(rig.store, options(rig, [], { mark }));
+  const result = await collect(fixture.store, options(fixture, [], { mark }));
   assertEquals([result.deleted.count, result.spared.count], [1, 2]);
-  assert(await rig.has(referred, "a1") && await rig.has(freshened, "b2"));
-  assertEquals(await rig.has(dead, "c3"), false);
+  assert(await fixture.has(referred, "a1") && await fixture.has(freshened, "b2"));
+  assertEquals(await fixture.has(dead, "c3"), false);
 });
 
 Deno.test("collection refuses to run beside another, and follows one that died", async () => {
-  await using rig = await openRig();
-  for (let n = 0; n < 300; n++) await rig.put(`dead ${n}`);
-  rig.clock.time += GRACE + 1;
+  await using fixture = await openRig();
+  for (let n = 0; n < 300; n++) await fixture.put(`dead ${n}`);
+  fixture.clock.time += GRACE + 1;
   const error = new DaemonError("UNAVAILABLE", "the store is gone");
-  const faulty = faultyStore(rig.store, [{ operation: "deleteBlob", nth: 250, error }]);
-  await assertCode("UNAVAILABLE", () => collect(faulty.store, options(rig, [])));
+  const faulty = faultyStore(fixture.store, [{ operation: "deleteBlob", nth: 250, error }]);
+  await assertCode("UNAVAILABLE", () => collect(faulty.store, options(fixture, [])));
   faulty.assertAllFired();
-  const again = () => collect(rig.store, options(rig, []));
+  const again = () => collect(fixture.store, options(fixture, []));
   await assertCode("FAILED_PRECONDITION", again, "Another collection");
-  rig.clock.time += HOUR;
+  fixture.clock.time += HOUR;
   const { deleted, blobs } = await again();
   assert(blobs.count < 60 && blobs.count > 40, `${blobs.count} were left`);
   assertEquals(deleted.count, blobs.count);
 });
 
 Deno.test("one of several collections that begin at the same moment deletes, and no other", async () => {
-  await using rig = await openRig();
-  const dead = await rig.put("dead");
-  rig.clock.time += GRACE + 1;
+  await using fixture = await openRig();
+  const dead = await fixture.put("dead");
+  fixture.clock.time += GRACE + 1;
   const count = 4;
   let marking = 0;
   const allMarked = Promise.withResolvers<void>();
@@ -164,7 +164,7 @@ Deno.test("one of several collections that begin at the same moment deletes, and
       if (marks === 2) await allMarked.promise;
       return new Set<Digest>();
     };
-    const store = new Proxy(rig.store, {
+    const store = new Proxy(fixture.store, {
       get(target, name) {
         const value: unknown = Reflect.get(target, name, target);
         if (typeof value !== "function") return value;
@@ -175,7 +175,7 @@ Deno.test("one of several collections that begin at the same moment deletes, and
         };
       },
     });
-    return collect(store, options(rig, [], { mark }));
+    return collect(store, options(fixture, [], { mark }));
   };
   let refused = 0;
   const outcomes = Array.from(
@@ -188,43 +188,45 @@ Deno.test("one of several collections that begin at the same moment deletes, and
       }),
   );
   await deleting.promise;
-  const lease = decodeLease(await rig.store.getRef(LEASE_KEY));
+  const lease = decodeLease(await fixture.store.getRef(LEASE_KEY));
   assertEquals(lease?.condemned, [shortName(dead)]);
   assertEquals((await Promise.all(outcomes)).toSorted(), [1, "refused", "refused", "refused"]);
 });
 
 Deno.test("collection begins no deletion once writers may soon cease to believe its lease", async () => {
-  await using rig = await openRig();
-  await rig.put("dead");
-  rig.clock.time += GRACE + 1;
-  const store = new Proxy(rig.store, {
+  await using fixture = await openRig();
+  await fixture.put("dead");
+  fixture.clock.time += GRACE + 1;
+  const store = new Proxy(fixture.store, {
     get(target, name) {
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== "function") return value;
       return name !== "deleteBlob" ? value.bind(target) : async (...args: unknown[]) => {
         // The store takes its time between the call and the deletion.
-        rig.clock.time += 3 * 60_000;
+        fixture.clock.time += 3 * 60_000;
         return await value.apply(target, args);
       };
     },
   });
-  const { deleted, spared } = await collect(store, options(rig, []));
+  const { deleted, spared } = await collect(store, options(fixture, []));
   assertEquals([deleted.count, spared.count], [0, 1]);
-  const { deleted: rest } = await collect(rig.store, options(rig, []));
+  const { deleted: rest } = await collect(fixture.store, options(fixture, []));
   assertEquals(rest.count, 1);
 });
 
 Deno.test("collection stops when told to", async () => {
-  await using rig = await openRig();
-  const dead = await rig.put("dead");
-  rig.clock.time += GRACE + 1;
+  await using fixture = await openRig();
+  const dead = await fixture.put("dead");
+  fixture.clock.time += GRACE + 1;
   const stop = new AbortController();
   const mark = () => {
     stop.abort(new DaemonError("ABORTED", "interrupted"));
     return Promise.resolve(new Set<Digest>());
   };
-  await assertRejects(() => collect(rig.store, options(rig, [], { mark, signal: stop.signal })));
-  assert(await rig.has(dead, "dead"));
+  await assertRejects(() =>
+    collect(fixture.store, options(fixture, [], { mark, signal: stop.signal }))
+  );
+  assert(await fixture.has(dead, "dead"));
 });
 
 /**
@@ -240,13 +242,13 @@ Deno.test("collection never takes a blob that a reference needs, nor keeps a dea
     fc.record({ do: fc.constant("collect" as const), blobs: fc.subarray([0, 1, 2, 3, 4]) }),
   );
   const property = fc.asyncProperty(fc.array(step, { maxLength: 20 }), async (steps) => {
-    await using rig = await openRig();
+    await using fixture = await openRig();
     const text = (n: number) => `blob ${n}`;
     const digests = [0, 1, 2, 3, 4].map((n) => digestOf(text(n)));
     const references: Digest[][] = [];
     let unreferred: Digest[] = [];
     const write = async (blobs: readonly number[]) => {
-      for (const n of blobs) await rig.put(text(n));
+      for (const n of blobs) await fixture.put(text(n));
       unreferred = [...unreferred, ...blobs.map((n) => digests[n]!)];
     };
     for (const { do: action, blobs } of steps) {
@@ -256,7 +258,7 @@ Deno.test("collection never takes a blob that a reference needs, nor keeps a dea
       // A backup takes less than half the grace: what was written is referred to by then.
       if (action === "wait") {
         references.push(unreferred), unreferred = [];
-        rig.clock.time += GRACE * 0.7;
+        fixture.clock.time += GRACE * 0.7;
       }
       if (action === "collect") {
         // The writer works while the references are being read.
@@ -265,16 +267,16 @@ Deno.test("collection never takes a blob that a reference needs, nor keeps a dea
           await write(blobs);
           return live;
         };
-        await collect(rig.store, options(rig, [], { mark }));
+        await collect(fixture.store, options(fixture, [], { mark }));
       }
       for (const digest of [...references.flat(), ...unreferred]) {
-        assert(await rig.has(digest, text(0)), `${digest} is needed and gone after ${action}`);
+        assert(await fixture.has(digest, text(0)), `${digest} is needed and gone after ${action}`);
       }
     }
-    rig.clock.time += 2 * GRACE;
+    fixture.clock.time += 2 * GRACE;
     const live = new Set(references.flat());
-    await collect(rig.store, options(rig, live));
-    const left = [...(await collectList(rig.store, "blobs/")).keys()].length;
+    await collect(fixture.store, options(fixture, live));
+    const left = [...(await collectList(fixture.store, "blobs/")).keys()].length;
     assertEquals(left, live.size);
   });
   await fc.assert(property, { numRuns: 40 });
@@ -300,7 +302,7 @@ Deno.test("collection works on S3, also where the listing lags behind", async ()
   proxy.assertAllFired();
   assertEquals([first.blobs.count, first.deleted.count], [2, 1]);
   assertEquals(await bench.store.hasBlob(dead, 1000), false);
-  assertEquals(await bench.store.hasBlob(live, 1000, { freshen: false }), true);
+  assertEquals(await bench.store.hasBlob(live, 1000, { touch: false }), true);
   assertEquals((await collect(bench.store, common)).deleted.count, 1);
   assertEquals(await bench.store.hasBlob(hidden, 1000), false);
   await proxy.close();
@@ -319,24 +321,24 @@ Deno.test("collection refuses a grace in which a blob on S3 may count as fresh a
   await assertCode("INVALID_ARGUMENT", () => gc(6 * HOUR), "at least 24h");
   await assertCode("INVALID_ARGUMENT", () => gc(GRACE - 1));
   assertEquals((await gc(GRACE)).young.count, 1);
-  assertEquals(await bench.store.hasBlob(digest, bytes.length, { freshen: false }), true);
+  assertEquals(await bench.store.hasBlob(digest, bytes.length, { touch: false }), true);
 });
 
 Deno.test("an image that two references name stays live when one goes and its manifest fails to be read", async () => {
   for (const code of ["UNAVAILABLE", "DATA_LOSS"] as const) {
-    await using rig = await StoreRig.open({ retain: 1 });
-    const path = join(await rig.publish("w", [["a", file("a")]]), "a");
-    const shared = await rig.backup("w", ALICE);
-    assertEquals((await rig.snapshot("w", BOB)).manifest, shared.manifest);
+    await using fixture = await StoreFixture.open({ retain: 1 });
+    const path = join(await fixture.publish("w", [["a", file("a")]]), "a");
+    const shared = await fixture.backup("w", ALICE);
+    assertEquals((await fixture.snapshot("w", BOB)).manifest, shared.manifest);
     let reads = 0;
-    const store = new Proxy(rig.store, {
+    const store = new Proxy(fixture.store, {
       get(target, name) {
         const value: unknown = Reflect.get(target, name, target);
         if (typeof value !== "function") return value;
         return name !== "getBlobBytes" ? value.bind(target) : async (...args: unknown[]) => {
           if (args[0] !== shared.manifest || reads++ > 0) return await value.apply(target, args);
           await Deno.writeTextFile(path, "new");
-          await rig.backup("w", ALICE);
+          await fixture.backup("w", ALICE);
           throw new DaemonError(code, "the answer was garbled");
         };
       },

@@ -6,7 +6,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { joinBytes } from "../../src/archive/bytes.ts";
 import { type OutgoingRequest, ProgressHandler } from "../../src/store/s3/http_handler.ts";
 import { hasOpenssl, makeCertificates } from "../rpc/certificates.ts";
-import { testFolder } from "../support/folder.ts";
+import { testFolder } from "../fixtures/folder.ts";
 
 Deno.test("a request waits longer once its tail is in the system's buffer", async () => {
   const stallMs = 1_000_000;

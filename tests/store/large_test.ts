@@ -7,10 +7,10 @@ import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { createHash } from "node:crypto";
 import { fromBackup, request, TestNode } from "../e2e/node.ts";
-import { testFolder } from "../support/folder.ts";
-import { Resident } from "../support/resident.ts";
-import { BUCKET, S3_KEYS, startS3 } from "../support/s3rver.ts";
-import { runs } from "../support/soak.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { Resident } from "../fixtures/resident.ts";
+import { BUCKET, S3_KEYS, startS3 } from "../fixtures/s3rver.ts";
+import { runs } from "../fixtures/soak.ts";
 
 const MIB = 1 << 20;
 const isSoak = runs(0, 1) > 0;

@@ -3,10 +3,10 @@
 import { join } from "@std/path";
 import { type Clock, systemClock } from "../../src/clock.ts";
 import type { S3Options, S3Tuning } from "../../src/store/s3/options.ts";
-import { S3Store } from "../../src/store/s3/store.ts";
-import { StoreMetrics } from "../../src/store/metrics.ts";
+import { S3Store } from "../../src/store/s3/s3_store.ts";
+import { StoreMetrics } from "../../src/store/store_metrics.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
-import { BUCKET, OTHER_BUCKET, S3_KEYS, type S3Server } from "../support/s3rver.ts";
+import { BUCKET, OTHER_BUCKET, S3_KEYS, type S3Server } from "../fixtures/s3rver.ts";
 import type { Bench } from "./conformance.ts";
 
 export interface S3Bench extends Bench {

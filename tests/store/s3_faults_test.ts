@@ -6,14 +6,14 @@ import { join } from "@std/path";
 import { systemClock } from "../../src/clock.ts";
 import { type Digest, digestOf } from "../../src/digest.ts";
 import { DaemonError, type ErrorCode } from "../../src/errors.ts";
-import type { ObjectStore } from "../../src/store/api.ts";
-import { MeteredStore } from "../../src/store/metered.ts";
-import { StoreMetrics } from "../../src/store/metrics.ts";
+import type { ObjectStore } from "../../src/store/object_store.ts";
+import { MeteredStore } from "../../src/store/metered_store.ts";
+import { StoreMetrics } from "../../src/store/store_metrics.ts";
 import { collect } from "../../src/store/gc.ts";
 import { blobKey, LEASE_KEY } from "../../src/store/keys.ts";
-import { ManualClock } from "../support/clock.ts";
-import { type Fault, FaultProxy, type PlannedFault } from "../support/fault_proxy.ts";
-import { startS3 } from "../support/s3rver.ts";
+import { ManualClock } from "../fixtures/clock.ts";
+import { type Fault, FaultProxy, type PlannedFault } from "../fixtures/fault_proxy.ts";
+import { startS3 } from "../fixtures/s3rver.ts";
 import { assertCode, collectList, freshBytes, spool } from "./conformance.ts";
 import { openS3Bench, type S3Bench } from "./s3_bench.ts";
 
@@ -55,7 +55,7 @@ async function withProxy(
 }
 
 async function held(bench: S3Bench, bytes: Uint8Array): Promise<Uint8Array> {
-  const file = await bench.store.holdBlob(digestOf(bytes), bytes.length);
+  const file = await bench.store.acquireBlob(digestOf(bytes), bytes.length);
   try {
     return await Deno.readFile(join(bench.spoolDir, file.path));
   } finally {
@@ -390,7 +390,7 @@ Deno.test("S3 store gives a reference to one of two that find it free before eit
   const written = Promise.withResolvers<void>();
   proxy.plan({ fault: { kind: "hold", until: written.promise }, on: /^PUT .*lease/ });
   const claim = (store: ObjectStore, text: string) =>
-    store.claimRef(LEASE_KEY, (current) => {
+    store.compareAndClaimRef(LEASE_KEY, (current) => {
       assertEquals(current, undefined);
       return bytesOf(text);
     });
@@ -412,7 +412,7 @@ Deno.test("S3 store says UNAVAILABLE when a claim is written too late to count",
     tuning: { claimMs: 100 },
   });
   proxy.plan({ fault: { kind: "stall" }, on: /^PUT .*lease/ });
-  const claim = () => bench.store.claimRef(LEASE_KEY, () => bytesOf("x"));
+  const claim = () => bench.store.compareAndClaimRef(LEASE_KEY, () => bytesOf("x"));
   await assertCode("UNAVAILABLE", claim, "longer than 0.1 s");
   await proxy.close();
 });
@@ -486,5 +486,5 @@ Deno.test("S3 store says UNAVAILABLE when nobody answers at the endpoint", async
 Deno.test("S3 store says FAILED_PRECONDITION for a bucket that is not there", async () => {
   await using bench = await openS3Bench(server, { bucket: "no-such-bucket" });
   await assertCode("FAILED_PRECONDITION", () => bench.store.probe(), "no-such-bucket");
-  await assertCode("FAILED_PRECONDITION", () => bench.store.holdArchive("x.tar", "elsewhere"));
+  await assertCode("FAILED_PRECONDITION", () => bench.store.acquireArchive("x.tar", "elsewhere"));
 });

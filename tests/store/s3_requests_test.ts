@@ -5,10 +5,10 @@ import { Agent } from "node:http";
 import type { ClientRequestArgs } from "node:http";
 import { digestOf } from "../../src/digest.ts";
 import type { S3Options } from "../../src/store/s3/options.ts";
-import type { S3Store } from "../../src/store/s3/store.ts";
+import type { S3Store } from "../../src/store/s3/s3_store.ts";
 import { blobKey } from "../../src/store/keys.ts";
-import { FaultProxy, type ProxiedRequest } from "../support/fault_proxy.ts";
-import { BUCKET, startS3 } from "../support/s3rver.ts";
+import { FaultProxy, type ProxiedRequest } from "../fixtures/fault_proxy.ts";
+import { BUCKET, startS3 } from "../fixtures/s3rver.ts";
 import { freshBytes, spool } from "./conformance.ts";
 import { openS3Bench, type S3Bench } from "./s3_bench.ts";
 
@@ -47,7 +47,7 @@ async function useAll(bench: S3Bench, store: S3Store): Promise<void> {
   await store.putBlobBytes(digestOf(small), small);
   const blob = await spool(bench.spoolDir, big);
   await store.putBlob(blob);
-  await (await store.holdBlob(blob.digest, blob.size)).release();
+  await (await store.acquireBlob(blob.digest, blob.size)).release();
   await store.putRef("refs/a/b.json", small);
   assertEquals(await store.getRef("refs/a/b.json"), small);
 }

@@ -1,4 +1,4 @@
-import { startS3 } from "../support/s3rver.ts";
+import { startS3 } from "../fixtures/s3rver.ts";
 import { testConformance } from "./conformance.ts";
 import { openS3Bench } from "./s3_bench.ts";
 

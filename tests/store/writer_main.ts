@@ -3,7 +3,7 @@
 import { join } from "@std/path";
 import { systemClock } from "../../src/clock.ts";
 import { digestOf } from "../../src/digest.ts";
-import { FileStore } from "../../src/store/file/store.ts";
+import { FileStore } from "../../src/store/file/file_store.ts";
 import { blobKey } from "../../src/store/keys.ts";
 
 const [folder, spoolDir] = Deno.args as [string, string];
@@ -18,7 +18,7 @@ for (let n = 0;; n++) {
   } else {
     const path = `blob-${n}`;
     await Deno.writeFile(join(spoolDir, path), bytes);
-    await store.putBlob({ digest, size: bytes.length, file: { room: "spool", path } });
+    await store.putBlob({ digest, size: bytes.length, file: { area: "spool", path } });
   }
   await Deno.stdout.write(encoder.encode(`${blobKey(digest)}\n`));
 }

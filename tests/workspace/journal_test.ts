@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { join } from "@std/path";
 import { DaemonError } from "../../src/errors.ts";
 import { canMountDisk, fillDisk, smallDisk } from "../e2e/disk.ts";
-import { testFolder } from "../support/folder.ts";
+import { testFolder } from "../fixtures/folder.ts";
 import { Journal, type WorkspaceRecord } from "../../src/workspace/journal.ts";
 
 const record: WorkspaceRecord = {
@@ -31,11 +31,11 @@ Deno.test("the journal remembers every field across a reopening", () =>
       using journal = new Journal(path);
       journal.insert(record);
       journal.setState("w1", "AVAILABLE");
-      journal.promise({ url: "u", workspaceId: "w1" });
+      journal.addPendingSnapshot({ url: "u", workspaceId: "w1" });
     }
     using journal = new Journal(path);
     assertEquals(journal.workspaces(), [{ ...record, state: "AVAILABLE" }]);
-    assertEquals(journal.promises(), [{ url: "u", workspaceId: "w1" }]);
+    assertEquals(journal.pendingSnapshots(), [{ url: "u", workspaceId: "w1" }]);
   }));
 
 Deno.test("the journal forgets a workspace's promises with it", () =>
@@ -43,13 +43,13 @@ Deno.test("the journal forgets a workspace's promises with it", () =>
     using journal = new Journal(path);
     journal.insert(record);
     journal.insert({ ...record, id: "w2" });
-    journal.promise({ url: "u1", workspaceId: "w1" });
-    journal.promise({ url: "u2", workspaceId: "w2" });
-    journal.promise({ url: "u3", workspaceId: "w2" });
+    journal.addPendingSnapshot({ url: "u1", workspaceId: "w1" });
+    journal.addPendingSnapshot({ url: "u2", workspaceId: "w2" });
+    journal.addPendingSnapshot({ url: "u3", workspaceId: "w2" });
     journal.remove("w1");
-    journal.keep("u3");
+    journal.removePendingSnapshot("u3");
     assertEquals(journal.workspaces().map(({ id }) => id), ["w2"]);
-    assertEquals(journal.promises(), [{ url: "u2", workspaceId: "w2" }]);
+    assertEquals(journal.pendingSnapshots(), [{ url: "u2", workspaceId: "w2" }]);
   }));
 
 Deno.test("the journal refuses a state file of a newer version, and one that is not a database", () =>

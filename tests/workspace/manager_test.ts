@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { DaemonError, type ErrorCode } from "../../src/errors.ts";
-import { MAX_LOG_BYTES } from "../../src/snapshot/api.ts";
-import { captureLogs } from "../support/logs.ts";
-import { request, Rig } from "./rig.ts";
+import { MAX_LOG_BYTES } from "../../src/snapshot/images.ts";
+import { captureLogs } from "../fixtures/logs.ts";
+import { Fixture, request } from "./fixture.ts";
 
 const KEEP = { backup: false, backupLogs: false };
 const BACK_UP = { backup: true, backupLogs: false };
@@ -14,27 +14,27 @@ async function refuses(code: ErrorCode, words: string, work: () => Promise<unkno
 }
 
 Deno.test("an initialised workspace is known, waited for at once, and its id is taken", async () => {
-  await using rig = await Rig.start();
-  await rig.manager.init(request("w"));
-  assert(rig.manager.exists("w"));
-  assertEquals([...rig.disk.trees], ["workspaces/w"]);
-  await rig.manager.waitForInit("w", never);
-  await refuses("ALREADY_EXISTS", "AVAILABLE", () => rig.manager.init(request("w")));
+  await using fixture = await Fixture.start();
+  await fixture.manager.init(request("w"));
+  assert(fixture.manager.exists("w"));
+  assertEquals([...fixture.disk.trees], ["workspaces/w"]);
+  await fixture.manager.waitForInit("w", never);
+  await refuses("ALREADY_EXISTS", "AVAILABLE", () => fixture.manager.init(request("w")));
 });
 
 Deno.test("an id is taken while its workspace is set up, and any number of waiters are answered", async () => {
-  await using rig = await Rig.start();
-  rig.initGate.open = false;
-  const init = rig.manager.init(request("w"));
-  const step = await rig.initGate.next();
-  await refuses("ALREADY_EXISTS", "SETTING_UP", () => rig.manager.init(request("w")));
-  await refuses("FAILED_PRECONDITION", "SETTING_UP", () => rig.manager.takeSnapshot("w", true));
-  await refuses("FAILED_PRECONDITION", "SETTING_UP", () => rig.manager.backup("w"));
-  assert(rig.manager.exists("w"));
-  assert(!rig.disk.trees.has("workspaces/w"), "nothing half-made is visible");
-  const waiters = [1, 2, 3].map(() => rig.manager.waitForInit("w", never));
+  await using fixture = await Fixture.start();
+  fixture.initGate.open = false;
+  const init = fixture.manager.init(request("w"));
+  const step = await fixture.initGate.next();
+  await refuses("ALREADY_EXISTS", "SETTING_UP", () => fixture.manager.init(request("w")));
+  await refuses("FAILED_PRECONDITION", "SETTING_UP", () => fixture.manager.takeSnapshot("w", true));
+  await refuses("FAILED_PRECONDITION", "SETTING_UP", () => fixture.manager.backup("w"));
+  assert(fixture.manager.exists("w"));
+  assert(!fixture.disk.trees.has("workspaces/w"), "nothing half-made is visible");
+  const waiters = [1, 2, 3].map(() => fixture.manager.waitForInit("w", never));
   const impatient = new AbortController();
-  const givenUp = rig.manager.waitForInit("w", impatient.signal);
+  const givenUp = fixture.manager.waitForInit("w", impatient.signal);
   impatient.abort();
   await refuses("CANCELLED", "given up", () => givenUp);
   step.go();
@@ -42,42 +42,42 @@ Deno.test("an id is taken while its workspace is set up, and any number of waite
 });
 
 Deno.test("a failed initialisation tells its caller and the waiters, and leaves nothing", async () => {
-  await using rig = await Rig.start();
-  rig.initGate.open = false;
-  const init = rig.manager.init(request("w"));
-  const step = await rig.initGate.next();
-  const waiter = rig.manager.waitForInit("w", never);
+  await using fixture = await Fixture.start();
+  fixture.initGate.open = false;
+  const init = fixture.manager.init(request("w"));
+  const step = await fixture.initGate.next();
+  const waiter = fixture.manager.waitForInit("w", never);
   step.fail(new DaemonError("NOT_FOUND", "no such snapshot"));
   await Promise.all([
     refuses("NOT_FOUND", "no such snapshot", () => init),
     refuses("FAILED_PRECONDITION", "no such snapshot", () => waiter),
   ]);
-  assert(!rig.manager.exists("w"));
-  assertEquals([...rig.disk.trees], []);
-  assertEquals(rig.journal.workspaces(), []);
-  rig.initGate.open = true;
-  await rig.manager.init(request("w"));
+  assert(!fixture.manager.exists("w"));
+  assertEquals([...fixture.disk.trees], []);
+  assertEquals(fixture.journal.workspaces(), []);
+  fixture.initGate.open = true;
+  await fixture.manager.init(request("w"));
 });
 
 Deno.test("a bad initializer and a negative quota are refused before anything is known", async () => {
-  await using rig = await Rig.start();
+  await using fixture = await Fixture.start();
   const spec = { kind: "composite" as const, initializers: [] };
   await refuses(
     "INVALID_ARGUMENT",
     "only empty",
-    () => rig.manager.init(request("w", { initializer: spec })),
+    () => fixture.manager.init(request("w", { initializer: spec })),
   );
   await refuses(
     "INVALID_ARGUMENT",
     "storage_quota_bytes",
-    () => rig.manager.init(request("w", { storageQuotaBytes: -1n })),
+    () => fixture.manager.init(request("w", { storageQuotaBytes: -1n })),
   );
-  assert(!rig.manager.exists("w"));
+  assert(!fixture.manager.exists("w"));
 });
 
 Deno.test("every call on an unknown workspace is NOT_FOUND", async () => {
-  await using rig = await Rig.start();
-  const { manager } = rig;
+  await using fixture = await Fixture.start();
+  const { manager } = fixture;
   await refuses("NOT_FOUND", "w", () => manager.waitForInit("w", never));
   await refuses("NOT_FOUND", "w", () => manager.takeSnapshot("w", false));
   await refuses("NOT_FOUND", "w", () => manager.takeSnapshot("w", true));
@@ -87,39 +87,39 @@ Deno.test("every call on an unknown workspace is NOT_FOUND", async () => {
 });
 
 Deno.test("remote storage disabled by the request refuses every image and keeps the content", async () => {
-  await using rig = await Rig.start();
-  const { manager } = rig;
+  await using fixture = await Fixture.start();
+  const { manager } = fixture;
   await manager.init(request("w", { remoteStorageDisabled: true }));
   await refuses("FAILED_PRECONDITION", "disabled", () => manager.takeSnapshot("w", true));
   await refuses("FAILED_PRECONDITION", "disabled", () => manager.backup("w"));
   await refuses("FAILED_PRECONDITION", "disabled", () => manager.dispose("w", BACK_UP));
-  assert(rig.disk.trees.has("workspaces/w"));
+  assert(fixture.disk.trees.has("workspaces/w"));
   await manager.waitForInit("w", never);
   await manager.dispose("w", { backup: false, backupLogs: true });
-  assertEquals(rig.saveGate.seen, []);
+  assertEquals(fixture.saveGate.seen, []);
 });
 
 Deno.test("disposing of a workspace while it is set up cancels the initialisation", async () => {
-  await using rig = await Rig.start();
-  rig.initGate.open = false;
-  const init = rig.manager.init(request("w"));
-  await rig.initGate.next();
-  const waiter = rig.manager.waitForInit("w", never);
-  await refuses("FAILED_PRECONDITION", "never ready", () => rig.manager.dispose("w", BACK_UP));
-  assert(rig.manager.exists("w"), "a refused disposal cancels nothing");
-  const disposal = rig.manager.dispose("w", KEEP);
+  await using fixture = await Fixture.start();
+  fixture.initGate.open = false;
+  const init = fixture.manager.init(request("w"));
+  await fixture.initGate.next();
+  const waiter = fixture.manager.waitForInit("w", never);
+  await refuses("FAILED_PRECONDITION", "never ready", () => fixture.manager.dispose("w", BACK_UP));
+  assert(fixture.manager.exists("w"), "a refused disposal cancels nothing");
+  const disposal = fixture.manager.dispose("w", KEEP);
   await Promise.all([
     refuses("ABORTED", "disposed of", () => init),
     refuses("FAILED_PRECONDITION", "disposed of", () => waiter),
   ]);
   assertEquals(await disposal, {});
-  assert(!rig.manager.exists("w"));
-  assertEquals([...rig.disk.trees], []);
+  assert(!fixture.manager.exists("w"));
+  assertEquals([...fixture.disk.trees], []);
 });
 
 Deno.test("images of one workspace are made one after another, and of the node within its limit", async () => {
-  await using rig = await Rig.start();
-  const { manager, saveGate } = rig;
+  await using fixture = await Fixture.start();
+  const { manager, saveGate } = fixture;
   for (const id of ["a", "b", "c"]) await manager.init(request(id, { metaId: id }));
   saveGate.open = false;
   const all = ["a", "a", "b", "c"].map((id) => manager.backup(id));
@@ -136,23 +136,23 @@ Deno.test("images of one workspace are made one after another, and of the node w
 });
 
 Deno.test("an image is tried again while the store is unavailable, and no other failure is", async () => {
-  await using rig = await Rig.start();
-  await rig.manager.init(request("w"));
-  rig.saveGate.open = false;
-  const backup = rig.manager.backup("w");
-  (await rig.saveGate.next()).fail(new DaemonError("UNAVAILABLE", "out of reach"));
-  await rig.clock.wakeAll();
-  (await rig.saveGate.next()).fail(new DaemonError("UNAVAILABLE", "still out of reach"));
+  await using fixture = await Fixture.start();
+  await fixture.manager.init(request("w"));
+  fixture.saveGate.open = false;
+  const backup = fixture.manager.backup("w");
+  (await fixture.saveGate.next()).fail(new DaemonError("UNAVAILABLE", "out of reach"));
+  await fixture.clock.wakeAll();
+  (await fixture.saveGate.next()).fail(new DaemonError("UNAVAILABLE", "still out of reach"));
   await refuses("UNAVAILABLE", "still out of reach", () => backup);
-  const refused = rig.manager.backup("w");
-  (await rig.saveGate.next()).fail(new DaemonError("FAILED_PRECONDITION", "bad credentials"));
+  const refused = fixture.manager.backup("w");
+  (await fixture.saveGate.next()).fail(new DaemonError("FAILED_PRECONDITION", "bad credentials"));
   await refuses("FAILED_PRECONDITION", "bad credentials", () => refused);
-  assertEquals(rig.saveGate.seen.length, 3);
+  assertEquals(fixture.saveGate.seen.length, 3);
 });
 
 Deno.test("a disposal lets what runs finish, refuses what is new, and a second one gets its answer", async () => {
-  await using rig = await Rig.start();
-  const { manager, saveGate } = rig;
+  await using fixture = await Fixture.start();
+  const { manager, saveGate } = fixture;
   await manager.init(request("w"));
   saveGate.open = false;
   const running = manager.takeSnapshot("w", false);
@@ -167,16 +167,16 @@ Deno.test("a disposal lets what runs finish, refuses what is new, and a second o
   await running;
   const backup = await saveGate.next();
   assertEquals(backup.name, "backup-alice-m");
-  assert(rig.disk.trees.has("workspaces/w"), "content goes only after its backup");
+  assert(fixture.disk.trees.has("workspaces/w"), "content goes only after its backup");
   backup.go();
   assertEquals(await Promise.all(disposals), [{}, {}]);
   assert(!manager.exists("w"));
-  assertEquals([...rig.disk.trees], []);
+  assertEquals([...fixture.disk.trees], []);
 });
 
 Deno.test("a disposal is joined only by who asks for no more than it can still give", async () => {
-  await using rig = await Rig.start();
-  const { manager, saveGate } = rig;
+  await using fixture = await Fixture.start();
+  const { manager, saveGate } = fixture;
   await manager.init(request("w"));
   saveGate.open = false;
   const running = manager.takeSnapshot("w", false);
@@ -193,11 +193,11 @@ Deno.test("a disposal is joined only by who asks for no more than it can still g
 });
 
 Deno.test("a disposal that deletes is joined only by who asks for no more than it kept", async () => {
-  await using rig = await Rig.start();
-  const { manager } = rig;
+  await using fixture = await Fixture.start();
+  const { manager } = fixture;
   for (const [first, kept] of [[KEEP, 0], [BACK_UP, 1]] as const) {
     await manager.init(request("w"));
-    const removal = rig.disk.hold("remove");
+    const removal = fixture.disk.hold("remove");
     const disposals = [manager.dispose("w", first)];
     await removal.reached;
     const logs = { ...first, backupLogs: true };
@@ -208,13 +208,13 @@ Deno.test("a disposal that deletes is joined only by who asks for no more than i
     disposals.push(manager.dispose("w", KEEP), manager.dispose("w", first));
     removal.go();
     assertEquals(await Promise.all(disposals), [{}, {}, {}]);
-    assertEquals(rig.saveGate.seen.length, kept);
+    assertEquals(fixture.saveGate.seen.length, kept);
   }
 });
 
 Deno.test("a disposal answers nobody OK who asks for a backup in the moment it begins to delete", async () => {
-  await using rig = await Rig.start();
-  const { manager, statusGate } = rig;
+  await using fixture = await Fixture.start();
+  const { manager, statusGate } = fixture;
   // One more turn of the microtask queue each time, until the call comes too late.
   for (let turns = 0, late = false; !late; turns++) {
     await manager.init(request("w"));
@@ -222,32 +222,36 @@ Deno.test("a disposal answers nobody OK who asks for a backup in the moment it b
     const plain = manager.dispose("w", KEEP);
     (await statusGate.next()).go();
     for (let turn = 0; turn < turns; turn++) await Promise.resolve();
-    const backups = rig.saveGate.seen.length;
+    const backups = fixture.saveGate.seen.length;
     const told = await manager.dispose("w", BACK_UP).then(() => "OK", ({ code }) => code);
     await plain;
     late = told !== "OK";
-    assertEquals(rig.saveGate.seen.length - backups, late ? 0 : 1, `${told} after ${turns} turns`);
+    assertEquals(
+      fixture.saveGate.seen.length - backups,
+      late ? 0 : 1,
+      `${told} after ${turns} turns`,
+    );
   }
 });
 
 Deno.test("a deletion that failed can be repeated, with a backup only where one was made", async () => {
-  await using rig = await Rig.start();
-  const { manager } = rig;
+  await using fixture = await Fixture.start();
+  const { manager } = fixture;
   for (const [first, kept] of [[KEEP, 0], [BACK_UP, 1]] as const) {
     await manager.init(request("w"));
-    rig.disk.faults.set("remove", { error: new DaemonError("FAILED_PRECONDITION", "a mount") });
+    fixture.disk.faults.set("remove", { error: new DaemonError("FAILED_PRECONDITION", "a mount") });
     await refuses("FAILED_PRECONDITION", "a mount", () => manager.dispose("w", first));
     if (first === KEEP) {
       await refuses("FAILED_PRECONDITION", "a backup", () => manager.dispose("w", BACK_UP));
     }
     await manager.dispose("w", first);
-    assertEquals(rig.saveGate.seen.length, kept);
+    assertEquals(fixture.saveGate.seen.length, kept);
   }
 });
 
 Deno.test("a disposal with a backup that is refused is joined by nobody", async () => {
-  await using rig = await Rig.start();
-  const { manager } = rig;
+  await using fixture = await Fixture.start();
+  const { manager } = fixture;
   await manager.init({ ...request("w"), remoteStorageDisabled: true });
   const refused = manager.dispose("w", BACK_UP);
   const plain = manager.dispose("w", KEEP);
@@ -256,40 +260,40 @@ Deno.test("a disposal with a backup that is refused is joined by nobody", async 
 });
 
 Deno.test("a failed final backup is DATA_LOSS: the content stays AVAILABLE and the call can be repeated", async () => {
-  await using rig = await Rig.start();
-  const { manager, saveGate } = rig;
+  await using fixture = await Fixture.start();
+  const { manager, saveGate } = fixture;
   await manager.init(request("w"));
   saveGate.open = false;
   const disposal = manager.dispose("w", BACK_UP);
   (await saveGate.next()).fail(new DaemonError("FAILED_PRECONDITION", "no such bucket"));
   await refuses("DATA_LOSS", "no such bucket", () => disposal);
   await manager.waitForInit("w", never);
-  assert(rig.disk.trees.has("workspaces/w"));
+  assert(fixture.disk.trees.has("workspaces/w"));
   saveGate.open = true;
   await manager.dispose("w", BACK_UP);
-  assert(rig.stored.has("backup-alice-m"));
+  assert(fixture.stored.has("backup-alice-m"));
 });
 
 Deno.test("a promised snapshot is tried until it is stored", async () => {
-  await using rig = await Rig.start();
-  await rig.manager.init(request("w"));
-  rig.saveGate.open = false;
-  const url = await rig.manager.takeSnapshot("w", true);
+  await using fixture = await Fixture.start();
+  await fixture.manager.init(request("w"));
+  fixture.saveGate.open = false;
+  const url = await fixture.manager.takeSnapshot("w", true);
   for (let n = 0; n < 3; n++) {
-    (await rig.saveGate.next()).fail(new DaemonError("FAILED_PRECONDITION", "full bucket"));
-    await rig.clock.wakeAll();
+    (await fixture.saveGate.next()).fail(new DaemonError("FAILED_PRECONDITION", "full bucket"));
+    await fixture.clock.wakeAll();
   }
-  assertEquals(rig.journal.promises(), [{ url, workspaceId: "w" }]);
-  (await rig.saveGate.next()).go();
-  rig.saveGate.open = true;
-  await rig.manager.dispose("w", KEEP);
-  assert(rig.stored.has(url));
-  assertEquals(rig.journal.promises(), []);
+  assertEquals(fixture.journal.pendingSnapshots(), [{ url, workspaceId: "w" }]);
+  (await fixture.saveGate.next()).go();
+  fixture.saveGate.open = true;
+  await fixture.manager.dispose("w", KEEP);
+  assert(fixture.stored.has(url));
+  assertEquals(fixture.journal.pendingSnapshots(), []);
 });
 
 Deno.test("a promised snapshot that cannot be stored stops a disposal, and is taken up again", async () => {
-  await using rig = await Rig.start();
-  const { manager, saveGate } = rig;
+  await using fixture = await Fixture.start();
+  const { manager, saveGate } = fixture;
   await manager.init(request("w"));
   saveGate.open = false;
   const url = await manager.takeSnapshot("w", true);
@@ -301,26 +305,26 @@ Deno.test("a promised snapshot that cannot be stored stops a disposal, and is ta
   await manager.waitForInit("w", never);
   (await saveGate.next()).go();
   await manager.dispose("w", KEEP);
-  assert(rig.stored.has(url));
+  assert(fixture.stored.has(url));
 });
 
 Deno.test("a restart finishes a promised snapshot, and leaves one alone that was finished", async () => {
-  await using rig = await Rig.start();
-  await rig.manager.init(request("w"));
-  rig.saveGate.open = false;
-  const unfinished = await rig.manager.takeSnapshot("w", true);
-  await rig.saveGate.next();
-  rig.journal.promise({ url: "finished", workspaceId: "w" });
-  rig.stored.add("finished");
-  await rig.restart();
-  (await rig.saveGate.next()).go();
-  await rig.manager.dispose("w", KEEP);
-  assert(rig.stored.has(unfinished));
-  assertEquals(rig.saveGate.seen.filter((url) => url === "finished"), []);
+  await using fixture = await Fixture.start();
+  await fixture.manager.init(request("w"));
+  fixture.saveGate.open = false;
+  const unfinished = await fixture.manager.takeSnapshot("w", true);
+  await fixture.saveGate.next();
+  fixture.journal.addPendingSnapshot({ url: "finished", workspaceId: "w" });
+  fixture.stored.add("finished");
+  await fixture.restart();
+  (await fixture.saveGate.next()).go();
+  await fixture.manager.dispose("w", KEEP);
+  assert(fixture.stored.has(unfinished));
+  assertEquals(fixture.saveGate.seen.filter((url) => url === "finished"), []);
 });
 
 Deno.test("a restart makes the right thing of every state it finds", async () => {
-  await using rig = await Rig.start();
+  await using fixture = await Fixture.start();
   const record = {
     owner: "alice",
     metaId: "m",
@@ -329,30 +333,30 @@ Deno.test("a restart makes the right thing of every state it finds", async () =>
     checkoutLocation: "",
   };
   for (const state of ["SETTING_UP", "AVAILABLE", "WRAPPING_UP", "DELETING"] as const) {
-    rig.journal.insert({ ...record, id: state, state });
-    rig.disk.trees.add(`workspaces/${state}`);
-    rig.disk.baselines.add(state);
+    fixture.journal.insert({ ...record, id: state, state });
+    fixture.disk.trees.add(`workspaces/${state}`);
+    fixture.disk.baselines.add(state);
   }
-  rig.journal.insert({ ...record, id: "unpublished", state: "SETTING_UP" });
-  rig.disk.trees.add("staging/half").add("workspaces/nobody's");
-  await rig.restart();
-  assertEquals([...rig.disk.trees].sort(), [
+  fixture.journal.insert({ ...record, id: "unpublished", state: "SETTING_UP" });
+  fixture.disk.trees.add("staging/half").add("workspaces/nobody's");
+  await fixture.restart();
+  assertEquals([...fixture.disk.trees].sort(), [
     "workspaces/AVAILABLE",
     "workspaces/WRAPPING_UP",
     "workspaces/nobody's",
   ]);
-  assertEquals([...rig.disk.baselines].sort(), ["AVAILABLE", "WRAPPING_UP"]);
+  assertEquals([...fixture.disk.baselines].sort(), ["AVAILABLE", "WRAPPING_UP"]);
   assertEquals(
-    rig.journal.workspaces().map(({ id, state }) => [id, state]),
+    fixture.journal.workspaces().map(({ id, state }) => [id, state]),
     [["AVAILABLE", "AVAILABLE"], ["WRAPPING_UP", "AVAILABLE"]],
   );
-  for (const id of ["SETTING_UP", "DELETING", "unpublished"]) assert(!rig.manager.exists(id));
-  for (const id of ["AVAILABLE", "WRAPPING_UP"]) await rig.manager.waitForInit(id, never);
+  for (const id of ["SETTING_UP", "DELETING", "unpublished"]) assert(!fixture.manager.exists(id));
+  for (const id of ["AVAILABLE", "WRAPPING_UP"]) await fixture.manager.waitForInit(id, never);
 });
 
 Deno.test("stopping refuses new work, lets work finish within its grace, and cancels what does not", async () => {
-  await using rig = await Rig.start();
-  const { manager, saveGate, initGate } = rig;
+  await using fixture = await Fixture.start();
+  const { manager, saveGate, initGate } = fixture;
   await manager.init(request("w"));
   saveGate.open = initGate.open = false;
   const backup = manager.backup("w");
@@ -370,33 +374,33 @@ Deno.test("stopping refuses new work, lets work finish within its grace, and can
     refuses("UNAVAILABLE", "shutting down", () => init),
     refuses("UNAVAILABLE", "shutting down", () => waiter),
   ]);
-  await rig.clock.wakeAll();
+  await fixture.clock.wakeAll();
   await Promise.all([late, stopped]);
-  assertEquals([...rig.disk.trees], ["workspaces/w"]);
+  assertEquals([...fixture.disk.trees], ["workspaces/w"]);
 });
 
 Deno.test("the metrics count workspaces by state, and operations by outcome", async () => {
-  await using rig = await Rig.start();
-  await rig.manager.init(request("a"));
-  await rig.manager.init(request("b", { metaId: "b" }));
-  await rig.manager.backup("a");
-  await rig.manager.dispose("a", KEEP);
-  await rig.restart();
-  const text = await rig.metrics.text();
+  await using fixture = await Fixture.start();
+  await fixture.manager.init(request("a"));
+  await fixture.manager.init(request("b", { metaId: "b" }));
+  await fixture.manager.backup("a");
+  await fixture.manager.dispose("a", KEEP);
+  await fixture.restart();
+  const text = await fixture.metrics.text();
   assertStringIncludes(text, 'wsdaemon_workspaces{state="AVAILABLE"} 1');
-  rig.initGate.open = false;
-  const init = rig.manager.init(request("c"));
-  (await rig.initGate.next()).fail(new DaemonError("NOT_FOUND", "gone"));
+  fixture.initGate.open = false;
+  const init = fixture.manager.init(request("c"));
+  (await fixture.initGate.next()).fail(new DaemonError("NOT_FOUND", "gone"));
   await refuses("NOT_FOUND", "gone", () => init);
   assertStringIncludes(
-    await rig.metrics.text(),
+    await fixture.metrics.text(),
     'wsdaemon_workspace_operation_seconds_count{operation="init",outcome="NOT_FOUND"} 1',
   );
 });
 
 Deno.test("an id that is taken again in the moment its disposal ends stays known", async () => {
-  await using rig = await Rig.start();
-  const { manager, initGate } = rig;
+  await using fixture = await Fixture.start();
+  const { manager, initGate } = fixture;
   initGate.open = false;
   const again = manager.init(request("w")).catch(() => manager.init(request("w")));
   await initGate.next();
@@ -408,8 +412,8 @@ Deno.test("an id that is taken again in the moment its disposal ends stays known
 });
 
 Deno.test("a promised snapshot that stops a disposal stops it only once the others had their turn", async () => {
-  await using rig = await Rig.start();
-  const { manager, saveGate } = rig;
+  await using fixture = await Fixture.start();
+  const { manager, saveGate } = fixture;
   await manager.init(request("w"));
   saveGate.open = false;
   const urls = [await manager.takeSnapshot("w", true), await manager.takeSnapshot("w", true)];
@@ -424,50 +428,50 @@ Deno.test("a promised snapshot that stops a disposal stops it only once the othe
   assertEquals(tried.toSorted(), [urls[0], urls[0], urls[1], urls[1]]);
   for (let n = 0; n < 2; n++) (await saveGate.next()).go();
   await manager.dispose("w", KEEP);
-  assertEquals(urls.filter((url) => !rig.stored.has(url)), []);
+  assertEquals(urls.filter((url) => !fixture.stored.has(url)), []);
 });
 
 Deno.test("a disposal that the daemon's stop cuts short keeps the content, also where no backup was asked for", async () => {
-  await using rig = await Rig.start();
-  const { manager, statusGate } = rig;
+  await using fixture = await Fixture.start();
+  const { manager, statusGate } = fixture;
   await manager.init(request("w"));
   statusGate.open = false;
   const disposal = manager.dispose("w", KEEP);
   await statusGate.next();
   const refused = refuses("UNAVAILABLE", "shutting down", () => disposal);
-  await Promise.all([manager.stop(0), rig.clock.wakeAll(), refused]);
-  assert(rig.disk.trees.has("workspaces/w"));
-  await rig.restart();
+  await Promise.all([manager.stop(0), fixture.clock.wakeAll(), refused]);
+  assert(fixture.disk.trees.has("workspaces/w"));
+  await fixture.restart();
   statusGate.open = true;
-  await rig.manager.waitForInit("w", never);
-  await rig.manager.dispose("w", KEEP);
+  await fixture.manager.waitForInit("w", never);
+  await fixture.manager.dispose("w", KEEP);
 });
 
 Deno.test("one terminal log that cannot be stored does not keep the others from it", async () => {
-  await using rig = await Rig.start();
-  await rig.manager.init(request("w"));
-  rig.disk.topFolder = ["1", "2", "3"].map((task) => ({
+  await using fixture = await Fixture.start();
+  await fixture.manager.init(request("w"));
+  fixture.disk.topFolder = ["1", "2", "3"].map((task) => ({
     name: `prebuild-log-${task}`,
     type: "file",
     size: 1,
   }));
-  rig.unstorableLogs.add("1");
-  await rig.manager.dispose("w", { backup: false, backupLogs: true });
-  assertEquals(rig.storedLogs, ["2", "3"]);
+  fixture.unstorableLogs.add("1");
+  await fixture.manager.dispose("w", { backup: false, backupLogs: true });
+  assertEquals(fixture.storedLogs, ["2", "3"]);
 });
 
 Deno.test("a cut in the number or size of terminal logs is logged", async () => {
-  await using rig = await Rig.start();
+  await using fixture = await Fixture.start();
   using logs = captureLogs();
-  await rig.manager.init(request("w"));
+  await fixture.manager.init(request("w"));
   const tasks = Array.from({ length: 1002 }, (_, n) => String(n));
-  rig.disk.topFolder = tasks.toReversed().map((task) => ({
+  fixture.disk.topFolder = tasks.toReversed().map((task) => ({
     name: `prebuild-log-${task}`,
     type: "file",
     size: task === "7" ? MAX_LOG_BYTES + 1 : MAX_LOG_BYTES,
   }));
-  await rig.manager.dispose("w", { backup: false, backupLogs: true });
-  assertEquals(rig.storedLogs, tasks.slice(0, 1000));
+  await fixture.manager.dispose("w", { backup: false, backupLogs: true });
+  assertEquals(fixture.storedLogs, tasks.slice(0, 1000));
   const said = logs.text.split("\n").filter((line) => line.includes("Only the first"));
   assertEquals(said.length, 2, logs.text);
   assertStringIncludes(said[0]!, "1000 of the 1002 terminal logs of workspace");
@@ -475,83 +479,83 @@ Deno.test("a cut in the number or size of terminal logs is logged", async () => 
 });
 
 Deno.test("terminal logs are stored even where the final backup fails", async () => {
-  await using rig = await Rig.start();
-  await rig.manager.init(request("w"));
-  rig.disk.topFolder = [{ name: "prebuild-log-1", type: "file", size: 1 }];
-  rig.saveGate.open = false;
+  await using fixture = await Fixture.start();
+  await fixture.manager.init(request("w"));
+  fixture.disk.topFolder = [{ name: "prebuild-log-1", type: "file", size: 1 }];
+  fixture.saveGate.open = false;
   const disposal = refuses(
     "DATA_LOSS",
     "final backup",
-    () => rig.manager.dispose("w", { backup: true, backupLogs: true }),
+    () => fixture.manager.dispose("w", { backup: true, backupLogs: true }),
   );
-  (await rig.saveGate.next()).fail(new DaemonError("FAILED_PRECONDITION", "no such bucket"));
+  (await fixture.saveGate.next()).fail(new DaemonError("FAILED_PRECONDITION", "no such bucket"));
   await disposal;
-  assertEquals(rig.storedLogs, ["1"]);
-  assert(rig.disk.trees.has("workspaces/w"));
+  assertEquals(fixture.storedLogs, ["1"]);
+  assert(fixture.disk.trees.has("workspaces/w"));
 });
 
 Deno.test("a Git status that fails stops no disposal, nor its backup", async () => {
-  await using rig = await Rig.start();
-  await rig.manager.init(request("w"));
-  rig.statusGate.open = false;
-  const disposal = rig.manager.dispose("w", BACK_UP);
-  (await rig.statusGate.next()).fail(new Error("the repository is corrupt"));
+  await using fixture = await Fixture.start();
+  await fixture.manager.init(request("w"));
+  fixture.statusGate.open = false;
+  const disposal = fixture.manager.dispose("w", BACK_UP);
+  (await fixture.statusGate.next()).fail(new Error("the repository is corrupt"));
   assertEquals(await disposal, {});
-  assert(!rig.manager.exists("w"));
-  assertEquals([...rig.stored], ["backup-alice-m"]);
+  assert(!fixture.manager.exists("w"));
+  assertEquals([...fixture.stored], ["backup-alice-m"]);
 });
 
 Deno.test("a publication that fails half-way leaves nothing visible, and the id is free", async () => {
-  await using rig = await Rig.start();
-  rig.disk.faults.set("publish", { error: new Error("cannot sync"), afterwards: true });
-  await refuses("INTERNAL", "cannot sync", () => rig.manager.init(request("w")));
-  assertEquals([...rig.disk.trees], []);
-  assert(!rig.manager.exists("w"));
-  await rig.manager.init(request("w"));
+  await using fixture = await Fixture.start();
+  fixture.disk.faults.set("publish", { error: new Error("cannot sync"), afterwards: true });
+  await refuses("INTERNAL", "cannot sync", () => fixture.manager.init(request("w")));
+  assertEquals([...fixture.disk.trees], []);
+  assert(!fixture.manager.exists("w"));
+  await fixture.manager.init(request("w"));
 });
 
 Deno.test("content that cannot be cleared away after a failure is known until a disposal manages it", async () => {
-  await using rig = await Rig.start();
-  rig.disk.faults.set("publish", { error: new Error("cannot sync"), afterwards: true });
-  rig.disk.faults.set("remove", { error: new Error("cannot remove") });
-  await refuses("INTERNAL", "cannot sync", () => rig.manager.init(request("w")));
-  await refuses("ALREADY_EXISTS", "WRAPPING_UP", () => rig.manager.init(request("w")));
-  await refuses("FAILED_PRECONDITION", "a backup", () => rig.manager.dispose("w", BACK_UP));
-  await rig.manager.dispose("w", { backup: false, backupLogs: true });
-  assertEquals([...rig.disk.trees], []);
-  await rig.manager.init(request("w"));
+  await using fixture = await Fixture.start();
+  fixture.disk.faults.set("publish", { error: new Error("cannot sync"), afterwards: true });
+  fixture.disk.faults.set("remove", { error: new Error("cannot remove") });
+  await refuses("INTERNAL", "cannot sync", () => fixture.manager.init(request("w")));
+  await refuses("ALREADY_EXISTS", "WRAPPING_UP", () => fixture.manager.init(request("w")));
+  await refuses("FAILED_PRECONDITION", "a backup", () => fixture.manager.dispose("w", BACK_UP));
+  await fixture.manager.dispose("w", { backup: false, backupLogs: true });
+  assertEquals([...fixture.disk.trees], []);
+  await fixture.manager.init(request("w"));
 });
 
 Deno.test("a folder that no workspace belongs to is nobody's to replace or to delete", async () => {
-  await using rig = await Rig.start();
-  rig.disk.trees.add("workspaces/w");
-  await rig.restart();
-  await refuses("ALREADY_EXISTS", "no workspace", () => rig.manager.init(request("w")));
-  assert(!rig.manager.exists("w"));
-  assertEquals(rig.journal.workspaces(), []);
-  await rig.restart();
-  assertEquals([...rig.disk.trees], ["workspaces/w"]);
+  await using fixture = await Fixture.start();
+  fixture.disk.trees.add("workspaces/w");
+  await fixture.restart();
+  await refuses("ALREADY_EXISTS", "no workspace", () => fixture.manager.init(request("w")));
+  assert(!fixture.manager.exists("w"));
+  assertEquals(fixture.journal.workspaces(), []);
+  await fixture.restart();
+  assertEquals([...fixture.disk.trees], ["workspaces/w"]);
 });
 
 Deno.test("a workspace that a restart cannot clear away keeps nobody else waiting, and can be disposed of", async () => {
-  await using rig = await Rig.start();
-  await rig.manager.init(request("good"));
+  await using fixture = await Fixture.start();
+  await fixture.manager.init(request("good"));
   for (const state of ["DELETING", "SETTING_UP"] as const) {
-    await rig.manager.init(request("w", { metaId: "w" }));
-    rig.journal.setState("w", state);
-    rig.disk.faults.set("remove", { error: new DaemonError("FAILED_PRECONDITION", "a mount") });
-    await rig.restart();
-    await rig.manager.waitForInit("good", never);
-    assert(rig.manager.exists("w"));
-    await refuses("FAILED_PRECONDITION", "WRAPPING_UP", () => rig.manager.backup("w"));
-    await rig.manager.dispose("w", KEEP);
-    assertEquals([...rig.disk.trees], ["workspaces/good"]);
+    await fixture.manager.init(request("w", { metaId: "w" }));
+    fixture.journal.setState("w", state);
+    fixture.disk.faults.set("remove", { error: new DaemonError("FAILED_PRECONDITION", "a mount") });
+    await fixture.restart();
+    await fixture.manager.waitForInit("good", never);
+    assert(fixture.manager.exists("w"));
+    await refuses("FAILED_PRECONDITION", "WRAPPING_UP", () => fixture.manager.backup("w"));
+    await fixture.manager.dispose("w", KEEP);
+    assertEquals([...fixture.disk.trees], ["workspaces/good"]);
   }
 });
 
 Deno.test("a journal that cannot be written loses nothing and leaves no workspace stuck", async () => {
-  await using rig = await Rig.start();
-  const { journal } = rig;
+  await using fixture = await Fixture.start();
+  const { journal } = fixture;
   const full = new DaemonError("RESOURCE_EXHAUSTED", "disk is full");
   const { setState, remove } = journal;
   const fail = () => {
@@ -562,17 +566,17 @@ Deno.test("a journal that cannot be written loses nothing and leaves no workspac
   const mend = () => Object.assign(journal, { setState, remove });
 
   fail();
-  await refuses("RESOURCE_EXHAUSTED", "full", () => rig.manager.init(request("w")));
-  assert(!rig.manager.exists("w"));
-  assertEquals([...rig.disk.trees], []);
+  await refuses("RESOURCE_EXHAUSTED", "full", () => fixture.manager.init(request("w")));
+  assert(!fixture.manager.exists("w"));
+  assertEquals([...fixture.disk.trees], []);
   mend();
-  await rig.manager.init(request("w"));
+  await fixture.manager.init(request("w"));
 
   fail();
-  await refuses("RESOURCE_EXHAUSTED", "full", () => rig.manager.dispose("w", KEEP));
-  await rig.manager.waitForInit("w", never);
-  assert(rig.disk.trees.has("workspaces/w"), "what a restart would not delete stays");
+  await refuses("RESOURCE_EXHAUSTED", "full", () => fixture.manager.dispose("w", KEEP));
+  await fixture.manager.waitForInit("w", never);
+  assert(fixture.disk.trees.has("workspaces/w"), "what a restart would not delete stays");
   mend();
-  await rig.manager.dispose("w", KEEP);
+  await fixture.manager.dispose("w", KEEP);
   assertEquals(journal.workspaces(), []);
 });

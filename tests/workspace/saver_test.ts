@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { DaemonError } from "../../src/errors.ts";
-import { request, Rig } from "./rig.ts";
+import { Fixture, request } from "./fixture.ts";
 
 const KEEP = { backup: false, backupLogs: false };
 const BACK_UP = { backup: true, backupLogs: false };
@@ -10,23 +10,23 @@ function unreachable(): DaemonError {
 }
 
 Deno.test("however often a backup fails, no delay before its next attempt exceeds five minutes", async () => {
-  await using rig = await Rig.start({ attempts: 40, concurrency: 1 });
-  await rig.manager.init(request("w"));
-  rig.saveGate.open = false;
-  const refused = assertRejects(() => rig.manager.backup("w"), DaemonError, "out of reach");
+  await using fixture = await Fixture.start({ attempts: 40, concurrency: 1 });
+  await fixture.manager.init(request("w"));
+  fixture.saveGate.open = false;
+  const refused = assertRejects(() => fixture.manager.backup("w"), DaemonError, "out of reach");
   for (let attempt = 1; attempt <= 40; attempt++) {
-    (await rig.saveGate.next()).fail(unreachable());
-    if (attempt < 40) await rig.clock.wakeAll();
+    (await fixture.saveGate.next()).fail(unreachable());
+    if (attempt < 40) await fixture.clock.wakeAll();
   }
   await refused;
-  assertEquals(rig.clock.slept.length, 39);
-  assert(Math.max(...rig.clock.slept) <= 5 * 60_000, `${rig.clock.slept}`);
-  assert(rig.clock.slept.slice(9).every((delay) => delay >= 150_000), `${rig.clock.slept}`);
+  assertEquals(fixture.clock.slept.length, 39);
+  assert(Math.max(...fixture.clock.slept) <= 5 * 60_000, `${fixture.clock.slept}`);
+  assert(fixture.clock.slept.slice(9).every((delay) => delay >= 150_000), `${fixture.clock.slept}`);
 });
 
 Deno.test("a backup that waits for its next attempt holds up no other save", async () => {
-  await using rig = await Rig.start({ attempts: 2, concurrency: 1 });
-  const { manager, saveGate, clock } = rig;
+  await using fixture = await Fixture.start({ attempts: 2, concurrency: 1 });
+  const { manager, saveGate, clock } = fixture;
   await manager.init(request("w"));
   await manager.init(request("other", { metaId: "other" }));
   saveGate.open = false;
@@ -41,8 +41,8 @@ Deno.test("a backup that waits for its next attempt holds up no other save", asy
 });
 
 Deno.test("a disposal does not wait for the delays of a save that is retried", async () => {
-  await using rig = await Rig.start({ attempts: 40, concurrency: 1 });
-  const { manager, saveGate, clock } = rig;
+  await using fixture = await Fixture.start({ attempts: 40, concurrency: 1 });
+  const { manager, saveGate, clock } = fixture;
   await manager.init(request("w"));
   saveGate.open = false;
   const backup = assertRejects(() => manager.backup("w"), DaemonError, "out of reach");
@@ -55,8 +55,8 @@ Deno.test("a disposal does not wait for the delays of a save that is retried", a
 });
 
 Deno.test("the final backup of a disposal has all its attempts", async () => {
-  await using rig = await Rig.start({ attempts: 3, concurrency: 1 });
-  const { manager, saveGate, clock } = rig;
+  await using fixture = await Fixture.start({ attempts: 3, concurrency: 1 });
+  const { manager, saveGate, clock } = fixture;
   await manager.init(request("w"));
   saveGate.open = false;
   const disposal = manager.dispose("w", BACK_UP);

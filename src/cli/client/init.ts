@@ -1,7 +1,7 @@
 /** `wsdaemon client init`. */
 
 import { Command, InvalidArgumentError } from "commander";
-import { isObject } from "../../config/layer.ts";
+import { isObject } from "../../config/config_source.ts";
 import { parseSize } from "../../config/units.ts";
 import { reasonOf } from "../../errors.ts";
 import { Failure } from "../failure.ts";

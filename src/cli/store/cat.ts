@@ -2,12 +2,12 @@
 
 import { Command } from "commander";
 import { DaemonError } from "../../errors.ts";
-import { findImage } from "../../snapshot/catalog.ts";
-import { expanded } from "../../snapshot/file_content.ts";
-import { ImageFiles } from "../../snapshot/image_files.ts";
-import type { ImageEntry } from "../../snapshot/image_tree.ts";
+import { findImage } from "../../inspect/catalog.ts";
+import { expanded } from "../../inspect/file_content.ts";
+import { ImageFiles } from "../../inspect/image_files.ts";
+import type { ImageEntry } from "../../inspect/image_tree.ts";
 import { writeBytes } from "../io.ts";
-import { showName } from "./names.ts";
+import { showName } from "./object_names.ts";
 import { pathOf, requireEntry, warnOfIndex } from "./paths.ts";
 import { withStore } from "./session.ts";
 

@@ -3,10 +3,10 @@
 import { Command } from "commander";
 import { formatSize } from "../../config/units.ts";
 import { DaemonError } from "../../errors.ts";
-import { findImage, type FoundImage } from "../../snapshot/catalog.ts";
-import { ImageFiles } from "../../snapshot/image_files.ts";
-import { exportOci, OCI_TAG } from "../../snapshot/oci_export.ts";
-import { tarOf } from "../../snapshot/tar_export.ts";
+import { findImage, type FoundImage } from "../../inspect/catalog.ts";
+import { ImageFiles } from "../../inspect/image_files.ts";
+import { exportOci, OCI_TAG } from "../../inspect/oci_export.ts";
+import { tarOf } from "../../inspect/tar_export.ts";
 import { printJson, printLine, writeBytes } from "../io.ts";
 import { Progress } from "../progress.ts";
 import { formatTally } from "./format.ts";

@@ -1,9 +1,9 @@
 /** Images and their files as lines for people and as JSON. */
 
 import { formatSize } from "../../config/units.ts";
-import type { CatalogEntry, FoundImage } from "../../snapshot/catalog.ts";
-import type { ImageEntry, ImageEntryType } from "../../snapshot/image_tree.ts";
-import { showName } from "./names.ts";
+import type { CatalogEntry, FoundImage } from "../../inspect/catalog.ts";
+import type { ImageEntry, ImageEntryType } from "../../inspect/image_tree.ts";
+import { showName } from "./object_names.ts";
 
 const TYPE_LETTERS: Record<ImageEntryType, string> = {
   file: "-",

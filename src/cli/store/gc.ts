@@ -3,7 +3,7 @@
 import { Command, InvalidArgumentError } from "commander";
 import { systemClock } from "../../clock.ts";
 import { formatDuration, parseDuration } from "../../config/units.ts";
-import { liveBlobs } from "../../snapshot/live.ts";
+import { liveBlobs } from "../../snapshot/references_scan.ts";
 import {
   collect,
   type CollectProgress,

@@ -2,7 +2,7 @@
 
 import { Command } from "commander";
 import { formatSize } from "../../config/units.ts";
-import { catalog, type CatalogEntry } from "../../snapshot/catalog.ts";
+import { catalog, type CatalogEntry } from "../../inspect/catalog.ts";
 import { Failure } from "../failure.ts";
 import { printError, printJson, printLine, table } from "../io.ts";
 import { formatCount, formatTime, imageJson } from "./format.ts";

@@ -2,10 +2,10 @@
 
 import type { Command } from "commander";
 import { DaemonError } from "../../errors.ts";
-import type { ImageFiles } from "../../snapshot/image_files.ts";
-import type { ImageEntry } from "../../snapshot/image_tree.ts";
+import type { ImageFiles } from "../../inspect/image_files.ts";
+import type { ImageEntry } from "../../inspect/image_tree.ts";
 import { printError } from "../io.ts";
-import { parseName, showName } from "./names.ts";
+import { parseName, showName } from "./object_names.ts";
 
 /** The path that an argument means; a usage error where it means none. */
 export function pathOf(argument: string, command: Command): Uint8Array {

@@ -2,11 +2,11 @@
 
 import { Command } from "commander";
 import { formatSize } from "../../config/units.ts";
-import { findImage, type FoundImage } from "../../snapshot/catalog.ts";
-import { ImageFiles } from "../../snapshot/image_files.ts";
-import { isWithin } from "../../snapshot/image_tree.ts";
-import { readImage } from "../../snapshot/images.ts";
-import { readManifest } from "../../snapshot/live.ts";
+import { findImage, type FoundImage } from "../../inspect/catalog.ts";
+import { ImageFiles } from "../../inspect/image_files.ts";
+import { isWithin } from "../../inspect/image_tree.ts";
+import { readImage } from "../../snapshot/stored_images.ts";
+import { readManifest } from "../../snapshot/references_scan.ts";
 import { printJson, printLine, table } from "../io.ts";
 import { entryJson, entryLine, formatCount, formatTime, imageJson } from "./format.ts";
 import { pathOf, requireEntry, warnOfIndex } from "./paths.ts";

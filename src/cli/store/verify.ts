@@ -2,7 +2,7 @@
 
 import { Command } from "commander";
 import { formatSize } from "../../config/units.ts";
-import { type Damage, verifyImages, type VerifyResult } from "../../snapshot/verify.ts";
+import { type Damage, verifyImages, type VerifyResult } from "../../inspect/verify.ts";
 import { Failure } from "../failure.ts";
 import { printJson, printLine } from "../io.ts";
 import { Progress } from "../progress.ts";

@@ -4,17 +4,17 @@ import { crc32 } from "node:zlib";
 import { sameName } from "../../linux/mod.ts";
 import type { File } from "../../linux/mod.ts";
 import { release } from "../../memory.ts";
-import { Block, Memory } from "../index/block.ts";
-import { readFully } from "../index/index_reader.ts";
+import { Block, Memory } from "../../image/block.ts";
+import { readFully } from "../../image/index_reader.ts";
 import {
-  type DeadPath,
-  decodeDead,
   decodeHeader,
+  decodeStale,
   HEADER,
   headerSize,
   layerCount,
+  type StaleEntry,
   type TreeHeader,
-} from "../index/tree_file.ts";
+} from "../../image/tree_file.ts";
 import { FOOTER, FOOTER_CHECKED, FOOTER_MAGIC, hashPath, TABLE_ENTRY } from "./format.ts";
 
 const EMPTY_TABLE = new DataView(new ArrayBuffer(0));
@@ -94,9 +94,9 @@ export class BaselineReader {
   }
 
   /** The paths that reused layers hold in vain. */
-  dead(): DeadPath[] {
+  dead(): StaleEntry[] {
     const { header, deadAt } = this.#parts;
-    return decodeDead(readFully(this.#file, deadAt, header.deadBytes), header.dead);
+    return decodeStale(readFully(this.#file, deadAt, header.staleBytes), header.stale);
   }
 
   /** The block of the directory at `path`, and its number. It is valid until the next call. */

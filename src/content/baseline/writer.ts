@@ -2,7 +2,7 @@
 
 import { crc32 } from "node:zlib";
 import type { File } from "../../linux/mod.ts";
-import type { Block } from "../index/block.ts";
+import type { Block } from "../../image/block.ts";
 import { FOOTER, FOOTER_CHECKED, FOOTER_MAGIC, hashPath, TABLE_ENTRY } from "./format.ts";
 
 const BUFFER = 1 << 20;

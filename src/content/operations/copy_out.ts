@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
 import { sha256Digest } from "../../digest.ts";
 import { DaemonError } from "../../errors.ts";
-import { type File, tolerate } from "../../linux/mod.ts";
+import { type File, ignoreErrno } from "../../linux/mod.ts";
 import type { SpooledBlob } from "../../spool.ts";
-import type { Tree } from "../api.ts";
+import type { Tree } from "../content.ts";
 import type { OperationContext } from "../operation.ts";
 import { openPath } from "../parents.ts";
 import { entryPath } from "../paths.ts";
-import { type OpenRooms, openTree } from "../rooms.ts";
+import { type OpenAreas, openTree } from "../areas.ts";
 
 export interface CopyOutRequest {
   tree: Tree;
@@ -19,12 +19,12 @@ const CHUNK = 1024 * 1024;
 
 /** Copies a regular file of the tree, or its first `maxBytes`, to the spool. */
 export function copyOut(
-  rooms: OpenRooms,
+  areas: OpenAreas,
   request: CopyOutRequest,
   context: OperationContext,
 ): SpooledBlob {
   const { parents, leaf } = entryPath(request.path);
-  using top = openTree(rooms, request.tree);
+  using top = openTree(areas, request.tree);
   using parent = openPath(top, parents);
   using source = parent.openFile(leaf);
   const { isFile, mtime } = source.stat();
@@ -35,14 +35,14 @@ export function copyOut(
     );
   }
   const path = crypto.randomUUID();
-  using copy = rooms.spool.createFile(path);
+  using copy = areas.spool.createFile(path);
   try {
     const { hex, size } = copyHashed(source, copy, request.maxBytes, context);
     // By a Git index's time, Git tells which of its entries it cannot trust.
     copy.setTimes(mtime);
-    return { digest: sha256Digest(hex), size, file: { room: "spool", path } };
+    return { digest: sha256Digest(hex), size, file: { area: "spool", path } };
   } catch (error) {
-    tolerate(["ENOENT"], () => rooms.spool.unlink(path));
+    ignoreErrno(["ENOENT"], () => areas.spool.unlink(path));
     throw error;
   }
 }

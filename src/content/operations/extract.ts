@@ -1,10 +1,10 @@
 import { decompress } from "../../archive/decompress.ts";
 import { TarReader } from "../../archive/reader.ts";
 import type { LocalFile } from "../../spool.ts";
-import type { ArchiveOptions, RestoreResult, Tree } from "../api.ts";
+import type { ArchiveOptions, RestoreResult, Tree } from "../content.ts";
 import { extractArchive } from "../extract_archive.ts";
 import type { OperationContext } from "../operation.ts";
-import { openLocalFile, type OpenRooms, openTree, requireStaging } from "../rooms.ts";
+import { type OpenAreas, openLocalFile, openTree, requireStaging } from "../areas.ts";
 
 export interface ExtractRequest {
   tree: Tree;
@@ -15,14 +15,14 @@ export interface ExtractRequest {
 
 /** Extracts a plain, hostile archive into a staging tree. */
 export async function extract(
-  rooms: OpenRooms,
+  areas: OpenAreas,
   request: ExtractRequest,
   context: OperationContext,
 ): Promise<RestoreResult> {
   requireStaging(request.tree);
-  using archive = openLocalFile(rooms, request.archive);
+  using archive = openLocalFile(areas, request.archive);
   archive.advise();
-  using top = openTree(rooms, request.tree);
+  using top = openTree(areas, request.tree);
   const bytes = await decompress(archive, request.compression);
   const reader = new TarReader({
     read(into) {

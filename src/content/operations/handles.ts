@@ -2,10 +2,10 @@
 
 import { DaemonError } from "../../errors.ts";
 import { Directory } from "../../linux/mod.ts";
-import type { Owner, Tree } from "../api.ts";
+import type { Owner, Tree } from "../content.ts";
 import { openPath } from "../parents.ts";
 import { treePath } from "../paths.ts";
-import { type OpenRooms, openTree } from "../rooms.ts";
+import { type OpenAreas, openTree } from "../areas.ts";
 
 const held = new Map<number, Directory>();
 
@@ -16,18 +16,18 @@ export interface HeldDirectory {
 }
 
 export function openDirectory(
-  rooms: OpenRooms,
+  areas: OpenAreas,
   request: { tree: Tree; path: string },
 ): HeldDirectory {
   const components = treePath(request.path);
-  using top = openTree(rooms, request.tree);
+  using top = openTree(areas, request.tree);
   const directory = openPath(top, components);
   const { uid, gid } = directory.stat();
   held.set(directory.fd, directory);
   return { fd: directory.fd, owner: { uid, gid } };
 }
 
-export function closeDirectory(_rooms: OpenRooms, request: { fd: number }): void {
+export function closeDirectory(_rooms: OpenAreas, request: { fd: number }): void {
   const directory = held.get(request.fd);
   if (!directory) throw new DaemonError("INTERNAL", `descriptor ${request.fd} is not held open`);
   held.delete(request.fd);

@@ -1,8 +1,8 @@
 import { displayName, isErrno, type Stat } from "../../linux/mod.ts";
-import type { ContentEntry, Tree } from "../api.ts";
+import type { ContentEntry, Tree } from "../content.ts";
 import { openPath } from "../parents.ts";
 import { treePath } from "../paths.ts";
-import { type OpenRooms, openTree } from "../rooms.ts";
+import { type OpenAreas, openTree } from "../areas.ts";
 
 function typeOf(stat: Stat): ContentEntry["type"] {
   if (stat.isFile) return "file";
@@ -11,9 +11,9 @@ function typeOf(stat: Stat): ContentEntry["type"] {
 }
 
 /** Entries of one directory, sorted by name; a name that is no UTF-8 reads with `\xNN` escapes. */
-export function list(rooms: OpenRooms, request: { tree: Tree; path: string }): ContentEntry[] {
+export function list(areas: OpenAreas, request: { tree: Tree; path: string }): ContentEntry[] {
   const components = treePath(request.path);
-  using top = openTree(rooms, request.tree);
+  using top = openTree(areas, request.tree);
   using dir = openPath(top, components);
   const entries: ContentEntry[] = [];
   for (const { name } of dir.entries()) {

@@ -1,7 +1,7 @@
-import type { Owner, Tree } from "../api.ts";
+import type { Owner, Tree } from "../content.ts";
 import { makePath } from "../parents.ts";
 import { treePath } from "../paths.ts";
-import { type OpenRooms, openTree } from "../rooms.ts";
+import { type OpenAreas, openTree } from "../areas.ts";
 
 export interface MakeDirectoryRequest {
   tree: Tree;
@@ -10,8 +10,8 @@ export interface MakeDirectoryRequest {
 }
 
 /** Makes a directory and its missing parents. */
-export function makeDirectory(rooms: OpenRooms, request: MakeDirectoryRequest): void {
+export function makeDirectory(areas: OpenAreas, request: MakeDirectoryRequest): void {
   const components = treePath(request.path);
-  using top = openTree(rooms, request.tree);
+  using top = openTree(areas, request.tree);
   makePath(top, components, request.owner).close();
 }

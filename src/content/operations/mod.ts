@@ -5,11 +5,11 @@
  */
 
 import type { Operation } from "../operation.ts";
-import { commitBaseline, dropBaseline } from "./baselines.ts";
+import { commitBaseline, dropBaseline } from "../baseline/tokens.ts";
 import { baselineLayers, discardSpool, packPrepare } from "../pack/prepare.ts";
-import { packFinish } from "../pack/finish.ts";
+import { packFinish } from "../pack/merge/finish.ts";
 import { packPart } from "../pack/part.ts";
-import { restoreLayers } from "../restore/layers.ts";
+import { restoreLayers } from "../restore/apply_layers.ts";
 import { restorePlan } from "../restore/plan.ts";
 import {
   restoreBaseline,

@@ -1,12 +1,12 @@
 import { DaemonError } from "../../errors.ts";
-import { type Directory, type File, isErrno, tolerate } from "../../linux/mod.ts";
+import { type Directory, type File, ignoreErrno, isErrno } from "../../linux/mod.ts";
 import type { LocalFile } from "../../spool.ts";
-import type { Owner, Tree } from "../api.ts";
+import type { Owner, Tree } from "../content.ts";
 import type { OperationContext } from "../operation.ts";
-import { giveTo } from "../ownership.ts";
+import { setOwnerAndMode } from "../ownership.ts";
 import { makePath } from "../parents.ts";
 import { entryPath } from "../paths.ts";
-import { openLocalFile, type OpenRooms, openTree } from "../rooms.ts";
+import { type OpenAreas, openLocalFile, openTree } from "../areas.ts";
 
 export interface PlaceRequest {
   tree: Tree;
@@ -21,26 +21,26 @@ export interface PlaceRequest {
 const STEP = 64 * 1024 * 1024;
 
 /** Moves a spool file into the tree; copies one that is elsewhere, and then a spool file is removed. */
-export function place(rooms: OpenRooms, request: PlaceRequest, context: OperationContext): void {
+export function place(areas: OpenAreas, request: PlaceRequest, context: OperationContext): void {
   const { tree, path, file, owner, mode } = request;
   const { parents, leaf } = entryPath(path);
-  using source = openLocalFile(rooms, file);
-  using top = openTree(rooms, tree);
+  using source = openLocalFile(areas, file);
+  using top = openTree(areas, tree);
   using parent = makePath(top, parents, owner);
   refuseToReplace(parent, leaf, path);
-  if (file.room === "spool" && move(rooms, request, source, parent, leaf)) return;
+  if (file.area === "spool" && move(areas, request, source, parent, leaf)) return;
 
   const temporary = `.${crypto.randomUUID()}.part`;
   using copy = parent.createFile(temporary);
   try {
     while (copy.copyFrom(source, STEP) > 0) context.throwIfCancelled();
-    giveTo(copy, owner, mode);
+    setOwnerAndMode(copy, owner, mode);
     parent.rename(temporary, parent, leaf);
   } catch (error) {
-    tolerate(["ENOENT"], () => parent.unlink(temporary));
+    ignoreErrno(["ENOENT"], () => parent.unlink(temporary));
     throw error;
   }
-  if (file.room === "spool") rooms.spool.unlink(file.path);
+  if (file.area === "spool") areas.spool.unlink(file.path);
 }
 
 /** Only a file may be replaced: neither a link, which a path must not go through, nor a directory. */
@@ -60,12 +60,12 @@ function refuseToReplace(parent: Directory, leaf: string, path: string): void {
 
 /** @returns false where the tree is on another file system than the spool */
 function move(
-  rooms: OpenRooms,
+  areas: OpenAreas,
   request: PlaceRequest,
   source: File,
   parent: Directory,
   leaf: string,
 ): boolean {
-  giveTo(source, request.owner, request.mode);
-  return tolerate(["EXDEV"], () => rooms.spool.rename(request.file.path, parent, leaf));
+  setOwnerAndMode(source, request.owner, request.mode);
+  return ignoreErrno(["EXDEV"], () => areas.spool.rename(request.file.path, parent, leaf));
 }

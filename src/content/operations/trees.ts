@@ -2,56 +2,56 @@
 
 import { DaemonError } from "../../errors.ts";
 import { isErrno } from "../../linux/mod.ts";
-import type { Owner, Tree } from "../api.ts";
-import { giveTo } from "../ownership.ts";
-import { checkRoomName, describeTree, type OpenRooms, openTree, requireStaging } from "../rooms.ts";
+import type { Owner, Tree } from "../content.ts";
+import { setOwnerAndMode } from "../ownership.ts";
+import { checkAreaName, describeTree, type OpenAreas, openTree, requireStaging } from "../areas.ts";
 
 /** Makes an empty staging tree. */
-export function create(rooms: OpenRooms, request: { owner: Owner }): Tree {
+export function create(areas: OpenAreas, request: { owner: Owner }): Tree {
   const name = crypto.randomUUID();
-  rooms.staging.makeDirectory(name, 0o700);
+  areas.staging.makeDirectory(name, 0o700);
   try {
-    using top = rooms.staging.openDirectory(name);
-    giveTo(top, request.owner, 0o755);
+    using top = areas.staging.openDirectory(name);
+    setOwnerAndMode(top, request.owner, 0o755);
   } catch (error) {
-    rooms.staging.removeDirectory(name);
+    areas.staging.removeDirectory(name);
     throw error;
   }
-  return { room: "staging", name };
+  return { area: "staging", name };
 }
 
 /**
  * Makes a staging tree visible as a workspace, in one durable step. All that is in it becomes durable
  * before: else a power failure could leave files empty that the next backup would take for edited.
  */
-export function publish(rooms: OpenRooms, request: { tree: Tree; id: string }): void {
+export function publish(areas: OpenAreas, request: { tree: Tree; id: string }): void {
   const { tree, id } = request;
   requireStaging(tree);
-  checkRoomName(id, "the workspace id");
-  using top = openTree(rooms, tree);
+  checkAreaName(id, "the workspace id");
+  using top = openTree(areas, tree);
   const isEmpty = top.entries().next().done === true;
   if (isEmpty) top.sync();
   else top.syncFileSystem();
   try {
-    rooms.staging.rename(tree.name, rooms.workspaces, id, { exclusive: true });
+    areas.staging.rename(tree.name, areas.workspaces, id, { exclusive: true });
   } catch (error) {
     if (!isErrno(error, "EEXIST")) throw error;
     throw new DaemonError("ALREADY_EXISTS", `workspace ${id} has content on this node already`, {
       cause: error,
     });
   }
-  rooms.workspaces.sync();
-  rooms.staging.sync();
+  areas.workspaces.sync();
+  areas.staging.sync();
 }
 
 /** Moves a tree to the trash in one durable step; `undefined` where it is not there. */
-export function trash(rooms: OpenRooms, request: { tree: Tree }): string | undefined {
+export function trash(areas: OpenAreas, request: { tree: Tree }): string | undefined {
   const { tree } = request;
-  checkRoomName(tree.name, "the tree's name");
-  const room = rooms[tree.room];
+  checkAreaName(tree.name, "the tree's name");
+  const area = areas[tree.area];
   const name = crypto.randomUUID();
   try {
-    room.rename(tree.name, rooms.trash, name, { exclusive: true });
+    area.rename(tree.name, areas.trash, name, { exclusive: true });
   } catch (error) {
     if (isErrno(error, "ENOENT")) return undefined;
     if (!isErrno(error, "EBUSY", "EXDEV")) throw error;
@@ -61,16 +61,16 @@ export function trash(rooms: OpenRooms, request: { tree: Tree }): string | undef
       { cause: error },
     );
   }
-  rooms.trash.sync();
-  room.sync();
+  areas.trash.sync();
+  area.sync();
   return name;
 }
 
 /** Whether the tree is there. */
-export function exists(rooms: OpenRooms, request: { tree: Tree }): boolean {
-  checkRoomName(request.tree.name, "the tree's name");
+export function exists(areas: OpenAreas, request: { tree: Tree }): boolean {
+  checkAreaName(request.tree.name, "the tree's name");
   try {
-    return rooms[request.tree.room].statEntry(request.tree.name).isDirectory;
+    return areas[request.tree.area].statEntry(request.tree.name).isDirectory;
   } catch (error) {
     if (isErrno(error, "ENOENT")) return false;
     throw error;
@@ -78,14 +78,14 @@ export function exists(rooms: OpenRooms, request: { tree: Tree }): boolean {
 }
 
 /** Names of the published trees, sorted. */
-export function published(rooms: OpenRooms, _request: Record<never, never>): string[] {
+export function published(areas: OpenAreas, _request: Record<never, never>): string[] {
   // Another handle, so that two requests never share a position.
-  using room = rooms.workspaces.openDirectory(".");
+  using area = areas.workspaces.openDirectory(".");
   const decoder = new TextDecoder();
   const names: string[] = [];
-  for (const entry of room.entries()) {
+  for (const entry of area.entries()) {
     const name = decoder.decode(entry.name);
-    if (room.statEntry(entry.name).isDirectory) names.push(name);
+    if (area.statEntry(entry.name).isDirectory) names.push(name);
   }
   return names.sort();
 }

@@ -1,16 +1,16 @@
 import { DT, isErrno } from "../../linux/mod.ts";
-import type { Tree } from "../api.ts";
+import type { Tree } from "../content.ts";
 import type { OperationContext } from "../operation.ts";
-import { type OpenRooms, openTree } from "../rooms.ts";
-import { walk } from "../walk.ts";
+import { type OpenAreas, openTree } from "../areas.ts";
+import { walk } from "../walk_tree.ts";
 
 /** Apparent bytes of regular files, and the number of entries, in a tree; hard links count once. */
 export function usage(
-  rooms: OpenRooms,
+  areas: OpenAreas,
   request: { tree: Tree },
   context: OperationContext,
 ): { bytes: number; entries: number } {
-  using top = openTree(rooms, request.tree);
+  using top = openTree(areas, request.tree);
   const linked = new Set<string>();
   let bytes = 0;
   let entries = 0;

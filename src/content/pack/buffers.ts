@@ -3,6 +3,6 @@
 import type { PartResult } from "./part.ts";
 
 /** The memory of a result, to be moved with it. */
-export function buffersOf({ arena, apart }: PartResult): ArrayBuffer[] {
+export function transferables({ arena, largeFiles: apart }: PartResult): ArrayBuffer[] {
   return [...arena, ...apart.arena];
 }

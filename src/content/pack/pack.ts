@@ -4,15 +4,15 @@
  */
 
 import { DaemonError } from "../../errors.ts";
-import type { PackOptions, PackResult, PackStats, Tree } from "../api.ts";
+import type { PackOptions, PackResult, PackStats, Tree } from "../content.ts";
 import type { Dispatcher } from "../dispatcher.ts";
 import { Backlog } from "./backlog.ts";
 import { Begun } from "./begun.ts";
 import { InodeClaims } from "./claims.ts";
-import type { FinishResult } from "./finish.ts";
+import type { FinishResult } from "./merge/finish.ts";
 import { Visited } from "./visited.ts";
-import type { SealedLayer } from "./layer_writer.ts";
-import { buffersOf } from "./buffers.ts";
+import type { SealedLayer } from "./write/layer_writer.ts";
+import { transferables } from "./buffers.ts";
 import type { PackJob, PartEvent, PartResult } from "./part.ts";
 import { sumTotals } from "./part_stats.ts";
 import { WorkQueue } from "./work_queue.ts";
@@ -38,7 +38,7 @@ async function newJob(
   { baseline, reuse, signal }: PackOptions,
 ): Promise<PackJob> {
   const isKnown = baseline !== undefined && reuse.length > 0;
-  const { directories, settledAt } = await dispatcher.run(
+  const { directories, syncedAt: settledAt } = await dispatcher.run(
     "packPrepare",
     { tree, ...(isKnown ? { baseline } : {}) },
     { signal },
@@ -53,7 +53,7 @@ async function newJob(
     parts: dispatcher.workers,
     ...(baseline !== undefined && directories !== undefined ? { baseline } : {}),
     reuse: reuse.map(({ digest }) => digest),
-    settledAt,
+    syncedAt: settledAt,
     queue,
     claims: InodeClaims.memory(),
     visited: Visited.memory(directories ?? 0),
@@ -92,7 +92,7 @@ class PackRun {
       {
         signal: this.#signal,
         onEvent: (event) => this.#event(event),
-        transfer: parts.flatMap(buffersOf),
+        transfer: parts.flatMap(transferables),
       },
     );
     await Promise.all(this.#stored);

@@ -6,29 +6,29 @@
 import type { Digest } from "../../digest.ts";
 import { DaemonError } from "../../errors.ts";
 import { type Directory, isErrno } from "../../linux/mod.ts";
-import type { Tree } from "../api.ts";
+import type { Tree } from "../content.ts";
 import { BaselineReader } from "../baseline/reader.ts";
-import { Arena, BlockBuilder, blocksOf } from "../index/block_builder.ts";
-import { PROVISIONAL } from "../index/layout.ts";
-import { type DeadPath, encodeDead } from "../index/tree_file.ts";
+import { Arena, BlockBuilder, blocksOf } from "../../image/block_builder.ts";
+import { TEMPORARY_LAYER } from "../../image/layout.ts";
+import { encodeStale, type StaleEntry } from "../../image/tree_file.ts";
 import type { OperationContext } from "../operation.ts";
-import { type OpenRooms, openTree } from "../rooms.ts";
+import { type OpenAreas, openTree } from "../areas.ts";
 import { Backlog } from "./backlog.ts";
 import { Begun } from "./begun.ts";
-import { buffersOf } from "./buffers.ts";
-import { changedDirectories } from "./changed.ts";
+import { transferables } from "./buffers.ts";
+import { changedDirectories } from "./scan/changed_directories.ts";
 import { InodeClaims } from "./claims.ts";
-import { openDeep, splitLast } from "./deep.ts";
-import { FilePacker } from "./file_packer.ts";
-import { KnownTree } from "./known.ts";
-import { LayerWriter, type Remainder, type SealedLayer } from "./layer_writer.ts";
+import { openLongPath, splitLast } from "../../linux/long_path.ts";
+import { FilePacker } from "./write/file_packer.ts";
+import { PreviousTree } from "./scan/previous_tree.ts";
+import { LayerWriter, type Remainder, type SealedLayer } from "./write/layer_writer.ts";
 import { PartStats, type PartTotals } from "./part_stats.ts";
-import { addPacked, Walker } from "./walker.ts";
+import { addPacked, Walker } from "./scan/walker.ts";
 import { Visited } from "./visited.ts";
 import { type WorkItem, WorkQueue } from "./work_queue.ts";
 
 /** Files of this size and more are packed by whoever has time, apart from their directory. */
-const APART_BYTES = 16 << 20;
+const LARGE_FILE_BYTES = 16 << 20;
 /** Layers, and large files, that one part can number. */
 const NUMBERS = 1 << 20;
 
@@ -43,7 +43,7 @@ export interface PackJob {
   /** Layers of it that are still stored. */
   readonly reuse: readonly Digest[];
   /** Milliseconds since the epoch: what changed later is looked at again by the next pack. */
-  readonly settledAt: number;
+  readonly syncedAt: number;
   readonly queue: SharedArrayBuffer;
   readonly claims: SharedArrayBuffer;
   readonly visited: SharedArrayBuffer;
@@ -58,15 +58,15 @@ export interface PartRequest {
 }
 
 /** Large files packed apart: the own record of the block with the same position is the file's. */
-export interface ApartResults {
+export interface LargeFileResults {
   readonly keys: number[];
   readonly arena: ArrayBuffer[];
 }
 
 export interface PartResult {
   readonly arena: ArrayBuffer[];
-  readonly dead: { readonly count: number; readonly bytes: Uint8Array };
-  readonly apart: ApartResults;
+  readonly stale: { readonly count: number; readonly bytes: Uint8Array };
+  readonly largeFiles: LargeFileResults;
   readonly remainder?: Remainder;
   /** Directories that changed, or went away, after this part had walked them. */
   readonly changed: readonly Uint8Array[];
@@ -83,21 +83,21 @@ export type PartEvent =
 
 /** Does a part of a pack; a `result` is the last that it says. @throws {DaemonError} ABORTED; {SystemError} */
 export function packPart(
-  rooms: OpenRooms,
+  areas: OpenAreas,
   request: PartRequest,
   context: OperationContext<PartEvent>,
 ): void {
   if (!new Begun(request.job.begun).begin(request.part)) {
     throw new DaemonError("ABORTED", "the others have done all there was to do");
   }
-  using top = openTree(rooms, request.job.tree);
+  using top = openTree(areas, request.job.tree);
   using baseline = request.job.baseline === undefined
     ? undefined
-    : rooms.baselines.openFile(request.job.baseline);
+    : areas.baselines.openFile(request.job.baseline);
   const reader = baseline && new BaselineReader(baseline);
-  using part = new Part(rooms, top, reader, request, context);
+  using part = new Part(areas, top, reader, request, context);
   const result = part.run();
-  context.emit({ kind: "result", result }, buffersOf(result));
+  context.emit({ kind: "result", result }, transferables(result));
 }
 
 class Part implements Disposable {
@@ -108,7 +108,7 @@ class Part implements Disposable {
   readonly #layers: LayerWriter;
   readonly #packer: FilePacker;
   readonly #walker: Walker;
-  readonly #known: KnownTree | undefined;
+  readonly #known: PreviousTree | undefined;
   readonly #arena = new Arena();
   readonly #stats = new PartStats();
   /** Items that this part keeps to itself; others are given those from its start. */
@@ -120,7 +120,7 @@ class Part implements Disposable {
   #ticks = 0;
 
   constructor(
-    rooms: OpenRooms,
+    areas: OpenAreas,
     top: Directory,
     baseline: BaselineReader | undefined,
     request: PartRequest,
@@ -131,21 +131,22 @@ class Part implements Disposable {
     this.#context = context;
     this.#top = top;
     this.#queue = new WorkQueue(job.queue);
-    this.#layers = newLayerWriter(rooms, job, part, context);
+    this.#layers = newLayerWriter(areas, job, part, context);
     this.#packer = new FilePacker(this.#layers, {
-      settledAt: job.settledAt,
+      syncedAt: job.syncedAt,
       tick: () => context.throwIfCancelled(),
     });
-    this.#known = baseline && new KnownTree(baseline, new Visited(job.visited), new Set(job.reuse));
+    this.#known = baseline &&
+      new PreviousTree(baseline, new Visited(job.visited), new Set(job.reuse));
     this.#walker = new Walker({
       top,
       packer: this.#packer,
       builder: new BlockBuilder(this.#arena),
       claims: new InodeClaims(job.claims),
-      known: this.#known,
+      previous: this.#known,
       stats: this.#stats,
-      settledAt: job.settledAt,
-      apartFrom: job.parts > 1 ? APART_BYTES : Infinity,
+      syncedAt: job.syncedAt,
+      largeFileBytes: job.parts > 1 ? LARGE_FILE_BYTES : Infinity,
       onDirectory: (path) => this.#add({ kind: "directory", key: 0, path }),
       onLarge: (path) => {
         const key = part * NUMBERS + this.#keys++;
@@ -172,14 +173,14 @@ class Part implements Disposable {
     }
     const remainder = this.#layers.takeRemainder();
     this.#layers.seal();
-    const dead: DeadPath[] = this.#known?.dead ?? [];
+    const dead: StaleEntry[] = this.#known?.stale ?? [];
     const walked = blocksOf(this.#arena.buffers);
     const { changed, gone } = changedDirectories(this.#top, walked, () => this.#tick());
     return {
       changed: [...changed, ...gone],
       arena: this.#arena.buffers,
-      dead: { count: dead.length, bytes: encodeDead(dead) },
-      apart: { keys: this.#apartKeys, arena: this.#apartArena.buffers },
+      stale: { count: dead.length, bytes: encodeStale(dead) },
+      largeFiles: { keys: this.#apartKeys, arena: this.#apartArena.buffers },
       ...(remainder ? { remainder } : {}),
       items,
       totals: this.#stats.done(this.#packer),
@@ -236,7 +237,7 @@ class Part implements Disposable {
   #packApart(parent: Uint8Array, name: Uint8Array, path: Uint8Array) {
     let dir: Directory;
     try {
-      dir = openDeep(this.#top, parent);
+      dir = openLongPath(this.#top, parent);
     } catch (error) {
       if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP", "EXDEV")) return "gone";
       throw error;
@@ -251,16 +252,16 @@ class Part implements Disposable {
 
 /** A writer whose layers are announced, and wait for the store where it is behind. */
 export function newLayerWriter(
-  rooms: OpenRooms,
+  areas: OpenAreas,
   job: PackJob,
   part: number,
   context: OperationContext<PartEvent>,
 ): LayerWriter {
   const backlog = new Backlog(job.backlog);
   return new LayerWriter({
-    rooms,
+    areas,
     name: `${job.name}-${part}`,
-    firstNumber: PROVISIONAL.first + part * NUMBERS,
+    firstNumber: TEMPORARY_LAYER.first + part * NUMBERS,
     onSealed: (layer) => {
       backlog.add();
       context.emit({ kind: "layer", layer });

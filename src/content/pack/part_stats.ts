@@ -1,7 +1,7 @@
 /** What a part of a pack counts. */
 
 import { displayName } from "../../linux/mod.ts";
-import type { PackStats } from "../api.ts";
+import type { PackStats } from "../content.ts";
 
 /** How many paths are named at most. */
 const MAX_NAMED = 100;

@@ -2,11 +2,11 @@
 
 import { ArchiveError } from "../../archive/error.ts";
 import { type Directory, fileSystemType, isErrno } from "../../linux/mod.ts";
-import type { LayerDescriptor, Tree } from "../api.ts";
+import type { LayerDescriptor, Tree } from "../content.ts";
 import { BaselineReader, readHeader, verifyBaseline } from "../baseline/reader.ts";
-import type { LayerInfo } from "../index/tree_file.ts";
-import { checkBaselineName } from "../operations/baselines.ts";
-import { type OpenRooms, openTree } from "../rooms.ts";
+import type { LayerInfo } from "../../image/tree_file.ts";
+import { checkBaselineName } from "../baseline/tokens.ts";
+import { type OpenAreas, openTree } from "../areas.ts";
 
 function ifReadable<T>(read: () => T): T | undefined {
   try {
@@ -22,21 +22,21 @@ function ifReadable<T>(read: () => T): T | undefined {
 export interface Prepared {
   /** How many directories the baseline knows; absent where there is none, or none to go by. */
   readonly directories?: number;
-  /** See {@link settle}. */
-  readonly settledAt: number;
+  /** See {@link syncDirtyPages}. */
+  readonly syncedAt: number;
 }
 
 /** Looks at what a pack is to be of. */
 export function packPrepare(
-  rooms: OpenRooms,
+  areas: OpenAreas,
   request: { tree: Tree; baseline?: string },
 ): Prepared {
-  using top = openTree(rooms, request.tree);
+  using top = openTree(areas, request.tree);
   const directories = request.baseline === undefined || !notesStores(top)
     ? undefined
-    : directoriesOf(rooms, request.baseline);
-  const settledAt = settle(top);
-  return { settledAt, ...(directories === undefined ? {} : { directories }) };
+    : directoriesOf(areas, request.baseline);
+  const settledAt = syncDirtyPages(top);
+  return { syncedAt: settledAt, ...(directories === undefined ? {} : { directories }) };
 }
 
 /**
@@ -55,36 +55,36 @@ function notesStores(top: Directory): boolean {
  * the kernel notes only the first store to a page since it was last written back.
  * @returns the time, in milliseconds, since when a file that changes shows it
  */
-function settle(top: Directory): number {
+function syncDirtyPages(top: Directory): number {
   const now = Date.now();
   top.syncFileSystem();
   return now;
 }
 
-function directoriesOf(rooms: OpenRooms, baseline: string): number | undefined {
+function directoriesOf(areas: OpenAreas, baseline: string): number | undefined {
   checkBaselineName(baseline);
   return ifReadable(() => {
-    using file = rooms.baselines.openFile(baseline);
+    using file = areas.baselines.openFile(baseline);
     verifyBaseline(file);
     return new BaselineReader(file).directories;
   });
 }
 
 /** The layers of the image that a baseline describes; none where there is no such baseline. */
-export function baselineLayers(rooms: OpenRooms, request: { name: string }): LayerDescriptor[] {
+export function baselineLayers(areas: OpenAreas, request: { name: string }): LayerDescriptor[] {
   checkBaselineName(request.name);
   const layers: readonly LayerInfo[] = ifReadable(() => {
-    using file = rooms.baselines.openFile(request.name);
+    using file = areas.baselines.openFile(request.name);
     return readHeader(file).layers;
   }) ?? [];
   return layers.map(({ digest, size, diffId }) => ({ digest, size, diffId }));
 }
 
 /** Deletes files of the spool. No error for those that are not there. */
-export function discardSpool(rooms: OpenRooms, request: { names: readonly string[] }): void {
+export function discardSpool(areas: OpenAreas, request: { names: readonly string[] }): void {
   for (const name of request.names) {
     try {
-      rooms.spool.unlink(name);
+      areas.spool.unlink(name);
     } catch (error) {
       if (!isErrno(error, "ENOENT")) throw error;
     }

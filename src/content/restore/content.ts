@@ -1,14 +1,14 @@
 /** Writing one file by its record. */
 
-import { SparseMapReader, type Stretch } from "../../archive/sparse_map.ts";
+import { type Extent, SparseMapReader } from "../../archive/sparse_map.ts";
 import { ArchiveError } from "../../archive/error.ts";
 import type { Directory, File } from "../../linux/mod.ts";
-import type { Block } from "../index/block.ts";
-import { FLAG } from "../index/layout.ts";
+import type { Block } from "../../image/block.ts";
+import { FLAG } from "../../image/layout.ts";
 import type { OperationContext } from "../operation.ts";
-import type { LayerReader } from "./layer_reader.ts";
+import type { LayerReader } from "../../image/layer_reader.ts";
 import type { MetadataPolicy } from "./metadata.ts";
-import { isCoarse, storedMetadata } from "./stored.ts";
+import { hasSecondGranularity, storedMetadata } from "./record_metadata.ts";
 
 export interface FileToRestore {
   readonly dir: Directory;
@@ -39,7 +39,7 @@ export function restoreContent(wanted: FileToRestore): void {
     file.chmod(mode);
     stat = file.stat();
   }
-  block.setLocal(record, stat, isCoarse(stat));
+  block.setLocal(record, stat, hasSecondGranularity(stat));
 }
 
 function plainContent(file: File, { block, record, reader, context }: FileToRestore): void {
@@ -52,7 +52,7 @@ function plainContent(file: File, { block, record, reader, context }: FileToRest
 function sparseContent(file: File, { block, record, reader, context }: FileToRestore): void {
   const size = block.size(record);
   const map = new SparseMapReader();
-  let stretches: Stretch[] | undefined;
+  let stretches: Extent[] | undefined;
   let current = 0;
   let done = 0;
   file.truncate(size);

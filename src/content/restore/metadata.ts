@@ -7,7 +7,7 @@ import {
   isErrno,
   type Timespec,
 } from "../../linux/mod.ts";
-import type { Xattr } from "../index/layout.ts";
+import type { Xattr } from "../../image/layout.ts";
 
 /** Metadata as an image has it. */
 export interface StoredMetadata {

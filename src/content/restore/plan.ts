@@ -3,12 +3,12 @@
 import type { Digest } from "../../digest.ts";
 import { DaemonError } from "../../errors.ts";
 import type { LocalFile } from "../../spool.ts";
-import { Block, Memory } from "../index/block.ts";
-import { type LoadedIndex, readIndex } from "../index/index_reader.ts";
-import { KIND, RECORD } from "../index/layout.ts";
-import type { LayerInfo } from "../index/tree_file.ts";
+import { Block, Memory } from "../../image/block.ts";
+import { type LoadedIndex, readIndex } from "../../image/index_reader.ts";
+import { KIND, RECORD } from "../../image/layout.ts";
+import type { LayerInfo } from "../../image/tree_file.ts";
 import type { OperationContext } from "../operation.ts";
-import { openLocalFile, type OpenRooms } from "../rooms.ts";
+import { type OpenAreas, openLocalFile } from "../areas.ts";
 
 /** Uncompressed bytes of content that one request restores, about. */
 const UNIT_BYTES = 16 << 20;
@@ -56,11 +56,11 @@ export interface PlanRequest {
  * @throws {DaemonError} DATA_LOSS where it is damaged, RESOURCE_EXHAUSTED where it exceeds the limit
  */
 export function restorePlan(
-  rooms: OpenRooms,
+  areas: OpenAreas,
   request: PlanRequest,
   context: OperationContext,
 ): RestorePlan {
-  using file = openLocalFile(rooms, request.file);
+  using file = openLocalFile(areas, request.file);
   const index = readIndex(file, request.blob, () => context.throwIfCancelled());
   const totals = count(index);
   const { limitBytes } = request;

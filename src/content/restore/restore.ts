@@ -5,10 +5,10 @@
 
 import type { Digest } from "../../digest.ts";
 import { DaemonError } from "../../errors.ts";
-import type { HeldFile, LocalFile } from "../../spool.ts";
-import type { LayerDescriptor, RestoreOptions, RestoreResult, Tree } from "../api.ts";
+import type { LeasedFile, LocalFile } from "../../spool.ts";
+import type { LayerDescriptor, RestoreOptions, RestoreResult, Tree } from "../content.ts";
 import type { Dispatcher } from "../dispatcher.ts";
-import type { LayerInfo } from "../index/tree_file.ts";
+import type { LayerInfo } from "../../image/tree_file.ts";
 import type { RestorePlan } from "./plan.ts";
 
 /** Restores an image; see {@link Content.restore}. */
@@ -80,10 +80,10 @@ class RestoreRun {
 
   async byLayers(): Promise<RestoreResult> {
     const { layers, limitBytes, trusted } = this.#options;
-    const held: HeldFile[] = [];
+    const held: LeasedFile[] = [];
     try {
       for (const layer of layers) held.push(await this.#options.fetch(layer));
-      const files = held.map(({ room, path }): LocalFile => ({ room, path }));
+      const files = held.map(({ area, path }): LocalFile => ({ area, path }));
       return await this.#dispatcher.run(
         "restoreLayers",
         { tree: this.#tree, layers, files, limitBytes, trusted },
@@ -127,7 +127,7 @@ class RestoreRun {
     this.#signal.throwIfAborted();
     const held = await this.#options.fetch(blob);
     try {
-      return await use({ room: held.room, path: held.path });
+      return await use({ area: held.area, path: held.path });
     } finally {
       await held.release();
     }

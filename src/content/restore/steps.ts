@@ -7,23 +7,23 @@
 import type { Digest } from "../../digest.ts";
 import type { LocalFile } from "../../spool.ts";
 import { isErrno } from "../../linux/mod.ts";
-import type { Tree } from "../api.ts";
+import type { Tree } from "../content.ts";
 import { BaselineWriter } from "../baseline/writer.ts";
 import { compareBytes } from "../../archive/bytes.ts";
-import type { Block } from "../index/block.ts";
-import { dataLoss, readingBlob, verifyBlob } from "../index/index_reader.ts";
-import { KIND, RECORD } from "../index/layout.ts";
-import { decodeHeader, headerSize, type LayerInfo } from "../index/tree_file.ts";
+import type { Block } from "../../image/block.ts";
+import { dataLoss, readingBlob, verifyBlob } from "../../image/index_reader.ts";
+import { KIND, RECORD } from "../../image/layout.ts";
+import { decodeHeader, headerSize, type LayerInfo } from "../../image/tree_file.ts";
 import type { OperationContext } from "../operation.ts";
-import { newBaselineToken } from "../operations/baselines.ts";
-import { splitLast } from "../pack/deep.ts";
-import { openLocalFile, type OpenRooms, openTree, requireStaging } from "../rooms.ts";
-import { LayerReader } from "./layer_reader.ts";
+import { newBaselineToken } from "../baseline/tokens.ts";
+import { splitLast } from "../../linux/long_path.ts";
+import { type OpenAreas, openLocalFile, openTree, requireStaging } from "../areas.ts";
+import { LayerReader } from "../../image/layer_reader.ts";
 import { MetadataPolicy } from "./metadata.ts";
-import { OpenDirectories } from "./open_directories.ts";
+import { DirectoryCache } from "./directory_cache.ts";
 import { OpenPlan, type Range, type RestorePlan, type Unit } from "./plan.ts";
 import { restoreContent } from "./content.ts";
-import { isCoarse, storedMetadata } from "./stored.ts";
+import { hasSecondGranularity, storedMetadata } from "./record_metadata.ts";
 
 /** What every step is given. */
 export interface StepRequest {
@@ -48,15 +48,15 @@ const INDEX_FAULTS = ["EEXIST", "EISDIR", "ELOOP", "ENOENT", "ENOTDIR", "EINVAL"
 class Step implements Disposable {
   readonly plan: OpenPlan;
   readonly policy: MetadataPolicy;
-  readonly dirs: OpenDirectories;
+  readonly dirs: DirectoryCache;
   readonly #top;
 
-  constructor(rooms: OpenRooms, request: StepRequest) {
+  constructor(areas: OpenAreas, request: StepRequest) {
     requireStaging(request.tree);
     this.plan = new OpenPlan(request.plan);
     this.policy = new MetadataPolicy(request.trusted);
-    this.#top = openTree(rooms, request.tree);
-    this.dirs = new OpenDirectories(this.#top);
+    this.#top = openTree(areas, request.tree);
+    this.dirs = new DirectoryCache(this.#top);
   }
 
   [Symbol.dispose](): void {
@@ -66,8 +66,8 @@ class Step implements Disposable {
 }
 
 /** Runs a step; what cannot be true of any tree is a loss of the index. */
-function step<T>(rooms: OpenRooms, request: StepRequest, run: (step: Step) => T): T {
-  using opened = new Step(rooms, request);
+function step<T>(areas: OpenAreas, request: StepRequest, run: (step: Step) => T): T {
+  using opened = new Step(areas, request);
   try {
     return run(opened);
   } catch (error) {
@@ -78,18 +78,18 @@ function step<T>(rooms: OpenRooms, request: StepRequest, run: (step: Step) => T)
 
 /** Checks a layer's digest. @throws {DaemonError} DATA_LOSS naming it */
 export function restoreVerify(
-  rooms: OpenRooms,
+  areas: OpenAreas,
   request: { file: LocalFile; blob: { digest: Digest; size: number } },
   context: OperationContext,
 ): void {
-  using file = openLocalFile(rooms, request.file);
+  using file = openLocalFile(areas, request.file);
   file.advise();
   verifyBlob(file, request.blob, () => context.throwIfCancelled());
 }
 
 /** Makes directories, closed to others until their own metadata comes. */
-export function restoreDirectories(rooms: OpenRooms, request: RangeRequest): void {
-  step(rooms, request, ({ plan, dirs }) => {
+export function restoreDirectories(areas: OpenAreas, request: RangeRequest): void {
+  step(areas, request, ({ plan, dirs }) => {
     const { start, end } = request.range;
     for (let n = start; n < end; n++) dirs.make(plan.block(n).path);
   });
@@ -97,13 +97,13 @@ export function restoreDirectories(rooms: OpenRooms, request: RangeRequest): voi
 
 /** Writes the files of a unit. The layer's digest was checked. */
 export function restoreFiles(
-  rooms: OpenRooms,
+  areas: OpenAreas,
   request: FilesRequest,
   context: OperationContext,
 ): void {
   const { unit, layer } = request;
-  using file = openLocalFile(rooms, request.file);
-  step(rooms, request, ({ plan, dirs, policy }) => {
+  using file = openLocalFile(areas, request.file);
+  step(areas, request, ({ plan, dirs, policy }) => {
     readingBlob(layer.digest, () => {
       using reader = new LayerReader(file, layer.size, layer.rawSize);
       for (let n = unit.start; n < unit.end; n++) {
@@ -119,11 +119,11 @@ export function restoreFiles(
 
 /** Makes symlinks, FIFOs and devices. */
 export function restoreOthers(
-  rooms: OpenRooms,
+  areas: OpenAreas,
   request: RangeRequest,
   context: OperationContext,
 ): void {
-  step(rooms, request, (opened) => {
+  step(areas, request, (opened) => {
     const { start, end } = request.range;
     for (let n = start; n < end; n++) {
       context.throwIfCancelled();
@@ -151,16 +151,16 @@ function other({ dirs, policy }: Step, block: Block, record: number, kind: numbe
   }
   policy.applyToEntry(dir, name, storedMetadata(block, record), kind !== KIND.symlink);
   const stat = dir.statEntry(name);
-  block.setLocal(record, stat, isCoarse(stat));
+  block.setLocal(record, stat, hasSecondGranularity(stat));
 }
 
 /** Makes hard links; what they name is there. */
 export function restoreLinks(
-  rooms: OpenRooms,
+  areas: OpenAreas,
   request: StepRequest,
   context: OperationContext,
 ): void {
-  step(rooms, request, ({ plan, dirs, policy }) => {
+  step(areas, request, ({ plan, dirs, policy }) => {
     const made: { link: Place; target: Place }[] = [];
     for (const link of links(plan)) {
       context.throwIfCancelled();
@@ -176,8 +176,8 @@ export function restoreLinks(
     // Each link has changed the ctime of all names of its inode.
     for (const { link, target } of made) {
       const stat = dirs.open(link.block.path).statEntry(link.block.name(link.record));
-      link.block.setLocal(link.record, stat, isCoarse(stat));
-      target.block.setLocal(target.record, stat, isCoarse(stat));
+      link.block.setLocal(link.record, stat, hasSecondGranularity(stat));
+      target.block.setLocal(target.record, stat, hasSecondGranularity(stat));
     }
   });
 }
@@ -231,8 +231,8 @@ function search(count: number, order: (n: number) => number): number | undefined
  * Gives directories their metadata, those below first.
  * @returns those that a directory must not get before what is below it is done
  */
-export function restoreMetadata(rooms: OpenRooms, request: RangeRequest): number[] {
-  return step(rooms, request, ({ plan, dirs, policy }) => {
+export function restoreMetadata(areas: OpenAreas, request: RangeRequest): number[] {
+  return step(areas, request, ({ plan, dirs, policy }) => {
     const later: number[] = [];
     for (let n = request.range.end - 1; n >= request.range.start; n--) {
       const block = plan.block(n);
@@ -246,10 +246,10 @@ export function restoreMetadata(rooms: OpenRooms, request: RangeRequest): number
 
 /** The same for directories that even their owner is to be kept out of; those below first. */
 export function restoreClosedDirectories(
-  rooms: OpenRooms,
+  areas: OpenAreas,
   request: StepRequest & { directories: readonly number[] },
 ): void {
-  step(rooms, request, ({ plan, policy, dirs }) => {
+  step(areas, request, ({ plan, policy, dirs }) => {
     for (const n of [...request.directories].sort((a, b) => b - a)) {
       const block = plan.block(n);
       using dir = dirs.openApart(block.path);
@@ -259,9 +259,9 @@ export function restoreClosedDirectories(
 }
 
 /** Writes the baseline of what was restored. @returns its token */
-export function restoreBaseline(rooms: OpenRooms, request: StepRequest): string {
+export function restoreBaseline(areas: OpenAreas, request: StepRequest): string {
   const token = newBaselineToken();
-  using file = rooms.baselines.createFile(token);
+  using file = areas.baselines.createFile(token);
   try {
     const plan = new OpenPlan(request.plan);
     const bytes = new Uint8Array(request.plan.index);
@@ -275,7 +275,7 @@ export function restoreBaseline(rooms: OpenRooms, request: StepRequest): string 
     waitForTick();
     return token;
   } catch (error) {
-    rooms.baselines.unlink(token);
+    areas.baselines.unlink(token);
     throw error;
   }
 }

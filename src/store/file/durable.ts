@@ -4,7 +4,7 @@
  */
 
 import { dirname, join } from "@std/path";
-import { isMissing } from "./errors.ts";
+import { isMissing } from "./file_errors.ts";
 
 /** Of everything that a store makes: closed to other users of the node. */
 export const DIR_MODE = 0o700;

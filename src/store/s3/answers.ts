@@ -15,7 +15,7 @@
 
 import type { S3Client } from "@aws-sdk/client-s3";
 import { readBody } from "./body.ts";
-import { ForeignAnswerError } from "./errors.ts";
+import { ForeignAnswerError } from "./s3_errors.ts";
 import { oneLine } from "./messages.ts";
 
 /** What an answer in XML has for its root element, by the command that asks for it. */

@@ -3,10 +3,10 @@
 import { S3Client } from "@aws-sdk/client-s3";
 import type { Clock } from "../../clock.ts";
 import { DaemonError, messageOf } from "../../errors.ts";
-import type { StoreOptions } from "../api.ts";
+import type { StoreOptions } from "../object_store.ts";
 import { judgeAnswers } from "./answers.ts";
 import { credentialsFor } from "./credentials.ts";
-import { type Failure, type FailureKind, failureOf } from "./errors.ts";
+import { type Failure, type FailureKind, failureOf } from "./s3_errors.ts";
 import { areEtagsMd5 } from "./etag_probe.ts";
 import { EtagCheck } from "./etags.ts";
 import { ProgressHandler, type TrafficObserver } from "./http_handler.ts";

@@ -5,10 +5,10 @@
 import { GetObjectCommand, type GetObjectCommandOutput } from "@aws-sdk/client-s3";
 import { DaemonError } from "../../errors.ts";
 import { release } from "../../memory.ts";
-import type { StoreOptions } from "../api.ts";
-import { fileError } from "../file/errors.ts";
+import type { StoreOptions } from "../object_store.ts";
+import { fileError } from "../file/file_errors.ts";
 import type { Connection } from "./connection.ts";
-import { CorruptAnswerError, isBeyondEnd } from "./errors.ts";
+import { CorruptAnswerError, isBeyondEnd } from "./s3_errors.ts";
 import { forEachIndex } from "../../async/concurrent.ts";
 
 /** An object whose size is known. */

@@ -5,8 +5,8 @@
  */
 
 import { logger } from "../../log.ts";
-import type { StoreOptions } from "../api.ts";
-import { AlteredUploadError } from "./errors.ts";
+import type { StoreOptions } from "../object_store.ts";
+import { AlteredUploadError } from "./s3_errors.ts";
 
 const log = logger("store");
 

@@ -4,10 +4,10 @@
  */
 
 import { GetObjectCommand, HeadObjectCommand } from "@aws-sdk/client-s3";
-import type { StoreOptions } from "../api.ts";
+import type { StoreOptions } from "../object_store.ts";
 import { isSigned } from "./answers.ts";
 import type { Connection } from "./connection.ts";
-import { failureOf, ForeignAnswerError, isBeyondEnd, serviceError } from "./errors.ts";
+import { failureOf, ForeignAnswerError, isBeyondEnd, serviceError } from "./s3_errors.ts";
 
 /** What the server says of an object. */
 export interface Head {

@@ -12,7 +12,7 @@ import type { Socket } from "node:net";
 import { Readable } from "node:stream";
 import { rootCertificates } from "node:tls";
 import { release } from "../../memory.ts";
-import { StallError } from "./errors.ts";
+import { StallError } from "./s3_errors.ts";
 
 /** What goes over the wire, for the metrics. */
 export interface TrafficObserver {

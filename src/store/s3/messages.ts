@@ -7,10 +7,10 @@ import {
   type FailureKind,
   failureOf,
   ForeignAnswerError,
-  HollowAnswerError,
+  MissingResultError,
   RenewedAccessError,
   serviceError,
-} from "./errors.ts";
+} from "./s3_errors.ts";
 
 const CODE: Record<FailureKind, ErrorCode> = {
   aborted: "ABORTED",
@@ -88,7 +88,7 @@ function adviceFor(error: unknown, kind: FailureKind, code: ErrorCode): string |
 }
 
 /** Errors whose messages are our own words. */
-const OURS = [AlteredUploadError, CorruptAnswerError, HollowAnswerError];
+const OURS = [AlteredUploadError, CorruptAnswerError, MissingResultError];
 
 function describe(error: unknown, kind: FailureKind, endpoint: string): string {
   if (error instanceof RenewedAccessError) return describe(error.cause, kind, endpoint);

@@ -1,7 +1,7 @@
 /** Attempts: what passes is tried again after a growing, random pause. */
 
 import type { Clock } from "../../clock.ts";
-import { type Failure, failureOf } from "./errors.ts";
+import { type Failure, failureOf } from "./s3_errors.ts";
 import type { S3Tuning } from "./options.ts";
 
 export interface RetryOptions {

@@ -3,9 +3,9 @@
 import { AbortMultipartUploadCommand, ListMultipartUploadsCommand } from "@aws-sdk/client-s3";
 import { messageOf } from "../../errors.ts";
 import { logger } from "../../log.ts";
-import type { SweepOptions, Tally } from "../api.ts";
+import type { SweepOptions, Tally } from "../object_store.ts";
 import type { Connection } from "./connection.ts";
-import { failureOf } from "./errors.ts";
+import { failureOf } from "./s3_errors.ts";
 
 const log = logger("store");
 

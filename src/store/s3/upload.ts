@@ -13,9 +13,9 @@ import {
 } from "@aws-sdk/client-s3";
 import { DaemonError, messageOf } from "../../errors.ts";
 import { logger } from "../../log.ts";
-import type { StoreOptions } from "../api.ts";
+import type { StoreOptions } from "../object_store.ts";
 import type { Connection } from "./connection.ts";
-import { failureOf, HollowAnswerError } from "./errors.ts";
+import { failureOf, MissingResultError } from "./s3_errors.ts";
 import { forEachIndex } from "../../async/concurrent.ts";
 import { headOnce } from "./head.ts";
 import { hashesOf, hashSlice, type Slice, type SliceHashes, streamSlice } from "./slice.ts";
@@ -136,7 +136,7 @@ async function putPartsOnce(
       client.send(new CreateMultipartUploadCommand(createInput(target)), sending),
     options,
   );
-  if (!UploadId) throw new HollowAnswerError("the store began an upload without naming it");
+  if (!UploadId) throw new MissingResultError("the store began an upload without naming it");
   const upload = { Bucket: target.Bucket, Key: target.Key, UploadId };
   const wanted = { size: file.size, since: Math.floor(connection.now() / 1000 - 1) * 1000 };
   try {
@@ -206,7 +206,7 @@ async function complete(
         (client, sending) => client.send(command(), sending),
         options,
       );
-      if (!ETag && !Key) throw new HollowAnswerError("the store did not say what it joined");
+      if (!ETag && !Key) throw new MissingResultError("the store did not say what it joined");
     } catch (error) {
       if (options.signal?.aborted || !await isThere(connection, upload, wanted)) throw error;
     }
@@ -215,11 +215,11 @@ async function complete(
   await connection.retrying(async () => {
     const size = await joinedSize(connection, upload, options);
     if (size === wanted.size) return;
-    throw new HollowAnswerError(`the store says it joined ${wanted.size} bytes and has ${size}`);
+    throw new MissingResultError(`the store says it joined ${wanted.size} bytes and has ${size}`);
   }, options);
 }
 
-/** @throws {HollowAnswerError} where the store does not know the object that it has made. */
+/** @throws {MissingResultError} where the store does not know the object that it has made. */
 async function joinedSize(
   connection: Connection,
   upload: Upload,
@@ -229,7 +229,7 @@ async function joinedSize(
     return (await headOnce(connection, upload, options)).size;
   } catch (error) {
     if (failureOf(error, options.signal).kind !== "missing") throw error;
-    throw new HollowAnswerError(`the store says it joined ${upload.Key} and does not have it`, {
+    throw new MissingResultError(`the store says it joined ${upload.Key} and does not have it`, {
       cause: error,
     });
   }

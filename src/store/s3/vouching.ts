@@ -2,7 +2,7 @@
 
 import { digestOf, hexOf } from "../../digest.ts";
 import { logger } from "../../log.ts";
-import { CorruptAnswerError } from "./errors.ts";
+import { CorruptAnswerError } from "./s3_errors.ts";
 import { isMd5 } from "./etags.ts";
 import { hashesOf } from "./slice.ts";
 

@@ -1,0 +1,73 @@
+/** The config, from flags over environment over file over defaults. */
+
+import { dirname, resolve } from "@std/path";
+import { conflicts, resolveConfig } from "./resolve_config.ts";
+import { readEnvironment } from "./environment.ts";
+import { readConfigFile } from "./file.ts";
+import { type ConfigSource, merge, setAt, valueAt } from "./config_source.ts";
+import { ConfigError, describeIssue, problemAt } from "./problems.ts";
+import { type Config, configSchema } from "./schema.ts";
+
+export { ConfigError };
+
+export interface ConfigSources {
+  /** Path of the config file, if there is one. */
+  file?: string;
+  env: Readonly<Record<string, string>>;
+  /** What flags say, in the file's form, and which flag says it. */
+  flags: ConfigSource;
+  cwd: string;
+  uid: number;
+  gid: number;
+}
+
+export interface LoadedConfig {
+  config: Config;
+  /** What is odd but no reason to stop. */
+  warnings: string[];
+}
+
+/** Settings that name files: relative ones in a file start from that file's folder. */
+const PATHS = [
+  ["root"],
+  ["tls", "cert"],
+  ["tls", "key"],
+  ["tls", "clientCa"],
+  ["storage", "path"],
+  ["storage", "credentialsFile"],
+  ["storage", "caFile"],
+] as const;
+
+/** @throws {ConfigError} with every problem that was found. */
+export function loadConfig(sources: ConfigSources): LoadedConfig {
+  const env = readEnvironment(sources.env);
+  const file = sources.file === undefined
+    ? []
+    : [anchored(readConfigFile(sources.file), dirname(resolve(sources.cwd, sources.file)))];
+  const layers: ConfigSource[] = [...file, env, sources.flags];
+  const merged = layers.reduce<Record<string, unknown>>(
+    (under, { values }) => merge(under, values),
+    {},
+  );
+  const parsed = configSchema.safeParse(merged);
+  if (!parsed.success) {
+    throw new ConfigError(
+      parsed.error.issues.flatMap((issue) => describeIssue(issue, layers, merged)),
+    );
+  }
+  const config = resolveConfig(parsed.data, sources);
+  const found = conflicts(config);
+  if (found.length > 0) {
+    throw new ConfigError(found.map(({ path, problem }) => problemAt(layers, path, problem)));
+  }
+  return { config, warnings: env.warnings };
+}
+
+function anchored(layer: ConfigSource, folder: string): ConfigSource {
+  const values = structuredClone(layer.values) as Record<string, unknown>;
+  for (const path of PATHS) {
+    const value = valueAt(values, path);
+    if (typeof value === "string" && value !== "") setAt(values, path, resolve(folder, value));
+  }
+  return { ...layer, values };
+}

@@ -1,0 +1,94 @@
+/** The areas of the root as directory handles, and the trees within them. */
+
+import { DaemonError } from "../errors.ts";
+import { Directory, File, isComponent, isErrno } from "../linux/mod.ts";
+import type { LocalFile } from "../spool.ts";
+import type { Tree } from "./content.ts";
+import type { Areas } from "./worker_start.ts";
+
+/** The handles of a Worker's areas, open as long as the Worker lives. */
+export interface OpenAreas {
+  readonly workspaces: Directory;
+  readonly staging: Directory;
+  readonly trash: Directory;
+  readonly spool: Directory;
+  readonly baselines: Directory;
+  readonly blobs?: Directory;
+}
+
+/** Opens the areas. @throws {SystemError} naming the folder */
+export function openAreas(areas: Areas): OpenAreas {
+  const open = (area: keyof Areas, path: string) => {
+    try {
+      return Directory.open(path, area);
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new Error(`Cannot open the ${area} folder ${path}: ${why}`, { cause });
+    }
+  };
+  return {
+    workspaces: open("workspaces", areas.workspaces),
+    staging: open("staging", areas.staging),
+    trash: open("trash", areas.trash),
+    spool: open("spool", areas.spool),
+    baselines: open("baselines", areas.baselines),
+    ...(areas.blobs === undefined ? {} : { blobs: open("blobs", areas.blobs) }),
+  };
+}
+
+/** A tree's name as errors call it. */
+export function describeTree(tree: Tree): string {
+  return tree.area === "workspaces" ? `workspace ${tree.name}` : `staging tree ${tree.name}`;
+}
+
+/** @throws {DaemonError} INVALID_ARGUMENT where `name` cannot name an entry of an area */
+export function checkAreaName(name: string, what: string): void {
+  if (!isComponent(name) || name.includes("\0")) {
+    throw new DaemonError(
+      "INVALID_ARGUMENT",
+      `${what} ${JSON.stringify(name)} is not a plain name`,
+    );
+  }
+}
+
+/**
+ * Opens a tree's top folder; the caller closes it. The tree may be a file system of its own, but
+ * nothing within it that is one is entered.
+ * @throws {DaemonError} FAILED_PRECONDITION where it is gone, INVALID_ARGUMENT
+ */
+export function openTree(areas: OpenAreas, tree: Tree): Directory {
+  checkAreaName(tree.name, "the tree's name");
+  try {
+    return areas[tree.area].openDirectory(tree.name, { crossMounts: true });
+  } catch (error) {
+    if (!isErrno(error, "ENOENT")) throw error;
+    // Not NOT_FOUND: the workspace is known, and so its id is not free.
+    throw new DaemonError(
+      "FAILED_PRECONDITION",
+      `the content of ${describeTree(tree)} is not there any more: somebody else removed it`,
+      { cause: error },
+    );
+  }
+}
+
+/** @throws {DaemonError} INVALID_ARGUMENT where the operation is not for published trees */
+export function requireStaging(tree: Tree): void {
+  if (tree.area !== "staging") {
+    throw new DaemonError("INVALID_ARGUMENT", `${describeTree(tree)} is published already`);
+  }
+}
+
+/**
+ * Opens a regular file of the spool or of the embedded store for reading; the caller closes it.
+ * @throws {DaemonError} NOT_FOUND, INVALID_ARGUMENT
+ */
+export function openLocalFile(areas: OpenAreas, file: LocalFile): File {
+  const area = areas[file.area];
+  if (!area) {
+    throw new DaemonError("INVALID_ARGUMENT", `this node has no ${file.area} folder`);
+  }
+  const opened = area.openFile(file.path);
+  if (opened.stat().isFile) return opened;
+  opened.close();
+  throw new DaemonError("INVALID_ARGUMENT", `${file.area}/${file.path} is not a regular file`);
+}

@@ -1,0 +1,54 @@
+/**
+ * Baselines by name. A committed one bears its workspace's id; an uncommitted one a token, which
+ * starts with a dot as no id does, so that the two never meet.
+ */
+
+import { DaemonError } from "../../errors.ts";
+import { isErrno } from "../../linux/mod.ts";
+import { checkAreaName, type OpenAreas } from "../areas.ts";
+import { deleteEntry } from "../removal.ts";
+
+/** A fresh token. */
+export function newBaselineToken(): string {
+  return `.${crypto.randomUUID()}`;
+}
+
+export function isBaselineToken(name: string): boolean {
+  return name.startsWith(".");
+}
+
+/** @throws {DaemonError} INVALID_ARGUMENT where `name` cannot be a committed baseline's */
+export function checkBaselineName(name: string): void {
+  checkAreaName(name, "the baseline's name");
+  if (isBaselineToken(name)) {
+    throw new DaemonError(
+      "INVALID_ARGUMENT",
+      `the baseline's name ${name} must not start with "."`,
+    );
+  }
+}
+
+/** Makes an uncommitted baseline the one of that name, durably and in one step. */
+export function commitBaseline(areas: OpenAreas, request: { token: string; name: string }): void {
+  const { token, name } = request;
+  checkAreaName(token, "the baseline's token");
+  checkBaselineName(name);
+  if (!isBaselineToken(token)) {
+    throw new DaemonError("INVALID_ARGUMENT", `${token} is not the token of a new baseline`);
+  }
+  try {
+    using file = areas.baselines.openFile(token);
+    file.sync();
+    areas.baselines.rename(token, areas.baselines, name);
+  } catch (error) {
+    if (!isErrno(error, "ENOENT")) throw error;
+    throw new DaemonError("NOT_FOUND", `there is no new baseline ${token}`, { cause: error });
+  }
+  areas.baselines.sync();
+}
+
+/** Forgets a baseline, durably. No error if it is not there. */
+export function dropBaseline(areas: OpenAreas, request: { name: string }): void {
+  checkAreaName(request.name, "the baseline's name");
+  if (deleteEntry(areas.baselines, request.name, areas.trash)) areas.baselines.sync();
+}

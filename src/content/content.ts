@@ -1,0 +1,190 @@
+/**
+ * What the rest of the daemon may ask of the content Workers.
+ *
+ * The Workers are the only code that touches a workspace's content, and they reach it only through
+ * directory handles beneath the areas of the root. Everything here is a message to a pool of
+ * Workers, one a core; the daemon's own thread never reads or writes content.
+ *
+ * Rooms: `workspaces` (published, visible), `staging` (being made; wiped at start), `trash` (being
+ * deleted; wiped at start), `spool` (files on their way to or from the store; wiped at start),
+ * `baselines` (what this node knows of a published tree since its last image; durable) and `blobs`
+ * (the embedded store's blobs, read only).
+ */
+
+import type { Digest } from "../digest.ts";
+import type { LayerDescriptor } from "../image/layer_descriptor.ts";
+import type { LeasedFile, LocalFile, SpooledBlob } from "../spool.ts";
+
+export type { LayerDescriptor };
+
+/** A content tree: `workspaces/<name>` or `staging/<name>`. */
+export interface Tree {
+  readonly area: "workspaces" | "staging";
+  readonly name: string;
+}
+
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export interface OperationOptions {
+  signal?: AbortSignal;
+}
+
+export interface PackOptions extends OperationOptions {
+  /**
+   * Layers of the previous image that are certainly still in the store, oldest first. With the
+   * baseline they make this pack a delta; unchanged files whose layer is not listed are read again.
+   */
+  reuse: readonly LayerDescriptor[];
+  /** Baseline to compare with, if there is one; the new one is written beside it, uncommitted. */
+  baseline?: string;
+  /**
+   * Called as each new layer is complete in the spool, so that it is stored while packing goes on.
+   * A rejection fails the pack. The callee owns the spool file.
+   */
+  onLayer(layer: SpooledBlob & LayerDescriptor): Promise<void>;
+}
+
+export interface PackStats {
+  files: number;
+  directories: number;
+  otherEntries: number;
+  /** Apparent bytes of regular files in the tree. */
+  contentBytes: number;
+  /** Regular files whose content was read this time. */
+  filesRead: number;
+  bytesRead: number;
+  newLayers: number;
+  newLayerBytes: number;
+  /** Sockets, which no archive can hold; at most 100 paths are named. */
+  skippedSockets: number;
+  /**
+   * Paths that changed while they were read, more often than they were looked at again, or whose
+   * attributes could not be listed; at most 100 named.
+   */
+  unstable: string[];
+  unstableCount: number;
+}
+
+export interface PackResult {
+  /** The whole image, lowest first: reused layers and new ones. */
+  layers: LayerDescriptor[];
+  /** The index blob, in the spool. The callee owns the file. */
+  index: SpooledBlob;
+  /** Token of the uncommitted new baseline; see {@link Content.commitBaseline}. */
+  newBaseline: string;
+  stats: PackStats;
+}
+
+export interface RestoreOptions extends OperationOptions {
+  layers: readonly LayerDescriptor[];
+  /** Absent where the image was made or copied by others: then the layers are applied one by one. */
+  index?: { digest: Digest; size: number };
+  /**
+   * Brings a blob within reach; called when its content is needed, several at once. The Workers
+   * check every digest before the tree counts as restored. `release` is called when done with it.
+   */
+  fetch(blob: { digest: Digest; size: number }): Promise<LeasedFile>;
+  /** RESOURCE_EXHAUSTED once more than this would be written. */
+  limitBytes?: number;
+  /** Whether the image is ours: others lose set-id bits, devices and privileged xattrs. */
+  trusted: boolean;
+}
+
+export interface RestoreResult {
+  files: number;
+  contentBytes: number;
+  /** Token of an uncommitted baseline, so that the next backup is a delta; absent without an index. */
+  newBaseline?: string;
+}
+
+export interface ArchiveOptions extends OperationOptions {
+  compression: "none" | "gzip" | "zstd";
+  limitBytes?: number;
+}
+
+export interface ContentEntry {
+  name: string;
+  type: "file" | "directory" | "symlink" | "other";
+  /** Bytes. */
+  size: number;
+}
+
+/**
+ * The content Workers. Every method throws a DaemonError: INVALID_ARGUMENT for a path that leaves
+ * its tree, NOT_FOUND, DATA_LOSS (a blob fails its digest or is malformed; it is named),
+ * RESOURCE_EXHAUSTED (quota or disk), ABORTED (the signal), INTERNAL.
+ */
+export interface Content {
+  /** How many Workers there are. */
+  readonly workers: number;
+
+  /** Makes an empty staging tree with mode 0755. */
+  create(owner: Owner): Promise<Tree>;
+  /**
+   * Moves a staging tree to `workspaces/<id>` in one durable step; ALREADY_EXISTS where it is
+   * taken. Nothing of the tree is visible before.
+   */
+  publish(tree: Tree, id: string): Promise<void>;
+  /**
+   * Moves the tree to the trash in one durable step and then deletes it; where the disk has no area
+   * for that step, deletes it where it is. No error if it is not there.
+   */
+  remove(tree: Tree): Promise<void>;
+  /** Removes everything in a staging tree, keeping the tree. */
+  clear(tree: Tree): Promise<void>;
+  /** Whether the tree is there. */
+  exists(tree: Tree): Promise<boolean>;
+  /** Names of the published trees. */
+  published(): Promise<string[]>;
+  /** Deletes what staging, trash and the spool hold, and uncommitted baselines; for the start. */
+  sweep(): Promise<void>;
+
+  /** Packs a tree into layers and an index. */
+  pack(tree: Tree, options: PackOptions): Promise<PackResult>;
+  /** Restores an image into an empty staging tree. */
+  restore(tree: Tree, options: RestoreOptions): Promise<RestoreResult>;
+  /**
+   * Extracts a plain, hostile tar archive from the spool or the store into a staging tree, as GNU tar
+   * would (`tar -xp --numeric-owner`) where that is safe. FAILED_PRECONDITION, naming the entry, for
+   * one that is malformed, ends early or wants out of the tree; the tree is then to be thrown away.
+   */
+  extract(tree: Tree, archive: LocalFile, options: ArchiveOptions): Promise<RestoreResult>;
+
+  /**
+   * The layers of the image that baseline `name` describes, oldest first; empty where there is no
+   * such baseline. What of them is still in the store may be given to {@link pack} as `reuse`.
+   */
+  baselineLayers(name: string): Promise<LayerDescriptor[]>;
+  /** Makes `token` the baseline `name`, durably. */
+  commitBaseline(token: string, name: string): Promise<void>;
+  /** Forgets a baseline or an uncommitted token. No error if it is not there. */
+  dropBaseline(nameOrToken: string): Promise<void>;
+
+  /** Makes a directory and its missing parents in the tree. */
+  makeDirectory(tree: Tree, path: string, owner: Owner): Promise<void>;
+  /** Moves a spool file to `path` in the tree (parents made, an existing file replaced, links refused). */
+  place(tree: Tree, path: string, file: LocalFile, owner: Owner, mode: number): Promise<void>;
+  /** Entries of one directory of the tree, without following links. */
+  list(tree: Tree, path: string): Promise<ContentEntry[]>;
+  /**
+   * Copies a regular file (never a link) of the tree to the spool, with its modification time; it is
+   * cut at `maxBytes`.
+   */
+  copyOut(tree: Tree, path: string, maxBytes: number): Promise<SpooledBlob>;
+  /** Deletes a spool file that its owner has no use for any more. No error if it is not there. */
+  discard(file: LocalFile): Promise<void>;
+  /**
+   * Opens a directory of the tree and hands out a name for it that keeps meaning that directory
+   * whatever is renamed meanwhile (`/proc/self/fd/<n>`): the `cwd` of a child process, also of one
+   * with another uid (which `/proc/<pid>/fd/<n>` is closed to). It means nothing after `exec`.
+   */
+  openDirectory(
+    tree: Tree,
+    path: string,
+  ): Promise<{ path: string; owner: Owner; close(): Promise<void> }>;
+  /** Apparent bytes and entries of a tree. */
+  usage(tree: Tree): Promise<{ bytes: number; entries: number }>;
+}

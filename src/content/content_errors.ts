@@ -1,0 +1,50 @@
+/** Failed system calls as the errors that the rest of the daemon understands. */
+
+import { DaemonError, type ErrorCode } from "../errors.ts";
+import { type ErrnoName, SystemError } from "../linux/mod.ts";
+
+const CODES: Partial<Record<ErrnoName, ErrorCode>> = {
+  ENOENT: "NOT_FOUND",
+  EEXIST: "ALREADY_EXISTS",
+  // A path of the caller's that leads through a link, a file, or out of the tree.
+  ELOOP: "INVALID_ARGUMENT",
+  EXDEV: "INVALID_ARGUMENT",
+  ENOTDIR: "INVALID_ARGUMENT",
+  EISDIR: "INVALID_ARGUMENT",
+  EINVAL: "INVALID_ARGUMENT",
+  ENAMETOOLONG: "INVALID_ARGUMENT",
+  ENOSPC: "RESOURCE_EXHAUSTED",
+  EDQUOT: "RESOURCE_EXHAUSTED",
+  EFBIG: "RESOURCE_EXHAUSTED",
+  EMFILE: "RESOURCE_EXHAUSTED",
+  ENFILE: "RESOURCE_EXHAUSTED",
+  ENOMEM: "RESOURCE_EXHAUSTED",
+  EMLINK: "RESOURCE_EXHAUSTED",
+  // What this daemon's user may not do: a caller is not short of permissions.
+  EACCES: "FAILED_PRECONDITION",
+  EPERM: "FAILED_PRECONDITION",
+  // A program holds a lease on a file, and does not let go.
+  EAGAIN: "FAILED_PRECONDITION",
+  EBUSY: "FAILED_PRECONDITION",
+  ENOTEMPTY: "FAILED_PRECONDITION",
+  EROFS: "FAILED_PRECONDITION",
+};
+
+/** What lies in a tree, as paths relative to the areas name it. */
+const IN_TREE = /^(?:staging|workspaces)\/[^/]+\/(?:\.\/)*(?<path>.+)$/s;
+
+/** A {@link SystemError} as a DaemonError with the code that its errno means; others as they are. */
+export function contentError(error: unknown): unknown {
+  if (!(error instanceof SystemError)) return error;
+  const refused = error.errno === "EACCES" || error.errno === "EPERM";
+  const message = refused ? refusalOf(error) : error.message;
+  return new DaemonError(CODES[error.errno] ?? "INTERNAL", message, { cause: error });
+}
+
+function refusalOf(error: SystemError): string {
+  const path = IN_TREE.exec(error.path)?.groups?.path ?? error.path;
+  return `${
+    JSON.stringify(path)
+  } is closed to wsdaemon's user (${error.syscall}: ${error.errno}): ` +
+    "give that user access, or move it away";
+}

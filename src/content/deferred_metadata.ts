@@ -1,0 +1,144 @@
+/** Metadata of directories, which what is put in them would spoil: it waits until all is there. */
+
+import { binaryBytes, binaryString } from "../archive/reader.ts";
+import { type Directory, SLASH } from "../linux/mod.ts";
+import { componentsOf, type MemberPath } from "../image/member_path.ts";
+import { HandleStack } from "./handle_stack.ts";
+
+/** Bytes of heap that a directory takes besides its name, where it has one itself; measured. */
+const NODE_BYTES = 400;
+
+const TOP = new Uint8Array();
+
+interface Node<M> {
+  metadata?: M;
+  /** By name, one character a byte. */
+  children?: Map<string, Node<M>>;
+}
+
+/**
+ * Metadata by directory, kept as the tree that their paths make: a directory costs its own name,
+ * however deep it is, and what is forgotten with a directory is all that is beneath it.
+ */
+export class DeferredMetadata<M> {
+  readonly #top: Node<M> = {};
+  readonly #charge: (bytes: number) => void;
+  /** Entries mostly come in the order of the tree: the way to the last leads almost to the next. */
+  #last: Uint8Array = TOP;
+  /** The nodes on it, the top's first. */
+  readonly #way: Node<M>[] = [this.#top];
+
+  /** @param charge is told how much memory is taken, and, below 0, given back; where it refuses, all ends */
+  constructor(charge: (bytes: number) => void) {
+    this.#charge = charge;
+  }
+
+  /** What a directory is to have, in place of what it was to have before. */
+  set(path: MemberPath, metadata: M): void {
+    this.#make(path).metadata = metadata;
+  }
+
+  /** Forgets a directory that is there no more, and all beneath it. */
+  forget(path: MemberPath): void {
+    if (path.depth === 0) return this.forgetBelow(path);
+    const parent = this.#find(path.parent);
+    const name = binaryString(path.name);
+    const node = parent?.children?.get(name);
+    if (!parent?.children || !node) return;
+    this.#restart();
+    parent.children.delete(name);
+    this.#charge(-costOf(name, node));
+  }
+
+  /** Forgets all beneath a directory. */
+  forgetBelow(path: MemberPath): void {
+    const node = this.#find(path.bytes);
+    if (!node?.children) return;
+    this.#restart();
+    for (const [name, child] of node.children) this.#charge(-costOf(name, child));
+    delete node.children;
+  }
+
+  /** Calls `apply` for every directory, for those within it first. @throws {SystemError} */
+  apply(top: Directory, apply: (dir: Directory, metadata: M) => void): void {
+    using handles = new HandleStack(top);
+    const levels = [{ node: this.#top, rest: this.#top.children?.entries() }];
+    for (let level = levels.at(-1); level; level = levels.at(-1)) {
+      const next = level.rest?.next();
+      if (next && !next.done) {
+        const [name, node] = next.value;
+        handles.enter(binaryBytes(name));
+        levels.push({ node, rest: node.children?.entries() });
+        continue;
+      }
+      if (level.node.metadata !== undefined) apply(handles.current, level.node.metadata);
+      levels.pop();
+      handles.leave();
+    }
+  }
+
+  /** Forgets the way to the last, which may be gone. */
+  #restart(): void {
+    this.#last = TOP;
+    this.#way.length = 1;
+  }
+
+  #find(path: Uint8Array): Node<M> | undefined {
+    if (path.length === 0) return this.#top;
+    let node: Node<M> | undefined = this.#top;
+    for (const component of componentsOf(path)) node = node?.children?.get(binaryString(component));
+    return node;
+  }
+
+  /** The node at `path`, made with those above it where they are missing. */
+  #make(path: MemberPath): Node<M> {
+    const { bytes, depth } = path;
+    if (depth === 0) return this.#top;
+    const shared = sharedWay(bytes, this.#last);
+    this.#way.length = 1 + shared.depth;
+    let node = this.#way[shared.depth]!;
+    if (shared.depth < depth) {
+      for (const component of componentsOf(bytes.subarray(shared.end))) {
+        node = this.#child(node, binaryString(component));
+        this.#way.push(node);
+      }
+    }
+    this.#last = bytes;
+    return node;
+  }
+
+  #child(node: Node<M>, name: string): Node<M> {
+    const known = node.children?.get(name);
+    if (known) return known;
+    this.#charge(name.length + NODE_BYTES);
+    const child: Node<M> = {};
+    node.children ??= new Map();
+    node.children.set(name, child);
+    return child;
+  }
+}
+
+/** How many components two paths begin with in common, and where in `path` those after them begin. */
+function sharedWay(path: Uint8Array, other: Uint8Array): { depth: number; end: number } {
+  const shared = { depth: 0, end: 0 };
+  for (let at = 0; other.length > 0; at++) {
+    const ends = at === path.length || path[at] === SLASH;
+    if (ends && (at === other.length || other[at] === SLASH)) {
+      shared.depth++;
+      shared.end = at + 1;
+    }
+    if (at >= path.length || path[at] !== other[at]) break;
+  }
+  return shared;
+}
+
+/** What a directory and all beneath it were charged. */
+function costOf<M>(name: string, node: Node<M>): number {
+  let bytes = 0;
+  const pending: [string, Node<M>][] = [[name, node]];
+  for (let next = pending.pop(); next; next = pending.pop()) {
+    bytes += next[0].length + NODE_BYTES;
+    for (const child of next[1].children ?? []) pending.push(child);
+  }
+  return bytes;
+}

@@ -1,0 +1,174 @@
+/** The tree that the parts of a pack have found, put together. */
+
+import { compareBytes } from "../../../archive/bytes.ts";
+import type { Block } from "../../../image/block.ts";
+import { Arena, BlockBuilder } from "../../../image/block_builder.ts";
+import { KIND, RECORD } from "../../../image/layout.ts";
+import { splitLast } from "../../../linux/long_path.ts";
+
+/** One entry: its directory's number and the position of its record there. */
+export interface EntryRef {
+  readonly directory: number;
+  readonly record: number;
+}
+
+/** Entries to tell from others. */
+export class EntrySet {
+  readonly #records = new Map<number, Set<number>>();
+
+  constructor(entries: readonly EntryRef[]) {
+    for (const { directory, record } of entries) {
+      const records = this.#records.get(directory);
+      if (records) records.add(record);
+      else this.#records.set(directory, new Set([record]));
+    }
+  }
+
+  has(directory: number, record: number): boolean {
+    return this.#records.get(directory)?.has(record) ?? false;
+  }
+}
+
+/** What to put in place of an entry. */
+export type Change =
+  | { readonly kind: "remove" }
+  | { readonly kind: "link"; readonly target: Uint8Array }
+  | { readonly kind: "replace"; readonly block: Block; readonly record: number };
+
+export class MergedTree {
+  /** Ordered by path. */
+  readonly blocks: Block[];
+  readonly #arena = new Arena();
+  readonly #changes = new Map<number, Map<number, Change>>();
+
+  constructor(blocks: Block[]) {
+    this.blocks = blocks;
+    this.#sort();
+  }
+
+  /** Adds directories, and to those that are here the entries that others have more. */
+  add(blocks: readonly Block[]): void {
+    const more: Block[] = [];
+    for (const block of blocks) {
+      const at = this.#indexOf(block.path);
+      if (at === undefined) more.push(block);
+      else this.blocks[at] = this.#union(this.blocks[at]!, block);
+    }
+    this.blocks.push(...more);
+    this.#sort();
+  }
+
+  #sort(): void {
+    this.blocks.sort((a, b) => compareBytes(a.path, b.path));
+  }
+
+  /** The entries of two blocks that have none in common; the directory as the newer one has it. */
+  #union(older: Block, newer: Block): Block {
+    const builder = new BlockBuilder(this.#arena);
+    builder.begin(newer.path);
+    builder.copy(newer, newer.self);
+    let a = older.first;
+    let b = newer.first;
+    while (a < older.end || b < newer.end) {
+      const isOlder = b >= newer.end ||
+        a < older.end && compareBytes(older.name(a), newer.name(b)) < 0;
+      if (isOlder) {
+        builder.copy(older, a);
+        a += RECORD;
+      } else {
+        builder.copy(newer, b);
+        b += RECORD;
+      }
+    }
+    return builder.finish();
+  }
+
+  /**
+   * Calls `visit` for every entry that is no directory, in the order of the tree. No generator: there
+   * are as many entries as the workspace has files.
+   */
+  each(visit: (block: Block, record: number, directory: number) => void): void {
+    for (let directory = 0; directory < this.blocks.length; directory++) {
+      const block = this.blocks[directory]!;
+      for (let record = block.first, end = block.end; record < end; record += RECORD) {
+        visit(block, record, directory);
+      }
+    }
+  }
+
+  /** Notes a change, to be made by {@link apply}. */
+  change(entry: EntryRef, change: Change): void {
+    const { directory, record } = entry;
+    const changes = this.#changes.get(directory) ?? new Map<number, Change>();
+    this.#changes.set(directory, changes.set(record, change));
+  }
+
+  /** Makes the changes that were noted; positions of records in the changed directories are void. */
+  apply(): void {
+    for (const [directory, changes] of this.#changes) {
+      this.blocks[directory] = this.#rebuild(this.blocks[directory]!, changes);
+    }
+    this.#changes.clear();
+  }
+
+  #rebuild(block: Block, changes: ReadonlyMap<number, Change>): Block {
+    const builder = new BlockBuilder(this.#arena);
+    builder.begin(block.path);
+    builder.copy(block, block.self);
+    const links: number[] = [];
+    for (let record = block.first, end = block.end; record < end; record += RECORD) {
+      const change = changes.get(record);
+      if (!change) builder.copy(block, record);
+      else if (change.kind === "replace") builder.copy(change.block, change.record);
+      else if (change.kind === "link") links.push(builder.copy(block, record, change.target));
+    }
+    const rebuilt = builder.finish();
+    for (const n of links) {
+      const record = rebuilt.first + n * RECORD;
+      rebuilt.setKind(record, KIND.link);
+      rebuilt.setLocation(record, { layer: 0, offset: 0, stored: 0 });
+      rebuilt.setFlags(record, 0);
+    }
+    return rebuilt;
+  }
+
+  /** What is at `path`, one of `KIND`; `undefined` where nothing is. */
+  kindAt(path: Uint8Array): number | undefined {
+    if (this.directory(path)) return KIND.directory;
+    const { parent, name } = splitLast(path);
+    const block = this.directory(parent);
+    return block && kindIn(block, name);
+  }
+
+  /** The block of the directory at `path`. */
+  directory(path: Uint8Array): Block | undefined {
+    const at = this.#indexOf(path);
+    return at === undefined ? undefined : this.blocks[at];
+  }
+
+  #indexOf(path: Uint8Array): number | undefined {
+    let low = 0;
+    for (let high = this.blocks.length; low < high;) {
+      const middle = (low + high) >>> 1;
+      const order = compareBytes(this.blocks[middle]!.path, path);
+      if (order === 0) return middle;
+      if (order < 0) low = middle + 1;
+      else high = middle;
+    }
+    return undefined;
+  }
+}
+
+/** What an entry of a directory is that is none itself, one of `KIND`. */
+export function kindIn(block: Block, name: Uint8Array): number | undefined {
+  let low = 0;
+  for (let high = block.count; low < high;) {
+    const middle = (low + high) >>> 1;
+    const record = block.first + middle * RECORD;
+    const order = compareBytes(block.name(record), name);
+    if (order === 0) return block.kind(record);
+    if (order < 0) low = middle + 1;
+    else high = middle;
+  }
+  return undefined;
+}

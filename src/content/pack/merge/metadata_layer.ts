@@ -1,0 +1,60 @@
+/**
+ * The tail: an image's last layer, written anew each time. It has whiteouts for what older layers
+ * hold in vain, then, from the deepest directory up, the entries that are no files and after them
+ * their directory itself: even a reader that defers nothing leaves every directory with its own time.
+ * What hard links name is in layers below where it is a file, and else comes before them here.
+ */
+
+import type { WrittenType } from "../../../archive/tar_header.ts";
+import type { Block } from "../../../image/block.ts";
+import { KIND, RECORD } from "../../../image/layout.ts";
+import { joinPath } from "../../../linux/long_path.ts";
+import { tarEntry, whiteoutEntry } from "../write/tar_entries.ts";
+import type { LayerWriter } from "../write/layer_writer.ts";
+import type { MergedTree } from "./merged_tree.ts";
+
+const TYPES = new Map<number, WrittenType>([
+  [KIND.directory, "directory"],
+  [KIND.symlink, "symlink"],
+  [KIND.fifo, "fifo"],
+  [KIND.character, "character"],
+  [KIND.block, "block"],
+  [KIND.link, "link"],
+]);
+
+/** Writes the tail's entries. */
+export function writeMetadataLayer(
+  layers: LayerWriter,
+  tree: MergedTree,
+  removed: readonly Uint8Array[],
+): void {
+  for (const path of removed) layers.header(whiteoutEntry(path));
+  for (let n = tree.blocks.length - 1; n >= 0; n--) {
+    const block = tree.blocks[n]!;
+    for (let record = block.first, end = block.end; record < end; record += RECORD) {
+      if (block.kind(record) !== KIND.file) {
+        writeEntry(layers, block, record, joinPath(block.path, block.name(record)));
+      }
+    }
+    writeEntry(layers, block, block.self, block.path);
+  }
+}
+
+function writeEntry(layers: LayerWriter, block: Block, record: number, path: Uint8Array): void {
+  const kind = block.kind(record);
+  const link = block.link(record);
+  const isDevice = kind === KIND.character || kind === KIND.block;
+  layers.header(tarEntry({
+    type: TYPES.get(kind)!,
+    path,
+    link: link.length > 0 ? link : undefined,
+    mode: block.mode(record),
+    uid: block.uid(record),
+    gid: block.gid(record),
+    mtime: block.mtime(record),
+    size: 0,
+    device: isDevice ? { major: block.size(record), minor: block.offset(record) } : undefined,
+    // A hard link's attributes are those of the file that it names.
+    xattrs: kind === KIND.link ? undefined : block.xattrs(record),
+  }));
+}

@@ -1,0 +1,260 @@
+/**
+ * Packs one regular file: header and content from one descriptor, read again when it changed
+ * meanwhile, and cut or filled up to what its header says where it will not hold still.
+ */
+
+import { encodeSparseMap, type Extent } from "../../../archive/sparse_map.ts";
+import { MAX_SPARSE_REGIONS } from "../../../archive/reader_sparse.ts";
+import { type Directory, type File, isErrno, type Name, O, type Stat } from "../../../linux/mod.ts";
+import { FLAG, type Xattr } from "../../../image/layout.ts";
+import type { Location } from "../../../image/block.ts";
+import { readXattrs } from "../../xattrs.ts";
+import { tarEntry } from "./tar_entries.ts";
+import type { LayerWriter } from "./layer_writer.ts";
+
+/** A file that is in a layer. */
+export interface PackedFile {
+  readonly stat: Stat;
+  readonly xattrs: readonly Xattr[];
+  readonly location: Location;
+  /** Of {@link FLAG}. */
+  readonly flags: number;
+  /** Whether it changed each time that it was read, or its attributes could not be listed. */
+  readonly unstable: boolean;
+  /** Whether a later change may not show in what `stat` says. */
+  readonly racy: boolean;
+}
+
+/** A file that was not packed: another's to pack, too large for here, no regular file, or not there. */
+export type Unpacked =
+  | { readonly claimed: Stat }
+  | { readonly large: Stat; readonly xattrs: readonly Xattr[] }
+  | "other"
+  | "gone";
+
+export interface PackFileOptions {
+  /** Asked whether the inode is the caller's to pack. */
+  readonly claim?: ((stat: Stat) => boolean) | undefined;
+  /** Files of this size and more are left for another call. */
+  readonly apartFrom?: number;
+}
+
+export interface FilePackerOptions {
+  /** See {@link PackJob}. */
+  readonly syncedAt: number;
+  /** Called while it reads and waits; throws where the pack is cancelled. */
+  tick(): void;
+}
+
+const ATTEMPTS = 4;
+
+/**
+ * How long one packer waits for files that programs hold a write lease on (fcntl(2)), in all, in
+ * milliseconds. Opening such a file asks its holder to let go, and the kernel takes the lease away
+ * after `lease-break-time`, 45 s unless it was changed.
+ */
+const LEASE_WAIT_MS = 60_000;
+const LEASE_LOOK_MS = 20;
+
+/**
+ * How far back the kernel's clock for timestamps may lie, in milliseconds: a change that comes so
+ * shortly after the last one may leave the same ctime. File systems that keep whole seconds (or two)
+ * show it by a ctime without a fraction.
+ */
+const TICK_MS = 50;
+const COARSE_TICK_MS = 2_100;
+
+/** Whether a change after `since`, in milliseconds, might not show in the ctime that an inode has now. */
+export function isRacy(stat: Stat, since: number): boolean {
+  const { sec, nsec } = stat.ctime;
+  return sec * 1000 + nsec / 1e6 > since - (nsec === 0 ? COARSE_TICK_MS : TICK_MS);
+}
+
+/** Nobody ever changes it: waiting on it is a pause. */
+const SLEEP_CELL = new Int32Array(new SharedArrayBuffer(4));
+
+function isSame(a: Stat, b: Stat): boolean {
+  return a.size === b.size &&
+    a.ctime.nsec === b.ctime.nsec && a.ctime.sec === b.ctime.sec &&
+    a.mtime.nsec === b.mtime.nsec && a.mtime.sec === b.mtime.sec;
+}
+
+export class FilePacker {
+  readonly #layers: LayerWriter;
+  readonly #options: FilePackerOptions;
+  #leaseWaitMs = LEASE_WAIT_MS;
+  /** Not to change access times; only owners and root may ask for it. */
+  #noAtime: number = O.NOATIME;
+  filesRead = 0;
+  bytesRead = 0;
+
+  constructor(layers: LayerWriter, options: FilePackerOptions) {
+    this.#layers = layers;
+    this.#options = options;
+  }
+
+  /**
+   * Packs the entry `name` of `dir`, which the archive has as `path`.
+   * @throws {SystemError} where it cannot be read
+   */
+  pack(
+    dir: Directory,
+    name: Name,
+    path: Uint8Array,
+    options: PackFileOptions = {},
+  ): PackedFile | Unpacked {
+    let file: File;
+    try {
+      file = this.#openAtLast(dir, name);
+    } catch (error) {
+      if (isErrno(error, "ENOENT")) return "gone";
+      // A link, a socket, or another mount stands there.
+      if (isErrno(error, "ELOOP", "ENXIO", "EXDEV", "ENOTDIR")) return "other";
+      throw error;
+    }
+    try {
+      return this.#packOpen(file, path, options);
+    } finally {
+      file.close();
+    }
+  }
+
+  /** Opens a file as soon as nobody holds a lease on it. */
+  #openAtLast(dir: Directory, name: Name): File {
+    for (;;) {
+      try {
+        return this.#open(dir, name);
+      } catch (error) {
+        if (!isErrno(error, "EAGAIN") || this.#leaseWaitMs <= 0) throw error;
+        this.#leaseWaitMs -= LEASE_LOOK_MS;
+        this.#options.tick();
+        Atomics.wait(SLEEP_CELL, 0, 0, LEASE_LOOK_MS);
+      }
+    }
+  }
+
+  #open(dir: Directory, name: Name): File {
+    try {
+      return dir.openFile(name, O.RDONLY | this.#noAtime);
+    } catch (error) {
+      if (!isErrno(error, "EPERM") || this.#noAtime === 0) throw error;
+      this.#noAtime = 0;
+      return dir.openFile(name, O.RDONLY);
+    }
+  }
+
+  #packOpen(file: File, path: Uint8Array, options: PackFileOptions): PackedFile | Unpacked {
+    for (let attempt = 1;; attempt++) {
+      const stat = file.stat();
+      if (!stat.isFile) return "other";
+      if (attempt === 1 && options.claim && !options.claim(stat)) return { claimed: stat };
+      let listed = true;
+      const xattrs = readXattrs(file, () => listed = false);
+      if (stat.size >= (options.apartFrom ?? Infinity)) return { large: stat, xattrs };
+      const stretches = sparseStretches(file, stat);
+      const packed = this.#write(file, path, stat, xattrs, stretches);
+      const after = file.stat();
+      const same = isSame(stat, after);
+      if (same || attempt === ATTEMPTS) {
+        this.filesRead++;
+        this.bytesRead += packed.location.stored;
+        const flags = (stretches ? FLAG.sparse : 0) | (stat.nlink > 1 ? FLAG.linked : 0);
+        const racy = !same || isRacy(stat, this.#options.syncedAt);
+        const unstable = !same || !listed;
+        return { stat, xattrs, location: packed.location, flags, unstable, racy };
+      }
+      packed.undo();
+    }
+  }
+
+  #write(
+    file: File,
+    path: Uint8Array,
+    stat: Stat,
+    xattrs: readonly Xattr[],
+    stretches: readonly Extent[] | undefined,
+  ): { location: Location; undo(): void } {
+    const layers = this.#layers;
+    const map = stretches ? encodeSparseMap(stretches, stat.size) : undefined;
+    const data = stretches ? stretches.reduce((sum, s) => sum + s.length, 0) : stat.size;
+    const stored = (map?.length ?? 0) + data;
+    const names = xattrs.reduce((sum, x) => sum + 2 * x.name.length + x.value.length, path.length);
+    const mark = layers.begin(stored + 3 * names);
+    const offset = layers.header(tarEntry({
+      type: "file",
+      path,
+      mode: stat.permissions,
+      uid: stat.uid,
+      gid: stat.gid,
+      mtime: stat.mtime,
+      size: stored,
+      ...(map ? { sparseSize: stat.size } : {}),
+      ...(xattrs.length ? { xattrs } : {}),
+    }));
+    if (map) layers.write(map);
+    if (stretches) { for (const { offset, length } of stretches) this.#copy(file, offset, length); }
+    else if (stat.size > 0) this.#copy(file, 0, stat.size);
+    layers.pad(stored);
+    return {
+      location: { layer: layers.layer, offset, stored },
+      undo: () => layers.rewind(mark),
+    };
+  }
+
+  /** Copies a stretch of the file; what it no longer has becomes zeros. */
+  #copy(file: File, offset: number, length: number): void {
+    const layers = this.#layers;
+    for (let done = 0; done < length;) {
+      this.#options.tick();
+      const space = layers.space();
+      const wanted = length - done;
+      const count = file.readAt(
+        wanted < space.length ? space.subarray(0, wanted) : space,
+        offset + done,
+      );
+      if (count === 0) return layers.zeros(wanted);
+      layers.advance(count);
+      done += count;
+    }
+  }
+}
+
+/** The data of a file with holes; `undefined` for one that has none worth the trouble. */
+function sparseStretches(file: File, stat: Stat): Extent[] | undefined {
+  if (stat.size === 0 || stat.blocks * 512 >= stat.size) return undefined;
+  const stretches: Extent[] = [];
+  let data = 0;
+  for (let at = 0; at < stat.size;) {
+    const range = file.nextData(at);
+    if (!range || range.start >= stat.size) break;
+    const end = Math.min(range.end, stat.size);
+    // The file changes under us where a stretch is empty.
+    if (end <= range.start) break;
+    stretches.push({ offset: range.start, length: end - range.start });
+    data += end - range.start;
+    at = end;
+  }
+  if (data === stat.size) return undefined;
+  return withoutSmallestHoles(stretches, MAX_SPARSE_REGIONS - 1);
+}
+
+/** Fills holes, small ones first, until no more than `max` stretches are left. */
+function withoutSmallestHoles(stretches: Extent[], max: number): Extent[] {
+  let kept = stretches;
+  for (let hole = 4096; kept.length > max; hole *= 2) {
+    const merged: Extent[] = [];
+    for (const next of kept) {
+      const last = merged.at(-1);
+      if (last && next.offset - (last.offset + last.length) <= hole) {
+        merged[merged.length - 1] = {
+          offset: last.offset,
+          length: next.offset + next.length - last.offset,
+        };
+      } else {
+        merged.push(next);
+      }
+    }
+    kept = merged;
+  }
+  return kept;
+}

@@ -1,0 +1,54 @@
+/** Tar entries for what a tree holds: stand-ins and vendor records included. */
+
+import { escapePath, VENDOR, whiteoutPath } from "../../../archive/vendor_records.ts";
+import type { WrittenEntry, WrittenType } from "../../../archive/tar_header.ts";
+import type { Timespec } from "../../../linux/mod.ts";
+import type { Xattr } from "../../../image/layout.ts";
+import { xattrRecords } from "../../../image/xattr_records.ts";
+
+/** What is written of an entry; paths are real ones. */
+export interface TreeEntry {
+  readonly type: WrittenType;
+  readonly path: Uint8Array;
+  readonly link?: Uint8Array | undefined;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtime: Timespec;
+  /** Bytes that follow. */
+  readonly size: number;
+  readonly sparseSize?: number;
+  readonly device?: { readonly major: number; readonly minor: number } | undefined;
+  readonly xattrs?: readonly Xattr[] | undefined;
+}
+
+const TOP = Uint8Array.of(0x2e);
+
+/** The header of an entry. */
+export function tarEntry(entry: TreeEntry): WrittenEntry {
+  const { type, mode, uid, gid, mtime, size, xattrs, link, sparseSize, device } = entry;
+  const path = entry.path.length === 0 ? TOP : escapePath(entry.path);
+  // A symlink's target is mere text; a hard link names an entry of the archive.
+  const target = link && entry.type === "link" ? escapePath(link) : link;
+  const records = xattrs?.length ? xattrRecords(xattrs) : [];
+  if (path !== entry.path && entry.path.length > 0) {
+    records.push({ key: VENDOR.path, value: entry.path });
+  }
+  if (link && target !== link) records.push({ key: VENDOR.linkPath, value: link });
+  return { type, path, link: target, mode, uid, gid, mtime, size, sparseSize, device, records };
+}
+
+/** The header of a whiteout. */
+export function whiteoutEntry(path: Uint8Array): WrittenEntry {
+  const isReal = escapePath(path) === path;
+  return {
+    type: "file",
+    path: whiteoutPath(path),
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+    size: 0,
+    mtime: { sec: 0, nsec: 0 },
+    ...(isReal ? {} : { records: [{ key: VENDOR.whiteout, value: path }] }),
+  };
+}

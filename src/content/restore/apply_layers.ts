@@ -1,0 +1,294 @@
+/**
+ * Restoring without an index: layers applied one after the other, as the OCI image layer
+ * specification says ("Applying Changesets"), our vendor records honoured. An image can come this way
+ * that other tools have made or copied.
+ */
+
+import { createHash } from "node:crypto";
+import { type Compression, decompress } from "../../archive/decompress.ts";
+import {
+  ArchiveError,
+  MAX_EXTENSION_BYTES,
+  MAX_OWN_EXTENSION_BYTES,
+  showName,
+  type TarEntry,
+  TarReader,
+} from "../../archive/reader.ts";
+import { VENDOR, xattrOfKeyword } from "../../archive/vendor_records.ts";
+import { type Digest, sha256Digest } from "../../digest.ts";
+import { DaemonError } from "../../errors.ts";
+import { type Directory, type File, isErrno, type Stat, timespec } from "../../linux/mod.ts";
+import type { LocalFile } from "../../spool.ts";
+import type { LayerDescriptor, RestoreResult, Tree } from "../content.ts";
+import { Budget } from "../extract_budget.ts";
+import { MAX_FOREIGN_DEPTH, type MemberPath, memberPath } from "../../image/member_path.ts";
+import { contentError } from "../content_errors.ts";
+import { ExtractTree, type Leaf } from "../extract_tree.ts";
+import { dataLoss, verifyBlob } from "../../image/index_reader.ts";
+import type { Xattr } from "../../image/layout.ts";
+import type { OperationContext } from "../operation.ts";
+import { deleteContents, deleteEntry } from "../removal.ts";
+import { type OpenAreas, openLocalFile, openTree, requireStaging } from "../areas.ts";
+import { DeferredMetadata } from "../deferred_metadata.ts";
+import { whiteoutOf } from "../../image/whiteout.ts";
+import { MetadataPolicy, type StoredMetadata } from "./metadata.ts";
+
+export interface LayersRequest {
+  readonly tree: Tree;
+  /** Lowest first. */
+  readonly layers: readonly LayerDescriptor[];
+  /** Where they are, in the same order. */
+  readonly files: readonly LocalFile[];
+  readonly limitBytes: number | undefined;
+  readonly trusted: boolean;
+}
+
+const BUFFER = 1 << 20;
+/** Bytes of heap that a name in a set takes besides itself. */
+const KEY_BYTES = 64;
+
+/** Restores layers. @throws {DaemonError} DATA_LOSS naming the layer, RESOURCE_EXHAUSTED, ABORTED */
+export async function restoreLayers(
+  areas: OpenAreas,
+  request: LayersRequest,
+  context: OperationContext,
+): Promise<RestoreResult> {
+  requireStaging(request.tree);
+  using top = openTree(areas, request.tree);
+  const applied = new AppliedLayers(top, areas.trash, request, context);
+  for (const [n, layer] of request.layers.entries()) {
+    using file = openLocalFile(areas, request.files[n]!);
+    verifyBlob(file, layer, () => context.throwIfCancelled());
+    try {
+      // Whiteouts are of what lower layers have, wherever in the layer they stand.
+      await applied.pass(file, (entry, { tree }) => applied.remove(entry, tree));
+      const diffId = await applied.pass(file, (entry, at) => applied.apply(entry, at));
+      if (diffId !== layer.diffId) {
+        throw dataLoss(layer.digest, `its uncompressed content has digest ${diffId}`);
+      }
+    } catch (error) {
+      if (!(error instanceof ArchiveError)) throw error;
+      throw dataLoss(layer.digest, error.message, error);
+    }
+  }
+  applied.finish();
+  return applied.result;
+}
+
+/** How a layer is compressed, by its first bytes. */
+function compressionOf(file: File): Compression {
+  const start = new Uint8Array(4);
+  file.readAt(start, 0);
+  const magic = new DataView(start.buffer).getUint32(0, true);
+  if (magic === 0xfd2fb528 || (magic & 0xfffffff0) >>> 0 === 0x184d2a50) return "zstd";
+  return (magic & 0xffff) === 0x8b1f ? "gzip" : "none";
+}
+
+/** One reading of a layer. */
+interface LayerPass {
+  readonly reader: TarReader;
+  readonly tree: ExtractTree;
+}
+
+class AppliedLayers {
+  readonly result = { files: 0, contentBytes: 0 };
+  readonly #top: Directory;
+  readonly #trash: Directory;
+  readonly #context: OperationContext;
+  readonly #budget: Budget;
+  readonly #policy: MetadataPolicy;
+  readonly #buffer = new Uint8Array(BUFFER);
+  /** Devices that are left out, so that hard links to them are too; by path. */
+  readonly #omitted = new Set<string>();
+  readonly #directories: DeferredMetadata<StoredMetadata>;
+  readonly #maxDepth: number;
+  readonly #maxExtensionBytes: number;
+
+  constructor(
+    top: Directory,
+    trash: Directory,
+    request: LayersRequest,
+    context: OperationContext,
+  ) {
+    this.#top = top;
+    this.#trash = trash;
+    this.#context = context;
+    this.#budget = new Budget(request.limitBytes);
+    this.#policy = new MetadataPolicy(request.trusted);
+    this.#directories = new DeferredMetadata((bytes) => this.#budget.keep(bytes));
+    this.#maxDepth = request.trusted ? Infinity : MAX_FOREIGN_DEPTH;
+    this.#maxExtensionBytes = request.trusted ? MAX_OWN_EXTENSION_BYTES : MAX_EXTENSION_BYTES;
+  }
+
+  /** Reads a layer to its end. @returns the digest of its uncompressed bytes */
+  async pass(
+    file: File,
+    action: (entry: TarEntry, at: LayerPass) => void,
+  ): Promise<Digest> {
+    file.seek(0);
+    const hash = createHash("sha256");
+    const bytes = await decompress(file, compressionOf(file));
+    const reader = new TarReader({
+      read: (into) => {
+        this.#context.throwIfCancelled();
+        const count = bytes.read(into);
+        hash.update(into.subarray(0, count));
+        return count;
+      },
+    }, { maxExtensionBytes: this.#maxExtensionBytes });
+    using tree = new ExtractTree(this.#top, {
+      implied: () => {
+        this.#context.throwIfCancelled();
+        this.#budget.entry();
+      },
+      removed: (path, stat) => this.#forget(path, stat),
+    });
+    for (let entry = reader.next(); entry; entry = reader.next()) {
+      try {
+        action(entry, { reader, tree });
+      } catch (error) {
+        throw inEntry(error, entry);
+      }
+    }
+    reader.drain(Infinity);
+    return sha256Digest(hash.digest("hex"));
+  }
+
+  /** Does what a whiteout says. */
+  remove(entry: TarEntry, tree: ExtractTree): void {
+    const whiteout = whiteoutOf(entry, this.#maxDepth);
+    if (!whiteout) return;
+    const { kind, path } = whiteout;
+    let directory: Directory;
+    try {
+      directory = tree.open(kind === "opaque" ? path.bytes : path.parent);
+    } catch (error) {
+      if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) return;
+      throw error;
+    }
+    using dir = directory;
+    if (kind === "opaque") {
+      deleteContents(dir, this.#trash);
+      this.#directories.forgetBelow(path);
+    } else {
+      deleteEntry(dir, path.name, this.#trash);
+      this.#directories.forget(path);
+    }
+  }
+
+  /** Puts an entry where it belongs, in place of what a lower layer has there. */
+  apply(entry: TarEntry, { reader, tree }: LayerPass): void {
+    if (whiteoutOf(entry, this.#maxDepth)) return;
+    this.#budget.entry();
+    this.#budget.bytes(entry.storedSize);
+    const path = this.#path(entry.pax.get(VENDOR.path) ?? entry.path);
+    if (entry.type === "directory") return this.#directory(tree, path, entry);
+    const leaf = tree.leaf(path);
+    this.#clear(leaf, path);
+    if (this.#omitted.size > 0) this.#omitted.delete(path.key);
+    switch (entry.type) {
+      case "file":
+        return this.#file(leaf, entry, reader);
+      case "hardlink":
+        return this.#hardlink(tree, leaf, path, entry);
+      case "symlink":
+        leaf.dir.symlink(entry.linkPath, leaf.name);
+        break;
+      case "fifo":
+        leaf.dir.makeFifo(leaf.name, 0o600);
+        break;
+      default: {
+        if (!this.#policy.makesDevices) return this.#omit(path);
+        const type = entry.type === "character-device" ? 0o020000 : 0o060000;
+        leaf.dir.makeDevice(leaf.name, type | 0o600, entry.devMajor, entry.devMinor);
+      }
+    }
+    this.#policy.applyToEntry(leaf.dir, leaf.name, metadataOf(entry), entry.type !== "symlink");
+  }
+
+  /** Gives directories their metadata. */
+  finish(): void {
+    this.#directories.apply(this.#top, (dir, stored) => {
+      this.#context.throwIfCancelled();
+      this.#policy.apply(dir, stored);
+    });
+  }
+
+  #path(name: Uint8Array, what = "path"): MemberPath {
+    return memberPath(name, what, this.#maxDepth);
+  }
+
+  #directory(tree: ExtractTree, path: MemberPath, entry: TarEntry): void {
+    if (path.depth > 0) tree.makeDirectory(tree.leaf(path));
+    this.#directories.set(path, metadataOf(entry));
+  }
+
+  #hardlink(tree: ExtractTree, leaf: Leaf, path: MemberPath, entry: TarEntry): void {
+    const name = entry.pax.get(VENDOR.linkPath) ?? entry.linkPath;
+    const target = this.#path(name, "hard link's target");
+    if (this.#omitted.has(target.key)) return this.#omit(path);
+    tree.link(leaf, target);
+    this.result.files++;
+  }
+
+  #omit(path: MemberPath): void {
+    if (!this.#omitted.has(path.key)) this.#budget.keep(path.bytes.length + KEY_BYTES);
+    this.#omitted.add(path.key);
+  }
+
+  #file(leaf: Leaf, entry: TarEntry, reader: TarReader): void {
+    using file = leaf.dir.createFile(leaf.name);
+    const stretches = entry.sparse ?? [{ offset: 0, length: entry.storedSize }];
+    if (entry.sparse) file.truncate(entry.size);
+    for (const { offset, length } of stretches) {
+      for (let done = 0; done < length;) {
+        const count = reader.read(this.#buffer.subarray(0, Math.min(BUFFER, length - done)));
+        file.writeAt(this.#buffer.subarray(0, count), offset + done);
+        done += count;
+      }
+    }
+    this.#policy.apply(file, metadataOf(entry));
+    this.result.files++;
+    this.result.contentBytes += entry.size;
+  }
+
+  /** Removes what a lower layer has at a path. */
+  #clear({ dir, name }: Leaf, path: MemberPath): void {
+    let stat;
+    try {
+      stat = dir.statEntry(name);
+    } catch (error) {
+      if (isErrno(error, "ENOENT")) return;
+      throw error;
+    }
+    deleteEntry(dir, name, this.#trash);
+    this.#forget(path, stat);
+  }
+
+  #forget(path: MemberPath, stat: Stat): void {
+    if (stat.isDirectory) {
+      this.#directories.forget(path);
+    } else if (stat.isFile) {
+      this.result.files--;
+      if (stat.nlink === 1) this.result.contentBytes -= stat.size;
+    }
+  }
+}
+
+function metadataOf(entry: TarEntry): StoredMetadata {
+  const xattrs: Xattr[] = [];
+  for (const [keyword, value] of entry.pax) {
+    const name = xattrOfKeyword(keyword);
+    if (name) xattrs.push({ name, value });
+  }
+  const { mode, uid, gid } = entry;
+  return { mode, uid, gid, mtime: timespec(entry.mtime), xattrs };
+}
+
+function inEntry(error: unknown, entry: TarEntry): unknown {
+  const where = `entry ${showName(entry.path)} at offset ${entry.offset}`;
+  const known = contentError(error);
+  return known instanceof DaemonError && known.code !== "ABORTED"
+    ? known.withContext(where)
+    : error;
+}

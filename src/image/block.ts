@@ -1,0 +1,239 @@
+/** Reading and patching blocks; see `layout.ts`. */
+
+import type { Stat, Timespec } from "../linux/mod.ts";
+import { FIELD, HEAD, KIND, RACY, RECORD, type Xattr, XATTR_HEAD } from "./layout.ts";
+
+/** Memory that blocks lie in. */
+export class Memory {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+
+  constructor(readonly buffer: ArrayBufferLike) {
+    this.bytes = new Uint8Array(buffer);
+    this.view = new DataView(buffer);
+  }
+}
+
+/** Where a file's content is: `stored` bytes from `offset` of the uncompressed layer. */
+export interface Location {
+  readonly layer: number;
+  readonly offset: number;
+  readonly stored: number;
+}
+
+/** One block. Entries are named by the position of their record in the memory. */
+export class Block {
+  constructor(readonly memory: Memory, readonly at: number) {}
+
+  get length(): number {
+    return this.#u32(this.at + HEAD.length);
+  }
+  get count(): number {
+    return this.#u32(this.at + HEAD.count);
+  }
+  /** Position of the directory's own record. */
+  get self(): number {
+    return this.at + HEAD.size;
+  }
+  /** Position of the first entry's record. */
+  get first(): number {
+    return this.at + HEAD.size + RECORD;
+  }
+  /** Position after the last entry's record. */
+  get end(): number {
+    return this.first + this.count * RECORD;
+  }
+  /** The directory's path, relative, without slashes at its ends. A view. */
+  get path(): Uint8Array {
+    const at = this.end;
+    return this.memory.bytes.subarray(at, at + this.#u32(this.at + HEAD.pathLength));
+  }
+  /** The whole block. A view. */
+  get bytes(): Uint8Array {
+    return this.memory.bytes.subarray(this.at, this.at + this.length);
+  }
+
+  kind(record: number): number {
+    return this.memory.bytes[record + FIELD.kind]!;
+  }
+  flags(record: number): number {
+    return this.memory.bytes[record + FIELD.flags]!;
+  }
+  mode(record: number): number {
+    return this.memory.view.getUint16(record + FIELD.mode, true);
+  }
+  uid(record: number): number {
+    return this.#u32(record + FIELD.uid);
+  }
+  gid(record: number): number {
+    return this.#u32(record + FIELD.gid);
+  }
+  mtime(record: number): Timespec {
+    return {
+      sec: this.#f64(record + FIELD.mtimeSec),
+      nsec: this.#u32(record + FIELD.mtimeNsec),
+    };
+  }
+  size(record: number): number {
+    return this.#f64(record + FIELD.size);
+  }
+  offset(record: number): number {
+    return this.#f64(record + FIELD.offset);
+  }
+  stored(record: number): number {
+    return this.#f64(record + FIELD.stored);
+  }
+  layer(record: number): number {
+    return this.#u32(record + FIELD.layer);
+  }
+  ino(record: number): bigint {
+    return this.memory.view.getBigUint64(record + FIELD.ino, true);
+  }
+  devMajor(record: number): number {
+    return this.#u32(record + FIELD.devMajor);
+  }
+  devMinor(record: number): number {
+    return this.#u32(record + FIELD.devMinor);
+  }
+  /** A view. */
+  name(record: number): Uint8Array {
+    const at = this.#heap(record);
+    return this.memory.bytes.subarray(at, at + this.#u32(record + FIELD.nameLength));
+  }
+  /** A view. */
+  link(record: number): Uint8Array {
+    const at = this.#heap(record) + this.#u32(record + FIELD.nameLength);
+    return this.memory.bytes.subarray(at, at + this.#u32(record + FIELD.linkLength));
+  }
+  /** The encoded attributes. A view. */
+  xattrBytes(record: number): Uint8Array {
+    const at = this.#heap(record) + this.#u32(record + FIELD.nameLength) +
+      this.#u32(record + FIELD.linkLength);
+    return this.memory.bytes.subarray(at, at + this.#u32(record + FIELD.xattrLength));
+  }
+  xattrs(record: number): Xattr[] {
+    return this.#u32(record + FIELD.xattrLength) === 0 ? [] : decodeXattrs(this.xattrBytes(record));
+  }
+
+  setKind(record: number, kind: number): void {
+    this.memory.bytes[record + FIELD.kind] = kind;
+  }
+  setFlags(record: number, flags: number): void {
+    this.memory.bytes[record + FIELD.flags] = flags;
+  }
+  /** Says where the content is. */
+  setLocation(record: number, place: Location): void {
+    this.memory.view.setUint32(record + FIELD.layer, place.layer, true);
+    this.memory.view.setFloat64(record + FIELD.offset, place.offset, true);
+    this.memory.view.setFloat64(record + FIELD.stored, place.stored, true);
+  }
+  /** Says where the content is by now, which has as many bytes as before. */
+  setLayer(record: number, layer: number, offset: number): void {
+    this.memory.view.setUint32(record + FIELD.layer, layer, true);
+    this.memory.view.setFloat64(record + FIELD.offset, offset, true);
+  }
+  setStat(record: number, stat: Stat, racy: boolean): void {
+    writeStat(this.memory.view, record, stat);
+    writeLocal(this.memory.view, record, stat, racy);
+  }
+  /** Sets what only this node knows. */
+  setLocal(record: number, stat: Stat, racy: boolean): void {
+    writeLocal(this.memory.view, record, stat, racy);
+  }
+
+  /**
+   * Whether the inode that the record tells of is the one of `stat`, unchanged since it was read:
+   * what a program can set back (mtime, size, mode, owner) and what it cannot (ctime, inode).
+   */
+  isUnchanged(record: number, stat: Stat): boolean {
+    return this.#u32(record + FIELD.ctimeNsec) === stat.ctime.nsec &&
+      this.#f64(record + FIELD.ctimeSec) === stat.ctime.sec &&
+      this.#u32(record + FIELD.ino) === stat.inoLow &&
+      this.#u32(record + FIELD.ino + 4) === stat.inoHigh &&
+      (!stat.isFile || this.#f64(record + FIELD.size) === stat.size) &&
+      this.#u32(record + FIELD.mtimeNsec) === stat.mtime.nsec &&
+      this.#f64(record + FIELD.mtimeSec) === stat.mtime.sec &&
+      this.mode(record) === stat.permissions &&
+      this.uid(record) === stat.uid && this.gid(record) === stat.gid &&
+      this.devMajor(record) === stat.devMajor && this.devMinor(record) === stat.devMinor;
+  }
+
+  #heap(record: number): number {
+    return this.at + this.#u32(record + FIELD.heap);
+  }
+  #u32(at: number): number {
+    return this.memory.view.getUint32(at, true);
+  }
+  #f64(at: number): number {
+    return this.memory.view.getFloat64(at, true);
+  }
+}
+
+/** Writes what an archive can hold of `stat`; the size of files alone. */
+export function writeStat(view: DataView, record: number, stat: Stat): void {
+  view.setUint16(record + FIELD.mode, stat.permissions, true);
+  view.setUint32(record + FIELD.uid, stat.uid, true);
+  view.setUint32(record + FIELD.gid, stat.gid, true);
+  view.setUint32(record + FIELD.mtimeNsec, stat.mtime.nsec, true);
+  view.setFloat64(record + FIELD.mtimeSec, stat.mtime.sec, true);
+  if (stat.isFile) view.setFloat64(record + FIELD.size, stat.size, true);
+}
+
+/** Writes what only this node knows of `stat`. */
+export function writeLocal(view: DataView, record: number, stat: Stat, racy: boolean): void {
+  view.setUint32(record + FIELD.ctimeNsec, racy ? RACY : stat.ctime.nsec, true);
+  view.setFloat64(record + FIELD.ctimeSec, stat.ctime.sec, true);
+  view.setUint32(record + FIELD.ino, stat.inoLow, true);
+  view.setUint32(record + FIELD.ino + 4, stat.inoHigh, true);
+  view.setUint32(record + FIELD.devMajor, stat.devMajor, true);
+  view.setUint32(record + FIELD.devMinor, stat.devMinor, true);
+}
+
+/** The {@link KIND} of an inode; `undefined` for what no archive can hold (a socket). */
+export function kindOf(stat: Stat): number | undefined {
+  return KINDS.get(stat.type);
+}
+
+const KINDS = new Map<number, number>([
+  [0o100000, KIND.file],
+  [0o040000, KIND.directory],
+  [0o120000, KIND.symlink],
+  [0o010000, KIND.fifo],
+  [0o020000, KIND.character],
+  [0o060000, KIND.block],
+]);
+
+/** Attributes as they stand in a heap. */
+export function encodeXattrs(xattrs: readonly Xattr[]): Uint8Array {
+  const size = xattrs.reduce((sum, x) => sum + XATTR_HEAD + x.name.length + x.value.length, 0);
+  const encoded = new Uint8Array(size);
+  const view = new DataView(encoded.buffer);
+  let at = 0;
+  for (const { name, value } of xattrs) {
+    view.setUint16(at, name.length, true);
+    view.setUint32(at + 2, value.length, true);
+    encoded.set(name, at + XATTR_HEAD);
+    encoded.set(value, at + XATTR_HEAD + name.length);
+    at += XATTR_HEAD + name.length + value.length;
+  }
+  return encoded;
+}
+
+/** @throws {RangeError} where the bytes are no such list */
+export function decodeXattrs(encoded: Uint8Array): Xattr[] {
+  const view = new DataView(encoded.buffer, encoded.byteOffset, encoded.length);
+  const xattrs: Xattr[] = [];
+  for (let at = 0; at < encoded.length;) {
+    const value = at + XATTR_HEAD + view.getUint16(at, true);
+    const end = value + view.getUint32(at + 2, true);
+    if (end > encoded.length || value === at + XATTR_HEAD) {
+      throw new RangeError("an attribute leaves its list");
+    }
+    xattrs.push({
+      name: encoded.slice(at + XATTR_HEAD, value),
+      value: encoded.slice(value, end),
+    });
+    at = end;
+  }
+  return xattrs;
+}

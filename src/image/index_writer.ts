@@ -1,0 +1,74 @@
+/** Writing an index blob: a tree file without what only this node knows, as seekable zstd. */
+
+import { FrameWriter, type SealedFrames } from "../archive/seekable.ts";
+import type { File } from "../linux/mod.ts";
+import type { Block } from "./block.ts";
+import { HEAD, LOCAL_FIELDS, RECORD } from "./layout.ts";
+
+/** Uncompressed bytes of a frame. */
+const FRAME = 1 << 20;
+export class IndexWriter {
+  readonly #frames: FrameWriter;
+  readonly #buffer = new Uint8Array(FRAME);
+  #used = 0;
+
+  constructor(file: File) {
+    this.#frames = new FrameWriter((bytes) => file.write(bytes));
+  }
+
+  bytes(bytes: Uint8Array): void {
+    this.#keepTogether(bytes.length);
+    this.#append(bytes);
+  }
+
+  block(block: Block): void {
+    const { bytes, count } = block;
+    this.#keepTogether(bytes.length);
+    const heap = HEAD.size + (count + 1) * RECORD;
+    this.#append(bytes.subarray(0, HEAD.size));
+    for (let at: number = HEAD.size; at < heap;) {
+      if (this.#used + RECORD > FRAME) {
+        const record = bytes.slice(at, at + RECORD);
+        record.fill(0, LOCAL_FIELDS);
+        this.#append(record);
+        at += RECORD;
+        continue;
+      }
+      const space = Math.floor((FRAME - this.#used) / RECORD) * RECORD;
+      const end = Math.min(heap, at + space);
+      const start = this.#used;
+      this.#append(bytes.subarray(at, end));
+      for (let record = start; record < this.#used; record += RECORD) {
+        this.#buffer.fill(0, record + LOCAL_FIELDS, record + RECORD);
+      }
+      at = end;
+    }
+    this.#append(bytes.subarray(heap));
+  }
+
+  seal(): SealedFrames {
+    this.#flush();
+    return this.#frames.seal();
+  }
+
+  /** Begins a frame where what comes would not fit into this one, but does into a fresh one. */
+  #keepTogether(size: number): void {
+    if (this.#used + size > FRAME && size <= FRAME) this.#flush();
+  }
+
+  #append(bytes: Uint8Array): void {
+    for (let rest = bytes; rest.length > 0;) {
+      if (this.#used === FRAME) this.#flush();
+      const space = FRAME - this.#used;
+      const part = rest.length > space ? rest.subarray(0, space) : rest;
+      this.#buffer.set(part, this.#used);
+      this.#used += part.length;
+      rest = rest.subarray(part.length);
+    }
+  }
+
+  #flush(): void {
+    if (this.#used > 0) this.#frames.write(this.#buffer.subarray(0, this.#used));
+    this.#used = 0;
+  }
+}

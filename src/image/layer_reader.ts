@@ -1,0 +1,73 @@
+/** Reading stretches of a layer's uncompressed content, decompressing only the frames they lie in. */
+
+import { release } from "../memory.ts";
+import { decompressFrame, releaseFrame, type SeekTable } from "../archive/seekable.ts";
+import { ArchiveError } from "../archive/error.ts";
+import type { File } from "../linux/mod.ts";
+import { readFully, readSeekTable } from "./index_reader.ts";
+
+export class LayerReader implements Disposable {
+  readonly #file: File;
+  readonly #table: SeekTable;
+  #frame = -1;
+  #raw: Uint8Array = new Uint8Array(0);
+
+  /** @throws {ArchiveError} where the layer has no sound seek table, or another content's */
+  constructor(file: File, size: number, rawSize: number) {
+    const table = readSeekTable(file, size);
+    if (!table) throw new ArchiveError("malformed", "it has no seek table");
+    if (table.rawOffsets.at(-1) !== rawSize) {
+      throw new ArchiveError("malformed", `its seek table is not for ${rawSize} bytes`);
+    }
+    this.#file = file;
+    this.#table = table;
+  }
+
+  /** Hands out `length` bytes from `offset`, in pieces that are gone with the next. @throws {ArchiveError} */
+  read(offset: number, length: number, take: (piece: Uint8Array) => void): void {
+    const { rawOffsets } = this.#table;
+    const end = offset + length;
+    for (let at = offset; at < end;) {
+      const frame = this.#find(at);
+      const start = rawOffsets[frame]!;
+      const stop = Math.min(end, rawOffsets[frame + 1]!);
+      take(this.#load(frame).subarray(at - start, stop - start));
+      at = stop;
+    }
+  }
+
+  /** Gives its memory back; what was handed out is gone. */
+  [Symbol.dispose](): void {
+    releaseFrame(this.#raw);
+  }
+
+  #find(at: number): number {
+    const { rawOffsets } = this.#table;
+    if (this.#frame >= 0 && at >= rawOffsets[this.#frame]! && at < rawOffsets[this.#frame + 1]!) {
+      return this.#frame;
+    }
+    let low = 0;
+    let high = rawOffsets.length - 1;
+    if (at >= rawOffsets[high]!) throw new ArchiveError("truncated", `it has no byte ${at}`);
+    // The last frame that begins at or before.
+    while (high - low > 1) {
+      const middle = (low + high) >>> 1;
+      if (rawOffsets[middle]! <= at) low = middle;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #load(frame: number): Uint8Array {
+    if (frame === this.#frame) return this.#raw;
+    const { offsets, rawOffsets } = this.#table;
+    const start = offsets[frame]!;
+    const compressed = readFully(this.#file, start, offsets[frame + 1]! - start);
+    const raw = decompressFrame(compressed, rawOffsets[frame + 1]! - rawOffsets[frame]!);
+    release(compressed);
+    releaseFrame(this.#raw);
+    this.#raw = raw;
+    this.#frame = frame;
+    return raw;
+  }
+}

@@ -1,0 +1,9 @@
+/** Extended attributes as PAX records. */
+
+import { xattrKeyword } from "../archive/vendor_records.ts";
+import type { Xattr } from "./layout.ts";
+
+/** Attributes as PAX records. */
+export function xattrRecords(xattrs: readonly Xattr[]): { key: string; value: Uint8Array }[] {
+  return xattrs.map(({ name, value }) => ({ key: xattrKeyword(name), value }));
+}

@@ -1,0 +1,98 @@
+/** Blobs as files on this machine, their digests checked before anything in them is believed. */
+
+import { createHash } from "node:crypto";
+import { dataLoss } from "../image/index_reader.ts";
+import { type Digest, sha256Digest } from "../digest.ts";
+import type { Directory, File } from "../linux/mod.ts";
+import type { LocalFile } from "../spool.ts";
+import type { ObjectStore } from "../store/object_store.ts";
+import { requireBlob } from "../snapshot/stored_images.ts";
+
+/** A store, and the folders that it hands files out from. */
+export interface BlobSource {
+  readonly store: ObjectStore;
+  /** Where downloads go. */
+  readonly spool: Directory;
+  /** The embedded store's folder. */
+  readonly blobs?: Directory;
+}
+
+export interface HoldOptions {
+  signal?: AbortSignal | undefined;
+  /** Told how many more bytes were read. */
+  onBytes?: ((count: number) => void) | undefined;
+}
+
+const BUFFER = 1 << 20;
+/** Buffers between two looks at the event loop, where signals wait. */
+const BREATH = 32;
+
+/** A blob that is on this machine and open, as long as it is held. */
+export class BlobFile implements AsyncDisposable {
+  private constructor(
+    readonly digest: Digest,
+    /** Bytes. */
+    readonly size: number,
+    readonly file: File,
+    readonly release: () => Promise<void>,
+  ) {}
+
+  /**
+   * Brings a blob here and reads it once to check it.
+   * @throws {DaemonError} DATA_LOSS where it is missing, or not what its digest says; ABORTED
+   */
+  static async hold(
+    source: BlobSource,
+    { digest, size }: { digest: Digest; size: number },
+    options: HoldOptions = {},
+  ): Promise<BlobFile> {
+    const { signal } = options;
+    await using stack = new AsyncDisposableStack();
+    const held = await requireBlob(
+      digest,
+      source.store.acquireBlob(digest, size, signal ? { signal } : {}),
+    );
+    stack.defer(() => held.release());
+    const file = stack.use(openHeld(source, held));
+    await checkDigest(file, { digest, size }, options);
+    const rest = stack.move();
+    return new BlobFile(digest, size, file, () => rest.disposeAsync());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release();
+  }
+}
+
+/** Lets signals in, and throws where one of them ended the work. */
+export async function yieldToEventLoop(signal: AbortSignal | undefined): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve));
+  signal?.throwIfAborted();
+}
+
+function openHeld(source: BlobSource, { area, path }: LocalFile): File {
+  const directory = source[area];
+  if (!directory) throw new TypeError(`Cannot open a file of the area ${area} here`);
+  return directory.openFile(path);
+}
+
+async function checkDigest(
+  file: File,
+  blob: { digest: Digest; size: number },
+  { signal, onBytes }: HoldOptions,
+): Promise<void> {
+  const { size } = file.stat();
+  if (size !== blob.size) throw dataLoss(blob.digest, `it has ${size} bytes, not ${blob.size}`);
+  file.advise();
+  const hash = createHash("sha256");
+  const buffer = new Uint8Array(BUFFER);
+  for (let at = 0, reads = 1, count; at < size; at += count, reads++) {
+    count = file.readAt(buffer, at);
+    if (count === 0) break;
+    hash.update(buffer.subarray(0, count));
+    onBytes?.(count);
+    if (reads % BREATH === 0) await yieldToEventLoop(signal);
+  }
+  const actual = sha256Digest(hash.digest("hex"));
+  if (actual !== blob.digest) throw dataLoss(blob.digest, `its content has digest ${actual}`);
+}

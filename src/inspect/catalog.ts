@@ -1,0 +1,250 @@
+/** Looking a store over: which backups and snapshots there are, whose, how large, and what they share. */
+
+import type { Digest } from "../digest.ts";
+import { DaemonError, invalid } from "../errors.ts";
+import type { ObjectStore } from "../store/object_store.ts";
+import type { WorkspaceIdentity } from "../snapshot/images.ts";
+import { mapConcurrent } from "../async/concurrent.ts";
+import { STORE_CONCURRENCY } from "../snapshot/concurrency.ts";
+import {
+  type FoundImage,
+  type FoundReference,
+  imagesOf,
+  readManifest,
+  references,
+  type StoredManifest,
+} from "../snapshot/references_scan.ts";
+import {
+  BACKUP_PREFIX,
+  backupKey,
+  isReferenceKey,
+  parseBackupName,
+  parseSnapshotName,
+  snapshotKey,
+} from "../snapshot/snapshot_names.ts";
+import { changeHistory } from "../snapshot/history.ts";
+import { decodeReference, type ImageReference } from "../snapshot/references.ts";
+
+export type { FoundImage } from "../snapshot/references_scan.ts";
+
+/** What an image takes in its store. All sizes in bytes. */
+export interface ImageSizes {
+  layers: number;
+  /** All its blobs. */
+  storedBytes: number;
+  /** Those of its blobs that no other image of the store needs: what removing it would free. */
+  ownBytes: number;
+}
+
+/** One backup or snapshot; without sizes where its manifest cannot be read. */
+export interface CatalogEntry extends FoundImage {
+  sizes?: ImageSizes;
+}
+
+export interface CatalogOptions {
+  /** Told of what cannot be read: a reference's key, or the manifest's digest. */
+  onDamage?(what: string, error: DaemonError): void;
+  signal?: AbortSignal;
+}
+
+/**
+ * Every backup and snapshot of a store, by owner, meta_id and time. What is damaged is reported, and
+ * passed over or listed without sizes.
+ */
+export async function catalog(
+  store: ObjectStore,
+  options: CatalogOptions = {},
+): Promise<CatalogEntry[]> {
+  const { signal, onDamage = () => {} } = options;
+  const found: FoundImage[] = [];
+  for await (const reference of references(store, signal, onDamage)) {
+    found.push(...imagesOf(reference));
+  }
+  const manifests = await readManifests(store, found, onDamage, signal);
+  const users = countUsers(found, manifests);
+  return found.map((image) => {
+    const manifest = manifests.get(image.manifest);
+    return manifest ? { ...image, sizes: sizesOf(manifest, users) } : image;
+  }).sort((a, b) =>
+    compare(a.owner, b.owner) || compare(a.metaId, b.metaId) || a.createdAt - b.createdAt ||
+    compare(a.url, b.url)
+  );
+}
+
+async function readManifests(
+  store: ObjectStore,
+  images: readonly FoundImage[],
+  onDamage: (what: string, error: DaemonError) => void,
+  signal: AbortSignal | undefined,
+): Promise<Map<Digest, StoredManifest>> {
+  const read = async (digest: Digest) => {
+    try {
+      return await readManifest(store, digest, signal);
+    } catch (error) {
+      if (!(error instanceof DaemonError) || error.code !== "DATA_LOSS") throw error;
+      onDamage(digest, error);
+      return undefined;
+    }
+  };
+  const manifests = new Map<Digest, StoredManifest>();
+  const digests = new Set(images.map(({ manifest }) => manifest));
+  for await (const manifest of mapConcurrent(digests, STORE_CONCURRENCY, read)) {
+    if (manifest) manifests.set(manifest.digest, manifest);
+  }
+  return manifests;
+}
+
+/** How many images need each blob. */
+function countUsers(
+  images: readonly FoundImage[],
+  manifests: ReadonlyMap<Digest, StoredManifest>,
+): Map<Digest, number> {
+  const users = new Map<Digest, number>();
+  for (const image of images) {
+    const manifest = manifests.get(image.manifest);
+    if (!manifest) continue;
+    for (const digest of blobsOf(manifest).keys()) users.set(digest, (users.get(digest) ?? 0) + 1);
+  }
+  return users;
+}
+
+function sizesOf(manifest: StoredManifest, users: ReadonlyMap<Digest, number>): ImageSizes {
+  const sizes: ImageSizes = { layers: manifest.layers.length, storedBytes: 0, ownBytes: 0 };
+  for (const [digest, size] of blobsOf(manifest)) {
+    sizes.storedBytes += size;
+    if (users.get(digest) === 1) sizes.ownBytes += size;
+  }
+  return sizes;
+}
+
+/** An image's blobs and their sizes in bytes, each once. */
+function blobsOf({ digest, size, config, layers, index }: StoredManifest): Map<Digest, number> {
+  return new Map(
+    [{ digest, size }, config, ...layers, ...(index ? [index] : [])]
+      .map((blob) => [blob.digest, blob.size]),
+  );
+}
+
+/**
+ * What a snapshot's url, or a backup's (with or without `@<manifest digest>`: then the latest), means.
+ * @throws {DaemonError} INVALID_ARGUMENT, NOT_FOUND.
+ */
+export async function findImage(
+  store: ObjectStore,
+  url: string,
+  signal?: AbortSignal,
+): Promise<FoundImage> {
+  return (await findImages(store, url, signal))[0]!;
+}
+
+/**
+ * All images that a url means: every kept backup where it is a backup's without a digest, the newest
+ * first; else one.
+ * @throws {DaemonError} INVALID_ARGUMENT, NOT_FOUND.
+ */
+export async function findImages(
+  store: ObjectStore,
+  url: string,
+  signal?: AbortSignal,
+): Promise<FoundImage[]> {
+  const { key, kind, identity, manifest } = locate(url);
+  const images = imagesOf(await readReference(store, { key, kind, identity, url }, signal));
+  const meant = manifest ? images.filter((image) => image.manifest === manifest) : images;
+  if (meant.length === 0) throw noSuch(url);
+  return meant;
+}
+
+/**
+ * Forgets a snapshot, one backup (`@<manifest digest>`) or all backups of an identity. Their blobs
+ * go with the next collection, once nothing else needs them. A backup of the same identity that ends
+ * in the very moment in which one backup of several is forgotten can be forgotten with it: no store
+ * replaces an object on condition. A reference that cannot be read is forgotten too, by a url that
+ * means all of it or by its key.
+ * @returns what was forgotten; nothing for a reference that could not be read
+ * @throws {DaemonError} INVALID_ARGUMENT, NOT_FOUND.
+ */
+export async function removeImages(
+  store: ObjectStore,
+  url: string,
+  signal?: AbortSignal,
+): Promise<FoundImage[]> {
+  if (isReferenceKey(url)) return await removeReference(store, { key: url, url }, signal);
+  const { key, kind, identity, manifest } = locate(url);
+  if (!manifest) return await removeReference(store, { key, identity, url }, signal);
+  const reference = await readReference(store, { key, kind, identity, url }, signal);
+  if (!reference.images.some((image) => image.manifest === manifest)) throw noSuch(url);
+  const change = (images: readonly ImageReference[]) =>
+    images.filter((image) => image.manifest !== manifest);
+  await changeHistory(store, { key, identity, change, signal });
+  return imagesOf(reference).filter((image) => image.manifest === manifest);
+}
+
+async function removeReference(
+  store: ObjectStore,
+  { key, identity, url }: { key: string; identity?: WorkspaceIdentity; url: string },
+  signal?: AbortSignal,
+): Promise<FoundImage[]> {
+  const kind = key.startsWith(BACKUP_PREFIX) ? "backup" : "snapshot";
+  let images: FoundImage[] = [];
+  try {
+    images = imagesOf(
+      await readReference(store, { key, kind, url, ...identity && { identity } }, signal),
+    );
+  } catch (error) {
+    if (!(error instanceof DaemonError) || error.code !== "DATA_LOSS") throw error;
+  }
+  await store.deleteRef(key, signal ? { signal } : {});
+  return images;
+}
+
+/** Which reference a url leads to, and which image of it, where it says so. */
+interface Location {
+  key: string;
+  kind: "backup" | "snapshot";
+  identity: WorkspaceIdentity;
+  manifest?: Digest;
+}
+
+function locate(url: string): Location {
+  const backup = parseBackupName(url);
+  if (backup) return { key: backupKey(backup.identity), kind: "backup", ...backup };
+  if (/^wsdaemon:backup(\/|$)/.test(url)) {
+    throw invalid(
+      "The url",
+      "must look like wsdaemon:backup/<owner>/<meta_id>[@sha256:<64 hex digits>]: " +
+        `current value is ${JSON.stringify(url)}`,
+    );
+  }
+  const parsed = parseSnapshotName(url, "The url");
+  if (parsed.kind === "archive") {
+    throw invalid("The url", `must be of an image, and ${url} is a plain archive`);
+  }
+  const { identity, id } = parsed;
+  return { key: snapshotKey(identity, id), kind: "snapshot", identity };
+}
+
+async function readReference(
+  store: ObjectStore,
+  { key, kind, identity, url }: Omit<Location, "identity"> & {
+    identity?: WorkspaceIdentity;
+    url: string;
+  },
+  signal?: AbortSignal,
+): Promise<FoundReference> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await store.getRef(key, signal ? { signal } : {});
+  } catch (error) {
+    if (error instanceof DaemonError && error.code === "NOT_FOUND") throw noSuch(url);
+    throw error;
+  }
+  return { key, kind, ...decodeReference(key, bytes, identity) };
+}
+
+function noSuch(url: string): DaemonError {
+  return new DaemonError("NOT_FOUND", `There is no ${url} in this store`);
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,143 @@
+/**
+ * The files of an image that is not restored: its tree and any file's content.
+ *
+ * Every blob is read once and checked against its digest before a byte of it is handed out. An image
+ * without an index, or with one that is missing or damaged, is read by its layers, which say the
+ * same.
+ */
+
+import { decompress } from "../archive/decompress.ts";
+import { ArchiveError, MAX_OWN_EXTENSION_BYTES, TarReader } from "../archive/reader.ts";
+import { dataLoss, type LoadedIndex, readIndex, readingBlob } from "../image/index_reader.ts";
+import type { Digest } from "../digest.ts";
+import { DaemonError } from "../errors.ts";
+import { BlobFile, type BlobSource, yieldToEventLoop } from "./blob_file.ts";
+import { type FileContent, openContent } from "./file_content.ts";
+import { readImage } from "../snapshot/stored_images.ts";
+import type { ImageEntry, ImageTree } from "./image_tree.ts";
+import { IndexTree } from "./index_tree.ts";
+import { LayerTree } from "./layer_tree.ts";
+import type { ImageDescription } from "../snapshot/manifest.ts";
+import { openRawLayer, type RawLayer } from "./raw_layer.ts";
+
+export interface ImageFilesOptions {
+  signal?: AbortSignal;
+  /** Told why the layers are read although there is an index. */
+  onDamagedIndex?(error: DaemonError): void;
+}
+
+interface OpenLayer {
+  digest: Digest;
+  raw: RawLayer;
+}
+
+/** An image that can be looked into. What it holds of the store is let go of when it is disposed. */
+export class ImageFiles implements AsyncDisposable {
+  readonly #source: BlobSource;
+  readonly #image: ImageDescription;
+  readonly #signal: AbortSignal | undefined;
+  readonly #stack = new AsyncDisposableStack();
+  readonly #layers = new Map<number, Promise<OpenLayer>>();
+
+  private constructor(
+    source: BlobSource,
+    image: ImageDescription,
+    readonly tree: ImageTree,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#source = source;
+    this.#image = image;
+    this.#signal = signal;
+  }
+
+  /** @throws {DaemonError} DATA_LOSS naming what is missing or damaged; ABORTED */
+  static async open(
+    source: BlobSource,
+    manifest: Digest,
+    options: ImageFilesOptions = {},
+  ): Promise<ImageFiles> {
+    const { signal } = options;
+    const image = await readImage(source.store, manifest, signal);
+    const tree = await treeByIndex(source, image, options) ??
+      await treeByLayers(source, image, signal);
+    return new ImageFiles(source, image, tree, signal);
+  }
+
+  /** The content of a file of the tree. @throws {DaemonError} DATA_LOSS naming the layer; ABORTED */
+  async content(file: ImageEntry): Promise<FileContent> {
+    if (!file.content) throw new TypeError(`Cannot read the content of a ${file.type}`);
+    const { layer } = file.content;
+    if (!this.#layers.has(layer)) this.#layers.set(layer, this.#open(layer));
+    const { raw, digest } = await this.#layers.get(layer)!;
+    return openContent(raw, digest, file);
+  }
+
+  async #open(number: number): Promise<OpenLayer> {
+    const layer = this.#image.layers[number]!;
+    const signal = this.#signal;
+    const blob = this.#stack.use(await BlobFile.hold(this.#source, layer, { signal }));
+    return await readingLayer(layer.digest, async () => ({
+      digest: layer.digest,
+      raw: await openRawLayer(blob, this.#source.spool, this.#stack, signal),
+    }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+  }
+}
+
+async function treeByIndex(
+  source: BlobSource,
+  image: ImageDescription,
+  { signal, onDamagedIndex }: ImageFilesOptions,
+): Promise<ImageTree | undefined> {
+  const { index, layers } = image;
+  if (!index) return undefined;
+  try {
+    await using blob = await BlobFile.hold(source, index, { signal });
+    const loaded = readIndex(blob.file, index);
+    if (!isIndexOf(loaded, layers)) throw dataLoss(index.digest, "it is the index of other layers");
+    return readingBlob(index.digest, () => new IndexTree(loaded));
+  } catch (error) {
+    if (!(error instanceof DaemonError) || error.code !== "DATA_LOSS") throw error;
+    onDamagedIndex?.(error);
+    return undefined;
+  }
+}
+
+/** An index must be that of these layers, or content would come from the wrong place. */
+export function isIndexOf(index: LoadedIndex, layers: ImageDescription["layers"]): boolean {
+  const known = index.header.layers;
+  return known.length === layers.length &&
+    known.every(({ digest, size }, n) => digest === layers[n]!.digest && size === layers[n]!.size);
+}
+
+async function treeByLayers(
+  source: BlobSource,
+  { layers }: ImageDescription,
+  signal: AbortSignal | undefined,
+): Promise<ImageTree> {
+  const tree = new LayerTree();
+  for (const layer of layers) {
+    await using blob = await BlobFile.hold(source, layer, { signal });
+    await readingLayer(layer.digest, async () => {
+      const bytes = await decompress(blob.file, "zstd");
+      tree.apply(new TarReader(bytes, { maxExtensionBytes: MAX_OWN_EXTENSION_BYTES }));
+    });
+    await yieldToEventLoop(signal);
+  }
+  return tree;
+}
+
+/** Runs `read`, making what it finds malformed a loss of the layer. */
+async function readingLayer<T>(digest: Digest, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    const isFault = error instanceof ArchiveError || error instanceof RangeError ||
+      error instanceof DaemonError && error.code === "FAILED_PRECONDITION";
+    if (!isFault) throw error;
+    throw dataLoss(digest, error.message, error);
+  }
+}

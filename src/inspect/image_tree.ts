@@ -1,0 +1,82 @@
+/**
+ * The live tree of an image: what a restore would give, without restoring it.
+ *
+ * It comes from the index (`index_tree.ts`) or, where an image has none, from the layers
+ * (`layer_tree.ts`), the same either way. Directories come before what is in them, and all that is
+ * below one comes before what is not: the order in which tar writes a tree.
+ */
+
+import type { SparseExtent } from "../archive/reader.ts";
+import type { Xattr } from "../image/layout.ts";
+import { SLASH, type Timespec } from "../linux/mod.ts";
+
+export type ImageEntryType =
+  | "file"
+  | "directory"
+  | "symlink"
+  | "hardlink"
+  | "fifo"
+  | "character-device"
+  | "block-device";
+
+/** Where a file's content is: `stored` bytes from `offset` of a layer's uncompressed tar. */
+export interface ContentLocation {
+  /** Number in the image, from 0 for the lowest. */
+  readonly layer: number;
+  readonly offset: number;
+  readonly stored: number;
+  /**
+   * How the stored bytes are the file: as they are, after a GNU sparse map (version 1.0) that they
+   * begin with, or one after the other in these regions.
+   */
+  readonly form: "plain" | "mapped" | readonly SparseExtent[];
+}
+
+/** One entry of an image. */
+export interface ImageEntry {
+  /** Relative, without slashes at its ends; empty for the top folder. */
+  readonly path: Uint8Array;
+  /** `hardlink` for every name of an inode but the first in the tree's order. */
+  readonly type: ImageEntryType;
+  /** Permission, set-id and sticky bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtime: Timespec;
+  /** Bytes of a file, holes included, under each of its names; else 0. */
+  readonly size: number;
+  /** A symlink's target; for a hard link the path of its inode's first name. */
+  readonly link?: Uint8Array;
+  readonly device?: { readonly major: number; readonly minor: number };
+  readonly xattrs: readonly Xattr[];
+  /** Of a file. */
+  readonly content?: ContentLocation;
+}
+
+/** The entries of an image. */
+export interface ImageTree {
+  /** All of them, in order. */
+  entries(): Iterable<ImageEntry>;
+  /** What is at a path, a hard link as the file that it is; `undefined` where nothing is. */
+  find(path: Uint8Array): ImageEntry | undefined;
+}
+
+/** Whether `path` is `folder` or lies below it. */
+export function isWithin(path: Uint8Array, folder: Uint8Array): boolean {
+  if (folder.length === 0) return true;
+  if (path.length < folder.length) return false;
+  for (let i = 0; i < folder.length; i++) if (path[i] !== folder[i]) return false;
+  return path.length === folder.length || path[folder.length] === SLASH;
+}
+
+/** Orders paths so that all below a directory comes before what is not. */
+export function comparePaths(a: Uint8Array, b: Uint8Array): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    // No name has a NUL: as 0, a slash comes before all that a name can go on with.
+    const x = a[i] === SLASH ? 0 : a[i]!;
+    const y = b[i] === SLASH ? 0 : b[i]!;
+    if (x !== y) return x - y;
+  }
+  return a.length - b.length;
+}

@@ -1,0 +1,142 @@
+/** An image's tree by its index: nothing but the index is read. */
+
+import { compareBytes } from "../archive/bytes.ts";
+import { binaryString } from "../archive/reader.ts";
+import type { Block } from "../image/block.ts";
+import type { LoadedIndex } from "../image/index_reader.ts";
+import { FLAG, KIND, RECORD } from "../image/layout.ts";
+import { joinPath, splitLast } from "../linux/long_path.ts";
+import {
+  comparePaths,
+  type ImageEntry,
+  type ImageEntryType,
+  type ImageTree,
+} from "./image_tree.ts";
+
+const TYPES = new Map<number, ImageEntryType>([
+  [KIND.file, "file"],
+  [KIND.directory, "directory"],
+  [KIND.symlink, "symlink"],
+  [KIND.fifo, "fifo"],
+  [KIND.character, "character-device"],
+  [KIND.block, "block-device"],
+]);
+
+/** A record and the block that it is in. */
+interface Found {
+  block: Block;
+  record: number;
+}
+
+/** {@link ImageTree} of a checked index. */
+export class IndexTree implements ImageTree {
+  /** In the tree's order. */
+  readonly #blocks: readonly Block[];
+  readonly #byPath = new Map<string, Block>();
+  /** Paths of what some record is another name of. */
+  readonly #linked = new Set<string>();
+
+  /** @throws {RangeError} where a hard link is one to nothing */
+  constructor(index: LoadedIndex) {
+    this.#blocks = index.blocks.toSorted((a, b) => comparePaths(a.path, b.path));
+    for (const block of this.#blocks) this.#byPath.set(binaryString(block.path), block);
+    for (const block of this.#blocks) {
+      for (let record = block.first; record < block.end; record += RECORD) {
+        if (block.kind(record) !== KIND.link) continue;
+        this.#target(block.link(record), block.link(record));
+        this.#linked.add(binaryString(block.link(record)));
+      }
+    }
+  }
+
+  *entries(): Generator<ImageEntry> {
+    /** Of each file with several names, the one that came first. */
+    const firsts = new Map<string, Uint8Array>();
+    for (const block of this.#blocks) {
+      yield entryOf(block, block.self, block.path.slice());
+      for (let record = block.first; record < block.end; record += RECORD) {
+        yield this.#entry(block, record, firsts);
+      }
+    }
+  }
+
+  find(path: Uint8Array): ImageEntry | undefined {
+    const directory = this.#byPath.get(binaryString(path));
+    if (directory) return entryOf(directory, directory.self, path);
+    const found = this.#record(path);
+    if (!found) return undefined;
+    const { block, record } = found;
+    return block.kind(record) === KIND.link
+      ? this.#target(block.link(record), path)
+      : entryOf(block, record, path);
+  }
+
+  #entry(block: Block, record: number, firsts: Map<string, Uint8Array>): ImageEntry {
+    const path = joinPath(block.path, block.name(record));
+    if (this.#linked.size === 0) return entryOf(block, record, path);
+    const targetPath = block.kind(record) === KIND.link ? block.link(record) : path;
+    const key = binaryString(targetPath);
+    if (!this.#linked.has(key)) return entryOf(block, record, path);
+    const target = this.#target(targetPath, path);
+    const first = firsts.get(key);
+    if (!first) {
+      firsts.set(key, path);
+      return target;
+    }
+    const { content: _, ...rest } = target;
+    return { ...rest, type: "hardlink", link: first };
+  }
+
+  /** What is at `target`, under the name `path`. @throws {RangeError} where nothing is */
+  #target(target: Uint8Array, path: Uint8Array): ImageEntry {
+    const found = this.#record(target);
+    if (!found || found.block.kind(found.record) === KIND.link) {
+      throw new RangeError("a hard link names what is not there");
+    }
+    return entryOf(found.block, found.record, path);
+  }
+
+  /** The record of what is no directory. */
+  #record(path: Uint8Array): Found | undefined {
+    const { parent, name } = splitLast(path);
+    const block = this.#byPath.get(binaryString(parent));
+    if (!block) return undefined;
+    let low = 0;
+    for (let high = block.count; low < high;) {
+      const middle = (low + high) >>> 1;
+      const record = block.first + middle * RECORD;
+      const order = compareBytes(block.name(record), name);
+      if (order === 0) return { block, record };
+      if (order < 0) low = middle + 1;
+      else high = middle;
+    }
+    return undefined;
+  }
+}
+
+function entryOf(block: Block, record: number, path: Uint8Array): ImageEntry {
+  const kind = block.kind(record);
+  const isDevice = kind === KIND.character || kind === KIND.block;
+  return {
+    path,
+    type: TYPES.get(kind)!,
+    mode: block.mode(record),
+    uid: block.uid(record),
+    gid: block.gid(record),
+    mtime: block.mtime(record),
+    size: kind === KIND.file ? block.size(record) : 0,
+    xattrs: block.xattrs(record),
+    ...(kind === KIND.symlink ? { link: block.link(record).slice() } : {}),
+    ...(isDevice ? { device: { major: block.size(record), minor: block.offset(record) } } : {}),
+    ...(kind === KIND.file
+      ? {
+        content: {
+          layer: block.layer(record),
+          offset: block.offset(record),
+          stored: block.stored(record),
+          form: block.flags(record) & FLAG.sparse ? "mapped" : "plain",
+        },
+      }
+      : {}),
+  };
+}

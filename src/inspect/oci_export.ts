@@ -1,0 +1,153 @@
+/**
+ * An image as a folder in OCI's layout, for skopeo, umoci and their like (OCI image specification
+ * v1.1, "Image Layout"). The blobs are copied as they are, the index of ours among them.
+ */
+
+import { createHash } from "node:crypto";
+import { join } from "@std/path";
+import { type Digest, digestOf, hexOf, sha256Digest } from "../digest.ts";
+import { DaemonError } from "../errors.ts";
+import type { File } from "../linux/mod.ts";
+import { BlobFile, type BlobSource } from "./blob_file.ts";
+import { requireBlob } from "../snapshot/stored_images.ts";
+import { MANIFEST_TYPE, MAX_MANIFEST_BYTES, parseManifest } from "../snapshot/manifest.ts";
+
+/** The name by which other tools find the image in the layout. */
+export const OCI_TAG = "latest";
+
+const BLOBS = "blobs/sha256";
+const BUFFER = 1 << 20;
+
+export interface OciExportOptions {
+  /** Told of all bytes that are to be copied, as often as some were. */
+  onProgress?(done: { bytes: number; ofBytes: number }): void;
+  signal?: AbortSignal;
+}
+
+/**
+ * Writes the image with this manifest to `folder`, which must be empty or not there; after a failure
+ * it is as it was.
+ * @returns how much was copied
+ * @throws {DaemonError} ALREADY_EXISTS, DATA_LOSS naming the blob, ABORTED; Deno's own errors
+ */
+export async function exportOci(
+  source: BlobSource,
+  manifest: Digest,
+  folder: string,
+  options: OciExportOptions = {},
+): Promise<{ blobs: number; bytes: number }> {
+  const isOurs = await makeEmptyFolder(folder);
+  try {
+    return await write(source, manifest, folder, options);
+  } catch (error) {
+    if (isOurs) await Deno.remove(folder, { recursive: true });
+    else for (const name of CONTENTS) await removeIfThere(join(folder, name));
+    throw error;
+  }
+}
+
+const CONTENTS = ["blobs", "index.json", "oci-layout"];
+
+async function write(
+  source: BlobSource,
+  digest: Digest,
+  folder: string,
+  { onProgress, signal }: OciExportOptions,
+): Promise<{ blobs: number; bytes: number }> {
+  const { store } = source;
+  const options = signal ? { signal } : {};
+  const small = async (digest: Digest) => ({
+    digest,
+    bytes: await requireBlob(digest, store.getBlobBytes(digest, MAX_MANIFEST_BYTES, options)),
+  });
+  const manifest = await small(digest);
+  const parsed = parseManifest(manifest);
+  const config = await small(parsed.config.digest);
+  const large = new Map(
+    [...parsed.layers, ...(parsed.index ? [parsed.index] : [])]
+      .map((blob) => [blob.digest, blob.size]),
+  );
+  const progress = {
+    bytes: manifest.bytes.length + config.bytes.length,
+    ofBytes: [...large.values()].reduce(
+      (sum, size) => sum + size,
+      manifest.bytes.length + config.bytes.length,
+    ),
+  };
+  const target = join(folder, BLOBS);
+  await Deno.mkdir(target, { recursive: true });
+  for (const { digest, bytes } of [manifest, config]) {
+    await Deno.writeFile(join(target, hexOf(digest)), bytes, { createNew: true });
+  }
+  for (const [digest, size] of large) {
+    await using blob = await BlobFile.hold(source, { digest, size }, { signal });
+    await copyBlob(blob.file, digest, join(target, hexOf(digest)), (count) => {
+      signal?.throwIfAborted();
+      progress.bytes += count;
+      onProgress?.({ ...progress });
+    });
+  }
+  await writeIndex(folder, manifest.bytes);
+  return { blobs: large.size + 2, bytes: progress.bytes };
+}
+
+/** Written last: until then the folder is no layout. */
+async function writeIndex(folder: string, manifest: Uint8Array): Promise<void> {
+  const descriptor = {
+    mediaType: MANIFEST_TYPE,
+    digest: digestOf(manifest),
+    size: manifest.length,
+    annotations: { "org.opencontainers.image.ref.name": OCI_TAG },
+  };
+  await Deno.writeTextFile(
+    join(folder, "index.json"),
+    JSON.stringify({ schemaVersion: 2, manifests: [descriptor] }),
+  );
+  await Deno.writeTextFile(join(folder, "oci-layout"), `{"imageLayoutVersion":"1.0.0"}`);
+}
+
+/** Copies an open blob and checks once more what was copied. */
+async function copyBlob(
+  from: File,
+  digest: Digest,
+  path: string,
+  onBytes: (count: number) => void,
+): Promise<void> {
+  using to = await Deno.open(path, { write: true, createNew: true });
+  const hash = createHash("sha256");
+  const buffer = new Uint8Array(BUFFER);
+  from.seek(0);
+  for (let count = from.read(buffer); count > 0; count = from.read(buffer)) {
+    const part = buffer.subarray(0, count);
+    hash.update(part);
+    for (let rest = part; rest.length > 0;) rest = rest.subarray(await to.write(rest));
+    onBytes(count);
+  }
+  if (sha256Digest(hash.digest("hex")) !== digest) {
+    throw new DaemonError("DATA_LOSS", `The blob ${digest} changed while it was copied`);
+  }
+}
+
+/** @returns whether the folder was made here */
+async function makeEmptyFolder(folder: string): Promise<boolean> {
+  try {
+    await Deno.mkdir(folder, { mode: 0o700 });
+    return true;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+  const isEmpty = (await Deno.stat(folder)).isDirectory && Deno.readDirSync(folder).next().done;
+  if (isEmpty) return false;
+  throw new DaemonError(
+    "ALREADY_EXISTS",
+    `Cannot export to ${folder}: it must be an empty folder or not be there`,
+  );
+}
+
+async function removeIfThere(path: string): Promise<void> {
+  try {
+    await Deno.remove(path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * An image's tree as one plain tar archive, for any tool.
+ *
+ * What is live and nothing else: no whiteouts, no stand-ins. The order is the one in which tar itself
+ * writes a tree, so that whoever extracts knows when a directory is complete and gets its mode and
+ * time; a hard link comes after the name that has its content. The top folder alone comes last: it is
+ * there before anything is extracted, and bsdtar forgets its time where it comes first.
+ */
+
+import { joinBytes } from "../archive/bytes.ts";
+import { BLOCK } from "../archive/reader_header.ts";
+import { encodeSparseMap } from "../archive/sparse_map.ts";
+import {
+  HeaderEncoder,
+  paddingOf,
+  type WrittenEntry,
+  type WrittenType,
+} from "../archive/tar_header.ts";
+import { xattrRecords } from "../image/xattr_records.ts";
+import { yieldToEventLoop } from "./blob_file.ts";
+import type { FileContent } from "./file_content.ts";
+import type { ImageFiles } from "./image_files.ts";
+import type { ImageEntry, ImageEntryType } from "./image_tree.ts";
+
+const CHUNK = 1 << 20;
+/** Entries between two looks at the event loop, where signals wait. */
+const BREATH = 500;
+
+const TYPES: Record<ImageEntryType, WrittenType> = {
+  file: "file",
+  directory: "directory",
+  symlink: "symlink",
+  hardlink: "link",
+  fifo: "fifo",
+  "character-device": "character",
+  "block-device": "block",
+};
+
+const TOP = Uint8Array.of(0x2e);
+const BELOW_TOP = Uint8Array.of(0x2e, 0x2f);
+
+/**
+ * The archive in chunks of up to 1 MiB, each valid until the next is asked for.
+ * @throws {DaemonError} DATA_LOSS naming the blob that is damaged; ABORTED
+ */
+export async function* tarOf(
+  image: ImageFiles,
+  options: { signal?: AbortSignal } = {},
+): AsyncGenerator<Uint8Array> {
+  const chunks = new Chunks();
+  const headers = new HeaderEncoder();
+  let entries = 0;
+  let top: ImageEntry | undefined;
+  for (const entry of image.tree.entries()) {
+    if (++entries % BREATH === 0) await yieldToEventLoop(options.signal);
+    if (entry.path.length === 0) {
+      top = entry;
+      continue;
+    }
+    if (entry.type !== "file") {
+      yield* chunks.add(headers.encode(header(entry)));
+      continue;
+    }
+    const content = await image.content(entry);
+    const map = content.stretches && encodeSparseMap(content.stretches, content.size);
+    const size = storedSize(content, map);
+    yield* chunks.add(headers.encode({
+      ...header(entry),
+      size,
+      ...(map ? { sparseSize: content.size } : {}),
+    }));
+    if (map) yield* chunks.add(map);
+    for (const piece of content.data()) {
+      options.signal?.throwIfAborted();
+      yield* chunks.add(piece);
+    }
+    yield* chunks.zeros(paddingOf(size));
+  }
+  if (top) yield* chunks.add(headers.encode(header(top)));
+  yield* chunks.zeros(2 * BLOCK);
+  yield* chunks.rest();
+}
+
+function storedSize({ size, stretches }: FileContent, map: Uint8Array | undefined): number {
+  if (!stretches || !map) return size;
+  return stretches.reduce((sum, { length }) => sum + length, map.length);
+}
+
+function header(entry: ImageEntry): WrittenEntry {
+  const { type, mode, uid, gid, mtime, link, device, xattrs } = entry;
+  const target = link && type === "hardlink" ? joinBytes(BELOW_TOP, link) : link;
+  return {
+    type: TYPES[type],
+    path: entry.path.length === 0 ? TOP : joinBytes(BELOW_TOP, entry.path),
+    mode,
+    uid,
+    gid,
+    mtime,
+    size: 0,
+    ...(target ? { link: target } : {}),
+    ...(device ? { device } : {}),
+    // A hard link's attributes are those of the file that it names.
+    ...(xattrs.length > 0 && type !== "hardlink" ? { records: xattrRecords(xattrs) } : {}),
+  };
+}
+
+/** Small pieces as large ones, in one buffer. */
+class Chunks {
+  readonly #buffer = new Uint8Array(CHUNK);
+  #used = 0;
+
+  *add(bytes: Uint8Array): Generator<Uint8Array> {
+    for (let rest = bytes; rest.length > 0;) {
+      const part = rest.subarray(0, CHUNK - this.#used);
+      this.#buffer.set(part, this.#used);
+      this.#used += part.length;
+      rest = rest.subarray(part.length);
+      if (this.#used === CHUNK) yield* this.rest();
+    }
+  }
+
+  *zeros(count: number): Generator<Uint8Array> {
+    yield* this.add(new Uint8Array(count));
+  }
+
+  *rest(): Generator<Uint8Array> {
+    if (this.#used > 0) yield this.#buffer.subarray(0, this.#used);
+    this.#used = 0;
+  }
+}

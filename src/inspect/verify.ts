@@ -1,0 +1,246 @@
+/** Checking a store: does every live image have all its blobs, and does every blob have its digest? */
+
+import { type Digest, isDigest } from "../digest.ts";
+import { asDaemonError } from "../errors.ts";
+import type { ObjectStore } from "../store/object_store.ts";
+import { mapConcurrent } from "../async/concurrent.ts";
+import { STORE_CONCURRENCY } from "../snapshot/concurrency.ts";
+import { BlobFile, type BlobSource } from "./blob_file.ts";
+import { findImages } from "./catalog.ts";
+import { requireBlob } from "../snapshot/stored_images.ts";
+import {
+  type FoundImage,
+  imagesOf,
+  readManifest,
+  references,
+} from "../snapshot/references_scan.ts";
+import { joinConfig, MAX_MANIFEST_BYTES } from "../snapshot/manifest.ts";
+
+/** Something that is not as it must be. */
+export interface Damage {
+  /** A blob's digest, or a reference's key. */
+  what: string;
+  problem: string;
+  /** Urls of the images that need it; empty for a reference, whose images are unknown. */
+  images: string[];
+}
+
+export interface VerifyProgress {
+  blobs: number;
+  ofBlobs: number;
+  bytes: number;
+  ofBytes: number;
+}
+
+export interface VerifyOptions {
+  /** Check these images only; a backup's url without a digest means all of that identity. */
+  urls?: readonly string[];
+  /**
+   * Deletes blobs that fail their digest a second time too: as long as they are there, later backups
+   * reuse them; once they are gone, the next backup of intact content sends them anew.
+   */
+  quarantine?: boolean;
+  /** Called after each blob, and while one is read. */
+  onProgress?(done: VerifyProgress): void;
+  signal?: AbortSignal;
+}
+
+export interface VerifyResult {
+  images: number;
+  /** Blobs that were read, and their bytes. */
+  blobs: number;
+  bytes: number;
+  damage: Damage[];
+  /** Which of the damaged blobs were deleted. */
+  quarantined: Digest[];
+}
+
+/**
+ * Reads every blob that the images need: all that are live, or those asked for. Damage is reported,
+ * not thrown; that of an image which was removed meanwhile is none.
+ * @throws {DaemonError} INVALID_ARGUMENT or NOT_FOUND for a url; UNAVAILABLE; ABORTED
+ */
+export async function verifyImages(
+  source: BlobSource,
+  options: VerifyOptions = {},
+): Promise<VerifyResult> {
+  const { signal, onProgress } = options;
+  const report = new Report();
+  const images = await imagesToVerify(source.store, report, options);
+  const { read, needed } = await survey(source.store, images, report, signal);
+  const readBytes = [...read.values()].reduce((sum, size) => sum + size, 0);
+  const progress: VerifyProgress = {
+    blobs: read.size,
+    ofBlobs: read.size + needed.size,
+    bytes: readBytes,
+    ofBytes: [...needed.values()].reduce((sum, { size }) => sum + size, readBytes),
+  };
+  for (const [digest, { size, urls }] of needed) {
+    const end = progress.bytes + size;
+    const onBytes = (count: number) => {
+      progress.bytes += count;
+      onProgress?.({ ...progress });
+    };
+    try {
+      await using _blob = await BlobFile.hold(source, { digest, size }, { signal, onBytes });
+    } catch (error) {
+      report.add(digest, lossOf(error, signal), urls);
+    }
+    progress.blobs++;
+    progress.bytes = end;
+    onProgress?.({ ...progress });
+  }
+  const damage = await report.ofLive(source.store, signal);
+  const damaged = damage.map(({ what }) => what).filter(isDigest);
+  return {
+    images: images.length,
+    blobs: progress.blobs,
+    bytes: progress.bytes,
+    damage,
+    quarantined: options.quarantine ? await quarantine(source, damaged, needed, signal) : [],
+  };
+}
+
+/** Deletes those that are there and fail their digest still; what is missing needs no deletion. */
+async function quarantine(
+  source: BlobSource,
+  digests: readonly Digest[],
+  sizes: Survey["needed"],
+  signal: AbortSignal | undefined,
+): Promise<Digest[]> {
+  const options = signal ? { signal } : {};
+  const deleted: Digest[] = [];
+  for (const digest of digests) {
+    const size = sizes.get(digest)?.size;
+    try {
+      if (size === undefined) {
+        await source.store.getBlobBytes(digest, MAX_MANIFEST_BYTES, options);
+      } else {
+        await using _blob = await BlobFile.hold(source, { digest, size }, { signal });
+      }
+    } catch (error) {
+      signal?.throwIfAborted();
+      const { code } = asDaemonError(error, "DATA_LOSS");
+      if (code === "NOT_FOUND") continue;
+      if (code !== "DATA_LOSS") throw error;
+      if (await source.store.deleteBlob(digest, options)) deleted.push(digest);
+    }
+  }
+  return deleted;
+}
+
+/** Damage so far. */
+class Report {
+  readonly #found = new Map<string, Damage>();
+
+  add(what: string, problem: string, images: readonly string[]): void {
+    const known = this.#found.get(what);
+    if (known) known.images.push(...images);
+    else this.#found.set(what, { what, problem, images: [...images] });
+  }
+
+  /** What is left when images that are no longer live are left out. */
+  async ofLive(store: ObjectStore, signal: AbortSignal | undefined): Promise<Damage[]> {
+    if (this.#found.size === 0) return [];
+    const live = new Set<string>();
+    const malformed = new Set<string>();
+    for await (const reference of references(store, signal, (key) => malformed.add(key))) {
+      for (const { url } of imagesOf(reference)) live.add(url);
+    }
+    return [...this.#found.values()]
+      .map((damage) => ({ ...damage, images: damage.images.filter((url) => live.has(url)) }))
+      .filter(({ what, images }) => images.length > 0 || malformed.has(what));
+  }
+}
+
+async function imagesToVerify(
+  store: ObjectStore,
+  report: Report,
+  { urls, signal }: VerifyOptions,
+): Promise<FoundImage[]> {
+  const images = new Map<string, FoundImage>();
+  const add = (found: readonly FoundImage[]) => found.forEach((one) => images.set(one.url, one));
+  if (urls) {
+    for (const url of urls) add(await findImages(store, url, signal));
+  } else {
+    const malformed = (key: string, error: Error) => report.add(key, error.message, []);
+    for await (const found of references(store, signal, malformed)) add(imagesOf(found));
+  }
+  return [...images.values()];
+}
+
+/** What a manifest and its config say, or what is wrong with them. */
+interface Reading {
+  manifest: Digest;
+  /** Layers and the index. */
+  blobs: { digest: Digest; size: number }[];
+  /** The manifest itself and the config. */
+  read: { digest: Digest; size: number }[];
+  damage: { what: Digest; problem: string }[];
+}
+
+async function readDescription(
+  store: ObjectStore,
+  digest: Digest,
+  signal: AbortSignal | undefined,
+): Promise<Reading> {
+  const reading: Reading = { manifest: digest, blobs: [], read: [], damage: [] };
+  let reached = digest;
+  try {
+    const manifest = await readManifest(store, digest, signal);
+    reading.read.push(manifest);
+    const { config, layers, index } = manifest;
+    reading.blobs.push(...layers, ...(index ? [index] : []));
+    reached = config.digest;
+    const bytes = await requireBlob(
+      reached,
+      store.getBlobBytes(reached, MAX_MANIFEST_BYTES, signal ? { signal } : {}),
+    );
+    reading.read.push({ digest: reached, size: bytes.length });
+    joinConfig(manifest, { digest: reached, bytes });
+  } catch (error) {
+    reading.damage.push({ what: reached, problem: lossOf(error, signal) });
+  }
+  return reading;
+}
+
+interface Survey {
+  /** Manifests and configs, by their sizes. */
+  read: Map<Digest, number>;
+  /** What is left to be read. */
+  needed: Map<Digest, { size: number; urls: string[] }>;
+}
+
+/** Reads manifests and configs, and notes which larger blobs they need. */
+async function survey(
+  store: ObjectStore,
+  images: readonly FoundImage[],
+  report: Report,
+  signal: AbortSignal | undefined,
+): Promise<Survey> {
+  const urls = new Map<Digest, string[]>();
+  for (const { manifest, url } of images) {
+    urls.set(manifest, [...urls.get(manifest) ?? [], url]);
+  }
+  const result: Survey = { read: new Map(), needed: new Map() };
+  const describe = (digest: Digest) => readDescription(store, digest, signal);
+  for await (const reading of mapConcurrent(urls.keys(), STORE_CONCURRENCY, describe)) {
+    const own = urls.get(reading.manifest)!;
+    for (const { digest, size } of reading.read) result.read.set(digest, size);
+    for (const { what, problem } of reading.damage) report.add(what, problem, own);
+    for (const [digest, size] of new Map(reading.blobs.map((b) => [b.digest, b.size]))) {
+      const known = result.needed.get(digest);
+      if (known) known.urls.push(...own);
+      else result.needed.set(digest, { size, urls: [...own] });
+    }
+  }
+  return result;
+}
+
+/** What is wrong with a blob. @throws what is no loss: the store cannot be asked, or the signal */
+function lossOf(error: unknown, signal: AbortSignal | undefined): string {
+  signal?.throwIfAborted();
+  const known = asDaemonError(error, "DATA_LOSS");
+  if (known.code === "DATA_LOSS") return known.message;
+  throw error;
+}

@@ -1,0 +1,75 @@
+/**
+ * What each kind of Worker may do, computed from the config. Pure, so that a test can say for every
+ * config what it opens.
+ */
+
+import { isIPv6 } from "node:net";
+import type { Config } from "../config/schema.ts";
+import { PROXY_VARIABLES } from "../outbound/proxy_variables.ts";
+import { EGRESS_PROXY_HOST } from "../outbound/egress_proxy.ts";
+import { parseAddress } from "../rpc/address.ts";
+import { rpcPermissions } from "../rpc/rpc_permissions.ts";
+import { storePermissions } from "../store/store_permissions.ts";
+
+/** Everything, said in full: what is left out of a Worker's options would be inherited. */
+export type Permissions = Required<Deno.PermissionOptionsObject>;
+
+const NOTHING: Permissions = {
+  env: false,
+  ffi: false,
+  import: false,
+  net: false,
+  read: false,
+  run: false,
+  sys: false,
+  write: false,
+};
+
+/** A content Worker loads libc, and reaches what lies beneath the areas by it; nothing else. */
+export function contentPermissions(libc: string): Permissions {
+  return { ...NOTHING, ffi: [libc] };
+}
+
+/**
+ * The daemon Worker. `config` has its listeners' names looked up, `programs` are the absolute paths
+ * of what it runs, `env` this process's environment (it says where a role's credentials are).
+ *
+ * Downloads may come from any host, so connections can be narrowed only where `net.allowHosts` does
+ * it; what must never be reached (metadata services, loopback, `net.denyHosts`) is refused by
+ * the initializers, address by address.
+ */
+export function daemonPermissions(
+  config: Config,
+  programs: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Permissions {
+  const rpc = rpcPermissions(config.listen.map(parseAddress));
+  const store = storePermissions(config.storage, (name) => env[name]);
+  const folders = [config.root, ...(config.storage.kind === "fs" ? [config.storage.path] : [])];
+  return {
+    ...NOTHING,
+    read: unique([...folders, ...rpc.read, ...store.read, ...secretFiles(config)]),
+    write: unique([...folders, ...rpc.write]),
+    run: programs.length > 0 ? [...programs] : false,
+    net: config.net.allowHosts.length === 0 ? true : unique([
+      ...rpc.net,
+      ...(config.metrics.listen === undefined ? [] : [config.metrics.listen]),
+      ...store.net,
+      EGRESS_PROXY_HOST,
+      ...config.net.allowHosts.map((host) => isIPv6(host) ? `[${host}]` : host),
+    ]),
+    env: unique([...rpc.env, ...store.env, ...PROXY_VARIABLES]),
+    sys: store.sys.length > 0 ? store.sys : false,
+  };
+}
+
+/** Files that the config names and the daemon only reads. */
+export function secretFiles({ tls, storage }: Config): string[] {
+  const files = [tls?.cert, tls?.key, tls?.clientCa];
+  if (storage.kind === "s3") files.push(storage.credentialsFile, storage.caFile);
+  return files.filter((path) => path !== undefined);
+}
+
+function unique(values: readonly string[]): string[] {
+  return [...new Set(values)];
+}

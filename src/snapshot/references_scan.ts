@@ -1,0 +1,163 @@
+/** What is live in a store: the mark phase of collection, and the ground for listings. */
+
+import type { Digest } from "../digest.ts";
+import { DaemonError } from "../errors.ts";
+import { logger } from "../log.ts";
+import type { ObjectInfo, ObjectStore } from "../store/object_store.ts";
+import type { WorkspaceIdentity } from "./images.ts";
+import { mapConcurrent } from "../async/concurrent.ts";
+import { STORE_CONCURRENCY } from "./concurrency.ts";
+import { requireBlob } from "./stored_images.ts";
+import { MAX_MANIFEST_BYTES, type ParsedManifest, parseManifest } from "./manifest.ts";
+import {
+  BACKUP_PREFIX,
+  backupUrl,
+  isReferenceKey,
+  snapshotPrefix,
+  snapshotUrl,
+} from "./snapshot_names.ts";
+import { decodeReference, type ImageReference, type Reference } from "./references.ts";
+
+const log = logger("snapshot");
+
+/** A reference and where it stands. */
+export interface FoundReference extends Reference {
+  key: string;
+  kind: "backup" | "snapshot";
+}
+
+/** An image that a reference names. */
+export interface FoundImage extends ImageReference, WorkspaceIdentity {
+  kind: "backup" | "snapshot";
+  /** What it can be restored or looked at by; a backup's has its digest. */
+  url: string;
+}
+
+/** A manifest as it is stored. */
+export interface StoredManifest extends ParsedManifest {
+  digest: Digest;
+  /** Bytes of the manifest itself. */
+  size: number;
+}
+
+/**
+ * All references of a store; one that goes away meanwhile is passed over, and what is none by its
+ * key (a folder's marker, somebody's note) too, aloud.
+ * @throws {DaemonError} DATA_LOSS for a malformed one, unless `onMalformed` takes it.
+ */
+export async function* references(
+  store: ObjectStore,
+  signal?: AbortSignal,
+  onMalformed?: (key: string, error: DaemonError) => void,
+): AsyncGenerator<FoundReference> {
+  const options = signal ? { signal } : {};
+  const read = async ({ key }: ObjectInfo) => {
+    try {
+      return { key, ...decodeReference(key, await store.getRef(key, options)) };
+    } catch (error) {
+      if (!(error instanceof DaemonError)) throw error;
+      if (error.code === "NOT_FOUND") return undefined;
+      if (error.code !== "DATA_LOSS" || !onMalformed) throw error;
+      onMalformed(key, error);
+      return undefined;
+    }
+  };
+  for (
+    const [kind, prefix] of [["backup", BACKUP_PREFIX], ["snapshot", snapshotPrefix()]] as const
+  ) {
+    for await (
+      const found of mapConcurrent(referenceKeys(store, prefix, signal), STORE_CONCURRENCY, read)
+    ) {
+      if (found) yield { kind, ...found };
+    }
+  }
+}
+
+async function* referenceKeys(
+  store: ObjectStore,
+  prefix: string,
+  signal?: AbortSignal,
+): AsyncGenerator<ObjectInfo> {
+  for await (const info of store.list(prefix, signal ? { signal } : {})) {
+    if (isReferenceKey(info.key)) yield info;
+    else log.warn("{key} is no reference by its name, and is passed over", { key: info.key });
+  }
+}
+
+/** The images of a reference, the newest first, each with its url. */
+export function imagesOf(reference: FoundReference): FoundImage[] {
+  const { key, kind, owner, metaId, images } = reference;
+  const id = key.slice(key.lastIndexOf("/") + 1, -".json".length);
+  return images.map((image) => ({
+    ...image,
+    owner,
+    metaId,
+    kind,
+    url: kind === "backup" ? backupUrl(reference, image.manifest) : snapshotUrl(reference, id),
+  }));
+}
+
+/** Reads a manifest. @throws {DaemonError} DATA_LOSS where it is missing or malformed */
+export async function readManifest(
+  store: ObjectStore,
+  digest: Digest,
+  signal?: AbortSignal,
+): Promise<StoredManifest> {
+  const bytes = await requireBlob(
+    digest,
+    store.getBlobBytes(digest, MAX_MANIFEST_BYTES, signal ? { signal } : {}),
+  );
+  return { digest, size: bytes.length, ...parseManifest({ digest, bytes }) };
+}
+
+/**
+ * Every blob that a live reference needs. A reference or manifest that cannot be read is an error:
+ * what it needs is unknown, and collecting would then lose content.
+ * @throws {DaemonError} DATA_LOSS, naming what is malformed or missing.
+ */
+export async function liveBlobs(store: ObjectStore, signal?: AbortSignal): Promise<Set<Digest>> {
+  const live = new Set<Digest>();
+  for await (
+    const manifest of mapConcurrent(namedManifests(store, signal), STORE_CONCURRENCY, read)
+  ) {
+    if (!manifest || live.has(manifest.digest)) continue;
+    live.add(manifest.digest).add(manifest.config.digest);
+    for (const layer of manifest.layers) live.add(layer.digest);
+    if (manifest.index) live.add(manifest.index.digest);
+  }
+  return live;
+
+  async function read({ key, digest }: { key: string; digest: Digest }) {
+    if (live.has(digest)) return undefined;
+    try {
+      return await readManifest(store, digest, signal);
+    } catch (error) {
+      // A backup that was replaced meanwhile may be collected already.
+      const lost = error instanceof DaemonError && error.code === "DATA_LOSS";
+      if (!lost || await isNamed(store, key, digest, signal)) throw error;
+      return undefined;
+    }
+  }
+}
+
+/** Each manifest that a reference names, once for every reference: another one may be gone by now. */
+async function* namedManifests(store: ObjectStore, signal?: AbortSignal) {
+  for await (const { key, images } of references(store, signal)) {
+    for (const { manifest } of images) yield { key, digest: manifest };
+  }
+}
+
+async function isNamed(
+  store: ObjectStore,
+  key: string,
+  manifest: Digest,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  try {
+    const bytes = await store.getRef(key, signal ? { signal } : {});
+    return decodeReference(key, bytes).images.some((image) => image.manifest === manifest);
+  } catch (error) {
+    if (error instanceof DaemonError && error.code === "NOT_FOUND") return false;
+    throw error;
+  }
+}

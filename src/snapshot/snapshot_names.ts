@@ -1,0 +1,176 @@
+/**
+ * Names: of snapshots as callers see them, and of references as the store sees them.
+ *
+ * A snapshot of ours is `wsdaemon:snapshot/<owner>/<meta_id>/<id>`. Any other name must be that of a
+ * plain archive, `<object>@<bucket>`, as the original ws-daemon and other tools wrote them.
+ */
+
+import { randomBytes } from "node:crypto";
+import { type Digest, digestOf, hexOf, isDigest } from "../digest.ts";
+import { invalid } from "../errors.ts";
+import type { WorkspaceIdentity } from "./images.ts";
+
+/** A snapshot name, taken apart. */
+export type SnapshotName =
+  | { kind: "image"; identity: WorkspaceIdentity; id: string }
+  | {
+    kind: "archive";
+    object: string;
+    bucket: string;
+    compression: "none" | "gzip" | "zstd";
+  };
+
+const SCHEME = "wsdaemon:";
+const IDENTITY = /^[A-Za-z0-9._@:+=-]{1,256}$/;
+const SNAPSHOT_ID = /^[0-9]{8}T[0-9]{6}Z-[0-9a-f]{16}$/;
+/** S3's own rules for bucket names, and no more than 1,024 bytes of key. */
+const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
+const MAX_OBJECT_BYTES = 1024;
+/** Longer than this, a name would not fit a file name of 255 bytes with what we add to it. */
+const MAX_PLAIN_NAME = 128;
+
+/** Whether text may be an `owner` or a `meta_id`. */
+export function isIdentityPart(text: string): boolean {
+  return IDENTITY.test(text) && text !== "." && text !== "..";
+}
+
+/** A name for a snapshot that is about to be taken, sortable by its second. */
+export function newSnapshotName(identity: WorkspaceIdentity, now: number): string {
+  const time = new Date(now).toISOString().replace(/[-:]|\.\d+/g, "");
+  return snapshotUrl(identity, `${time}-${randomBytes(8).toString("hex")}`);
+}
+
+/** The name of a snapshot of ours. */
+export function snapshotUrl(identity: WorkspaceIdentity, id: string): string {
+  return `${SCHEME}snapshot/${identity.owner}/${identity.metaId}/${id}`;
+}
+
+/** The url that BackupWorkspace answers with: it says which image, but is not a snapshot name. */
+export function backupUrl(identity: WorkspaceIdentity, manifest: Digest): string {
+  return `${SCHEME}backup/${identity.owner}/${identity.metaId}@${manifest}`;
+}
+
+/**
+ * Takes a backup's url apart; the manifest may be left out, which means the latest. `undefined`
+ * where it is no backup's url.
+ */
+export function parseBackupName(
+  name: string,
+): { identity: WorkspaceIdentity; manifest?: Digest } | undefined {
+  const match = /^wsdaemon:backup\/([^/]+)\/([^/]+?)(?:@(sha256:[0-9a-f]{64}))?$/.exec(name);
+  if (!match) return undefined;
+  const [, owner, metaId, manifest] = match;
+  if (!isIdentityPart(owner!) || !isIdentityPart(metaId!)) return undefined;
+  const identity = { owner: owner!, metaId: metaId! };
+  return manifest && isDigest(manifest) ? { identity, manifest } : { identity };
+}
+
+/**
+ * Takes a snapshot name apart.
+ * @throws {DaemonError} INVALID_ARGUMENT for a malformed one, naming the field at `path`.
+ */
+export function parseSnapshotName(name: string, path: string): SnapshotName {
+  if (name === "") throw invalid(path, "must be given: the url that TakeSnapshot answered");
+  if (name.startsWith(SCHEME)) return parseImageName(name, path);
+  return parseArchiveName(name, path);
+}
+
+function parseImageName(name: string, path: string): SnapshotName {
+  const parts = name.slice(SCHEME.length).split("/");
+  const [kind, owner, metaId, id] = parts;
+  const whole = parts.length === 4 && kind === "snapshot" && isIdentityPart(owner!) &&
+    isIdentityPart(metaId!) && SNAPSHOT_ID.test(id!);
+  if (!whole) {
+    throw invalid(
+      path,
+      `must look like ${SCHEME}snapshot/<owner>/<meta_id>/<time>-<random>: ` +
+        `current value is ${JSON.stringify(name)}`,
+    );
+  }
+  return { kind: "image", identity: { owner: owner!, metaId: metaId! }, id: id! };
+}
+
+function parseArchiveName(name: string, path: string): SnapshotName {
+  const at = name.lastIndexOf("@");
+  const object = name.slice(0, Math.max(at, 0));
+  const bucket = name.slice(at + 1);
+  const shown = JSON.stringify(name.length > 200 ? `${name.slice(0, 200)}…` : name);
+  if (at < 0) {
+    throw invalid(
+      path,
+      `must be a url that TakeSnapshot answered, or <object>@<bucket>: current value is ${shown}`,
+    );
+  }
+  if (!BUCKET.test(bucket) || bucket.includes("..")) {
+    throw invalid(path, `must name a bucket of S3's form after the "@": current value is ${shown}`);
+  }
+  const odd = object === "" || new TextEncoder().encode(object).length > MAX_OBJECT_BYTES ||
+    // deno-lint-ignore no-control-regex -- control characters are what is refused
+    /[\u0000-\u001f\u007f\\]/.test(object) ||
+    object.split("/").some((part) => part === "" || part === "." || part === "..");
+  if (odd) {
+    throw invalid(
+      path,
+      `must name an object of plain path segments before the "@": current value is ${shown}`,
+    );
+  }
+  const compression = compressionOf(object);
+  if (!compression) {
+    throw invalid(path, `must end in .tar, .tar.gz or .tar.zst: current value is ${shown}`);
+  }
+  return { kind: "archive", object, bucket, compression };
+}
+
+function compressionOf(object: string): "none" | "gzip" | "zstd" | undefined {
+  if (object.endsWith(".tar")) return "none";
+  if (object.endsWith(".tar.gz")) return "gzip";
+  if (object.endsWith(".tar.zst")) return "zstd";
+  return undefined;
+}
+
+/**
+ * A name as one segment of a key: as it is where that is short; else its beginning and its digest.
+ * `~` is in no name, so that no two names meet.
+ */
+export function segment(name: string): string {
+  return name.length <= MAX_PLAIN_NAME ? name : `${name.slice(0, 64)}~${hexOf(digestOf(name))}`;
+}
+
+/** Below this key stand an identity's snapshots, or everybody's. */
+export function snapshotPrefix(identity?: WorkspaceIdentity): string {
+  const all = "refs/snapshots/";
+  return identity ? `${all}${segment(identity.owner)}/${segment(identity.metaId)}/` : all;
+}
+
+/** The key of a snapshot's reference. */
+export function snapshotKey(identity: WorkspaceIdentity, id: string): string {
+  return `${snapshotPrefix(identity)}${id}.json`;
+}
+
+/** Below this key stand all backups. */
+export const BACKUP_PREFIX = "refs/backups/";
+
+/** The key of the reference to an identity's backups. */
+export function backupKey(identity: WorkspaceIdentity): string {
+  return `${BACKUP_PREFIX}${segment(identity.owner)}/${segment(identity.metaId)}.json`;
+}
+
+const REFERENCE_KEY = /^refs\/(?:backups(?:\/[^/]+){2}|snapshots(?:\/[^/]+){3})\.json$/;
+
+/** Whether a key has the form of those that {@link backupKey} and {@link snapshotKey} make. */
+export function isReferenceKey(key: string): boolean {
+  return REFERENCE_KEY.test(key);
+}
+
+/** The key of a terminal log of one instance of a workspace; `task` may be any text. */
+export function logKey(identity: WorkspaceIdentity, instance: string, task: string): string {
+  const workspace = `${segment(identity.owner)}/${segment(identity.metaId)}`;
+  return `objects/workspaces/${workspace}/instances/${instance}/logs/${logName(task)}`;
+}
+
+/** A task as one segment of a key: what cannot be one is told by its digest. */
+function logName(task: string): string {
+  // deno-lint-ignore no-control-regex -- control characters are what is looked for
+  const odd = task === "." || task === ".." || /[\u0000-\u001f\u007f/\\]/.test(task);
+  return odd ? `~${hexOf(digestOf(task))}` : segment(task);
+}

@@ -1,0 +1,116 @@
+/** Measuring as a decorator: any store, with its operations counted and timed. */
+
+import type { Digest } from "../digest.ts";
+import type { LeasedFile, SpooledBlob } from "../spool.ts";
+import type {
+  DeleteBlobOptions,
+  HasBlobOptions,
+  ObjectInfo,
+  ObjectStore,
+  RefBytes,
+  StoreOptions,
+  SweepOptions,
+  Tally,
+} from "./object_store.ts";
+import type { StoreMetrics } from "./store_metrics.ts";
+
+/** {@link ObjectStore} that reports what it does. */
+export class MeteredStore implements ObjectStore {
+  readonly kind: string;
+  readonly minimumGraceMs: number;
+  readonly #store: ObjectStore;
+  readonly #metrics: StoreMetrics;
+
+  constructor(store: ObjectStore, metrics: StoreMetrics) {
+    this.kind = store.kind;
+    this.minimumGraceMs = store.minimumGraceMs;
+    this.#store = store;
+    this.#metrics = metrics;
+  }
+
+  probe(options?: StoreOptions): Promise<void> {
+    return this.#metrics.measure("probe", () => this.#store.probe(options));
+  }
+
+  async putBlob(blob: SpooledBlob, options?: StoreOptions): Promise<boolean> {
+    const put = () => this.#store.putBlob(blob, options);
+    const stored = await this.#metrics.measure("put_blob", put);
+    this.#metrics.onBlob(stored, blob.size);
+    return stored;
+  }
+
+  async putBlobBytes(digest: Digest, bytes: Uint8Array, options?: StoreOptions): Promise<boolean> {
+    const put = () => this.#store.putBlobBytes(digest, bytes, options);
+    const stored = await this.#metrics.measure("put_blob", put);
+    this.#metrics.onBlob(stored, bytes.length);
+    return stored;
+  }
+
+  hasBlob(digest: Digest, size: number, options?: HasBlobOptions): Promise<boolean> {
+    return this.#metrics.measure("has_blob", () => this.#store.hasBlob(digest, size, options));
+  }
+
+  getBlobBytes(digest: Digest, maxBytes: number, options?: StoreOptions): Promise<Uint8Array> {
+    const get = () => this.#store.getBlobBytes(digest, maxBytes, options);
+    return this.#metrics.measure("get_blob", get);
+  }
+
+  acquireBlob(digest: Digest, size: number, options?: StoreOptions): Promise<LeasedFile> {
+    return this.#metrics.measure("hold_blob", () => this.#store.acquireBlob(digest, size, options));
+  }
+
+  getRef(key: string, options?: StoreOptions): Promise<Uint8Array> {
+    // Whether there is a backup yet is asked by this.
+    return this.#metrics.measure("get_ref", () => this.#store.getRef(key, options), "NOT_FOUND");
+  }
+
+  putRef(key: string, bytes: RefBytes, options?: StoreOptions): Promise<void> {
+    return this.#metrics.measure("put_ref", () => this.#store.putRef(key, bytes, options));
+  }
+
+  compareAndClaimRef(
+    key: string,
+    judge: (current: Uint8Array | undefined) => Uint8Array | undefined,
+    options?: StoreOptions,
+  ): Promise<boolean> {
+    return this.#metrics.measure(
+      "claim_ref",
+      () => this.#store.compareAndClaimRef(key, judge, options),
+    );
+  }
+
+  deleteRef(key: string, options?: StoreOptions): Promise<void> {
+    return this.#metrics.measure("delete_ref", () => this.#store.deleteRef(key, options));
+  }
+
+  putObject(key: string, file: SpooledBlob, options?: StoreOptions): Promise<void> {
+    return this.#metrics.measure("put_object", () => this.#store.putObject(key, file, options));
+  }
+
+  acquireArchive(object: string, bucket: string, options?: StoreOptions): Promise<LeasedFile> {
+    const hold = () => this.#store.acquireArchive(object, bucket, options);
+    return this.#metrics.measure("hold_archive", hold);
+  }
+
+  /** A listing's time is not measured: it includes whatever its reader does meanwhile. */
+  list(prefix: string, options?: StoreOptions): AsyncIterable<ObjectInfo> {
+    return this.#store.list(prefix, options);
+  }
+
+  deleteBlob(digest: Digest, options?: DeleteBlobOptions): Promise<boolean> {
+    return this.#metrics.measure("delete_blob", () => this.#store.deleteBlob(digest, options));
+  }
+
+  sweepLeftovers(olderThan: number, options?: SweepOptions): Promise<Tally> {
+    const sweep = () => this.#store.sweepLeftovers(olderThan, options);
+    return this.#metrics.measure("sweep_leftovers", sweep);
+  }
+
+  now(options?: StoreOptions): Promise<number> {
+    return this.#store.now(options);
+  }
+
+  close(): Promise<void> {
+    return this.#store.close();
+  }
+}

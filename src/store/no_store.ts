@@ -1,0 +1,36 @@
+/** `storage.kind` `none`: every use is refused, should one ever get this far. */
+
+import { DaemonError } from "../errors.ts";
+import type { ObjectStore } from "./object_store.ts";
+
+function refuse(): never {
+  throw new DaemonError(
+    "FAILED_PRECONDITION",
+    "Remote storage is disabled on this node: storage.kind is none",
+  );
+}
+
+const refused = (): Promise<never> => Promise.resolve().then(refuse);
+
+/** A store that holds nothing and takes nothing. */
+export const noStore: ObjectStore = {
+  kind: "none",
+  minimumGraceMs: 0,
+  probe: () => Promise.resolve(),
+  putBlob: refused,
+  putBlobBytes: refused,
+  hasBlob: refused,
+  getBlobBytes: refused,
+  acquireBlob: refused,
+  getRef: refused,
+  putRef: refused,
+  compareAndClaimRef: refused,
+  deleteRef: refused,
+  putObject: refused,
+  acquireArchive: refused,
+  list: refuse,
+  deleteBlob: refused,
+  sweepLeftovers: refused,
+  now: refused,
+  close: () => Promise.resolve(),
+};

@@ -1,0 +1,102 @@
+/** What a store costs, as metrics; names are `wsdaemon_store_*`. */
+
+import { asDaemonError, type ErrorCode } from "../errors.ts";
+import type { Counter, Histogram, Metrics } from "../telemetry/metrics.ts";
+import type { Failure } from "./s3/s3_errors.ts";
+
+/** The metrics of one store; several stores of one process share them. */
+export class StoreMetrics {
+  readonly #kind: string;
+  readonly #operations: Counter<"operation" | "store">;
+  readonly #errors: Counter<"code" | "operation" | "store">;
+  readonly #seconds: Histogram<"operation" | "store">;
+  readonly #blobBytes: Counter<"outcome" | "store">;
+  readonly #requests: Counter<"method" | "status" | "store">;
+  readonly #bytes: Counter<"direction" | "store">;
+  readonly #requestErrors: Counter<"kind" | "store">;
+  readonly #retries: Counter<"reason" | "store">;
+
+  constructor(metrics: Metrics, kind: string) {
+    this.#kind = kind;
+    this.#operations = metrics.counter(
+      "wsdaemon_store_operations_total",
+      "Operations on the object store that ended, well or badly",
+      ["store", "operation"],
+    );
+    this.#errors = metrics.counter(
+      "wsdaemon_store_errors_total",
+      "Operations on the object store that failed for good, by gRPC code",
+      ["store", "operation", "code"],
+    );
+    this.#seconds = metrics.histogram(
+      "wsdaemon_store_operation_seconds",
+      "How long operations on the object store took, their retries included",
+      ["store", "operation"],
+    );
+    this.#blobBytes = metrics.counter(
+      "wsdaemon_store_blob_bytes_total",
+      "Bytes of blobs put: stored, or spared because they were there already",
+      ["store", "outcome"],
+    );
+    this.#requests = metrics.counter(
+      "wsdaemon_store_requests_total",
+      "Requests that the object store's server answered, by HTTP status",
+      ["store", "method", "status"],
+    );
+    this.#bytes = metrics.counter(
+      "wsdaemon_store_transferred_bytes_total",
+      "Bytes of bodies sent to and received from the object store's server",
+      ["store", "direction"],
+    );
+    this.#requestErrors = metrics.counter(
+      "wsdaemon_store_request_errors_total",
+      "Requests that failed, answered or not, by kind",
+      ["store", "kind"],
+    );
+    this.#retries = metrics.counter(
+      "wsdaemon_store_retries_total",
+      "Requests sent again, by what had gone wrong",
+      ["store", "reason"],
+    );
+  }
+
+  /** Measures one operation; a code that is `expected` is an answer, and no error. */
+  async measure<T>(
+    operation: string,
+    work: () => Promise<T>,
+    expected?: ErrorCode,
+  ): Promise<T> {
+    const labels = { store: this.#kind, operation };
+    const stop = this.#seconds.startTimer(labels);
+    try {
+      return await work();
+    } catch (error) {
+      const { code } = asDaemonError(error, "INTERNAL");
+      if (code !== expected) this.#errors.inc({ ...labels, code });
+      throw error;
+    } finally {
+      stop();
+      this.#operations.inc(labels);
+    }
+  }
+
+  onBlob(stored: boolean, size: number): void {
+    this.#blobBytes.inc({ store: this.#kind, outcome: stored ? "stored" : "spared" }, size);
+  }
+
+  onAnswer(method: string, status: number): void {
+    this.#requests.inc({ store: this.#kind, method, status: String(status) });
+  }
+
+  onBytes(direction: "received" | "sent", bytes: number): void {
+    this.#bytes.inc({ store: this.#kind, direction }, bytes);
+  }
+
+  onFailure({ kind }: Failure): void {
+    this.#requestErrors.inc({ store: this.#kind, kind });
+  }
+
+  onRetry(failure: Failure): void {
+    this.#retries.inc({ store: this.#kind, reason: failure.kind });
+  }
+}

@@ -1,0 +1,78 @@
+/** What the daemon Worker must be allowed so that a store works; nothing else is asked for. */
+
+import type { StorageOptions } from "./open_store.ts";
+
+export interface StorePermissions {
+  /** `host:port` each. */
+  net: string[];
+  /** Variable names; a trailing `*` stands for any. */
+  env: string[];
+  /** Absolute paths of files besides the store's folder. */
+  read: string[];
+  /** Kinds of system information. */
+  sys: string[];
+}
+
+/** Where containers and instances hand out credentials. */
+const METADATA_HOSTS = [
+  "169.254.169.254:80",
+  "169.254.170.2:80",
+  "169.254.170.23:80",
+  "[fd00:ec2::254]:80",
+  "[fd00:ec2::23]:80",
+];
+
+/**
+ * The permissions for `storage`, given the environment (for where credentials come from).
+ *
+ * The SDK reads `AWS_*` and `_X_AMZN_TRACE_ID` even where everything is configured, and `HOME` when
+ * it asks a metadata service; it needs no file that is not named in the config or the environment.
+ */
+export function storePermissions(
+  storage: StorageOptions | { kind: "none" },
+  env: (name: string) => string | undefined,
+): StorePermissions {
+  if (storage.kind !== "s3") return { net: [], env: [], read: [], sys: [] };
+  const { endpoint, bucket, archiveBuckets = [], caFile, credentialsFile } = storage;
+  const url = new URL(endpoint);
+  const port = url.port || (url.protocol === "https:" ? "443" : "80");
+  const hosts = [url.hostname];
+  if (!storage.forcePathStyle) {
+    hosts.push(...[bucket, ...archiveBuckets].map((name) => `${name}.${url.hostname}`));
+  }
+  const result: StorePermissions = {
+    net: hosts.map((host) => `${host}:${port}`),
+    env: ["AWS_*", "_X_AMZN_TRACE_ID"],
+    read: [caFile, credentialsFile].filter((path) => path !== undefined),
+    // Node's TLS asks for the list of trusted authorities.
+    sys: url.protocol === "https:" ? ["ca"] : [],
+  };
+  const fixed = storage.accessKeyId || storage.secretAccessKey || credentialsFile ||
+    env("AWS_ACCESS_KEY_ID");
+  if (!fixed) allowRoles(result, storage.region, env);
+  return result;
+}
+
+function allowRoles(
+  result: StorePermissions,
+  region: string,
+  env: (name: string) => string | undefined,
+): void {
+  result.env.push("HOME", "USERPROFILE", "HOMEPATH", "HOMEDRIVE");
+  for (const name of ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"]) {
+    const path = env(name);
+    if (path) result.read.push(path);
+  }
+  if (env("AWS_WEB_IDENTITY_TOKEN_FILE")) {
+    result.sys = ["ca"];
+    result.net.push(`sts.${region}.amazonaws.com:443`, `sts.${region}.amazonaws.com.cn:443`);
+    return;
+  }
+  result.net.push(...METADATA_HOSTS);
+  const names = ["AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_EC2_METADATA_SERVICE_ENDPOINT"];
+  for (const name of names) {
+    const url = URL.parse(env(name) ?? "");
+    if (!url) continue;
+    result.net.push(`${url.hostname}:${url.port || (url.protocol === "https:" ? "443" : "80")}`);
+  }
+}

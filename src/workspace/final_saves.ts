@@ -1,0 +1,50 @@
+/** What callers of DisposeWorkspace want kept, and until when it can be. */
+
+import { DaemonError } from "../errors.ts";
+import type { Workspace } from "./workspace.ts";
+
+/** Logs come first: they are small, and of use whatever becomes of the backup. */
+const FINAL_SAVES = ["backupLogs", "backup"] as const;
+
+export type FinalSave = typeof FINAL_SAVES[number];
+export type DisposeOptions = Readonly<Record<FinalSave, boolean>>;
+
+/** What `options` ask for, in the order to do it in. */
+export function finalSavesOf(options: DisposeOptions): FinalSave[] {
+  return FINAL_SAVES.filter((wish) => options[wish]);
+}
+
+/**
+ * Refuses what no disposal can keep, before one begins or is joined: nobody may be told that what was
+ * deleted unsaved was saved. What was kept before a deletion began is as good as what is yet to be.
+ * @throws {DaemonError} FAILED_PRECONDITION
+ */
+export function checkDisposePreconditions(
+  workspace: Workspace,
+  options: DisposeOptions,
+  remoteStorage: boolean,
+): void {
+  const { id, state, saved: kept, disposal } = workspace;
+  if (state === "DELETING" || state === "NONE") {
+    // Of what an initialisation or a restart could not clear away there are no logs to miss.
+    const needed = finalSavesOf(options).filter((wish) => wish === "backup" || disposal);
+    const missing = needed.findLast((wish) => !kept.has(wish));
+    if (!missing) return;
+    throw new DaemonError(
+      "FAILED_PRECONDITION",
+      `Workspace ${id} is being disposed of without ` +
+        `${missing === "backup" ? "a backup" : "its logs"}: repeat the call without asking for it`,
+    );
+  }
+  if (!options.backup) return;
+  const why = state === "SETTING_UP"
+    ? "its content was never ready"
+    : !remoteStorage
+    ? "remote storage is disabled for it; dispose of it without a backup"
+    : undefined;
+  if (!why) return;
+  throw new DaemonError(
+    "FAILED_PRECONDITION",
+    `Cannot back up workspace ${id} before its disposal: ${why}`,
+  );
+}

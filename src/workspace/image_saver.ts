@@ -1,0 +1,185 @@
+/** Saves snapshots and backups: in turn, within the node's limit, retried, and promised ones kept. */
+
+import { retry, type RetryOptions } from "../async/retry.ts";
+import { Semaphore } from "../async/semaphore.ts";
+import type { Clock } from "../clock.ts";
+import { DaemonError, messageOf } from "../errors.ts";
+import { logger } from "../log.ts";
+import type { Images, SavedImage } from "../snapshot/images.ts";
+import type { Journal } from "./journal.ts";
+import type { WorkspaceMetrics } from "./workspace_metrics.ts";
+import type { Workspace } from "./workspace.ts";
+
+const log = logger("workspace");
+
+const BASE_DELAY_MS = 1_000;
+const MAX_DELAY_MS = 5 * 60_000;
+
+type Save = (options: { baseline: string; signal: AbortSignal }) => Promise<SavedImage>;
+
+interface SaveRetries extends Pick<RetryOptions, "attempts" | "isRetryable"> {
+  onRetry(error: unknown, failures: number): void;
+  /** Whether a disposal of the workspace leaves the delays as long as they are. */
+  patient?: boolean;
+}
+
+export interface SaverOptions {
+  images: Images;
+  journal: Journal;
+  clock: Clock;
+  metrics: WorkspaceMetrics;
+  attempts: number;
+  concurrency: number;
+  /** Fires when the daemon stops; its reason is what callers are told. */
+  stop: AbortSignal;
+}
+
+export class ImageSaver {
+  readonly #options: SaverOptions;
+  readonly #permits: Semaphore;
+
+  constructor(options: SaverOptions) {
+    this.#options = options;
+    this.#permits = new Semaphore(options.concurrency);
+  }
+
+  /** Makes `url` refer to an image of the workspace. */
+  async saveSnapshot(workspace: Workspace, url: string): Promise<void> {
+    await workspace.track(
+      this.#save(
+        workspace,
+        "snapshot",
+        (options) => this.#options.images.saveSnapshot(workspace.tree, url, options),
+      ),
+    );
+  }
+
+  /** Replaces the identity's backup; resolves to its url. */
+  async saveBackup(workspace: Workspace): Promise<string> {
+    const saved = await workspace.track(
+      this.#save(
+        workspace,
+        "backup",
+        (options) => this.#options.images.saveBackup(workspace.tree, workspace.identity, options),
+      ),
+    );
+    return saved.url;
+  }
+
+  /** Remembers that `url` was given out, then makes it true in the background. */
+  saveLater(workspace: Workspace, url: string): void {
+    this.#options.journal.addPendingSnapshot({ url, workspaceId: workspace.id });
+    this.#keepInBackground(workspace, url);
+  }
+
+  /** Takes up promises that the journal holds and nobody works on. */
+  resume(workspaces: Iterable<Workspace>): void {
+    const byId = new Map([...workspaces].map((workspace) => [workspace.id, workspace]));
+    for (const { url, workspaceId } of this.#options.journal.pendingSnapshots()) {
+      const workspace = byId.get(workspaceId);
+      if (workspace && !workspace.pendingSnapshots.has(url)) this.#keepInBackground(workspace, url);
+    }
+  }
+
+  /** Resolves once no promise of these workspaces is being worked on. */
+  async settled(workspaces: Iterable<Workspace>): Promise<void> {
+    await Promise.allSettled(
+      [...workspaces].flatMap(({ pendingSnapshots: promised }) => [...promised.values()]),
+    );
+  }
+
+  #keepInBackground(workspace: Workspace, url: string): void {
+    const kept = this.#keep(workspace, url).finally(() => workspace.pendingSnapshots.delete(url));
+    workspace.pendingSnapshots.set(url, kept);
+    kept.catch((error) => {
+      log.error("Snapshot {url} is promised and not stored: {reason}", {
+        url,
+        reason: messageOf(error),
+      });
+    });
+  }
+
+  /** Tries until it is stored; gives up only when the workspace leaves or the daemon stops. */
+  async #keep(workspace: Workspace, url: string): Promise<void> {
+    const { images, journal, stop } = this.#options;
+    const attempt = async () => {
+      // A crash may have come between the reference and the journal: an image once readable stays.
+      if (!await images.snapshotExists(url, stop)) await this.saveSnapshot(workspace, url);
+      journal.removePendingSnapshot(url);
+    };
+    await this.#retry(workspace, attempt, {
+      attempts: Infinity,
+      isRetryable: () => true,
+      onRetry: (error) =>
+        log.warn("Snapshot {url} failed and will be tried again: {reason}", {
+          url,
+          reason: messageOf(error),
+        }),
+    });
+  }
+
+  /** Saves, and tries again while the store is unavailable. */
+  async #save(workspace: Workspace, what: "backup" | "snapshot", save: Save): Promise<SavedImage> {
+    const { stop, attempts, metrics } = this.#options;
+    const started = performance.now();
+    const retried = this.#retry(workspace, () => this.#attempt(workspace, save), {
+      attempts,
+      // The final backup of a disposal waits for the store; what is under way when a disposal begins
+      // holds it up by one more attempt at most.
+      patient: workspace.disposingSignal.aborted,
+      isRetryable: (error) => error instanceof DaemonError && error.code === "UNAVAILABLE",
+      onRetry: (error, attempt) =>
+        log.warn("Attempt {attempt} of {attempts} at a {what} of workspace {id} failed: {reason}", {
+          attempt,
+          attempts,
+          what,
+          id: workspace.id,
+          reason: messageOf(error),
+        }),
+    });
+    const saved = await metrics.time(what, retried).catch((error) => {
+      stop.throwIfAborted();
+      throw error;
+    });
+    metrics.packed(saved.stats);
+    log.info("Stored a {what} of workspace {id} in {ms} ms: {files} files, {new} new bytes", {
+      what,
+      id: workspace.id,
+      ms: Math.round(performance.now() - started),
+      files: saved.stats.files,
+      new: saved.stats.newLayerBytes,
+      url: saved.url,
+    });
+    return saved;
+  }
+
+  /** Retries `work`, holding neither a permit nor the workspace's turn between attempts. */
+  async #retry<T>(workspace: Workspace, work: () => Promise<T>, options: SaveRetries): Promise<T> {
+    const { clock, stop } = this.#options;
+    const { patient = false, isRetryable, attempts, onRetry } = options;
+    let leaving = workspace.disposingSignal;
+    let last = false;
+    const attempt = () => {
+      leaving = workspace.disposingSignal;
+      last = leaving.aborted && !patient;
+      return work();
+    };
+    return await retry(attempt, {
+      clock,
+      signal: stop,
+      attempts,
+      baseDelay: BASE_DELAY_MS,
+      maxDelay: MAX_DELAY_MS,
+      isRetryable: (error) => !last && isRetryable(error),
+      wake: () => patient ? undefined : leaving,
+      onRetry,
+    });
+  }
+
+  async #attempt(workspace: Workspace, save: Save): Promise<SavedImage> {
+    const { stop } = this.#options;
+    using _turn = await workspace.saveMutex.acquire(stop);
+    using _permit = await this.#permits.acquire(stop);
+    return await save({ baseline: workspace.id, signal: stop });
+  }
+}

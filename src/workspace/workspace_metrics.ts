@@ -1,0 +1,66 @@
+/** What the lifecycle tells an operator: how many workspaces there are, what takes long, what fails. */
+
+import type { PackStats } from "../content/content.ts";
+import { DaemonError } from "../errors.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+
+export type Operation = "init" | "snapshot" | "backup" | "dispose";
+
+/** The lifecycle's metrics, all named `wsdaemon_workspace…`. */
+export class WorkspaceMetrics {
+  readonly #seconds;
+  readonly #bytesRead;
+  readonly #bytesStored;
+  readonly #unstable;
+  readonly #workspaces;
+
+  constructor(metrics: Metrics) {
+    this.#seconds = metrics.histogram(
+      "wsdaemon_workspace_operation_seconds",
+      "Duration of operations on workspaces by outcome, OK or an error's code",
+      ["operation", "outcome"],
+    );
+    this.#bytesRead = metrics.counter(
+      "wsdaemon_workspace_read_bytes_total",
+      "Content bytes read for snapshots and backups",
+    );
+    this.#bytesStored = metrics.counter(
+      "wsdaemon_workspace_stored_bytes_total",
+      "Compressed bytes of new layers",
+    );
+    this.#unstable = metrics.counter(
+      "wsdaemon_workspace_unstable_files_total",
+      "Files and folders that would not hold still while they were packed",
+    );
+    this.#workspaces = metrics.gauge(
+      "wsdaemon_workspaces",
+      "Workspaces on this node by state",
+      ["state"],
+    );
+  }
+
+  /** Times `work` as one operation. */
+  async time<T>(operation: Operation, work: Promise<T>): Promise<T> {
+    const end = this.#seconds.startTimer({ operation });
+    try {
+      const result = await work;
+      end({ outcome: "OK" });
+      return result;
+    } catch (error) {
+      end({ outcome: error instanceof DaemonError ? error.code : "INTERNAL" });
+      throw error;
+    }
+  }
+
+  packed(stats: PackStats): void {
+    this.#bytesRead.inc(stats.bytesRead);
+    this.#bytesStored.inc(stats.newLayerBytes);
+    this.#unstable.inc(stats.unstableCount);
+  }
+
+  /** A workspace went from one state to another. */
+  moved(from: string, to: string): void {
+    if (from !== "NONE") this.#workspaces.dec({ state: from });
+    if (to !== "NONE") this.#workspaces.inc({ state: to });
+  }
+}

@@ -1,0 +1,29 @@
+/** The six operations in the daemon's own terms; `rpc` calls these and nothing else. */
+
+import type { GitStatus } from "../git/git_status.ts";
+import type { InitializerSpec } from "../initializer/initializer.ts";
+
+export interface InitRequest {
+  id: string;
+  owner: string;
+  metaId: string;
+  initializer: InitializerSpec;
+  remoteStorageDisabled: boolean;
+  /** Bytes; 0n for none. Negative ones are refused. */
+  storageQuotaBytes: bigint;
+}
+
+export interface Workspaces {
+  init(request: InitRequest): Promise<void>;
+  /** `signal` ends this wait alone. */
+  waitForInit(id: string, signal: AbortSignal): Promise<void>;
+  exists(id: string): boolean;
+  /** Resolves to the snapshot's url. */
+  takeSnapshot(id: string, returnImmediately: boolean): Promise<string>;
+  /** Resolves to the backup's url. */
+  backup(id: string): Promise<string>;
+  dispose(
+    id: string,
+    options: { backup: boolean; backupLogs: boolean },
+  ): Promise<{ gitStatus?: GitStatus }>;
+}

@@ -1,0 +1,145 @@
+/** Images in tests: real Workers, a folder as the store, and how others see the layers. */
+
+import { assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import type {
+  LayerDescriptor,
+  PackResult,
+  RestoreResult,
+  Tree,
+} from "../../src/content/content.ts";
+import { type Digest, digestOf, hexOf } from "../../src/digest.ts";
+import { startContent } from "../fixtures/content.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { makeTree, readTree, type TreeEntry, type TreeTable } from "../fixtures/tree.ts";
+import { ME } from "./fixture.ts";
+
+export interface RestoreHow {
+  index?: boolean;
+  trusted?: boolean;
+  limitBytes?: number;
+  /** The staging tree to restore into; a fresh one unless given. */
+  into?: Tree;
+}
+
+/** Content Workers and a store of blobs in a folder that is gone with the fixture. */
+export class ImageFixture implements AsyncDisposable {
+  readonly #folder = testFolder();
+  readonly #started;
+  /** Digests in the order they were stored; a layer that was there already comes again. */
+  readonly stored: Digest[] = [];
+
+  constructor(workers = 2) {
+    this.#started = startContent(this.#folder.path, { workers });
+  }
+
+  get content() {
+    return this.#started.content;
+  }
+  get areas() {
+    return this.#started.areas;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#started.close();
+    this.#folder[Symbol.dispose]();
+    return Promise.resolve();
+  }
+
+  /** Makes a published tree. @returns its folder */
+  async publish(id: string, table: TreeTable = []): Promise<string> {
+    const path = join(this.areas.workspaces, id);
+    await Deno.mkdir(path);
+    await makeTree(path, table);
+    return path;
+  }
+
+  /** Packs a published tree as the snapshot area does, its own baseline and all. */
+  async pack(id: string, options: { signal?: AbortSignal } = {}): Promise<PackResult> {
+    const { content, areas } = this;
+    const known = await content.baselineLayers(id);
+    const result = await content.pack({ area: "workspaces", name: id }, {
+      ...options,
+      baseline: id,
+      reuse: known.filter(({ digest }) => this.has(digest)),
+      onLayer: async ({ digest, size, file }) => await this.#put(digest, size, file.path),
+    });
+    await this.#put(result.index.digest, result.index.size, result.index.file.path);
+    await content.commitBaseline(result.newBaseline, id);
+    assertEquals([...Deno.readDirSync(areas.spool)].map(({ name }) => name), []);
+    return result;
+  }
+
+  async #put(digest: Digest, size: number, name: string): Promise<void> {
+    const spooled = join(this.areas.spool, name);
+    const bytes = await Deno.readFile(spooled);
+    assertEquals(bytes.length, size);
+    assertEquals(digestOf(bytes), digest);
+    await Deno.rename(spooled, this.blobPath(digest));
+    this.stored.push(digest);
+  }
+
+  blobPath(digest: Digest): string {
+    return join(this.areas.blobs, hexOf(digest));
+  }
+
+  has(digest: Digest): boolean {
+    try {
+      Deno.statSync(this.blobPath(digest));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Bytes of an image in the store. */
+  storedBytes({ layers, index }: PackResult): number {
+    return layers.reduce((sum, { size }) => sum + size, index.size);
+  }
+
+  /** Restores into a staging tree. */
+  async restore(
+    image: { layers: readonly LayerDescriptor[]; index: { digest: Digest; size: number } },
+    how: RestoreHow = {},
+  ): Promise<RestoreResult & { tree: Tree; path: string }> {
+    const tree = how.into ?? await this.content.create(ME);
+    let held = 0;
+    try {
+      const result = await this.content.restore(tree, {
+        layers: image.layers,
+        ...(how.index === false ? {} : { index: image.index }),
+        ...(how.limitBytes === undefined ? {} : { limitBytes: how.limitBytes }),
+        trusted: how.trusted ?? true,
+        fetch: ({ digest }) => {
+          held++;
+          return Promise.resolve({
+            area: "blobs" as const,
+            path: hexOf(digest),
+            release: () => Promise.resolve(void held--),
+          });
+        },
+      });
+      return { ...result, tree, path: join(this.areas.staging, tree.name) };
+    } finally {
+      assertEquals(held, 0, "blobs that were fetched but not released");
+    }
+  }
+
+  /** The tree that a restore gives; the tree itself is gone then. */
+  async restored(image: PackResult, how: RestoreHow = {}): Promise<TreeEntry[]> {
+    const { tree, path } = await this.restore(image, how);
+    const entries = await readTree(path);
+    await this.content.remove(tree);
+    return entries;
+  }
+}
+
+/** A tree without its sockets, which no image has. */
+export function packable(entries: TreeEntry[]): TreeEntry[] {
+  return entries.filter(({ type }) => type !== "socket");
+}
+
+/** Where holes are is the file system's affair; how much of a file is data is ours. */
+export function withoutExtents(entries: TreeEntry[]): Omit<TreeEntry, "data">[] {
+  return entries.map(({ data: _, ...entry }) => entry);
+}

@@ -1,0 +1,115 @@
+/** Initializers on real Git, real content Workers and the embedded store. */
+
+import { join } from "@std/path";
+import { systemClock } from "../../src/clock.ts";
+import type { Tree } from "../../src/content/content.ts";
+import type {
+  DownloadSpec,
+  GitSpec,
+  InitializerContext,
+  Initializers,
+  InitializerSpec,
+} from "../../src/initializer/initializer.ts";
+import { createInitializers } from "../../src/initializer/mod.ts";
+import type { Tuning } from "../../src/initializer/services.ts";
+import { StoredImages } from "../../src/snapshot/stored_images.ts";
+import { FileStore } from "../../src/store/file/file_store.ts";
+import { type GitFixture, gitRig, type RigOptions } from "../git/fixture.ts";
+
+export const ALICE = { owner: "alice", metaId: "notes" };
+
+export interface InitializerFixture extends AsyncDisposable {
+  readonly base: GitFixture;
+  readonly images: StoredImages;
+  readonly initializers: Initializers;
+  /** Baselines that restores handed over. */
+  readonly baselines: string[];
+  /** Runs a valid initializer on a new tree. @returns the tree and its absolute path */
+  run(
+    spec: InitializerSpec,
+    changed?: Partial<InitializerContext>,
+  ): Promise<{ tree: Tree; path: string }>;
+}
+
+export async function initializerRig(
+  options: RigOptions & { tuning?: Partial<Tuning> } = {},
+): Promise<InitializerFixture> {
+  const base = await gitRig(options);
+  const { content, areas, spool, gate, git, owner } = base;
+  const clock = { ...systemClock, sleep: () => Promise.resolve() };
+  const store = await FileStore.open({ folder: areas.blobs, spoolDir: spool, clock });
+  const images = new StoredImages({ content, store, clock, retain: 1 });
+  const initializers = createInitializers({
+    git,
+    gate,
+    clock,
+    spool,
+    ...(options.tuning ? { tuning: options.tuning } : {}),
+  });
+  const baselines: string[] = [];
+  return {
+    base,
+    images,
+    initializers,
+    baselines,
+    async run(spec, changed = {}) {
+      initializers.validate(spec, "initializer");
+      const { tree, path } = await base.tree();
+      await initializers.run(spec, {
+        tree,
+        images,
+        identity: ALICE,
+        remoteStorage: true,
+        contentOwner: owner,
+        signal: new AbortController().signal,
+        onBaseline: (token) => baselines.push(token),
+        ...changed,
+      });
+      return { tree, path };
+    },
+    [Symbol.asyncDispose]: () => base[Symbol.asyncDispose](),
+  };
+}
+
+/** A Git initializer with what differs from the wire's defaults. */
+export function gitSpec(
+  remoteUri: string,
+  changed: Partial<Omit<GitSpec, "config">> & { config?: Partial<GitSpec["config"]> } = {},
+): GitSpec {
+  const { config, ...rest } = changed;
+  return {
+    kind: "git",
+    remoteUri,
+    upstreamRemoteUri: "",
+    targetMode: "REMOTE_HEAD",
+    cloneTarget: "",
+    checkoutLocation: "",
+    fullClone: false,
+    config: {
+      customConfig: {},
+      authentication: "NO_AUTH",
+      authUser: "",
+      authPassword: "",
+      authOts: "",
+      ...config,
+    },
+    ...rest,
+  };
+}
+
+export const SHA256 = `sha256:${"0".repeat(64)}`;
+
+/** A download of one file. */
+export function downloadSpec(
+  url: string,
+  digest: string = SHA256,
+  changed: { filePath?: string; targetLocation?: string } = {},
+): DownloadSpec {
+  const { filePath = "file", targetLocation = "" } = changed;
+  return { kind: "download", files: [{ url, filePath, digest }], targetLocation };
+}
+
+/** A file of a tree's folder, as text. */
+export function read(path: string, name: string): string {
+  return Deno.readTextFileSync(join(path, name));
+}

@@ -1,0 +1,199 @@
+/** What both foreign clients are put through, and what must come of it. */
+
+import { assertEquals } from "@std/assert";
+import { fromFileUrl, join } from "@std/path";
+import { DaemonError } from "../../src/errors.ts";
+import type { InitRequest } from "../../src/workspace/workspaces.ts";
+import { makeCertificates } from "../rpc/certificates.ts";
+import { temporaryFolder, TestServer } from "../rpc/fixture.ts";
+import scenario from "./scenario.json" with { type: "json" };
+
+export const protoFolder = fromFileUrl(new URL("../../proto", import.meta.url));
+
+/** How a client is told to connect; the TLS parts are paths of PEM files. */
+export interface Connection {
+  target: string;
+  tls?: { ca: string; cert?: string; key?: string };
+}
+
+export type Seen = Record<string, unknown>;
+
+/** Runs a client's program with its options as JSON; resolves to what it saw. */
+export async function runClient(command: string[], options: Seen): Promise<Seen> {
+  const [program, ...args] = command;
+  const { success, stdout, stderr } = await new Deno.Command(program!, {
+    args: [...args, JSON.stringify(options)],
+    env: { PYTHONWARNINGS: "ignore", GRPC_VERBOSITY: "NONE" },
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  if (!success) throw new Error(`${program} failed: ${text(stderr)}`);
+  return JSON.parse(text(stdout));
+}
+
+/** Serves one scenario over TCP and a unix socket; `client` must see every answer as it was given. */
+export async function speaksInTheClear(client: (options: Seen) => Promise<Seen>): Promise<void> {
+  await using folder = await temporaryFolder();
+  const listen = ["127.0.0.1:0", `unix://${join(folder.path, "s")}`];
+  const daemon = new Daemon();
+  await using server = await TestServer.start(daemon.workspaces, { listen });
+  for (const index of listen.keys()) {
+    daemon.check(await client({ target: server.address(index), init: scenario.init }));
+  }
+}
+
+/** The same over TLS and mTLS, where a client without the right certificate gets nowhere. */
+export async function speaksTls(client: (options: Seen) => Promise<Seen>): Promise<void> {
+  await using folder = await temporaryFolder();
+  const certificates = await makeCertificates(folder.path);
+  const file = (name: string) => join(folder.path, name);
+  const own = (name: string) => ({ cert: file(`${name}.pem`), key: file(`${name}.key`) });
+  const ca = file("ca.pem");
+  const daemon = new Daemon();
+  for (const mutual of [false, true]) {
+    const tls = { ...certificates.server, ...(mutual ? { clientCa: certificates.ca } : {}) };
+    await using server = await TestServer.start(daemon.workspaces, { tls });
+    const run = (tls?: Connection["tls"]) =>
+      client({ target: server.address(), init: scenario.init, ...(tls ? { tls } : {}) });
+    daemon.check(await run({ ca, ...(mutual ? own("client") : {}) }));
+    const strangers = mutual
+      ? [{ ca }, { ca, ...own("stranger") }]
+      : [{ ca: file("other-ca.pem") }];
+    for (const stranger of strangers) assertEquals(await run(stranger), { refused: "UNAVAILABLE" });
+  }
+}
+
+/** The daemon's side of the scenario. */
+class Daemon {
+  #initialised: InitRequest | undefined;
+  #asked: unknown[] = [];
+
+  readonly workspaces = {
+    init: (request: InitRequest) => {
+      this.#initialised = request;
+      return Promise.resolve();
+    },
+    exists: (id: string) => id === "ws-1",
+    waitForInit: (_id: string, signal: AbortSignal) =>
+      new Promise<void>((_resolve, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason));
+      }),
+    takeSnapshot: (id: string, returnImmediately: boolean) => {
+      this.#asked.push({ id, returnImmediately });
+      return Promise.resolve("snapshot:1");
+    },
+    backup: () =>
+      Promise.reject(new DaemonError("FAILED_PRECONDITION", "remote storage is off: naïve, 100%")),
+    dispose: (id: string, options: { backup: boolean; backupLogs: boolean }) => {
+      this.#asked.push({ id, ...options });
+      return Promise.resolve({ gitStatus: GIT_STATUS });
+    },
+  };
+
+  check(seen: Seen): void {
+    const { services, files, ...answers } = seen;
+    assertEquals(answers, {
+      health: { status: "SERVING" },
+      known: { exists: true },
+      unknown: { exists: false },
+      init: {},
+      wait: "DEADLINE_EXCEEDED",
+      snapshot: { url: "snapshot:1" },
+      backup: { code: "FAILED_PRECONDITION", details: "remote storage is off: naïve, 100%" },
+      dispose: { git_status: GIT_STATUS_MESSAGE },
+      malformed: "INVALID_ARGUMENT",
+    });
+    if (services !== undefined) {
+      assertEquals(services, ["grpc.health.v1.Health", "wsdaemon.WorkspaceContentService"]);
+      assertEquals(files, 2);
+    }
+    assertEquals(this.#initialised, INIT_REQUEST);
+    assertEquals(this.#asked, [
+      { id: "ws-1", returnImmediately: true },
+      { id: "ws-1", backup: false, backupLogs: true },
+    ]);
+    this.#initialised = undefined;
+    this.#asked = [];
+  }
+}
+
+const GIT_STATUS = {
+  branch: "main",
+  latestCommit: "0123456789abcdef0123456789abcdef01234567",
+  uncommittedFiles: ["ü"],
+  untrackedFiles: ["b", "... and 9007199254740991 more"],
+  unpushedCommits: [],
+  totalUncommittedFiles: 1,
+  totalUntrackedFiles: Number.MAX_SAFE_INTEGER,
+  totalUnpushedCommits: 0,
+};
+
+const GIT_STATUS_MESSAGE = {
+  branch: "main",
+  latest_commit: "0123456789abcdef0123456789abcdef01234567",
+  uncommited_files: ["ü"],
+  untracked_files: ["b", "... and 9007199254740991 more"],
+  unpushed_commits: [],
+  total_uncommited_files: "1",
+  total_untracked_files: "9007199254740991",
+  total_unpushed_commits: "0",
+};
+
+const NO_GIT_CONFIG = {
+  customConfig: {},
+  authentication: "NO_AUTH" as const,
+  authUser: "",
+  authPassword: "",
+  authOts: "",
+};
+
+/** `scenario.json` in the daemon's own terms. */
+const INIT_REQUEST: InitRequest = {
+  id: "ws-1",
+  owner: "alice@example.org",
+  metaId: "meta-1",
+  remoteStorageDisabled: true,
+  storageQuotaBytes: 9007199254740993n,
+  initializer: {
+    kind: "composite",
+    initializers: [
+      {
+        kind: "git",
+        remoteUri: "https://example.org/r.git",
+        upstreamRemoteUri: "https://example.org/u.git",
+        targetMode: "REMOTE_BRANCH",
+        cloneTarget: "topic",
+        checkoutLocation: "src/r",
+        fullClone: true,
+        config: {
+          customConfig: { "user.name": "Zoë" },
+          authentication: "BASIC_AUTH_OTS",
+          authUser: "u",
+          authPassword: "p",
+          authOts: "https://example.org/ots",
+        },
+      },
+      {
+        kind: "download",
+        files: [{ url: "https://example.org/f", filePath: "bin/f", digest: "sha256:00" }],
+        targetLocation: "tools",
+      },
+      {
+        kind: "prebuild",
+        prebuild: { kind: "snapshot", snapshot: "s", fromVolumeSnapshot: false },
+        git: [{
+          kind: "git",
+          remoteUri: "r",
+          upstreamRemoteUri: "",
+          targetMode: "REMOTE_HEAD",
+          cloneTarget: "",
+          checkoutLocation: "",
+          fullClone: false,
+          config: NO_GIT_CONFIG,
+        }],
+      },
+      { kind: "backup", checkoutLocation: "src", fromVolumeSnapshot: false },
+      { kind: "snapshot", snapshot: "t", fromVolumeSnapshot: true },
+      { kind: "empty" },
+    ],
+  },
+};

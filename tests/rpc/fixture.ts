@@ -1,0 +1,63 @@
+/** What the tests of the API share: workspaces to serve, servers that are stopped, certificates. */
+
+import { formatAddress, parseAddress } from "../../src/rpc/address.ts";
+import { type ClientTls, WorkspaceClient } from "../../src/rpc/client.ts";
+import { type RpcOptions, type RpcServer, startRpc } from "../../src/rpc/server.ts";
+import { DaemonError } from "../../src/errors.ts";
+import { Metrics } from "../../src/telemetry/metrics.ts";
+import type { Workspaces } from "../../src/workspace/workspaces.ts";
+
+/** Workspaces that know nothing, but for what is given. */
+export function workspaces(known: Partial<Workspaces> = {}): Workspaces {
+  const unknown = (id: string) =>
+    Promise.reject(new DaemonError("NOT_FOUND", `workspace ${id} is not known`));
+  return {
+    init: () => Promise.resolve(),
+    waitForInit: unknown,
+    exists: () => false,
+    takeSnapshot: unknown,
+    backup: unknown,
+    dispose: unknown,
+    ...known,
+  };
+}
+
+/** A server on loopback, or where `listen` says, that is stopped at the end of the scope. */
+export class TestServer implements AsyncDisposable {
+  private constructor(readonly rpc: RpcServer, readonly metrics: Metrics) {}
+
+  static async start(
+    known: Partial<Workspaces> = {},
+    options: Partial<Omit<RpcOptions, "listen" | "workspaces">> & { listen?: string[] } = {},
+  ): Promise<TestServer> {
+    const { listen = ["127.0.0.1:0"], ...rest } = options;
+    const metrics = new Metrics();
+    const rpc = await startRpc({
+      workspaces: workspaces(known),
+      metrics,
+      ...rest,
+      listen: listen.map(parseAddress),
+    });
+    rpc.setServing(true);
+    return new TestServer(rpc, metrics);
+  }
+
+  /** The address that was bound `index`th. */
+  address(index = 0): string {
+    return formatAddress(this.rpc.addresses[index]!);
+  }
+
+  client(tls?: ClientTls, index = 0): WorkspaceClient {
+    return new WorkspaceClient({ address: this.address(index), ...(tls ? { tls } : {}) });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.rpc.stop(0);
+  }
+}
+
+/** A folder that is removed at the end of the scope. */
+export async function temporaryFolder(): Promise<AsyncDisposable & { path: string }> {
+  const path = await Deno.makeTempDir({ prefix: "wsdaemon-rpc-" });
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+}

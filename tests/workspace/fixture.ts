@@ -1,0 +1,265 @@
+/**
+ * A manager on parts that tests steer: initializers and images end when told to. The journal is
+ * real; what content and stores do has tests of its own, and end-to-end ones use the real parts.
+ */
+
+import { join } from "@std/path";
+import type { Content, ContentEntry, PackStats, Tree } from "../../src/content/content.ts";
+import { digestOf } from "../../src/digest.ts";
+import { DaemonError } from "../../src/errors.ts";
+import { ManualClock } from "../fixtures/clock.ts";
+import type { Initializers, InitializerSpec } from "../../src/initializer/initializer.ts";
+import type { Images, SavedImage } from "../../src/snapshot/images.ts";
+import type { InitRequest } from "../../src/workspace/workspaces.ts";
+import { Journal } from "../../src/workspace/journal.ts";
+import { Metrics } from "../../src/telemetry/metrics.ts";
+import { type ManagerOptions, WorkspaceManager } from "../../src/workspace/manager.ts";
+import { WorkspaceMetrics } from "../../src/workspace/workspace_metrics.ts";
+
+const STATS: PackStats = {
+  files: 0,
+  directories: 0,
+  otherEntries: 0,
+  contentBytes: 0,
+  filesRead: 0,
+  bytesRead: 0,
+  newLayers: 0,
+  newLayerBytes: 0,
+  skippedSockets: 0,
+  unstable: [],
+  unstableCount: 0,
+};
+
+/** Calls that wait at a gate until the test lets each one go on or fail. */
+export class Gate {
+  #arrived: { name: string; go: PromiseWithResolvers<void> }[] = [];
+  #watchers: (() => void)[] = [];
+  /** Every call that came, in order. */
+  readonly seen: string[] = [];
+  /** Whether calls pass without waiting. */
+  open = true;
+
+  async pass(name: string, signal?: AbortSignal): Promise<void> {
+    this.seen.push(name);
+    if (this.open) return;
+    const go = Promise.withResolvers<void>();
+    const call = { name, go };
+    this.#arrived.push(call);
+    signal?.addEventListener("abort", () => go.reject(signal.reason), { once: true });
+    this.#watchers.splice(0).forEach((watch) => watch());
+    await go.promise;
+  }
+
+  /** Waits for the next call at the gate. */
+  async next(): Promise<{ name: string; go(): void; fail(error: Error): void }> {
+    while (this.#arrived.length === 0) {
+      await new Promise<void>((resolve) => this.#watchers.push(resolve));
+    }
+    const { name, go } = this.#arrived.shift()!;
+    return { name, go: () => go.resolve(), fail: (error) => go.reject(error) };
+  }
+
+  get waiting(): number {
+    return this.#arrived.length;
+  }
+}
+
+/** What a node's disk would hold. */
+export class Disk {
+  readonly trees = new Set<string>();
+  readonly baselines = new Set<string>();
+  swept = 0;
+  /** Of every tree. */
+  topFolder: ContentEntry[] = [];
+  /** What the next call of an operation fails with, once it has done its work where it says so. */
+  readonly faults = new Map<"publish" | "remove", { error: Error; afterwards?: boolean }>();
+  readonly #holds = new Map<"publish" | "remove", () => Promise<void>>();
+
+  /** Stops the next call of an operation until the test lets it go on. */
+  hold(operation: "publish" | "remove"): { reached: Promise<void>; go(): void } {
+    const reached = Promise.withResolvers<void>();
+    const go = Promise.withResolvers<void>();
+    this.#holds.set(operation, () => {
+      this.#holds.delete(operation);
+      reached.resolve();
+      return go.promise;
+    });
+    return { reached: reached.promise, go: () => go.resolve() };
+  }
+
+  /** Does `work`, unless it is to fail. */
+  async act(operation: "publish" | "remove", work: () => void): Promise<void> {
+    await this.#holds.get(operation)?.();
+    const fault = this.faults.get(operation);
+    this.faults.delete(operation);
+    if (!fault || fault.afterwards) work();
+    if (fault) throw fault.error;
+  }
+}
+
+function contentOn(disk: Disk): Content {
+  const key = (tree: Tree) => `${tree.area}/${tree.name}`;
+  const unused = () => Promise.reject(new Error("not used by the lifecycle"));
+  let count = 0;
+  return {
+    workers: 1,
+    create: () => {
+      const tree: Tree = { area: "staging", name: `s${++count}` };
+      disk.trees.add(key(tree));
+      return Promise.resolve(tree);
+    },
+    publish: (tree, id) =>
+      disk.act("publish", () => {
+        const to = key({ area: "workspaces", name: id });
+        if (disk.trees.has(to)) throw new DaemonError("ALREADY_EXISTS", `${to} is there`);
+        disk.trees.delete(key(tree));
+        disk.trees.add(to);
+      }),
+    remove: (tree) => disk.act("remove", () => void disk.trees.delete(key(tree))),
+    published: () =>
+      Promise.resolve(
+        [...disk.trees].filter((one) => one.startsWith("workspaces/")).map((one) => one.slice(11)),
+      ),
+    sweep: () => {
+      disk.swept++;
+      for (const one of disk.trees) if (one.startsWith("staging/")) disk.trees.delete(one);
+      return Promise.resolve();
+    },
+    exists: (tree) => Promise.resolve(disk.trees.has(key(tree))),
+    commitBaseline: (_token, name) => Promise.resolve(void disk.baselines.add(name)),
+    discard: unused,
+    dropBaseline: (name) => Promise.resolve(void disk.baselines.delete(name)),
+    list: (_tree, path) => Promise.resolve(path === "" ? disk.topFolder : []),
+    clear: unused,
+    pack: unused,
+    restore: unused,
+    extract: unused,
+    baselineLayers: unused,
+    makeDirectory: unused,
+    place: unused,
+    copyOut: unused,
+    openDirectory: unused,
+    usage: unused,
+  };
+}
+
+/** A manager and everything a test wants to steer or see. */
+export class Fixture implements AsyncDisposable {
+  readonly initGate = new Gate();
+  readonly saveGate = new Gate();
+  readonly statusGate = new Gate();
+  /** Terminal logs that cannot be stored, by task. */
+  readonly unstorableLogs = new Set<string>();
+  readonly storedLogs: string[] = [];
+  readonly clock = new ManualClock();
+  metrics = new Metrics();
+  readonly disk: Disk = new Disk();
+  /** References in the store. */
+  readonly stored: Set<string> = new Set();
+  manager: WorkspaceManager;
+  #journal: Journal;
+  readonly #folder: string;
+  readonly #backup: ManagerOptions["backup"];
+
+  private constructor(folder: string, backup: ManagerOptions["backup"]) {
+    this.#folder = folder;
+    this.#backup = backup;
+    this.#journal = new Journal(join(folder, "state.db"));
+    this.manager = this.#newManager();
+  }
+
+  static async start(backup = { attempts: 2, concurrency: 2 }): Promise<Fixture> {
+    const fixture = new Fixture(await Deno.makeTempDir(), backup);
+    await fixture.manager.start();
+    return fixture;
+  }
+
+  get journal(): Journal {
+    return this.#journal;
+  }
+
+  /** A second life on the same disk, as after `kill -9`: nothing of the first is told anything. */
+  async restart(): Promise<void> {
+    this.#journal[Symbol.dispose]();
+    this.#journal = new Journal(join(this.#folder, "state.db"));
+    this.metrics = new Metrics();
+    this.manager = this.#newManager();
+    await this.manager.start();
+  }
+
+  #newManager(): WorkspaceManager {
+    const content = contentOn(this.disk);
+    return new WorkspaceManager({
+      content,
+      images: this.#images(content),
+      initializers: this.#initializers(),
+      gitStatus: {
+        status: async (_tree, _location, { signal } = {}) => {
+          await this.statusGate.pass("status", signal);
+          return undefined;
+        },
+      },
+      journal: this.#journal,
+      clock: this.clock,
+      metrics: new WorkspaceMetrics(this.metrics),
+      remoteStorage: true,
+      contentOwner: { uid: 0, gid: 0 },
+      backup: this.#backup,
+    });
+  }
+
+  #images(content: Content): Images {
+    let count = 0;
+    const save = async (url: string, signal?: AbortSignal): Promise<SavedImage> => {
+      await this.saveGate.pass(url, signal);
+      this.stored.add(url);
+      return { url, manifest: digestOf(url), stats: STATS };
+    };
+    return {
+      content,
+      checkSnapshotName: () => {},
+      newSnapshotUrl: () => `snapshot-${++count}`,
+      snapshotExists: (url) => Promise.resolve(this.stored.has(url)),
+      saveSnapshot: (_tree, url, { signal }) => save(url, signal),
+      saveBackup: (_tree, { owner, metaId }, { signal }) =>
+        save(`backup-${owner}-${metaId}`, signal),
+      restoreSnapshot: () => Promise.reject(new Error("not used")),
+      restoreBackup: () => Promise.reject(new Error("not used")),
+      saveLog: (_tree, _path, { task }) => {
+        if (this.unstorableLogs.has(task)) return Promise.reject(new Error("no such luck"));
+        this.storedLogs.push(task);
+        return Promise.resolve();
+      },
+    };
+  }
+
+  #initializers(): Initializers {
+    return {
+      validate: (spec) => {
+        if (spec.kind !== "empty") throw new DaemonError("INVALID_ARGUMENT", "only empty here");
+      },
+      run: (_spec: InitializerSpec, context) => this.initGate.pass("init", context.signal),
+      checkoutLocation: () => "",
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.initGate.open = this.saveGate.open = this.statusGate.open = true;
+    await this.manager.stop(0);
+    this.#journal[Symbol.dispose]();
+    await Deno.remove(this.#folder, { recursive: true });
+  }
+}
+
+/** A request that every fixture accepts. */
+export function request(id: string, more: Partial<InitRequest> = {}): InitRequest {
+  return {
+    id,
+    owner: "alice",
+    metaId: "m",
+    initializer: { kind: "empty" },
+    remoteStorageDisabled: false,
+    storageQuotaBytes: 0n,
+    ...more,
+  };
+}
