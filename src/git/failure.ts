@@ -15,6 +15,9 @@ const TRANSIENT =
 const FINAL =
   /authentication failed|could not read (?:username|password)|permission denied|not found|access denied|returned error: 40[0134]|does not appear to be a git repository/i;
 
+/** Files on a web server ("dumb" http), or a server that cannot cut the history. */
+const NO_DEPTH = /dumb http transport does not support shallow|server does not support shallow/i;
+
 /** A git command that failed. */
 export class GitFailure extends DaemonError {
   readonly exitCode: number;
@@ -22,6 +25,8 @@ export class GitFailure extends DaemonError {
   readonly stderr: string;
   /** Whether the same command may succeed later. */
   readonly transient: boolean;
+  /** Whether the server cannot cut the history, so that only the whole of it can be fetched. */
+  readonly refusesDepth: boolean;
 
   /** @param printed the last of what it printed to stdout, where some commands say what is wrong */
   constructor(command: string, ending: Ending, printed: string, secrets: readonly string[]) {
@@ -30,6 +35,7 @@ export class GitFailure extends DaemonError {
     super("FAILED_PRECONDITION", `git ${command}: ${why}`);
     this.exitCode = ending.code;
     this.stderr = stderr;
+    this.refusesDepth = NO_DEPTH.test(stderr);
     this.transient = TRANSIENT.test(stderr) && !FINAL.test(stderr);
   }
 }

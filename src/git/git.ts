@@ -42,6 +42,8 @@ export interface GitOptions {
   protocols: readonly string[];
   gate: EgressProxy;
   clock: Clock;
+  /** Seconds without a byte from an http(s) server until a transfer is tried again; 90 unless given. */
+  silence?: number;
 }
 
 /** One checkout's place. */
@@ -50,6 +52,8 @@ export interface CheckoutPlace {
   /** Path in the tree; empty for its top. */
   location: string;
   signal: AbortSignal;
+  /** Told what the caller should know of though nothing has failed; without secrets. */
+  onWarning?: (message: string) => void;
 }
 
 /** Checkouts and their status. Errors are FAILED_PRECONDITION unless said otherwise. */
@@ -126,14 +130,14 @@ export class Git implements GitStatusReader {
   /** Runs `work` with a session, the request without logins, and what a checkout needs besides. */
   async #work(
     request: CheckoutRequest,
-    { tree, location, signal }: CheckoutPlace,
+    { tree, location, signal, onWarning }: CheckoutPlace,
     work: (
       git: GitSession,
       bare: CheckoutRequest,
       files: { scratch: Scratch; owner: Owner },
     ) => Promise<void>,
   ): Promise<void> {
-    const { content, folder, finding, timeout, gate, protocols, clock } = this.#options;
+    const { content, folder, finding, timeout, gate, protocols, clock, silence } = this.#options;
     const program = programOf(finding);
     const credentials = new Credentials();
     credentials.add(request.remote, request.login ?? request.remote.login);
@@ -144,7 +148,7 @@ export class Git implements GitStatusReader {
     try {
       const user = this.#user(owner, location);
       using pass: ProxySession = gate.pass();
-      await using scratch = await Scratch.make(folder, user);
+      await using scratch = await Scratch.make(folder, user, silence);
       await checkHost(gate, request.remote);
       if (request.upstream) await checkHost(gate, request.upstream);
       const git = new GitSession({
@@ -152,6 +156,7 @@ export class Git implements GitStatusReader {
         cwd,
         user,
         home: scratch.home,
+        onWarning,
         signal: AbortSignal.any([signal, AbortSignal.timeout(timeout)]),
         network: { pass, credentials, protocols, clock },
       });

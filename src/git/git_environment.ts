@@ -26,6 +26,15 @@ const HARDENED: readonly (readonly [string, string])[] = [
   ["advice.detachedHead", "false"],
 ];
 
+/**
+ * Seconds without a byte from a server after which a transfer is given up and tried again. Servers
+ * that are long at work on a pack send 5 bytes every 5 seconds meanwhile, so that a limit of one byte
+ * a second tells them from those that have died, which five attempts take 8 minutes to find out.
+ */
+const SILENCE_LIMIT = 90;
+/** Seconds between two questions to an ssh server whether it is still there. */
+const SSH_ALIVE_INTERVAL = 15;
+
 /** ssh with nothing of the user whom git runs as: no config, keys, agent, tickets or known hosts. */
 const SSH = [
   "ssh -F /dev/null",
@@ -36,20 +45,28 @@ const SSH = [
   "UserKnownHostsFile=/dev/null",
   "HostbasedAuthentication=no",
   "GSSAPIAuthentication=no",
+  `ServerAliveInterval=${SSH_ALIVE_INTERVAL}`,
+  `ServerAliveCountMax=${SILENCE_LIMIT / SSH_ALIVE_INTERVAL}`,
 ].join(" -o ");
 
-/** Where a user's config would be: what a repository or `custom_config` may say otherwise. */
-export const GLOBAL_CONFIG = `[safe]
+/**
+ * Returns the text of the config that stands where a user's would be: what a repository or
+ * `custom_config` may say otherwise.
+ * @param silence seconds without a byte from an http(s) server until a transfer is given up
+ */
+export function globalConfig(silence: number = SILENCE_LIMIT): string {
+  return `[safe]
 \tdirectory = *
 [http]
-\tlowSpeedLimit = 1000
-\tlowSpeedTime = 60
+\tlowSpeedLimit = 1
+\tlowSpeedTime = ${silence}
 [init]
 \tdefaultBranch = main
 [user]
 \tname = wsdaemon
 \temail = wsdaemon@localhost
 `;
+}
 
 /** Arguments that precede a git command's own. */
 export function hardenedArguments(options: { credentials: boolean }): string[] {
@@ -62,7 +79,7 @@ export function hardenedArguments(options: { credentials: boolean }): string[] {
 export interface EnvironmentOptions {
   /** Absolute path of git. */
   program: string;
-  /** Absolute path of a folder with {@link GLOBAL_CONFIG} as `.gitconfig` and nothing else. */
+  /** Absolute path of a folder with {@link globalConfig} as `.gitconfig` and nothing else. */
   home: string;
   protocols: readonly string[];
   /** How to reach hosts by http(s); none can be reached where it is absent. */

@@ -10,7 +10,7 @@ export interface CheckoutRequest {
   remote: Remote;
   upstream?: Remote;
   mode: TargetMode;
-  /** A branch or a commit, as the mode has it. */
+  /** A commit's hash, whole or not; a branch's name; with REMOTE_BRANCH also a tag's or any full ref. */
   target: string;
   /** The whole history instead of the last commit. */
   full: boolean;

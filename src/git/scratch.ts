@@ -2,7 +2,7 @@
 
 import { join } from "@std/path";
 import type { Owner } from "../content/content.ts";
-import { GLOBAL_CONFIG } from "./git_environment.ts";
+import { globalConfig } from "./git_environment.ts";
 
 /** Its name is a secret from other users, who may pass through its parent but not list it. */
 const PARENT_MODE = 0o711;
@@ -17,14 +17,17 @@ export class Scratch implements AsyncDisposable {
     this.#user = user;
   }
 
-  /** Makes one in `folder` that git can read as `user`, with an empty home for it. */
-  static async make(folder: string, user: Owner | undefined): Promise<Scratch> {
+  /**
+   * Makes one in `folder` that git can read as `user`, with a home for it.
+   * @param silence see {@link globalConfig}
+   */
+  static async make(folder: string, user: Owner | undefined, silence?: number): Promise<Scratch> {
     await Deno.mkdir(folder, { recursive: true });
     await Deno.chmod(folder, PARENT_MODE);
     const scratch = new Scratch(join(folder, crypto.randomUUID()), user);
     await scratch.folder("");
     await scratch.folder("home");
-    await scratch.write("home/.gitconfig", GLOBAL_CONFIG);
+    await scratch.write("home/.gitconfig", globalConfig(silence));
     return scratch;
   }
 

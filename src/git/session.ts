@@ -5,7 +5,7 @@ import { DaemonError } from "../errors.ts";
 import type { ProxySession } from "../outbound/egress_proxy.ts";
 import { retry } from "../async/retry.ts";
 import type { Clock } from "../clock.ts";
-import type { Credentials } from "./credentials.ts";
+import { type Credentials, scrub } from "./credentials.ts";
 import { gitEnvironment, hardenedArguments } from "./git_environment.ts";
 import { GitFailure } from "./failure.ts";
 import { logger } from "../log.ts";
@@ -31,6 +31,8 @@ export interface SessionOptions {
   signal: AbortSignal;
   /** Variables besides the usual ones. */
   environment?: Record<string, string>;
+  /** Told what the caller should know of though nothing has failed; without secrets. */
+  onWarning?: ((message: string) => void) | undefined;
   /** How to reach others; without it git reaches none. */
   network?: {
     pass: ProxySession;
@@ -62,6 +64,14 @@ export class GitSession {
 
   get signal(): AbortSignal {
     return this.#options.signal;
+  }
+
+  /** Tells the log and the caller something that they should know though nothing has failed. */
+  warn(message: string): void {
+    const { secrets = [] } = this.#options.network?.credentials ?? {};
+    const clean = scrub(message, secrets);
+    log.warn("{message}", { message: clean });
+    this.#options.onWarning?.(clean);
   }
 
   /** The same with other variables. */

@@ -4,15 +4,12 @@
  */
 
 import { DaemonError, messageOf } from "../errors.ts";
-import { logger } from "../log.ts";
 import { parseConfigList } from "./config_text.ts";
 import { appendConfig, type CheckoutFiles } from "./sanitize_config.ts";
 import { GitFailure } from "./failure.ts";
 import type { GitSession } from "./session.ts";
 import { registerSubmodule } from "./submodule_urls.ts";
 import { gitEntry, joinPath, readText, resolveWithin } from "./tree_path.ts";
-
-const log = logger("git");
 
 /** Deeper nesting is taken for a trap. */
 const MAX_DEPTH = 8;
@@ -93,7 +90,7 @@ async function warningOf(
   } catch (error) {
     signal.throwIfAborted();
     const reason = git.signal.aborted ? "git.timeout is over" : messageOf(error);
-    log.warn("{what} not updated: {reason}", { what, reason });
+    git.warn(`${what} not updated: ${reason}`);
   }
 }
 
@@ -155,9 +152,9 @@ async function update(git: GitSession, shallow: boolean, path: string): Promise<
     await run(["--depth", "1"]);
   } catch (error) {
     // A server that gives no commit by its hash gives it with its branch's history.
-    if (!(error instanceof GitFailure) || !/unadvertised object|not our ref/.test(error.stderr)) {
-      throw error;
-    }
+    const isRefused = error instanceof GitFailure &&
+      (error.refusesDepth || /unadvertised object|not our ref/.test(error.stderr));
+    if (!isRefused) throw error;
     await run([]);
   }
 }

@@ -1,32 +1,20 @@
-/** Bringing a repository to its clone target: asking the remote, fetching, checking out. */
+/** Brings a repository to its clone target: asks the remote, fetches, checks out. */
 
 import { DaemonError } from "../errors.ts";
-import { logger } from "../log.ts";
+import { type Advertised, askOrigin, BRANCHES, isFullRef, listRefs } from "./advertised.ts";
+import { fetchCommit } from "./commit.ts";
 import { GitFailure } from "./failure.ts";
+import { fetchCommitOf, fetchFrom } from "./fetch.ts";
 import type { CheckoutRequest } from "./request.ts";
 import type { GitSession } from "./session.ts";
 
-const log = logger("git");
-
 export interface TargetOptions {
-  /** Whether the history is fetched only to depth 1. */
+  /** Whether the history is cut: to one commit, or to some where a commit is the target. */
   shallow: boolean;
   /** Whether what is in the way in the working tree is overwritten. */
   force: boolean;
   /** Whether the repository has just been made, and may become one of SHA-256. */
   fresh: boolean;
-}
-
-/** What the remote says of itself. */
-interface Advertised {
-  /** The commit of its HEAD; absent where the repository is empty. */
-  head?: string;
-  /** The branch that its HEAD is. */
-  defaultBranch?: string;
-  /** Whether it has the branch that was asked for. */
-  hasTarget: boolean;
-  /** Whether its hashes are SHA-256. */
-  isSha256: boolean;
 }
 
 /** What to check out: `branch` at `start`, or `start` alone. */
@@ -37,16 +25,19 @@ interface Destination {
   track: boolean;
 }
 
+/** Branches of a remote that a message names. */
+const MAX_NAMED_REFS = 5;
+
 /** Fetches the target from `origin` and checks it out. @throws {DaemonError} FAILED_PRECONDITION */
 export async function reachTarget(
   git: GitSession,
   request: CheckoutRequest,
   options: TargetOptions,
 ): Promise<void> {
-  const advertised = await ask(git, request);
+  const advertised = await askOrigin(git, request);
   if (options.fresh && advertised.isSha256) await useSha256(git);
-  if (!options.shallow) await git.runRemote(["fetch", "--quiet", ...PLAIN_FETCH, "origin"]);
-  const destination = await fetchDestination(git, request, advertised, options);
+  if (!options.shallow) await fetchFrom(git, "origin", [], undefined);
+  const destination = await fetchDestination(git, request, advertised, options.shallow);
   if (advertised.defaultBranch !== undefined) {
     const to = tracking(advertised.defaultBranch);
     await git.run(["symbolic-ref", "refs/remotes/origin/HEAD", to]);
@@ -62,27 +53,8 @@ export async function reachTarget(
   );
 }
 
-const PLAIN_FETCH = ["--no-recurse-submodules", "--no-auto-maintenance"];
-
 function tracking(branch: string): string {
   return `refs/remotes/origin/${branch}`;
-}
-
-async function ask(git: GitSession, { mode, target }: CheckoutRequest): Promise<Advertised> {
-  const wanted = mode === "REMOTE_BRANCH" ? `refs/heads/${target}` : undefined;
-  const { stdout } = await git.runRemote(
-    ["ls-remote", "--symref", "origin", "HEAD", ...(wanted === undefined ? [] : [wanted])],
-  );
-  const advertised: Advertised = { hasTarget: false, isSha256: false };
-  for (const line of stdout.split("\n")) {
-    const [value = "", name] = line.split("\t");
-    if (/^[0-9a-f]{64}$/.test(value)) advertised.isSha256 = true;
-    if (name === wanted) advertised.hasTarget = true;
-    if (name !== "HEAD") continue;
-    if (!value.startsWith("ref: ")) advertised.head = value;
-    else if (value.startsWith("ref: refs/heads/")) advertised.defaultBranch = value.slice(16);
-  }
-  return advertised;
 }
 
 /** What `git clone` does with a new repository as soon as it knows the remote's hashes. */
@@ -91,133 +63,120 @@ async function useSha256(git: GitSession): Promise<void> {
   await git.run(["config", "extensions.objectFormat", "sha256"]);
 }
 
+/** @returns `undefined` where the remote is empty */
 async function fetchDestination(
   git: GitSession,
   request: CheckoutRequest,
   advertised: Advertised,
-  { shallow }: TargetOptions,
+  shallow: boolean,
 ): Promise<Destination | undefined> {
   const { mode, target } = request;
-  if (mode === "REMOTE_BRANCH" && advertised.hasTarget) {
-    if (shallow) await fetchBranch(git, target);
-    return { branch: target, start: tracking(target), track: true };
+  if (mode === "REMOTE_HEAD" && target !== "") {
+    git.warn(`clone_taget ${target} means nothing with target_mode REMOTE_HEAD`);
   }
-  const head = await fetchHead(git, advertised, shallow);
+  if (mode === "REMOTE_BRANCH" && advertised.targetRef !== undefined) {
+    return await fetchRef(git, advertised.targetRef, shallow);
+  }
+  if (mode === "REMOTE_BRANCH" && isFullRef(target) && !mayStart(target, advertised)) {
+    throw new DaemonError("FAILED_PRECONDITION", `the remote has no ref ${target}`);
+  }
   if (mode === "REMOTE_COMMIT") {
+    if (advertised.head !== undefined) await fetchHead(git, advertised, shallow);
     return { start: await fetchCommit(git, target, shallow), track: false };
   }
-  if (head === undefined) return undefined;
-  switch (mode) {
-    case "LOCAL_BRANCH":
-      return { branch: target, start: head, track: false };
-    case "REMOTE_BRANCH":
-      log.warn("The remote {remote} has no branch {target}; it starts as its HEAD", {
-        remote: request.remote.url,
-        target,
-      });
-      return { branch: target, start: head, track: false };
-    default:
-      return advertised.defaultBranch === undefined
-        ? { start: head, track: false }
-        : { branch: advertised.defaultBranch, start: head, track: true };
+  if (advertised.head === undefined) {
+    await requireEmpty(git, request);
+    return undefined;
   }
+  const head = await fetchHead(git, advertised, shallow);
+  if (mode === "LOCAL_BRANCH") return { branch: target, start: head, track: false };
+  if (mode === "REMOTE_BRANCH") {
+    git.warn(
+      `${request.remote.url} has no branch or tag ${target}: the new branch of that name starts ` +
+        "as the remote's HEAD",
+    );
+    return { branch: target, start: head, track: false };
+  }
+  const { defaultBranch } = advertised;
+  return defaultBranch === undefined
+    ? { start: head, track: false }
+    : { branch: defaultBranch, start: head, track: true };
 }
 
-/** Fetches what the remote's HEAD is. @returns its name here; `undefined` where there is nothing */
+/** Returns whether a branch that the remote lacks can be the first of an empty remote. */
+function mayStart(target: string, { head }: Advertised): boolean {
+  return head === undefined && target.startsWith(BRANCHES);
+}
+
+/** Fetches a ref of the remote's by its full name: a branch to follow, or what is to be detached. */
+async function fetchRef(git: GitSession, ref: string, shallow: boolean): Promise<Destination> {
+  if (ref.startsWith(BRANCHES)) {
+    const branch = ref.slice(BRANCHES.length);
+    if (shallow) await fetchBranch(git, branch);
+    return { branch, start: tracking(branch), track: true };
+  }
+  // A tag is to have its name here, too.
+  const name = ref.startsWith("refs/tags/") ? ref : undefined;
+  const start = await fetchCommitOf(git, ref, { depth: shallow ? 1 : undefined, name });
+  if (start !== undefined) return { start, track: false };
+  throw new DaemonError("FAILED_PRECONDITION", `${ref} of the remote does not lead to a commit`);
+}
+
+/** Fetches what the remote's HEAD is. @returns its name or hash here */
 async function fetchHead(
   git: GitSession,
-  { head, defaultBranch }: Advertised,
+  { defaultBranch }: Advertised,
   shallow: boolean,
-): Promise<string | undefined> {
-  if (head === undefined) return undefined;
-  if (defaultBranch === undefined) {
-    await git.runRemote(
-      ["fetch", "--quiet", ...PLAIN_FETCH, ...depth(shallow), "--no-tags", "origin", "HEAD"],
-    );
-    return (await git.run(["rev-parse", "--verify", "FETCH_HEAD^{commit}"])).stdout.trim();
+): Promise<string> {
+  if (defaultBranch !== undefined) {
+    if (shallow) await fetchBranch(git, defaultBranch);
+    return tracking(defaultBranch);
   }
-  if (shallow) await fetchBranch(git, defaultBranch);
-  return tracking(defaultBranch);
+  const commit = await fetchCommitOf(git, "HEAD", { depth: shallow ? 1 : undefined });
+  if (commit !== undefined) return commit;
+  throw new DaemonError("FAILED_PRECONDITION", "the remote's HEAD does not lead to a commit");
 }
 
 async function fetchBranch(git: GitSession, branch: string): Promise<void> {
-  const refspec = `+refs/heads/${branch}:${tracking(branch)}`;
-  await git.runRemote(
-    ["fetch", "--quiet", ...PLAIN_FETCH, ...depth(true), "--no-tags", "origin", refspec],
-  );
-}
-
-/** @returns the whole hash of the commit, which is here then */
-async function fetchCommit(git: GitSession, commit: string, shallow: boolean): Promise<string> {
-  const here = await findCommit(git, commit);
-  if (here !== undefined) return here;
-  if (!await fetchByHash(git, commit, shallow)) {
-    if (!await hasBranches(git, "origin")) {
-      const message = `the remote is empty; it has no commit ${commit}`;
-      throw new DaemonError("FAILED_PRECONDITION", message);
-    }
-    const whole = shallow ? ["--depth", "2147483647"] : [];
-    await git.runRemote(["fetch", "--quiet", ...PLAIN_FETCH, ...whole, "origin"]);
-  }
-  const fetched = await findCommit(git, commit);
-  if (fetched !== undefined) return fetched;
-  throw new DaemonError("FAILED_PRECONDITION", `the remote has no commit ${commit}`);
-}
-
-/** @returns whether the server gave it: some give branches only, and an abbreviation is no hash */
-async function fetchByHash(git: GitSession, commit: string, shallow: boolean): Promise<boolean> {
-  if (!/^(?:.{40}|.{64})$/.test(commit)) return false;
-  try {
-    await git.runRemote(
-      ["fetch", "--quiet", ...PLAIN_FETCH, ...depth(shallow), "--no-tags", "origin", commit],
-    );
-    return true;
-  } catch (error) {
-    if (error instanceof GitFailure) return false;
-    throw error;
-  }
+  await fetchFrom(git, "origin", [`+${BRANCHES}${branch}:${tracking(branch)}`], 1);
 }
 
 /**
- * The commit whose hash starts with `text`; a branch or tag of that name is another matter.
- * @throws {DaemonError} FAILED_PRECONDITION where several do
+ * Tells a remote without commits from one whose HEAD names a branch that is not there.
+ * @throws {DaemonError} FAILED_PRECONDITION for the latter, with branches that there are
  */
-async function findCommit(git: GitSession, text: string): Promise<string | undefined> {
-  const found = await git.run(["rev-parse", `--disambiguate=${text}`]);
-  const objects = found.stdout.split("\n").filter((hash) => hash !== "");
-  if (objects.length === 0) return undefined;
-  const { stdout } = await git.run(["cat-file", "--batch-check=%(objecttype) %(objectname)"], {
-    input: new TextEncoder().encode(objects.map((hash) => `${hash}\n`).join("")),
-  });
-  const commits = stdout.split("\n").flatMap((line) => /^commit (.+)/.exec(line)?.[1] ?? []);
-  if (commits.length <= 1) return commits[0];
+async function requireEmpty(
+  git: GitSession,
+  { mode, target }: CheckoutRequest,
+): Promise<void> {
+  const refs = await listRefs(git, "origin");
+  if (refs.length === 0) return;
+  const branches = refs.filter((ref) => ref.startsWith(BRANCHES))
+    .map((ref) => ref.slice(BRANCHES.length));
+  const named = (branches.length > 0 ? branches : refs).slice(0, MAX_NAMED_REFS);
+  const missing = mode === "REMOTE_BRANCH" ? `no branch or tag ${target}, and ` : "";
   throw new DaemonError(
     "FAILED_PRECONDITION",
-    `${commits.length} commits of the remote start with ${text}`,
+    `the remote has ${missing}no commit at its HEAD, which names a branch that does not exist: ` +
+      "correct that there, or choose a target with target_mode REMOTE_BRANCH or REMOTE_COMMIT " +
+      `(there is ${named.join(", ")}${refs.length > named.length ? " and more" : ""})`,
   );
 }
 
 /** An empty remote: the branch to be is all there is to set. */
 async function startEmpty(git: GitSession, { mode, target }: CheckoutRequest): Promise<void> {
   if (mode === "LOCAL_BRANCH" || mode === "REMOTE_BRANCH") {
-    await git.run(["symbolic-ref", "HEAD", `refs/heads/${target}`]);
+    const ref = target.startsWith(BRANCHES) ? target : `${BRANCHES}${target}`;
+    await git.run(["symbolic-ref", "HEAD", ref]);
   }
 }
 
 /** Fetches `upstream`, as deep as the rest. An empty one has nothing to fetch. */
 export async function fetchUpstream(git: GitSession, shallow: boolean): Promise<void> {
   try {
-    await git.runRemote(["fetch", "--quiet", ...PLAIN_FETCH, ...depth(shallow), "upstream"]);
+    await fetchFrom(git, "upstream", [], shallow ? 1 : undefined);
   } catch (error) {
     // A fetch of limited depth fails where there is nothing.
-    if (!(error instanceof GitFailure) || await hasBranches(git, "upstream")) throw error;
+    if (!(error instanceof GitFailure) || (await listRefs(git, "upstream")).length > 0) throw error;
   }
-}
-
-async function hasBranches(git: GitSession, remote: string): Promise<boolean> {
-  return (await git.runRemote(["ls-remote", "--heads", remote])).stdout !== "";
-}
-
-function depth(shallow: boolean): string[] {
-  return shallow ? ["--depth", "1"] : [];
 }

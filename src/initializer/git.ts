@@ -11,6 +11,9 @@ import { parseCheckoutLocation } from "./location.ts";
 import { checkLogin } from "./credential_resolver.ts";
 import type { RunServices, Services } from "./services.ts";
 
+/** How the full name of a branch starts. */
+const BRANCHES = /^refs\/heads\//;
+
 /** @throws {DaemonError} INVALID_ARGUMENT */
 export function validateGit(spec: GitSpec, path: string, { git }: Pick<Services, "git">): void {
   const remote = remoteAt(spec.remoteUri, `${path}.remote_uri`, git.protocols);
@@ -44,6 +47,7 @@ export async function runGit(
         location,
         owner: context.contentOwner,
         signal,
+        ...warningsTo(context),
       }),
   );
 }
@@ -59,8 +63,17 @@ export async function updateGit(
     context,
     services,
     (request, location, signal) =>
-      services.git.update(request, { tree: context.tree, location, signal }),
+      services.git.update(request, {
+        tree: context.tree,
+        location,
+        signal,
+        ...warningsTo(context),
+      }),
   );
+}
+
+function warningsTo({ onWarning }: InitializerContext): Pick<InitializerContext, "onWarning"> {
+  return onWarning ? { onWarning } : {};
 }
 
 async function onCheckout(
@@ -81,7 +94,7 @@ async function onCheckout(
       remote,
       ...(upstream ? { upstream } : {}),
       mode: spec.targetMode,
-      target: spec.cloneTarget,
+      target: targetOf(spec),
       full: spec.fullClone,
       config: Object.entries(spec.config.customConfig),
       ...(login ? { login } : {}),
@@ -112,7 +125,21 @@ function checkTarget({ targetMode, cloneTarget }: GitSpec, field: string): void 
   if (cloneTarget === "") throw invalid(field, `must be set with target_mode ${targetMode}`);
   if (targetMode === "REMOTE_COMMIT") {
     if (isCommitName(cloneTarget)) return;
-    throw invalid(field, "must be a commit's hash in hexadecimal with target_mode REMOTE_COMMIT");
+    throw invalid(
+      field,
+      "must be a commit's hash in hexadecimal with target_mode REMOTE_COMMIT; branches, tags and " +
+        "other refs are reached with REMOTE_BRANCH",
+    );
   }
-  if (!isBranchName(cloneTarget)) throw invalid(field, "is not a valid name for a Git branch");
+  if (!isBranchName(cloneTarget.replace(BRANCHES, ""))) {
+    throw invalid(field, "is not a valid name for a Git branch");
+  }
+  if (targetMode === "LOCAL_BRANCH" && /^refs\/(?!heads\/)/.test(cloneTarget)) {
+    throw invalid(field, "names no branch; tags and other refs are reached with REMOTE_BRANCH");
+  }
+}
+
+/** Returns the clone target; a local branch by its short name. */
+function targetOf({ targetMode, cloneTarget }: GitSpec): string {
+  return targetMode === "LOCAL_BRANCH" ? cloneTarget.replace(BRANCHES, "") : cloneTarget;
 }

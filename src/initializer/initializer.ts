@@ -72,6 +72,8 @@ export interface InitializerContext {
   /** The workspace's quota, where there is one. */
   limitBytes?: number;
   signal: AbortSignal;
+  /** Told what the caller should know of though nothing has failed; without secrets. */
+  onWarning?: (message: string) => void;
   /** Called with the uncommitted baseline that a restore left; see Content.commitBaseline. */
   onBaseline(token: string): void;
 }

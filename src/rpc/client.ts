@@ -33,6 +33,7 @@ import {
 } from "./gen/daemon_pb.ts";
 import { codeName } from "./status.ts";
 import { encode, methodPath } from "./unary.ts";
+import { warningsIn } from "./warnings.ts";
 
 export type { GitStatus, InitWorkspaceRequest };
 export type InitWorkspaceInit = MessageInitShape<typeof InitWorkspaceRequestSchema>;
@@ -60,6 +61,8 @@ export interface CallOptions {
   deadline?: number;
   /** Cancels the call. */
   signal?: AbortSignal;
+  /** Told the warnings that come with an answer. */
+  onWarning?: (message: string) => void;
 }
 
 /** A call that failed, with the name of its gRPC code. */
@@ -148,7 +151,7 @@ export class WorkspaceClient implements Disposable {
     const { promise, resolve, reject } = Promise.withResolvers<
       MessageShape<Methods[N]["output"]>
     >();
-    const { signal, deadline } = options;
+    const { signal, deadline, onWarning = () => {} } = options;
     const call = this.#client.makeUnaryRequest(
       methodPath(method),
       (message: Message) => encode(method.input, message),
@@ -161,6 +164,7 @@ export class WorkspaceClient implements Disposable {
         else resolve(response as MessageShape<Methods[N]["output"]>);
       },
     );
+    call.on("status", ({ metadata }) => warningsIn(metadata).forEach(onWarning));
     const cancel = () => call.cancel();
     signal?.addEventListener("abort", cancel);
     if (signal?.aborted) cancel();

@@ -13,8 +13,8 @@ export function workspaceContentService(
   workspaces: Workspaces,
 ): Handlers<typeof WorkspaceContentService> {
   return {
-    async initWorkspace(request) {
-      await workspaces.init(parseInit(request));
+    async initWorkspace(request, { warn }) {
+      await workspaces.init(parseInit(request), warn);
       return {};
     },
     async waitForInit(request, { signal }) {

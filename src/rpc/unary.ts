@@ -10,20 +10,24 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import type { GenService, GenServiceMethods } from "@bufbuild/protobuf/codegenv2";
-import type {
-  handleUnaryCall,
-  MethodDefinition,
-  ServerUnaryCall,
-  ServiceDefinition,
-  UntypedServiceImplementation,
+import {
+  type handleUnaryCall,
+  Metadata,
+  type MethodDefinition,
+  type ServerUnaryCall,
+  type ServiceDefinition,
+  type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { DaemonError, messageOf } from "../errors.ts";
 import { statusOf } from "./status.ts";
+import { addWarning } from "./warnings.ts";
 
 /** What a handler may know of its call. */
 export interface CallContext {
   /** Aborts with a DaemonError when the caller goes away or its deadline passes. */
   readonly signal: AbortSignal;
+  /** Has the answer's trailing metadata say what the caller should know of though nothing failed. */
+  readonly warn: (message: string) => void;
 }
 
 type Handler<M> = M extends
@@ -88,15 +92,17 @@ function unary(
     // The client may have gone while its request was being read.
     if (call.cancelled) abort();
     else call.once("cancelled", abort);
+    const trailer = new Metadata();
     const answer = async () => {
       const request = decode(method.input, call.request);
-      const response = await handler(request, { signal: controller.signal });
+      const warn = (message: string) => addWarning(trailer, message);
+      const response = await handler(request, { signal: controller.signal, warn });
       return create(method.output, response as MessageInitShape<DescMessage>);
     };
     answer()
       .finally(() => call.off("cancelled", abort))
       .then(
-        (response) => callback(null, response),
+        (response) => callback(null, response, trailer),
         (error) => callback(statusOf(error, method.name)),
       );
   };

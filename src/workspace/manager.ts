@@ -94,7 +94,10 @@ export class WorkspaceManager implements Workspaces {
     for (let all = work(); all.length > 0; all = work()) await Promise.allSettled(all);
   }
 
-  async init(request: InitRequest): Promise<void> {
+  async init(
+    request: InitRequest,
+    onWarning: (message: string) => void = () => {},
+  ): Promise<void> {
     this.#refuseWhileDraining();
     const { initializers, metrics } = this.#options;
     initializers.validate(request.initializer, "initializer");
@@ -120,6 +123,7 @@ export class WorkspaceManager implements Workspaces {
     const work = setUp(workspace, request.initializer, {
       ...this.#options,
       remoteStorage: this.#hasStorage(workspace),
+      onWarning,
       signal: abort.signal,
     });
     const done = metrics.time("init", work).finally(() => {

@@ -15,6 +15,8 @@ export interface SetupParts {
   initializers: Initializers;
   remoteStorage: boolean;
   contentOwner: Owner;
+  /** Told what the caller should know of though nothing has failed. */
+  onWarning(message: string): void;
   /** Its reason, a DaemonError, is what the caller is told. */
   signal: AbortSignal;
 }

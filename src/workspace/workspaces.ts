@@ -14,7 +14,8 @@ export interface InitRequest {
 }
 
 export interface Workspaces {
-  init(request: InitRequest): Promise<void>;
+  /** @param onWarning told what the caller should know of though nothing has failed */
+  init(request: InitRequest, onWarning?: (message: string) => void): Promise<void>;
   /** `signal` ends this wait alone. */
   waitForInit(id: string, signal: AbortSignal): Promise<void>;
   exists(id: string): boolean;

@@ -1,5 +1,6 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
+import { inProcess } from "../cli/in_process.ts";
 import { git, makeRemote, serveGit } from "../fixtures/git_repos.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { fromBackup, fromGit, refuses, request, sharedNode, type TestNode } from "./node.ts";
@@ -95,6 +96,20 @@ Deno.test("a shutdown ends an initialisation, and leaves nothing of it", async (
   await node.startAgain();
   assert(!await node.client.isWorkspaceExists("w"));
   assertEquals(leftovers(node), { workspaces: [], staging: [], spool: [] });
+});
+
+Deno.test("a missing branch is told to the caller, who may use our client", async () => {
+  using folder = testFolder();
+  await using server = slowGit(folder.path);
+  server.answer();
+  const { client, daemon } = shared();
+  const { code, stderr } = await inProcess(
+    ...["client", "--addr", daemon.addresses[0]!, "init", "--id", "w", "--owner", "a"],
+    ...["--meta-id", "m", "--git", server.uri, "--branch", "nowhere"],
+  );
+  assertEquals(code, 0, stderr);
+  assertStringIncludes(stderr, `warning: ${server.uri} has no branch or tag nowhere: `);
+  await client.disposeWorkspace({ id: "w" });
 });
 
 Deno.test("a disposal answers the Git status as it was just before", async () => {

@@ -100,14 +100,19 @@ export function request(
   };
 }
 
-/** Clones into a new tree's top folder. @returns the checkout's absolute path, and the tree */
+/**
+ * Clones into a new tree's top folder.
+ * @returns the checkout's absolute path, the tree, and what the caller was warned of
+ */
 export async function cloned(
   fixture: GitFixture,
   what: CheckoutRequest,
   location = "",
-): Promise<{ tree: Tree; path: string }> {
+): Promise<{ tree: Tree; path: string; warnings: string[] }> {
   const { tree, path } = await fixture.tree();
   const signal = new AbortController().signal;
-  await fixture.git.clone(what, { tree, location, owner: fixture.owner, signal });
-  return { tree, path: location === "" ? path : join(path, location) };
+  const warnings: string[] = [];
+  const onWarning = (message: string) => warnings.push(message);
+  await fixture.git.clone(what, { tree, location, owner: fixture.owner, signal, onWarning });
+  return { tree, path: location === "" ? path : join(path, location), warnings };
 }

@@ -211,6 +211,35 @@ Deno.test("clone tries again with growing pauses while the server fails", async 
   }
 });
 
+Deno.test("clone waits for a pack as long as the server says that it is at work", async () => {
+  using logs = captureLogs();
+  await using fixture = await gitRig({ git: { silence: 1 } });
+  makeRemote(join(fixture.remotes, "a.git"), COMMITS);
+  const hook = join(fixture.remotes, "hook");
+  Deno.writeTextFileSync(hook, '#!/bin/sh\nsleep 4\nexec "$@"\n');
+  Deno.chmodSync(hook, 0o755);
+  await using server = serveGit(fixture.remotes, {
+    config: [`uploadpack.packObjectsHook=${hook}`, "uploadpack.keepAlive=1"],
+  });
+  const { path } = await cloned(fixture, request(`${server.url}/a.git`));
+  assertEquals(Deno.readTextFileSync(join(path, "a.txt")), "one\n");
+  assert(!logs.text.includes("Trying again"), logs.text);
+});
+
+Deno.test("clone gives up on a server that has fallen silent, and tries again", async () => {
+  using logs = captureLogs();
+  await using fixture = await gitRig({ git: { silence: 1 } });
+  makeRemote(join(fixture.remotes, "a.git"), COMMITS);
+  const silent = Promise.withResolvers<Response>();
+  await using server = serveGit(fixture.remotes, {
+    intercept: (_, count) => count === 1 ? silent.promise : undefined,
+  });
+  const { path } = await cloned(fixture, request(`${server.url}/a.git`));
+  assertEquals(Deno.readTextFileSync(join(path, "a.txt")), "one\n");
+  assertStringIncludes(logs.text, "Operation too slow");
+  silent.resolve(new Response());
+});
+
 Deno.test("clone gives up in words when nobody answers", async () => {
   await using fixture = await gitRig();
   const { port } = freePort();

@@ -42,6 +42,8 @@ const GOOD: readonly InitializerSpec[] = [
   gitSpec("git://example.com/a.git"),
   gitSpec(URL_, { targetMode: "REMOTE_COMMIT", cloneTarget: "a1b2c3d4" }),
   gitSpec(URL_, { targetMode: "REMOTE_BRANCH", cloneTarget: "feature/x.y" }),
+  gitSpec(URL_, { targetMode: "REMOTE_BRANCH", cloneTarget: "refs/tags/v1" }),
+  gitSpec(URL_, { targetMode: "LOCAL_BRANCH", cloneTarget: "refs/heads/mine" }),
   gitSpec(URL_, { checkoutLocation: "src/./a/" }),
   gitSpec(URL_, { config: { authentication: "BASIC_AUTH", authPassword: "token" } }),
   gitSpec(URL_, { config: { authentication: "BASIC_AUTH_OTS", authOts: "https://x.org/1" } }),
@@ -77,6 +79,11 @@ const BAD: readonly (readonly [InitializerSpec, string, string])[] = [
   [gitSpec(URL_, { targetMode: "REMOTE_COMMIT" }), "git.clone_taget", "REMOTE_COMMIT"],
   [gitSpec(URL_, { targetMode: "REMOTE_BRANCH" }), "git.clone_taget", "REMOTE_BRANCH"],
   [gitSpec(URL_, { targetMode: "LOCAL_BRANCH" }), "git.clone_taget", "LOCAL_BRANCH"],
+  [
+    gitSpec(URL_, { targetMode: "LOCAL_BRANCH", cloneTarget: "refs/tags/v1" }),
+    "git.clone_taget",
+    "names no branch",
+  ],
   [
     gitSpec(URL_, { targetMode: "REMOTE_COMMIT", cloneTarget: "main" }),
     "git.clone_taget",

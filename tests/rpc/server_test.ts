@@ -49,6 +49,22 @@ function health(address: string, service: string): Promise<string> {
   });
 }
 
+Deno.test("warnings reach the caller of a call that succeeds, as many and as long as clients take", async () => {
+  await using server = await TestServer.start({
+    init(_request, onWarning) {
+      for (let n = 1; n <= 10; n++) onWarning?.(`${n}: ${"größer ".repeat(200)}`);
+      return Promise.resolve();
+    },
+  });
+  const warnings: string[] = [];
+  using client = server.client();
+  await client.initWorkspace(INIT, { onWarning: (message) => warnings.push(message) });
+  assertEquals(warnings.map((text) => text.slice(0, 9)), [
+    ...Array.from({ length: 8 }, (_, n) => `${n + 1}: größer`),
+  ]);
+  for (const text of warnings) assert(new TextEncoder().encode(text).length <= 512);
+});
+
 Deno.test("each call reaches its operation and answers what it returned", async () => {
   const seen: unknown[] = [];
   await using server = await TestServer.start({

@@ -58,7 +58,10 @@ export async function withSession<T>(
   const warning = clientWarning(Deno.version.deno);
   if (warning) printError(`warning: ${warning}`);
   using client = new WorkspaceClient({ address: flags.addr, ...(tls ? { tls } : {}) });
-  const call = flags.timeout === undefined ? {} : { deadline: flags.timeout };
+  const call: CallOptions = {
+    onWarning: (message) => printError(`warning: ${message}`),
+    ...(flags.timeout === undefined ? {} : { deadline: flags.timeout }),
+  };
   try {
     return await use({ client, call, json: flags.json ?? false });
   } catch (error) {

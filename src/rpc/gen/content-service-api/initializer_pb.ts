@@ -200,7 +200,7 @@ export type GitInitializer = Message<"contentservice.GitInitializer"> & {
   targetMode: CloneTargetMode;
 
   /**
-   * The commit or branch that target_mode speaks of.
+   * The commit, branch or other ref that target_mode speaks of.
    *
    * @generated from field: string clone_taget = 4;
    */
@@ -451,8 +451,9 @@ export enum CloneTargetMode {
   REMOTE_COMMIT = 1,
 
   /**
-   * The remote branch named by clone_taget; if the remote lacks it, the content of the default
-   * branch under that local name.
+   * The remote branch named by clone_taget, or else the tag or ref of that name, detached. If the
+   * remote lacks it, the content of the default branch under that local name, with a warning; but a
+   * full name ("refs/...") that the remote lacks is FAILED_PRECONDITION.
    *
    * @generated from enum value: REMOTE_BRANCH = 2;
    */

@@ -1,0 +1,58 @@
+/** What a remote says of its refs before anything is fetched. */
+
+import type { CheckoutRequest } from "./request.ts";
+import type { GitSession } from "./session.ts";
+
+/** What is known of the remote `origin`. */
+export interface Advertised {
+  /** The commit of its HEAD; absent where HEAD leads to none. */
+  head?: string;
+  /** The branch that its HEAD is. */
+  defaultBranch?: string;
+  /** Full name of the ref that the request's target is; absent where the remote has none. */
+  targetRef?: string;
+  /** Whether its hashes are SHA-256. */
+  isSha256: boolean;
+}
+
+export const BRANCHES = "refs/heads/";
+
+/** Returns whether a target is a ref's full name, which stands for that ref and for nothing else. */
+export function isFullRef(target: string): boolean {
+  return target.startsWith("refs/");
+}
+
+/** Asks `origin` for its HEAD and for what the request's target may be. @throws {GitFailure} */
+export async function askOrigin(
+  git: GitSession,
+  { mode, target }: CheckoutRequest,
+): Promise<Advertised> {
+  const wanted = mode === "REMOTE_BRANCH" ? candidatesOf(target) : [];
+  const { stdout } = await git.runRemote(["ls-remote", "--symref", "origin", "HEAD", ...wanted]);
+  const advertised: Advertised = { isSha256: false };
+  const found = new Set<string>();
+  for (const line of stdout.split("\n")) {
+    const [value = "", name = ""] = line.split("\t");
+    if (/^[0-9a-f]{64}$/.test(value)) advertised.isSha256 = true;
+    found.add(name);
+    if (name !== "HEAD") continue;
+    if (!value.startsWith("ref: ")) advertised.head = value;
+    else if (value.startsWith(`ref: ${BRANCHES}`)) {
+      advertised.defaultBranch = value.slice(`ref: ${BRANCHES}`.length);
+    }
+  }
+  const targetRef = wanted.find((name) => found.has(name));
+  return { ...advertised, ...(targetRef === undefined ? {} : { targetRef }) };
+}
+
+/** Full names of the refs that a target may mean; the first that the remote has is meant. */
+function candidatesOf(target: string): string[] {
+  if (isFullRef(target)) return [target];
+  return [`${BRANCHES}${target}`, `refs/tags/${target}`, `refs/${target}`];
+}
+
+/** Returns the full names of the refs of `remote`, but for HEAD. @throws {GitFailure} */
+export async function listRefs(git: GitSession, remote: string): Promise<string[]> {
+  const { stdout } = await git.runRemote(["ls-remote", "--refs", remote]);
+  return stdout.split("\n").flatMap((line) => line.split("\t")[1] ?? []);
+}

@@ -1,0 +1,97 @@
+/** Finding the commit that a request names by its hash. */
+
+import { DaemonError } from "../errors.ts";
+import { BRANCHES, listRefs } from "./advertised.ts";
+import { GitFailure } from "./failure.ts";
+import { fetchCommitOf, fetchFrom } from "./fetch.ts";
+import type { GitSession } from "./session.ts";
+
+/** How much history a single commit gets, so that `git log` and `git describe` have something to say. */
+const COMMIT_DEPTH = 20;
+/** To git, a history without an end: unlike `--unshallow` it may be asked of a whole repository, too. */
+const ENDLESS_DEPTH = 2147483647;
+
+/** What to fetch in search of a commit, by what it matches. */
+const EVERYWHERE: readonly (readonly [namespace: string, refspecs: readonly string[]])[] = [
+  [BRANCHES, []],
+  ["refs/tags/", ["+refs/tags/*:refs/tags/*"]],
+];
+
+/**
+ * Fetches a commit from `origin`.
+ * @param name its hash, whole or abbreviated
+ * @param shallow whether its history is cut
+ * @returns its whole hash
+ * @throws {DaemonError} FAILED_PRECONDITION where the remote does not have it or does not give it
+ */
+export async function fetchCommit(
+  git: GitSession,
+  name: string,
+  shallow: boolean,
+): Promise<string> {
+  const here = await findCommit(git, name);
+  if (here !== undefined && !shallow) return here;
+  const hash = here ?? (/^(?:.{40}|.{64})$/.test(name) ? name : undefined);
+  const given = hash !== undefined && await fetchByHash(git, hash, shallow);
+  if (given || here !== undefined) {
+    const found = await findCommit(git, name);
+    if (found !== undefined) return found;
+  }
+  return await searchEverywhere(git, name, shallow);
+}
+
+/** @returns whether the server gave it: some give what their refs name and nothing else */
+async function fetchByHash(git: GitSession, hash: string, shallow: boolean): Promise<boolean> {
+  try {
+    await fetchCommitOf(git, hash, { depth: shallow ? COMMIT_DEPTH : undefined });
+    return true;
+  } catch (error) {
+    if (error instanceof GitFailure && !error.transient && error.code === "FAILED_PRECONDITION") {
+      return false;
+    }
+    throw error;
+  }
+}
+
+/** Fetches all branches as a whole, and then all tags, until the commit is among them. */
+async function searchEverywhere(
+  git: GitSession,
+  name: string,
+  shallow: boolean,
+): Promise<string> {
+  const refs = await listRefs(git, "origin");
+  if (refs.length === 0) {
+    throw new DaemonError("FAILED_PRECONDITION", `the remote is empty; it has no commit ${name}`);
+  }
+  for (const [namespace, refspecs] of EVERYWHERE) {
+    // A fetch of limited depth fails where there is nothing.
+    if (!refs.some((ref) => ref.startsWith(namespace))) continue;
+    await fetchFrom(git, "origin", refspecs, shallow ? ENDLESS_DEPTH : undefined);
+    const found = await findCommit(git, name);
+    if (found !== undefined) return found;
+  }
+  throw new DaemonError(
+    "FAILED_PRECONDITION",
+    `the remote has no commit ${name} on any of its branches and tags, nor does it give one of ` +
+      "that hash",
+  );
+}
+
+/**
+ * The commit whose hash starts with `text`; a branch or tag of that name is another matter.
+ * @throws {DaemonError} FAILED_PRECONDITION where several do
+ */
+async function findCommit(git: GitSession, text: string): Promise<string | undefined> {
+  const found = await git.run(["rev-parse", `--disambiguate=${text}`]);
+  const objects = found.stdout.split("\n").filter((hash) => hash !== "");
+  if (objects.length === 0) return undefined;
+  const { stdout } = await git.run(["cat-file", "--batch-check=%(objecttype) %(objectname)"], {
+    input: new TextEncoder().encode(objects.map((hash) => `${hash}\n`).join("")),
+  });
+  const commits = stdout.split("\n").flatMap((line) => /^commit (.+)/.exec(line)?.[1] ?? []);
+  if (commits.length <= 1) return commits[0];
+  throw new DaemonError(
+    "FAILED_PRECONDITION",
+    `${commits.length} commits of the remote start with ${text}`,
+  );
+}
