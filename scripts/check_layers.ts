@@ -28,6 +28,7 @@ const LEVELS: readonly (readonly string[])[] = [
     "spool",
     "std",
     "telemetry",
+    "uncaught",
   ],
 ];
 

@@ -5,6 +5,7 @@
  */
 
 import { DaemonError, fromWire } from "../errors.ts";
+import type { Uncaught } from "../uncaught.ts";
 import type {
   EventOf,
   OperationName,
@@ -74,13 +75,22 @@ class RequestQueue {
   }
 }
 
+export type OnUncaught = (uncaught: Uncaught) => void;
+
+function throwOn({ error }: Uncaught): never {
+  throw error;
+}
+
 /** One Worker's port and what it is doing. */
 class WorkerClient {
   #job: Job | undefined;
   #lane: RequestQueue | undefined;
   #id = 0;
 
-  constructor(private readonly port: MessagePort) {
+  constructor(
+    private readonly port: MessagePort,
+    private readonly onUncaught: OnUncaught,
+  ) {
     port.onmessage = ({ data }: MessageEvent<ReplyMessage>) => this.#receive(data);
   }
 
@@ -105,6 +115,9 @@ class WorkerClient {
   }
 
   #receive(reply: ReplyMessage): void {
+    if (reply.kind === "uncaught") {
+      return this.onUncaught({ kind: reply.what, error: fromWire(reply.error) });
+    }
     if (!this.#job || reply.id !== this.#id) return;
     switch (reply.kind) {
       case "event":
@@ -140,10 +153,14 @@ export class Dispatcher {
   readonly workers: number;
   #closed: DaemonError | undefined;
 
-  /** @param ports one a Worker; with several, the first is kept for quick requests */
-  constructor(ports: readonly MessagePort[]) {
+  /**
+   * @param ports one a Worker; with several, the first is kept for quick requests
+   * @param onUncaught told of what nothing caught in a Worker; what it did then fails by itself.
+   *   Unless given, it is thrown on
+   */
+  constructor(ports: readonly MessagePort[], onUncaught: OnUncaught = throwOn) {
     if (ports.length === 0) throw new TypeError("Cannot have content without a Worker");
-    this.#channels = ports.map((port) => new WorkerClient(port));
+    this.#channels = ports.map((port) => new WorkerClient(port, onUncaught));
     this.#long = ports.length === 1 ? this.#quick : new RequestQueue();
     this.workers = Math.max(1, ports.length - 1);
     this.#channels.forEach((channel, at) => (at === 0 ? this.#quick : this.#long).add(channel));

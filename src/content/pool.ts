@@ -1,7 +1,7 @@
 /** The content Workers as {@link Content}: what the daemon's own thread knows of them. */
 
 import type { Content } from "./content.ts";
-import { Dispatcher } from "./dispatcher.ts";
+import { Dispatcher, type OnUncaught } from "./dispatcher.ts";
 import { pack } from "./pack/pack.ts";
 import { restore } from "./restore/restore.ts";
 import { connectTrees } from "./trees.ts";
@@ -16,9 +16,13 @@ export interface ConnectedContent extends Content {
  * Connects to content Workers.
  * @param ports one a Worker; the first of several is kept for quick requests, so that one more than
  *   there are cores keeps them all busy
+ * @param onUncaught told of bugs: what nothing caught in a Worker. Unless given, it is thrown on
  */
-export function connectContent(ports: readonly MessagePort[]): ConnectedContent {
-  const dispatcher = new Dispatcher(ports);
+export function connectContent(
+  ports: readonly MessagePort[],
+  onUncaught?: OnUncaught,
+): ConnectedContent {
+  const dispatcher = new Dispatcher(ports, onUncaught);
   return {
     ...connectTrees(dispatcher),
     pack: (tree, options) => pack(dispatcher, tree, options),

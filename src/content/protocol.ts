@@ -2,6 +2,7 @@
 
 import type { WireError } from "../errors.ts";
 import type { OperationContext } from "./operation.ts";
+import type { Uncaught } from "../uncaught.ts";
 import type { operations } from "./operations/mod.ts";
 
 type Operations = typeof operations;
@@ -21,8 +22,9 @@ export interface RequestMessage {
   cancel?: SharedArrayBuffer;
 }
 
-/** From a Worker: any number of events, then one result. */
+/** From a Worker: any number of events, then one result; and at any time what nothing caught in it. */
 export type ReplyMessage =
+  | { kind: "uncaught"; what: Uncaught["kind"]; error: WireError }
   | { kind: "event"; id: number; event: unknown }
   | { kind: "done"; id: number; response: unknown }
   | { kind: "failed"; id: number; error: WireError };

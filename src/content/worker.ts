@@ -10,8 +10,10 @@ import type { ContentWorkerFailed, ContentWorkerStart } from "./worker_start.ts"
 import { contentError } from "./content_errors.ts";
 import { type Operation, operationContext } from "./operation.ts";
 import { operations } from "./operations/mod.ts";
+import { handleUncaught } from "../uncaught.ts";
 import type { ReplyMessage, RequestMessage } from "./protocol.ts";
 import { openAreas } from "./areas.ts";
+import { ActiveRequest } from "./active_request.ts";
 
 /** The Worker's end of what it and its spawner say; `self` has no types for it here. */
 interface Spawner {
@@ -35,18 +37,25 @@ function serve(start: ContentWorkerStart): void {
   const reply = (message: ReplyMessage, transfer: Transferable[] = []) =>
     port.postMessage(message, transfer);
 
+  let running: ActiveRequest | undefined;
+  handleUncaught(({ kind, error }) => {
+    reply({ kind: "uncaught", what: kind, error: toWire(error) });
+    running?.fail(error);
+  });
   port.onmessage = async ({ data }: MessageEvent<RequestMessage>) => {
-    const { id, operation, request, cancel } = data;
+    const { id, operation, request, cancel = new SharedArrayBuffer(4) } = data;
     const context = operationContext<unknown>(
       cancel,
       (event, transfer) => reply({ kind: "event", id, event }, transfer),
     );
+    const current = running = new ActiveRequest(id, cancel, reply);
     try {
       // What a request holds is its operation's business; the pool's types tie the two together.
       const run = operations[operation] as Operation<unknown, unknown, unknown>;
-      reply({ kind: "done", id, response: await run(areas, request, context) });
+      const response = await run(areas, request, context);
+      current.answer({ kind: "done", id, response });
     } catch (error) {
-      reply({ kind: "failed", id, error: toWire(contentError(error)) });
+      current.answer({ kind: "failed", id, error: toWire(contentError(error)) });
     }
   };
 }

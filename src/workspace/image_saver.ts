@@ -8,6 +8,7 @@ import { logger } from "../log.ts";
 import type { Images, SavedImage } from "../snapshot/images.ts";
 import type { Journal } from "./journal.ts";
 import type { WorkspaceMetrics } from "./workspace_metrics.ts";
+import { withUncaughtHandler } from "../uncaught.ts";
 import type { Workspace } from "./workspace.ts";
 
 const log = logger("workspace");
@@ -180,6 +181,16 @@ export class ImageSaver {
     const { stop } = this.#options;
     using _turn = await workspace.saveMutex.acquire(stop);
     using _permit = await this.#permits.acquire(stop);
-    return await save({ baseline: workspace.id, signal: stop });
+    const bug = new AbortController();
+    const signal = AbortSignal.any([stop, bug.signal]);
+    try {
+      return await withUncaughtHandler(
+        (error) => bug.abort(error),
+        () => save({ baseline: workspace.id, signal }),
+      );
+    } catch (error) {
+      bug.signal.throwIfAborted();
+      throw error;
+    }
   }
 }

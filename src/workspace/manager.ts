@@ -21,6 +21,7 @@ import type { WorkspaceMetrics } from "./workspace_metrics.ts";
 import { ImageSaver } from "./image_saver.ts";
 import { recover } from "./recover.ts";
 import { setUp } from "./setup.ts";
+import { withUncaughtHandler } from "../uncaught.ts";
 import {
   checkDisposePreconditions,
   type DisposeOptions,
@@ -120,12 +121,16 @@ export class WorkspaceManager implements Workspaces {
     }, this.#options);
     this.#workspaces.set(workspace.id, workspace);
     const abort = new AbortController();
-    const work = setUp(workspace, request.initializer, {
+    const parts = {
       ...this.#options,
       remoteStorage: this.#hasStorage(workspace),
       onWarning,
       signal: abort.signal,
-    });
+    };
+    const work = withUncaughtHandler(
+      (error) => abort.abort(error),
+      () => setUp(workspace, request.initializer, parts),
+    );
     const done = metrics.time("init", work).finally(() => {
       workspace.setup = undefined;
       this.#forgetIfGone(workspace);

@@ -38,9 +38,13 @@ export class Gate {
   readonly seen: string[] = [];
   /** Whether calls pass without waiting. */
   open = true;
+  /** Done in the course of the next call. */
+  onNext: (() => void) | undefined;
 
   async pass(name: string, signal?: AbortSignal): Promise<void> {
     this.seen.push(name);
+    this.onNext?.();
+    this.onNext = undefined;
     if (this.open) return;
     const go = Promise.withResolvers<void>();
     const call = { name, go };

@@ -1,0 +1,25 @@
+/** A content Worker of the daemon's own, some of whose operations have bugs. */
+
+import { operations } from "../../src/content/operations/mod.ts";
+import "../../src/content/worker.ts";
+
+Object.assign(operations, {
+  /** Throws where nobody catches it, and what it waits for never comes. */
+  published: () => {
+    setTimeout(() => {
+      throw new Error("thrown in a timer");
+    });
+    return new Promise(() => {});
+  },
+  /** Does likewise, but comes to an end. */
+  sweep: async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    setTimeout(() => {
+      resolve();
+      throw new Error("thrown beside the work");
+    });
+    await promise;
+  },
+  /** Answers with what cannot be sent. */
+  usage: () => ({ send: () => {} }),
+});

@@ -1,0 +1,33 @@
+import { assertEquals } from "@std/assert";
+import { Dispatcher } from "../../src/content/dispatcher.ts";
+import { messageOf } from "../../src/errors.ts";
+import { startWorkers } from "../fixtures/content.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { assertFails, ME } from "./fixture.ts";
+
+Deno.test("a content Worker with a bug fails the operation that has it, tells of it, and goes on", async (t) => {
+  using folder = testFolder();
+  const module = new URL("./faulty_worker.ts", import.meta.url);
+  const { ports, terminate } = startWorkers(folder.path, 1, module);
+  const told: string[] = [];
+  const dispatcher = new Dispatcher(ports, ({ error }) => told.push(messageOf(error)));
+  using stack = new DisposableStack();
+  stack.defer(terminate);
+  stack.defer(() => dispatcher.close());
+
+  const tree = await dispatcher.quick("create", { owner: ME });
+  const assertServes = async () => assertEquals(await dispatcher.quick("exists", { tree }), true);
+  await t.step("an operation that would wait for ever", async () => {
+    await assertFails(dispatcher.quick("published", {}), "INTERNAL", "thrown in a timer");
+    await assertServes();
+  });
+  await t.step("an operation that ends all the same", async () => {
+    await assertFails(dispatcher.run("sweep", {}), "INTERNAL", "thrown beside the work");
+    await assertServes();
+  });
+  await t.step("an answer that cannot be sent", async () => {
+    await assertFails(dispatcher.run("usage", { tree }), "INTERNAL", "could not be cloned");
+    await assertServes();
+  });
+  assertEquals(told, ["thrown in a timer", "thrown beside the work"]);
+});
