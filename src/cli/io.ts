@@ -1,13 +1,33 @@
 /** Standard streams, and what a command needs of the world around it. */
 
-/** Writes a line to stdout. */
+import { OutputError } from "./failure.ts";
+
+/** Writes a line to stdout. @throws {OutputError} */
 export function printLine(line: string): void {
-  writeAll(Deno.stdout, `${line}\n`);
+  printText(`${line}\n`);
+}
+
+/** Writes text to stdout. @throws {OutputError} */
+export function printText(text: string): void {
+  try {
+    writeAll(Deno.stdout, text);
+  } catch (error) {
+    throw new OutputError(error);
+  }
 }
 
 /** Writes a line to stderr. */
 export function printError(line: string): void {
-  writeAll(Deno.stderr, `${line}\n`);
+  printErrorText(`${line}\n`);
+}
+
+/** Writes text to stderr; where that cannot be written, there is nowhere to say so. */
+export function printErrorText(text: string): void {
+  try {
+    writeAll(Deno.stderr, text);
+  } catch {
+    // Full, or closed by who reads it.
+  }
 }
 
 /** Writes a value to stdout as JSON. */
@@ -27,17 +47,20 @@ export function table(rows: readonly (readonly string[])[]): string {
   ).join("\n");
 }
 
-/** Writes text to a standard stream, whole. */
-export function writeAll(stream: typeof Deno.stdout, text: string): void {
+function writeAll(stream: typeof Deno.stdout, text: string): void {
   for (let rest = new TextEncoder().encode(text); rest.length > 0;) {
     rest = rest.subarray(stream.writeSync(rest));
   }
 }
 
-/** Writes bytes to an open file or a standard stream, whole. */
+/** Writes bytes to an open file or to stdout, whole. @throws {OutputError} where it is stdout */
 export async function writeBytes(
   to: { write(bytes: Uint8Array): Promise<number> },
   bytes: Uint8Array,
 ): Promise<void> {
-  for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await to.write(rest));
+  try {
+    for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await to.write(rest));
+  } catch (error) {
+    throw to === Deno.stdout ? new OutputError(error) : error;
+  }
 }

@@ -1,11 +1,8 @@
 /** The command line: every command, and what its failures become. */
 
 import { Command, CommanderError } from "commander";
-import { ConfigError } from "../config/load_config.ts";
-import { DaemonError } from "../errors.ts";
-import { StartError } from "../process/start_error.ts";
-import { Failure } from "./failure.ts";
-import { printError, writeAll } from "./io.ts";
+import { describeFailure } from "./failure.ts";
+import { printError, printErrorText, printText } from "./io.ts";
 import { VERSION, versionCommand } from "./version.ts";
 
 /** What a process answers: all went well, something failed, or it was asked wrongly. */
@@ -59,8 +56,8 @@ function throwing(command: Command): Command {
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError("(--help says more)")
     .configureOutput({
-      writeOut: (text) => writeAll(Deno.stdout, text),
-      writeErr: (text) => writeAll(Deno.stderr, text),
+      writeOut: printText,
+      writeErr: printErrorText,
     });
   for (const child of command.commands) throwing(child);
   return command;
@@ -68,16 +65,6 @@ function throwing(command: Command): Command {
 
 function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  if (error instanceof ConfigError) {
-    for (const problem of error.problems) printError(`error: ${problem}`);
-  } else if (error instanceof StartError) {
-    printError(`error: ${error.message}`);
-  } else if (error instanceof DaemonError) {
-    printError(`error: ${error.code}: ${error.message}`);
-  } else if (error instanceof Failure) {
-    if (error.message) printError(`error: ${error.message}`);
-  } else {
-    printError(`error: ${error instanceof Error ? error.stack ?? error.message : error}`);
-  }
+  for (const line of describeFailure(error)) printError(line);
   return EXIT.failure;
 }

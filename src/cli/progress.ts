@@ -1,6 +1,6 @@
 /** A progress bar on stderr, where that is a terminal; nothing at all elsewhere. */
 
-import { writeAll } from "./io.ts";
+import { printErrorText } from "./io.ts";
 
 /** Milliseconds between two drawings. */
 const INTERVAL = 100;
@@ -22,11 +22,11 @@ export class Progress implements Disposable {
     if (!this.#isShown || performance.now() - this.#drawnAt < INTERVAL) return;
     this.#drawnAt = performance.now();
     this.#isDrawn = true;
-    writeAll(Deno.stderr, ERASE + progressLine(line).slice(0, columns() - 1));
+    printErrorText(ERASE + progressLine(line).slice(0, columns() - 1));
   }
 
   [Symbol.dispose](): void {
-    if (this.#isDrawn) writeAll(Deno.stderr, ERASE);
+    if (this.#isDrawn) printErrorText(ERASE);
     this.#isDrawn = false;
   }
 }

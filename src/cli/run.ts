@@ -1,10 +1,10 @@
 /** `wsdaemon run`. */
 
 import { Command } from "commander";
+import { flushLog, printQueued } from "../process/logging.ts";
 import { runDaemon } from "../process/run.ts";
 import { addConfigFlags, loadFromFlags } from "./config_flags.ts";
-import { Failure } from "./failure.ts";
-import { printError } from "./io.ts";
+import { describeFailure, Failure } from "./failure.ts";
 import { VERSION } from "./version.ts";
 
 const EXAMPLES = `
@@ -27,7 +27,14 @@ export function runCommand(): Command {
     .addHelpText("after", EXAMPLES)
     .action(async (_options: unknown, command: Command) => {
       const { config, warnings } = loadFromFlags(command);
-      const orderly = await runDaemon({ config, version: VERSION, warnings, print: printError });
+      // From here on stderr belongs to the log, and nothing else may write to it.
+      let orderly = false;
+      try {
+        orderly = await runDaemon({ config, version: VERSION, warnings, print: printQueued });
+      } catch (error) {
+        describeFailure(error).forEach(printQueued);
+      }
+      await flushLog();
       if (!orderly) throw new Failure();
     });
 }

@@ -38,6 +38,7 @@ export interface ComposeOptions {
   version: string;
   /** Whether the process is root, and so can run Git as the content's owner. */
   privileged: boolean;
+  metrics: Metrics;
   /** Called for each address once it serves. */
   onListening(address: string): void;
 }
@@ -53,8 +54,7 @@ export interface RunningDaemon {
 /** @throws {DaemonError} where it cannot start; nothing is left running then. */
 export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   await using stack = new AsyncDisposableStack();
-  const { config } = options;
-  const metrics = new Metrics();
+  const { config, metrics } = options;
   describeBuild(metrics, options);
   reportFinding(options.git);
   chooseQuotaDriver(config.quota.driver, metrics);

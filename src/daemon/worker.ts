@@ -7,9 +7,11 @@ import { requireConfined } from "../confinement.ts";
 import { connectContent } from "../content/pool.ts";
 import { DaemonError, messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
-import { configureLogging } from "../process/logging.ts";
+import { configureQueuedLogging, flushLog } from "../process/logging.ts";
 import type { DaemonWorkerStart, FromDaemonWorker, ToDaemonWorker } from "../process/messages.ts";
+import { Metrics } from "../telemetry/metrics.ts";
 import { compose } from "./compose.ts";
+import { reportUncaught } from "./uncaught_reporter.ts";
 
 const log = logger("daemon");
 
@@ -24,38 +26,60 @@ interface MainThread {
 const main = self as unknown as MainThread;
 const daemon = Promise.withResolvers<Daemon>();
 
-async function start(
-  { config, git, version, privileged, content }: DaemonWorkerStart,
-): Promise<void> {
-  configureLogging(config.log);
+function countDroppedLines(metrics: Metrics, counter: SharedArrayBuffer): void {
+  const lines = new Int32Array(counter);
+  metrics.observedCounter(
+    "wsdaemon_log_lines_dropped_total",
+    "Lines of the log that stderr did not take",
+    () => Atomics.load(lines, 0),
+  );
+}
+
+async function start(message: DaemonWorkerStart): Promise<void> {
+  const { config, git, version, privileged, content, droppedLines } = message;
   try {
+    configureQueuedLogging(config.log, droppedLines);
+    const metrics = new Metrics();
+    const report = reportUncaught(metrics);
+    countDroppedLines(metrics, droppedLines);
     requireConfined(["env", "ffi", "read", "run", "sys", "write"]);
     log.info("wsdaemon {version} starts, confined to {root}", { version, root: config.root });
     daemon.resolve(
       await compose({
         config,
-        content: connectContent(content),
+        content: connectContent(content, report),
         git,
         version,
         privileged,
+        metrics,
         onListening: (address) => main.postMessage({ kind: "listening", address }),
       }),
     );
   } catch (error) {
-    if (!(error instanceof DaemonError)) log.error("{error}", { error });
-    main.postMessage({ kind: "failed", message: messageOf(error) });
+    await fail(error);
   }
 }
 
 /** Waits for a start that is still under way. */
 async function stop(grace: number): Promise<void> {
-  await (await daemon.promise).stop(grace);
+  try {
+    await (await daemon.promise).stop(grace);
+  } catch (error) {
+    return await fail(error);
+  }
+  await flushLog();
   main.postMessage({ kind: "stopped" });
 }
 
 /** Waits likewise. */
 async function reload(): Promise<void> {
   (await daemon.promise).reload();
+}
+
+async function fail(error: unknown): Promise<void> {
+  if (!(error instanceof DaemonError)) log.error("{error}", { error });
+  await flushLog();
+  main.postMessage({ kind: "failed", message: messageOf(error) });
 }
 
 main.addEventListener("message", async ({ data }) => {

@@ -25,8 +25,23 @@ export interface LaunchOptions {
   git: FoundGit;
   /** Of wsdaemon. */
   version: string;
+  /** Where dropped lines of the log are counted. */
+  droppedLines: SharedArrayBuffer;
   onListening(address: string): void;
+  /** What the Workers run; the daemon's own unless given. */
+  modules?: WorkerModules;
 }
+
+/** Modules that Workers run. */
+export interface WorkerModules {
+  daemon: URL;
+  content: URL;
+}
+
+const MODULES: WorkerModules = {
+  daemon: new URL("../daemon/worker.ts", import.meta.url),
+  content: new URL("../content/worker.ts", import.meta.url),
+};
 
 /** The Workers, at work; disposing of them ends them at once. */
 export interface Launched extends Disposable {
@@ -46,7 +61,7 @@ export interface Launched extends Disposable {
  * while those pack.
  */
 export function launch(options: LaunchOptions): Launched {
-  const { config, libc, areas, git, version } = options;
+  const { config, libc, areas, git, version, modules = MODULES } = options;
   const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
 
   const workers: Worker[] = [];
@@ -58,8 +73,7 @@ export function launch(options: LaunchOptions): Launched {
 
   const content = Array.from({ length: navigator.hardwareConcurrency + 1 }, (_, index) => {
     const { port1, port2 } = new MessageChannel();
-    const url = new URL("../content/worker.ts", import.meta.url);
-    const worker = start(url, `content-${index + 1}`, contentPermissions(libc));
+    const worker = start(modules.content, `content-${index + 1}`, contentPermissions(libc));
     worker.onmessage = ({ data }: MessageEvent<ContentWorkerFailed>) =>
       reject(new StartError(data.message));
     const message: ContentWorkerStart = { kind: "start", libc, areas, port: port1 };
@@ -72,8 +86,7 @@ export function launch(options: LaunchOptions): Launched {
     programsOf(git),
     Deno.env.toObject(),
   );
-  const url = new URL("../daemon/worker.ts", import.meta.url);
-  const daemon = start(url, "daemon", permissions);
+  const daemon = start(modules.daemon, "daemon", permissions);
   daemon.onmessage = ({ data }: MessageEvent<FromDaemonWorker>) => {
     if (data.kind === "listening") options.onListening(data.address);
     if (data.kind === "failed") reject(new StartError(data.message));
@@ -84,6 +97,7 @@ export function launch(options: LaunchOptions): Launched {
     config,
     git,
     version,
+    droppedLines: options.droppedLines,
     privileged: Deno.uid() === 0,
     content,
   };

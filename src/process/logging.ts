@@ -7,14 +7,47 @@ import {
   type LogRecord,
 } from "@logtape/logtape";
 import type { Config } from "../config/schema.ts";
+import { logger } from "../log.ts";
+import { LogStream } from "./log_stream.ts";
 
-/** Writes records of `level` and above to stderr. Needs no permission. */
-export function configureLogging({ level, format }: Config["log"]): void {
+/** Milliseconds that the end of a thread waits for who reads stderr to take what is queued. */
+const FLUSH_TIME = 1_000;
+
+/** The way to stderr of a thread that must not wait for who reads it. */
+const standardError = new LogStream(Deno.stderr);
+
+/** Queues a line for stderr; see {@link LogStream}. */
+export function printQueued(line: string): void {
+  standardError.write(`${line}\n`);
+}
+
+/** Waits, for a second at most, until what was queued is written. */
+export async function flushLog(): Promise<void> {
+  await standardError.flush(FLUSH_TIME);
+}
+
+/**
+ * Queues records for stderr. From now on the thread must not write to it in any other way.
+ * @param dropped where lines that could not be written are counted
+ */
+export function configureQueuedLogging(log: Config["log"], dropped: SharedArrayBuffer): void {
+  configureLogging(log, (text) => standardError.write(text));
+  standardError.countIn(dropped);
+  standardError.onResumed = (lines) =>
+    logger("process").warn("{lines} lines of the log were dropped: stderr did not take them", {
+      lines,
+    });
+}
+
+/** Writes records of `level` and above, each as text that ends with a newline. */
+export function configureLogging(
+  { level, format }: Config["log"],
+  write: (text: string) => void,
+): void {
   const formatter = format === "json"
     ? getJsonLinesFormatter()
     : getTextFormatter({ timestamp: "rfc3339", value: plainText });
-  const encoder = new TextEncoder();
-  const stderr = (record: LogRecord) => writeAll(encoder.encode(formatter(record)));
+  const stderr = (record: LogRecord) => write(formatter(record));
   configureSync({
     reset: true,
     sinks: { stderr },
@@ -31,8 +64,4 @@ function plainText(value: unknown, inspect: (value: unknown) => string): string 
   return typeof value === "string" && !/[\x00-\x1f\x7f-\x9f\u2028\u2029]/.test(value)
     ? value
     : inspect(value);
-}
-
-function writeAll(bytes: Uint8Array): void {
-  for (let rest = bytes; rest.length > 0;) rest = rest.subarray(Deno.stderr.writeSync(rest));
 }

@@ -11,6 +11,8 @@ export interface DaemonWorkerStart {
   version: string;
   /** Whether the process is root; the Worker may not ask. */
   privileged: boolean;
+  /** Where every thread counts the lines of the log that it had to drop: one Int32. */
+  droppedLines: SharedArrayBuffer;
   /** One to each content Worker. */
   content: MessagePort[];
 }

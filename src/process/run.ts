@@ -8,13 +8,14 @@ import { ownerProblem } from "./content_owner.ts";
 import { launch, type Launched } from "./launch.ts";
 import { libcPath } from "./libc.ts";
 import { lockRoot } from "./lock.ts";
-import { configureLogging } from "./logging.ts";
+import { configureQueuedLogging } from "./logging.ts";
 import { secretFiles } from "./worker_permissions.ts";
 import { findGit } from "./find_program.ts";
 import { makeAreas, prepareRoot } from "./root.ts";
 import { listenerProblem, runtimeWarning } from "./runtime.ts";
 import { onSignals } from "./signals.ts";
 import { StartError } from "./start_error.ts";
+import { handleUncaught } from "../uncaught.ts";
 
 /** How long after the grace period the daemon Worker may take for what it cannot leave undone. */
 const STOP_MARGIN = 10_000;
@@ -25,7 +26,7 @@ export interface RunOptions {
   version: string;
   /** Oddities of the config, for the log. */
   warnings: readonly string[];
-  /** A line for people and for whoever started us. */
+  /** A line for people and for whoever started us. Must return at once. */
   print(line: string): void;
 }
 
@@ -34,8 +35,12 @@ export interface RunOptions {
  * @throws {StartError} where it cannot start; nothing is half-started then
  */
 export async function runDaemon({ config: given, version, warnings, print }: RunOptions) {
-  configureLogging(given.log);
+  const droppedLines = new SharedArrayBuffer(4);
+  configureQueuedLogging(given.log, droppedLines);
   const log = logger("process");
+  using _uncaught = handleUncaught(({ kind, error }) =>
+    log.error("A bug, to be reported: nothing caught the {kind} {error}", { kind, error })
+  );
   for (const warning of warnings) log.warn("{warning}", { warning });
   const oddity = runtimeWarning(Deno.version.deno);
   if (oddity) log.warn("{oddity}", { oddity });
@@ -56,6 +61,7 @@ export async function runDaemon({ config: given, version, warnings, print }: Run
     libc: libcPath(),
     git: await findGit(Deno.env.get("PATH") ?? ""),
     version,
+    droppedLines,
     onListening: (address) => print(`listening on ${address}`),
   });
   return await untilEnded(launched, config.shutdown.grace);

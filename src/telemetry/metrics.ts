@@ -50,6 +50,19 @@ export class Metrics {
       new Gauge({ name, help, labelNames, registers: [this.#registry] });
   }
 
+  /** A counter that is kept elsewhere, and read when it is asked for. */
+  observedCounter(name: string, help: string, read: () => number): void {
+    new Counter({
+      name,
+      help,
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
+  }
+
   /** A gauge that is read when it is asked for. */
   observedGauge(name: string, help: string, read: () => number): void {
     new Gauge({

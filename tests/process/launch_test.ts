@@ -16,6 +16,7 @@ function launchOn(root: string, { libc = libcPath(), settings = {}, log = {} } =
     libc,
     git: { problem: "not needed here" },
     version: "test",
+    droppedLines: new SharedArrayBuffer(4),
     onListening: resolve,
   });
   return { launched, listening };

@@ -11,7 +11,7 @@ import type { BlobSource } from "../../inspect/blob_file.ts";
 import { openStore, type StorageOptions } from "../../store/open_store.ts";
 import { Metrics } from "../../telemetry/metrics.ts";
 import { addConfigFlags, loadFromFlags } from "../config_flags.ts";
-import { printError } from "../io.ts";
+import { printError, printErrorText } from "../io.ts";
 import { localFailure } from "./failures.ts";
 
 /** An open store for one command, and how its user wants to be answered. */
@@ -37,7 +37,7 @@ export async function withStore<T>(
 ): Promise<T> {
   const { config, warnings } = loadFromFlags(command.parent!);
   for (const warning of warnings) printError(`warning: ${warning}`);
-  configureLogging({ ...config.log, level: "warning" });
+  configureLogging({ ...config.log, level: "warning" }, printErrorText);
   try {
     await using stack = new AsyncDisposableStack();
     const signal = interruption(stack);
