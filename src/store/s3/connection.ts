@@ -5,7 +5,8 @@ import type { Clock } from "../../clock.ts";
 import { DaemonError, messageOf } from "../../errors.ts";
 import type { StoreOptions } from "../object_store.ts";
 import { judgeAnswers } from "./answers.ts";
-import { credentialsFor } from "./credentials.ts";
+import { Access } from "./access.ts";
+import { CredentialSource } from "./credentials.ts";
 import { type Failure, type FailureKind, failureOf } from "./s3_errors.ts";
 import { areEtagsMd5 } from "./etag_probe.ts";
 import { EtagCheck } from "./etags.ts";
@@ -38,12 +39,19 @@ export class Connection {
   /** What ETags tell of uploads to this server. */
   readonly etags: EtagCheck;
   readonly #client: S3Client;
+  readonly #access: Access;
   readonly #handler: ProgressHandler;
   readonly #limiter: Semaphore;
   readonly #clock: Clock;
   readonly #observer: S3Observer;
 
-  private constructor(client: S3Client, handler: ProgressHandler, options: ConnectionOptions) {
+  private constructor(
+    client: S3Client,
+    access: Access,
+    handler: ProgressHandler,
+    options: ConnectionOptions,
+  ) {
+    this.#access = access;
     this.tuning = options.tuning;
     const { storage } = options;
     const areMd5 = storage.serverSideEncryption === "aws:kms" ? false : undefined;
@@ -70,7 +78,9 @@ export class Connection {
       secure: new URL(storage.endpoint).protocol === "https:",
       ...(ca === undefined ? {} : { ca }),
     });
-    return new Connection(await newClient(storage, handler), handler, options);
+    const credentials = await CredentialSource.open(storage);
+    const client = newClient(storage, credentials, handler);
+    return new Connection(client, new Access(client, credentials), handler, options);
   }
 
   /** Sends a request until it succeeds or fails for good; every attempt waits for its turn. */
@@ -81,9 +91,11 @@ export class Connection {
   /** One attempt at a request, when it is its turn. */
   async once<T>(send: Send<T>, options: StoreOptions): Promise<T> {
     using _permit = await this.#limiter.acquire(options.signal);
+    const signed = this.#access.current();
     try {
       return await send(this.#client, options.signal ? { abortSignal: options.signal } : {});
-    } catch (error) {
+    } catch (thrown) {
+      const error = await this.#access.judge(thrown, signed, options.signal);
       const failure = failureOf(error, options.signal);
       // That something is not there is often all that was asked.
       if (!NO_ERRORS.includes(failure.kind)) this.#observer.onFailure(failure);
@@ -101,9 +113,9 @@ export class Connection {
     return await withRetries(attempt, this.#retryOptions(options));
   }
 
-  /** The server's time as its last answer told; milliseconds since the epoch. */
+  /** The server's time as its own last answer told; milliseconds since the epoch. */
   now(): number {
-    return this.#clock.now() + this.#handler.clockOffset;
+    return this.#clock.now() + this.#client.config.systemClockOffset;
   }
 
   get clock(): Clock {
@@ -133,13 +145,17 @@ const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
  * we do, and none of it need be readable. Checksums: Content-MD5 and a signed SHA-256, which every
  * server knows, instead of the SDK's CRC32 trailers, which break many. Retries are ours.
  */
-async function newClient(storage: S3Options, handler: ProgressHandler): Promise<S3Client> {
+function newClient(
+  storage: S3Options,
+  credentials: CredentialSource,
+  handler: ProgressHandler,
+): S3Client {
   const { endpoint, region, forcePathStyle = false } = storage;
   const client = new S3Client({
     endpoint,
     region,
     forcePathStyle,
-    credentials: await credentialsFor(storage),
+    credentials: credentials.provide,
     requestHandler: handler,
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",

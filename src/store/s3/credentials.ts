@@ -4,10 +4,13 @@
  * source that fails is an error, not a reason to act as somebody else.
  */
 
-import { DaemonError } from "../../errors.ts";
+import { DaemonError, messageOf } from "../../errors.ts";
+import { logger } from "../../log.ts";
 import type { S3Options } from "./options.ts";
 
-/** The SDK's shape; what has no `expiration` is never asked for again. */
+const log = logger("store");
+
+/** The SDK's shape; what has an `expiration` is read again before then. */
 export interface Credentials {
   accessKeyId: string;
   secretAccessKey: string;
@@ -15,37 +18,143 @@ export interface Credentials {
   expiration?: Date;
 }
 
-export type CredentialProvider = () => Promise<Credentials>;
+/** One place that credentials come from. */
+interface Source {
+  read(): Promise<Credentials>;
+  /** How long what was read is used without looking again, if it does not expire sooner; milliseconds. */
+  lifetimeMs: number;
+  /** How long the source is left alone after a refusal or a failure made us read it; milliseconds. */
+  restMs: number;
+}
 
-/** The SDK asks again 5 minutes before expiry, so that a rotated file is noticed in 5 minutes. */
-const FILE_LIFETIME_MS = 10 * 60_000;
+/** A file that is replaced while its keys go on being valid is noticed after this long; milliseconds. */
+const FILE_LIFETIME_MS = 5 * 60_000;
+/** A service that hands out keys is not asked for each request that somebody refuses; milliseconds. */
+const SERVICE_REST_MS = 10_000;
+/** Credentials are replaced this long before they expire; milliseconds. */
+const EARLY_MS = 5 * 60_000;
+/** Makes the SDK ask for credentials with each request: what is kept is ours to decide. */
+const ALWAYS = new Date(0);
 
-/** The provider for these options. @throws {DaemonError} FAILED_PRECONDITION where they are half. */
-export async function credentialsFor(options: S3Options): Promise<CredentialProvider> {
+/** The credentials of one store, read again from their source when they age and when they are refused. */
+export class CredentialSource {
+  readonly #source: Source;
+  #current: Credentials | undefined;
+  /** How often they have changed. */
+  #version = 0;
+  /** By a clock that nobody sets, as the next one. */
+  #readAt = -Infinity;
+  #restedAt = -Infinity;
+  #failed = false;
+  #reading: Promise<void> | undefined;
+
+  constructor(source: Source) {
+    this.#source = source;
+  }
+
+  /** @throws {DaemonError} FAILED_PRECONDITION where the options are half */
+  static async open(options: S3Options): Promise<CredentialSource> {
+    return new CredentialSource(await sourceFor(options));
+  }
+
+  /** Counts changes: what is signed now is signed with this version, or a newer one. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Returns current credentials; the SDK asks with each request. */
+  readonly provide = async (): Promise<Credentials> => {
+    if (!this.#current || this.#isOld(this.#current)) await this.#refresh();
+    return { ...this.#current!, expiration: ALWAYS };
+  };
+
+  /**
+   * Reads the credentials again after a refusal. Resolves to whether they are others than those of
+   * `version`.
+   */
+  async renewedSince(version: number): Promise<boolean> {
+    await this.#reading;
+    if (this.#version === version && !this.#isResting()) {
+      this.#restedAt = performance.now();
+      await this.#refresh();
+    }
+    return this.#version !== version;
+  }
+
+  #isOld({ expiration }: Credentials): boolean {
+    if (this.#failed && this.#isResting()) return false;
+    if (performance.now() - this.#readAt >= this.#source.lifetimeMs) return true;
+    return expiration !== undefined && expiration.getTime() - Date.now() < EARLY_MS;
+  }
+
+  #isResting(): boolean {
+    return performance.now() - this.#restedAt < this.#source.restMs;
+  }
+
+  #refresh(): Promise<void> {
+    return this.#reading ??= this.#read().finally(() => this.#reading = undefined);
+  }
+
+  /** A source that fails, as a file does while it is being written, costs no good credentials. */
+  async #read(): Promise<void> {
+    try {
+      const read = await this.#source.read();
+      if (this.#current && !isSame(this.#current, read)) this.#version++;
+      this.#current = read;
+      this.#failed = false;
+    } catch (error) {
+      if (!this.#current) throw error;
+      this.#failed = true;
+      this.#restedAt = performance.now();
+      log.warn("The store's credentials cannot be read again, and the old ones are used: {cause}", {
+        cause: messageOf(error),
+      });
+    } finally {
+      this.#readAt = performance.now();
+    }
+  }
+}
+
+function isSame(a: Credentials, b: Credentials): boolean {
+  return a.accessKeyId === b.accessKeyId && a.secretAccessKey === b.secretAccessKey &&
+    a.sessionToken === b.sessionToken;
+}
+
+function fixed(
+  found: { [K in keyof Credentials]?: Credentials[K] | undefined },
+  where: string,
+): Source {
+  const credentials = complete(found, where);
+  return { read: () => Promise.resolve(credentials), lifetimeMs: Infinity, restMs: Infinity };
+}
+
+async function sourceFor(options: S3Options): Promise<Source> {
   const { accessKeyId, secretAccessKey, sessionToken, credentialsFile } = options;
   if (accessKeyId || secretAccessKey) {
-    const fixed = complete(
-      { accessKeyId, secretAccessKey, sessionToken },
-      "storage.accessKeyId and storage.secretAccessKey",
-    );
-    return () => Promise.resolve(fixed);
+    const where = "storage.accessKeyId and storage.secretAccessKey";
+    return fixed({ accessKeyId, secretAccessKey, sessionToken }, where);
   }
-  if (credentialsFile) return () => fromFile(credentialsFile);
+  if (credentialsFile) {
+    return { read: () => fromFile(credentialsFile), lifetimeMs: FILE_LIFETIME_MS, restMs: 0 };
+  }
   const env = (name: string) => Deno.env.get(name);
   if (env("AWS_ACCESS_KEY_ID") || env("AWS_SECRET_ACCESS_KEY")) {
-    const fixed = complete({
+    return fixed({
       accessKeyId: env("AWS_ACCESS_KEY_ID"),
       secretAccessKey: env("AWS_SECRET_ACCESS_KEY"),
       sessionToken: env("AWS_SESSION_TOKEN"),
     }, "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment");
-    return () => Promise.resolve(fixed);
   }
+  return { read: await serviceFor(options), lifetimeMs: Infinity, restMs: SERVICE_REST_MS };
+}
+
+async function serviceFor(options: S3Options): Promise<() => Promise<Credentials>> {
   const roles = await import("@aws-sdk/credential-providers");
-  if (env("AWS_WEB_IDENTITY_TOKEN_FILE")) {
+  if (Deno.env.get("AWS_WEB_IDENTITY_TOKEN_FILE")) {
     return roles.fromTokenFile({ clientConfig: { region: options.region } });
   }
-  const container = env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") ||
-    env("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+  const container = Deno.env.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") ||
+    Deno.env.get("AWS_CONTAINER_CREDENTIALS_FULL_URI");
   if (container) return roles.fromHttp({ maxRetries: 3, timeout: 5000 });
   return roles.fromInstanceMetadata({ maxRetries: 3, timeout: 5000 });
 }
@@ -71,12 +180,11 @@ async function fromFile(path: string): Promise<Credentials> {
     });
   }
   const keys = parseProfile(text);
-  const found = complete({
+  return complete({
     accessKeyId: keys.get("aws_access_key_id"),
     secretAccessKey: keys.get("aws_secret_access_key"),
     sessionToken: keys.get("aws_session_token"),
   }, `aws_access_key_id and aws_secret_access_key, in ${path}`);
-  return { ...found, expiration: new Date(Date.now() + FILE_LIFETIME_MS) };
 }
 
 /** The `[default]` profile of a shared credentials file; the keys before any profile count too. */
