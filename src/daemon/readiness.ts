@@ -1,5 +1,6 @@
 /** Whether this node should be given work: it serves, it is not stopping, and its store answers. */
 
+import { resolvesWithin } from "../async/resolves_within.ts";
 import type { Clock } from "../clock.ts";
 import { messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
@@ -9,8 +10,12 @@ import type { Metrics } from "../telemetry/metrics.ts";
 
 const log = logger("daemon");
 
-const INTERVAL_MS = 15_000;
-const PROBE_TIMEOUT_MS = 10_000;
+/**
+ * Between two probes, and for one of them: a store that falls silent right after a probe is noticed
+ * within 15 seconds.
+ */
+const INTERVAL_MS = 7000;
+const PROBE_TIMEOUT_MS = 7000;
 
 export class Readiness implements AsyncDisposable {
   readonly #store: ObjectStore;
@@ -54,11 +59,18 @@ export class Readiness implements AsyncDisposable {
   async #probe(): Promise<void> {
     const before = this.#problem;
     let problem: string | undefined;
+    const probe = new AbortController();
+    const signal = AbortSignal.any([probe.signal, this.#stop.signal]);
     try {
-      const timeout = AbortSignal.timeout(PROBE_TIMEOUT_MS);
-      await this.#store.probe({ signal: AbortSignal.any([timeout, this.#stop.signal]) });
+      const answered = this.#store.probe({ signal });
+      // Not waited for any longer than that, whatever becomes of it.
+      if (!await resolvesWithin(answered, PROBE_TIMEOUT_MS, this.#clock)) {
+        problem = `the store has not answered for ${PROBE_TIMEOUT_MS / 1000} s`;
+      }
     } catch (error) {
       problem = `the store does not answer: ${messageOf(error)}`;
+    } finally {
+      probe.abort();
     }
     if (this.#stop.signal.aborted) return;
     this.#up.set(problem === undefined ? 1 : 0);

@@ -5,25 +5,26 @@ import { noStore } from "../../src/store/no_store.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import { ManualClock } from "../fixtures/clock.ts";
 
+/** Resolves once the node says something else of itself. */
+async function changed(readiness: Readiness, from: string): Promise<void> {
+  while (readiness.get().message === from) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
 Deno.test("a node is ready while its store answers, and not while it stops", async () => {
   const clock = new ManualClock();
   const metrics = new Metrics();
   let down = true;
-  let probed = Promise.withResolvers<void>();
   const store = {
     ...noStore,
-    probe: () => {
-      probed.resolve();
-      return down
+    probe: () =>
+      down
         ? Promise.reject(new DaemonError("UNAVAILABLE", "connection refused"))
-        : Promise.resolve();
-    },
+        : Promise.resolve(),
   };
   await using readiness = new Readiness(store, clock, metrics);
   assertEquals(readiness.get(), { ok: false, message: "the daemon is starting" });
   readiness.start();
-  await probed.promise;
-  await clock.asleep();
+  await changed(readiness, "the daemon is starting");
   assertEquals(readiness.get(), {
     ok: false,
     message: "the store does not answer: connection refused",
@@ -31,13 +32,37 @@ Deno.test("a node is ready while its store answers, and not while it stops", asy
   assertStringIncludes(await metrics.text(), "wsdaemon_store_up 0");
 
   down = false;
-  probed = Promise.withResolvers();
   await clock.wakeAll();
-  await probed.promise;
-  await clock.asleep();
+  await changed(readiness, "the store does not answer: connection refused");
   assertEquals(readiness.get(), { ok: true, message: "ready" });
   assertStringIncludes(await metrics.text(), "wsdaemon_store_up 1");
 
   readiness.drain();
   assertEquals(readiness.get(), { ok: false, message: "the daemon is stopping" });
+});
+
+Deno.test("a node is not ready once a probe has gone unanswered, and is again when the next one is not", async () => {
+  const clock = new ManualClock();
+  let isSilent = true;
+  const signals: (AbortSignal | undefined)[] = [];
+  const store = {
+    ...noStore,
+    // It does not even heed its signal.
+    probe: ({ signal }: { signal?: AbortSignal } = {}) => {
+      signals.push(signal);
+      return isSilent ? new Promise<void>(() => {}) : Promise.resolve();
+    },
+  };
+  await using readiness = new Readiness(store, clock, new Metrics());
+  readiness.start();
+  await clock.wakeAll();
+  await changed(readiness, "the daemon is starting");
+  const silent = { ok: false, message: "the store has not answered for 7 s" };
+  assertEquals(readiness.get(), silent);
+  assertEquals(signals.map((signal) => signal?.aborted), [true]);
+
+  isSilent = false;
+  await clock.wakeAll();
+  await changed(readiness, silent.message);
+  assertEquals(readiness.get(), { ok: true, message: "ready" });
 });
