@@ -27,6 +27,7 @@ export const TEST_TUNING: Partial<S3Tuning> = {
   partSize: 64 << 10,
   settleMs: 1,
   slowestRate: Infinity,
+  workMs: 0,
 };
 
 let serial = 0;

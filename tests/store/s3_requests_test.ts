@@ -1,8 +1,7 @@
 /** What the real client really sends, as a proxy between it and s3rver sees it. */
 
 import { assert, assertEquals } from "@std/assert";
-import { Agent } from "node:http";
-import type { ClientRequestArgs } from "node:http";
+import { Socket, type TcpNetConnectOpts } from "node:net";
 import { digestOf } from "../../src/digest.ts";
 import type { S3Options } from "../../src/store/s3/options.ts";
 import type { S3Store } from "../../src/store/s3/s3_store.ts";
@@ -126,14 +125,15 @@ Deno.test("S3 store sends checksums with every body, and no trailer", async () =
 
 /** Connections to any name go to this machine: no resolver knows the names of our buckets. */
 function everythingIsHere(): Disposable {
-  const prototype = Agent.prototype as unknown as {
-    createConnection(options: ClientRequestArgs, ...rest: unknown[]): unknown;
+  const prototype = Socket.prototype as unknown as {
+    connect(normalized: [options: TcpNetConnectOpts], ...rest: unknown[]): unknown;
   };
-  const original = prototype.createConnection;
-  prototype.createConnection = function (options, ...rest) {
-    return original.call(this, { ...options, host: "127.0.0.1" }, ...rest);
+  const original = prototype.connect;
+  prototype.connect = function (normalized, ...rest) {
+    normalized[0].host = "127.0.0.1";
+    return original.call(this, normalized, ...rest);
   };
-  return { [Symbol.dispose]: () => void (prototype.createConnection = original) };
+  return { [Symbol.dispose]: () => void (prototype.connect = original) };
 }
 
 Deno.test("S3 store names the bucket in the host, and not in the path, unless told otherwise", async () => {

@@ -1,6 +1,8 @@
 /** A configured client of one S3 server, with bounded, retried requests. */
 
 import { S3Client } from "@aws-sdk/client-s3";
+import { abortable } from "@std/async";
+import type { Backoff } from "../../async/retry.ts";
 import type { Clock } from "../../clock.ts";
 import { DaemonError, messageOf } from "../../errors.ts";
 import type { StoreOptions } from "../object_store.ts";
@@ -10,10 +12,11 @@ import { CredentialSource } from "./credentials.ts";
 import { type Failure, type FailureKind, failureOf } from "./s3_errors.ts";
 import { areEtagsMd5 } from "./etag_probe.ts";
 import { EtagCheck } from "./etags.ts";
+import { closedError } from "./http/pool.ts";
 import { ProgressHandler, type TrafficObserver } from "./http_handler.ts";
 import { Semaphore } from "../../async/semaphore.ts";
 import type { S3Options, S3Tuning } from "./options.ts";
-import { Attempts, type RetryOptions, withRetries } from "./retry.ts";
+import { newBackoff, type S3RetryOptions, withRetries } from "./retry.ts";
 import { targetFor } from "./target.ts";
 
 /** What happens on the way to the server, for the metrics. */
@@ -28,6 +31,8 @@ export interface ConnectionOptions {
   storage: S3Options;
   tuning: S3Tuning;
   clock: Clock;
+  /** Times silence on the wire; the machine's clock unless given. */
+  wireClock?: Clock;
   observer: S3Observer;
 }
 
@@ -44,6 +49,8 @@ export class Connection {
   readonly #limiter: Semaphore;
   readonly #clock: Clock;
   readonly #observer: S3Observer;
+  /** Ends what waits between attempts. */
+  readonly #closed = new AbortController();
 
   private constructor(
     client: S3Client,
@@ -72,9 +79,10 @@ export class Connection {
     const ca = storage.caFile === undefined ? undefined : await readCa(storage.caFile);
     const handler = new ProgressHandler({
       stallMs: tuning.stallMs,
+      workMs: tuning.workMs,
       slowestRate: tuning.slowestRate,
-      connections: tuning.connections,
       observer,
+      ...(options.wireClock ? { clock: options.wireClock } : {}),
       secure: new URL(storage.endpoint).protocol === "https:",
       ...(ca === undefined ? {} : { ca }),
     });
@@ -88,15 +96,39 @@ export class Connection {
     return await withRetries(() => this.once(send, options), this.#retryOptions(options));
   }
 
-  /** One attempt at a request, when it is its turn. */
+  /** Makes one attempt at a request, when it is its turn. */
   async once<T>(send: Send<T>, options: StoreOptions): Promise<T> {
     using _permit = await this.#limiter.acquire(options.signal);
+    return await this.#attempt(send, options);
+  }
+
+  /** Makes one attempt at a request that waits for no other: it asks whether the store answers. */
+  async probe<T>(send: Send<T>, options: StoreOptions): Promise<T> {
+    return await withRetries(() => this.#attempt(send, options), this.#retryOptions(options));
+  }
+
+  /** No exchange outlives its attempt, whatever the SDK leaves unread or still waits for. */
+  async #attempt<T>(send: Send<T>, { signal }: StoreOptions): Promise<T> {
+    const attempt = new AbortController();
+    const abortSignal = AbortSignal.any([attempt.signal, ...signal ? [signal] : []]);
+    const sent = this.#send((client) => send(client, { abortSignal }), signal);
+    try {
+      return await (signal ? abortable(sent, signal) : sent);
+    } finally {
+      attempt.abort(new Error("the attempt is over"));
+    }
+  }
+
+  async #send<T>(
+    send: (client: S3Client) => Promise<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
     const signed = this.#access.current();
     try {
-      return await send(this.#client, options.signal ? { abortSignal: options.signal } : {});
+      return await send(this.#client);
     } catch (thrown) {
-      const error = await this.#access.judge(thrown, signed, options.signal);
-      const failure = failureOf(error, options.signal);
+      const error = await this.#access.judge(thrown, signed, signal);
+      const failure = failureOf(error, signal);
       // That something is not there is often all that was asked.
       if (!NO_ERRORS.includes(failure.kind)) this.#observer.onFailure(failure);
       throw error;
@@ -104,8 +136,8 @@ export class Connection {
   }
 
   /** For work that retries by itself because it can go on from where it broke. */
-  attempts(options: StoreOptions): Attempts {
-    return new Attempts(this.#retryOptions(options));
+  attempts(options: StoreOptions): Backoff {
+    return newBackoff(this.#retryOptions(options));
   }
 
   /** Retries something that is more than one request. */
@@ -122,17 +154,19 @@ export class Connection {
     return this.#clock;
   }
 
+  /** Closes all connections; what is under way, or waits to be tried again, fails. */
   close(): void {
     this.#client.destroy();
     this.#handler.destroy();
+    this.#closed.abort(closedError());
   }
 
-  #retryOptions({ signal }: StoreOptions): RetryOptions {
+  #retryOptions({ signal }: StoreOptions): S3RetryOptions {
     return {
       tuning: this.tuning,
       clock: this.#clock,
       onRetry: (failure, error) => this.#observer.onRetry(failure, error),
-      ...(signal ? { signal } : {}),
+      signal: AbortSignal.any([this.#closed.signal, ...signal ? [signal] : []]),
     };
   }
 }

@@ -4,6 +4,7 @@
  * source that fails is an error, not a reason to act as somebody else.
  */
 
+import { deadline } from "@std/async";
 import { DaemonError, messageOf } from "../../errors.ts";
 import { logger } from "../../log.ts";
 import type { S3Options } from "./options.ts";
@@ -33,6 +34,8 @@ const FILE_LIFETIME_MS = 5 * 60_000;
 const SERVICE_REST_MS = 10_000;
 /** Credentials are replaced this long before they expire; milliseconds. */
 const EARLY_MS = 5 * 60_000;
+/** How long credentials may take to come: their service may have fallen silent; milliseconds. */
+const READ_MS = 30_000;
 /** Makes the SDK ask for credentials with each request: what is kept is ours to decide. */
 const ALWAYS = new Date(0);
 
@@ -98,7 +101,7 @@ export class CredentialSource {
   /** A source that fails, as a file does while it is being written, costs no good credentials. */
   async #read(): Promise<void> {
     try {
-      const read = await this.#source.read();
+      const read = await deadline(this.#source.read(), READ_MS);
       if (this.#current && !isSame(this.#current, read)) this.#version++;
       this.#current = read;
       this.#failed = false;

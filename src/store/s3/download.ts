@@ -87,7 +87,7 @@ async function fetchRange(
         );
       }
     } catch (error) {
-      if (at - earned >= PROGRESS) attempts.advance();
+      if (at - earned >= PROGRESS) attempts.reset();
       earned = at;
       await attempts.next(isBeyondEnd(error) ? tooShort(source, error) : error);
     }

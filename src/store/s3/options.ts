@@ -35,6 +35,8 @@ export interface S3Tuning {
   maxDelayMs: number;
   /** An attempt ends when nothing moved in either direction for this long; milliseconds. */
   stallMs: number;
+  /** The same while the server joins the parts of an object, or copies one; milliseconds. */
+  workMs: number;
   /** A way to the server that is slower than this counts as none; bytes a second. */
   slowestRate: number;
   /** Requests under way at a time, over all operations. */
@@ -57,7 +59,8 @@ export const DEFAULT_TUNING: S3Tuning = {
   attempts: 8,
   baseDelayMs: 200,
   maxDelayMs: 20_000,
-  stallMs: 60_000,
+  stallMs: 15_000,
+  workMs: 120_000,
   slowestRate: 64 << 10,
   connections: 12,
   partsPerObject: 4,

@@ -1,59 +1,41 @@
-/** Attempts: what passes is tried again after a growing, random pause. */
+/** What of a failed request is tried again, and when: {@link Backoff} in the terms of S3. */
 
+import { Backoff, retry, type RetryOptions } from "../../async/retry.ts";
 import type { Clock } from "../../clock.ts";
 import { type Failure, failureOf } from "./s3_errors.ts";
 import type { S3Tuning } from "./options.ts";
 
-export interface RetryOptions {
+export interface S3RetryOptions {
   tuning: Pick<S3Tuning, "attempts" | "baseDelayMs" | "maxDelayMs">;
   clock: Clock;
-  /** Called before each pause. */
+  /** Called before each delay. */
   onRetry(failure: Failure, error: unknown): void;
   signal?: AbortSignal;
 }
 
-/** The pause before attempt `failures + 1`: "full jitter", but never less than the server asked for. */
-function pause(failures: number, failure: Failure, { tuning }: RetryOptions): number {
-  const ceiling = Math.min(tuning.maxDelayMs, tuning.baseDelayMs * 2 ** (failures - 1));
-  const asked = Math.min(failure.retryAfterMs ?? 0, tuning.maxDelayMs);
-  return Math.max(Math.random() * ceiling, asked);
+/** Counts consecutive failures for work that can go on from where it broke. */
+export function newBackoff(options: S3RetryOptions): Backoff {
+  return new Backoff(backoffOptions(options));
 }
 
-/** Counts failures in a row; {@link advance} forgets them, because there was progress. */
-export class Attempts {
-  #failures = 0;
-  readonly #options: RetryOptions;
-
-  constructor(options: RetryOptions) {
-    this.#options = options;
-  }
-
-  advance(): void {
-    this.#failures = 0;
-  }
-
-  /** Waits for the next attempt. @throws `error` where it will not pass, or too many failed. */
-  async next(error: unknown): Promise<void> {
-    const { tuning, clock, onRetry, signal } = this.#options;
-    const failure = failureOf(error, signal);
-    this.#failures++;
-    if (!failure.passes || this.#failures >= tuning.attempts) throw error;
-    onRetry(failure, error);
-    await clock.sleep(pause(this.#failures, failure, this.#options), signal);
-  }
-}
-
-/** Runs `attempt` until it succeeds or fails for good. */
+/** Runs `attempt` until it succeeds, fails for good, or has failed too often. */
 export async function withRetries<T>(
   attempt: () => Promise<T>,
-  options: RetryOptions,
+  options: S3RetryOptions,
 ): Promise<T> {
-  const attempts = new Attempts(options);
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (error) {
-      await attempts.next(error);
-    }
-  }
+  return await retry(attempt, backoffOptions(options));
+}
+
+function backoffOptions({ tuning, clock, onRetry, signal }: S3RetryOptions): RetryOptions {
+  return {
+    clock,
+    signal,
+    attempts: tuning.attempts,
+    baseDelay: tuning.baseDelayMs,
+    maxDelay: tuning.maxDelayMs,
+    jitter: 1,
+    isRetryable: (error) => failureOf(error, signal).passes,
+    minDelay: (error) => failureOf(error, signal).retryAfterMs ?? 0,
+    onRetry: (error) => onRetry(failureOf(error, signal), error),
+  };
 }

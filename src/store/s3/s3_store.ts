@@ -59,6 +59,8 @@ export interface S3StoreOptions {
   /** The spool's folder, absolute. */
   spoolDir: string;
   clock: Clock;
+  /** Times silence on the wire; the machine's clock unless given. */
+  wireClock?: Clock;
   observer: S3Observer;
   tuning?: Partial<S3Tuning>;
 }
@@ -96,7 +98,7 @@ export class S3Store implements ObjectStore {
     await this.#guard(`Cannot use the bucket ${bucket}`, options, async () => {
       // Nothing is there, so that the answer has no next page: a server may fail to point to one.
       const input = { Bucket: bucket, Prefix: this.#prefixed("probe/"), MaxKeys: 1 };
-      await this.#connection.request(
+      await this.#connection.probe(
         (client, sending) => client.send(new ListObjectsV2Command(input), sending),
         options,
       );

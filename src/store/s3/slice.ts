@@ -32,7 +32,7 @@ export function hashesOf(bytes: Uint8Array): SliceHashes {
 /** Reads a slice once for what must be known before the first byte is sent. */
 export async function hashSlice(slice: Slice): Promise<SliceHashes> {
   const hashes = new Hashes();
-  for await (const chunk of chunksOf(slice, { reuse: true })) hashes.update(chunk);
+  for await (const chunk of chunksOf(slice)) hashes.update(chunk);
   return hashes.digest();
 }
 
@@ -59,41 +59,71 @@ class Hashes {
 export async function sha256OfFile(path: string, size: number): Promise<string> {
   const hash = createHash("sha256");
   const whole = { path, offset: 0, length: size };
-  for await (const chunk of chunksOf(whole, { reuse: true })) hash.update(chunk);
+  for await (const chunk of chunksOf(whole)) hash.update(chunk);
   return hash.digest("hex");
 }
 
-/** A slice as a request's body; the file is opened by the first read. */
-export function streamSlice(slice: Slice): ReadableStream<Uint8Array> {
-  const chunks = chunksOf(slice);
-  return new ReadableStream<Uint8Array>({
+/**
+ * A slice as a request's body: a stream of the type "bytes", so that its reader lends the memory.
+ * The file is opened by the first read.
+ */
+export function streamSlice({ path, offset, length }: Slice): ReadableStream<Uint8Array> {
+  let file: Deno.FsFile | undefined;
+  let left = length;
+  let isClosed = false;
+  const close = () => {
+    isClosed = true;
+    file?.close();
+    file = undefined;
+  };
+  return new ReadableStream({
+    type: "bytes",
+    autoAllocateChunkSize: CHUNK,
     async pull(controller) {
-      const { done, value } = await chunks.next();
-      if (done) controller.close();
-      else controller.enqueue(value);
+      const request = controller.byobRequest!;
+      if (left === 0) {
+        close();
+        controller.close();
+        request.respond(0);
+        return;
+      }
+      try {
+        file ??= await openAt(path, offset);
+        // It may have been cancelled meanwhile, when there was no file to close.
+        if (isClosed) return close();
+        const view = new Uint8Array(request.view!.buffer, request.view!.byteOffset);
+        const read = await file.read(view.subarray(0, left));
+        if (read === null) throw endsEarly(path, left);
+        left -= read;
+        request.respond(read);
+      } catch (error) {
+        close();
+        throw error;
+      }
     },
-    async cancel() {
-      await chunks.return(undefined);
-    },
-  }, { highWaterMark: 0 });
+    cancel: close,
+  });
 }
 
-/** With `reuse`, a chunk is good until the next one is asked for. */
-async function* chunksOf(
-  { path, offset, length }: Slice,
-  { reuse = false } = {},
-): AsyncGenerator<Uint8Array> {
-  const shared = new Uint8Array(reuse ? CHUNK : 0);
-  using file = await Deno.open(path, { read: true });
-  if (offset > 0) await file.seek(offset, Deno.SeekMode.Start);
+/** Yields a slice's bytes; each chunk is good until the next one is asked for. */
+async function* chunksOf({ path, offset, length }: Slice): AsyncGenerator<Uint8Array> {
+  const buffer = new Uint8Array(CHUNK);
+  using file = await openAt(path, offset);
   for (let left = length; left > 0;) {
-    const size = Math.min(CHUNK, left);
-    const chunk = reuse ? shared.subarray(0, size) : new Uint8Array(size);
+    const chunk = buffer.subarray(0, left);
     const read = await file.read(chunk);
-    if (read === null) {
-      throw new DaemonError("DATA_LOSS", `The spool file ${path} ends ${left} bytes too early`);
-    }
+    if (read === null) throw endsEarly(path, left);
     left -= read;
     yield chunk.subarray(0, read);
   }
+}
+
+async function openAt(path: string, offset: number): Promise<Deno.FsFile> {
+  const file = await Deno.open(path, { read: true });
+  if (offset > 0) await file.seek(offset, Deno.SeekMode.Start);
+  return file;
+}
+
+function endsEarly(path: string, left: number): DaemonError {
+  return new DaemonError("DATA_LOSS", `The spool file ${path} ends ${left} bytes too early`);
 }

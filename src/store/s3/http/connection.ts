@@ -1,0 +1,126 @@
+/** One connection to a server: bytes out, bytes in, and no wait that {@link destroy} does not end. */
+
+import * as net from "node:net";
+import * as tls from "node:tls";
+
+/** Received bytes that wait for their reader before the socket is told to stop. */
+const READ_AHEAD = 256 << 10;
+
+/** Where a connection goes. */
+export interface Origin {
+  secure: boolean;
+  /** A name or an address, without brackets. */
+  host: string;
+  port: number;
+}
+
+export class HttpConnection {
+  /** Resolves once bytes can be sent, over TLS when the server's certificate was verified. */
+  readonly established: Promise<void>;
+  readonly #socket: net.Socket;
+  readonly #received: Uint8Array[] = [];
+  #receivedBytes = 0;
+  #ended = false;
+  #failure: Error | undefined;
+  /** Called whenever the connection fails, each once. */
+  readonly #onFailure = new Set<(failure: Error) => void>();
+  /** Called when there is something new for the reader. */
+  #wakeReader = () => {};
+
+  /** @param ca PEM certificates; all that are trusted. */
+  constructor({ secure, host, port }: Origin, ca: readonly string[] = []) {
+    this.#socket = secure
+      ? tls.connect({ host, port, ca: [...ca], ALPNProtocols: ["http/1.1"] })
+      : net.connect({ host, port });
+    this.#socket.setNoDelay(true);
+    this.#listen();
+    this.established = this.#unlessFailed((resolve) =>
+      this.#socket.once(secure ? "secureConnect" : "connect", () => resolve())
+    );
+    // Whoever opened the connection may have given up before anybody waits for it.
+    this.established.catch(() => {});
+  }
+
+  /** Whether another exchange can begin here: it is open and the server has said nothing unasked. */
+  get isQuiet(): boolean {
+    return this.#failure === undefined && !this.#ended && this.#received.length === 0;
+  }
+
+  /** Resolves once the system has taken the bytes; until then they must not be touched. */
+  write(bytes: Uint8Array): Promise<void> {
+    return this.#unlessFailed((resolve, reject) =>
+      this.#socket.write(bytes, (error) => error ? reject(error) : resolve())
+    );
+  }
+
+  /**
+   * Returns bytes as they came, whose memory is the caller's; `undefined` at the end.
+   * @throws {Error} once what came before the failure has been read
+   */
+  async read(): Promise<Uint8Array | undefined> {
+    for (;;) {
+      const bytes = this.#received.shift();
+      if (bytes) {
+        this.#receivedBytes -= bytes.length;
+        if (this.#socket.isPaused() && this.#receivedBytes < READ_AHEAD) this.#socket.resume();
+        return bytes;
+      }
+      if (this.#ended) return undefined;
+      if (this.#failure) throw this.#failure;
+      await new Promise<void>((resolve) => this.#wakeReader = resolve);
+    }
+  }
+
+  /** Calls `listener` once the connection is of no more use; at once where it is so already. */
+  onFailure(listener: () => void): void {
+    if (this.#failure) listener();
+    else this.#onFailure.add(listener);
+  }
+
+  /** Closes the connection; all that wait for it, or will, reject with `reason`. */
+  destroy(reason: Error): void {
+    this.#fail(reason);
+    this.#socket.destroy();
+  }
+
+  #listen(): void {
+    const socket = this.#socket;
+    socket.on("data", (bytes: Uint8Array) => {
+      this.#received.push(bytes);
+      this.#receivedBytes += bytes.length;
+      if (this.#receivedBytes >= READ_AHEAD) socket.pause();
+      this.#wakeReader();
+    });
+    socket.on("end", () => {
+      this.#ended = true;
+      this.#wakeReader();
+    });
+    socket.on("error", (error) => this.#fail(error));
+    socket.on("close", () => this.#fail(new Error("the connection was closed")));
+  }
+
+  #fail(failure: Error): void {
+    if (this.#failure) return;
+    this.#failure = failure;
+    for (const listener of this.#onFailure) listener(failure);
+    this.#onFailure.clear();
+    this.#wakeReader();
+  }
+
+  #unlessFailed(
+    begin: (resolve: () => void, reject: (failure: Error) => void) => void,
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure) return reject(this.#failure);
+      const fail = (failure: Error) => {
+        this.#onFailure.delete(fail);
+        reject(failure);
+      };
+      this.#onFailure.add(fail);
+      begin(() => {
+        this.#onFailure.delete(fail);
+        resolve();
+      }, fail);
+    });
+  }
+}
