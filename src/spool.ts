@@ -4,7 +4,7 @@ import type { Digest } from "./digest.ts";
 
 /** A regular file that both the daemon and the content Workers can reach. */
 export interface LocalFile {
-  /** `spool` is wiped at start; `blobs` is the embedded store's folder, read only to Workers. */
+  /** What a killed daemon left in `spool` is deleted; `blobs` is the embedded store's folder, read only to Workers. */
   readonly area: "spool" | "blobs";
   /** Relative to the area's folder, `/`-separated. */
   readonly path: string;

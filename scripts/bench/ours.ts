@@ -33,6 +33,7 @@ export class Ours implements Contender, Disposable {
       staging: join(root, "staging"),
       trash: join(root, "trash"),
       spool: join(root, "spool"),
+      scratch: join(root, "git"),
       baselines: join(root, "baselines"),
       blobs: join(root, "store"),
     };

@@ -12,6 +12,7 @@ export interface OpenAreas {
   readonly staging: Directory;
   readonly trash: Directory;
   readonly spool: Directory;
+  readonly scratch: Directory;
   readonly baselines: Directory;
   readonly blobs?: Directory;
 }
@@ -31,6 +32,7 @@ export function openAreas(areas: Areas): OpenAreas {
     staging: open("staging", areas.staging),
     trash: open("trash", areas.trash),
     spool: open("spool", areas.spool),
+    scratch: open("scratch", areas.scratch),
     baselines: open("baselines", areas.baselines),
     ...(areas.blobs === undefined ? {} : { blobs: open("blobs", areas.blobs) }),
   };
@@ -61,6 +63,14 @@ export function openTree(areas: OpenAreas, tree: Tree): Directory {
   try {
     return areas[tree.area].openDirectory(tree.name, { crossMounts: true });
   } catch (error) {
+    if (isErrno(error, "ENOTDIR", "ELOOP")) {
+      throw new DaemonError(
+        "FAILED_PRECONDITION",
+        `the content of ${describeTree(tree)} is not a folder any more: somebody else has put ` +
+          `something else at ${areas[tree.area].locationOf(tree.name)}`,
+        { cause: error },
+      );
+    }
     if (!isErrno(error, "ENOENT")) throw error;
     // Not NOT_FOUND: the workspace is known, and so its id is not free.
     throw new DaemonError(

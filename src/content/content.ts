@@ -5,10 +5,11 @@
  * directory handles beneath the areas of the root. Everything here is a message to a pool of
  * Workers, one a core; the daemon's own thread never reads or writes content.
  *
- * Rooms: `workspaces` (published, visible), `staging` (being made; wiped at start), `trash` (being
- * deleted; wiped at start), `spool` (files on their way to or from the store; wiped at start),
+ * Rooms: `workspaces` (published, visible), `staging` (being made), `trash` (being deleted), `spool`
+ * (files on their way to or from the store), `scratch` (Git's private folders),
  * `baselines` (what this node knows of a published tree since its last image; durable) and `blobs`
- * (the embedded store's blobs, read only).
+ * (the embedded store's blobs, read only). What a killed daemon leaves in staging, trash, spool and
+ * scratch is deleted by the next one, beside its other work.
  */
 
 import type { Digest } from "../digest.ts";
@@ -75,6 +76,8 @@ export interface PackResult {
   index: SpooledBlob;
   /** Token of the uncommitted new baseline; see {@link Content.commitBaseline}. */
   newBaseline: string;
+  /** Why the baseline that was given could not be gone by; then everything was read. */
+  baselineProblem?: string;
   stats: PackStats;
 }
 
@@ -105,6 +108,22 @@ export interface ArchiveOptions extends OperationOptions {
   limitBytes?: number;
 }
 
+/** What an earlier daemon has left behind, which nothing refers to any more. */
+export interface Leftovers {
+  /** Names of trees in staging. */
+  readonly staging: readonly string[];
+  /** Groups of trees in the trash; see `tree_names.ts`. */
+  readonly trash: readonly string[];
+  /** Names of Git's private folders. */
+  readonly scratch: readonly string[];
+  /** Names of files in the spool. */
+  readonly spool: readonly string[];
+  /** Tokens of uncommitted baselines. */
+  readonly tokens: readonly string[];
+  /** Absolute paths of what is not ours and stays. */
+  readonly foreign: readonly string[];
+}
+
 export interface ContentEntry {
   name: string;
   type: "file" | "directory" | "symlink" | "other";
@@ -121,26 +140,42 @@ export interface Content {
   /** How many Workers there are. */
   readonly workers: number;
 
-  /** Makes an empty staging tree with mode 0755. */
-  create(owner: Owner): Promise<Tree>;
+  /**
+   * Makes an empty staging tree with mode 0755. One that is made for a workspace is deleted with what
+   * else is that workspace's, should it be left behind.
+   */
+  create(owner: Owner, workspace?: string): Promise<Tree>;
   /**
    * Moves a staging tree to `workspaces/<id>` in one durable step; ALREADY_EXISTS where it is
    * taken. Nothing of the tree is visible before.
    */
   publish(tree: Tree, id: string): Promise<void>;
   /**
-   * Moves the tree to the trash in one durable step and then deletes it; where the disk has no area
-   * for that step, deletes it where it is. No error if it is not there.
+   * Moves the tree to the trash in one durable step and then deletes it, and whatever else of the same
+   * workspace is in staging or in the trash; where the disk has no area for that step, deletes it where
+   * it is. No error where nothing is there.
+   * @throws {DaemonError} FAILED_PRECONDITION naming the absolute path of what cannot be deleted, what
+   *   keeps it and what to do; everything else is gone then, and the call can be repeated
    */
-  remove(tree: Tree): Promise<void>;
+  remove(tree: Tree, options?: OperationOptions): Promise<void>;
   /** Removes everything in a staging tree, keeping the tree. */
   clear(tree: Tree): Promise<void>;
-  /** Whether the tree is there. */
+  /** Whether the tree, or anything else in its place, is there. */
   exists(tree: Tree): Promise<boolean>;
-  /** Names of the published trees. */
+  /** Names of the published trees, and of whatever else is among them. */
   published(): Promise<string[]>;
-  /** Deletes what staging, trash and the spool hold, and uncommitted baselines; for the start. */
-  sweep(): Promise<void>;
+  /** Finds what an earlier daemon has left; for the start, before anything is made. */
+  leftovers(): Promise<Leftovers>;
+  /** Deletes a group of trees in the trash. @throws {DaemonError} as {@link remove} */
+  deleteTrash(group: string, options?: OperationOptions): Promise<void>;
+  /**
+   * Deletes the leftovers that are no trees.
+   * @returns a message for each that could not be deleted
+   */
+  discardLeftovers(
+    leftovers: Pick<Leftovers, "scratch" | "spool" | "tokens">,
+    options?: OperationOptions,
+  ): Promise<string[]>;
 
   /** Packs a tree into layers and an index. */
   pack(tree: Tree, options: PackOptions): Promise<PackResult>;
@@ -154,10 +189,11 @@ export interface Content {
   extract(tree: Tree, archive: LocalFile, options: ArchiveOptions): Promise<RestoreResult>;
 
   /**
-   * The layers of the image that baseline `name` describes, oldest first; empty where there is no
-   * such baseline. What of them is still in the store may be given to {@link pack} as `reuse`.
+   * The layers of the image that baseline `name` describes, oldest first; none where there is no such
+   * baseline, or none that can be gone by, with the problem then. What of them is still in the store
+   * may be given to {@link pack} as `reuse`.
    */
-  baselineLayers(name: string): Promise<LayerDescriptor[]>;
+  baselineLayers(name: string): Promise<{ layers: LayerDescriptor[]; problem?: string }>;
   /** Makes `token` the baseline `name`, durably. */
   commitBaseline(token: string, name: string): Promise<void>;
   /** Forgets a baseline or an uncommitted token. No error if it is not there. */

@@ -30,6 +30,11 @@ const CODES: Partial<Record<ErrnoName, ErrorCode>> = {
   EROFS: "FAILED_PRECONDITION",
 };
 
+/** The code that a failed system call means. */
+export function codeOf(error: SystemError): ErrorCode {
+  return CODES[error.errno] ?? "INTERNAL";
+}
+
 /** What lies in a tree, as paths relative to the areas name it. */
 const IN_TREE = /^(?:staging|workspaces)\/[^/]+\/(?:\.\/)*(?<path>.+)$/s;
 
@@ -38,7 +43,7 @@ export function contentError(error: unknown): unknown {
   if (!(error instanceof SystemError)) return error;
   const refused = error.errno === "EACCES" || error.errno === "EPERM";
   const message = refused ? refusalOf(error) : error.message;
-  return new DaemonError(CODES[error.errno] ?? "INTERNAL", message, { cause: error });
+  return new DaemonError(codeOf(error), message, { cause: error });
 }
 
 function refusalOf(error: SystemError): string {

@@ -1,7 +1,7 @@
 /** The operations on trees that one request does each. */
 
 import { DaemonError } from "../errors.ts";
-import type { Content } from "./content.ts";
+import type { Content, OperationOptions, Tree } from "./content.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 
 /** What of {@link Content} needs no orchestration. */
@@ -13,22 +13,21 @@ export type TreeOperations = Omit<
 /** Those operations, done by the Workers of a dispatcher. */
 export function connectTrees(workers: Dispatcher): TreeOperations {
   return {
-    create: (owner) => workers.quick("create", { owner }),
+    create: (owner, workspace) =>
+      workers.quick("create", { owner, ...(workspace === undefined ? {} : { workspace }) }),
     publish: (tree, id) => workers.quick("publish", { tree, id }),
-    async remove(tree) {
-      let name: string | undefined;
-      try {
-        name = await workers.quick("trash", { tree });
-      } catch (error) {
-        if (!isExhausted(error)) throw error;
-        return await workers.run("deleteInPlace", { tree });
-      }
-      if (name !== undefined) await workers.run("deleteTrash", { name });
+    remove: (tree, options) => remove(workers, tree, options),
+    deleteTrash: (group, options) => deleteTrash(workers, group, options),
+    leftovers: () => workers.run("leftovers", {}),
+    async discardLeftovers({ scratch, spool, tokens }, options) {
+      const request = { scratch, spool, tokens };
+      const { group, failures } = await workers.run("discardLeftovers", request, options);
+      await deleteTrash(workers, group, options);
+      return failures;
     },
     clear: (tree) => workers.run("clear", { tree }),
     exists: (tree) => workers.quick("exists", { tree }),
     published: () => workers.quick("published", {}),
-    sweep: () => workers.run("sweep", {}),
     commitBaseline: (token, name) => workers.quick("commitBaseline", { token, name }),
     dropBaseline: (name) => workers.quick("dropBaseline", { name }),
     makeDirectory: (tree, path, owner) => workers.quick("makeDirectory", { tree, path, owner }),
@@ -51,6 +50,29 @@ export function connectTrees(workers: Dispatcher): TreeOperations {
   };
 }
 
+async function remove(workers: Dispatcher, tree: Tree, options?: OperationOptions): Promise<void> {
+  let group: string;
+  try {
+    group = await workers.quick("trash", { tree });
+  } catch (error) {
+    if (!isExhausted(error)) throw error;
+    group = await workers.run("deleteInPlace", { tree });
+  }
+  await deleteTrash(workers, group, options);
+}
+
 function isExhausted(error: unknown): boolean {
   return error instanceof DaemonError && error.code === "RESOURCE_EXHAUSTED";
+}
+
+/** How long a Worker deletes before others get their turn, in milliseconds. */
+const DELETION_SLICE = 500;
+
+async function deleteTrash(
+  workers: Dispatcher,
+  group: string,
+  { signal }: OperationOptions = {},
+): Promise<void> {
+  const request = { group, budgetMs: DELETION_SLICE };
+  while (!await workers.run("deleteTrash", request, { signal }));
 }

@@ -6,6 +6,8 @@ export interface Areas {
   staging: string;
   trash: string;
   spool: string;
+  /** Git's private folders, one for each use. */
+  scratch: string;
   baselines: string;
   /** Absent where the store is not on this file system. */
   blobs?: string;

@@ -62,7 +62,7 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   stack.defer(() => store.close());
   const journal = stack.use(new Journal(join(config.root, "state", "state.db")));
   const gate = stack.use(new EgressProxy(config.net));
-  const workspaces = await manage(options, { store, journal, metrics, gate });
+  const workspaces = manage(options, { store, journal, metrics, gate });
   stack.defer(() => workspaces.stop(0));
   await workspaces.start();
   const rpc = await startRpc({
@@ -124,14 +124,14 @@ interface Parts {
   gate: EgressProxy;
 }
 
-async function manage(
+function manage(
   { config, content, privileged, git: finding }: ComposeOptions,
   { store, journal, metrics, gate }: Parts,
-): Promise<WorkspaceManager> {
+): WorkspaceManager {
   const clock = systemClock;
   const spool = spoolOf(config);
   const images = new StoredImages({ content, store, clock, retain: config.backup.retain });
-  const git = await Git.open({
+  const git = Git.open({
     ...config.git,
     finding,
     content,

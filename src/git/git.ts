@@ -31,7 +31,7 @@ export interface GitOptions {
   content: Content;
   /** Absolute path of the content Workers' spool. */
   spool: string;
-  /** Absolute path of a private folder, wiped now and used by nothing else. */
+  /** Absolute path of a private folder, used by nothing else. */
   folder: string;
   /** Whether git can and shall run as the owner of the content: true where the daemon is root. */
   switchUser: boolean;
@@ -64,11 +64,7 @@ export class Git implements GitStatusReader {
     this.#options = options;
   }
 
-  /** Wipes what an earlier daemon left in the private folder. */
-  static async open(options: GitOptions): Promise<Git> {
-    await Deno.remove(options.folder, { recursive: true }).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    });
+  static open(options: GitOptions): Git {
     return new Git(options);
   }
 

@@ -44,12 +44,14 @@ export class Descriptor implements Disposable {
    * @param above the directory that it was opened in; absent for an area's folder
    * @param name within `above`
    * @param isPathOnly whether it was opened with `O_PATH`
+   * @param absolute absolute path of a directory without `above`
    */
   constructor(
     fd: number,
     private readonly above: Descriptor | undefined,
     private readonly name: Name,
     readonly isPathOnly: boolean = false,
+    private readonly absolute?: string,
   ) {
     this.#fd = fd;
   }
@@ -61,10 +63,19 @@ export class Descriptor implements Disposable {
 
   /** Where it was opened, from the outermost directory on; for people. */
   get path(): string {
+    return this.#describe(({ name }) => name);
+  }
+
+  /** Absolute path by which it was opened, for operators. */
+  get location(): string {
+    return this.#describe(({ absolute, name }) => absolute ?? name);
+  }
+
+  #describe(nameOf: (at: Descriptor) => Name): string {
     const names: string[] = [];
     // deno-lint-ignore no-this-alias -- the walk towards the root starts here
     for (let at: Descriptor | undefined = this; at; at = at.above) {
-      if (at.name !== ".") names.push(displayName(at.name));
+      if (at.name !== ".") names.push(displayName(nameOf(at)));
     }
     return names.reverse().join("/");
   }
@@ -72,6 +83,11 @@ export class Descriptor implements Disposable {
   /** The display path of an entry of this directory. */
   pathOf(name: Name): string {
     return `${this.path}/${displayName(name)}`;
+  }
+
+  /** Absolute path of an entry of this directory, for operators. */
+  locationOf(name: Name): string {
+    return `${this.location}/${displayName(name)}`;
   }
 
   /**

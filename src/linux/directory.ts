@@ -58,7 +58,7 @@ export class Directory extends Descriptor {
     const flags = O.RDONLY | O.DIRECTORY | O.NOFOLLOW | O.CLOEXEC;
     for (;;) {
       const fd = sys.openat(AT.FDCWD, first.set(path, "openat"), flags, 0);
-      if (fd >= 0) return new Directory(fd, undefined, label);
+      if (fd >= 0) return new Directory(fd, undefined, label, false, path);
       throwUnlessInterrupted("openat", { path, pathOf: () => path });
     }
   }

@@ -12,6 +12,9 @@ export interface Timespec {
   readonly nsec: number;
 }
 
+/** `linux/stat.h`, `STATX_ATTR_…`. */
+const ATTRIBUTE = { IMMUTABLE: 0x10, APPEND: 0x20 } as const;
+
 /** Metadata of one inode. */
 export class Stat {
   constructor(
@@ -33,7 +36,18 @@ export class Stat {
     readonly devMinor: number,
     readonly rdevMajor: number,
     readonly rdevMinor: number,
+    /** `STATX_ATTR_…` flags that are set; those that the file system does not report are not. */
+    private readonly attributes: number,
   ) {}
+
+  /** Whether nobody, not even root, can change, rename or delete it. */
+  get isImmutable(): boolean {
+    return (this.attributes & ATTRIBUTE.IMMUTABLE) !== 0;
+  }
+  /** Whether nobody can delete it, or what it holds. */
+  get isAppendOnly(): boolean {
+    return (this.attributes & ATTRIBUTE.APPEND) !== 0;
+  }
 
   /** Unsigned 64-bit: not every one is exact as a number. */
   get ino(): bigint {
@@ -104,6 +118,7 @@ function decode(): Stat {
     u32[35]!,
     u32[32]!,
     u32[33]!,
+    u32[2]!,
   );
 }
 

@@ -1,8 +1,15 @@
-/** One daemon a root: two would sweep each other's half-made workspaces away. */
+/**
+ * One daemon a root: two would sweep each other's half-made workspaces away.
+ *
+ * Two locks keep others out. `<root>/state/lock` names the holder to people. The lock on the root's
+ * folder itself is there because that file can be deleted by hand: the next daemon would make a new
+ * one, which nobody has locked yet.
+ */
 
 import { join } from "@std/path";
 import { reasonOf } from "../errors.ts";
 import { logger } from "../log.ts";
+import { accessRemedy, describeKind, lstat } from "./entry.ts";
 import { StartError } from "./start_error.ts";
 
 /** Characters that hold any pid, which are at most 4,194,304. */
@@ -13,42 +20,82 @@ export function lockPath(root: string): string {
 }
 
 /**
- * Takes `<root>/state/lock` for as long as this process lives; the kernel gives it back, however the
- * process ends. @throws {StartError} saying who holds it
+ * Takes the locks of a root for as long as this process lives; the kernel gives them back, however the
+ * process ends. @throws {StartError} saying who holds them
  */
 export function lockRoot(root: string): Disposable {
+  using stack = new DisposableStack();
   const path = lockPath(root);
-  const file = open(path);
+  const file = stack.use(open(path));
   if (!file.tryLockSync(true)) {
     const holder = Deno.readTextFileSync(path).trim();
-    file.close();
     throw new StartError(
       `Cannot use ${root}: the wsdaemon with pid ${holder || "unknown"} uses it; ` +
         "stop that one or choose another root",
     );
   }
-  writePid(file);
-  return file;
+  lockFolder(root, stack);
+  writePid(path, file);
+  return stack.move();
+}
+
+function open(path: string): Deno.FsFile {
+  const info = lstat(path);
+  if (info && !info.isFile) {
+    throw new StartError(`Cannot lock ${path}: it is ${describeKind(info)}, not a file; remove it`);
+  }
+  try {
+    return Deno.openSync(path, { read: true, write: true, create: true, mode: 0o600 });
+  } catch (error) {
+    if (info) return openReadOnly(path, error);
+    throw new StartError(`Cannot open the lock ${path}: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+/** Locking needs no right to write: an immutable lock file does not stop a start. */
+function openReadOnly(path: string, cause: unknown): Deno.FsFile {
+  try {
+    return Deno.openSync(path);
+  } catch {
+    throw new StartError(
+      `Cannot open the lock ${path}: ${reasonOf(cause)}; ${accessRemedy(path)}`,
+      { cause },
+    );
+  }
+}
+
+/** @throws {StartError} where another daemon, whose `state/lock` was deleted, holds the folder */
+function lockFolder(root: string, stack: DisposableStack): void {
+  let locked: boolean;
+  try {
+    locked = stack.use(Deno.openSync(root)).tryLockSync(true);
+  } catch (error) {
+    // Not every file system locks folders (NFS does not); then the file alone has to do.
+    logger("process").warn("Cannot lock the folder {root} besides {path}: {reason}", {
+      root,
+      path: lockPath(root),
+      reason: reasonOf(error),
+    });
+    return;
+  }
+  if (locked) return;
+  throw new StartError(
+    `Cannot use ${root}: another process has locked that folder, probably a wsdaemon whose ` +
+      `${lockPath(root)} was deleted; find it with lslocks and stop it, or choose another root`,
+  );
 }
 
 /**
  * Tells people who holds the lock, in as many bytes each time, so that nothing is allocated. Where it
- * cannot be written (the disk is full, and copies on write) the lock is held all the same.
+ * cannot be written (a full disk, an immutable file) the lock is held all the same.
  */
-function writePid(file: Deno.FsFile): void {
+function writePid(path: string, file: Deno.FsFile): void {
   try {
     file.writeSync(new TextEncoder().encode(`${String(Deno.pid).padEnd(PID_WIDTH)}\n`));
   } catch (error) {
-    logger("process").warn("Cannot write this process's pid into the lock: {reason}", {
+    logger("process").warn("Cannot write this process's pid to {path}: {reason}", {
+      path,
       reason: reasonOf(error),
     });
-  }
-}
-
-function open(path: string): Deno.FsFile {
-  try {
-    return Deno.openSync(path, { read: true, write: true, create: true, mode: 0o600 });
-  } catch (error) {
-    throw new StartError(`Cannot open the lock ${path}: ${reasonOf(error)}`, { cause: error });
   }
 }

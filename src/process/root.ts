@@ -12,7 +12,11 @@ import { conflicts } from "../config/resolve_config.ts";
 import type { Config } from "../config/schema.ts";
 import type { Areas } from "../content/worker_start.ts";
 import { reasonOf } from "../errors.ts";
+import { logger } from "../log.ts";
+import { accessRemedy, describeKind, lstat } from "./entry.ts";
 import { lockPath } from "./lock.ts";
+import { mountOf, readMounts } from "./mounts.ts";
+import { hasOurState } from "./own_root.ts";
 import { StartError } from "./start_error.ts";
 
 /** Of what leads to trees: an owner reaches its own by name, and sees no other's. */
@@ -27,6 +31,7 @@ export function areaPaths({ root, storage }: Config): Areas {
     workspaces: join(root, "workspaces"),
     staging: join(root, "tmp", "staging"),
     trash: join(root, "tmp", "trash"),
+    scratch: join(root, "tmp", "git"),
     spool: join(root, "tmp", "spool"),
     baselines: join(root, "state", "baselines"),
     ...(storage.kind === "fs" ? { blobs: storage.path } : {}),
@@ -54,7 +59,7 @@ export function prepareRoot(config: Config): Config {
     const real = Deno.realPathSync(root);
     refuseSpecial(real);
     refuseForeignRoot(real);
-    makeFolder(join(real, "state"), CLOSED_MODE);
+    makeArea(join(real, "state"), CLOSED_MODE);
     if (storage.kind !== "fs") return { ...config, root: real };
     const path = inside ? join(real, "store") : leadsTo(storage.path);
     refuseSpecial(path);
@@ -69,24 +74,106 @@ export function prepareRoot(config: Config): Config {
 }
 
 /**
- * Makes the areas and sets their modes; the caller holds the root's lock.
- * @throws {StartError} naming the folder
+ * Makes the areas and sets their modes; the caller holds the root's lock. What lies in `tmp` and is
+ * not ours stays there and is logged; where it has the name of an area it is moved aside.
+ * @throws {StartError} naming the path and what to do with it
  */
 export function makeAreas(config: Config): Areas {
   const areas = areaPaths(config);
-  const { blobs, workspaces, staging, ...closed } = areas;
-  for (const path of [join(config.root, "tmp"), staging, workspaces]) {
-    makeRoom(path, SEARCHABLE_MODE);
+  const { root } = config;
+  const tmp = join(root, "tmp");
+  for (const path of [tmp, areas.staging, areas.trash, areas.spool, areas.scratch]) {
+    displaceObstacle(path);
   }
-  for (const path of [join(config.root, "state"), ...Object.values(closed)]) {
-    makeRoom(path, CLOSED_MODE);
+  displaceObstacle(areas.baselines);
+  for (const path of [tmp, areas.staging, areas.workspaces, areas.scratch]) {
+    makeArea(path, SEARCHABLE_MODE);
   }
+  for (const path of [join(root, "state"), areas.baselines, areas.trash, areas.spool]) {
+    makeArea(path, CLOSED_MODE);
+  }
+  const { blobs } = areas;
   if (blobs !== undefined) {
     // A store outside the root may be shared with other daemons, and its mode is their affair too.
-    if (dirname(blobs) === config.root) makeRoom(blobs, CLOSED_MODE);
+    if (dirname(blobs) === root) makeArea(blobs, CLOSED_MODE);
     else makeStore(blobs);
   }
+  requireSameMount([areas.workspaces, areas.staging, areas.trash]);
+  for (
+    const name of [
+      "state.db",
+      "state.db-wal",
+      "state.db-shm",
+      "state.db-journal",
+      "state.db.reserve",
+    ]
+  ) {
+    requireWritableFile(join(root, "state", name));
+  }
+  reportForeign(tmp, areas);
   return areas;
+}
+
+/** Moves what has the name of a folder of ours, and is none, aside: nothing is deleted or followed. */
+function displaceObstacle(path: string): void {
+  const info = lstat(path);
+  if (!info || info.isDirectory) return;
+  const aside = `${path}.displaced-${crypto.randomUUID()}`;
+  const words = `${path} is ${describeKind(info)}, not a folder`;
+  try {
+    Deno.renameSync(path, aside);
+  } catch (error) {
+    throw new StartError(
+      `Cannot use the folder ${path}: ${words}, and cannot be moved aside ` +
+        `(${reasonOf(error)}); move it away, or ${accessRemedy(path)}`,
+      { cause: error },
+    );
+  }
+  logger("process").warn("{words}: it was moved to {aside}", { words, aside });
+}
+
+/** Trees are moved between these in one step, which no step across mounts is. */
+function requireSameMount(paths: readonly string[]): void {
+  const mounts = readMounts();
+  const [first, ...others] = paths.map((path) => ({ path, mount: mountOf(path, mounts) }));
+  const other = others.find(({ mount }) => mount !== first!.mount);
+  if (!other) return;
+  throw new StartError(
+    `Cannot use the folders ${first!.path} and ${other.path}: they lie on different mounts ` +
+      `(${first!.mount} and ${other.mount}), and trees cannot be moved from one to the other; ` +
+      "unmount what is mounted below the root",
+  );
+}
+
+/** SQLite would follow a link, wait for a FIFO's other end, and say little where it may not write. */
+function requireWritableFile(path: string): void {
+  const info = lstat(path);
+  if (!info) return;
+  if (!info.isFile) {
+    throw new StartError(
+      `Cannot use the state in ${path}: it is ${describeKind(info)}, not a file; move it away`,
+    );
+  }
+  try {
+    Deno.openSync(path, { read: true, write: true }).close();
+  } catch (error) {
+    throw new StartError(
+      `Cannot use the state in ${path}: ${reasonOf(error)}; ${accessRemedy(path)}`,
+      { cause: error },
+    );
+  }
+}
+
+/** How many foreign entries are named. */
+const MAX_NAMED = 20;
+
+function reportForeign(tmp: string, areas: Areas): void {
+  const own = new Set(Object.values(areas));
+  const foreign = [...Deno.readDirSync(tmp)].map(({ name }) => join(tmp, name))
+    .filter((path) => !own.has(path));
+  for (const path of foreign.slice(0, MAX_NAMED)) {
+    logger("process").warn("{path} is not wsdaemon's and stays; move it away", { path });
+  }
 }
 
 /** Deno lets only what may do everything into these, and so no Worker of ours. */
@@ -101,11 +188,12 @@ function refuseSpecial(path: string): void {
 
 /**
  * A folder that others use must not become a root: the modes of what is in it would change. Ours has
- * had its lock since before anything else was put there.
+ * had its lock since before anything else was put there, and is known by its state where somebody has
+ * deleted the lock.
  */
 function refuseForeignRoot(root: string): void {
   if (root === "/") throw new StartError("it is the whole machine; choose a folder of its own");
-  if (isFile(lockPath(root))) return;
+  if (lstat(lockPath(root)) || hasOurState(root)) return;
   const taken = ["tmp", "state", "workspaces", "store"].find((name) => {
     const path = join(root, name);
     // A store outlives its node, and is put into a new root then.
@@ -113,7 +201,10 @@ function refuseForeignRoot(root: string): void {
     return !isStore && isFolder(path) && !Deno.readDirSync(path)[Symbol.iterator]().next().done;
   });
   if (taken === undefined) return;
-  throw new StartError(`it has a folder ${taken} that is not wsdaemon's; choose an empty folder`);
+  throw new StartError(
+    `it has a folder ${taken} that is not wsdaemon's; choose an empty folder, or, where this is a ` +
+      `root of wsdaemon's that has lost its state, make an empty file ${lockPath(root)}`,
+  );
 }
 
 /** Where a path leads; itself where nothing is there yet. */
@@ -121,15 +212,21 @@ function leadsTo(path: string): string {
   return isFolder(path) ? Deno.realPathSync(path) : path;
 }
 
-function makeRoom(path: string, mode: number): void {
+function makeArea(path: string, mode: number): void {
   try {
-    makeFolder(path, mode);
-    const found = Deno.lstatSync(path);
-    if (found.isSymlink) throw new StartError("it is a link, not a folder");
-    // Even a change to the same mode needs area on a file system that copies on write.
-    if ((found.mode! & 0o7777) !== mode) Deno.chmodSync(path, mode);
+    const info = lstat(path);
+    if (info && !info.isDirectory) {
+      throw new StartError(`it is ${describeKind(info)}, not a folder; move it away`);
+    }
+    if (!info) Deno.mkdirSync(path, { mode });
+    // Even a change to the same mode needs area on a file system that copies on write, and is refused
+    // for an immutable folder.
+    if ((Deno.lstatSync(path).mode! & 0o7777) !== mode) Deno.chmodSync(path, mode);
   } catch (error) {
-    throw new StartError(`Cannot use the folder ${path}: ${reasonOf(error)}`, { cause: error });
+    const remedy = error instanceof StartError ? "" : `; ${accessRemedy(path)}`;
+    throw new StartError(`Cannot use the folder ${path}: ${reasonOf(error)}${remedy}`, {
+      cause: error,
+    });
   }
 }
 
@@ -155,10 +252,6 @@ function makeFolder(path: string, mode: number): void {
 
 function isFolder(path: string): boolean {
   return stat(path)?.isDirectory ?? false;
-}
-
-function isFile(path: string): boolean {
-  return stat(path)?.isFile ?? false;
 }
 
 function stat(path: string): Deno.FileInfo | undefined {

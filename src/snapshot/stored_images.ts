@@ -193,6 +193,7 @@ export class StoredImages implements Images {
         files: packed.stats.files,
       });
       await this.#commitBaseline(packed.newBaseline, options.baseline);
+      reportBaseline(options.baseline, packed.baselineProblem);
       reportOdd(options.baseline, packed);
       return { url, manifest, stats: packed.stats };
     } catch (error) {
@@ -226,7 +227,8 @@ export class StoredImages implements Images {
 
   /** Layers of the baseline's image that are certainly still there; asking for one freshens it. */
   async #reusable(options: SaveOptions): Promise<LayerDescriptor[]> {
-    const layers = await this.content.baselineLayers(options.baseline);
+    const { layers, problem } = await this.content.baselineLayers(options.baseline);
+    reportBaseline(options.baseline, problem);
     const there = await Promise.all(
       layers.map((layer) => this.#store.hasBlob(layer.digest, layer.size, signalOf(options))),
     );
@@ -329,6 +331,15 @@ function imageName(url: string): { key: string; identity: WorkspaceIdentity } {
 
 function signalOf(options: { signal?: AbortSignal }): { signal?: AbortSignal } {
   return options.signal ? { signal: options.signal } : {};
+}
+
+/** What this node knew of the workspace's last image is of no use; the new baseline replaces it. */
+function reportBaseline(workspace: string, problem: string | undefined): void {
+  if (problem === undefined) return;
+  log.warn("Everything in workspace {workspace} is read for its next image: {problem}", {
+    workspace,
+    problem,
+  });
 }
 
 function reportOdd(baseline: string, { stats }: PackResult): void {

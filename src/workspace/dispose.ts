@@ -5,7 +5,7 @@ import { DaemonError, messageOf } from "../errors.ts";
 import type { GitStatus, GitStatusReader } from "../git/git_status.ts";
 import { logger } from "../log.ts";
 import type { Images } from "../snapshot/images.ts";
-import { deleteContent } from "./delete_content.ts";
+import type { ContentDeleter } from "./content_deleter.ts";
 import { saveLogs } from "./save_logs.ts";
 import type { ImageSaver } from "./image_saver.ts";
 import type { FinalSave } from "./final_saves.ts";
@@ -21,6 +21,7 @@ export interface DisposeParts {
   images: Images;
   gitStatus: GitStatusReader;
   saver: ImageSaver;
+  deleter: ContentDeleter;
   remoteStorage: boolean;
   stop: AbortSignal;
 }
@@ -28,7 +29,8 @@ export interface DisposeParts {
 /**
  * Takes a workspace to NONE. Where the final backup fails it is AVAILABLE again.
  * @param wishes may grow until the workspace is DELETING
- * @throws {DaemonError} DATA_LOSS (content kept, the call can be repeated).
+ * @throws {DaemonError} DATA_LOSS (content kept, the call can be repeated), FAILED_PRECONDITION (not
+ *   all can be deleted yet; the workspace stays until it is).
  */
 export async function disposeWorkspace(
   workspace: Workspace,
@@ -38,7 +40,7 @@ export async function disposeWorkspace(
   if (workspace.setup && !await cancelSetup(workspace)) return {};
   // A deletion that failed before is past the point where anything could still be backed up.
   if (workspace.state === "DELETING") {
-    await deleteContent(workspace, parts.content);
+    await parts.deleter.delete(workspace);
     return {};
   }
   workspace.apply("wrapUp");
@@ -55,7 +57,7 @@ export async function disposeWorkspace(
     parts.stop.throwIfAborted();
     throw error;
   }
-  await deleteContent(workspace, parts.content);
+  await parts.deleter.delete(workspace);
   return gitStatus ? { gitStatus } : {};
 }
 

@@ -15,6 +15,7 @@ import type { GitStatusReader } from "../git/git_status.ts";
 import type { Initializers } from "../initializer/initializer.ts";
 import type { Images } from "../snapshot/images.ts";
 import type { InitRequest, Workspaces } from "./workspaces.ts";
+import { ContentDeleter } from "./content_deleter.ts";
 import { disposeWorkspace } from "./dispose.ts";
 import type { Journal } from "./journal.ts";
 import type { WorkspaceMetrics } from "./workspace_metrics.ts";
@@ -57,23 +58,36 @@ export interface ManagerOptions extends Dependencies {
 export class WorkspaceManager implements Workspaces {
   readonly #options: ManagerOptions;
   readonly #workspaces = new Map<string, Workspace>();
-  /** Folders found among the workspaces that are nobody's: never replaced, never deleted. */
+  /** Entries found among the workspaces that are nobody's: never replaced, never deleted. */
   #strangers = new Set<string>();
   readonly #saver: ImageSaver;
+  readonly #deleter: ContentDeleter;
   readonly #stop = new AbortController();
   #draining = false;
 
   constructor(options: ManagerOptions) {
     this.#options = options;
     this.#saver = new ImageSaver({ ...options, ...options.backup, stop: this.#stop.signal });
+    this.#deleter = new ContentDeleter({
+      ...options,
+      stop: this.#stop.signal,
+      onGone: (workspace) => this.#forgetIfGone(workspace),
+    });
   }
 
-  /** Puts right what the last run left, and resumes what it promised. Call once, before serving. */
+  /**
+   * Puts right what the last run left, and resumes what it promised; deleting goes on in the background.
+   * Call once, before serving.
+   */
   async start(): Promise<void> {
-    const { workspaces, orphans: strangers } = await recover(this.#options.content, this.#options);
+    const { workspaces, orphans: strangers, leftovers } = await recover(
+      this.#options.content,
+      this.#options,
+    );
     for (const workspace of workspaces) this.#workspaces.set(workspace.id, workspace);
     this.#strangers = strangers;
     this.#saver.resume(this.#workspaces.values());
+    await this.#deleter.resume(leftovers, workspaces);
   }
 
   /**
@@ -88,6 +102,7 @@ export class WorkspaceManager implements Workspaces {
     for (const workspace of this.#workspaces.values()) workspace.setup?.abort.abort(reason);
     await this.#settled();
     await this.#saver.settled(this.#workspaces.values());
+    await this.#deleter.settled();
   }
 
   async #settled(): Promise<void> {
@@ -108,7 +123,9 @@ export class WorkspaceManager implements Workspaces {
     if (known) {
       throw new DaemonError(
         "ALREADY_EXISTS",
-        `Workspace ${request.id} exists and is ${wireState(known)}: dispose of it first`,
+        known.state === "DELETING"
+          ? `Workspace ${request.id} is still being deleted: its id is free once that is done`
+          : `Workspace ${request.id} exists and is ${wireState(known)}: dispose of it first`,
       );
     }
     const workspace = Workspace.create({
@@ -134,6 +151,7 @@ export class WorkspaceManager implements Workspaces {
     const done = metrics.time("init", work).finally(() => {
       workspace.setup = undefined;
       this.#forgetIfGone(workspace);
+      if (workspace.state === "DELETING") this.#deleter.deleteLater(workspace);
     });
     workspace.setup = { done, abort };
     await done;
@@ -198,6 +216,7 @@ export class WorkspaceManager implements Workspaces {
     const work = disposeWorkspace(workspace, wishes, {
       ...this.#options,
       saver: this.#saver,
+      deleter: this.#deleter,
       remoteStorage: this.#hasStorage(workspace),
       stop: this.#stop.signal,
     });
@@ -219,7 +238,7 @@ export class WorkspaceManager implements Workspaces {
     if (await this.#options.content.exists({ area: "workspaces", name: id })) {
       throw new DaemonError(
         "ALREADY_EXISTS",
-        `There is a folder workspaces/${id} that no workspace belongs to: move it away first`,
+        `There is an entry workspaces/${id} that no workspace belongs to: move it away first`,
       );
     }
     this.#strangers.delete(id);

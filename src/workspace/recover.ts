@@ -1,59 +1,85 @@
 /** What a restart makes of what the last run left, be it after a shutdown or `kill -9`. */
 
-import type { Content } from "../content/content.ts";
+import type { Content, Leftovers } from "../content/content.ts";
 import { messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
-import { deleteContent } from "./delete_content.ts";
 import { type Recorders, Workspace } from "./workspace.ts";
 
 const log = logger("workspace");
 
 /** What a restart finds. */
 export interface Recovered {
+  /** Those in state DELETING are still to be deleted. */
   workspaces: Workspace[];
-  /** Published folders that the journal does not know. */
+  /** Entries among the published trees that the journal does not know. */
   orphans: Set<string>;
+  /** What is to be deleted besides. */
+  leftovers: Leftovers;
 }
 
+/** How many foreign entries are named in the log. */
+const MAX_NAMED = 20;
+
 /**
- * Completes or undoes what was under way.
+ * Decides for every workspace what becomes of it; it deletes nothing, so that neither the size nor the
+ * state of what is left keeps the others from being served.
  *
- * Published folders that the journal does not know are left alone and reported: they may be
- * somebody's work.
+ * Published trees that the journal does not know are left alone and reported: they may be somebody's
+ * work.
  */
 export async function recover(content: Content, witnesses: Recorders): Promise<Recovered> {
-  await content.sweep();
-  const strangers = new Set(await content.published());
+  const leftovers = await look("staging, trash and spool", () => content.leftovers());
+  const published = await look("the published trees", () => content.published());
+  const strangers = new Set(published);
   const workspaces: Workspace[] = [];
   for (const record of witnesses.journal.workspaces()) {
     const workspace = Workspace.fromRecord(record, witnesses);
-    const found = strangers.delete(record.id);
+    const { id } = workspace;
+    const found = strangers.delete(id);
     if (workspace.state === "SETTING_UP") workspace.apply("delete");
     if (workspace.state === "WRAPPING_UP") workspace.apply("keep");
     if (workspace.state === "DELETING") {
-      await clearAway(workspace, content);
-    } else if (!found) {
+      log.warn("Deleting workspace {id}, which was not to stay when the daemon ended", { id });
+    } else if (published && !found) {
       log.error("The content of workspace {id} is not there any more: somebody else removed it", {
-        id: record.id,
+        id,
       });
     }
-    if (workspace.state !== "NONE") workspaces.push(workspace);
+    workspaces.push(workspace);
   }
-  for (const name of strangers) {
-    log.error("There is a folder {name} among the workspaces that no workspace belongs to", {
+  reportStrangers(strangers, leftovers?.foreign ?? []);
+  return { workspaces, orphans: strangers, leftovers: leftovers ?? NOTHING };
+}
+
+const NOTHING: Leftovers = {
+  staging: [],
+  trash: [],
+  scratch: [],
+  spool: [],
+  tokens: [],
+  foreign: [],
+};
+
+/** What cannot be looked at stays as it is. */
+async function look<T>(what: string, find: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await find();
+  } catch (error) {
+    log.error("Cannot look for what an earlier daemon has left in {what}: {reason}", {
+      what,
+      reason: messageOf(error),
+    });
+    return undefined;
+  }
+}
+
+function reportStrangers(strangers: ReadonlySet<string>, foreign: readonly string[]): void {
+  for (const name of [...strangers].slice(0, MAX_NAMED)) {
+    log.error("There is an entry {name} among the workspaces that no workspace belongs to", {
       name,
     });
   }
-  return { workspaces, orphans: strangers };
-}
-
-/** One that cannot be cleared away must not keep the others waiting: it can be disposed of again. */
-async function clearAway(workspace: Workspace, content: Content): Promise<void> {
-  const { id } = workspace;
-  log.warn("Clearing workspace {id} away, which was not to stay when the daemon ended", { id });
-  try {
-    await deleteContent(workspace, content);
-  } catch (error) {
-    log.error("Cannot clear workspace {id} away: {reason}", { id, reason: messageOf(error) });
+  for (const path of foreign.slice(0, MAX_NAMED)) {
+    log.warn("{path} is not wsdaemon's and stays; move it away", { path });
   }
 }

@@ -23,7 +23,7 @@ export interface SetupParts {
 
 /**
  * Takes a workspace from SETTING_UP to AVAILABLE, or to NONE with nothing left of it. What cannot be
- * cleared away at once is DELETING: its disposal or a restart completes that.
+ * cleared away at once is DELETING.
  * @throws {DaemonError} what went wrong, or the signal's reason.
  */
 export async function setUp(
@@ -37,7 +37,7 @@ export async function setUp(
   const trees: Tree[] = [];
   const baselines: string[] = [];
   try {
-    const tree = await content.create(parts.contentOwner);
+    const tree = await content.create(parts.contentOwner, id);
     trees.push(tree);
     await parts.initializers.run(spec, {
       ...parts,
@@ -53,7 +53,7 @@ export async function setUp(
   } catch (error) {
     const told = signal.aborted ? signal.reason : asDaemonError(error, "INTERNAL");
     log.warn("Could not set up workspace {id}: {reason}", { id, reason: messageOf(told) });
-    const nothingLeft = await undo(content, trees, [...baselines, id]);
+    const nothingLeft = await undo(content, id, trees, baselines);
     workspace.apply(nothingLeft ? "fail" : "delete");
     throw told;
   }
@@ -88,16 +88,25 @@ async function publish(content: Content, tree: Tree, to: Tree, trees: Tree[]): P
 /** Removes what was made. @returns whether nothing of it is left */
 async function undo(
   content: Content,
+  id: string,
   trees: readonly Tree[],
   baselines: readonly string[],
 ): Promise<boolean> {
-  const removals = await Promise.allSettled([
-    ...trees.map((tree) => content.remove(tree)),
-    ...baselines.map((baseline) => content.dropBaseline(baseline)),
-  ]);
-  const failed = removals.filter((removal) => removal.status === "rejected");
-  for (const { reason } of failed) {
-    log.error("Could not clear all away: {reason}", { reason: messageOf(reason) });
+  const removals = [
+    ...trees.map((tree) => () => content.remove(tree)),
+    ...[...baselines, id].map((baseline) => () => content.dropBaseline(baseline)),
+  ];
+  let nothingLeft = true;
+  for (const remove of removals) {
+    try {
+      await remove();
+    } catch (error) {
+      nothingLeft = false;
+      log.error("Could not clear away all of workspace {id}, and will try again: {reason}", {
+        id,
+        reason: messageOf(error),
+      });
+    }
   }
-  return failed.length === 0;
+  return nothingLeft;
 }

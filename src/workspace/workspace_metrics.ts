@@ -13,6 +13,8 @@ export class WorkspaceMetrics {
   readonly #bytesStored;
   readonly #unstable;
   readonly #workspaces;
+  readonly #awaitingDeletion;
+  readonly #deletionFailures;
 
   constructor(metrics: Metrics) {
     this.#seconds = metrics.histogram(
@@ -36,6 +38,14 @@ export class WorkspaceMetrics {
       "wsdaemon_workspaces",
       "Workspaces on this node by state",
       ["state"],
+    );
+    this.#awaitingDeletion = metrics.gauge(
+      "wsdaemon_workspace_deletions_pending",
+      "Trees and groups of temporary files that are being deleted, or could not be and are tried again",
+    );
+    this.#deletionFailures = metrics.counter(
+      "wsdaemon_workspace_deletion_failures_total",
+      "Attempts at deleting content that left something behind",
     );
   }
 
@@ -62,5 +72,16 @@ export class WorkspaceMetrics {
   moved(from: string, to: string): void {
     if (from !== "NONE") this.#workspaces.dec({ state: from });
     if (to !== "NONE") this.#workspaces.inc({ state: to });
+  }
+
+  /** One more thing is to be deleted, or one fewer. */
+  awaitingDeletion(change: 1 | -1): void {
+    if (change > 0) this.#awaitingDeletion.inc();
+    else this.#awaitingDeletion.dec();
+  }
+
+  /** Something could not be deleted. */
+  deletionFailed(): void {
+    this.#deletionFailures.inc();
   }
 }

@@ -5,7 +5,7 @@ import { startContent, type TestContent } from "../fixtures/content.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { startAttack } from "../fixtures/attack.ts";
 import { rounds } from "../fixtures/soak.ts";
-import { ME, namesIn } from "./fixture.ts";
+import { deleteLeftovers, ME, namesIn } from "./fixture.ts";
 import { CANARIES, Victims } from "./victims.ts";
 
 /** Content Workers on a root where the victims are. */
@@ -53,7 +53,7 @@ Deno.test("remove deletes nothing outside when directories are swapped for links
     at.check();
     assertEquals(await content.published(), ["neighbour"]);
   }
-  await content.sweep();
+  await deleteLeftovers(content);
   assertEquals(namesIn(areas.trash), []);
   at.check();
   assert(swaps > 1000, `only ${swaps} swaps were made`);

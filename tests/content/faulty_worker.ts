@@ -12,7 +12,7 @@ Object.assign(operations, {
     return new Promise(() => {});
   },
   /** Does likewise, but comes to an end. */
-  sweep: async () => {
+  leftovers: async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     setTimeout(() => {
       resolve();

@@ -322,7 +322,7 @@ Deno.test({
       "no space left",
     );
     assertEquals(namesIn(join(path, "a")), ["small"]);
-    await assertFails(content.remove(tree), "FAILED_PRECONDITION", "mount point");
+    await assertFails(content.remove(tree), "FAILED_PRECONDITION", "mounted there");
     assertEquals(namesIn(path), ["a"]);
   },
 });

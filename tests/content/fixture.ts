@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import { DaemonError, type ErrorCode } from "../../src/errors.ts";
-import type { Owner } from "../../src/content/content.ts";
+import type { Content, Owner } from "../../src/content/content.ts";
 
 /** Whoever runs the tests: content of one's own needs no privileges. */
 export const ME: Owner = { uid: Deno.uid()!, gid: Deno.gid()! };
@@ -24,6 +24,14 @@ export async function assertFails(
   assertInstanceOf(error, DaemonError);
   assertEquals(error.code, code, error.message);
   assertStringIncludes(error.message, message);
+}
+
+/** Deletes what a daemon that is started finds left, as it does. */
+export async function deleteLeftovers(content: Content): Promise<void> {
+  const leftovers = await content.leftovers();
+  for (const name of leftovers.staging) await content.remove({ area: "staging", name });
+  for (const group of leftovers.trash) await content.deleteTrash(group);
+  assertEquals(await content.discardLeftovers(leftovers), []);
 }
 
 /** Names in a folder, sorted. */

@@ -57,7 +57,7 @@ export class ImageFixture implements AsyncDisposable {
   /** Packs a published tree as the snapshot area does, its own baseline and all. */
   async pack(id: string, options: { signal?: AbortSignal } = {}): Promise<PackResult> {
     const { content, areas } = this;
-    const known = await content.baselineLayers(id);
+    const { layers: known } = await content.baselineLayers(id);
     const result = await content.pack({ area: "workspaces", name: id }, {
       ...options,
       baseline: id,

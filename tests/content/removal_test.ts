@@ -91,8 +91,8 @@ Deno.test({
     openLibc(libcPath());
     using trash = Directory.open(join(folder.path, "trash"));
     asNobody(() => {
-      assertEquals(deleteEntry(trash, "tree", trash), true);
-      assertEquals(deleteEntry(trash, "tree", trash), false);
+      assertEquals(deleteEntry(trash, "tree", trash), "deleted");
+      assertEquals(deleteEntry(trash, "tree", trash), "absent");
       using contents = trash.openDirectory("contents");
       deleteContents(contents, trash);
     });

@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { startContent } from "../fixtures/content.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { directory, fifo, file, makeTree, readTree, symlink } from "../fixtures/tree.ts";
-import { assertFails, IS_ROOT, ME, namesIn, openDescriptors } from "./fixture.ts";
+import { assertFails, deleteLeftovers, IS_ROOT, ME, namesIn, openDescriptors } from "./fixture.ts";
 
 const workspace = (name: string) => ({ area: "workspaces", name } as const);
 
@@ -79,9 +79,11 @@ Deno.test("no tree name leads out of its area", async () => {
     await assertFails(content.list(workspace(name), ""), "INVALID_ARGUMENT", "tree's name");
     await assertFails(content.exists(workspace(name)), "INVALID_ARGUMENT", "tree's name");
   }
-  await assertFails(content.list(workspace("link"), ""), "INVALID_ARGUMENT", "link");
-  assertFalse(await content.exists(workspace("link")));
+  const words = `something else at ${join(areas.workspaces, "link")}`;
+  await assertFails(content.list(workspace("link"), ""), "FAILED_PRECONDITION", words);
+  assert(await content.exists(workspace("link")));
   await content.remove(workspace("link"));
+  assertFalse(await content.exists(workspace("link")));
   assert(Deno.statSync(join(folder.path, "canary")).isDirectory);
 });
 
@@ -144,25 +146,44 @@ Deno.test("clear empties a staging tree and keeps it, and refuses a published on
   await assertFails(content.clear(workspace("ws")), "INVALID_ARGUMENT", "published");
 });
 
-Deno.test("sweep deletes what was half-made and keeps workspaces and committed baselines", async () => {
+Deno.test("what a killed daemon left is deleted, and nothing else", async () => {
   using folder = testFolder();
   await using node = startContent(folder.path);
   const { content, areas } = node;
   await content.publish(await content.create(ME), "kept");
   await content.create(ME);
-  Deno.mkdirSync(join(areas.trash, "half/deleted"), { recursive: true });
+  await content.create(ME, "w");
+  for (const name of [crypto.randomUUID(), `w~${crypto.randomUUID()}`]) {
+    Deno.mkdirSync(join(areas.trash, name, "half/deleted"), { recursive: true });
+  }
+  Deno.mkdirSync(join(areas.scratch, crypto.randomUUID(), "home"), { recursive: true });
+  const strangers = [
+    ...["staging", "trash", "spool", "scratch"].map((area) => join(areas[area as Room], "theirs")),
+    join(areas.trash, "no~uuid"),
+  ];
+  for (const path of strangers) {
+    Deno.mkdirSync(path);
+    Deno.writeTextFileSync(join(path, "file"), "precious");
+  }
+  const file = join(areas.workspaces, "a-file");
+  Deno.writeTextFileSync(file, "x");
   Deno.writeTextFileSync(join(areas.spool, "blob"), "x");
   Deno.writeTextFileSync(join(areas.baselines, "kept"), "baseline");
   Deno.writeTextFileSync(join(areas.baselines, ".token"), "uncommitted");
   Deno.writeTextFileSync(join(areas.blobs, "stored"), "x");
-  await content.sweep();
-  assertEquals(namesIn(areas.staging), []);
-  assertEquals(namesIn(areas.trash), []);
-  assertEquals(namesIn(areas.spool), []);
+  assertEquals([...(await content.leftovers()).foreign].sort(), [...strangers, file].sort());
+  await deleteLeftovers(content);
+  for (const path of strangers) assertEquals(namesIn(path), ["file"]);
+  assertEquals(namesIn(areas.staging), ["theirs"]);
+  assertEquals(namesIn(areas.trash), ["no~uuid", "theirs"]);
+  assertEquals(namesIn(areas.scratch), ["theirs"]);
+  assertEquals(namesIn(areas.spool), ["theirs"]);
   assertEquals(namesIn(areas.baselines), ["kept"]);
   assertEquals(namesIn(areas.blobs), ["stored"]);
-  assertEquals(await content.published(), ["kept"]);
+  assertEquals(await content.published(), ["a-file", "kept"]);
 });
+
+type Room = "staging" | "trash" | "spool" | "scratch";
 
 Deno.test("a baseline is replaced when its token is committed, and forgotten when dropped", async () => {
   using folder = testFolder();

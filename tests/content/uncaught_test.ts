@@ -22,7 +22,7 @@ Deno.test("a content Worker with a bug fails the operation that has it, tells of
     await assertServes();
   });
   await t.step("an operation that ends all the same", async () => {
-    await assertFails(dispatcher.run("sweep", {}), "INTERNAL", "thrown beside the work");
+    await assertFails(dispatcher.run("leftovers", {}), "INTERNAL", "thrown beside the work");
     await assertServes();
   });
   await t.step("an answer that cannot be sent", async () => {

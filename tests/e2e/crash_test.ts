@@ -103,6 +103,7 @@ Deno.test("kill -9 at any moment of a backup leaves the previous or the new one 
     await node.client.initWorkspace({ ...fromBackup(id), metadata });
     assert(versions.has(JSON.stringify(await readTree(node.workspace(id)))), `after ${delay} ms`);
     await node.client.disposeWorkspace({ id });
+    await deleted(node);
     assertEquals(await names(join(node.root, "tmp", "staging")), []);
   }
   await node.client.disposeWorkspace({ id: "w" });
@@ -128,6 +129,7 @@ Deno.test("kill -9 during an initialisation or a disposal leaves nothing half-ma
     await node.end("SIGKILL");
     const [acknowledged, gone] = await Promise.all([init, disposal]);
     await node.startAgain();
+    await deleted(node);
 
     const known = await node.client.isWorkspaceExists("new");
     assertEquals(await exists(node.workspace("new")), known, `init, ${delay} ms`);
@@ -144,6 +146,12 @@ Deno.test("kill -9 during an initialisation or a disposal leaves nothing half-ma
     await node.client.disposeWorkspace({ id: "new" });
   }
 });
+
+/** Waits until what the killed daemon left is deleted, which goes on beside the other work. */
+async function deleted(node: TestNode): Promise<void> {
+  const areas = ["staging", "trash"].map((area) => join(node.root, "tmp", area));
+  while ((await Promise.all(areas.map(names))).some((area) => area.length > 0)) await pass(10);
+}
 
 async function newFolder(parent: string, name: number): Promise<string> {
   const path = join(parent, `new-${name}`);

@@ -31,7 +31,7 @@ async function tryOut(start: ConfinedStart): Promise<string[]> {
   using gate = new EgressProxy(rules);
   const protocols = ["http"];
   const clock = { ...systemClock, sleep: () => Promise.resolve() };
-  const git = await Git.open({
+  const git = Git.open({
     finding,
     content,
     spool,

@@ -71,14 +71,17 @@ export async function gitRig(options: RigOptions = {}): Promise<GitFixture> {
     spool: areas.spool,
     staging: areas.staging,
     areas,
-    git: await Git.open(gitOptions),
+    git: Git.open(gitOptions),
     gate,
     owner,
     async tree() {
       const tree = await content.create(owner);
       return { tree, path: join(areas.staging, tree.name) };
     },
-    other: (changed) => Git.open({ ...gitOptions, folder: join(root, "tmp", "git2"), ...changed }),
+    other: (changed) =>
+      Promise.resolve(
+        Git.open({ ...gitOptions, folder: join(root, "tmp", "git2"), ...changed }),
+      ),
     [Symbol.asyncDispose]: () => moved.disposeAsync(),
   };
 }

@@ -68,19 +68,28 @@ export class Gate {
   }
 }
 
+type DiskOperation = "publish" | "remove" | "deleteTrash";
+
 /** What a node's disk would hold. */
 export class Disk {
   readonly trees = new Set<string>();
   readonly baselines = new Set<string>();
-  swept = 0;
+  /** What an earlier daemon left in the trash, by group. */
+  readonly trash = new Set<string>();
+  /** Whether temporary files of an earlier daemon were deleted. */
+  discarded = 0;
   /** Of every tree. */
   topFolder: ContentEntry[] = [];
   /** What the next call of an operation fails with, once it has done its work where it says so. */
-  readonly faults = new Map<"publish" | "remove", { error: Error; afterwards?: boolean }>();
-  readonly #holds = new Map<"publish" | "remove", () => Promise<void>>();
+  readonly faults = new Map<DiskOperation, { error: Error; afterwards?: boolean }>();
+  /** What every call of an operation fails with. */
+  readonly always = new Map<DiskOperation, Error>();
+  /** Trees that cannot be removed. */
+  readonly stuck = new Set<string>();
+  readonly #holds = new Map<DiskOperation, () => Promise<void>>();
 
   /** Stops the next call of an operation until the test lets it go on. */
-  hold(operation: "publish" | "remove"): { reached: Promise<void>; go(): void } {
+  hold(operation: DiskOperation): { reached: Promise<void>; go(): void } {
     const reached = Promise.withResolvers<void>();
     const go = Promise.withResolvers<void>();
     this.#holds.set(operation, () => {
@@ -92,8 +101,10 @@ export class Disk {
   }
 
   /** Does `work`, unless it is to fail. */
-  async act(operation: "publish" | "remove", work: () => void): Promise<void> {
+  async act(operation: DiskOperation, work: () => void): Promise<void> {
     await this.#holds.get(operation)?.();
+    const always = this.always.get(operation);
+    if (always) throw always;
     const fault = this.faults.get(operation);
     this.faults.delete(operation);
     if (!fault || fault.afterwards) work();
@@ -107,8 +118,8 @@ function contentOn(disk: Disk): Content {
   let count = 0;
   return {
     workers: 1,
-    create: () => {
-      const tree: Tree = { area: "staging", name: `s${++count}` };
+    create: (_owner, workspace) => {
+      const tree: Tree = { area: "staging", name: `${workspace}~${++count}` };
       disk.trees.add(key(tree));
       return Promise.resolve(tree);
     },
@@ -119,15 +130,33 @@ function contentOn(disk: Disk): Content {
         disk.trees.delete(key(tree));
         disk.trees.add(to);
       }),
-    remove: (tree) => disk.act("remove", () => void disk.trees.delete(key(tree))),
+    remove: (tree) =>
+      disk.act("remove", () => {
+        if (disk.stuck.has(key(tree))) throw new DaemonError("FAILED_PRECONDITION", "a mount");
+        disk.trash.delete(tree.name);
+        disk.trees.delete(key(tree));
+        const beginning = `staging/${tree.name}~`;
+        for (const one of disk.trees) if (one.startsWith(beginning)) disk.trees.delete(one);
+      }),
     published: () =>
       Promise.resolve(
         [...disk.trees].filter((one) => one.startsWith("workspaces/")).map((one) => one.slice(11)),
       ),
-    sweep: () => {
-      disk.swept++;
-      for (const one of disk.trees) if (one.startsWith("staging/")) disk.trees.delete(one);
-      return Promise.resolve();
+    leftovers: () =>
+      Promise.resolve({
+        staging: [...disk.trees].filter((one) => one.startsWith("staging/")).map((one) =>
+          one.slice(8)
+        ),
+        trash: [...disk.trash],
+        scratch: [],
+        spool: [],
+        tokens: [],
+        foreign: [],
+      }),
+    deleteTrash: (group) => disk.act("deleteTrash", () => void disk.trash.delete(group)),
+    discardLeftovers: () => {
+      disk.discarded++;
+      return Promise.resolve([]);
     },
     exists: (tree) => Promise.resolve(disk.trees.has(key(tree))),
     commitBaseline: (_token, name) => Promise.resolve(void disk.baselines.add(name)),
@@ -266,4 +295,9 @@ export function request(id: string, more: Partial<InitRequest> = {}): InitReques
     storageQuotaBytes: 0n,
     ...more,
   };
+}
+
+/** Waits for what happens in the background. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
 }

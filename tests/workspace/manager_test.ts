@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { DaemonError, type ErrorCode } from "../../src/errors.ts";
 import { MAX_LOG_BYTES } from "../../src/snapshot/images.ts";
 import { captureLogs } from "../fixtures/logs.ts";
-import { Fixture, request } from "./fixture.ts";
+import { Fixture, request, until } from "./fixture.ts";
 
 const KEEP = { backup: false, backupLogs: false };
 const BACK_UP = { backup: true, backupLogs: false };
@@ -338,8 +338,14 @@ Deno.test("a restart makes the right thing of every state it finds", async () =>
     fixture.disk.baselines.add(state);
   }
   fixture.journal.insert({ ...record, id: "unpublished", state: "SETTING_UP" });
-  fixture.disk.trees.add("staging/half").add("workspaces/nobody's");
+  fixture.disk.trees.add("staging/unpublished~half").add("staging/half").add("workspaces/nobody's");
+  fixture.disk.trash.add("DELETING").add("unknown");
   await fixture.restart();
+  for (const id of ["SETTING_UP", "DELETING", "unpublished"]) {
+    await until(() => !fixture.manager.exists(id));
+  }
+  await until(() => fixture.disk.discarded === 2);
+  assertEquals([...fixture.disk.trash], []);
   assertEquals([...fixture.disk.trees].sort(), [
     "workspaces/AVAILABLE",
     "workspaces/WRAPPING_UP",
@@ -350,7 +356,6 @@ Deno.test("a restart makes the right thing of every state it finds", async () =>
     fixture.journal.workspaces().map(({ id, state }) => [id, state]),
     [["AVAILABLE", "AVAILABLE"], ["WRAPPING_UP", "AVAILABLE"]],
   );
-  for (const id of ["SETTING_UP", "DELETING", "unpublished"]) assert(!fixture.manager.exists(id));
   for (const id of ["AVAILABLE", "WRAPPING_UP"]) await fixture.manager.waitForInit(id, never);
 });
 
@@ -519,7 +524,7 @@ Deno.test("content that cannot be cleared away after a failure is known until a 
   fixture.disk.faults.set("publish", { error: new Error("cannot sync"), afterwards: true });
   fixture.disk.faults.set("remove", { error: new Error("cannot remove") });
   await refuses("INTERNAL", "cannot sync", () => fixture.manager.init(request("w")));
-  await refuses("ALREADY_EXISTS", "WRAPPING_UP", () => fixture.manager.init(request("w")));
+  await refuses("ALREADY_EXISTS", "still being deleted", () => fixture.manager.init(request("w")));
   await refuses("FAILED_PRECONDITION", "a backup", () => fixture.manager.dispose("w", BACK_UP));
   await fixture.manager.dispose("w", { backup: false, backupLogs: true });
   assertEquals([...fixture.disk.trees], []);
@@ -546,6 +551,8 @@ Deno.test("a workspace that a restart cannot clear away keeps nobody else waitin
     fixture.disk.faults.set("remove", { error: new DaemonError("FAILED_PRECONDITION", "a mount") });
     await fixture.restart();
     await fixture.manager.waitForInit("good", never);
+    // Its first attempt fails; the clock stands still before the second.
+    await fixture.clock.asleep();
     assert(fixture.manager.exists("w"));
     await refuses("FAILED_PRECONDITION", "WRAPPING_UP", () => fixture.manager.backup("w"));
     await fixture.manager.dispose("w", KEEP);
@@ -579,4 +586,80 @@ Deno.test("a journal that cannot be written loses nothing and leaves no workspac
   mend();
   await fixture.manager.dispose("w", KEEP);
   assertEquals(journal.workspaces(), []);
+});
+
+Deno.test("what cannot be deleted keeps its id until it is gone, and is tried again by itself", async () => {
+  await using fixture = await Fixture.start();
+  const obstacle = new DaemonError("FAILED_PRECONDITION", "cannot delete /root/f: unmount it");
+  fixture.disk.always.set("remove", obstacle);
+  await fixture.manager.init(request("w"));
+  for (let n = 0; n < 2; n++) {
+    await refuses(
+      "FAILED_PRECONDITION",
+      "w is being deleted",
+      () => fixture.manager.dispose("w", KEEP),
+    );
+    await refuses("FAILED_PRECONDITION", "unmount it", () => fixture.manager.dispose("w", KEEP));
+    await refuses(
+      "ALREADY_EXISTS",
+      "still being deleted",
+      () => fixture.manager.init(request("w")),
+    );
+    assertEquals(fixture.journal.workspaces().map(({ state }) => state), ["DELETING"]);
+    const metrics = await fixture.metrics.text();
+    assertStringIncludes(metrics, "wsdaemon_workspace_deletions_pending 1\n");
+    assert(/wsdaemon_workspace_deletion_failures_total [1-9]/.test(metrics), metrics);
+    await fixture.restart();
+    await fixture.clock.asleep();
+  }
+  fixture.disk.always.delete("remove");
+  await until(() => {
+    void fixture.clock.wakeAll(0);
+    return !fixture.manager.exists("w");
+  });
+  assertEquals(fixture.journal.workspaces(), []);
+  assertStringIncludes(await fixture.metrics.text(), "wsdaemon_workspace_deletions_pending 0\n");
+  await fixture.manager.init(request("w"));
+});
+
+Deno.test("an init that failed and cannot be cleared away is cleared away by itself later", async () => {
+  await using fixture = await Fixture.start();
+  fixture.disk.faults.set("publish", { error: new Error("cannot sync"), afterwards: true });
+  fixture.disk.always.set("remove", new DaemonError("FAILED_PRECONDITION", "a mount"));
+  await refuses("INTERNAL", "cannot sync", () => fixture.manager.init(request("w")));
+  await refuses("ALREADY_EXISTS", "still being deleted", () => fixture.manager.init(request("w")));
+  fixture.disk.always.delete("remove");
+  await until(() => {
+    void fixture.clock.wakeAll(0);
+    return !fixture.manager.exists("w");
+  });
+  assertEquals([...fixture.disk.trees], []);
+});
+
+Deno.test("what cannot be deleted of one workspace keeps no other from being deleted or disposed of", async () => {
+  await using fixture = await Fixture.start();
+  for (const id of ["stuck", "left", "other"]) {
+    await fixture.manager.init(request(id, { metaId: id }));
+  }
+  for (const id of ["stuck", "left"]) fixture.journal.setState(id, "DELETING");
+  fixture.disk.stuck.add("workspaces/stuck");
+  await fixture.restart();
+  await until(() => !fixture.manager.exists("left"));
+  await fixture.manager.dispose("other", KEEP);
+  assert(fixture.manager.exists("stuck"));
+  assertEquals([...fixture.disk.trees], ["workspaces/stuck"]);
+});
+
+Deno.test("a tree that older versions left in the trash unnamed keeps the ids that it may be of", async () => {
+  await using fixture = await Fixture.start();
+  await fixture.manager.init(request("w"));
+  fixture.journal.setState("w", "DELETING");
+  fixture.disk.trees.delete("workspaces/w");
+  fixture.disk.trash.add(crypto.randomUUID());
+  fixture.disk.always.set("deleteTrash", new DaemonError("FAILED_PRECONDITION", "immutable"));
+  await fixture.restart();
+  await refuses("FAILED_PRECONDITION", "immutable", () => fixture.manager.dispose("w", KEEP));
+  fixture.disk.always.delete("deleteTrash");
+  await fixture.manager.dispose("w", KEEP);
+  assertEquals([...fixture.disk.trash], []);
 });

@@ -41,8 +41,9 @@ function readFooter(file: File, size: number) {
 
 /** Header and table of layers. @throws {RangeError} where they are not well-formed */
 export function readHeader(file: File): TreeHeader {
-  const layers = layerCount(readFully(file, 0, HEADER));
-  return decodeHeader(readFully(file, 0, headerSize(layers)));
+  const size = headerSize(layerCount(readFully(file, 0, HEADER)));
+  if (size > file.stat().size) throw new RangeError("its table of layers is longer than itself");
+  return decodeHeader(readFully(file, 0, size));
 }
 
 /**

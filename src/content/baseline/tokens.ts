@@ -39,7 +39,7 @@ export function commitBaseline(areas: OpenAreas, request: { token: string; name:
   try {
     using file = areas.baselines.openFile(token);
     file.sync();
-    areas.baselines.rename(token, areas.baselines, name);
+    replace(areas, token, name);
   } catch (error) {
     if (!isErrno(error, "ENOENT")) throw error;
     throw new DaemonError("NOT_FOUND", `there is no new baseline ${token}`, { cause: error });
@@ -47,8 +47,19 @@ export function commitBaseline(areas: OpenAreas, request: { token: string; name:
   areas.baselines.sync();
 }
 
+function replace(areas: OpenAreas, token: string, name: string): void {
+  try {
+    areas.baselines.rename(token, areas.baselines, name);
+  } catch (error) {
+    // Somebody has put a folder there, which no file can replace in one step.
+    if (!isErrno(error, "EISDIR", "ENOTEMPTY", "EEXIST")) throw error;
+    deleteEntry(areas.baselines, name, areas.trash);
+    areas.baselines.rename(token, areas.baselines, name);
+  }
+}
+
 /** Forgets a baseline, durably. No error if it is not there. */
 export function dropBaseline(areas: OpenAreas, request: { name: string }): void {
   checkAreaName(request.name, "the baseline's name");
-  if (deleteEntry(areas.baselines, request.name, areas.trash)) areas.baselines.sync();
+  if (deleteEntry(areas.baselines, request.name, areas.trash) !== "absent") areas.baselines.sync();
 }

@@ -21,14 +21,21 @@ import {
   restoreOthers,
   restoreVerify,
 } from "../restore/steps.ts";
-import { clear, deleteInPlace, deleteTrash, sweep } from "./deletion.ts";
+import {
+  clear,
+  deleteInPlace,
+  deleteTrash,
+  discardLeftovers,
+  leftovers,
+  trash,
+} from "./deletion.ts";
 import { copyOut } from "./copy_out.ts";
 import { extract } from "./extract.ts";
 import { closeDirectory, openDirectory } from "./handles.ts";
 import { list } from "./list.ts";
 import { makeDirectory } from "./make_directory.ts";
 import { place } from "./place.ts";
-import { create, exists, publish, published, trash } from "./trees.ts";
+import { create, exists, publish, published } from "./trees.ts";
 import { usage } from "./usage.ts";
 
 export const operations = {
@@ -40,10 +47,12 @@ export const operations = {
   create,
   deleteInPlace,
   deleteTrash,
+  discardLeftovers,
   discardSpool,
   dropBaseline,
   exists,
   extract,
+  leftovers,
   list,
   makeDirectory,
   openDirectory,
@@ -63,7 +72,6 @@ export const operations = {
   restoreOthers,
   restorePlan,
   restoreVerify,
-  sweep,
   trash,
   usage,
 } satisfies Record<string, Operation<never, unknown, never>>;

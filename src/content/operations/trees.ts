@@ -4,11 +4,14 @@ import { DaemonError } from "../../errors.ts";
 import { isErrno } from "../../linux/mod.ts";
 import type { Owner, Tree } from "../content.ts";
 import { setOwnerAndMode } from "../ownership.ts";
-import { checkAreaName, describeTree, type OpenAreas, openTree, requireStaging } from "../areas.ts";
+import { newTreeName } from "../tree_names.ts";
+import { checkAreaName, type OpenAreas, openTree, requireStaging } from "../areas.ts";
 
 /** Makes an empty staging tree. */
-export function create(areas: OpenAreas, request: { owner: Owner }): Tree {
-  const name = crypto.randomUUID();
+export function create(areas: OpenAreas, request: { owner: Owner; workspace?: string }): Tree {
+  const { workspace } = request;
+  if (workspace !== undefined) checkAreaName(workspace, "the workspace id");
+  const name = newTreeName(workspace);
   areas.staging.makeDirectory(name, 0o700);
   try {
     using top = areas.staging.openDirectory(name);
@@ -44,48 +47,22 @@ export function publish(areas: OpenAreas, request: { tree: Tree; id: string }): 
   areas.staging.sync();
 }
 
-/** Moves a tree to the trash in one durable step; `undefined` where it is not there. */
-export function trash(areas: OpenAreas, request: { tree: Tree }): string | undefined {
-  const { tree } = request;
-  checkAreaName(tree.name, "the tree's name");
-  const area = areas[tree.area];
-  const name = crypto.randomUUID();
-  try {
-    area.rename(tree.name, areas.trash, name, { exclusive: true });
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return undefined;
-    if (!isErrno(error, "EBUSY", "EXDEV")) throw error;
-    throw new DaemonError(
-      "FAILED_PRECONDITION",
-      `cannot remove ${describeTree(tree)}: it is a mount point; unmount it first`,
-      { cause: error },
-    );
-  }
-  areas.trash.sync();
-  area.sync();
-  return name;
-}
-
-/** Whether the tree is there. */
+/** Whether anything, be it a folder or not, is where the tree would be. */
 export function exists(areas: OpenAreas, request: { tree: Tree }): boolean {
   checkAreaName(request.tree.name, "the tree's name");
   try {
-    return areas[request.tree.area].statEntry(request.tree.name).isDirectory;
+    areas[request.tree.area].statEntry(request.tree.name);
+    return true;
   } catch (error) {
     if (isErrno(error, "ENOENT")) return false;
     throw error;
   }
 }
 
-/** Names of the published trees, sorted. */
+/** Names of the published trees, and of whatever else is among them, sorted. */
 export function published(areas: OpenAreas, _request: Record<never, never>): string[] {
   // Another handle, so that two requests never share a position.
   using area = areas.workspaces.openDirectory(".");
   const decoder = new TextDecoder();
-  const names: string[] = [];
-  for (const entry of area.entries()) {
-    const name = decoder.decode(entry.name);
-    if (area.statEntry(entry.name).isDirectory) names.push(name);
-  }
-  return names.sort();
+  return [...area.entries()].map(({ name }) => decoder.decode(name)).sort();
 }

@@ -23,9 +23,11 @@ export async function pack(
   tree: Tree,
   options: PackOptions,
 ): Promise<PackResult> {
-  const run = new PackRun(dispatcher, await newJob(dispatcher, tree, options), options);
+  const { job, problem } = await newJob(dispatcher, tree, options);
+  const run = new PackRun(dispatcher, job, options);
   try {
-    return await run.result();
+    const result = await run.result();
+    return problem === undefined ? result : { ...result, baselineProblem: problem };
   } catch (error) {
     await run.discard();
     throw run.cause ?? error;
@@ -36,9 +38,9 @@ async function newJob(
   dispatcher: Dispatcher,
   tree: Tree,
   { baseline, reuse, signal }: PackOptions,
-): Promise<PackJob> {
+): Promise<{ job: PackJob; problem: string | undefined }> {
   const isKnown = baseline !== undefined && reuse.length > 0;
-  const { directories, syncedAt: settledAt } = await dispatcher.run(
+  const { directories, syncedAt: settledAt, problem } = await dispatcher.run(
     "packPrepare",
     { tree, ...(isKnown ? { baseline } : {}) },
     { signal },
@@ -47,7 +49,7 @@ async function newJob(
   const top = new WorkQueue(queue);
   top.announce();
   top.give({ kind: "directory", key: 0, path: new Uint8Array(0) });
-  return {
+  const job: PackJob = {
     tree,
     name: `pack-${crypto.randomUUID()}`,
     parts: dispatcher.workers,
@@ -60,6 +62,7 @@ async function newJob(
     backlog: Backlog.memory(),
     begun: Begun.memory(dispatcher.workers),
   };
+  return { job, problem };
 }
 
 class PackRun {

@@ -1,27 +1,58 @@
 /** Looking at a baseline before a pack, and throwing away what a failed one left. */
 
 import { ArchiveError } from "../../archive/error.ts";
-import { type Directory, fileSystemType, isErrno } from "../../linux/mod.ts";
+import { messageOf } from "../../errors.ts";
+import {
+  type Directory,
+  effectiveUser,
+  type File,
+  fileSystemType,
+  isErrno,
+  SystemError,
+} from "../../linux/mod.ts";
 import type { LayerDescriptor, Tree } from "../content.ts";
 import { BaselineReader, readHeader, verifyBaseline } from "../baseline/reader.ts";
-import type { LayerInfo } from "../../image/tree_file.ts";
 import { checkBaselineName } from "../baseline/tokens.ts";
 import { type OpenAreas, openTree } from "../areas.ts";
 
-function ifReadable<T>(read: () => T): T | undefined {
+/** What a baseline tells, or why it cannot be gone by; neither where there is none. */
+interface Reading<T> {
+  value?: T;
+  problem?: string;
+}
+
+/**
+ * Reads a baseline. Whatever is wrong with it, everything is read again and it is replaced: that a
+ * crash has torn it, that somebody has put something else there, that the disk fails.
+ */
+function readBaseline<T>(areas: OpenAreas, name: string, read: (file: File) => T): Reading<T> {
+  checkBaselineName(name);
+  const unusable = (why: string) => ({
+    problem: `${areas.baselines.locationOf(name)} cannot be used: ${why}`,
+  });
   try {
-    return read();
+    using file = areas.baselines.openFile(name);
+    const { isFile, uid } = file.stat();
+    if (!isFile) return unusable("it is not a file");
+    if (uid !== effectiveUser().uid) return unusable(`it belongs to another user, uid ${uid}`);
+    return { value: read(file) };
   } catch (error) {
-    // There is none, or a crash has torn it: then everything is read again.
-    if (isErrno(error, "ENOENT")) return undefined;
-    if (error instanceof RangeError || error instanceof ArchiveError) return undefined;
+    if (isErrno(error, "ENOENT")) return {};
+    if (isExpected(error)) return unusable(messageOf(error));
     throw error;
   }
+}
+
+function isExpected(error: unknown): boolean {
+  return error instanceof SystemError || error instanceof RangeError ||
+    error instanceof ArchiveError;
 }
 
 export interface Prepared {
   /** How many directories the baseline knows; absent where there is none, or none to go by. */
   readonly directories?: number;
+  /** Why the baseline that is there cannot be gone by. */
+  readonly problem?: string;
   /** See {@link syncDirtyPages}. */
   readonly syncedAt: number;
 }
@@ -32,11 +63,15 @@ export function packPrepare(
   request: { tree: Tree; baseline?: string },
 ): Prepared {
   using top = openTree(areas, request.tree);
-  const directories = request.baseline === undefined || !notesStores(top)
-    ? undefined
-    : directoriesOf(areas, request.baseline);
+  const { value, problem }: Reading<number> = request.baseline === undefined || !notesStores(top)
+    ? {}
+    : readBaseline(areas, request.baseline, directoriesOf);
   const settledAt = syncDirtyPages(top);
-  return { syncedAt: settledAt, ...(directories === undefined ? {} : { directories }) };
+  return {
+    syncedAt: settledAt,
+    ...(value === undefined ? {} : { directories: value }),
+    ...(problem === undefined ? {} : { problem }),
+  };
 }
 
 /**
@@ -61,23 +96,24 @@ function syncDirtyPages(top: Directory): number {
   return now;
 }
 
-function directoriesOf(areas: OpenAreas, baseline: string): number | undefined {
-  checkBaselineName(baseline);
-  return ifReadable(() => {
-    using file = areas.baselines.openFile(baseline);
-    verifyBaseline(file);
-    return new BaselineReader(file).directories;
-  });
+function directoriesOf(file: File): number {
+  verifyBaseline(file);
+  return new BaselineReader(file).directories;
 }
 
-/** The layers of the image that a baseline describes; none where there is no such baseline. */
-export function baselineLayers(areas: OpenAreas, request: { name: string }): LayerDescriptor[] {
-  checkBaselineName(request.name);
-  const layers: readonly LayerInfo[] = ifReadable(() => {
-    using file = areas.baselines.openFile(request.name);
-    return readHeader(file).layers;
-  }) ?? [];
-  return layers.map(({ digest, size, diffId }) => ({ digest, size, diffId }));
+/** What a baseline says of its image. */
+export interface BaselineLayers {
+  /** None where there is no baseline, or none to go by. */
+  layers: LayerDescriptor[];
+  /** Why the baseline that is there cannot be gone by. */
+  problem?: string;
+}
+
+/** The layers of the image that a baseline describes. */
+export function baselineLayers(areas: OpenAreas, request: { name: string }): BaselineLayers {
+  const { value, problem } = readBaseline(areas, request.name, (file) => readHeader(file).layers);
+  const layers = (value ?? []).map(({ digest, size, diffId }) => ({ digest, size, diffId }));
+  return { layers, ...(problem === undefined ? {} : { problem }) };
 }
 
 /** Deletes files of the spool. No error for those that are not there. */

@@ -27,8 +27,9 @@ import { ExtractTree, type Leaf } from "../extract_tree.ts";
 import { dataLoss, verifyBlob } from "../../image/index_reader.ts";
 import type { Xattr } from "../../image/layout.ts";
 import type { OperationContext } from "../operation.ts";
-import { deleteContents, deleteEntry } from "../removal.ts";
+import { deleteContents, deleteEntry, type RemovalOptions } from "../removal.ts";
 import { type OpenAreas, openLocalFile, openTree, requireStaging } from "../areas.ts";
+import { groupOf } from "../tree_names.ts";
 import { DeferredMetadata } from "../deferred_metadata.ts";
 import { whiteoutOf } from "../../image/whiteout.ts";
 import { MetadataPolicy, type StoredMetadata } from "./metadata.ts";
@@ -94,6 +95,7 @@ class AppliedLayers {
   readonly result = { files: 0, contentBytes: 0 };
   readonly #top: Directory;
   readonly #trash: Directory;
+  readonly #removal: RemovalOptions;
   readonly #context: OperationContext;
   readonly #budget: Budget;
   readonly #policy: MetadataPolicy;
@@ -112,6 +114,7 @@ class AppliedLayers {
   ) {
     this.#top = top;
     this.#trash = trash;
+    this.#removal = { group: groupOf(request.tree.name) };
     this.#context = context;
     this.#budget = new Budget(request.limitBytes);
     this.#policy = new MetadataPolicy(request.trusted);
@@ -168,10 +171,10 @@ class AppliedLayers {
     }
     using dir = directory;
     if (kind === "opaque") {
-      deleteContents(dir, this.#trash);
+      deleteContents(dir, this.#trash, this.#removal);
       this.#directories.forgetBelow(path);
     } else {
-      deleteEntry(dir, path.name, this.#trash);
+      deleteEntry(dir, path.name, this.#trash, this.#removal);
       this.#directories.forget(path);
     }
   }
@@ -261,7 +264,7 @@ class AppliedLayers {
       if (isErrno(error, "ENOENT")) return;
       throw error;
     }
-    deleteEntry(dir, name, this.#trash);
+    deleteEntry(dir, name, this.#trash, this.#removal);
     this.#forget(path, stat);
   }
 

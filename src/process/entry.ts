@@ -1,0 +1,30 @@
+/** What lies at a path, in words for people. */
+
+import { reasonOf } from "../errors.ts";
+import { StartError } from "./start_error.ts";
+
+/** Metadata of an entry, a link's own; `undefined` where there is none. @throws {StartError} */
+export function lstat(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.lstatSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw new StartError(`Cannot look at ${path}: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+/** What kind of entry it is, with an article. */
+export function describeKind(info: Deno.FileInfo): string {
+  if (info.isDirectory) return "a folder";
+  if (info.isFile) return "a file";
+  if (info.isSymlink) return "a link";
+  if (info.isFifo) return "a FIFO";
+  if (info.isSocket) return "a socket";
+  return "a device";
+}
+
+/** What an operator can do where the kernel denies a change. */
+export function accessRemedy(path: string): string {
+  return `give wsdaemon's user access to it, or take the attributes immutable and append-only from ` +
+    `it (chattr -i -a ${path})`;
+}
