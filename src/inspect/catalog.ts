@@ -23,7 +23,7 @@ import {
   snapshotKey,
 } from "../snapshot/snapshot_names.ts";
 import { changeHistory } from "../snapshot/history.ts";
-import { decodeReference, type ImageReference } from "../snapshot/references.ts";
+import { decodeReference, type ImageReference, readReference } from "../snapshot/references.ts";
 
 export type { FoundImage } from "../snapshot/references_scan.ts";
 
@@ -148,7 +148,7 @@ export async function findImages(
   signal?: AbortSignal,
 ): Promise<FoundImage[]> {
   const { key, kind, identity, manifest } = locate(url);
-  const images = imagesOf(await readReference(store, { key, kind, identity, url }, signal));
+  const images = imagesOf(await findReference(store, { key, kind, identity, url }, signal));
   const meant = manifest ? images.filter((image) => image.manifest === manifest) : images;
   if (meant.length === 0) throw noSuch(url);
   return meant;
@@ -171,7 +171,7 @@ export async function removeImages(
   if (isReferenceKey(url)) return await removeReference(store, { key: url, url }, signal);
   const { key, kind, identity, manifest } = locate(url);
   if (!manifest) return await removeReference(store, { key, identity, url }, signal);
-  const reference = await readReference(store, { key, kind, identity, url }, signal);
+  const reference = await findReference(store, { key, kind, identity, url }, signal);
   if (!reference.images.some((image) => image.manifest === manifest)) throw noSuch(url);
   const change = (images: readonly ImageReference[]) =>
     images.filter((image) => image.manifest !== manifest);
@@ -188,7 +188,7 @@ async function removeReference(
   let images: FoundImage[] = [];
   try {
     images = imagesOf(
-      await readReference(store, { key, kind, url, ...identity && { identity } }, signal),
+      await findReference(store, { key, kind, url, ...identity && { identity } }, signal),
     );
   } catch (error) {
     if (!(error instanceof DaemonError) || error.code !== "DATA_LOSS") throw error;
@@ -223,7 +223,7 @@ function locate(url: string): Location {
   return { key: snapshotKey(identity, id), kind: "snapshot", identity };
 }
 
-async function readReference(
+async function findReference(
   store: ObjectStore,
   { key, kind, identity, url }: Omit<Location, "identity"> & {
     identity?: WorkspaceIdentity;
@@ -231,13 +231,8 @@ async function readReference(
   },
   signal?: AbortSignal,
 ): Promise<FoundReference> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await store.getRef(key, signal ? { signal } : {});
-  } catch (error) {
-    if (error instanceof DaemonError && error.code === "NOT_FOUND") throw noSuch(url);
-    throw error;
-  }
+  const bytes = await readReference(store, key, signal ? { signal } : {});
+  if (!bytes) throw noSuch(url);
   return { key, kind, ...decodeReference(key, bytes, identity) };
 }
 

@@ -10,10 +10,17 @@
 
 import type { Digest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
+import { blobKey } from "../store/keys.ts";
 import type { ObjectStore } from "../store/object_store.ts";
 import type { WorkspaceIdentity } from "./images.ts";
 import { MAX_MANIFEST_BYTES, type ParsedManifest, parseManifest } from "./manifest.ts";
-import { decodeReference, encodeReference, type ImageReference } from "./references.ts";
+import {
+  confirmMissing,
+  decodeReference,
+  encodeReference,
+  type ImageReference,
+  readReference,
+} from "./references.ts";
 
 export interface HistoryChange {
   key: string;
@@ -74,13 +81,8 @@ async function readHistory(
   identity: WorkspaceIdentity,
   signal: AbortSignal | undefined,
 ): Promise<ImageReference[]> {
-  try {
-    const bytes = await store.getRef(key, signal ? { signal } : {});
-    return decodeReference(key, bytes, identity).images;
-  } catch (error) {
-    if (error instanceof DaemonError && error.code === "NOT_FOUND") return [];
-    throw error;
-  }
+  const bytes = await readReference(store, key, signal ? { signal } : {});
+  return bytes ? decodeReference(key, bytes, identity).images : [];
 }
 
 /** Which manifests are gone. One that is damaged is there. */
@@ -123,13 +125,16 @@ async function readManifest(
   digest: Digest,
   signal: AbortSignal | undefined,
 ): Promise<ParsedManifest & { size: number } | "gone" | "damaged"> {
+  const options = signal ? { signal } : {};
   try {
-    const bytes = await store.getBlobBytes(digest, MAX_MANIFEST_BYTES, signal ? { signal } : {});
+    const bytes = await store.getBlobBytes(digest, MAX_MANIFEST_BYTES, options);
     return { ...parseManifest({ digest, bytes }), size: bytes.length };
   } catch (error) {
     if (!(error instanceof DaemonError)) throw error;
-    if (error.code === "NOT_FOUND") return "gone";
     if (error.code === "DATA_LOSS") return "damaged";
-    throw error;
+    if (error.code !== "NOT_FOUND") throw error;
+    // Its backup is forgotten for that.
+    await confirmMissing(store, blobKey(digest), error, options);
+    return "gone";
   }
 }

@@ -9,6 +9,7 @@
 import * as z from "zod";
 import { type Digest, digestOf, isDigest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
+import type { ObjectStore, StoreOptions } from "../store/object_store.ts";
 import type { WorkspaceIdentity } from "./images.ts";
 
 /** One image that a reference names. */
@@ -107,5 +108,56 @@ function unusable(key: string, problem: string): DaemonError {
   return new DaemonError(
     "DATA_LOSS",
     `The reference ${key} ${problem} (\`wsdaemon store rm ${key}\` forgets it and what it referred to)`,
+  );
+}
+
+/** How often a reference is read that the store lists and does not find. */
+const READS = 2;
+
+/**
+ * Reads a reference's bytes, or resolves to `undefined` where there is none: neither to be read nor
+ * in a listing. One of the two alone may be a fault of the store, or of whoever answered for it.
+ * @throws {DaemonError} UNAVAILABLE where the store lists the reference and says that it is not there
+ */
+export async function readReference(
+  store: ObjectStore,
+  key: string,
+  options: StoreOptions = {},
+): Promise<Uint8Array | undefined> {
+  for (let reads = 1;; reads++) {
+    try {
+      return await store.getRef(key, options);
+    } catch (error) {
+      if (!(error instanceof DaemonError) || error.code !== "NOT_FOUND") throw error;
+      if (!await isListed(store, key, options)) return undefined;
+      if (reads === READS) throw contradiction(key, error);
+    }
+  }
+}
+
+/**
+ * Checks that an object which was not found is in no listing, either.
+ * @throws {DaemonError} UNAVAILABLE where it is in one
+ */
+export async function confirmMissing(
+  store: ObjectStore,
+  key: string,
+  notFound: DaemonError,
+  options: StoreOptions = {},
+): Promise<void> {
+  if (await isListed(store, key, options)) throw contradiction(key, notFound);
+}
+
+async function isListed(store: ObjectStore, key: string, options: StoreOptions): Promise<boolean> {
+  for await (const info of store.list(key, options)) if (info.key === key) return true;
+  return false;
+}
+
+function contradiction(key: string, notFound: DaemonError): DaemonError {
+  return new DaemonError(
+    "UNAVAILABLE",
+    `The store lists ${key} and says that it is not there (${notFound.message}): try again, and ` +
+      "look for a fault of the store if that stays so",
+    { cause: notFound },
   );
 }

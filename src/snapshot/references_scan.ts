@@ -16,7 +16,12 @@ import {
   snapshotPrefix,
   snapshotUrl,
 } from "./snapshot_names.ts";
-import { decodeReference, type ImageReference, type Reference } from "./references.ts";
+import {
+  decodeReference,
+  type ImageReference,
+  readReference,
+  type Reference,
+} from "./references.ts";
 
 const log = logger("snapshot");
 
@@ -43,7 +48,8 @@ export interface StoredManifest extends ParsedManifest {
 /**
  * All references of a store; one that goes away meanwhile is passed over, and what is none by its
  * key (a folder's marker, somebody's note) too, aloud.
- * @throws {DaemonError} DATA_LOSS for a malformed one, unless `onMalformed` takes it.
+ * @throws {DaemonError} DATA_LOSS for a malformed one, unless `onMalformed` takes it; UNAVAILABLE for
+ * one that goes on being listed and cannot be read
  */
 export async function* references(
   store: ObjectStore,
@@ -53,10 +59,10 @@ export async function* references(
   const options = signal ? { signal } : {};
   const read = async ({ key }: ObjectInfo) => {
     try {
-      return { key, ...decodeReference(key, await store.getRef(key, options)) };
+      const bytes = await readReference(store, key, options);
+      return bytes && { key, ...decodeReference(key, bytes) };
     } catch (error) {
       if (!(error instanceof DaemonError)) throw error;
-      if (error.code === "NOT_FOUND") return undefined;
       if (error.code !== "DATA_LOSS" || !onMalformed) throw error;
       onMalformed(key, error);
       return undefined;
@@ -153,11 +159,7 @@ async function isNamed(
   manifest: Digest,
   signal?: AbortSignal,
 ): Promise<boolean> {
-  try {
-    const bytes = await store.getRef(key, signal ? { signal } : {});
-    return decodeReference(key, bytes).images.some((image) => image.manifest === manifest);
-  } catch (error) {
-    if (error instanceof DaemonError && error.code === "NOT_FOUND") return false;
-    throw error;
-  }
+  const bytes = await readReference(store, key, signal ? { signal } : {});
+  if (!bytes) return false;
+  return decodeReference(key, bytes).images.some((image) => image.manifest === manifest);
 }

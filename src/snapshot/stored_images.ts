@@ -43,7 +43,12 @@ import {
   parseSnapshotName,
   snapshotKey,
 } from "./snapshot_names.ts";
-import { decodeReference, encodeReference, type ImageReference } from "./references.ts";
+import {
+  decodeReference,
+  encodeReference,
+  type ImageReference,
+  readReference,
+} from "./references.ts";
 
 const log = logger("snapshot");
 
@@ -79,7 +84,7 @@ export class StoredImages implements Images {
 
   async snapshotExists(url: string, signal?: AbortSignal): Promise<boolean> {
     const { key } = imageName(url);
-    return await this.#readRef(key, signal) !== undefined;
+    return await readReference(this.#store, key, signal ? { signal } : {}) !== undefined;
   }
 
   async saveSnapshot(tree: Tree, url: string, options: SaveOptions): Promise<SavedImage> {
@@ -131,7 +136,7 @@ export class StoredImages implements Images {
       }
     }
     const key = snapshotKey(parsed.identity, parsed.id);
-    const bytes = await this.#readRef(key, options.signal);
+    const bytes = await readReference(this.#store, key, signalOf(options));
     if (!bytes) {
       throw new DaemonError(
         "NOT_FOUND",
@@ -149,7 +154,7 @@ export class StoredImages implements Images {
     options: RestoreImageOptions,
   ): Promise<RestoreResult> {
     const key = backupKey(identity);
-    const bytes = await this.#readRef(key, options.signal);
+    const bytes = await readReference(this.#store, key, signalOf(options));
     if (!bytes) {
       throw new DaemonError(
         "FAILED_PRECONDITION",
@@ -275,15 +280,6 @@ export class StoredImages implements Images {
       fetch: ({ digest, size }) =>
         requireBlob(digest, this.#store.acquireBlob(digest, size, signalOf(options))),
     });
-  }
-
-  async #readRef(key: string, signal?: AbortSignal): Promise<Uint8Array | undefined> {
-    try {
-      return await this.#store.getRef(key, signal ? { signal } : {});
-    } catch (error) {
-      if (error instanceof DaemonError && error.code === "NOT_FOUND") return undefined;
-      throw error;
-    }
   }
 }
 

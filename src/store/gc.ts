@@ -9,7 +9,10 @@
  *   age is looked at once more after that: see `lease.ts` and `lease_holder.ts`.
  * - References are read a second time right before the deletions, and again whenever that has
  *   become old.
- * - A reference or manifest that cannot be read stops the collection: what it needs is unknown.
+ * - A reference or manifest that is listed and cannot be read stops the collection: what it needs is
+ *   unknown.
+ * - What would leave nothing, or delete most of what there is, is not deleted unless the caller insists:
+ *   so it looks when references are hidden, by a fault or by a hand that slipped.
  *
  * It can be stopped and started anew at any moment: all that it knows is in the store.
  */
@@ -50,6 +53,8 @@ export interface CollectOptions {
   graceMs: number;
   /** Deletes nothing, and counts what would be. */
   dryRun?: boolean;
+  /** Deletes also where that is most of the store's blobs, or all that are old enough. */
+  force?: boolean;
   clock: Clock;
   onProgress?(progress: CollectProgress): void;
   signal?: AbortSignal;
@@ -57,6 +62,8 @@ export interface CollectOptions {
 
 export interface CollectResult {
   dryRun: boolean;
+  /** Whether what was deleted, or would be, is so much that only `force` permits it. */
+  needsForce: boolean;
   /** All blobs of the store. */
   blobs: Tally;
   /** Blobs that a reference needs. */
@@ -82,8 +89,8 @@ interface Blob {
 /**
  * Collects once.
  * @throws {DaemonError} INVALID_ARGUMENT for a grace that is too short for this kind of store;
- * FAILED_PRECONDITION while another collection runs; what `mark` and the store throw. What was
- * deleted by then is gone rightly.
+ * FAILED_PRECONDITION while another collection runs, and for a deletion of most blobs without `force`;
+ * what `mark` and the store throw. What was deleted by then is gone rightly.
  */
 export async function collect(
   store: ObjectStore,
@@ -103,13 +110,39 @@ export async function collect(
     return !needed;
   });
   settleYoung(result, live);
+  result.needsForce = isExcessive(result, dead);
   if (dryRun) {
     for (const blob of dead) count(result.deleted, blob);
   } else if (dead.length > 0) {
+    if (result.needsForce && !options.force) throw excess(result, dead);
     await new Sweep(store, options, cutoff, result).run(dead);
   }
   result.leftovers = await store.sweepLeftovers(cutoff, { ...signalOption(options), dryRun });
   return finish(result);
+}
+
+/** Deleting so many blobs, or fewer, needs no `force` as long as others are needed. */
+const FEW = 20;
+
+function isExcessive({ blobs, live }: CollectResult, dead: readonly Blob[]): boolean {
+  if (dead.length === 0) return false;
+  if (live.count === 0) return true;
+  const isMost = 2 * dead.length > blobs.count || 2 * bytesOf(dead) > blobs.bytes;
+  return isMost && dead.length > FEW;
+}
+
+function bytesOf(blobs: readonly Blob[]): number {
+  return blobs.reduce((sum, { size }) => sum + size, 0);
+}
+
+function excess({ blobs, live }: CollectResult, dead: readonly Blob[]): DaemonError {
+  return new DaemonError(
+    "FAILED_PRECONDITION",
+    `This would delete ${dead.length} of ${blobs.count} blobs, and ${bytesOf(dead)} of ` +
+      `${blobs.bytes} bytes, where backups and snapshots need ${live.count} blobs of ` +
+      `${live.bytes} bytes; nothing was deleted. Look whether "store ls" shows every backup and ` +
+      `snapshot, and collect with --force if it does`,
+  );
 }
 
 function checkGrace({ kind, minimumGraceMs }: ObjectStore, graceMs: number): void {
@@ -133,6 +166,7 @@ function newResult(dryRun: boolean): Running {
   const none = (): Tally => ({ count: 0, bytes: 0 });
   return {
     dryRun,
+    needsForce: false,
     blobs: none(),
     live: none(),
     young: none(),

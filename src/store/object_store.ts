@@ -6,6 +6,10 @@
  * small mutable objects under `refs/`, replaced in one step: a reader sees the old bytes or the new.
  * Write order is the caller's: blobs first, then the reference that makes them live.
  *
+ * Nothing counts that the store itself did not say. An answer that was made by somebody between it
+ * and us is UNAVAILABLE: it is neither success, nor "it is not there", nor damage. Only reads of an
+ * object throw NOT_FOUND, and only where the store itself says so.
+ *
  * Errors are DaemonErrors. NOT_FOUND; UNAVAILABLE (out of reach, or failing after the retries);
  * FAILED_PRECONDITION (it refuses us: credentials, no such bucket); RESOURCE_EXHAUSTED (disk or
  * bucket full); DATA_LOSS (what it returned is not what was asked for); ABORTED (the signal).
@@ -78,7 +82,7 @@ export interface ObjectStore {
   /** {@link putBlob} for a small blob in memory (manifest, config). */
   putBlobBytes(digest: Digest, bytes: Uint8Array, options?: StoreOptions): Promise<boolean>;
   /**
-   * Whether the blob is there, whole by its size; freshens it when it is. A blob that cannot be
+   * Whether the blob is there, whole by its size: false only where the store itself says so; freshens it when it is. A blob that cannot be
    * freshened counts as not there. Where a collection is about to delete it, waits for the outcome.
    */
   hasBlob(digest: Digest, size: number, options?: HasBlobOptions): Promise<boolean>;
@@ -90,10 +94,14 @@ export interface ObjectStore {
    */
   acquireBlob(digest: Digest, size: number, options?: StoreOptions): Promise<LeasedFile>;
 
-  /** A reference's bytes. */
+  /**
+   * A reference's bytes, past any cache. NOT_FOUND for one that is listed is the store's contradiction,
+   * which its reader has to take for UNAVAILABLE.
+   */
   getRef(key: string, options?: StoreOptions): Promise<Uint8Array>;
   /**
-   * Creates or replaces a reference in one step. Bytes that depend on what is there are made by a
+   * Creates or replaces a reference in one step; what was written has been read back when it resolves,
+   * unless another writer has replaced it since. Bytes that depend on what is there are made by a
    * function, called before each attempt, so that no attempt writes what has become old.
    */
   putRef(key: string, bytes: RefBytes, options?: StoreOptions): Promise<void>;

@@ -218,6 +218,23 @@ Deno.test("the store can be looked into beside a daemon or without one", async (
     assertMatch(await output(fixture, "verify"), /^1 image, /);
   });
 
+  await t.step("gc refuses to leave nothing, and verify says that it checked nothing", async () => {
+    const refs = join(fixture.started.areas.blobs, "refs");
+    const hidden = join(fixture.root, "hidden");
+    await Deno.rename(refs, hidden);
+    await fixture.age(3 * 3600_000);
+    const before = fixture.blobs();
+    const figures = `delete ${before.length} of ${before.length} blobs`;
+    await refusal(fixture, "FAILED_PRECONDITION", figures, "gc", "--grace", "2h");
+    const trial = await output(fixture, "gc", "--grace", "2h", "--dry-run");
+    assertMatch(trial, /^refused +without --force/m);
+    assertMatch(await output(fixture, "verify"), /nothing was checked/);
+    assertEquals(fixture.blobs(), before);
+    await Deno.remove(refs, { recursive: true });
+    await Deno.rename(hidden, refs);
+    assertMatch(await output(fixture, "verify"), /^1 image, /);
+  });
+
   await t.step("gc is refused while another one runs", async () => {
     await fixture.backup("w");
     assertEquals((await store(fixture, "rm", LATEST, "--json")).code, 0);

@@ -13,11 +13,15 @@ import { ALICE, BOB, StoreFixture } from "../snapshot/fixture.ts";
 
 const HOUR = 3600_000;
 
-function gc(fixture: StoreFixture, { dryRun = false, store = fixture.store } = {}) {
+function gc(
+  fixture: StoreFixture,
+  { dryRun = false, force = false, store = fixture.store } = {},
+) {
   return collect(store, {
     mark: (signal) => liveBlobs(store, signal),
     graceMs: HOUR,
     dryRun,
+    force,
     clock: systemClock,
   });
 }
@@ -148,7 +152,8 @@ Deno.test("removal and collection free exactly what nothing needs any more", asy
   await removeImages(fixture.store, "wsdaemon:backup/alice/notes");
   await removeImages(fixture.store, third.url);
   await fixture.age(2 * HOUR);
-  await gc(fixture);
+  await assertCode("FAILED_PRECONDITION", () => gc(fixture));
+  await gc(fixture, { force: true });
   assertEquals([await catalog(fixture.store), fixture.blobs()], [[], []]);
 });
 

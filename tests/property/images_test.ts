@@ -159,7 +159,7 @@ class World {
     const mark = (signal?: AbortSignal) => liveBlobs(store, signal);
     await allowing(
       "FAILED_PRECONDITION",
-      () => collect(store, { mark, graceMs: GRACE, clock: this.clock }),
+      () => collect(store, { mark, graceMs: GRACE, clock: this.clock, force: true }),
     );
   }
 

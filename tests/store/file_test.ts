@@ -95,6 +95,7 @@ Deno.test("file store freshens a cut blob before it replaces it, so that no dele
       mark,
       graceMs: HOUR,
       clock: systemClock,
+      force: true,
     });
     collected.resolve();
     assertEquals([collecting.deleted.count, await writing], [0, true]);

@@ -61,9 +61,11 @@ async function openRig(): Promise<Fixture> {
   };
 }
 
+/** Tests have little in their stores: what they delete is most of it. */
 function options(fixture: Fixture, live: Iterable<Digest>, more: Partial<CollectOptions> = {}) {
   const set = new Set(live);
-  return { mark: () => Promise.resolve(set), graceMs: GRACE, clock: fixture.clock, ...more };
+  const mark = () => Promise.resolve(set);
+  return { mark, graceMs: GRACE, clock: fixture.clock, force: true, ...more };
 }
 
 Deno.test("collection deletes what is dead and older than the grace, and counts", async () => {
@@ -84,6 +86,7 @@ Deno.test("collection deletes what is dead and older than the grace, and counts"
     spared: { count: 0, bytes: 0 },
     leftovers: { count: 0, bytes: 0 },
     unknown: 1,
+    needsForce: false,
   };
   const trial = await collect(fixture.store, options(fixture, [live, youngLive], { dryRun: true }));
   assertEquals(trial, { dryRun: true, ...expected });
@@ -94,6 +97,37 @@ Deno.test("collection deletes what is dead and older than the grace, and counts"
   assert(await fixture.has(live, "live") && await fixture.has(young, "young!!"));
   assertEquals(await fixture.has(dead, "dead!"), false);
   await assertCode("NOT_FOUND", () => fixture.store.getRef(LEASE_KEY));
+});
+
+Deno.test("collection deletes neither everything nor most of a store unless told to", async () => {
+  const cases: [total: number, dead: number, isLarge: boolean, needsForce: boolean][] = [
+    [1, 1, false, true],
+    [21, 20, false, false],
+    [22, 21, false, true],
+    [60, 25, false, false],
+    [60, 31, false, true],
+    [60, 25, true, true],
+  ];
+  for (const [total, dead, isLarge, needsForce] of cases) {
+    await using fixture = await openRig();
+    const live: Digest[] = [];
+    for (let n = 0; n < total; n++) {
+      const digest = await fixture.put(`${n} ${n < dead && isLarge ? "x".repeat(1000) : ""}`);
+      if (n >= dead) live.push(digest);
+    }
+    fixture.clock.time += GRACE + 1;
+    const careful = options(fixture, live, { force: false });
+    const trial = await collect(fixture.store, { ...careful, dryRun: true });
+    assertEquals([trial.deleted.count, trial.needsForce], [dead, needsForce], `${dead}/${total}`);
+    if (needsForce) {
+      const message = `delete ${dead} of ${total} blobs`;
+      await assertCode("FAILED_PRECONDITION", () => collect(fixture.store, careful), message);
+      assertEquals((await collectList(fixture.store, "blobs/")).size, total);
+      await assertCode("NOT_FOUND", () => fixture.store.getRef(LEASE_KEY));
+    }
+    const { deleted } = await collect(fixture.store, options(fixture, live, { force: needsForce }));
+    assertEquals(deleted.count, dead);
+  }
 });
 
 Deno.test("collection deletes nothing when a reference cannot be read", async () => {
@@ -293,7 +327,12 @@ Deno.test("collection works on S3, also where the listing lags behind", async ()
     await bench.age(`blobs/sha256/${digestOf(one).slice(7)}`, 2 * GRACE);
   }
   const clock = { now: () => Date.now(), sleep: () => Promise.resolve() };
-  const common = { graceMs: GRACE, clock, mark: () => Promise.resolve(new Set([live])) };
+  const common = {
+    graceMs: GRACE,
+    clock,
+    force: true,
+    mark: () => Promise.resolve(new Set([live])),
+  };
   proxy.plan({
     fault: { kind: "lag", hide: new RegExp(hidden.slice(7)) },
     on: /^GET .*prefix=.*blobs/,
@@ -317,7 +356,8 @@ Deno.test("collection refuses a grace in which a blob on S3 may count as fresh a
   await bench.age(blobKey(digest), 7 * HOUR);
   assertEquals(await bench.store.hasBlob(digest, bytes.length), true);
   const mark = () => Promise.resolve(new Set<Digest>());
-  const gc = (graceMs: number) => collect(bench.store, { mark, graceMs, clock: systemClock });
+  const gc = (graceMs: number) =>
+    collect(bench.store, { mark, graceMs, clock: systemClock, force: true });
   await assertCode("INVALID_ARGUMENT", () => gc(6 * HOUR), "at least 24h");
   await assertCode("INVALID_ARGUMENT", () => gc(GRACE - 1));
   assertEquals((await gc(GRACE)).young.count, 1);

@@ -444,7 +444,12 @@ Deno.test("S3 store keeps a blob that it sends again while a deletion of the old
     const writing = bench.store.putBlobBytes(digest, bytes);
     await proxy.seen(/^PUT .*blobs/, 2);
     const mark = () => Promise.resolve(new Set<Digest>());
-    const collecting = collect(collector, { mark, graceMs: 24 * HOUR, clock: systemClock });
+    const collecting = collect(collector, {
+      mark,
+      graceMs: 24 * HOUR,
+      clock: systemClock,
+      force: true,
+    });
     await Promise.race([proxy.seen(/^DELETE .*blobs/), collecting]);
     put.resolve();
     // The writer looks for a collection once more, after it did and the collection claimed the lease.

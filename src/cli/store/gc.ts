@@ -19,6 +19,8 @@ const EXAMPLES = `
 Deletes blobs that no snapshot or backup needs, while daemons go on writing. What was stored or used
 within the grace is left alone: it must be at least twice what the longest backup takes, on any node,
 and 24h on S3, where a blob younger than 12h counts as fresh and is not touched.
+What would leave nothing, or delete more than half of all blobs or bytes and more than 20 blobs, is
+refused without --force: so it looks, too, when references are hidden by a fault.
 One collection of a store runs at a time. An interrupted one can be started anew at any moment; the
 lock that it leaves behind runs out within five minutes.
 
@@ -32,6 +34,7 @@ const SHORT_GRACE_MS = 3600_000;
 
 interface GcFlags {
   grace: number;
+  force?: boolean;
   dryRun?: boolean;
 }
 
@@ -40,8 +43,10 @@ export function gcCommand(): Command {
     .description("Delete what no snapshot or backup needs")
     .option("--grace <duration>", 'leave blobs alone that are younger, such as "24h"', duration)
     .option("--dry-run", "count only, delete nothing")
+    .option("--force", "delete even most of the store, or all that is old enough")
     .addHelpText("after", EXAMPLES)
-    .action(async ({ grace = DEFAULT_GRACE_MS, dryRun = false }: Partial<GcFlags>, command) => {
+    .action(async (flags: Partial<GcFlags>, command: Command) => {
+      const { grace = DEFAULT_GRACE_MS, dryRun = false, force = false } = flags;
       if (grace < SHORT_GRACE_MS && !dryRun) {
         printError(
           `warning: a grace of ${
@@ -56,6 +61,7 @@ export function gcCommand(): Command {
           mark: (signal) => liveBlobs(store, signal),
           graceMs: grace,
           dryRun,
+          force,
           clock: systemClock,
           onProgress: (done) => progress.update(lineOf(done)),
           signal,
@@ -78,7 +84,7 @@ function lineOf({ phase, done, total }: CollectProgress): ProgressLine {
 }
 
 function describe(result: CollectResult, grace: number): string {
-  const { dryRun, deleted, live, young, spared, leftovers, unknown } = result;
+  const { dryRun, deleted, live, young, spared, leftovers, unknown, needsForce } = result;
   const rows = [
     [dryRun ? "would delete" : "deleted", formatTally(deleted)],
     ["in use", formatTally(live)],
@@ -90,6 +96,7 @@ function describe(result: CollectResult, grace: number): string {
   if (leftovers.count > 0) {
     rows.push(["leftovers", `${formatTally(leftovers)}, of interrupted writers`]);
   }
+  if (dryRun && needsForce) rows.push(["refused", "without --force: this is most of the store"]);
   if (unknown > 0) rows.push(["unknown", `${formatCount(unknown)} objects that are no blobs`]);
   return table(rows);
 }

@@ -61,6 +61,10 @@ function printResult(result: VerifyResult): void {
   const { images, blobs: count, bytes } = result;
   const read = `${formatCount(images)} ${images === 1 ? "image" : "images"}, ` +
     formatTally({ count, bytes });
+  if (images === 0 && result.damage.length === 0) {
+    printLine("The store lists no backup and no snapshot: nothing was checked");
+    return;
+  }
   printLine(result.damage.length > 0 ? `checked ${read}` : `${read}: every digest is right`);
 }
 
