@@ -56,11 +56,17 @@ const WORDS: Readonly<Record<string, string>> = {
   EROFS: "the file system is read-only",
 };
 
+/** Returns the name of the errno that an error of Deno's or Node's carries; `undefined` without one. */
+export function errnoOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || error instanceof DaemonError) return undefined;
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" ? code : undefined;
+}
+
 /** What a failed file operation ran into, without the system's jargon. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const code = "code" in error ? String(error.code) : "";
-  return WORDS[code] ?? error.message;
+  return WORDS[errnoOf(error) ?? ""] ?? error.message;
 }
 
 /** `error` itself where it is a {@link DaemonError}, else one with `code` that keeps it as its cause. */

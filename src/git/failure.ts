@@ -1,7 +1,8 @@
 /** What git says when it fails, for people and for the decision to try again. */
 
-import { DaemonError } from "../errors.ts";
+import { asDaemonError, DaemonError } from "../errors.ts";
 import { scrub } from "./credentials.ts";
+import { codeOfErrno, explainMachineError, printedErrno } from "./machine_error.ts";
 import type { Ending } from "./process.ts";
 
 const MAX_LINES = 6;
@@ -23,6 +24,8 @@ export class GitFailure extends DaemonError {
   readonly exitCode: number;
   /** Everything that it printed to stderr, as far as kept; without secrets. */
   readonly stderr: string;
+  /** Name of the errno of this machine's that it ran into, as far as it said so. */
+  readonly errno: string | undefined;
   /** Whether the same command may succeed later. */
   readonly transient: boolean;
   /** Whether the server cannot cut the history, so that only the whole of it can be fetched. */
@@ -31,13 +34,19 @@ export class GitFailure extends DaemonError {
   /** @param printed the last of what it printed to stdout, where some commands say what is wrong */
   constructor(command: string, ending: Ending, printed: string, secrets: readonly string[]) {
     const stderr = scrub(ending.stderr, secrets);
-    const why = said(stderr) || said(scrub(printed, secrets)) || `exit code ${ending.code}`;
-    super("FAILED_PRECONDITION", `git ${command}: ${why}`);
+    const why = said(stderr) || said(scrub(printed, secrets)) || endOf(ending);
+    const errno = ending.signal === "SIGKILL" ? "ENOMEM" : printedErrno(stderr);
+    super(codeOfErrno(errno) ?? "FAILED_PRECONDITION", `git ${command}: ${why}`);
+    this.errno = errno;
     this.exitCode = ending.code;
     this.stderr = stderr;
     this.refusesDepth = NO_DEPTH.test(stderr);
-    this.transient = TRANSIENT.test(stderr) && !FINAL.test(stderr);
+    this.transient = errno === undefined && TRANSIENT.test(stderr) && !FINAL.test(stderr);
   }
+}
+
+function endOf({ code, signal }: Ending): string {
+  return signal === undefined ? `exit code ${code}` : `killed by ${signal}`;
 }
 
 /** The last lines that tell something, as one line without control characters. */
@@ -52,4 +61,23 @@ function said(text: string): string {
     "$2 asks for a login, and none was given that it can use",
   );
   return short.length > MAX_LENGTH ? `${short.slice(0, MAX_LENGTH)}…` : short;
+}
+
+/** Returns what went wrong first, of which the rest is a consequence or came while clearing away. */
+export function firstError(error: unknown): unknown {
+  return error instanceof SuppressedError ? firstError(error.suppressed) : error;
+}
+
+/**
+ * Returns what a checkout's caller is told of `error`: what this machine lacks with what to do about
+ * it; a remote out of reach as the initializer's failure rather than the daemon's.
+ * @param path absolute, on the file system that git works on
+ */
+export async function failureOf(error: unknown, path: string): Promise<DaemonError> {
+  const errno = error instanceof GitFailure ? error.errno : undefined;
+  const explained = await explainMachineError(error, errno, path);
+  if (explained) return explained;
+  if (!(error instanceof DaemonError)) return asDaemonError(error, "INTERNAL");
+  if (error.code !== "UNAVAILABLE") return error;
+  return new DaemonError("FAILED_PRECONDITION", error.message, { cause: error });
 }

@@ -7,13 +7,15 @@
  * run a program or leave the workspace.
  */
 
+import { dirname } from "@std/path";
 import type { Clock } from "../clock.ts";
 import type { Content, Owner, Tree } from "../content/content.ts";
-import { asDaemonError, DaemonError } from "../errors.ts";
+import { DaemonError } from "../errors.ts";
 import type { EgressProxy, ProxySession } from "../outbound/egress_proxy.ts";
 import type { GitStatus, GitStatusReader } from "./git_status.ts";
 import { cloneInto } from "./clone.ts";
 import { Credentials } from "./credentials.ts";
+import { failureOf, firstError } from "./failure.ts";
 import { extractCredentials } from "./custom_config.ts";
 import { checkHost } from "./hosts.ts";
 import { type GitFinding, programOf } from "./git_program.ts";
@@ -113,6 +115,9 @@ export class Git implements GitStatusReader {
       await using scratch = await Scratch.make(folder, user);
       const git = new GitSession({ program, cwd, user, home: scratch.home, signal });
       return await readStatus(git, { ...this.#options, tree, location, scratch, signal });
+    } catch (error) {
+      signal.throwIfAborted();
+      throw await failureOf(firstError(error), dirname(folder));
     } finally {
       await close();
     }
@@ -157,12 +162,13 @@ export class Git implements GitStatusReader {
         network: { pass, credentials, protocols, clock },
       });
       await work(git, { ...request, config }, { scratch, owner });
-    } catch (error) {
+    } catch (thrown) {
       signal.throwIfAborted();
+      const error = firstError(thrown);
       if (error instanceof DOMException && error.name === "TimeoutError") {
         throw tooLong(timeout, error);
       }
-      throw asFailure(error);
+      throw await failureOf(error, dirname(folder));
     } finally {
       await close();
     }
@@ -172,11 +178,4 @@ export class Git implements GitStatusReader {
 function tooLong(timeout: number, cause: unknown): DaemonError {
   const message = `git did not finish within git.timeout (${timeout / 1000} s)`;
   return new DaemonError("FAILED_PRECONDITION", message, { cause });
-}
-
-/** A remote out of reach is the initializer's failure, not the daemon's. */
-function asFailure(error: unknown): DaemonError {
-  if (!(error instanceof DaemonError)) return asDaemonError(error, "INTERNAL");
-  if (error.code !== "UNAVAILABLE") return error;
-  return new DaemonError("FAILED_PRECONDITION", error.message, { cause: error });
 }

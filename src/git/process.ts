@@ -31,7 +31,10 @@ export interface ProcessOptions {
 
 /** How a process ended. */
 export interface Ending {
+  /** -1 where a signal ended it. */
   code: number;
+  /** Name of the signal that ended it. */
+  signal?: string;
   /** The last part of it. */
   stderr: string;
 }
@@ -59,14 +62,14 @@ export function startGit(options: ProcessOptions): RunningGit {
   const kill = () => killGroup(options.env, child);
   signal.addEventListener("abort", kill, { once: true });
   // An error that nobody listens for would end the daemon.
-  const code = endOf(child).finally(() => signal.removeEventListener("abort", kill));
+  const end = endOf(child).finally(() => signal.removeEventListener("abort", kill));
   const started = child.pid !== undefined;
   const stderr = started ? keepTail(child.stderr!) : () => "";
   if (started && answer) serveQuestions(child.stdio[3] as Duplex, answer);
   if (started && input) child.stdin!.on("error", ignoreBrokenPipe).end(input);
-  const ended = code.then((code) => {
+  const ended = end.then((end) => {
     signal.throwIfAborted();
-    const ending = { code, stderr: stderr() };
+    const ending = { ...end, stderr: stderr() };
     if (isFromShell(ending, options.program)) throw notStarted(ending.stderr.trim());
     return ending;
   });
@@ -108,10 +111,13 @@ function fromThisProcess(cwd: string): string {
   return cwd.startsWith(prefix) ? `/proc/self/fd/${cwd.slice(prefix.length)}` : cwd;
 }
 
-function endOf(child: ChildProcess): Promise<number> {
+function endOf(child: ChildProcess): Promise<Omit<Ending, "stderr">> {
   return new Promise((resolve, reject) => {
     child.on("error", (cause) => reject(notStarted(cause)));
-    child.on("close", (code) => resolve(code ?? -1));
+    child.on(
+      "close",
+      (code, signal) => resolve({ code: code ?? -1, ...(signal === null ? {} : { signal }) }),
+    );
   });
 }
 

@@ -78,7 +78,7 @@ async function updateLevel(
   }
 }
 
-/** Runs `work`, whose failure is a warning unless the caller has given up. */
+/** Runs `work`, whose failure is a warning unless the caller has given up or the node is out of room. */
 async function warningOf(
   git: GitSession,
   { signal }: SubmoduleOptions,
@@ -89,6 +89,8 @@ async function warningOf(
     await work();
   } catch (error) {
     signal.throwIfAborted();
+    // It would be lacking for all that is left to do as well.
+    if (error instanceof DaemonError && error.code === "RESOURCE_EXHAUSTED") throw error;
     const reason = git.signal.aborted ? "git.timeout is over" : messageOf(error);
     git.warn(`${what} not updated: ${reason}`);
   }

@@ -59,7 +59,8 @@ export function daemonPermissions(
       ...config.net.allowHosts.map((host) => isIPv6(host) ? `[${host}]` : host),
     ]),
     env: unique([...rpc.env, ...store.env, ...PROXY_VARIABLES]),
-    sys: store.sys.length > 0 ? store.sys : false,
+    // How much room there is, for what is said of a full disk.
+    sys: ["statfs", ...store.sys],
   };
 }
 

@@ -1,7 +1,8 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { DaemonError } from "../../src/errors.ts";
-import { GitFailure } from "../../src/git/failure.ts";
-import { startGit } from "../../src/git/process.ts";
+import { failureOf, firstError, GitFailure } from "../../src/git/failure.ts";
+import { type Ending, startGit } from "../../src/git/process.ts";
+import { testFolder } from "../fixtures/folder.ts";
 
 Deno.test("a failure of git says what was printed to stderr, else to stdout, without secrets", () => {
   const cases = [
@@ -13,6 +14,97 @@ Deno.test("a failure of git says what was printed to stderr, else to stdout, wit
     const failure = new GitFailure("stash", { code: 1, stderr }, printed, ["s3cret"]);
     assertEquals(failure.message, message);
   }
+});
+
+Deno.test("a failure for what this machine lacks says so, with what to do", async () => {
+  using folder = testFolder();
+  const node = (code: string) => Object.assign(new Error(`spawn git ${code}`), { code });
+  const git = (stderr: string, ending: Partial<Ending> = {}) =>
+    new GitFailure("fetch", { code: 128, stderr, ...ending }, "", []);
+  const cases: readonly (readonly [Error, string, string])[] = [
+    [
+      git(
+        "error: file write error: No space left on device\nfatal: fetch-pack: invalid index-pack output\n",
+      ),
+      "RESOURCE_EXHAUSTED",
+      "inodes are free now",
+    ],
+    [git("fatal: sha1 file 'x' write error. Out of diskspace"), "RESOURCE_EXHAUSTED", "make room"],
+    [
+      git("error: unable to create temporary file: Disk quota exceeded"),
+      "RESOURCE_EXHAUSTED",
+      "quota",
+    ],
+    [
+      git("error: cannot create async process: Too many open files"),
+      "RESOURCE_EXHAUSTED",
+      "LimitNOFILE",
+    ],
+    [
+      git("fatal: open /dev/null failed: Too many open files in system"),
+      "RESOURCE_EXHAUSTED",
+      "fs.file-max",
+    ],
+    [
+      git("fatal: Out of memory, malloc failed (tried to allocate 1 bytes)"),
+      "RESOURCE_EXHAUSTED",
+      "MemoryMax",
+    ],
+    [git("error: index-pack died of signal 9"), "RESOURCE_EXHAUSTED", "MemoryMax"],
+    [git("", { code: -1, signal: "SIGKILL" }), "RESOURCE_EXHAUSTED", "killed by SIGKILL"],
+    [
+      git("fatal: unable to create thread: Resource temporarily unavailable"),
+      "RESOURCE_EXHAUSTED",
+      "TasksMax",
+    ],
+    [
+      git("error: cannot fork() for index-pack: Resource temporarily unavailable"),
+      "RESOURCE_EXHAUSTED",
+      "TasksMax",
+    ],
+    [
+      git("error: unable to write file a: Read-only file system"),
+      "FAILED_PRECONDITION",
+      "mount it for writing",
+    ],
+    [
+      git("fatal: write error: Input/output error"),
+      "FAILED_PRECONDITION",
+      `the disk of ${folder.path} fails`,
+    ],
+    [git("error: unable to open a: Structure needs cleaning"), "FAILED_PRECONDITION", "fsck"],
+    [
+      git("remote: fatal: write error: No space left on device"),
+      "FAILED_PRECONDITION",
+      "git fetch: remote: ",
+    ],
+    [
+      git("ssh: connect to host x port 22: Resource temporarily unavailable"),
+      "FAILED_PRECONDITION",
+      "ssh: ",
+    ],
+    [node("ENOSPC"), "RESOURCE_EXHAUSTED", `the file system of ${folder.path} is full`],
+    [
+      new DaemonError("FAILED_PRECONDITION", "Cannot start git", { cause: node("EMFILE") }),
+      "RESOURCE_EXHAUSTED",
+      "LimitNOFILE",
+    ],
+    [
+      new DaemonError("FAILED_PRECONDITION", "Cannot start git", { cause: node("EAGAIN") }),
+      "RESOURCE_EXHAUSTED",
+      "TasksMax",
+    ],
+    [new DaemonError("UNAVAILABLE", "nobody there"), "FAILED_PRECONDITION", "nobody there"],
+    [new Error("a bug"), "INTERNAL", "a bug"],
+  ];
+  for (const [error, code, words] of cases) {
+    const failure = await failureOf(error, folder.path);
+    assertEquals(failure.code, code, failure.message);
+    assertStringIncludes(failure.message, words);
+    if (code === "RESOURCE_EXHAUSTED" && error instanceof GitFailure) assert(!error.transient);
+  }
+  const suppressed = new SuppressedError(node("EMFILE"), git("fatal: not a repository"));
+  assertStringIncludes((await failureOf(firstError(suppressed), "/")).message, "not a repository");
 });
 
 Deno.test("a git that is not there any more fails what needs it, and nothing else", async () => {

@@ -25,7 +25,7 @@ Deno.test("daemon permissions reach the root and no other folder when all is def
   assertEquals(write, ["/r", "/r/store"]);
   assertEquals(read, ["/r", "/r/store", ...protoFolders()]);
   assertEquals(run, ["/usr/bin/git"]);
-  assertEquals([ffi, imports, sys], [false, false, false]);
+  assertEquals([ffi, imports, sys], [false, false, ["statfs"]]);
 });
 
 Deno.test("daemon permissions run nothing when there is no Git", () => {

@@ -1,12 +1,6 @@
 /** What the file system says, in the terms that a store promises. */
 
-import { asDaemonError, DaemonError, type ErrorCode, messageOf } from "../../errors.ts";
-
-/** The `errno` name of an error of Deno's, where it has one. */
-function errnoOf(error: unknown): string | undefined {
-  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
-  return typeof code === "string" ? code : undefined;
-}
+import { asDaemonError, DaemonError, errnoOf, type ErrorCode, messageOf } from "../../errors.ts";
 
 /** Whether the thing named is not there, or something on the way to it is no directory. */
 export function isMissing(error: unknown): boolean {
