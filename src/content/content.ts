@@ -67,6 +67,10 @@ export interface PackStats {
    */
   unstable: string[];
   unstableCount: number;
+  /** What a process with the rights of this one could not restore. */
+  unrestorable: Omissions;
+  /** Entries that this node could not make when it restored them; the image has them all the same. */
+  carriedOver: number;
 }
 
 export interface PackResult {
@@ -90,15 +94,48 @@ export interface RestoreOptions extends OperationOptions {
    * check every digest before the tree counts as restored. `release` is called when done with it.
    */
   fetch(blob: { digest: Digest; size: number }): Promise<LeasedFile>;
-  /** RESOURCE_EXHAUSTED once more than this would be written. */
+  /** RESOURCE_EXHAUSTED once more than this would be taken on disk. */
   limitBytes?: number;
   /** Whether the image is ours: others lose set-id bits, devices and privileged xattrs. */
   trusted: boolean;
 }
 
+/**
+ * Of what a restore could not bring back as it was, and of what policy does not let a foreign archive
+ * bring: `device`, `fifo`, `symlink`, `file`, `directory` and `link` are missing, `set-id` bits, an
+ * `owner` and an `xattr` are missing from what is there, a `time` is the nearest that the file system
+ * has, a `copied-link` is a file of its own where the file system takes no more links, and
+ * `trailing-data` was ignored behind an archive's end.
+ */
+export type OmissionKind =
+  | "copied-link"
+  | "device"
+  | "directory"
+  | "fifo"
+  | "file"
+  | "link"
+  | "owner"
+  | "set-id"
+  | "symlink"
+  | "time"
+  | "trailing-data"
+  | "xattr";
+
+export interface Omissions {
+  counts: Partial<Record<OmissionKind, number>>;
+  /** Each a kind and a path; at most 10. */
+  examples: readonly string[];
+}
+
+export const NO_OMISSIONS: Omissions = { counts: {}, examples: [] };
+
 export interface RestoreResult {
   files: number;
   contentBytes: number;
+  /** What the tree takes on disk, as limits count it; bytes. */
+  diskBytes: number;
+  /** What did not come back as it was. */
+  omitted: Omissions;
   /** Token of an uncommitted baseline, so that the next backup is a delta; absent without an index. */
   newBaseline?: string;
 }
@@ -221,6 +258,6 @@ export interface Content {
     tree: Tree,
     path: string,
   ): Promise<{ path: string; owner: Owner; close(): Promise<void> }>;
-  /** Apparent bytes and entries of a tree. */
+  /** Bytes that a tree takes on disk, as limits count them, and its entries. */
   usage(tree: Tree): Promise<{ bytes: number; entries: number }>;
 }

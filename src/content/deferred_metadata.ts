@@ -59,19 +59,27 @@ export class DeferredMetadata<M> {
     delete node.children;
   }
 
-  /** Calls `apply` for every directory, for those within it first. @throws {SystemError} */
-  apply(top: Directory, apply: (dir: Directory, metadata: M) => void): void {
+  /**
+   * Calls `apply` for every directory, for those within it first. Its path is put together only where
+   * it is asked for.
+   * @throws {SystemError}
+   */
+  apply(
+    top: Directory,
+    apply: (dir: Directory, metadata: M, path: () => Uint8Array) => void,
+  ): void {
     using handles = new HandleStack(top);
-    const levels = [{ node: this.#top, rest: this.#top.children?.entries() }];
+    const levels = [{ name: "", node: this.#top, rest: this.#top.children?.entries() }];
+    const path = () => binaryBytes(levels.slice(1).map(({ name }) => name).join("/"));
     for (let level = levels.at(-1); level; level = levels.at(-1)) {
       const next = level.rest?.next();
       if (next && !next.done) {
         const [name, node] = next.value;
         handles.enter(binaryBytes(name));
-        levels.push({ node, rest: node.children?.entries() });
+        levels.push({ name, node, rest: node.children?.entries() });
         continue;
       }
-      if (level.node.metadata !== undefined) apply(handles.current, level.node.metadata);
+      if (level.node.metadata !== undefined) apply(handles.current, level.node.metadata, path);
       levels.pop();
       handles.leave();
     }

@@ -3,7 +3,8 @@
  *
  * The tree becomes what GNU tar makes of the archive (`tar -xp --numeric-owner`), as far as that is
  * safe. What is not is refused, naming the entry: `..`, paths through a symbolic link, hard links to
- * what is not there. Devices are left out, set-id bits and attributes outside `user.` dropped.
+ * what is not there. Devices are left out, set-id bits and attributes outside `user.` dropped; all that
+ * is, and what this node has no place for, is counted.
  */
 
 import { ArchiveError, showName, type TarEntry, type TarReader } from "../archive/reader.ts";
@@ -12,15 +13,26 @@ import {
   type Directory,
   effectiveUser,
   type File,
+  isErrno,
   type Stat,
   SystemError,
   timespec,
 } from "../linux/mod.ts";
+import type { Abilities } from "./abilities.ts";
+import type { OmissionKind, RestoreResult } from "./content.ts";
+import { giveOwner, isUncommonTime } from "./attributes.ts";
 import { Budget } from "./extract_budget.ts";
-import { applyMetadata, type Metadata, metadataOf, xattrBytes } from "./extract_metadata.ts";
+import {
+  applyMetadata,
+  type ApplyOptions,
+  type Metadata,
+  metadataOf,
+  xattrBytes,
+} from "./extract_metadata.ts";
 import { MAX_FOREIGN_DEPTH, type MemberPath, memberPath, refusal } from "../image/member_path.ts";
 import { ExtractTree, type Leaf } from "./extract_tree.ts";
 import { contentError } from "./content_errors.ts";
+import { OmissionLog } from "./omissions.ts";
 import { DeferredMetadata } from "./deferred_metadata.ts";
 
 /** What an extraction made. */
@@ -31,14 +43,21 @@ export interface ExtractStats {
   contentBytes: number;
 }
 
+/** The same, with what it took and left out. */
+export type ExtractResult = ExtractStats & Pick<RestoreResult, "diskBytes" | "omitted">;
+
 /** Padding after the end marker that is read, to check a compressed stream to its end. */
 const MAX_PADDING = 1024 * 1024 * 1024;
 const BUFFER = 256 * 1024;
+/** The kernel takes targets shorter than this. */
+const MAX_TARGET_BYTES = 4096;
+/** Where trailing data is, for people. */
+const END = new TextEncoder().encode("(after the end)");
 /** Bytes of heap that a name in a set takes besides itself. */
 const KEY_BYTES = 64;
 
 export interface ExtractLimits {
-  /** What may be written; absent for no limit but the disk. */
+  /** What may be taken on disk; absent for no limit but the disk. */
   readonly bytes?: number | undefined;
   /** Asked between the steps that an entry can make many of. @throws {DaemonError} ABORTED */
   throwIfCancelled(): void;
@@ -52,17 +71,16 @@ export interface ExtractLimits {
 export function extractArchive(
   reader: TarReader,
   top: Directory,
+  abilities: Abilities,
   limits: ExtractLimits,
-): ExtractStats {
-  using extraction = new Extraction(reader, top, limits);
+): ExtractResult {
+  using extraction = new Extraction(reader, top, abilities, limits);
   try {
     extraction.entries();
-    extraction.finish();
-    reader.drain(MAX_PADDING);
+    return extraction.finish();
   } catch (error) {
     throw extractionError(error);
   }
-  return extraction.stats;
 }
 
 class Extraction implements Disposable {
@@ -72,14 +90,17 @@ class Extraction implements Disposable {
   readonly #limits: ExtractLimits;
   readonly #tree: ExtractTree;
   readonly #budget: Budget;
-  readonly #owners = effectiveUser().uid === 0;
+  readonly #omissions = new OmissionLog();
+  readonly #applying: ApplyOptions;
   readonly #buffer = new Uint8Array(BUFFER);
   readonly #directories: DeferredMetadata<Metadata>;
   /** Entries that are left out, so that hard links to them are too. */
   readonly #skipped = new Set<string>();
 
-  constructor(reader: TarReader, top: Directory, limits: ExtractLimits) {
+  constructor(reader: TarReader, top: Directory, abilities: Abilities, limits: ExtractLimits) {
     this.#reader = reader;
+    const owners = effectiveUser().uid === 0;
+    this.#applying = { owners, abilities, omissions: this.#omissions };
     this.#top = top;
     this.#limits = limits;
     this.#budget = new Budget(limits.bytes);
@@ -87,7 +108,7 @@ class Extraction implements Disposable {
     this.#tree = new ExtractTree(top, {
       implied: () => {
         limits.throwIfCancelled();
-        this.#budget.entry();
+        this.#budget.directory();
       },
       removed: (path, stat) => this.#forget(path, stat),
     });
@@ -100,7 +121,6 @@ class Extraction implements Disposable {
   entries(): void {
     for (let entry = this.#reader.next(); entry; entry = this.#reader.next()) {
       try {
-        this.#budget.entry();
         this.#entry(entry);
       } catch (error) {
         throw entryError(error, entry);
@@ -108,12 +128,15 @@ class Extraction implements Disposable {
     }
   }
 
-  /** Applies what had to wait. */
-  finish(): void {
-    this.#directories.apply(this.#top, (dir, metadata) => {
+  /** Applies what had to wait, and reads the archive to its end. */
+  finish(): ExtractResult {
+    this.#directories.apply(this.#top, (dir, metadata, path) => {
       this.#limits.throwIfCancelled();
-      applyMetadata(dir, metadata, this.#owners);
+      applyMetadata(dir, metadata, path, this.#applying);
     });
+    if (this.#reader.drain(MAX_PADDING)) this.#omissions.add("trailing-data", END);
+    const { diskBytes } = this.#budget;
+    return { ...this.stats, diskBytes, omitted: this.#omissions.done() };
   }
 
   #entry(entry: TarEntry): void {
@@ -131,7 +154,9 @@ class Extraction implements Disposable {
         return this.#fifo(this.#leaf(path), entry);
       case "character-device":
       case "block-device":
-        return this.#skip(path, entry);
+        this.#budget.link();
+        this.#budget.bytes(entry.storedSize);
+        return this.#skip(path, "device");
     }
   }
 
@@ -141,6 +166,9 @@ class Extraction implements Disposable {
   }
 
   #directory(path: MemberPath, entry: TarEntry): void {
+    // The top folder is there already.
+    if (path.depth === 0) this.#budget.link();
+    else this.#budget.directory();
     this.#budget.bytes(entry.storedSize);
     const metadata = this.#metadata(entry);
     if (path.depth > 0) this.#tree.makeDirectory(this.#leaf(path));
@@ -149,12 +177,12 @@ class Extraction implements Disposable {
   }
 
   #file(leaf: Leaf, entry: TarEntry): void {
-    this.#budget.bytes(entry.storedSize);
+    this.#budget.file(entry.storedSize);
     const metadata = this.#metadata(entry);
     using file = this.#tree.replace(leaf, ({ dir, name }) => dir.createFile(name));
     if (entry.sparse) this.#sparseContent(file, entry);
     else this.#content(file);
-    applyMetadata(file, metadata, this.#owners);
+    applyMetadata(file, metadata, () => leaf.path.bytes, this.#applying);
     this.stats.files++;
     this.stats.contentBytes += entry.size;
   }
@@ -186,35 +214,61 @@ class Extraction implements Disposable {
 
   #symlink(leaf: Leaf, entry: TarEntry): void {
     if (entry.linkPath.length === 0) throw refusal("it is a symbolic link without a target");
-    this.#budget.bytes(entry.linkPath.length);
-    this.#tree.replace(leaf, ({ dir, name }) => dir.symlink(entry.linkPath, name));
-    if (this.#owners) leaf.dir.chownEntry(leaf.name, entry.uid, entry.gid);
-    leaf.dir.setEntryTimes(leaf.name, timespec(entry.mtime));
+    this.#budget.symlink(entry.linkPath.length);
+    this.#budget.bytes(entry.storedSize);
+    try {
+      this.#tree.replace(leaf, ({ dir, name }) => dir.symlink(entry.linkPath, name));
+    } catch (error) {
+      // XFS has area for 1,024 bytes of target where others have a block; longer than any is refused.
+      const isForeign = entry.linkPath.length < MAX_TARGET_BYTES;
+      if (!isForeign || !isErrno(error, "ENAMETOOLONG")) throw error;
+      return this.#omit(leaf.path, "symlink");
+    }
+    this.#applyToEntry(leaf, entry);
+  }
+
+  /** Owner and times of what cannot be opened. */
+  #applyToEntry({ dir, name, path }: Leaf, { uid, gid, mtime }: TarEntry): void {
+    const { owners } = this.#applying;
+    const isGiven = !owners || giveOwner(() => dir.chownEntry(name, uid, gid));
+    if (!isGiven) this.#omissions.add("owner", path.bytes);
+    const wanted = timespec(mtime);
+    dir.setEntryTimes(name, wanted);
+    if (!isUncommonTime(wanted) || dir.statEntry(name).mtime.sec === wanted.sec) return;
+    this.#omissions.add("time", path.bytes);
   }
 
   #hardlink(path: MemberPath, entry: TarEntry): void {
     const target = memberPath(entry.linkPath, "hard link's target", MAX_FOREIGN_DEPTH);
+    this.#budget.link();
     this.#budget.bytes(entry.storedSize);
-    if (this.#skipped.has(target.key)) return this.#skip(path, entry);
-    this.#tree.link(this.#leaf(path), target);
+    if (this.#skipped.has(target.key)) return this.#skip(path, "link");
+    if (this.#tree.linkOrCopy(this.#leaf(path), target) === "linked") return;
+    this.#omissions.add("copied-link", path.bytes);
+    this.stats.files++;
   }
 
   #fifo(leaf: Leaf, entry: TarEntry): void {
+    this.#budget.other();
     this.#budget.bytes(entry.storedSize);
-    const { uid, gid, mode, mtime } = metadataOf(entry);
+    const { mode, dropped } = metadataOf(entry);
     this.#tree.replace(leaf, ({ dir, name }) => dir.makeFifo(name, 0o600));
-    if (this.#owners) leaf.dir.chownEntry(leaf.name, uid, gid);
+    if (dropped.setId) this.#omissions.add("set-id", leaf.path.bytes);
+    this.#applyToEntry(leaf, entry);
     using fifo = leaf.dir.openPath(leaf.name);
     fifo.chmod(mode);
-    leaf.dir.setEntryTimes(leaf.name, timespec(mtime));
   }
 
   /** Leaves an entry out; what an earlier one made of its name goes, as if it had been replaced. */
-  #skip(path: MemberPath, entry: TarEntry): void {
-    this.#budget.bytes(entry.storedSize);
+  #skip(path: MemberPath, kind: OmissionKind): void {
     this.#tree.clear(this.#leaf(path));
+    this.#omit(path, kind);
+  }
+
+  #omit(path: MemberPath, kind: OmissionKind): void {
     if (!this.#skipped.has(path.key)) this.#budget.keep(path.bytes.length + KEY_BYTES);
     this.#skipped.add(path.key);
+    this.#omissions.add(kind, path.bytes);
   }
 
   #forget(path: MemberPath, stat: Stat): void {

@@ -1,7 +1,10 @@
 /** What of a hostile entry's metadata is honoured, and in which order it is applied. */
 
 import { binaryBytes, binaryString, type PaxRecords, type TarEntry } from "../archive/reader.ts";
-import { type Descriptor, isErrno, timespec } from "../linux/mod.ts";
+import { type Descriptor, timespec } from "../linux/mod.ts";
+import type { Abilities } from "./abilities.ts";
+import { giveOwner, isUncommonTime, setsXattr } from "./attributes.ts";
+import type { OmissionLog } from "./omissions.ts";
 
 /** The bits that a foreign archive may set: no set-id ones. */
 const ALLOWED_MODE = 0o1777;
@@ -18,27 +21,39 @@ export interface Metadata {
   readonly mtime: bigint;
   /** By name, one character a byte; only names that start with `user.`. */
   readonly xattrs: ReadonlyMap<string, Uint8Array>;
+  /** What policy drops. */
+  readonly dropped: {
+    readonly setId: boolean;
+    /** How many attributes outside the `user` namespace. */
+    readonly xattrs: number;
+  };
 }
 
 const NO_XATTRS: ReadonlyMap<string, Uint8Array> = new Map();
 
 /** The part of an entry's metadata that is applied: set-id bits and privileged attributes are not. */
 export function metadataOf(entry: TarEntry): Metadata {
+  const xattrs = entry.pax.size === 0 ? NO_XATTRS : allXattrs(entry.pax);
+  const user = [...xattrs].filter(([name]) => name.startsWith("user.") && !name.includes("\0"));
   return {
     uid: entry.uid,
     gid: entry.gid,
     mode: entry.mode & ALLOWED_MODE,
     mtime: entry.mtime,
-    xattrs: entry.pax.size === 0 ? NO_XATTRS : userXattrs(entry.pax),
+    xattrs: user.length === xattrs.size ? xattrs : new Map(user),
+    dropped: {
+      setId: (entry.mode & ~ALLOWED_MODE & 0o7777) !== 0,
+      xattrs: xattrs.size - user.length,
+    },
   };
 }
 
 /**
- * The extended attributes of the `user` namespace, as GNU tar and star write them (`SCHILY.xattr.`,
+ * The extended attributes, as GNU tar and star write them (`SCHILY.xattr.`,
  * with `%3D` and `%25` for what a keyword cannot hold) and as libarchive does (`LIBARCHIVE.xattr.`,
  * percent-encoded names, base64 values).
  */
-function userXattrs(pax: PaxRecords): Map<string, Uint8Array> {
+function allXattrs(pax: PaxRecords): Map<string, Uint8Array> {
   const found = new Map<string, Uint8Array>();
   for (const [keyword, value] of pax) {
     if (!keyword.startsWith(LIBARCHIVE)) continue;
@@ -52,9 +67,6 @@ function userXattrs(pax: PaxRecords): Map<string, Uint8Array> {
     const name = keyword.slice(SCHILY.length)
       .replace(/%3D|%25/gi, (code) => code === "%25" ? "%" : "=");
     found.set(name, value);
-  }
-  for (const name of found.keys()) {
-    if (!name.startsWith("user.") || name.includes("\0")) found.delete(name);
   }
   return found;
 }
@@ -74,22 +86,38 @@ function base64(value: Uint8Array): Uint8Array | undefined {
   }
 }
 
+export interface ApplyOptions {
+  /** Whether the process may give files away; what it extracts is its own otherwise. */
+  readonly owners: boolean;
+  readonly abilities: Abilities;
+  readonly omissions: OmissionLog;
+}
+
 /**
  * Applies metadata to an open file or directory: the owner first, because changing it cuts the mode;
- * attributes while the mode still lets us; the times last.
- * @param owners whether the process may give files away; what it restores is its own otherwise
+ * attributes while the mode still lets us; the times last. What policy has dropped and what the file
+ * system does not take is counted.
  * @throws {SystemError}
  */
-export function applyMetadata(target: Descriptor, metadata: Metadata, owners: boolean): void {
-  if (owners) target.chown(metadata.uid, metadata.gid);
+export function applyMetadata(
+  target: Descriptor,
+  metadata: Metadata,
+  path: () => Uint8Array,
+  { owners, abilities, omissions }: ApplyOptions,
+): void {
+  const { dropped } = metadata;
+  if (dropped.setId) omissions.add("set-id", path());
+  for (let n = 0; n < dropped.xattrs; n++) omissions.add("xattr", path());
+  if (owners) {
+    const isGiven = giveOwner(() => target.chown(metadata.uid, metadata.gid));
+    if (!isGiven) omissions.add("owner", path());
+  }
   for (const [name, value] of metadata.xattrs) {
-    try {
-      target.setXattr(binaryBytes(name), value);
-    } catch (error) {
-      // A file system without attributes takes the rest all the same, as it does for every tool.
-      if (!isErrno(error, "EOPNOTSUPP")) throw error;
-    }
+    const isSet = setsXattr(target, { name: binaryBytes(name), value }, abilities);
+    if (!isSet) omissions.add("xattr", path());
   }
   target.chmod(metadata.mode);
-  target.setTimes(timespec(metadata.mtime));
+  const mtime = timespec(metadata.mtime);
+  target.setTimes(mtime);
+  if (isUncommonTime(mtime) && target.stat().mtime.sec !== mtime.sec) omissions.add("time", path());
 }

@@ -9,6 +9,7 @@
 import { showName } from "../archive/reader.ts";
 import type { DaemonError } from "../errors.ts";
 import { type Directory, isErrno, sameName, SLASH, type Stat } from "../linux/mod.ts";
+import { duplicateFile } from "./duplicate.ts";
 import { componentsOf, type MemberPath, refusal } from "../image/member_path.ts";
 
 /** The mode of a directory that no entry describes. */
@@ -128,6 +129,23 @@ export class ExtractTree implements Disposable {
       this.#remove(leaf, there);
       parent.link(name, leaf.dir, leaf.name);
     }
+  }
+
+  /**
+   * Makes `leaf` another name of what is at `target`, or a copy of it where the file system takes no
+   * more names of that file.
+   * @throws {DaemonError | SystemError} as {@link link}
+   */
+  linkOrCopy(leaf: Leaf, target: MemberPath): "linked" | "copied" {
+    try {
+      this.link(leaf, target);
+      return "linked";
+    } catch (error) {
+      if (!isErrno(error, "EMLINK")) throw error;
+    }
+    using parent = this.open(target.parent);
+    duplicateFile(parent, target.name, leaf.dir, leaf.name);
+    return "copied";
   }
 
   #targetParent({ parent }: MemberPath): Directory | undefined {

@@ -1,7 +1,7 @@
 /** Reading and patching blocks; see `layout.ts`. */
 
 import type { Stat, Timespec } from "../linux/mod.ts";
-import { FIELD, HEAD, KIND, RACY, RECORD, type Xattr, XATTR_HEAD } from "./layout.ts";
+import { FIELD, HEAD, KIND, OMITTED, RACY, RECORD, type Xattr, XATTR_HEAD } from "./layout.ts";
 
 /** Memory that blocks lie in. */
 export class Memory {
@@ -139,6 +139,14 @@ export class Block {
   /** Sets what only this node knows. */
   setLocal(record: number, stat: Stat, racy: boolean): void {
     writeLocal(this.memory.view, record, stat, racy);
+  }
+  /** Notes that this node could not make the entry. */
+  setOmitted(record: number): void {
+    this.memory.view.setUint32(record + FIELD.ctimeNsec, OMITTED, true);
+  }
+  /** Whether this node could not make the entry. */
+  isOmitted(record: number): boolean {
+    return this.#u32(record + FIELD.ctimeNsec) === OMITTED;
   }
 
   /**

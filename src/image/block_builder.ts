@@ -3,7 +3,7 @@
 import { release } from "../memory.ts";
 import type { Stat } from "../linux/mod.ts";
 import { Block, encodeXattrs, type Location, Memory, writeLocal, writeStat } from "./block.ts";
-import { FIELD, HEAD, KIND, RECORD, type Xattr } from "./layout.ts";
+import { FIELD, FLAG, HEAD, KIND, RECORD, type Xattr } from "./layout.ts";
 
 const CHUNK = 1 << 20;
 const EMPTY = new Uint8Array(0);
@@ -91,6 +91,11 @@ class Pieces {
     this.#used += size;
     this.#last.bytes.fill(0, at, this.#used);
     return at;
+  }
+
+  /** Where in {@link last} the place of `size` bytes is that was reserved last. */
+  lastAt(size: number): number {
+    return this.#used - size;
   }
 
   append(bytes: Uint8Array): void {
@@ -189,6 +194,14 @@ export class BlockBuilder {
     const local = FIELD.ctimeNsec;
     bytes.set(from.memory.bytes.subarray(record + local, record + RECORD), at + local);
     return this.#count - 2;
+  }
+
+  /** Adds a copy of a record whose inode is not in the tree, and so has no other names there. */
+  copyOmitted(from: Block, record: number): void {
+    this.copy(from, record);
+    const { bytes } = this.#records.last;
+    const at = this.#records.lastAt(RECORD);
+    bytes[at + FIELD.flags] = bytes[at + FIELD.flags]! & ~FLAG.linked;
   }
 
   /** The block, at rest in the arena. */

@@ -50,7 +50,7 @@ export const FIELD = {
   /** u32: target of a symlink; path of what a hard link is another name of. */
   linkLength: 60,
   xattrLength: 64,
-  /** What only this node knows: u32, or {@link RACY}. */
+  /** What only this node knows: u32, {@link RACY} or {@link OMITTED}. */
   ctimeNsec: 68,
   ctimeSec: 72,
   /** u64. */
@@ -84,6 +84,12 @@ export const FLAG = {
 
 /** In place of nanoseconds: changed so shortly before it was read that a later change may not show. */
 export const RACY = 0xffff_ffff;
+
+/**
+ * In place of nanoseconds: this node could not make the entry when it restored the image, so that its
+ * absence does not mean that anybody deleted it.
+ */
+export const OMITTED = 0xffff_fffe;
 
 /** Layer numbers while packing: what is settled only once every part is done. */
 export const TEMPORARY_LAYER = {

@@ -1,6 +1,7 @@
 /** The download initializer: files fetched from URLs, each checked against its digest. */
 
 import { join } from "@std/path";
+import { DIRECTORY_BYTES, fileBytes, largestFile } from "../content/disk_usage.ts";
 import { parseDigest } from "../digest.ts";
 import { DaemonError, invalid } from "../errors.ts";
 import { HttpClient } from "../outbound/http.ts";
@@ -52,6 +53,41 @@ class PathConflictChecker {
   }
 }
 
+/** What of the quota is left for the files of one download and the folders that they need. */
+class Allowance {
+  #left: number;
+  readonly #folders = new Set<string>();
+
+  /** @param left bytes on disk; absent for no limit */
+  constructor(left: number | undefined) {
+    this.#left = left ?? Infinity;
+  }
+
+  /**
+   * Counts the folders on the way to a file, where earlier files have not.
+   * @returns the most bytes that it may have; `undefined` for no limit
+   * @throws {DaemonError} RESOURCE_EXHAUSTED where not even an empty file fits
+   */
+  forFile(place: string): number | undefined {
+    for (let at = place.indexOf("/"); at >= 0; at = place.indexOf("/", at + 1)) {
+      const folder = place.slice(0, at);
+      if (!this.#folders.has(folder)) this.#left -= DIRECTORY_BYTES;
+      this.#folders.add(folder);
+    }
+    if (this.#left === Infinity) return undefined;
+    const largest = largestFile(this.#left);
+    if (largest >= 0) return largest;
+    throw new DaemonError(
+      "RESOURCE_EXHAUSTED",
+      "the workspace's quota has no area left for a further file and its folders",
+    );
+  }
+
+  took(size: number): void {
+    this.#left -= fileBytes(size);
+  }
+}
+
 /** Fetches the files. @throws {DaemonError} FAILED_PRECONDITION, RESOURCE_EXHAUSTED */
 export async function runDownload(
   spec: DownloadSpec,
@@ -60,20 +96,20 @@ export async function runDownload(
 ): Promise<void> {
   const { images, tree, contentOwner } = context;
   const target = parseLocation(spec.targetLocation, "target_location");
-  const limit = await bytesLeft(context);
-  let used = 0;
+  const allowance = new Allowance(await bytesLeft(context));
   using client = new HttpClient(services.gate);
   for (const { url, filePath, digest } of spec.files) {
     const place = joinLocations(target, parseLocation(filePath, "file_path"));
     try {
+      const limitBytes = allowance.forFile(place);
       const file = await fetchFile(url, parseDigest(digest)!, {
         ...services,
         stallTimeout: services.tuning.stallTimeout,
         client,
         signal: context.signal,
-        ...(limit === undefined ? {} : { limitBytes: limit - used }),
+        ...(limitBytes === undefined ? {} : { limitBytes }),
       });
-      used += file.size;
+      allowance.took(file.size);
       try {
         await images.content.place(tree, place, file, contentOwner, FILE_MODE);
       } catch (error) {

@@ -1,6 +1,6 @@
 /** What a workspace starts from, in the daemon's own terms; `rpc` translates the wire's into these. */
 
-import type { Owner, Tree } from "../content/content.ts";
+import type { Owner, RestoreResult, Tree } from "../content/content.ts";
 import type { Images, WorkspaceIdentity } from "../snapshot/images.ts";
 
 export type CloneTargetMode = "REMOTE_HEAD" | "REMOTE_COMMIT" | "REMOTE_BRANCH" | "LOCAL_BRANCH";
@@ -69,13 +69,13 @@ export interface InitializerContext {
   remoteStorage: boolean;
   /** Who owns what is newly made. */
   contentOwner: Owner;
-  /** The workspace's quota, where there is one. */
+  /** The workspace's quota in bytes on disk, where there is one. */
   limitBytes?: number;
   signal: AbortSignal;
   /** Told what the caller should know of though nothing has failed; without secrets. */
   onWarning?: (message: string) => void;
-  /** Called with the uncommitted baseline that a restore left; see Content.commitBaseline. */
-  onBaseline(token: string): void;
+  /** Called with what a restore made; its baseline is uncommitted, see Content.commitBaseline. */
+  onRestored(result: RestoreResult): void;
 }
 
 /** `workspace` depends on this; `initializer/mod.ts` provides it. */

@@ -4,7 +4,7 @@ import { DaemonError } from "../errors.ts";
 import type { InitializerContext } from "./initializer.ts";
 import type { Services } from "./services.ts";
 
-/** Bytes that may still be written; `undefined` where there is no limit. */
+/** Bytes on disk that may still be taken; `undefined` where there is no limit. */
 export async function bytesLeft(context: InitializerContext): Promise<number | undefined> {
   if (context.limitBytes === undefined) return undefined;
   const { bytes } = await context.images.content.usage(context.tree);
@@ -44,10 +44,11 @@ export async function withinLimit(
 }
 
 async function refuseExcess({ images, tree, limitBytes }: InitializerContext): Promise<void> {
-  const { bytes } = await images.content.usage(tree);
+  const { bytes, entries } = await images.content.usage(tree);
   if (limitBytes === undefined || bytes <= limitBytes) return;
   throw new DaemonError(
     "RESOURCE_EXHAUSTED",
-    `The workspace's content grew to ${bytes} bytes; its quota is ${limitBytes}`,
+    `The workspace's content grew to ${bytes} bytes on disk in ${entries} files and folders; ` +
+      `its quota is ${limitBytes}`,
   );
 }

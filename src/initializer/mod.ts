@@ -23,13 +23,32 @@ export function createInitializers(
     },
     async run(spec, context) {
       const shared: RunServices = { ...services, logins: new CredentialResolver(services.gate) };
+      const allowed = withOwnContentAllowed(context);
       for (const part of membersOf(spec, "initializer")) {
         context.signal.throwIfAborted();
-        await runPart(part, context, shared);
+        await runPart(part, allowed, shared);
       }
     },
     checkoutLocation,
   };
+}
+
+/**
+ * Content that exceeds the quota was restored all the same because it is the identity's own. It does
+ * not count against what comes after it: an update of its checkout may take as much as the quota.
+ */
+function withOwnContentAllowed(context: InitializerContext): InitializerContext {
+  const allowed: InitializerContext = {
+    ...context,
+    onRestored(result) {
+      const { limitBytes } = context;
+      if (limitBytes !== undefined && result.diskBytes > limitBytes) {
+        allowed.limitBytes = result.diskBytes + limitBytes;
+      }
+      context.onRestored(result);
+    },
+  };
+  return allowed;
 }
 
 function validatePart({ spec, path }: Member, services: Services): void {

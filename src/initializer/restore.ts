@@ -17,24 +17,30 @@ export function validateBackup(spec: BackupSpec, path: string): void {
   parseCheckoutLocation(spec.checkoutLocation, `${path}.checkout_location`);
 }
 
-/** Restores a snapshot into the empty tree. @throws {DaemonError} NOT_FOUND and what restoring throws */
+/**
+ * Restores a snapshot into the empty tree. The quota limits others' snapshots and plain archives; the
+ * identity's own content is never refused for it.
+ * @throws {DaemonError} NOT_FOUND and what restoring throws
+ */
 export async function runSnapshot(spec: SnapshotSpec, context: InitializerContext): Promise<void> {
   requireStorage(context, "a snapshot");
-  const { images, tree, onBaseline } = context;
-  const { newBaseline } = await images.restoreSnapshot(tree, spec.snapshot, options(context));
-  if (newBaseline !== undefined) onBaseline(newBaseline);
+  const { images, tree, identity, signal, limitBytes } = context;
+  const name = parseSnapshotName(spec.snapshot, "snapshot");
+  const isOwn = name.kind === "image" && name.identity.owner === identity.owner &&
+    name.identity.metaId === identity.metaId;
+  const limit = isOwn || limitBytes === undefined ? {} : { limitBytes };
+  context.onRestored(await images.restoreSnapshot(tree, spec.snapshot, { signal, ...limit }));
 }
 
-/** Restores the latest backup into the empty tree. @throws {DaemonError} FAILED_PRECONDITION */
+/**
+ * Restores the latest backup into the empty tree, whatever the quota: a workspace that outgrew it was
+ * backed up, and refusing to bring it back would be losing it.
+ * @throws {DaemonError} FAILED_PRECONDITION; RESOURCE_EXHAUSTED where the disk is full
+ */
 export async function runBackup(context: InitializerContext): Promise<void> {
   requireStorage(context, "a backup");
-  const { images, tree, identity, onBaseline } = context;
-  const { newBaseline } = await images.restoreBackup(tree, identity, options(context));
-  if (newBaseline !== undefined) onBaseline(newBaseline);
-}
-
-function options({ limitBytes, signal }: InitializerContext) {
-  return { signal, ...(limitBytes === undefined ? {} : { limitBytes }) };
+  const { images, tree, identity, signal } = context;
+  context.onRestored(await images.restoreBackup(tree, identity, { signal }));
 }
 
 function requireStorage({ remoteStorage }: InitializerContext, what: string): void {

@@ -338,7 +338,26 @@ function reportBaseline(workspace: string, problem: string | undefined): void {
   });
 }
 
+/** Says what of a tree that was saved will not, or may not, come back as it was. */
 function reportOdd(baseline: string, { stats }: PackResult): void {
+  const { counts, examples } = stats.unrestorable;
+  if (examples.length > 0) {
+    log.warn(
+      "The image of {workspace} has what a wsdaemon with the rights of this one cannot restore: " +
+        "{kinds}, such as {examples}",
+      {
+        workspace: baseline,
+        kinds: Object.entries(counts).map(([kind, count]) => `${count} ${kind}`).join(", "),
+        examples,
+      },
+    );
+  }
+  if (stats.carriedOver > 0) {
+    log.info("Kept {count} entries in the image of {workspace} that this node could not restore", {
+      count: stats.carriedOver,
+      workspace: baseline,
+    });
+  }
   if (stats.skippedSockets > 0) {
     log.info("Left {count} sockets out of the image of {workspace}", {
       count: stats.skippedSockets,

@@ -1,10 +1,11 @@
 /** InitWorkspace's work: fill a staging tree and publish it, or leave nothing behind. */
 
-import type { Content, Owner, Tree } from "../content/content.ts";
+import type { Content, Owner, RestoreResult, Tree } from "../content/content.ts";
 import { asDaemonError, DaemonError, messageOf } from "../errors.ts";
 import type { Initializers, InitializerSpec } from "../initializer/initializer.ts";
 import { logger } from "../log.ts";
 import type { Images } from "../snapshot/images.ts";
+import type { WorkspaceMetrics } from "./workspace_metrics.ts";
 import type { Workspace } from "./workspace.ts";
 
 const log = logger("workspace");
@@ -17,6 +18,7 @@ export interface SetupParts {
   contentOwner: Owner;
   /** Told what the caller should know of though nothing has failed. */
   onWarning(message: string): void;
+  metrics: WorkspaceMetrics;
   /** Its reason, a DaemonError, is what the caller is told. */
   signal: AbortSignal;
 }
@@ -44,7 +46,10 @@ export async function setUp(
       tree,
       identity: workspace.identity,
       ...(workspace.record.quotaBytes > 0 ? { limitBytes: workspace.record.quotaBytes } : {}),
-      onBaseline: (token) => baselines.push(token),
+      onRestored: (result) => {
+        if (result.newBaseline !== undefined) baselines.push(result.newBaseline);
+        reportRestored(workspace, result, parts);
+      },
     });
     signal.throwIfAborted();
     await adoptBaseline(content, baselines, id);
@@ -62,6 +67,33 @@ export async function setUp(
     ...workspace.identity,
     ms: Math.round(performance.now() - started),
   });
+}
+
+/** Says and counts what of a restore is not as it was, or more than the quota. */
+function reportRestored(
+  { id, record }: Workspace,
+  { omitted, diskBytes }: RestoreResult,
+  { metrics, onWarning }: SetupParts,
+): void {
+  const { counts, examples } = omitted;
+  metrics.restored(omitted);
+  if (examples.length > 0) {
+    const kinds = Object.entries(counts).map(([kind, count]) => `${count} ${kind}`).join(", ");
+    const why = "because this node cannot or must not make it as it was";
+    log.warn(`Left out of workspace {id}, ${why}: {kinds}, such as {examples}`, {
+      id,
+      kinds,
+      examples,
+    });
+    onWarning(`Left out of the workspace, ${why}: ${kinds}, such as ${examples.join(", ")}`);
+  }
+  if (record.quotaBytes === 0 || diskBytes <= record.quotaBytes) return;
+  metrics.overQuota();
+  log.warn(
+    "Workspace {id} was restored with {bytes} bytes on disk, more than its quota of {quota}: " +
+      "it is its owner's own content, which is never refused",
+    { id, bytes: diskBytes, quota: record.quotaBytes },
+  );
 }
 
 /** The last restore's baseline describes most of the tree; earlier ones are of content that it replaced. */

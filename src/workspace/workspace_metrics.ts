@@ -1,6 +1,6 @@
 /** What the lifecycle tells an operator: how many workspaces there are, what takes long, what fails. */
 
-import type { PackStats } from "../content/content.ts";
+import type { Omissions, PackStats } from "../content/content.ts";
 import { DaemonError } from "../errors.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 
@@ -15,6 +15,10 @@ export class WorkspaceMetrics {
   readonly #workspaces;
   readonly #awaitingDeletion;
   readonly #deletionFailures;
+  readonly #terminalLogs;
+  readonly #notRestored;
+  readonly #unrestorable;
+  readonly #overQuota;
 
   constructor(metrics: Metrics) {
     this.#seconds = metrics.histogram(
@@ -47,6 +51,30 @@ export class WorkspaceMetrics {
       "wsdaemon_workspace_deletion_failures_total",
       "Attempts at deleting content that left something behind",
     );
+    this.#notRestored = metrics.counter(
+      "wsdaemon_workspace_not_restored_total",
+      "What initialisations did not restore or extract as it was, by kind",
+      ["kind"],
+    );
+    this.#unrestorable = metrics.counter(
+      "wsdaemon_workspace_unrestorable_total",
+      "What images have that a daemon with the rights of this one could not restore, by kind",
+      ["kind"],
+    );
+    this.#overQuota = metrics.counter(
+      "wsdaemon_workspace_restored_over_quota_total",
+      "Workspaces whose own content was restored though it exceeds their quota",
+    );
+    this.#terminalLogs = metrics.counter(
+      "wsdaemon_workspace_terminal_logs_total",
+      "Terminal logs of disposed workspaces: stored, cut (stored in part), failed, excess (too many)",
+      ["outcome"],
+    );
+  }
+
+  /** Counts terminal logs that a disposal was asked to store. */
+  terminalLog(outcome: "stored" | "cut" | "failed" | "excess", count = 1): void {
+    this.#terminalLogs.inc({ outcome }, count);
   }
 
   /** Times `work` as one operation. */
@@ -62,7 +90,19 @@ export class WorkspaceMetrics {
     }
   }
 
+  /** Counts what a restore or an extraction left out. */
+  restored({ counts }: Omissions): void {
+    for (const [kind, count] of Object.entries(counts)) this.#notRestored.inc({ kind }, count);
+  }
+
+  /** Counts a workspace that was restored over its quota. */
+  overQuota(): void {
+    this.#overQuota.inc();
+  }
+
   packed(stats: PackStats): void {
+    const { counts } = stats.unrestorable;
+    for (const [kind, count] of Object.entries(counts)) this.#unrestorable.inc({ kind }, count);
     this.#bytesRead.inc(stats.bytesRead);
     this.#bytesStored.inc(stats.newLayerBytes);
     this.#unstable.inc(stats.unstableCount);

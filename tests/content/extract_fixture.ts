@@ -3,8 +3,9 @@
 import { join } from "@std/path";
 import { decompress } from "../../src/archive/decompress.ts";
 import { bytesSource, TarReader } from "../../src/archive/reader.ts";
+import { Abilities } from "../../src/content/abilities.ts";
 import type { ArchiveOptions } from "../../src/content/content.ts";
-import { extractArchive, type ExtractStats } from "../../src/content/extract_archive.ts";
+import { extractArchive, type ExtractResult } from "../../src/content/extract_archive.ts";
 import { Directory, openLibc } from "../../src/linux/mod.ts";
 import { libcPath } from "../../src/process/libc.ts";
 import { run } from "../fixtures/tools.ts";
@@ -15,11 +16,12 @@ export async function extractTo(
   path: string,
   archive: Uint8Array,
   options: Partial<ArchiveOptions> = {},
-): Promise<ExtractStats> {
+): Promise<ExtractResult> {
   openLibc(libcPath());
   using top = Directory.open(path, "tree");
+  using scratch = Directory.open(join(path, ".."), "scratch");
   const source = await decompress(bytesSource(archive), options.compression ?? "none");
-  return extractArchive(new TarReader(source), top, {
+  return extractArchive(new TarReader(source), top, new Abilities(scratch), {
     bytes: options.limitBytes,
     throwIfCancelled() {},
   });

@@ -3,11 +3,18 @@
  * had CVEs for. Each is refused, naming its entry, or contained; never is anything outside touched.
  */
 
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  DIRECTORY_BYTES,
+  fileBytes,
+  LINK_BYTES,
+  symlinkBytes,
+} from "../../src/content/disk_usage.ts";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { joinBytes } from "../../src/archive/bytes.ts";
 import { bytesSource, TarReader } from "../../src/archive/reader.ts";
+import { Abilities } from "../../src/content/abilities.ts";
 import { extractArchive } from "../../src/content/extract_archive.ts";
 import { DaemonError, type ErrorCode } from "../../src/errors.ts";
 import { Directory, openLibc } from "../../src/linux/mod.ts";
@@ -254,9 +261,9 @@ const refusals: Refusal[] = [
   {
     what: "more than the limit",
     bytes: archive(file("a", "x".repeat(600)), file("b", "x".repeat(600))),
-    limitBytes: 1000,
+    limitBytes: 5000,
     code: "RESOURCE_EXHAUSTED",
-    says: ['"b"', "1000"],
+    says: ['"b"', "5000", "2 entries with 1200 bytes"],
   },
   {
     what: "a size beyond the limit without the bytes",
@@ -275,14 +282,14 @@ const refusals: Refusal[] = [
   {
     what: "the same file again and again",
     bytes: archive(...Array.from({ length: 20 }, () => file("a", "x".repeat(100)))),
-    limitBytes: 1000,
+    limitBytes: 20_000,
     code: "RESOURCE_EXHAUSTED",
-    says: ["1000"],
+    says: ["20000"],
   },
   {
     what: "a body on what has none",
     bytes: archive(entry({ name: "d", type: "5" }, "x".repeat(5000))),
-    limitBytes: 1000,
+    limitBytes: DIRECTORY_BYTES + 4999,
     code: "RESOURCE_EXHAUSTED",
     says: ['"d"'],
   },
@@ -458,7 +465,7 @@ Deno.test("extract follows no link that the tree had before", async () => {
 });
 
 Deno.test({
-  name: `extract drops set-id bits, devices and privileged attributes${ROOT_ONLY}`,
+  name: `extract drops set-id bits, devices and privileged attributes, and counts them${ROOT_ONLY}`,
   ignore: !isRoot,
   async fn() {
     using folder = testFolder();
@@ -470,7 +477,7 @@ Deno.test({
       record("SCHILY.xattr.user.kept", "kept"),
       record("SCHILY.xattr.userfoo", "no namespace"),
     );
-    await extractTo(
+    const { omitted } = await extractTo(
       folder.path,
       archive(
         pax(records),
@@ -487,6 +494,8 @@ Deno.test({
         hard("fine", "was a device"),
       ),
     );
+    assertEquals(omitted.counts, { "device": 4, "link": 1, "set-id": 2, "xattr": 8 });
+    assertEquals(omitted.examples.length, 10);
     const tree = await readTree(folder.path);
     assertEquals(tree.slice(1).map(({ path, mode }) => [path, mode]), [
       ["d", "1777"],
@@ -524,44 +533,62 @@ Deno.test("extract ends compressed bombs at the limit", async () => {
   });
 });
 
-Deno.test("extract counts attributes and link targets among the bytes that are allowed", async () => {
+Deno.test("extract counts inodes, blocks, attributes and link targets among the bytes that are allowed", async () => {
   const attributes = { "SCHILY.xattr.user.a": "x".repeat(3000), "SCHILY.xattr.security.b": "y" };
-  const kinds: Record<string, (n: number) => Uint8Array[]> = {
-    "attributes of files": (n) => [pax(attributes), header({ name: `f${n}` })],
-    "attributes of folders": (n) => [pax(attributes), header({ name: `d${n}/`, type: "5" })],
-    // Three of a length that XFS takes.
-    "targets of links": (n) =>
-      [0, 1, 2].flatMap((part) => [
-        pax({ linkpath: "x".repeat(1002) }),
-        header({ name: `l${n}-${part}`, type: "2" }),
-      ]),
+  const named = "user.a".length + 3000;
+  const kinds: Record<string, [one: (n: number) => Uint8Array[], bytes: number]> = {
+    "attributes of files": [
+      (n) => [pax(attributes), header({ name: `f${n}` })],
+      fileBytes(0) + named,
+    ],
+    "attributes of folders": [
+      (n) => [pax(attributes), header({ name: `d${n}/`, type: "5" })],
+      DIRECTORY_BYTES + named,
+    ],
+    // Of a length that XFS takes.
+    "targets of links": [
+      (n) => [pax({ linkpath: "x".repeat(1002) }), header({ name: `l${n}`, type: "2" })],
+      symlinkBytes(1002),
+    ],
+    "empty files": [(n) => [header({ name: `e${n}` })], fileBytes(0)],
+    "small files": [(n) => [file(`s${n}`, "x")], fileBytes(1)],
   };
-  for (const [kind, one] of Object.entries(kinds)) {
+  for (const [kind, [one, bytes]] of Object.entries(kinds)) {
     const many = archive(...Array.from({ length: 100 }, (_, n) => one(n)).flat());
     using fits = testFolder();
-    await extractTo(fits.path, many, { limitBytes: 100 * 3006 });
+    const { diskBytes } = await extractTo(fits.path, many, { limitBytes: 100 * bytes });
+    assertEquals(diskBytes, 100 * bytes, kind);
     using folder = testFolder();
     const error = await assertRejects(
-      () => extractTo(folder.path, many, { limitBytes: 100 * 3006 - 1 }),
+      () => extractTo(folder.path, many, { limitBytes: 100 * bytes - 1 }),
       DaemonError,
-      `${100 * 3006 - 1} bytes`,
+      `${100 * bytes - 1} bytes`,
       kind,
     );
     assertEquals(error.code, "RESOURCE_EXHAUSTED");
   }
 });
 
-Deno.test("extract limits entries where it limits bytes", async () => {
+Deno.test("extract ends entries that make nothing at the limit, too", async () => {
   using folder = testFolder();
-  const one = dir("./");
-  const many = new Uint8Array(100_001 * one.length + 1024);
-  for (let i = 0; i <= 100_000; i++) many.set(one, i * one.length);
+  const many = archive(...Array.from({ length: 1000 }, () => dir("./")));
   const error = await assertRejects(
-    () => extractTo(folder.path, many, { limitBytes: 1000 }),
+    () => extractTo(folder.path, many, { limitBytes: 900 * LINK_BYTES }),
     DaemonError,
-    "100000 entries",
+    "901 entries",
   );
   assertEquals(error.code, "RESOURCE_EXHAUSTED");
+});
+
+Deno.test("extract takes about what it counts from the disk, and holes are free", async () => {
+  using folder = testFolder();
+  const into = await folderIn(folder.path, "tree");
+  const small = Array.from({ length: 300 }, (_, n) => file(`d/${n}`, "x"));
+  const hole = new Uint8Array(archive(sparse01("0,1", 1 << 30, "x"), ...small));
+  const { diskBytes } = await extractTo(into, hole, { limitBytes: 2 << 20 });
+  const { stdout } = await new Deno.Command("du", { args: ["-s", "-B1", into] }).output();
+  const taken = parseInt(new TextDecoder().decode(stdout));
+  assert(diskBytes >= taken * 0.9 && diskBytes <= taken * 1.2, `${diskBytes} for ${taken}`);
 });
 
 Deno.test("extract makes and times paths longer than one call takes", async () => {
@@ -583,7 +610,7 @@ Deno.test("extract makes and times paths longer than one call takes", async () =
       dir("x"),
     ),
   );
-  assertEquals(stats, { files: 2, contentBytes: 14 });
+  assertEquals([stats.files, stats.contentBytes], [2, 14]);
   const script = `import os, sys
 for path in sys.argv[2:]:
     os.chdir(sys.argv[1])
@@ -605,7 +632,10 @@ Deno.test("extract asks at every directory that an entry implies whether it is c
     if (++asked > 10) throw new DaemonError("ABORTED", "cancelled");
   };
   const error = await assertRejects(
-    async () => await extractArchive(new TarReader(bytesSource(bytes)), top, { throwIfCancelled }),
+    async () =>
+      await extractArchive(new TarReader(bytesSource(bytes)), top, new Abilities(top), {
+        throwIfCancelled,
+      }),
     DaemonError,
   );
   assertEquals(error.code, "ABORTED");

@@ -129,7 +129,8 @@ async function compare(t: Deno.TestContext, folder: string, cases: readonly Case
   const stats = new Map<string, ExtractStats>();
   for (const { what, bytes } of cases) {
     await gnuExtract(await folderIn(theirs, what), bytes);
-    stats.set(what, await extractTo(await folderIn(ours, what), bytes));
+    const { files, contentBytes } = await extractTo(await folderIn(ours, what), bytes);
+    stats.set(what, { files, contentBytes });
   }
   const [theirTree, ourTree] = [await readTree(theirs), await readTree(ours)];
   const trees = new Map<string, TreeEntry[]>();

@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { assertPeersAgree } from "../fixtures/peers.ts";
-import { assertSameTree, readTree } from "../fixtures/tree.ts";
+import { assertSameTree, directory, file, readTree, sparse } from "../fixtures/tree.ts";
 import { ImageFixture, packable, withoutExtents } from "./image_fixture.ts";
-import { IS_ROOT } from "./fixture.ts";
+import { assertFails, IS_ROOT } from "./fixture.ts";
 import { WHOLE_TREE } from "./whole_tree.ts";
 
 Deno.test("an image restores everything a workspace can hold, with and without its index", async (t) => {
@@ -70,6 +70,25 @@ Deno.test("an image that is not ours loses set-id bits, devices and privileged a
     assertEquals(at("device"), undefined);
     assertEquals(at("trusted")?.xattrs, at("text")?.xattrs);
     assert(at("attributes")?.xattrs?.["user.plain"]);
+  }
+});
+
+Deno.test("a restore of many small files is limited by what they take on disk, holes by nothing", async () => {
+  await using fixture = new ImageFixture();
+  const small = Array.from({ length: 400 }, (_, n) => [`d/${n}`, file("x")] as const);
+  const path = await fixture.publish("w", [
+    ["d", directory()],
+    ["holes", sparse(1 << 30, [[1 << 20, "x"]])],
+    ...small,
+  ]);
+  const image = await fixture.pack("w");
+  const { stdout } = await new Deno.Command("du", { args: ["-s", "-B1", path] }).output();
+  const taken = parseInt(new TextDecoder().decode(stdout));
+  for (const index of [true, false]) {
+    const refused = fixture.restore(image, { index, limitBytes: 1 << 20 });
+    await assertFails(refused, "RESOURCE_EXHAUSTED", `${1 << 20}`);
+    const { diskBytes } = await fixture.restore(image, { index, limitBytes: 2 << 20 });
+    assert(diskBytes >= taken * 0.9 && diskBytes <= taken * 1.2, `${diskBytes} for ${taken}`);
   }
 });
 

@@ -140,16 +140,35 @@ Deno.test("calls that do not fit a workspace's state are refused, and the state 
   await client.disposeWorkspace({ id: "closed" });
 });
 
-Deno.test("a quota ends a restore that would write more", async () => {
+Deno.test("a quota ends a restore of another's content, and never one of one's own", async () => {
   const node = shared();
   const { client } = node;
   await client.initWorkspace(request("big"));
   await Deno.writeFile(join(node.workspace("big"), "a"), new Uint8Array(1 << 20));
   const url = await client.takeSnapshot({ id: "big" });
-  const small = { ...fromSnapshot("small", url), storageQuotaBytes: 100_000n };
+  const bob = { metadata: { owner: "bob", metaId: "m" } };
+  const small = { ...fromSnapshot("small", url), ...bob, storageQuotaBytes: 100_000n };
   await refuses("RESOURCE_EXHAUSTED", "100000", () => client.initWorkspace(small));
   assert(!await client.isWorkspaceExists("small"));
   await client.initWorkspace({ ...small, storageQuotaBytes: 2n << 20n });
+  const own = { ...fromSnapshot("own", url), storageQuotaBytes: 100_000n };
+  await client.initWorkspace(own);
+  assertEquals((await Deno.stat(join(node.workspace("own"), "a"))).size, 1 << 20);
+});
+
+Deno.test("a workspace that outgrew its quota comes back from its backup with the same quota, and it is said", async () => {
+  const node = shared();
+  const { client } = node;
+  const quota = { metadata: { owner: "carol", metaId: "grown" }, storageQuotaBytes: 100_000n };
+  await client.initWorkspace(request("grown", quota));
+  await Deno.writeFile(join(node.workspace("grown"), "a"), new Uint8Array(1 << 20).fill(1));
+  await client.disposeWorkspace({ id: "grown", backup: true });
+  await client.initWorkspace({ ...fromBackup("grown"), ...quota });
+  assertEquals((await Deno.stat(join(node.workspace("grown"), "a"))).size, 1 << 20);
+  assertMatch(
+    node.daemon.log,
+    /Workspace grown was restored with \d+ bytes on disk.*quota of 100000/,
+  );
 });
 
 Deno.test("stored content that fails its digest is DATA_LOSS naming the blob, and leaves nothing", async () => {

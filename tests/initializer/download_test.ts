@@ -1,3 +1,4 @@
+import { DIRECTORY_BYTES, fileBytes } from "../../src/content/disk_usage.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { createHash } from "node:crypto";
 import { join } from "@std/path";
@@ -302,9 +303,9 @@ Deno.test("download stops at the workspace's quota, whatever the server says", a
   );
   for (const server of [honest, silent]) {
     const spec = downloadSpec(`${server.url}/x`, digest(BODY));
-    const error = await fails(fixture, spec, { limitBytes: BODY.length - 1 });
+    const error = await fails(fixture, spec, { limitBytes: fileBytes(BODY.length) - 1 });
     assertEquals(error.code, "RESOURCE_EXHAUSTED");
-    await fixture.run(spec, { limitBytes: BODY.length });
+    await fixture.run(spec, { limitBytes: fileBytes(BODY.length) });
   }
   const twice = {
     kind: "composite" as const,
@@ -312,7 +313,11 @@ Deno.test("download stops at the workspace's quota, whatever the server says", a
       downloadSpec(`${honest.url}/x`, digest(BODY), { filePath })
     ),
   };
-  const error = await fails(fixture, twice, { limitBytes: BODY.length * 2 - 1 });
+  const deep = downloadSpec(`${honest.url}/x`, digest(BODY), { filePath: "a/b/f" });
+  const whole = fileBytes(BODY.length) + 2 * DIRECTORY_BYTES;
+  assertEquals((await fails(fixture, deep, { limitBytes: whole - 1 })).code, "RESOURCE_EXHAUSTED");
+  await fixture.run(deep, { limitBytes: whole });
+  const error = await fails(fixture, twice, { limitBytes: fileBytes(BODY.length) * 2 - 1 });
   assertEquals(error.code, "RESOURCE_EXHAUSTED");
 });
 

@@ -2,7 +2,7 @@
 
 import { join } from "@std/path";
 import { systemClock } from "../../src/clock.ts";
-import type { Tree } from "../../src/content/content.ts";
+import type { RestoreResult, Tree } from "../../src/content/content.ts";
 import type {
   DownloadSpec,
   GitSpec,
@@ -24,6 +24,8 @@ export interface InitializerFixture extends AsyncDisposable {
   readonly initializers: Initializers;
   /** Baselines that restores handed over. */
   readonly baselines: string[];
+  /** What restores and extractions made. */
+  readonly results: RestoreResult[];
   /** Runs a valid initializer on a new tree. @returns the tree and its absolute path */
   run(
     spec: InitializerSpec,
@@ -47,11 +49,13 @@ export async function initializerRig(
     ...(options.tuning ? { tuning: options.tuning } : {}),
   });
   const baselines: string[] = [];
+  const results: RestoreResult[] = [];
   return {
     base,
     images,
     initializers,
     baselines,
+    results,
     async run(spec, changed = {}) {
       initializers.validate(spec, "initializer");
       const { tree, path } = await base.tree();
@@ -62,7 +66,10 @@ export async function initializerRig(
         remoteStorage: true,
         contentOwner: owner,
         signal: new AbortController().signal,
-        onBaseline: (token) => baselines.push(token),
+        onRestored: (result) => {
+          results.push(result);
+          if (result.newBaseline !== undefined) baselines.push(result.newBaseline);
+        },
         ...changed,
       });
       return { tree, path };

@@ -261,7 +261,7 @@ Deno.test("prebuild falls back to Git when its snapshot cannot be restored", asy
   });
   const small = await fixture.run(
     { kind: "prebuild", prebuild: snapshotOf(url), git: [spec] },
-    { limitBytes: 400_000 },
+    { limitBytes: 400_000, identity: { owner: "bob", metaId: "notes" } },
   );
   assertEquals(read(small.path, "a.txt"), "1\n2\n3\n4\n5\n");
   assert(![...Deno.readDirSync(small.path)].some(({ name }) => name === "z.bin"));

@@ -4,7 +4,13 @@
  */
 
 import { join } from "@std/path";
-import type { Content, ContentEntry, PackStats, Tree } from "../../src/content/content.ts";
+import {
+  type Content,
+  type ContentEntry,
+  NO_OMISSIONS,
+  type PackStats,
+  type Tree,
+} from "../../src/content/content.ts";
 import { digestOf } from "../../src/digest.ts";
 import { DaemonError } from "../../src/errors.ts";
 import { ManualClock } from "../fixtures/clock.ts";
@@ -28,6 +34,8 @@ const STATS: PackStats = {
   skippedSockets: 0,
   unstable: [],
   unstableCount: 0,
+  unrestorable: NO_OMISSIONS,
+  carriedOver: 0,
 };
 
 /** Calls that wait at a gate until the test lets each one go on or fail. */

@@ -2,6 +2,7 @@ import { decompress } from "../../archive/decompress.ts";
 import { TarReader } from "../../archive/reader.ts";
 import type { LocalFile } from "../../spool.ts";
 import type { ArchiveOptions, RestoreResult, Tree } from "../content.ts";
+import { Abilities } from "../abilities.ts";
 import { extractArchive } from "../extract_archive.ts";
 import type { OperationContext } from "../operation.ts";
 import { type OpenAreas, openLocalFile, openTree, requireStaging } from "../areas.ts";
@@ -31,7 +32,7 @@ export async function extract(
       return bytes.read(into);
     },
   });
-  return extractArchive(reader, top, {
+  return extractArchive(reader, top, new Abilities(areas.staging), {
     bytes: request.limitBytes,
     throwIfCancelled: () => context.throwIfCancelled(),
   });

@@ -1,10 +1,11 @@
-import { DT, isErrno } from "../../linux/mod.ts";
+import { isErrno } from "../../linux/mod.ts";
 import type { Tree } from "../content.ts";
+import { LINK_BYTES, takenBytes } from "../disk_usage.ts";
 import type { OperationContext } from "../operation.ts";
 import { type OpenAreas, openTree } from "../areas.ts";
 import { walk } from "../walk_tree.ts";
 
-/** Apparent bytes of regular files, and the number of entries, in a tree; hard links count once. */
+/** Returns what a tree takes on disk, without its top folder, and its entries; hard links count once. */
 export function usage(
   areas: OpenAreas,
   request: { tree: Tree },
@@ -17,15 +18,11 @@ export function usage(
   walk(top, (dir, entry) => {
     entries++;
     if (entries % 1024 === 0) context.throwIfCancelled();
-    if (entry.type === DT.DIR) return;
     try {
       const stat = dir.statEntry(entry.name);
-      if (!stat.isFile) return;
-      if (stat.nlink > 1) {
-        if (linked.has(stat.identity)) return;
-        linked.add(stat.identity);
-      }
-      bytes += stat.size;
+      const isAnother = !stat.isDirectory && stat.nlink > 1 && linked.has(stat.identity);
+      if (!stat.isDirectory && stat.nlink > 1) linked.add(stat.identity);
+      bytes += isAnother ? LINK_BYTES : takenBytes(stat);
     } catch (error) {
       // Gone since it was listed.
       if (!isErrno(error, "ENOENT")) throw error;

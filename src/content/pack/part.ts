@@ -6,6 +6,7 @@
 import type { Digest } from "../../digest.ts";
 import { DaemonError } from "../../errors.ts";
 import { type Directory, isErrno } from "../../linux/mod.ts";
+import { Abilities } from "../abilities.ts";
 import type { Tree } from "../content.ts";
 import { BaselineReader } from "../baseline/reader.ts";
 import { Arena, BlockBuilder, blocksOf } from "../../image/block_builder.ts";
@@ -22,6 +23,7 @@ import { openLongPath, splitLast } from "../../linux/long_path.ts";
 import { FilePacker } from "./write/file_packer.ts";
 import { PreviousTree } from "./scan/previous_tree.ts";
 import { LayerWriter, type Remainder, type SealedLayer } from "./write/layer_writer.ts";
+import { RestoreRights } from "./restore_rights.ts";
 import { PartStats, type PartTotals } from "./part_stats.ts";
 import { addPacked, Walker } from "./scan/walker.ts";
 import { Visited } from "./visited.ts";
@@ -145,6 +147,7 @@ class Part implements Disposable {
       claims: new InodeClaims(job.claims),
       previous: this.#known,
       stats: this.#stats,
+      rights: new RestoreRights(new Abilities(areas.staging), this.#stats),
       syncedAt: job.syncedAt,
       largeFileBytes: job.parts > 1 ? LARGE_FILE_BYTES : Infinity,
       onDirectory: (path) => this.#add({ kind: "directory", key: 0, path }),

@@ -1,7 +1,8 @@
 /** What a part of a pack counts. */
 
 import { displayName } from "../../linux/mod.ts";
-import type { PackStats } from "../content.ts";
+import type { OmissionKind, PackStats } from "../content.ts";
+import { OmissionLog, sumOmissions } from "../omissions.ts";
 
 /** How many paths are named at most. */
 const MAX_NAMED = 100;
@@ -13,7 +14,9 @@ export class PartStats {
   contentBytes = 0;
   skippedSockets = 0;
   unstableCount = 0;
+  carriedOver = 0;
   readonly unstable: string[] = [];
+  readonly #unrestorable = new OmissionLog();
 
   addFile(size: number): void {
     this.files++;
@@ -31,10 +34,21 @@ export class PartStats {
     if (this.unstable.length < MAX_NAMED) this.unstable.push(displayName(path));
   }
 
+  /** Counts an entry that this node could not make when it restored the tree. */
+  addCarriedOver(): void {
+    this.otherEntries++;
+    this.carriedOver++;
+  }
+
+  /** Counts what a process with the rights of this one could not restore. */
+  addUnrestorable(kind: OmissionKind, path: Uint8Array): void {
+    this.#unrestorable.add(kind, path);
+  }
+
   /** What was counted, with what was read. */
   done(read: { filesRead: number; bytesRead: number }): PartTotals {
     const { files, directories, otherEntries, contentBytes, skippedSockets } = this;
-    const { unstable, unstableCount } = this;
+    const { unstable, unstableCount, carriedOver } = this;
     return {
       files,
       directories,
@@ -43,6 +57,8 @@ export class PartStats {
       skippedSockets,
       unstable,
       unstableCount,
+      unrestorable: this.#unrestorable.done(),
+      carriedOver,
       filesRead: read.filesRead,
       bytesRead: read.bytesRead,
     };
@@ -62,6 +78,8 @@ export function sumTotals(parts: readonly PartTotals[]): PartTotals {
     skippedSockets: sum((part) => part.skippedSockets),
     unstableCount: sum((part) => part.unstableCount),
     unstable: parts.flatMap((part) => part.unstable).slice(0, MAX_NAMED),
+    unrestorable: sumOmissions(parts.map((part) => part.unrestorable)),
+    carriedOver: sum((part) => part.carriedOver),
     filesRead: sum((part) => part.filesRead),
     bytesRead: sum((part) => part.bytesRead),
   };

@@ -17,22 +17,25 @@ import {
 import { VENDOR, xattrOfKeyword } from "../../archive/vendor_records.ts";
 import { type Digest, sha256Digest } from "../../digest.ts";
 import { DaemonError } from "../../errors.ts";
-import { type Directory, type File, isErrno, type Stat, timespec } from "../../linux/mod.ts";
+import { type Directory, type File, isErrno, S, type Stat, timespec } from "../../linux/mod.ts";
 import type { LocalFile } from "../../spool.ts";
-import type { LayerDescriptor, RestoreResult, Tree } from "../content.ts";
+import { Abilities } from "../abilities.ts";
+import type { LayerDescriptor, OmissionKind, RestoreResult, Tree } from "../content.ts";
+import { LINK_BYTES, takenBytes } from "../disk_usage.ts";
 import { Budget } from "../extract_budget.ts";
 import { MAX_FOREIGN_DEPTH, type MemberPath, memberPath } from "../../image/member_path.ts";
 import { contentError } from "../content_errors.ts";
 import { ExtractTree, type Leaf } from "../extract_tree.ts";
 import { dataLoss, verifyBlob } from "../../image/index_reader.ts";
 import type { Xattr } from "../../image/layout.ts";
+import { OmissionLog } from "../omissions.ts";
 import type { OperationContext } from "../operation.ts";
 import { deleteContents, deleteEntry, type RemovalOptions } from "../removal.ts";
 import { type OpenAreas, openLocalFile, openTree, requireStaging } from "../areas.ts";
 import { groupOf } from "../tree_names.ts";
 import { DeferredMetadata } from "../deferred_metadata.ts";
 import { whiteoutOf } from "../../image/whiteout.ts";
-import { MetadataPolicy, type StoredMetadata } from "./metadata.ts";
+import { MetadataPolicy, NAME_REFUSALS, NODE_REFUSALS, type StoredMetadata } from "./metadata.ts";
 
 export interface LayersRequest {
   readonly tree: Tree;
@@ -56,7 +59,7 @@ export async function restoreLayers(
 ): Promise<RestoreResult> {
   requireStaging(request.tree);
   using top = openTree(areas, request.tree);
-  const applied = new AppliedLayers(top, areas.trash, request, context);
+  const applied = new AppliedLayers(top, areas, request, context);
   for (const [n, layer] of request.layers.entries()) {
     using file = openLocalFile(areas, request.files[n]!);
     verifyBlob(file, layer, () => context.throwIfCancelled());
@@ -72,9 +75,16 @@ export async function restoreLayers(
       throw dataLoss(layer.digest, error.message, error);
     }
   }
-  applied.finish();
-  return applied.result;
+  return applied.finish();
 }
+
+const KINDS = {
+  file: "file",
+  symlink: "symlink",
+  fifo: "fifo",
+  "character-device": "device",
+  "block-device": "device",
+} as const satisfies Partial<Record<TarEntry["type"], OmissionKind>>;
 
 /** How a layer is compressed, by its first bytes. */
 function compressionOf(file: File): Compression {
@@ -92,7 +102,9 @@ interface LayerPass {
 }
 
 class AppliedLayers {
-  readonly result = { files: 0, contentBytes: 0 };
+  #files = 0;
+  #contentBytes = 0;
+  readonly #omissions = new OmissionLog();
   readonly #top: Directory;
   readonly #trash: Directory;
   readonly #removal: RemovalOptions;
@@ -108,7 +120,7 @@ class AppliedLayers {
 
   constructor(
     top: Directory,
-    trash: Directory,
+    { trash, staging }: Pick<OpenAreas, "trash" | "staging">,
     request: LayersRequest,
     context: OperationContext,
   ) {
@@ -116,8 +128,12 @@ class AppliedLayers {
     this.#trash = trash;
     this.#removal = { group: groupOf(request.tree.name) };
     this.#context = context;
-    this.#budget = new Budget(request.limitBytes);
-    this.#policy = new MetadataPolicy(request.trusted);
+    this.#budget = new Budget(request.limitBytes, request.trusted);
+    this.#policy = new MetadataPolicy({
+      trusted: request.trusted,
+      abilities: new Abilities(staging),
+      omissions: this.#omissions,
+    });
     this.#directories = new DeferredMetadata((bytes) => this.#budget.keep(bytes));
     this.#maxDepth = request.trusted ? Infinity : MAX_FOREIGN_DEPTH;
     this.#maxExtensionBytes = request.trusted ? MAX_OWN_EXTENSION_BYTES : MAX_EXTENSION_BYTES;
@@ -142,7 +158,7 @@ class AppliedLayers {
     using tree = new ExtractTree(this.#top, {
       implied: () => {
         this.#context.throwIfCancelled();
-        this.#budget.entry();
+        this.#budget.directory();
       },
       removed: (path, stat) => this.#forget(path, stat),
     });
@@ -182,65 +198,118 @@ class AppliedLayers {
   /** Puts an entry where it belongs, in place of what a lower layer has there. */
   apply(entry: TarEntry, { reader, tree }: LayerPass): void {
     if (whiteoutOf(entry, this.#maxDepth)) return;
-    this.#budget.entry();
-    this.#budget.bytes(entry.storedSize);
     const path = this.#path(entry.pax.get(VENDOR.path) ?? entry.path);
-    if (entry.type === "directory") return this.#directory(tree, path, entry);
+    const metadata = metadataOf(entry);
+    this.#charge(entry, path, metadata);
+    if (entry.type === "directory") return this.#directory(tree, path, metadata);
     const leaf = tree.leaf(path);
     this.#clear(leaf, path);
     if (this.#omitted.size > 0) this.#omitted.delete(path.key);
-    switch (entry.type) {
-      case "file":
-        return this.#file(leaf, entry, reader);
-      case "hardlink":
-        return this.#hardlink(tree, leaf, path, entry);
-      case "symlink":
-        leaf.dir.symlink(entry.linkPath, leaf.name);
-        break;
-      case "fifo":
-        leaf.dir.makeFifo(leaf.name, 0o600);
-        break;
-      default: {
-        if (!this.#policy.makesDevices) return this.#omit(path);
-        const type = entry.type === "character-device" ? 0o020000 : 0o060000;
-        leaf.dir.makeDevice(leaf.name, type | 0o600, entry.devMajor, entry.devMinor);
-      }
-    }
-    this.#policy.applyToEntry(leaf.dir, leaf.name, metadataOf(entry), entry.type !== "symlink");
+    if (entry.type === "hardlink") return this.#hardlink(tree, leaf, path, entry);
+    const isMade = entry.type === "file"
+      ? this.#file(leaf, entry, reader, metadata)
+      : this.#node(leaf, entry, metadata);
+    if (!isMade) this.#omit(path, KINDS[entry.type]);
   }
 
-  /** Gives directories their metadata. */
-  finish(): void {
-    this.#directories.apply(this.#top, (dir, stored) => {
+  #charge(entry: TarEntry, path: MemberPath, { xattrs }: StoredMetadata): void {
+    const budget = this.#budget;
+    budget.bytes(xattrs.reduce((sum, { name, value }) => sum + name.length + value.length, 0));
+    switch (entry.type) {
+      case "file":
+        return budget.file(entry.storedSize);
+      case "directory":
+        // The top folder is there already.
+        return path.depth === 0 ? budget.link() : budget.directory();
+      case "symlink":
+        return budget.symlink(entry.linkPath.length);
+      case "hardlink":
+        return budget.link();
+      default:
+        return budget.other();
+    }
+  }
+
+  /** Makes a symlink, FIFO or device. @returns false where this node has no place for it */
+  #node(leaf: Leaf, entry: TarEntry, metadata: StoredMetadata): boolean {
+    const { dir, name, path } = leaf;
+    try {
+      if (entry.type === "symlink") {
+        dir.symlink(entry.linkPath, name);
+      } else if (entry.type === "fifo") {
+        dir.makeFifo(name, 0o600);
+      } else {
+        if (!this.#policy.allowsDevices) return false;
+        const type = entry.type === "character-device" ? S.IFCHR : S.IFBLK;
+        dir.makeDevice(name, type | 0o600, entry.devMajor, entry.devMinor);
+      }
+    } catch (error) {
+      if (isErrno(error, ...NODE_REFUSALS)) return false;
+      throw error;
+    }
+    const how = { hasMode: entry.type !== "symlink", path: () => path.bytes };
+    this.#policy.applyToEntry(dir, name, metadata, how);
+    return true;
+  }
+
+  /** Gives directories their metadata. @returns what was restored */
+  finish(): RestoreResult {
+    this.#directories.apply(this.#top, (dir, stored, path) => {
       this.#context.throwIfCancelled();
-      this.#policy.apply(dir, stored);
+      this.#policy.apply(dir, stored, path);
     });
+    return {
+      files: this.#files,
+      contentBytes: this.#contentBytes,
+      diskBytes: this.#budget.diskBytes,
+      omitted: this.#omissions.done(),
+    };
   }
 
   #path(name: Uint8Array, what = "path"): MemberPath {
     return memberPath(name, what, this.#maxDepth);
   }
 
-  #directory(tree: ExtractTree, path: MemberPath, entry: TarEntry): void {
+  #directory(tree: ExtractTree, path: MemberPath, metadata: StoredMetadata): void {
     if (path.depth > 0) tree.makeDirectory(tree.leaf(path));
-    this.#directories.set(path, metadataOf(entry));
+    this.#directories.set(path, metadata);
   }
 
   #hardlink(tree: ExtractTree, leaf: Leaf, path: MemberPath, entry: TarEntry): void {
     const name = entry.pax.get(VENDOR.linkPath) ?? entry.linkPath;
     const target = this.#path(name, "hard link's target");
-    if (this.#omitted.has(target.key)) return this.#omit(path);
-    tree.link(leaf, target);
-    this.result.files++;
+    if (this.#omitted.has(target.key)) return this.#omit(path, "link");
+    if (tree.linkOrCopy(leaf, target) === "copied") {
+      this.#omissions.add("copied-link", path.bytes);
+    }
+    this.#files++;
   }
 
-  #omit(path: MemberPath): void {
+  #omit(path: MemberPath, kind: OmissionKind): void {
     if (!this.#omitted.has(path.key)) this.#budget.keep(path.bytes.length + KEY_BYTES);
     this.#omitted.add(path.key);
+    this.#omissions.add(kind, path.bytes);
   }
 
-  #file(leaf: Leaf, entry: TarEntry, reader: TarReader): void {
-    using file = leaf.dir.createFile(leaf.name);
+  /** @returns false where the file system has no place for a file of such a name or size */
+  #file(leaf: Leaf, entry: TarEntry, reader: TarReader, metadata: StoredMetadata): boolean {
+    const { dir, name, path } = leaf;
+    try {
+      using file = dir.createFile(name);
+      this.#content(file, entry, reader);
+      this.#policy.apply(file, metadata, () => path.bytes);
+    } catch (error) {
+      if (isErrno(error, ...NAME_REFUSALS)) return false;
+      if (!isErrno(error, "EFBIG")) throw error;
+      dir.unlink(name);
+      return false;
+    }
+    this.#files++;
+    this.#contentBytes += entry.size;
+    return true;
+  }
+
+  #content(file: File, entry: TarEntry, reader: TarReader): void {
     const stretches = entry.sparse ?? [{ offset: 0, length: entry.storedSize }];
     if (entry.sparse) file.truncate(entry.size);
     for (const { offset, length } of stretches) {
@@ -250,9 +319,6 @@ class AppliedLayers {
         done += count;
       }
     }
-    this.#policy.apply(file, metadataOf(entry));
-    this.result.files++;
-    this.result.contentBytes += entry.size;
   }
 
   /** Removes what a lower layer has at a path. */
@@ -261,7 +327,7 @@ class AppliedLayers {
     try {
       stat = dir.statEntry(name);
     } catch (error) {
-      if (isErrno(error, "ENOENT")) return;
+      if (isErrno(error, "ENOENT", ...NAME_REFUSALS)) return;
       throw error;
     }
     deleteEntry(dir, name, this.#trash, this.#removal);
@@ -269,12 +335,11 @@ class AppliedLayers {
   }
 
   #forget(path: MemberPath, stat: Stat): void {
-    if (stat.isDirectory) {
-      this.#directories.forget(path);
-    } else if (stat.isFile) {
-      this.result.files--;
-      if (stat.nlink === 1) this.result.contentBytes -= stat.size;
-    }
+    if (stat.isDirectory) return this.#directories.forget(path);
+    this.#budget.refund(stat.nlink === 1 ? takenBytes(stat) : LINK_BYTES);
+    if (!stat.isFile) return;
+    this.#files--;
+    if (stat.nlink === 1) this.#contentBytes -= stat.size;
   }
 }
 

@@ -2,12 +2,13 @@
 
 import { type Extent, SparseMapReader } from "../../archive/sparse_map.ts";
 import { ArchiveError } from "../../archive/error.ts";
-import type { Directory, File } from "../../linux/mod.ts";
+import { type Directory, type File, isErrno } from "../../linux/mod.ts";
 import type { Block } from "../../image/block.ts";
 import { FLAG } from "../../image/layout.ts";
 import type { OperationContext } from "../operation.ts";
+import { joinPath } from "../../linux/long_path.ts";
 import type { LayerReader } from "../../image/layer_reader.ts";
-import type { MetadataPolicy } from "./metadata.ts";
+import { type MetadataPolicy, NAME_REFUSALS } from "./metadata.ts";
 import { hasSecondGranularity, storedMetadata } from "./record_metadata.ts";
 
 export interface FileToRestore {
@@ -22,24 +23,35 @@ export interface FileToRestore {
 /** Until the mode is known to be right. */
 const PRIVATE = 0o600;
 
-/** Creates the file, and notes what this node knows of it in the record. @throws {SystemError} */
-export function restoreContent(wanted: FileToRestore): void {
+/**
+ * Creates the file, and notes what this node knows of it in the record.
+ * @returns false where the file system has no place for such a name or size: nothing is left then
+ * @throws {SystemError}
+ */
+export function restoreContent(wanted: FileToRestore): boolean {
   const { dir, block, record, policy } = wanted;
   const stored = storedMetadata(block, record);
-  const mode = policy.modeOf(stored);
   const isPlain = stored.xattrs.length === 0;
-  using file = dir.createFile(block.name(record), isPlain ? mode & 0o777 : PRIVATE);
-  if (block.flags(record) & FLAG.sparse) sparseContent(file, wanted);
-  else plainContent(file, wanted);
-  if (policy.mustGive(stored)) file.chown(stored.uid, stored.gid);
-  if (!isPlain) policy.setXattrs(file, stored.xattrs);
-  file.setTimes(stored.mtime);
-  let stat = file.stat();
-  if (stat.permissions !== mode) {
-    file.chmod(mode);
-    stat = file.stat();
+  const name = block.name(record);
+  let file: File;
+  try {
+    file = dir.createFile(name, isPlain ? policy.creationModeOf(stored) : PRIVATE);
+  } catch (error) {
+    if (isErrno(error, ...NAME_REFUSALS)) return false;
+    throw error;
   }
+  using created = file;
+  try {
+    if (block.flags(record) & FLAG.sparse) sparseContent(created, wanted);
+    else plainContent(created, wanted);
+  } catch (error) {
+    if (!isErrno(error, "EFBIG")) throw error;
+    dir.unlink(name);
+    return false;
+  }
+  const stat = policy.apply(created, stored, () => joinPath(block.path, name));
   block.setLocal(record, stat, hasSecondGranularity(stat));
+  return true;
 }
 
 function plainContent(file: File, { block, record, reader, context }: FileToRestore): void {

@@ -1,13 +1,17 @@
-/** Giving what was restored its metadata. */
+/** Giving what was restored its metadata: what this process cannot set is left out and counted. */
 
 import {
   type Descriptor,
   type Directory,
   effectiveUser,
   isErrno,
+  type Stat,
   type Timespec,
 } from "../../linux/mod.ts";
+import type { Abilities } from "../abilities.ts";
+import { giveOwner, isUncommonTime, setsXattr } from "../attributes.ts";
 import type { Xattr } from "../../image/layout.ts";
+import type { OmissionLog } from "../omissions.ts";
 
 /** Metadata as an image has it. */
 export interface StoredMetadata {
@@ -18,73 +22,126 @@ export interface StoredMetadata {
   readonly xattrs: readonly Xattr[];
 }
 
+/** Returns the path of an entry; called only where the path is told. */
+export type TellPath = () => Uint8Array;
+
+export interface PolicyOptions {
+  /** Whether the image is ours: others lose set-id bits, devices and privileged attributes. */
+  readonly trusted: boolean;
+  readonly abilities: Abilities;
+  readonly omissions: OmissionLog;
+}
+
+/** How a file system says that it has no place for a name, though another had. */
+export const NAME_REFUSALS = ["ENAMETOOLONG", "EILSEQ"] as const;
+/** The same for what is no file: rights, device policies, and overlayfs, which keeps 0:0 to itself. */
+export const NODE_REFUSALS = [...NAME_REFUSALS, "EPERM", "EACCES", "EOPNOTSUPP"] as const;
+
 const SET_ID = 0o6000;
 const decoder = new TextDecoder();
 
 /** What of an image's metadata is honoured on this node, and by this daemon. */
 export class MetadataPolicy {
-  readonly #trusted: boolean;
+  readonly #options: PolicyOptions;
   readonly #user = effectiveUser();
 
-  /** @param trusted whether the image is ours: others lose set-id bits and privileged attributes */
-  constructor(trusted: boolean) {
-    this.#trusted = trusted;
+  constructor(options: PolicyOptions) {
+    this.#options = options;
   }
 
-  /** Whether device nodes are made. */
-  get makesDevices(): boolean {
-    return this.#trusted && this.#user.uid === 0;
+  /** Whether device nodes of the image may be made, where this process can. */
+  get allowsDevices(): boolean {
+    return this.#options.trusted;
   }
 
-  /** Whether an inode that this process makes is not of that owner, and can be given to it. */
-  mustGive(owner: { uid: number; gid: number }): boolean {
-    return this.#user.uid === 0 && !this.#isOurs(owner);
+  /** The mode to create an inode with: no set-id bits before it has its owner. */
+  creationModeOf(stored: StoredMetadata): number {
+    return stored.mode & 0o777;
   }
 
-  /** The mode that an inode gets: no set-id bits from others, nor for an owner that it cannot have. */
-  modeOf(stored: StoredMetadata): number {
-    const keepsSetId = this.#trusted && (this.#user.uid === 0 || this.#isOurs(stored));
-    return keepsSetId ? stored.mode : stored.mode & ~SET_ID;
-  }
-
-  /** Applies everything: the owner cuts the mode, and attributes need a mode that lets us write. */
-  apply(target: Descriptor, stored: StoredMetadata): void {
-    if (this.mustGive(stored)) target.chown(stored.uid, stored.gid);
-    this.setXattrs(target, stored.xattrs);
-    target.chmod(this.modeOf(stored));
+  /**
+   * Applies everything: the owner cuts the mode, and attributes need a mode that lets us write.
+   * @returns what the inode has then
+   * @throws {SystemError}
+   */
+  apply(target: Descriptor, stored: StoredMetadata, path: TellPath): Stat {
+    const isOwned = this.#give(stored, path, () => target.chown(stored.uid, stored.gid));
+    this.#setXattrs(target, stored.xattrs, path);
     target.setTimes(stored.mtime);
+    const stat = this.#setMode(target, stored, isOwned, path);
+    this.#checkTime(stat, stored, path);
+    return stat;
   }
 
   /** The same for an entry that is opened by its name only: a symlink, FIFO or device. */
-  applyToEntry(dir: Directory, name: Uint8Array, stored: StoredMetadata, hasMode: boolean): void {
-    if (this.mustGive(stored)) dir.chownEntry(name, stored.uid, stored.gid);
+  applyToEntry(
+    dir: Directory,
+    name: Uint8Array,
+    stored: StoredMetadata,
+    { hasMode, path }: { hasMode: boolean; path: TellPath },
+  ): Stat {
+    const give = () => dir.chownEntry(name, stored.uid, stored.gid);
+    const isOwned = this.#give(stored, path, give);
     if (hasMode || stored.xattrs.length > 0) {
       using entry = dir.openPath(name);
-      this.setXattrs(entry, stored.xattrs);
-      if (hasMode) entry.chmod(this.modeOf(stored));
+      this.#setXattrs(entry, stored.xattrs, path);
+      if (hasMode) this.#setMode(entry, stored, isOwned, path);
     }
     dir.setEntryTimes(name, stored.mtime);
+    const stat = dir.statEntry(name);
+    this.#checkTime(stat, stored, path);
+    return stat;
   }
 
-  /** @throws {SystemError} where an attribute that this daemon may set cannot be set */
-  setXattrs(target: Descriptor, xattrs: readonly Xattr[]): void {
-    for (const { name, value } of xattrs) {
-      const text = decoder.decode(name);
-      const isPrivileged = !text.startsWith("user.");
-      if (isPrivileged && !this.#trusted && !text.startsWith("system.posix_acl_")) continue;
-      try {
-        target.setXattr(name, value);
-      } catch (error) {
-        // A file system without attributes takes the rest all the same, as it does for every tool;
-        // so does a node where this one takes rights that the daemon does not have.
-        if (isErrno(error, "EOPNOTSUPP")) continue;
-        if (isPrivileged && isErrno(error, "EPERM")) continue;
-        throw error;
-      }
+  /** Gives an inode its owner. @returns whether it has it now */
+  #give(stored: StoredMetadata, path: TellPath, chown: () => void): boolean {
+    if (stored.uid === this.#user.uid && stored.gid === this.#user.gid) return true;
+    if (giveOwner(chown)) return true;
+    this.#options.omissions.add("owner", path());
+    return false;
+  }
+
+  /** Set-id bits are for an owner: without it, and from others, they are dropped. */
+  #setMode(target: Descriptor, stored: StoredMetadata, isOwned: boolean, path: TellPath): Stat {
+    const { trusted, omissions } = this.#options;
+    const wanted = trusted && isOwned ? stored.mode : stored.mode & ~SET_ID;
+    let stat = target.stat();
+    if (stat.permissions !== wanted) {
+      chmodOrWithoutSetId(target, wanted);
+      stat = target.stat();
+    }
+    // The kernel clears bits that this process may not set, and says nothing.
+    if (((stored.mode & ~stat.permissions) & SET_ID) !== 0) omissions.add("set-id", path());
+    return stat;
+  }
+
+  #setXattrs(target: Descriptor, xattrs: readonly Xattr[], path: TellPath): void {
+    for (const xattr of xattrs) {
+      const { abilities, omissions } = this.#options;
+      const isSet = this.#mayHave(xattr) && setsXattr(target, xattr, abilities);
+      if (!isSet) omissions.add("xattr", path());
     }
   }
 
-  #isOurs({ uid, gid }: { uid: number; gid: number }): boolean {
-    return uid === this.#user.uid && gid === this.#user.gid;
+  #mayHave({ name }: Xattr): boolean {
+    const text = decoder.decode(name);
+    return this.#options.trusted || text.startsWith("user.") ||
+      text.startsWith("system.posix_acl_");
+  }
+
+  /** File systems take the nearest time that they have. */
+  #checkTime(stat: Stat, { mtime }: StoredMetadata, path: TellPath): void {
+    if (!isUncommonTime(mtime) || stat.mtime.sec === mtime.sec) return;
+    this.#options.omissions.add("time", path());
+  }
+}
+
+/** A seccomp filter may refuse set-id bits outright. */
+function chmodOrWithoutSetId(target: Descriptor, mode: number): void {
+  try {
+    target.chmod(mode);
+  } catch (error) {
+    if (!isErrno(error, "EPERM") || (mode & SET_ID) === 0) throw error;
+    target.chmod(mode & ~SET_ID);
   }
 }

@@ -3,6 +3,13 @@
 import type { Digest } from "../../digest.ts";
 import { DaemonError } from "../../errors.ts";
 import type { LocalFile } from "../../spool.ts";
+import {
+  DIRECTORY_BYTES,
+  EMPTY_BYTES,
+  fileBytes,
+  LINK_BYTES,
+  symlinkBytes,
+} from "../disk_usage.ts";
 import { Block, Memory } from "../../image/block.ts";
 import { type LoadedIndex, readIndex } from "../../image/index_reader.ts";
 import { KIND, RECORD } from "../../image/layout.ts";
@@ -35,6 +42,8 @@ export interface RestorePlan {
   readonly ranges: readonly Range[];
   readonly fileCount: number;
   readonly contentBytes: number;
+  /** What the tree will take on disk. */
+  readonly diskBytes: number;
   readonly linkCount: number;
   /** The uncompressed index. */
   readonly index: ArrayBufferLike;
@@ -64,10 +73,12 @@ export function restorePlan(
   const index = readIndex(file, request.blob, () => context.throwIfCancelled());
   const totals = count(index);
   const { limitBytes } = request;
-  if (limitBytes !== undefined && totals.storedBytes > limitBytes) {
+  if (limitBytes !== undefined && totals.diskBytes > limitBytes) {
     throw new DaemonError(
       "RESOURCE_EXHAUSTED",
-      `the content has ${totals.storedBytes} bytes where ${limitBytes} are allowed`,
+      `the content takes ${totals.diskBytes} bytes on disk (${totals.files} files with ` +
+        `${totals.storedBytes} bytes of data, ${index.blocks.length} directories) ` +
+        `where ${limitBytes} are allowed`,
     );
   }
   const { files, units } = orderFiles(index, totals.files);
@@ -79,6 +90,7 @@ export function restorePlan(
     ranges: divide(index.blocks.length),
     fileCount: totals.files + totals.links,
     contentBytes: totals.contentBytes,
+    diskBytes: totals.diskBytes,
     linkCount: totals.links,
     index: index.memory.buffer,
     blocks: blocks.buffer,
@@ -88,8 +100,10 @@ export function restorePlan(
 }
 
 function count({ blocks }: LoadedIndex) {
-  const totals = { files: 0, links: 0, contentBytes: 0, storedBytes: 0 };
+  const totals = { files: 0, links: 0, contentBytes: 0, storedBytes: 0, diskBytes: 0 };
   for (const block of blocks) {
+    // The top folder is there already.
+    if (block.path.length > 0) totals.diskBytes += DIRECTORY_BYTES;
     for (let record = block.first, end = block.end; record < end; record += RECORD) {
       const kind = block.kind(record);
       if (kind === KIND.link) totals.links++;
@@ -97,10 +111,25 @@ function count({ blocks }: LoadedIndex) {
         totals.files++;
         totals.storedBytes += block.stored(record);
       }
+      totals.diskBytes += diskBytesOf(block, record);
       if (kind === KIND.file || kind === KIND.link) totals.contentBytes += block.size(record);
     }
   }
   return totals;
+}
+
+function diskBytesOf(block: Block, record: number): number {
+  const xattrs = block.xattrBytes(record).length;
+  switch (block.kind(record)) {
+    case KIND.file:
+      return xattrs + fileBytes(block.stored(record));
+    case KIND.link:
+      return LINK_BYTES;
+    case KIND.symlink:
+      return xattrs + symlinkBytes(block.link(record).length);
+    default:
+      return xattrs + EMPTY_BYTES;
+  }
 }
 
 /** Files in the order of the layers, cut into units. */

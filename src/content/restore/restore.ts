@@ -6,9 +6,16 @@
 import type { Digest } from "../../digest.ts";
 import { DaemonError } from "../../errors.ts";
 import type { LeasedFile, LocalFile } from "../../spool.ts";
-import type { LayerDescriptor, RestoreOptions, RestoreResult, Tree } from "../content.ts";
+import type {
+  LayerDescriptor,
+  Omissions,
+  RestoreOptions,
+  RestoreResult,
+  Tree,
+} from "../content.ts";
 import type { Dispatcher } from "../dispatcher.ts";
 import type { LayerInfo } from "../../image/tree_file.ts";
+import { sumOmissions } from "../omissions.ts";
 import type { RestorePlan } from "./plan.ts";
 
 /** Restores an image; see {@link Content.restore}. */
@@ -58,24 +65,28 @@ class RestoreRun {
       plan.ranges.map((range) =>
         this.#dispatcher.run(operation, { ...request, range }, this.#cancel())
       );
-    await this.#all(eachRange("restoreDirectories"));
-    await this.#all([...eachRange("restoreOthers"), ...this.#layers(plan, request)]);
-    if (plan.linkCount > 0) await this.#dispatcher.run("restoreLinks", request, this.#cancel());
-    const closed = await this.#all(
+    const omitted = await this.#all(eachRange("restoreDirectories"));
+    const entries = [...eachRange("restoreOthers"), ...this.#layers(plan, request)];
+    omitted.push(...await this.#all(entries));
+    if (plan.linkCount > 0) {
+      omitted.push(await this.#dispatcher.run("restoreLinks", request, this.#cancel()));
+    }
+    const finished = await this.#all(
       plan.ranges.map((range) =>
         this.#dispatcher.run("restoreMetadata", { ...request, range }, this.#cancel())
       ),
     );
-    const directories = closed.flat();
+    omitted.push(...finished.map((range) => range.omitted));
+    const directories = finished.flatMap(({ later }) => later);
     if (directories.length > 0) {
-      await this.#dispatcher.run(
-        "restoreClosedDirectories",
-        { ...request, directories },
-        this.#cancel(),
+      const closed = { ...request, directories };
+      omitted.push(
+        await this.#dispatcher.run("restoreClosedDirectories", closed, this.#cancel()),
       );
     }
     const newBaseline = await this.#dispatcher.run("restoreBaseline", request, this.#cancel());
-    return { files: plan.fileCount, contentBytes: plan.contentBytes, newBaseline };
+    const { fileCount: files, contentBytes, diskBytes } = plan;
+    return { files, contentBytes, diskBytes, omitted: sumOmissions(omitted), newBaseline };
   }
 
   async byLayers(): Promise<RestoreResult> {
@@ -95,24 +106,26 @@ class RestoreRun {
   }
 
   /** Restores the files of every layer that has any; a few layers are within reach at a time. */
-  #layers(plan: RestorePlan, request: StepOptions): Promise<void>[] {
+  #layers(plan: RestorePlan, request: StepOptions): Promise<Omissions>[] {
     const needed = plan.layers.map((_, layer) => layer)
       .filter((layer) => plan.units.some((unit) => unit.layer === layer));
     const lanes = Math.min(needed.length, this.#dispatcher.workers + 1);
     return Array.from({ length: lanes }, async () => {
+      const omitted: Omissions[] = [];
       for (let layer = needed.shift(); layer !== undefined; layer = needed.shift()) {
-        await this.#layer(plan, request, layer);
+        omitted.push(...await this.#layer(plan, request, layer));
       }
+      return sumOmissions(omitted);
     });
   }
 
-  async #layer(plan: RestorePlan, request: StepOptions, number: number): Promise<void> {
+  async #layer(plan: RestorePlan, request: StepOptions, number: number): Promise<Omissions[]> {
     const layer = plan.layers[number]!;
     const blob = { digest: layer.digest, size: layer.size };
-    await this.#holding(blob, async (file) => {
+    return await this.#holding(blob, async (file) => {
       await this.#dispatcher.run("restoreVerify", { file, blob }, this.#cancel());
       const units = plan.units.filter((unit) => unit.layer === number);
-      await this.#all(
+      return await this.#all(
         units.map((unit) =>
           this.#dispatcher.run("restoreFiles", { ...request, unit, layer, file }, this.#cancel())
         ),

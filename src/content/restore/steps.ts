@@ -6,20 +6,23 @@
 
 import type { Digest } from "../../digest.ts";
 import type { LocalFile } from "../../spool.ts";
-import { isErrno } from "../../linux/mod.ts";
-import type { Tree } from "../content.ts";
+import { type Directory, isErrno, S } from "../../linux/mod.ts";
+import { Abilities } from "../abilities.ts";
+import type { OmissionKind, Omissions, Tree } from "../content.ts";
 import { BaselineWriter } from "../baseline/writer.ts";
+import { duplicateFile } from "../duplicate.ts";
 import { compareBytes } from "../../archive/bytes.ts";
 import type { Block } from "../../image/block.ts";
 import { dataLoss, readingBlob, verifyBlob } from "../../image/index_reader.ts";
 import { KIND, RECORD } from "../../image/layout.ts";
 import { decodeHeader, headerSize, type LayerInfo } from "../../image/tree_file.ts";
 import type { OperationContext } from "../operation.ts";
+import { OmissionLog } from "../omissions.ts";
 import { newBaselineToken } from "../baseline/tokens.ts";
-import { splitLast } from "../../linux/long_path.ts";
+import { joinPath, splitLast } from "../../linux/long_path.ts";
 import { type OpenAreas, openLocalFile, openTree, requireStaging } from "../areas.ts";
 import { LayerReader } from "../../image/layer_reader.ts";
-import { MetadataPolicy } from "./metadata.ts";
+import { MetadataPolicy, NAME_REFUSALS, NODE_REFUSALS } from "./metadata.ts";
 import { DirectoryCache } from "./directory_cache.ts";
 import { OpenPlan, type Range, type RestorePlan, type Unit } from "./plan.ts";
 import { restoreContent } from "./content.ts";
@@ -48,15 +51,32 @@ const INDEX_FAULTS = ["EEXIST", "EISDIR", "ELOOP", "ENOENT", "ENOTDIR", "EINVAL"
 class Step implements Disposable {
   readonly plan: OpenPlan;
   readonly policy: MetadataPolicy;
+  readonly omissions = new OmissionLog();
   readonly dirs: DirectoryCache;
   readonly #top;
 
   constructor(areas: OpenAreas, request: StepRequest) {
     requireStaging(request.tree);
     this.plan = new OpenPlan(request.plan);
-    this.policy = new MetadataPolicy(request.trusted);
+    this.policy = new MetadataPolicy({
+      trusted: request.trusted,
+      abilities: new Abilities(areas.staging),
+      omissions: this.omissions,
+    });
     this.#top = openTree(areas, request.tree);
     this.dirs = new DirectoryCache(this.#top);
+  }
+
+  /** The directory of a block; `undefined` where it could not be made. */
+  directory(block: Block): Directory | undefined {
+    return block.isOmitted(block.self) ? undefined : this.dirs.open(block.path);
+  }
+
+  /** Counts an entry that could not be made, which a later backup is not to take for deleted. */
+  omit(block: Block, record: number): void {
+    const kind = block.kind(record);
+    if (kind !== KIND.file && kind !== KIND.link) block.setOmitted(record);
+    this.omissions.add(OMITTED_KINDS.get(kind)!, joinPath(block.path, block.name(record)));
   }
 
   [Symbol.dispose](): void {
@@ -65,11 +85,21 @@ class Step implements Disposable {
   }
 }
 
-/** Runs a step; what cannot be true of any tree is a loss of the index. */
-function step<T>(areas: OpenAreas, request: StepRequest, run: (step: Step) => T): T {
+const OMITTED_KINDS = new Map<number, OmissionKind>([
+  [KIND.file, "file"],
+  [KIND.symlink, "symlink"],
+  [KIND.fifo, "fifo"],
+  [KIND.character, "device"],
+  [KIND.block, "device"],
+  [KIND.link, "link"],
+]);
+
+/** Runs a step; what cannot be true of any tree is a loss of the index. @returns what was left out */
+function step(areas: OpenAreas, request: StepRequest, run: (step: Step) => void): Omissions {
   using opened = new Step(areas, request);
   try {
-    return run(opened);
+    run(opened);
+    return opened.omissions.done();
   } catch (error) {
     if (!isErrno(error, ...INDEX_FAULTS)) throw error;
     throw dataLoss(request.plan.indexDigest, `it describes no tree: ${error.message}`, error);
@@ -88,10 +118,19 @@ export function restoreVerify(
 }
 
 /** Makes directories, closed to others until their own metadata comes. */
-export function restoreDirectories(areas: OpenAreas, request: RangeRequest): void {
-  step(areas, request, ({ plan, dirs }) => {
+export function restoreDirectories(areas: OpenAreas, request: RangeRequest): Omissions {
+  return step(areas, request, ({ plan, dirs, omissions }) => {
     const { start, end } = request.range;
-    for (let n = start; n < end; n++) dirs.make(plan.block(n).path);
+    for (let n = start; n < end; n++) {
+      const block = plan.block(n);
+      try {
+        dirs.make(block.path);
+      } catch (error) {
+        if (!isErrno(error, ...NAME_REFUSALS)) throw error;
+        block.setOmitted(block.self);
+        omissions.add("directory", block.path);
+      }
+    }
   });
 }
 
@@ -100,18 +139,20 @@ export function restoreFiles(
   areas: OpenAreas,
   request: FilesRequest,
   context: OperationContext,
-): void {
+): Omissions {
   const { unit, layer } = request;
   using file = openLocalFile(areas, request.file);
-  step(areas, request, ({ plan, dirs, policy }) => {
+  return step(areas, request, (opened) => {
+    const { plan, policy } = opened;
     readingBlob(layer.digest, () => {
       using reader = new LayerReader(file, layer.size, layer.rawSize);
       for (let n = unit.start; n < unit.end; n++) {
         if ((n & 15) === 0) context.throwIfCancelled();
         const { directory, record } = plan.file(n);
         const block = plan.block(directory);
-        const dir = dirs.open(block.path);
-        restoreContent({ dir, block, record, reader, policy, context });
+        const dir = opened.directory(block);
+        const isMade = dir && restoreContent({ dir, block, record, reader, policy, context });
+        if (!isMade) opened.omit(block, record);
       }
     });
   });
@@ -122,8 +163,8 @@ export function restoreOthers(
   areas: OpenAreas,
   request: RangeRequest,
   context: OperationContext,
-): void {
-  step(areas, request, (opened) => {
+): Omissions {
+  return step(areas, request, (opened) => {
     const { start, end } = request.range;
     for (let n = start; n < end; n++) {
       context.throwIfCancelled();
@@ -136,42 +177,63 @@ export function restoreOthers(
   });
 }
 
-function other({ dirs, policy }: Step, block: Block, record: number, kind: number): void {
-  const dir = dirs.open(block.path);
+function other(opened: Step, block: Block, record: number, kind: number): void {
+  const { policy } = opened;
+  const dir = opened.directory(block);
   const name = block.name(record).slice();
-  if (kind === KIND.symlink) {
-    dir.symlink(block.link(record), name);
-  } else if (kind === KIND.fifo) {
-    dir.makeFifo(name, 0o600);
-  } else if (policy.makesDevices) {
-    const type = kind === KIND.character ? 0o020000 : 0o060000;
-    dir.makeDevice(name, type | 0o600, block.size(record), block.offset(record));
-  } else {
-    return;
+  try {
+    if (!dir || !makeNode(dir, name, block, record, policy)) return opened.omit(block, record);
+  } catch (error) {
+    if (!isErrno(error, ...NODE_REFUSALS)) throw error;
+    return opened.omit(block, record);
   }
-  policy.applyToEntry(dir, name, storedMetadata(block, record), kind !== KIND.symlink);
-  const stat = dir.statEntry(name);
+  const stat = policy.applyToEntry(dir, name, storedMetadata(block, record), {
+    hasMode: kind !== KIND.symlink,
+    path: () => joinPath(block.path, name),
+  });
   block.setLocal(record, stat, hasSecondGranularity(stat));
 }
 
-/** Makes hard links; what they name is there. */
+/** @returns false for a device that is not allowed. @throws {SystemError} */
+function makeNode(
+  dir: Directory,
+  name: Uint8Array,
+  block: Block,
+  record: number,
+  policy: MetadataPolicy,
+): boolean {
+  switch (block.kind(record)) {
+    case KIND.symlink:
+      dir.symlink(block.link(record), name);
+      return true;
+    case KIND.fifo:
+      dir.makeFifo(name, 0o600);
+      return true;
+    default: {
+      if (!policy.allowsDevices) return false;
+      const type = block.kind(record) === KIND.character ? S.IFCHR : S.IFBLK;
+      dir.makeDevice(name, type | 0o600, block.size(record), block.offset(record));
+      return true;
+    }
+  }
+}
+
+/** Makes hard links; what they name is there, unless it was left out. */
 export function restoreLinks(
   areas: OpenAreas,
   request: StepRequest,
   context: OperationContext,
-): void {
-  step(areas, request, ({ plan, dirs, policy }) => {
+): Omissions {
+  return step(areas, request, (opened) => {
+    const { plan, dirs } = opened;
     const made: { link: Place; target: Place }[] = [];
     for (const link of links(plan)) {
       context.throwIfCancelled();
-      const { block, record } = link;
-      const target = findTarget(plan, block.link(record));
+      const target = findTarget(plan, link.block.link(link.record));
       if (!target) throw dataLoss(request.plan.indexDigest, "a hard link names what is not there");
-      if (isDevice(target) && !policy.makesDevices) continue;
-      const { parent, name } = splitLast(block.link(record));
-      using from = dirs.openApart(parent);
-      from.link(name, dirs.open(block.path), block.name(record));
-      made.push({ link, target });
+      const how = makeLink(opened, link, target);
+      if (how === "omitted") opened.omit(link.block, link.record);
+      if (how === "linked") made.push({ link, target });
     }
     // Each link has changed the ctime of all names of its inode.
     for (const { link, target } of made) {
@@ -182,15 +244,37 @@ export function restoreLinks(
   });
 }
 
+/** Makes a hard link, or a copy where the file system takes no more links of the inode. */
+function makeLink(opened: Step, link: Place, target: Place): "linked" | "copied" | "omitted" {
+  const { dirs } = opened;
+  const dir = opened.directory(link.block);
+  const hasTarget = !target.block.isOmitted(target.record) &&
+    !target.block.isOmitted(target.block.self);
+  if (!dir || !hasTarget) return "omitted";
+  const { parent, name } = splitLast(link.block.link(link.record));
+  using source = dirs.openApart(parent);
+  try {
+    source.link(name, dir, link.block.name(link.record));
+    return "linked";
+  } catch (error) {
+    if (isErrno(error, ...NAME_REFUSALS)) return "omitted";
+    // A file that was left out, for its name or its size.
+    if (isErrno(error, "ENOENT") && target.block.kind(target.record) === KIND.file) {
+      return "omitted";
+    }
+    if (!isErrno(error, "EMLINK")) throw error;
+    if (target.block.kind(target.record) !== KIND.file) return "omitted";
+    const copied = link.block.name(link.record);
+    duplicateFile(source, name, dir, copied);
+    opened.omissions.add("copied-link", joinPath(link.block.path, copied));
+    return "copied";
+  }
+}
+
 /** A record and the block that it is in. */
 interface Place {
   readonly block: Block;
   readonly record: number;
-}
-
-function isDevice({ block, record }: Place): boolean {
-  const kind = block.kind(record);
-  return kind === KIND.character || kind === KIND.block;
 }
 
 function* links(plan: OpenPlan): Generator<Place> {
@@ -231,29 +315,34 @@ function search(count: number, order: (n: number) => number): number | undefined
  * Gives directories their metadata, those below first.
  * @returns those that a directory must not get before what is below it is done
  */
-export function restoreMetadata(areas: OpenAreas, request: RangeRequest): number[] {
-  return step(areas, request, ({ plan, dirs, policy }) => {
-    const later: number[] = [];
+export function restoreMetadata(
+  areas: OpenAreas,
+  request: RangeRequest,
+): { later: number[]; omitted: Omissions } {
+  const later: number[] = [];
+  const omitted = step(areas, request, (opened) => {
     for (let n = request.range.end - 1; n >= request.range.start; n--) {
-      const block = plan.block(n);
+      const block = opened.plan.block(n);
+      const dir = opened.directory(block);
+      if (!dir) continue;
       const stored = storedMetadata(block, block.self);
       if ((stored.mode & 0o700) !== 0o700) later.push(n);
-      else policy.apply(dirs.open(block.path), stored);
+      else opened.policy.apply(dir, stored, () => block.path);
     }
-    return later;
   });
+  return { later, omitted };
 }
 
 /** The same for directories that even their owner is to be kept out of; those below first. */
 export function restoreClosedDirectories(
   areas: OpenAreas,
   request: StepRequest & { directories: readonly number[] },
-): void {
-  step(areas, request, ({ plan, policy, dirs }) => {
+): Omissions {
+  return step(areas, request, ({ plan, policy, dirs }) => {
     for (const n of [...request.directories].sort((a, b) => b - a)) {
       const block = plan.block(n);
       using dir = dirs.openApart(block.path);
-      policy.apply(dir, storedMetadata(block, block.self));
+      policy.apply(dir, storedMetadata(block, block.self), () => block.path);
     }
   });
 }

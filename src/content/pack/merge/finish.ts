@@ -6,6 +6,7 @@
 import { binaryString } from "../../../archive/reader.ts";
 import type { SpooledBlob } from "../../../spool.ts";
 import { type Directory, isErrno } from "../../../linux/mod.ts";
+import { Abilities } from "../../abilities.ts";
 import { BaselineReader } from "../../baseline/reader.ts";
 import { BaselineWriter } from "../../baseline/writer.ts";
 import type { Block } from "../../../image/block.ts";
@@ -32,6 +33,7 @@ import type { LayerWriter, SealedLayer } from "../write/layer_writer.ts";
 import { LinkGroups } from "./hard_links.ts";
 import { type EntryRef, EntrySet, MergedTree } from "./merged_tree.ts";
 import { newLayerWriter, type PackJob, type PartEvent, type PartResult } from "../part.ts";
+import { RestoreRights } from "../restore_rights.ts";
 import { PartStats, type PartTotals } from "../part_stats.ts";
 import { chooseRewrites, type LayerUse } from "./rewrite_policy.ts";
 import { writeMetadataLayer } from "./metadata_layer.ts";
@@ -163,7 +165,7 @@ class Finish {
 
   /** @returns blocks of those directories, and of new ones below, with what is new in them */
   #walkAgain(directories: readonly Uint8Array[]): Block[] {
-    const { top, context, request: { job } } = this.#options;
+    const { areas, top, context, request: { job } } = this.#options;
     const arena = new Arena();
     const found: Uint8Array[] = [];
     const walker = new Walker({
@@ -173,6 +175,7 @@ class Finish {
       claims: new InodeClaims(job.claims),
       previous: undefined,
       stats: this.#stats,
+      rights: new RestoreRights(new Abilities(areas.staging), this.#stats),
       syncedAt: job.syncedAt,
       largeFileBytes: Infinity,
       onDirectory: (path) => found.push(path),

@@ -47,6 +47,8 @@ export function reusableLayers(baseline: BaselineReader, reuse: ReadonlySet<Dige
 /** A directory of the previous image, gone through side by side with what is there now. */
 export class PreviousDirectory {
   #at: number;
+  /** Called in order for each entry that was passed over because this node could not make it. */
+  onOmitted: ((record: number) => void) | undefined;
 
   constructor(
     readonly block: Block,
@@ -67,7 +69,7 @@ export class PreviousDirectory {
         return record;
       }
       if (order > 0) return undefined;
-      this.bury(this.#at);
+      this.#passOver(this.#at);
     }
     return undefined;
   }
@@ -86,6 +88,11 @@ export class PreviousDirectory {
 
   /** Buries all records that were not asked for. */
   finish(): void {
-    for (; this.#at < this.block.end; this.#at += RECORD) this.bury(this.#at);
+    for (; this.#at < this.block.end; this.#at += RECORD) this.#passOver(this.#at);
+  }
+
+  #passOver(record: number): void {
+    if (this.block.isOmitted(record)) this.onOmitted?.(record);
+    else this.bury(record);
   }
 }

@@ -14,7 +14,7 @@ import {
   sameName,
   type Stat,
 } from "../../../linux/mod.ts";
-import { kindOf } from "../../../image/block.ts";
+import { type Block, kindOf } from "../../../image/block.ts";
 import type { BlockBuilder } from "../../../image/block_builder.ts";
 import { FLAG, KIND, TEMPORARY_LAYER, type Xattr } from "../../../image/layout.ts";
 import { readXattrs } from "../../xattrs.ts";
@@ -24,6 +24,7 @@ import { type FilePacker, isRacy, type PackedFile } from "../write/file_packer.t
 import type { PreviousDirectory, PreviousTree } from "./previous_tree.ts";
 import { NameList } from "./name_list.ts";
 import type { PartStats } from "../part_stats.ts";
+import type { RestoreRights } from "../restore_rights.ts";
 
 export interface WalkerOptions {
   readonly top: Directory;
@@ -32,6 +33,7 @@ export interface WalkerOptions {
   readonly claims: InodeClaims;
   readonly previous: PreviousTree | undefined;
   readonly stats: PartStats;
+  readonly rights: RestoreRights;
   /** See {@link PackJob}. */
   readonly syncedAt: number;
   /** Files of this size and more are handed on instead of packed. */
@@ -72,7 +74,9 @@ export class Walker {
   walk(path: Uint8Array): void {
     const { previous: known, stats } = this.#options;
     const wasThere = this.#directory(path, (dir) => {
-      this.#entries({ dir, path, known: known?.directory(path) });
+      const before = known?.directory(path);
+      if (before) before.onOmitted = (record) => this.#carryOver(before.block, record);
+      this.#entries({ dir, path, known: before });
     });
     if (wasThere) stats.directories++;
     else if (path.length === 0) {
@@ -109,6 +113,7 @@ export class Walker {
       builder.begin(path);
       const xattrs = readXattrs(dir, () => stats.addUnstable(path));
       builder.add(stat, { kind: KIND.directory, name: NONE, xattrs });
+      this.#options.rights.check({ stat, xattrs }, () => path);
       entries(dir);
       builder.finish();
       return true;
@@ -125,6 +130,12 @@ export class Walker {
     builder.add(dir.stat(), { kind: KIND.directory, name: NONE });
     builder.finish();
     return true;
+  }
+
+  /** Keeps an entry that is not in the tree only because this node could not make it. */
+  #carryOver(block: Block, record: number): void {
+    this.#options.builder.copyOmitted(block, record);
+    this.#options.stats.addCarriedOver();
   }
 
   #entries(here: CurrentDirectory, isKnown?: (name: Uint8Array) => boolean): void {
@@ -192,6 +203,10 @@ export class Walker {
     } else {
       stats.otherEntries++;
     }
+    this.#options.rights.check(
+      { stat, xattrs: block.xattrs(record) },
+      () => joinPath(here.path, name),
+    );
     builder.copy(block, record);
     return true;
   }
@@ -255,11 +270,13 @@ export class Walker {
       };
       const flags = stat.nlink > 1 ? FLAG.linked : 0;
       builder.add(stat, { kind: KIND.file, name, location, flags, xattrs });
+      this.#options.rights.check({ stat, xattrs }, () => path);
       return true;
     }
     stats.addFile(packed.stat.size);
     if (packed.unstable) stats.addUnstable(path);
     addPacked(builder, name, packed);
+    this.#options.rights.check(packed, () => path);
     return true;
   }
 
@@ -292,8 +309,10 @@ export class Walker {
       stats.otherEntries++;
       const racy = isRacy(stat, settledAt);
       const flags = stat.nlink > 1 ? FLAG.linked : 0;
-      const xattrs = readXattrs(entry, () => stats.addUnstable(joinPath(here.path, name)));
+      const path = () => joinPath(here.path, name);
+      const xattrs = readXattrs(entry, () => stats.addUnstable(path()));
       builder.add(stat, { kind, name, link, flags, xattrs, racy });
+      this.#options.rights.check({ stat, xattrs }, path);
       return true;
     } finally {
       entry.close();

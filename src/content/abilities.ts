@@ -1,0 +1,81 @@
+/**
+ * What this process can make and set, found out by trying: rights come from user ids, capabilities,
+ * seccomp filters, device policies and the file system together, and only the kernel knows the sum.
+ */
+
+import { type Directory, displayName, type File, isErrno, SystemError } from "../linux/mod.ts";
+import type { Xattr } from "../image/layout.ts";
+
+const CHARACTER_DEVICE = 0o020600;
+const PROBED_XATTRS = 1000;
+
+export class Abilities {
+  readonly #scratch: Directory;
+  #devices: boolean | undefined;
+  #whiteouts: boolean | undefined;
+  #owners: boolean | undefined;
+  readonly #xattrs = new Map<string, boolean>();
+
+  /** @param scratch a directory on the file system that content is on; nothing is left in it */
+  constructor(scratch: Directory) {
+    this.#scratch = scratch;
+  }
+
+  /** Whether a device node can be made. A whiteout (0:0) needs no capability, but a willing file system. */
+  canMakeDevice(major: number, minor: number): boolean {
+    if (major === 0 && minor === 0) return this.#whiteouts ??= this.#makesDevice(0, 0);
+    return this.#devices ??= this.#makesDevice(major, minor);
+  }
+
+  /** Whether inodes can be given to others. */
+  canGiveAway(): boolean {
+    return this.#owners ??= this.#onFile((file) => file.chown(65533, 65533));
+  }
+
+  /** Whether an attribute can be set; asked of the system once for every name. */
+  canSetXattr({ name, value }: Xattr): boolean {
+    const key = displayName(name);
+    const known = this.#xattrs.get(key);
+    if (known !== undefined) return known;
+    if (this.#xattrs.size >= PROBED_XATTRS) this.#xattrs.clear();
+    const can = this.#onFile((file) => file.setXattr(name, value));
+    this.#xattrs.set(key, can);
+    return can;
+  }
+
+  /** Whether there is area for as much as an attribute can be: where there is, one that was refused was too large. */
+  hasRoom(): boolean {
+    return this.#onFile((file) => file.write(new Uint8Array(64 * 1024).fill(1)));
+  }
+
+  #makesDevice(major: number, minor: number): boolean {
+    const name = crypto.randomUUID();
+    return succeeds(() => {
+      this.#scratch.makeDevice(name, CHARACTER_DEVICE, major, minor);
+      this.#scratch.unlink(name);
+    });
+  }
+
+  /** Tries something on a file that has no name any more. */
+  #onFile(attempt: (file: File) => void): boolean {
+    return succeeds(() => {
+      const name = crypto.randomUUID();
+      using file = this.#scratch.createFile(name);
+      this.#scratch.unlink(name);
+      attempt(file);
+    });
+  }
+}
+
+/** Whether the kernel lets `attempt` pass; a descriptor that is lacking says nothing of rights. */
+function succeeds(attempt: () => void): boolean {
+  try {
+    attempt();
+    return true;
+  } catch (error) {
+    if (!(error instanceof SystemError) || isErrno(error, "EMFILE", "ENFILE", "ENOMEM")) {
+      throw error;
+    }
+    return false;
+  }
+}

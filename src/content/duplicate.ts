@@ -1,0 +1,40 @@
+/** Copying a file within a tree, where the file system takes no further name of it. */
+
+import type { Directory, File } from "../linux/mod.ts";
+import { readXattrs } from "./xattrs.ts";
+
+const BUFFER = 1 << 20;
+
+/**
+ * Makes `toName` a file with the content and metadata of the file `name`; holes stay holes.
+ * @throws {SystemError} EEXIST where something has that name
+ */
+export function duplicateFile(
+  from: Directory,
+  name: Uint8Array,
+  to: Directory,
+  toName: Uint8Array,
+): void {
+  using original = from.openFile(name);
+  using copy = to.createFile(toName);
+  const { uid, gid, permissions, mtime, size } = original.stat();
+  copyData(original, copy, size);
+  const { uid: ownUid, gid: ownGid } = copy.stat();
+  if (uid !== ownUid || gid !== ownGid) copy.chown(uid, gid);
+  for (const { name, value } of readXattrs(original, () => {})) copy.setXattr(name, value);
+  copy.chmod(permissions);
+  copy.setTimes(mtime);
+}
+
+function copyData(from: File, to: File, size: number): void {
+  const buffer = new Uint8Array(BUFFER);
+  to.truncate(size);
+  for (let range = from.nextData(0); range; range = from.nextData(range.end)) {
+    for (let at = range.start; at < range.end;) {
+      const count = from.readAt(buffer.subarray(0, Math.min(BUFFER, range.end - at)), at);
+      if (count === 0) return;
+      to.writeAt(buffer.subarray(0, count), at);
+      at += count;
+    }
+  }
+}

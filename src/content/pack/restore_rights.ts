@@ -1,0 +1,43 @@
+/** Noticing while packing what a process with the rights of this one could not restore. */
+
+import { effectiveUser, S, type Stat } from "../../linux/mod.ts";
+import type { Abilities } from "../abilities.ts";
+import type { Xattr } from "../../image/layout.ts";
+import type { PartStats } from "./part_stats.ts";
+
+const USER = new TextEncoder().encode("user.");
+
+/** Checks entries against what this process can make and set, and counts what it cannot. */
+export class RestoreRights {
+  readonly #abilities: Abilities;
+  readonly #stats: PartStats;
+  readonly #user = effectiveUser();
+
+  constructor(abilities: Abilities, stats: PartStats) {
+    this.#abilities = abilities;
+    this.#stats = stats;
+  }
+
+  /** Called for every entry, so that what is nothing special costs a few comparisons. */
+  check(
+    { stat, xattrs }: { readonly stat: Stat; readonly xattrs: readonly Xattr[] },
+    path: () => Uint8Array,
+  ): void {
+    const isOurs = stat.uid === this.#user.uid && stat.gid === this.#user.gid;
+    if (!isOurs && !this.#abilities.canGiveAway()) this.#stats.addUnrestorable("owner", path());
+    const { type } = stat;
+    if (type === S.IFCHR || type === S.IFBLK) {
+      const canMake = this.#abilities.canMakeDevice(stat.rdevMajor, stat.rdevMinor);
+      if (!canMake) this.#stats.addUnrestorable("device", path());
+    }
+    for (const xattr of xattrs) {
+      if (isOfUser(xattr) || this.#abilities.canSetXattr(xattr)) continue;
+      this.#stats.addUnrestorable("xattr", path());
+    }
+  }
+}
+
+/** Those of users can be set wherever they could be before. */
+function isOfUser({ name }: Xattr): boolean {
+  return USER.every((byte, at) => name[at] === byte);
+}
