@@ -6,6 +6,7 @@ import type { GitStatus, GitStatusReader } from "../git/git_status.ts";
 import { logger } from "../log.ts";
 import type { Images } from "../snapshot/images.ts";
 import type { ContentDeleter } from "./content_deleter.ts";
+import type { WorkspaceMetrics } from "./workspace_metrics.ts";
 import { saveLogs } from "./save_logs.ts";
 import type { ImageSaver } from "./image_saver.ts";
 import type { FinalSave } from "./final_saves.ts";
@@ -22,7 +23,7 @@ export interface DisposeParts {
   gitStatus: GitStatusReader;
   saver: ImageSaver;
   deleter: ContentDeleter;
-  remoteStorage: boolean;
+  metrics: WorkspaceMetrics;
   stop: AbortSignal;
 }
 

@@ -36,15 +36,16 @@ export function checkDisposePreconditions(
         `${missing === "backup" ? "a backup" : "its logs"}: repeat the call without asking for it`,
     );
   }
-  if (!options.backup) return;
-  const why = state === "SETTING_UP"
+  const asked = finalSavesOf(options);
+  const what = asked.length === 2 ? "content and logs" : options.backup ? "content" : "logs";
+  const why = asked.length > 0 && !remoteStorage
+    ? "remote storage is disabled for it; repeat the call without asking for that"
+    : options.backup && state === "SETTING_UP"
     ? "its content was never ready"
-    : !remoteStorage
-    ? "remote storage is disabled for it; dispose of it without a backup"
     : undefined;
   if (!why) return;
   throw new DaemonError(
     "FAILED_PRECONDITION",
-    `Cannot back up workspace ${id} before its disposal: ${why}`,
+    `Cannot store the ${what} of workspace ${id} before its disposal: ${why}`,
   );
 }

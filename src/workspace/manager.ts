@@ -217,7 +217,6 @@ export class WorkspaceManager implements Workspaces {
       ...this.#options,
       saver: this.#saver,
       deleter: this.#deleter,
-      remoteStorage: this.#hasStorage(workspace),
       stop: this.#stop.signal,
     });
     try {

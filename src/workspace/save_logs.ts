@@ -4,7 +4,8 @@ import type { Content } from "../content/content.ts";
 import { messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
 import { type Images, MAX_LOG_BYTES } from "../snapshot/images.ts";
-import { findTerminalLogs } from "./terminal_logs.ts";
+import { findTerminalLogs, type TerminalLog } from "./terminal_logs.ts";
+import type { WorkspaceMetrics } from "./workspace_metrics.ts";
 import type { Workspace } from "./workspace.ts";
 
 const log = logger("workspace");
@@ -12,51 +13,80 @@ const log = logger("workspace");
 /** What runs in a workspace may leave any number of files with a log's name. */
 const MAX_LOGS = 1000;
 
+/** How many of the logs that are not stored are named. */
+const MAX_NAMED = 10;
+
 export interface SaveLogsParts {
   content: Content;
   images: Images;
-  remoteStorage: boolean;
+  metrics: WorkspaceMetrics;
   stop: AbortSignal;
 }
 
-/** Logs are worth less than the content: whatever goes wrong with them is only reported. */
+/**
+ * Stores the terminal logs of a workspace. Logs are worth less than the content: whatever goes wrong
+ * with them is logged and counted and does not stop the disposal.
+ * @throws the reason of `stop`, where the daemon stops
+ */
 export async function saveLogs(workspace: Workspace, parts: SaveLogsParts): Promise<void> {
-  const { id, identity, tree } = workspace;
-  if (!parts.remoteStorage) {
-    log.warn("No terminal logs of workspace {id} are stored: remote storage is disabled", { id });
+  const { id, tree } = workspace;
+  const { stop, metrics } = parts;
+  let found: TerminalLog[];
+  try {
+    found = await findTerminalLogs(parts.content, tree);
+  } catch (error) {
+    stop.throwIfAborted();
+    metrics.terminalLog("failed");
+    log.error(
+      "Could not look for the terminal logs of workspace {id}, so none are stored: {reason}",
+      {
+        id,
+        reason: messageOf(error),
+      },
+    );
     return;
   }
-  const { stop } = parts;
-  const attempt = async (what: string, work: () => Promise<void>) => {
-    try {
-      await work();
-    } catch (error) {
-      stop.throwIfAborted();
-      const reason = messageOf(error);
-      log.error("Could not store {what} of workspace {id}: {reason}", { what, id, reason });
-    }
-  };
-  await attempt("the terminal logs", async () => {
-    const found = await findTerminalLogs(parts.content, tree);
-    if (found.length > MAX_LOGS) {
-      log.warn("Only the first {kept} of the {found} terminal logs of workspace {id} are stored", {
-        kept: MAX_LOGS,
-        found: found.length,
-        id,
-      });
-    }
-    for (const { path, task, size } of found.slice(0, MAX_LOGS)) {
-      if (size > MAX_LOG_BYTES) {
-        log.warn(
-          "Only the first {kept} of the {size} bytes of the terminal log {path} of workspace {id} " +
-            "are stored",
-          { kept: MAX_LOG_BYTES, size, path, id },
-        );
-      }
-      await attempt(
-        `the terminal log ${JSON.stringify(path)}`,
-        () => parts.images.saveLog(tree, path, { identity, instance: id, task, signal: stop }),
-      );
-    }
-  });
+  if (found.length > MAX_LOGS) reportExcess(id, found, metrics);
+  for (const one of found.slice(0, MAX_LOGS)) await saveLog(workspace, one, parts);
+}
+
+function reportExcess(id: string, found: readonly TerminalLog[], metrics: WorkspaceMetrics): void {
+  const excess = found.slice(MAX_LOGS);
+  metrics.terminalLog("excess", excess.length);
+  log.warn(
+    "Only the first {kept} of the {found} terminal logs of workspace {id} are stored; " +
+      "not stored are {names} and those after them",
+    {
+      kept: MAX_LOGS,
+      found: found.length,
+      id,
+      names: excess.slice(0, MAX_NAMED).map(({ path }) => path),
+    },
+  );
+}
+
+async function saveLog(
+  { id, identity, tree }: Workspace,
+  { path, task, size }: TerminalLog,
+  { images, metrics, stop }: SaveLogsParts,
+): Promise<void> {
+  try {
+    await images.saveLog(tree, path, { identity, instance: id, task, signal: stop });
+  } catch (error) {
+    stop.throwIfAborted();
+    metrics.terminalLog("failed");
+    log.error("Could not store the terminal log {path} of workspace {id}: {reason}", {
+      path: JSON.stringify(path),
+      id,
+      reason: messageOf(error),
+    });
+    return;
+  }
+  metrics.terminalLog(size > MAX_LOG_BYTES ? "cut" : "stored");
+  if (size <= MAX_LOG_BYTES) return;
+  log.warn(
+    "Only the first {kept} of the {size} bytes of the terminal log {path} of workspace {id} " +
+      "are stored",
+    { kept: MAX_LOG_BYTES, size, path, id },
+  );
 }

@@ -35,8 +35,9 @@ Deno.test("without storage a workspace lives and goes, and what needs storage is
   await closed(() => client.takeSnapshot({ id: "w", returnImmediately: true }));
   await closed(() => client.backupWorkspace("w"));
   await closed(() => client.disposeWorkspace({ id: "w", backup: true }));
+  await closed(() => client.disposeWorkspace({ id: "w", backupLogs: true }));
   await client.waitForInit("w");
-  const status = await client.disposeWorkspace({ id: "w", backupLogs: true });
+  const status = await client.disposeWorkspace({ id: "w" });
   assertEquals(status?.branch, "main");
 });
 

@@ -94,8 +94,13 @@ Deno.test("remote storage disabled by the request refuses every image and keeps 
   await refuses("FAILED_PRECONDITION", "disabled", () => manager.backup("w"));
   await refuses("FAILED_PRECONDITION", "disabled", () => manager.dispose("w", BACK_UP));
   assert(fixture.disk.trees.has("workspaces/w"));
+  const logs = { backup: false, backupLogs: true };
+  await refuses("FAILED_PRECONDITION", "the logs of workspace w", () => manager.dispose("w", logs));
+  const both = { backup: true, backupLogs: true };
+  await refuses("FAILED_PRECONDITION", "content and logs", () => manager.dispose("w", both));
+  assert(fixture.disk.trees.has("workspaces/w"));
   await manager.waitForInit("w", never);
-  await manager.dispose("w", { backup: false, backupLogs: true });
+  await manager.dispose("w", KEEP);
   assertEquals(fixture.saveGate.seen, []);
 });
 
@@ -463,6 +468,9 @@ Deno.test("one terminal log that cannot be stored does not keep the others from 
   fixture.unstorableLogs.add("1");
   await fixture.manager.dispose("w", { backup: false, backupLogs: true });
   assertEquals(fixture.storedLogs, ["2", "3"]);
+  const metrics = await fixture.metrics.text();
+  assertStringIncludes(metrics, 'terminal_logs_total{outcome="stored"} 2');
+  assertStringIncludes(metrics, 'terminal_logs_total{outcome="failed"} 1');
 });
 
 Deno.test("a cut in the number or size of terminal logs is logged", async () => {
@@ -480,6 +488,11 @@ Deno.test("a cut in the number or size of terminal logs is logged", async () => 
   const said = logs.text.split("\n").filter((line) => line.includes("Only the first"));
   assertEquals(said.length, 2, logs.text);
   assertStringIncludes(said[0]!, "1000 of the 1002 terminal logs of workspace");
+  assertStringIncludes(said[0]!, "prebuild-log-1000");
+  const metrics = await fixture.metrics.text();
+  for (const [outcome, count] of [["stored", 999], ["cut", 1], ["excess", 2]]) {
+    assertStringIncludes(metrics, `terminal_logs_total{outcome="${outcome}"} ${count}`);
+  }
   assertStringIncludes(said[1]!, "prebuild-log-7");
 });
 
