@@ -189,7 +189,7 @@ export interface Content {
   publish(tree: Tree, id: string): Promise<void>;
   /**
    * Moves the tree to the trash in one durable step and then deletes it, and whatever else of the same
-   * workspace is in staging or in the trash; where the disk has no area for that step, deletes it where
+   * workspace is in staging or in the trash; where the disk has no room for that step, deletes it where
    * it is. No error where nothing is there.
    * @throws {DaemonError} FAILED_PRECONDITION naming the absolute path of what cannot be deleted, what
    *   keeps it and what to do; everything else is gone then, and the call can be repeated

@@ -6,7 +6,8 @@
  */
 
 const SEPARATOR = "~";
-const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const ANY_UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
+const UUID = new RegExp(`^${ANY_UUID.source}$`);
 
 /** A fresh name in a group, or for a tree that is nobody's. */
 export function newTreeName(group?: string): string {
@@ -29,4 +30,9 @@ export function isAnonymous(name: string): boolean {
 export function isTreeName(name: string): boolean {
   const at = name.lastIndexOf(SEPARATOR);
   return UUID.test(name.slice(at + 1)) && at !== 0;
+}
+
+/** Whether the name is one that the daemon gives to temporary files, which all have a UUID in it. */
+export function isTemporaryName(name: string): boolean {
+  return ANY_UUID.test(name);
 }

@@ -58,6 +58,7 @@ export function prepareRoot(config: Config): Config {
     makeFolder(root, ROOT_MODE);
     const real = Deno.realPathSync(root);
     refuseSpecial(real);
+    requireFolder(join(real, "state"));
     refuseForeignRoot(real);
     makeArea(join(real, "state"), CLOSED_MODE);
     if (storage.kind !== "fs") return { ...config, root: real };
@@ -82,6 +83,7 @@ export function makeAreas(config: Config): Areas {
   const areas = areaPaths(config);
   const { root } = config;
   const tmp = join(root, "tmp");
+  requireSameMount([areas.workspaces, tmp, areas.staging, areas.trash]);
   for (const path of [tmp, areas.staging, areas.trash, areas.spool, areas.scratch]) {
     displaceObstacle(path);
   }
@@ -98,7 +100,6 @@ export function makeAreas(config: Config): Areas {
     if (dirname(blobs) === root) makeArea(blobs, CLOSED_MODE);
     else makeStore(blobs);
   }
-  requireSameMount([areas.workspaces, areas.staging, areas.trash]);
   for (
     const name of [
       "state.db",
@@ -213,21 +214,27 @@ function leadsTo(path: string): string {
 }
 
 function makeArea(path: string, mode: number): void {
+  requireFolder(path);
   try {
-    const info = lstat(path);
-    if (info && !info.isDirectory) {
-      throw new StartError(`it is ${describeKind(info)}, not a folder; move it away`);
-    }
-    if (!info) Deno.mkdirSync(path, { mode });
-    // Even a change to the same mode needs area on a file system that copies on write, and is refused
+    if (!lstat(path)) Deno.mkdirSync(path, { mode });
+    // Even a change to the same mode needs room on a file system that copies on write, and is refused
     // for an immutable folder.
     if ((Deno.lstatSync(path).mode! & 0o7777) !== mode) Deno.chmodSync(path, mode);
   } catch (error) {
-    const remedy = error instanceof StartError ? "" : `; ${accessRemedy(path)}`;
-    throw new StartError(`Cannot use the folder ${path}: ${reasonOf(error)}${remedy}`, {
-      cause: error,
-    });
+    throw new StartError(
+      `Cannot use the folder ${path}: ${reasonOf(error)}; ${accessRemedy(path)}`,
+      { cause: error },
+    );
   }
+}
+
+/** @throws {StartError} where something that is no folder, be it a link to one, lies at the path */
+function requireFolder(path: string): void {
+  const info = lstat(path);
+  if (!info || info.isDirectory) return;
+  throw new StartError(
+    `Cannot use the folder ${path}: it is ${describeKind(info)}, not a folder; move it away`,
+  );
 }
 
 function makeStore(path: string): void {

@@ -165,19 +165,19 @@ Deno.test("what a killed daemon left is deleted, and nothing else", async () => 
     Deno.mkdirSync(path);
     Deno.writeTextFileSync(join(path, "file"), "precious");
   }
-  const file = join(areas.workspaces, "a-file");
-  Deno.writeTextFileSync(file, "x");
-  Deno.writeTextFileSync(join(areas.spool, "blob"), "x");
+  const files = [join(areas.workspaces, "a-file"), join(areas.spool, "a-file")];
+  for (const file of files) Deno.writeTextFileSync(file, "x");
+  Deno.writeTextFileSync(join(areas.spool, `pack-${crypto.randomUUID()}-1`), "x");
   Deno.writeTextFileSync(join(areas.baselines, "kept"), "baseline");
   Deno.writeTextFileSync(join(areas.baselines, ".token"), "uncommitted");
   Deno.writeTextFileSync(join(areas.blobs, "stored"), "x");
-  assertEquals([...(await content.leftovers()).foreign].sort(), [...strangers, file].sort());
+  assertEquals([...(await content.leftovers()).foreign].sort(), [...strangers, ...files].sort());
   await deleteLeftovers(content);
   for (const path of strangers) assertEquals(namesIn(path), ["file"]);
   assertEquals(namesIn(areas.staging), ["theirs"]);
   assertEquals(namesIn(areas.trash), ["no~uuid", "theirs"]);
   assertEquals(namesIn(areas.scratch), ["theirs"]);
-  assertEquals(namesIn(areas.spool), ["theirs"]);
+  assertEquals(namesIn(areas.spool), ["a-file", "theirs"]);
   assertEquals(namesIn(areas.baselines), ["kept"]);
   assertEquals(namesIn(areas.blobs), ["stored"]);
   assertEquals(await content.published(), ["a-file", "kept"]);

@@ -1,8 +1,10 @@
-import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { lockRoot } from "../../src/process/lock.ts";
+import { DatabaseSync } from "node:sqlite";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { lockPath, lockRoot } from "../../src/process/lock.ts";
 import { makeAreas, prepareRoot } from "../../src/process/root.ts";
 import { StartError } from "../../src/process/start_error.ts";
 import { canMount, smallFileSystem } from "../fixtures/mount.ts";
+import { CAN_MAKE_IMMUTABLE, makeMutable } from "../fixtures/oddities.ts";
 import { configOf, withFolder } from "./fixture.ts";
 
 function mode(path: string): number {
@@ -165,6 +167,58 @@ Deno.test({
       assertThrows(() => Deno.writeFileSync(`${folder}/full`, new Uint8Array(1 << 20)));
       using _lock = lockRoot(root);
       assertThrows(() => lockRoot(root), StartError, "the wsdaemon with pid unknown uses it");
+    });
+  },
+});
+
+Deno.test("root whose lock was deleted is still ours, and not another daemon's while one runs", async () => {
+  await withFolder((folder) => {
+    const start = () => {
+      const config = prepareRoot(configOf({ root: folder }));
+      const lock = lockRoot(config.root);
+      makeAreas(config);
+      return lock;
+    };
+    const path = lockPath(folder);
+    {
+      using _lock = start();
+      Deno.mkdirSync(`${folder}/workspaces/w`);
+      Deno.removeSync(path);
+      const error = assertThrows(start, StartError);
+      assertStringIncludes(error.message, `${path} was deleted`);
+      // What was refused has made the file again: its lock is not the one that counts.
+      assertThrows(start, StartError, `${path} was deleted`);
+    }
+    using _again = start();
+    assert(Deno.statSync(path).isFile);
+  });
+});
+
+Deno.test("root that has lost its lock and all but its database is still ours", async () => {
+  await withFolder((folder) => {
+    for (const path of ["state", "workspaces/w"]) {
+      Deno.mkdirSync(`${folder}/${path}`, { recursive: true });
+    }
+    const refused = () => prepareRoot(configOf({ root: folder }));
+    assertThrows(refused, StartError, `make an empty file ${lockPath(folder)}`);
+    using db = new DatabaseSync(`${folder}/state/state.db`);
+    db.exec("PRAGMA user_version = 1");
+    prepareRoot(configOf({ root: folder }));
+  });
+});
+
+Deno.test({
+  name: "lock that is immutable is held all the same (needs root and chattr)",
+  ignore: !CAN_MAKE_IMMUTABLE,
+  async fn() {
+    await withFolder((folder) => {
+      const { root } = prepareRoot(configOf({ root: folder }));
+      lockRoot(root)[Symbol.dispose]();
+      new Deno.Command("chattr", { args: ["+i", lockPath(root)] }).outputSync();
+      using stack = new DisposableStack();
+      stack.defer(() => makeMutable(lockPath(root)));
+      using _lock = lockRoot(root);
+      assertThrows(() => lockRoot(root), StartError, "uses it");
     });
   },
 });

@@ -13,7 +13,7 @@ import {
   unlockEntry,
 } from "../removal.ts";
 import { checkAreaName, type OpenAreas, openTree, requireStaging } from "../areas.ts";
-import { groupOf, isTreeName, newTreeName } from "../tree_names.ts";
+import { groupOf, isTemporaryName, isTreeName, newTreeName } from "../tree_names.ts";
 import { isBaselineToken } from "../baseline/tokens.ts";
 
 /**
@@ -149,7 +149,8 @@ export function leftovers(areas: OpenAreas, _request: Record<never, never>): Lef
   const staging = sort(areas.staging, isTreeName);
   const trash = new Set(sort(areas.trash, isTreeName).map(groupOf));
   const scratch = sort(areas.scratch, isTreeName);
-  const spool = sort(areas.spool, (_, { type }) => type === DT.REG || type === DT.UNKNOWN);
+  const isFile = ({ type }: Entry) => type === DT.REG || type === DT.UNKNOWN;
+  const spool = sort(areas.spool, (name, entry) => isTemporaryName(name) && isFile(entry));
   const tokens = [...entriesOf(areas.baselines)].map(({ name }) => textOf(name))
     .filter((name) => name !== undefined && isBaselineToken(name)) as string[];
   return { staging, trash: [...trash], scratch, spool, tokens, foreign };
