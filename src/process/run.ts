@@ -6,6 +6,7 @@ import { logger } from "../log.ts";
 import { formatAddress, parseAddress, resolveAddress } from "../rpc/address.ts";
 import { ownerProblem } from "./content_owner.ts";
 import { launch, type Launched } from "./launch.ts";
+import { limitProblem, needsOf, thisSystem } from "./limits.ts";
 import { libcPath } from "./libc.ts";
 import { lockRoot } from "./lock.ts";
 import { configureQueuedLogging } from "./logging.ts";
@@ -45,7 +46,9 @@ export async function runDaemon({ config: given, version, warnings, print }: Run
   const oddity = runtimeWarning(Deno.version.deno);
   if (oddity) log.warn("{oddity}", { oddity });
 
-  const problem = ownerProblem(given.contentOwner, Deno.uid()!) ??
+  const needs = needsOf(navigator.hardwareConcurrency);
+  const problem = limitProblem(needs, thisSystem) ??
+    ownerProblem(given.contentOwner, Deno.uid()!) ??
     listenerProblem(Deno.version.deno, {
       unix: given.listen.some((address) => parseAddress(address).kind === "unix"),
       tls: given.tls !== undefined,

@@ -14,15 +14,18 @@ export interface RunOptions {
   input?: string;
   /** Ends it. */
   signal?: AbortSignal;
+  /** What a shell does before it, and then it as `"$@"`. */
+  shell?: string;
 }
 
 /** Runs one command line to its end. */
 export async function wsdaemon(
   args: readonly string[],
-  { env = {}, input, signal }: RunOptions = {},
+  { env = {}, input, signal, shell }: RunOptions = {},
 ): Promise<Outcome> {
-  const [program, ...before] = FROM_SOURCE;
-  const child = new Deno.Command(program, {
+  const under = shell === undefined ? [] : ["sh", "-c", shell, "sh"];
+  const [program, ...before] = [...under, ...FROM_SOURCE];
+  const child = new Deno.Command(program!, {
     args: [...before, ...args],
     env: { NO_COLOR: "1", ...env },
     stdin: input === undefined ? "null" : "piped",
