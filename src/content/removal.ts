@@ -82,10 +82,10 @@ class Removal {
     return found && this.#failure === undefined;
   }
 
-  /** @throws the first failure */
+  /** @throws the first failure, unless there was no time for all of it: then it will be met again */
   finish(): void {
     this.#drain();
-    if (this.#failure !== undefined) throw this.#failure;
+    if (!this.stopped && this.#failure !== undefined) throw this.#failure;
   }
 
   #drain(): void {

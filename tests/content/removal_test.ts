@@ -1,9 +1,13 @@
-import { assert, assertEquals } from "@std/assert";
-import { join } from "@std/path";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { basename, join } from "@std/path";
 import { deleteContents, deleteEntry } from "../../src/content/removal.ts";
 import { Directory, openLibc } from "../../src/linux/mod.ts";
 import { libcPath } from "../../src/process/libc.ts";
-import { startContent } from "../fixtures/content.ts";
+import { openAreas } from "../../src/content/areas.ts";
+import { deleteTrash } from "../../src/content/operations/deletion.ts";
+import { DaemonError } from "../../src/errors.ts";
+import { roomsOf, startContent } from "../fixtures/content.ts";
+import { CAN_MAKE_IMMUTABLE, makeMutable } from "../fixtures/oddities.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { bindMount, canMount } from "../fixtures/mount.ts";
 import { directory, file, makeTree } from "../fixtures/tree.ts";
@@ -125,5 +129,42 @@ Deno.test({
     assertEquals(namesIn(outside), ["canary"]);
     const [left] = namesIn(areas.trash);
     assertEquals(namesIn(join(areas.trash, left!, "dir")), ["mnt"]);
+  },
+});
+
+Deno.test({
+  name: "deletion in slices gets to its end past what cannot be deleted (needs root and chattr)",
+  ignore: !CAN_MAKE_IMMUTABLE,
+  fn() {
+    using folder = testFolder();
+    const paths = roomsOf(folder.path);
+    for (const path of Object.values(paths)) Deno.mkdirSync(path, { recursive: true });
+    const tree = join(paths.trash, `w~${crypto.randomUUID()}`);
+    const other = join(paths.trash, `x~${crypto.randomUUID()}`);
+    const deep = Array.from({ length: 40 }, (_, n) => `d${n}`);
+    for (const path of [join(tree, ...deep), other]) Deno.mkdirSync(path, { recursive: true });
+    for (let n = 0; n < 40; n++) Deno.writeTextFileSync(join(tree, ...deep.slice(0, n), "f"), "");
+    const stuck = Array.from({ length: 20 }, (_, n) => join(tree, `stuck-${n}`));
+    for (const path of stuck) Deno.writeTextFileSync(path, "");
+    new Deno.Command("chattr", { args: ["+i", ...stuck] }).outputSync();
+    using stack = new DisposableStack();
+    stack.defer(() => makeMutable(folder.path));
+
+    openLibc(libcPath());
+    const areas = openAreas(paths);
+    const slice = () => deleteTrash(areas, { group: "w", budgetMs: 0 });
+    let slices = 0;
+    const error = assertThrows(() => {
+      while (!slice()) slices++;
+    }, DaemonError);
+    assertEquals(error.code, "FAILED_PRECONDITION");
+    // A slice without time deletes one thing, or two.
+    assert(slices > 20, `${slices} slices`);
+    assertEquals(namesIn(tree), stuck.map((path) => basename(path)).sort());
+    assertEquals(namesIn(paths.trash), [basename(tree), basename(other)].sort());
+    makeMutable(tree);
+    while (!slice());
+    assertEquals(namesIn(paths.trash), [basename(other)]);
+    for (const area of Object.values(areas)) area.close();
   },
 });

@@ -663,6 +663,26 @@ Deno.test("what cannot be deleted of one workspace keeps no other from being del
   assertEquals([...fixture.disk.trees], ["workspaces/stuck"]);
 });
 
+Deno.test("a start waits for no deletion of what an earlier daemon left, however long it takes", async () => {
+  await using fixture = await Fixture.start();
+  for (const id of ["w", "good"]) await fixture.manager.init(request(id, { metaId: id }));
+  fixture.journal.setState("w", "DELETING");
+  fixture.disk.trash.add("somebody's");
+  const [removal, trash] = [fixture.disk.hold("remove"), fixture.disk.hold("deleteTrash")];
+  const restart = fixture.restart();
+  await removal.reached;
+  // A workspace's own deletion has a moment, so that its id is free where little is left.
+  await fixture.clock.wakeAll();
+  await restart;
+  await fixture.manager.waitForInit("good", never);
+  removal.go();
+  await until(() => !fixture.manager.exists("w"));
+  await trash.reached;
+  assertEquals([...fixture.disk.trash], ["somebody's"]);
+  trash.go();
+  await until(() => fixture.disk.trash.size === 0);
+});
+
 Deno.test("a tree that older versions left in the trash unnamed keeps the ids that it may be of", async () => {
   await using fixture = await Fixture.start();
   await fixture.manager.init(request("w"));
