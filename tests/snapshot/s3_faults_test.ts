@@ -6,7 +6,6 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import type { Digest } from "../../src/digest.ts";
 import { DaemonError } from "../../src/errors.ts";
 import type { Fault } from "../fixtures/fault_proxy.ts";
 import { startS3 } from "../fixtures/s3rver.ts";
