@@ -65,7 +65,7 @@ async function searchEverywhere(
   }
   for (const [namespace, refspecs] of EVERYWHERE) {
     // A fetch of limited depth fails where there is nothing.
-    if (!refs.some((ref) => ref.startsWith(namespace))) continue;
+    if (!refs.some(({ name }) => name.startsWith(namespace))) continue;
     await fetchFrom(git, "origin", refspecs, shallow ? ENDLESS_DEPTH : undefined);
     const found = await findCommit(git, name);
     if (found !== undefined) return found;

@@ -12,11 +12,12 @@ export type Depth = number | undefined;
 /** Where a fetch puts what is to have no name; the ref is deleted at once. */
 const TEMPORARY_REF = "refs/wsdaemon/fetched";
 
-/** A tag that was moved on the remote is moved here. */
+/** A tag that was moved on the remote is moved here; a remote that is shallow itself is one, too. */
 const PLAIN_FETCH = [
   "fetch",
   "--quiet",
   "--force",
+  "--update-shallow",
   "--no-recurse-submodules",
   "--no-auto-maintenance",
 ];

@@ -153,7 +153,7 @@ async function requireEmpty(
   git: GitSession,
   { mode, target }: CheckoutRequest,
 ): Promise<void> {
-  const refs = await listRefs(git, "origin");
+  const refs = (await listRefs(git, "origin")).map(({ name }) => name);
   if (refs.length === 0) return;
   const branches = refs.filter((ref) => ref.startsWith(BRANCHES))
     .map((ref) => ref.slice(BRANCHES.length));
