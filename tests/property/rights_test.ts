@@ -106,8 +106,7 @@ function restrict(whole: readonly TreeEntry[]) {
   const left: TreeEntry[] = [];
   for (const entry of whole) {
     const isFirst = entry.sameAs === undefined || entry.sameAs === entry.path;
-    const isWhiteout = entry.device?.[0] === 0 && entry.device[1] === 0;
-    if (entry.type === "device" && !isWhiteout) {
+    if (entry.type === "device" && !isWhiteout(entry)) {
       count("missing");
       continue;
     }
@@ -152,10 +151,14 @@ function difference(after: Record<string, number>, before: Record<string, number
   );
 }
 
-/** What a device is, whatever it is called. */
+/** A character device 0:0, which needs no capability. */
+const isWhiteout = ({ device }: TreeEntry) => device?.[0] === 0 && device[1] === 0;
+
+/** What the devices are that could not be made, whatever they are called. */
 function devices(tree: readonly TreeEntry[]): string[] {
-  const firsts = tree.filter(({ type, sameAs, path }) =>
-    type === "device" && (sameAs === undefined || sameAs === path)
+  const firsts = tree.filter((entry) =>
+    entry.type === "device" && !isWhiteout(entry) &&
+    (entry.sameAs === undefined || entry.sameAs === entry.path)
   );
   return firsts.map(({ device, mode, uid, gid, mtime }) =>
     JSON.stringify([device, mode, uid, gid, mtime])
@@ -163,7 +166,7 @@ function devices(tree: readonly TreeEntry[]): string[] {
 }
 
 const pathsOf = (tree: readonly TreeEntry[]) =>
-  tree.filter(({ type }) => type !== "device").map(({ path }) => path);
+  tree.filter((entry) => entry.type !== "device" || isWhiteout(entry)).map(({ path }) => path);
 
 Deno.test({
   name:
