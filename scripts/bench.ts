@@ -1,7 +1,7 @@
 /**
  * Measures the content engine beside other tools: first backup, again with nothing changed, again
  * with 1% changed, restore. All alternate in one session; medians are compared. Then how long a small
- * call takes, idle and beside a backup.
+ * call takes, idle and beside a backup, and what many backups of tiny workspaces take.
  *
  *     deno task bench [--quick] [--million] [--only=small,git] [--rounds=N] [--folder=DIR] [--json]
  */
@@ -14,6 +14,7 @@ import { Ours } from "./bench/ours.ts";
 import { parseArgs, USAGE } from "./bench/options.ts";
 import { judge } from "./bench/goals.ts";
 import { measureLatency } from "./bench/latency.ts";
+import { measureSaves } from "./bench/saves.ts";
 import { type BenchReport, type CorpusResult, machine, printReport } from "./bench/report.ts";
 
 type Samples = Map<string, Map<Phase, Measure[]>>;
@@ -132,6 +133,10 @@ async function main(): Promise<number> {
     if (options.latency) {
       progress("latency: calls beside a backup");
       report.latency = await measureLatency(all[0]!, folder, options.rounds);
+    }
+    if (options.saves) {
+      progress("saves: backups of tiny workspaces");
+      report.saves = await measureSaves(options.quick ? 1_000 : 10_000, folder);
     }
     const output = options.json ? JSON.stringify(report, null, 2) : printReport(report);
     Deno.stdout.writeSync(new TextEncoder().encode(`${output}\n`));

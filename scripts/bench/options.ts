@@ -9,6 +9,8 @@ export interface BenchOptions {
   only: string[] | undefined;
   /** Whether to measure how long calls take. */
   latency: boolean;
+  /** Whether to measure many backups of tiny workspaces. */
+  saves: boolean;
   /** Where to work; the system's temporary folder unless given. */
   folder: string | undefined;
 }
@@ -17,7 +19,7 @@ export const USAGE = `Usage: deno task bench [options]
 
   --quick         a tenth of the size, one round
   --million       a million tiny files, too
-  --only=A,B      only these: small, large, git, million, latency
+  --only=A,B      only these: small, large, git, million, latency, saves
   --rounds=N      rounds to take medians of (default 3)
   --folder=DIR    work in a folder made there, on the disk to be measured
   --json          for machines`;
@@ -31,6 +33,7 @@ export function parseArgs(args: readonly string[]): BenchOptions | string {
     rounds: args.includes("--quick") ? 1 : 3,
     only: undefined,
     latency: true,
+    saves: true,
     folder: undefined,
   };
   for (const arg of args) {
@@ -42,6 +45,7 @@ export function parseArgs(args: readonly string[]): BenchOptions | string {
     } else if (flag === "--only" && value) {
       options.only = value.split(",");
       options.latency = options.only.includes("latency");
+      options.saves = options.only.includes("saves");
       if (options.only.includes("million")) options.million = true;
     } else if (flag === "--folder" && value) {
       options.folder = value;

@@ -4,6 +4,7 @@ import { type Phase, PHASES } from "./contenders.ts";
 import type { GoalResult } from "./goals.ts";
 import type { LatencyResult } from "./latency.ts";
 import type { Measure } from "./measure.ts";
+import type { SavesResult } from "./saves.ts";
 
 export interface ContenderResult {
   name: string;
@@ -25,6 +26,7 @@ export interface BenchReport {
   results: CorpusResult[];
   goals: GoalResult[];
   latency?: LatencyResult;
+  saves?: SavesResult;
 }
 
 /** What the numbers were measured on. */
@@ -55,7 +57,9 @@ function rowOf(result: ContenderResult, phase: Phase, reference: Measure | undef
 }
 
 /** Aligned text; ratios are to `tar | zstd`, whose every backup is a first one. */
-export function printReport({ machine, rounds, results, goals, latency }: BenchReport): string {
+export function printReport(
+  { machine, rounds, results, goals, latency, saves }: BenchReport,
+): string {
   const head = ["phase", "tool", "wall s", "ratio", "cpu s", "peak MiB", "stored MiB"];
   const lines = [`${machine}; medians of ${rounds}; ratio: wall time to tar-zstd's`];
   for (const { corpus, description, contenders } of results) {
@@ -69,6 +73,7 @@ export function printReport({ machine, rounds, results, goals, latency }: BenchR
   }
   if (goals.length > 0) lines.push("", ...goalLines(goals));
   if (latency) lines.push("", ...latencyLines(latency));
+  if (saves) lines.push("", ...savesLines(saves));
   return lines.join("\n");
 }
 
@@ -88,6 +93,12 @@ function latencyLines({ idle, busy }: LatencyResult): string[] {
     [when, { calls, p50, p99 }],
   ) => [when, String(calls), p50.toFixed(2), p99.toFixed(2)]);
   return align([["IsWorkspaceExists", "calls", "p50 ms", "p99 ms"], ...rows]);
+}
+
+function savesLines({ count, each, idle, resident }: SavesResult): string[] {
+  const most = Math.max(...resident) - idle;
+  const row = ["tiny workspace", String(count), each.toFixed(2), mebibytes(idle), mebibytes(most)];
+  return align([["backup of a", "backups", "ms each", "idle MiB", "most above idle"], row]);
 }
 
 function align(rows: readonly string[][]): string[] {

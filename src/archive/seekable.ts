@@ -44,7 +44,7 @@ export interface FrameMark {
 /** Compresses chunk by chunk, and digests what comes of it. */
 export class FrameWriter {
   readonly #sink: FrameSink;
-  readonly #options: ZstdOptions;
+  readonly #params: NonNullable<ZstdOptions["params"]>;
   readonly #sizes: number[] = [];
   #hash = createHash("sha256");
   #size = 0;
@@ -54,12 +54,9 @@ export class FrameWriter {
   /** @param level of zstd; 1 is the fastest of the plain ones */
   constructor(sink: FrameSink, level = 1) {
     this.#sink = sink;
-    this.#options = {
-      chunkSize: OUTPUT_CHUNK,
-      params: {
-        [constants.ZSTD_c_compressionLevel]: level,
-        [constants.ZSTD_c_windowLog]: WINDOW_LOG,
-      },
+    this.#params = {
+      [constants.ZSTD_c_compressionLevel]: level,
+      [constants.ZSTD_c_windowLog]: WINDOW_LOG,
     };
   }
 
@@ -79,7 +76,8 @@ export class FrameWriter {
     if (this.#wasIncompressible && seemsIncompressible(raw)) {
       storedFrame(raw, (part) => this.#emit(part));
     } else {
-      this.#emit(zstdCompressSync(raw, this.#options));
+      const chunkSize = Math.min(OUTPUT_CHUNK, raw.length + SMALL_FRAME);
+      this.#emit(zstdCompressSync(raw, { chunkSize, params: this.#params }));
     }
     const size = this.#size - before;
     this.#wasIncompressible = size > INCOMPRESSIBLE * raw.length;
@@ -127,6 +125,8 @@ export class FrameWriter {
  * whose pages are new to the process each time.
  */
 const OUTPUT_CHUNK = 256 << 10;
+/** What a frame takes beside content that cannot be compressed, and more. */
+const SMALL_FRAME = 1 << 10;
 /** As much as a frame has; level 1 would look back half as far. */
 const WINDOW_LOG = 20;
 

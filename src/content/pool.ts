@@ -3,6 +3,7 @@
 import type { Content } from "./content.ts";
 import { Dispatcher, type OnUncaught } from "./dispatcher.ts";
 import { pack } from "./pack/pack.ts";
+import { PackStatePool } from "./pack/shared_state.ts";
 import { restore } from "./restore/restore.ts";
 import { connectTrees } from "./trees.ts";
 
@@ -23,9 +24,10 @@ export function connectContent(
   onUncaught?: OnUncaught,
 ): ConnectedContent {
   const dispatcher = new Dispatcher(ports, onUncaught);
+  const states = new PackStatePool(dispatcher.workers);
   return {
     ...connectTrees(dispatcher),
-    pack: (tree, options) => pack(dispatcher, tree, options),
+    pack: (tree, options) => pack({ dispatcher, states }, tree, options),
     restore: (tree, options) => restore(dispatcher, tree, options),
     extract: (tree, { area, path }, { compression, limitBytes, signal }) =>
       dispatcher.run("extract", { tree, archive: { area, path }, compression, limitBytes }, {

@@ -145,7 +145,7 @@ function manage(
   return new WorkspaceManager({
     content,
     images,
-    initializers: createInitializers({ git, gate, clock, spool, metrics }),
+    initializers: createInitializers({ git, gate, clock, spool }),
     gitStatus: git,
     journal,
     clock,

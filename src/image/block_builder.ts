@@ -5,7 +5,9 @@ import type { Stat } from "../linux/mod.ts";
 import { Block, encodeXattrs, type Location, Memory, writeLocal, writeStat } from "./block.ts";
 import { FIELD, FLAG, HEAD, KIND, RECORD, type Xattr } from "./layout.ts";
 
-const CHUNK = 1 << 20;
+/** Bytes of an arena's first chunk, and of its largest; what does not fit gets one of its own. */
+const FIRST_CHUNK = 16 << 10;
+const LARGEST_CHUNK = 1 << 20;
 const EMPTY = new Uint8Array(0);
 
 /** What a record says besides metadata. */
@@ -29,7 +31,8 @@ export class Arena {
   allocate(size: number): { memory: Memory; at: number } {
     let memory = this.#chunks.at(-1);
     if (!memory || this.#used + size > memory.bytes.length) {
-      memory = new Memory(new ArrayBuffer(Math.max(CHUNK, size)));
+      const usual = Math.min(FIRST_CHUNK << Math.min(this.#chunks.length, 6), LARGEST_CHUNK);
+      memory = new Memory(new ArrayBuffer(Math.max(usual, size)));
       this.#chunks.push(memory);
       this.#used = 0;
     }

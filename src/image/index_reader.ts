@@ -17,6 +17,7 @@ import { type Digest, sha256Digest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
 import type { File } from "../linux/mod.ts";
 import { release } from "../memory.ts";
+import { buffers } from "./buffers.ts";
 import { Block, Memory } from "./block.ts";
 import { checkBlock } from "./check_block.ts";
 import { HEAD } from "./layout.ts";
@@ -63,14 +64,14 @@ export function verifyBlob(
   const size = file.stat().size;
   if (size !== blob.size) throw dataLoss(blob.digest, `it has ${size} bytes, not ${blob.size}`);
   const hash = createHash("sha256");
-  const buffer = new Uint8Array(1 << 20);
+  const buffer = buffers.take();
   for (let at = 0, count: number; at < size; at += count) {
     throwIfCancelled?.();
     count = file.readAt(buffer, at);
     if (count === 0) break;
     hash.update(count === buffer.length ? buffer : buffer.subarray(0, count));
   }
-  release(buffer);
+  buffers.giveBack(buffer);
   const actual = sha256Digest(hash.digest("hex"));
   if (actual !== blob.digest) throw dataLoss(blob.digest, `its content has digest ${actual}`);
 }

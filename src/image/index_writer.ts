@@ -2,14 +2,16 @@
 
 import { FrameWriter, type SealedFrames } from "../archive/seekable.ts";
 import type { File } from "../linux/mod.ts";
+import { BUFFER_BYTES, buffers } from "./buffers.ts";
 import type { Block } from "./block.ts";
 import { HEAD, LOCAL_FIELDS, RECORD } from "./layout.ts";
 
 /** Uncompressed bytes of a frame. */
-const FRAME = 1 << 20;
-export class IndexWriter {
+const FRAME = BUFFER_BYTES;
+
+export class IndexWriter implements Disposable {
   readonly #frames: FrameWriter;
-  readonly #buffer = new Uint8Array(FRAME);
+  readonly #buffer = buffers.take();
   #used = 0;
 
   constructor(file: File) {
@@ -49,6 +51,11 @@ export class IndexWriter {
   seal(): SealedFrames {
     this.#flush();
     return this.#frames.seal();
+  }
+
+  /** Gives its buffer back; nothing can be written afterwards. */
+  [Symbol.dispose](): void {
+    buffers.giveBack(this.#buffer);
   }
 
   /** Begins a frame where what comes would not fit into this one, but does into a fresh one. */

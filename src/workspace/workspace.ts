@@ -99,24 +99,22 @@ export class Workspace {
 
   /**
    * Applies an event. When this returns, a restart makes the right thing of it.
-   * @param saves what a disposal has saved by the time that it begins to delete
    * @throws {DaemonError} where that cannot be written down; the state stays
    */
-  apply(event: WorkspaceEvent, saves: ReadonlySet<FinalSave> = new Set()): void {
+  apply(event: WorkspaceEvent): void {
     const state = next(this.#state, event);
-    this.#write(state, saves);
+    this.#write(state);
     this.#witnesses.metrics.moved(this.#state, state);
     this.#state = state;
-    if (event === "delete") this.saved = saves;
     if (event === "wrapUp") this.#leaving.abort();
     if (event === "keep") this.#leaving = new AbortController();
   }
 
-  #write(state: WorkspaceState, saves: ReadonlySet<FinalSave>): void {
+  #write(state: WorkspaceState): void {
     const { journal } = this.#witnesses;
     try {
       if (state === "NONE") journal.remove(this.id);
-      else journal.setState(this.id, state, [...saves]);
+      else journal.setState(this.id, state);
     } catch (error) {
       // What a restart makes of both states alike must not leave the workspace stuck between them.
       if (afterCrash(this.#state) !== afterCrash(state)) throw error;

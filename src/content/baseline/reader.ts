@@ -3,7 +3,7 @@
 import { crc32 } from "node:zlib";
 import { sameName } from "../../linux/mod.ts";
 import type { File } from "../../linux/mod.ts";
-import { release } from "../../memory.ts";
+import { buffers } from "../../image/buffers.ts";
 import { Block, Memory } from "../../image/block.ts";
 import { readFully } from "../../image/index_reader.ts";
 import {
@@ -54,14 +54,14 @@ export function verifyBaseline(file: File): void {
   const { size } = file.stat();
   const { checksum } = readFooter(file, size);
   const end = size - FOOTER;
-  const buffer = new Uint8Array(1 << 20);
+  const buffer = buffers.take();
   let actual = 0;
   for (let at = 0, count: number; at < end; at += count) {
     count = Math.min(file.readAt(buffer, at), end - at);
     if (count <= 0) break;
     actual = crc32(buffer.subarray(0, count), actual);
   }
-  release(buffer);
+  buffers.giveBack(buffer);
   actual = crc32(readFully(file, end, FOOTER_CHECKED), actual);
   if (actual !== checksum) throw new RangeError("its checksum is wrong");
 }

@@ -3,9 +3,8 @@
 import { crc32 } from "node:zlib";
 import type { File } from "../../linux/mod.ts";
 import type { Block } from "../../image/block.ts";
+import { BUFFER_BYTES, buffers } from "../../image/buffers.ts";
 import { FOOTER, FOOTER_CHECKED, FOOTER_MAGIC, hashPath, TABLE_ENTRY } from "./format.ts";
-
-const BUFFER = 1 << 20;
 
 interface TableEntry {
   hash: number;
@@ -13,9 +12,9 @@ interface TableEntry {
   length: number;
 }
 
-export class BaselineWriter {
+export class BaselineWriter implements Disposable {
   readonly #file: File;
-  readonly #buffer = new Uint8Array(BUFFER);
+  readonly #buffer = buffers.take();
   #used = 0;
   #flushed = 0;
   #checksum = 0;
@@ -31,8 +30,8 @@ export class BaselineWriter {
 
   /** Bytes of the tree file, in its order; blocks go through {@link block}. */
   bytes(bytes: Uint8Array): void {
-    if (this.#used + bytes.length > BUFFER) this.#flush();
-    if (bytes.length > BUFFER) return this.#write(bytes);
+    if (this.#used + bytes.length > BUFFER_BYTES) this.#flush();
+    if (bytes.length > BUFFER_BYTES) return this.#write(bytes);
     this.#buffer.set(bytes, this.#used);
     this.#used += bytes.length;
   }
@@ -64,6 +63,11 @@ export class BaselineWriter {
     end.setUint32(12, crc32(footer.subarray(0, FOOTER_CHECKED), this.#checksum), true);
     end.setBigUint64(16, FOOTER_MAGIC, true);
     this.#file.write(footer);
+  }
+
+  /** Gives its buffer back; nothing can be written afterwards. */
+  [Symbol.dispose](): void {
+    buffers.giveBack(this.#buffer);
   }
 
   #flush(): void {

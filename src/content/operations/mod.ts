@@ -32,10 +32,8 @@ import {
 import { copyOut } from "./copy_out.ts";
 import { extract } from "./extract.ts";
 import { closeDirectory, openDirectory } from "./handles.ts";
-import { hashFile, inspectPaths, readLink } from "./inspect_paths.ts";
 import { list } from "./list.ts";
-import { giveDirectory, makeDirectory } from "./make_directory.ts";
-import { movePaths } from "./move_paths.ts";
+import { makeDirectory } from "./make_directory.ts";
 import { place } from "./place.ts";
 import { create, exists, publish, published } from "./trees.ts";
 import { usage } from "./usage.ts";
@@ -54,13 +52,9 @@ export const operations = {
   dropBaseline,
   exists,
   extract,
-  giveDirectory,
-  hashFile,
-  inspectPaths,
   leftovers,
   list,
   makeDirectory,
-  movePaths,
   openDirectory,
   packFinish,
   packPart,
@@ -68,7 +62,6 @@ export const operations = {
   place,
   publish,
   published,
-  readLink,
   restoreBaseline,
   restoreClosedDirectories,
   restoreDirectories,

@@ -1,88 +1,86 @@
 /**
- * Packing, as the daemon's own thread sees it: it starts a part on every Worker, hands finished
- * layers on as they come, and has one Worker put everything together at the end.
+ * Packing, as the daemon's own thread sees it: it starts a part on one Worker, and on every other once
+ * there is work for them; hands finished layers on as they come; and has one Worker put everything
+ * together at the end.
  */
 
 import { DaemonError } from "../../errors.ts";
 import type { PackOptions, PackResult, PackStats, Tree } from "../content.ts";
 import type { Dispatcher } from "../dispatcher.ts";
-import { Backlog } from "./backlog.ts";
-import { Begun } from "./begun.ts";
-import { InodeClaims } from "./claims.ts";
 import type { FinishResult } from "./merge/finish.ts";
-import { Visited } from "./visited.ts";
 import type { SealedLayer } from "./write/layer_writer.ts";
-import { transferables } from "./buffers.ts";
-import type { PackJob, PartEvent, PartResult } from "./part.ts";
+import { type PackJob, type PartEvent, type PartResult, transferables } from "./part.ts";
 import { sumTotals } from "./part_stats.ts";
-import { WorkQueue } from "./work_queue.ts";
+import type { PackStatePool, SharedPackState } from "./shared_state.ts";
+
+/** What packs are made with. */
+export interface PackServices {
+  readonly dispatcher: Dispatcher;
+  readonly states: PackStatePool;
+}
 
 /** Packs a tree; see {@link Content.pack}. */
 export async function pack(
-  dispatcher: Dispatcher,
+  { dispatcher, states }: PackServices,
   tree: Tree,
   options: PackOptions,
 ): Promise<PackResult> {
-  const { job, problem } = await newJob(dispatcher, tree, options);
-  const run = new PackRun(dispatcher, job, options);
+  const { baseline, reuse, signal } = options;
+  const isKnown = baseline !== undefined && reuse.length > 0;
+  const { directories, syncedAt, problem } = await dispatcher.run(
+    "packPrepare",
+    { tree, ...(isKnown ? { baseline } : {}) },
+    { signal },
+  );
+  const shared = states.take(directories ?? 0);
+  const job: PackJob = {
+    tree,
+    name: `pack-${crypto.randomUUID()}`,
+    parts: states.parts,
+    ...(baseline !== undefined && directories !== undefined ? { baseline } : {}),
+    reuse: reuse.map(({ digest }) => digest),
+    syncedAt,
+    shared: shared.memory,
+  };
+  const run = new PackRun(dispatcher, { job, shared, options });
   try {
     const result = await run.result();
     return problem === undefined ? result : { ...result, baselineProblem: problem };
   } catch (error) {
     await run.discard();
     throw run.cause ?? error;
+  } finally {
+    // By now every part has ended, and every layer been stored or given up.
+    states.giveBack(shared);
   }
-}
-
-async function newJob(
-  dispatcher: Dispatcher,
-  tree: Tree,
-  { baseline, reuse, signal }: PackOptions,
-): Promise<{ job: PackJob; problem: string | undefined }> {
-  const isKnown = baseline !== undefined && reuse.length > 0;
-  const { directories, syncedAt: settledAt, problem } = await dispatcher.run(
-    "packPrepare",
-    { tree, ...(isKnown ? { baseline } : {}) },
-    { signal },
-  );
-  const queue = WorkQueue.memory();
-  const top = new WorkQueue(queue);
-  top.announce();
-  top.give({ kind: "directory", key: 0, path: new Uint8Array(0) });
-  const job: PackJob = {
-    tree,
-    name: `pack-${crypto.randomUUID()}`,
-    parts: dispatcher.workers,
-    ...(baseline !== undefined && directories !== undefined ? { baseline } : {}),
-    reuse: reuse.map(({ digest }) => digest),
-    syncedAt: settledAt,
-    queue,
-    claims: InodeClaims.memory(),
-    visited: Visited.memory(directories ?? 0),
-    backlog: Backlog.memory(),
-    begun: Begun.memory(dispatcher.workers),
-  };
-  return { job, problem };
 }
 
 class PackRun {
   readonly #dispatcher: Dispatcher;
   readonly #job: PackJob;
+  readonly #shared: SharedPackState;
   readonly #options: PackOptions;
   readonly #abort = new AbortController();
   readonly #signal: AbortSignal;
-  readonly #backlog: Backlog;
   readonly #sealed: SealedLayer[] = [];
   readonly #stored: Promise<void>[] = [];
+  /** One a part, to cancel it because the others have done everything before it began. */
+  readonly #unneeded: readonly AbortController[];
+  /** The parts that the first has asked for. */
+  #helpers: Promise<PartResult | undefined>[] = [];
   /** What went wrong first; the rest was cancelled because of it. */
   cause: unknown;
   #finished: FinishResult | undefined;
 
-  constructor(dispatcher: Dispatcher, job: PackJob, options: PackOptions) {
+  constructor(
+    dispatcher: Dispatcher,
+    { job, shared, options }: { job: PackJob; shared: SharedPackState; options: PackOptions },
+  ) {
     this.#dispatcher = dispatcher;
     this.#job = job;
+    this.#shared = shared;
     this.#options = options;
-    this.#backlog = new Backlog(job.backlog);
+    this.#unneeded = Array.from({ length: job.parts }, () => new AbortController());
     const { signal } = options;
     this.#signal = signal ? AbortSignal.any([signal, this.#abort.signal]) : this.#abort.signal;
   }
@@ -120,13 +118,17 @@ class PackRun {
     if (finished) await this.#dispatcher.run("dropBaseline", { name: finished.newBaseline });
   }
 
-  /** Runs a part on every Worker that becomes free before all is done. */
+  /** Runs the first part and, where it asks for help, one on every Worker that becomes free in time. */
   async #parts(): Promise<PartResult[]> {
-    const unneeded = Array.from({ length: this.#job.parts }, () => new AbortController());
-    const results = unneeded.map((_, part) => this.#part(part, unneeded));
-    await Promise.allSettled(results);
-    const parts = (await Promise.all(results)).filter((result) => result !== undefined);
-    const { announced } = new WorkQueue(this.#job.queue);
+    this.#shared.announce();
+    this.#shared.give({ kind: "directory", key: 0, path: new Uint8Array(0) });
+    const first = this.#part(0);
+    await Promise.allSettled([first]);
+    // Whatever the first asked for it asked for before its end.
+    const all = [first, ...this.#helpers];
+    await Promise.allSettled(all);
+    const parts = (await Promise.all(all)).filter((result) => result !== undefined);
+    const { announced } = this.#shared;
     const done = parts.reduce((sum, { items }) => sum + items, 0);
     if (done !== announced) {
       throw new DaemonError(
@@ -138,11 +140,8 @@ class PackRun {
   }
 
   /** @returns `undefined` where the others had done everything before this one began */
-  async #part(
-    part: number,
-    unneeded: readonly AbortController[],
-  ): Promise<PartResult | undefined> {
-    const { signal } = unneeded[part]!;
+  async #part(part: number): Promise<PartResult | undefined> {
+    const { signal } = this.#unneeded[part]!;
     let result: PartResult | undefined;
     try {
       await this.#dispatcher.run("packPart", { job: this.#job, part }, {
@@ -156,11 +155,16 @@ class PackRun {
       if (signal.aborted && !this.#signal.aborted) return undefined;
       throw this.#fail(error);
     }
-    const begun = new Begun(this.#job.begun);
-    unneeded.forEach((other, n) => {
-      if (begun.withdraw(n)) other.abort();
+    this.#unneeded.forEach((other, n) => {
+      if (this.#shared.withdrawPart(n)) other.abort();
     });
     return result;
+  }
+
+  #startHelpers(): void {
+    this.#helpers = this.#unneeded.slice(1).map((_, n) => this.#part(n + 1));
+    // They are awaited after the first part, which may fail before.
+    for (const helper of this.#helpers) helper.catch(() => {});
   }
 
   /** Cancels everything, because of `error`. */
@@ -171,12 +175,13 @@ class PackRun {
   }
 
   #event(event: PartEvent): void {
+    if (event.kind === "help") return this.#startHelpers();
     if (event.kind !== "layer") return;
     const { layer } = event;
     this.#sealed.push(layer);
     const { digest, size, diffId, file } = layer;
     const stored = this.#options.onLayer({ digest, size, diffId, file }).then(
-      () => this.#backlog.remove(),
+      () => this.#shared.removeLayer(),
       (error) => {
         throw this.#fail(error);
       },

@@ -1,6 +1,7 @@
 /**
  * One Worker's part of a pack: it takes directories and large files from the shared queue until
- * nothing is left anywhere, and packs them into layers of its own.
+ * nothing is left anywhere, and packs them into layers of its own. The first part begins alone, and
+ * asks for the others once there is work enough for several: most packs are over before that.
  */
 
 import type { Digest } from "../../digest.ts";
@@ -14,11 +15,7 @@ import { TEMPORARY_LAYER } from "../../image/layout.ts";
 import { encodeStale, type StaleEntry } from "../../image/tree_file.ts";
 import type { OperationContext } from "../operation.ts";
 import { type OpenAreas, openTree } from "../areas.ts";
-import { Backlog } from "./backlog.ts";
-import { Begun } from "./begun.ts";
-import { transferables } from "./buffers.ts";
 import { changedDirectories } from "./scan/changed_directories.ts";
-import { InodeClaims } from "./claims.ts";
 import { openLongPath, splitLast } from "../../linux/long_path.ts";
 import { FilePacker } from "./write/file_packer.ts";
 import { PreviousTree } from "./scan/previous_tree.ts";
@@ -26,11 +23,16 @@ import { LayerWriter, type Remainder, type SealedLayer } from "./write/layer_wri
 import { RestoreRights } from "./restore_rights.ts";
 import { PartStats, type PartTotals } from "./part_stats.ts";
 import { addPacked, Walker } from "./scan/walker.ts";
-import { Visited } from "./visited.ts";
-import { type WorkItem, WorkQueue } from "./work_queue.ts";
+import { SharedPackState, type WorkItem } from "./shared_state.ts";
 
 /** Files of this size and more are packed by whoever has time, apart from their directory. */
 const LARGE_FILE_BYTES = 16 << 20;
+/**
+ * Work that one Worker does alone before it asks for help, which costs the others' time and each of
+ * them a layer: entries looked at, and bytes read.
+ */
+const HELP_TICKS = 512;
+const HELP_BYTES = 4 << 20;
 /** Layers, and large files, that one part can number. */
 const NUMBERS = 1 << 20;
 
@@ -46,11 +48,8 @@ export interface PackJob {
   readonly reuse: readonly Digest[];
   /** Milliseconds since the epoch: what changed later is looked at again by the next pack. */
   readonly syncedAt: number;
-  readonly queue: SharedArrayBuffer;
-  readonly claims: SharedArrayBuffer;
-  readonly visited: SharedArrayBuffer;
-  readonly backlog: SharedArrayBuffer;
-  readonly begun: SharedArrayBuffer;
+  /** See {@link SharedPackState}. */
+  readonly shared: SharedArrayBuffer;
 }
 
 export interface PartRequest {
@@ -80,6 +79,8 @@ export interface PartResult {
 /** What a part says before it is done. */
 export type PartEvent =
   | { readonly kind: "layer"; readonly layer: SealedLayer }
+  /** There is work for the other parts, too. */
+  | { readonly kind: "help" }
   /** The last one: its buffers move rather than being copied. */
   | { readonly kind: "result"; readonly result: PartResult };
 
@@ -89,7 +90,8 @@ export function packPart(
   request: PartRequest,
   context: OperationContext<PartEvent>,
 ): void {
-  if (!new Begun(request.job.begun).begin(request.part)) {
+  const shared = new SharedPackState(request.job.shared, request.job.parts);
+  if (!shared.beginPart(request.part)) {
     throw new DaemonError("ABORTED", "the others have done all there was to do");
   }
   using top = openTree(areas, request.job.tree);
@@ -97,16 +99,30 @@ export function packPart(
     ? undefined
     : areas.baselines.openFile(request.job.baseline);
   const reader = baseline && new BaselineReader(baseline);
-  using part = new Part(areas, top, reader, request, context);
+  using part = new Part({ areas, top, baseline: reader, shared, request, context });
   const result = part.run();
   context.emit({ kind: "result", result }, transferables(result));
+}
+
+/** The memory of a result, to be moved with it rather than copied. */
+export function transferables({ arena, largeFiles }: PartResult): ArrayBuffer[] {
+  return [...arena, ...largeFiles.arena];
+}
+
+interface PartOptions {
+  readonly areas: OpenAreas;
+  readonly top: Directory;
+  readonly baseline: BaselineReader | undefined;
+  readonly shared: SharedPackState;
+  readonly request: PartRequest;
+  readonly context: OperationContext<PartEvent>;
 }
 
 class Part implements Disposable {
   readonly #request: PartRequest;
   readonly #context: OperationContext<PartEvent>;
   readonly #top: Directory;
-  readonly #queue: WorkQueue;
+  readonly #shared: SharedPackState;
   readonly #layers: LayerWriter;
   readonly #packer: FilePacker;
   readonly #walker: Walker;
@@ -121,30 +137,28 @@ class Part implements Disposable {
   #keys = 0;
   #ticks = 0;
 
-  constructor(
-    areas: OpenAreas,
-    top: Directory,
-    baseline: BaselineReader | undefined,
-    request: PartRequest,
-    context: OperationContext<PartEvent>,
-  ) {
+  /** Whether other parts have been asked for, or cannot be. */
+  #hasHelp: boolean;
+
+  constructor({ areas, top, baseline, shared, request, context }: PartOptions) {
     const { job, part } = request;
+    this.#hasHelp = job.parts === 1 || part > 0;
     this.#request = request;
     this.#context = context;
     this.#top = top;
-    this.#queue = new WorkQueue(job.queue);
+    this.#shared = shared;
     this.#layers = newLayerWriter(areas, job, part, context);
     this.#packer = new FilePacker(this.#layers, {
       syncedAt: job.syncedAt,
       tick: () => context.throwIfCancelled(),
     });
     this.#known = baseline &&
-      new PreviousTree(baseline, new Visited(job.visited), new Set(job.reuse));
+      new PreviousTree(baseline, shared, new Set(job.reuse));
     this.#walker = new Walker({
       top,
       packer: this.#packer,
       builder: new BlockBuilder(this.#arena),
-      claims: new InodeClaims(job.claims),
+      claims: shared,
       previous: this.#known,
       stats: this.#stats,
       rights: new RestoreRights(new Abilities(areas.staging), this.#stats),
@@ -162,17 +176,17 @@ class Part implements Disposable {
 
   run(): PartResult {
     let items = 0;
-    while (!this.#queue.isDone) {
+    while (!this.#shared.isDone) {
       this.#context.throwIfCancelled();
       const item = this.#next();
       if (!item) {
-        this.#queue.wait();
+        this.#shared.wait();
         continue;
       }
       if (item.kind === "directory") this.#walker.walk(item.path);
       else this.#file(item);
       items++;
-      this.#queue.complete();
+      this.#shared.complete();
     }
     const remainder = this.#layers.takeRemainder();
     this.#layers.seal();
@@ -202,25 +216,39 @@ class Part implements Disposable {
   }
 
   #add(item: WorkItem): void {
-    this.#queue.announce();
+    this.#shared.announce();
     // A large file is worth a Worker of its own at once.
-    if (item.kind === "file" && this.#queue.give(item)) return;
+    if (item.kind === "file") {
+      this.#askForHelp();
+      if (this.#shared.give(item)) return;
+    }
     this.#own.push(item);
+  }
+
+  #askForHelp(): void {
+    if (this.#hasHelp) return;
+    this.#hasHelp = true;
+    this.#context.emit({ kind: "help" });
   }
 
   #next(): WorkItem | undefined {
     this.#share();
     if (this.#own.length > this.#ownStart) return this.#own.pop();
     this.#own.length = this.#ownStart = 0;
-    return this.#queue.take();
+    return this.#shared.take();
   }
 
   /** Gives the others the directories that were found first: they are the highest in the tree. */
   #share(): void {
     const { parts } = this.#request.job;
+    const hasMore = this.#own.length - this.#ownStart > 1;
+    if (hasMore && (this.#ticks >= HELP_TICKS || this.#packer.bytesRead >= HELP_BYTES)) {
+      this.#askForHelp();
+    }
     while (
-      parts > 1 && this.#own.length - this.#ownStart > 1 && this.#queue.isHungry(parts) &&
-      this.#queue.give(this.#own[this.#ownStart]!)
+      parts > 1 && this.#hasHelp && this.#own.length - this.#ownStart > 1 &&
+      this.#shared.isHungry(parts) &&
+      this.#shared.give(this.#own[this.#ownStart]!)
     ) this.#ownStart++;
   }
 
@@ -260,15 +288,15 @@ export function newLayerWriter(
   part: number,
   context: OperationContext<PartEvent>,
 ): LayerWriter {
-  const backlog = new Backlog(job.backlog);
+  const shared = new SharedPackState(job.shared, job.parts);
   return new LayerWriter({
     areas,
     name: `${job.name}-${part}`,
     firstNumber: TEMPORARY_LAYER.first + part * NUMBERS,
     onSealed: (layer) => {
-      backlog.add();
+      shared.addLayer();
       context.emit({ kind: "layer", layer });
-      backlog.waitForRoom(() => context.throwIfCancelled());
+      shared.waitForStore(() => context.throwIfCancelled());
     },
   });
 }

@@ -24,7 +24,6 @@ import type { OperationContext } from "../../operation.ts";
 import { newBaselineToken } from "../../baseline/tokens.ts";
 import { type OpenAreas, openTree } from "../../areas.ts";
 import { changedDirectories } from "../scan/changed_directories.ts";
-import { InodeClaims } from "../claims.ts";
 import { conflictingLayers, pathsToRemove, sortStale } from "./stale_entries.ts";
 import { joinPath, openLongPath } from "../../../linux/long_path.ts";
 import { FilePacker } from "../write/file_packer.ts";
@@ -37,7 +36,7 @@ import { RestoreRights } from "../restore_rights.ts";
 import { PartStats, type PartTotals } from "../part_stats.ts";
 import { chooseRewrites, type LayerUse } from "./rewrite_policy.ts";
 import { writeMetadataLayer } from "./metadata_layer.ts";
-import { Visited } from "../visited.ts";
+import { SharedPackState } from "../shared_state.ts";
 import { addPacked, Walker } from "../scan/walker.ts";
 
 export interface FinishRequest {
@@ -96,6 +95,7 @@ interface FinishOptions {
 
 class Finish {
   readonly #options: FinishOptions;
+  readonly #shared: SharedPackState;
   readonly #tree: MergedTree;
   readonly #packer: FilePacker;
   readonly #builder = new BlockBuilder(new Arena());
@@ -105,6 +105,7 @@ class Finish {
   constructor(options: FinishOptions) {
     this.#options = options;
     const { request: { job }, context } = options;
+    this.#shared = new SharedPackState(job.shared, job.parts);
     this.#packer = new FilePacker(options.layers, {
       syncedAt: job.syncedAt,
       tick: () => context.throwIfCancelled(),
@@ -172,7 +173,7 @@ class Finish {
       top,
       packer: this.#packer,
       builder: new BlockBuilder(arena),
-      claims: new InodeClaims(job.claims),
+      claims: this.#shared,
       previous: undefined,
       stats: this.#stats,
       rights: new RestoreRights(new Abilities(areas.staging), this.#stats),
@@ -218,7 +219,7 @@ class Finish {
       const reuse = new Set(job.reuse);
       const reusable = reusableLayers(baseline, reuse);
       for (const entry of baseline.dead()) if (reusable[entry.layer]) dead.push(entry);
-      const known = new PreviousTree(baseline, new Visited(job.visited), reuse);
+      const known = new PreviousTree(baseline, this.#shared, reuse);
       known.markUnvisitedStale();
       for (const entry of known.stale) dead.push(entry);
     }
@@ -373,8 +374,8 @@ class Finish {
     using baselineFile = areas.baselines.createFile(newBaseline);
     try {
       using indexFile = areas.spool.createFile(indexName);
-      const baseline = new BaselineWriter(baselineFile);
-      const index = new IndexWriter(indexFile);
+      using baseline = new BaselineWriter(baselineFile);
+      using index = new IndexWriter(indexFile);
       baseline.bytes(header);
       index.bytes(header);
       for (const block of blocks) {

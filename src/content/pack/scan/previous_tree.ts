@@ -7,16 +7,21 @@ import type { Block } from "../../../image/block.ts";
 import { KIND, RECORD } from "../../../image/layout.ts";
 import type { StaleEntry } from "../../../image/tree_file.ts";
 import { joinPath } from "../../../linux/long_path.ts";
-import type { Visited } from "../visited.ts";
+
+/** Which directories of the previous image some Worker has come across; by their numbers there. */
+export interface VisitedDirectories {
+  visit(directory: number): void;
+  hasVisited(directory: number): boolean;
+}
 
 /** The previous image's tree, and which of its layers may be used again. */
 export class PreviousTree {
   readonly #baseline: BaselineReader;
-  readonly #visited: Visited;
+  readonly #visited: VisitedDirectories;
   readonly #reusable: readonly boolean[];
   readonly stale: StaleEntry[] = [];
 
-  constructor(baseline: BaselineReader, visited: Visited, reuse: ReadonlySet<Digest>) {
+  constructor(baseline: BaselineReader, visited: VisitedDirectories, reuse: ReadonlySet<Digest>) {
     this.#baseline = baseline;
     this.#visited = visited;
     this.#reusable = reusableLayers(baseline, reuse);
@@ -26,14 +31,14 @@ export class PreviousTree {
   directory(path: Uint8Array): PreviousDirectory | undefined {
     const found = this.#baseline.find(path);
     if (!found) return undefined;
-    this.#visited.add(found.number);
+    this.#visited.visit(found.number);
     return new PreviousDirectory(found.block, this.#reusable, this.stale);
   }
 
   /** Counts the files of every directory that no Worker came across as dead. */
   markUnvisitedStale(): void {
     for (let number = 0; number < this.#baseline.directories; number++) {
-      if (this.#visited.has(number)) continue;
+      if (this.#visited.hasVisited(number)) continue;
       new PreviousDirectory(this.#baseline.block(number), this.#reusable, this.stale).finish();
     }
   }

@@ -18,13 +18,18 @@ import { type Block, kindOf } from "../../../image/block.ts";
 import type { BlockBuilder } from "../../../image/block_builder.ts";
 import { FLAG, KIND, TEMPORARY_LAYER, type Xattr } from "../../../image/layout.ts";
 import { readXattrs } from "../../xattrs.ts";
-import type { InodeClaims } from "../claims.ts";
 import { joinPath, openLongPath } from "../../../linux/long_path.ts";
 import { type FilePacker, isRacy, type PackedFile } from "../write/file_packer.ts";
 import type { PreviousDirectory, PreviousTree } from "./previous_tree.ts";
 import { NameList } from "./name_list.ts";
 import type { PartStats } from "../part_stats.ts";
 import type { RestoreRights } from "../restore_rights.ts";
+
+/** Who packs the content of an inode with several names. */
+export interface InodeClaims {
+  /** Returns whether the inode is the caller's to pack. */
+  claim(stat: Stat): boolean;
+}
 
 export interface WalkerOptions {
   readonly top: Directory;

@@ -3,6 +3,7 @@
 import { createHash, type Hash } from "node:crypto";
 import { type FrameMark, FrameWriter } from "../../../archive/seekable.ts";
 import { BLOCK } from "../../../archive/reader_header.ts";
+import { BUFFER_BYTES, buffers } from "../../../image/buffers.ts";
 import { HeaderEncoder, paddingOf, type WrittenEntry } from "../../../archive/tar_header.ts";
 import { sha256Digest } from "../../../digest.ts";
 import type { File } from "../../../linux/mod.ts";
@@ -11,7 +12,7 @@ import type { LayerDescriptor } from "../../content.ts";
 import type { OpenAreas } from "../../areas.ts";
 
 /** Uncompressed bytes of a frame at most. A file that fits into one is never divided. */
-export const FRAME_BYTES = 1 << 20;
+export const FRAME_BYTES: number = BUFFER_BYTES;
 /** Uncompressed bytes after which a layer is closed; one large file may exceed it. */
 export const LAYER_BYTES = 128 << 20;
 
@@ -60,7 +61,7 @@ export interface LayerWriterOptions {
 
 export class LayerWriter implements Disposable {
   readonly #options: LayerWriterOptions;
-  readonly #frame = new Uint8Array(FRAME_BYTES);
+  readonly #frame = buffers.take();
   readonly #headers = new HeaderEncoder();
   #used = 0;
   #layers = 0;
@@ -160,7 +161,7 @@ export class LayerWriter implements Disposable {
     if (!layer || layer.frames.rawSize > 0 || this.#used === 0) return undefined;
     const bytes = this.#frame.slice(0, this.#used);
     // It has a file where frames were filled and taken back.
-    this[Symbol.dispose]();
+    this.#deleteOpen();
     this.#used = 0;
     return { temporary: layer.temporary, bytes };
   }
@@ -191,8 +192,13 @@ export class LayerWriter implements Disposable {
     });
   }
 
-  /** Deletes what was not finished. */
+  /** Deletes what was not finished; nothing can be written afterwards. */
   [Symbol.dispose](): void {
+    this.#deleteOpen();
+    buffers.giveBack(this.#frame);
+  }
+
+  #deleteOpen(): void {
     const layer = this.#open;
     this.#open = undefined;
     if (!layer?.file) return;
