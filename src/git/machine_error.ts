@@ -76,6 +76,19 @@ const MACHINE_ERRORS: Readonly<Record<string, MachineError>> = {
   },
 };
 
+/** Errors of our own file operations on our own files, which git and a request have no part in. */
+const OWN_FILE_ERRORS: Readonly<Record<string, MachineError>> = {
+  ENOENT: {
+    code: "FAILED_PRECONDITION",
+    advice: (path) =>
+      `${path} is not as wsdaemon left it: put back what was moved or removed, and restart wsdaemon`,
+  },
+  EACCES: {
+    code: "FAILED_PRECONDITION",
+    advice: (path) => `wsdaemon's user must own ${path} and everything in it`,
+  },
+};
+
 /** Failures to write for which git does not say why. */
 const UNEXPLAINED = /(?:unable|cannot|could not|failed) to (?:write|create|append)|write error/i;
 
@@ -110,7 +123,7 @@ export async function explainMachineError(
   if (!(error instanceof Error)) return undefined;
   const name = errno ?? errnoOf(error) ?? errnoOf(error.cause) ??
     (UNEXPLAINED.test(error.message) && await isNearlyFull(path) ? "ENOSPC" : undefined);
-  const known = name === undefined ? undefined : MACHINE_ERRORS[name];
+  const known = MACHINE_ERRORS[name ?? ""] ?? OWN_FILE_ERRORS[errnoOf(error) ?? ""];
   if (!known) return undefined;
   const message = `${error.message}: ${await known.advice(path)}`;
   return new DaemonError(known.code, message, { cause: error });

@@ -22,7 +22,7 @@ export class Scratch implements AsyncDisposable {
    * @param silence see {@link globalConfig}
    */
   static async make(folder: string, user: Owner | undefined, silence?: number): Promise<Scratch> {
-    await Deno.mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     await Deno.chmod(folder, PARENT_MODE);
     const scratch = new Scratch(join(folder, crypto.randomUUID()), user);
     await scratch.folder("");
@@ -39,7 +39,7 @@ export class Scratch implements AsyncDisposable {
   /** Makes a folder in it. @returns its absolute path */
   async folder(name: string): Promise<string> {
     const path = join(this.path, name);
-    await Deno.mkdir(path, { recursive: true });
+    await makeFolder(path);
     await this.#give(path, 0o700);
     return path;
   }
@@ -65,5 +65,14 @@ export class Scratch implements AsyncDisposable {
   async #give(path: string, mode: number): Promise<void> {
     await Deno.chmod(path, mode);
     if (this.#user) await Deno.chown(path, this.#user.uid, this.#user.gid);
+  }
+}
+
+/** Makes a folder where there is none. Its parents are not made: a root that was moved stays moved. */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await Deno.mkdir(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
   }
 }

@@ -118,3 +118,28 @@ Deno.test({
     assertEquals(Deno.readTextFileSync(join(node.workspace("w"), "a")), "a");
   },
 });
+
+Deno.test("a clone on a root that was moved is refused in words, and makes nothing where it was", async () => {
+  using folder = testFolder();
+  Deno.chmodSync(folder.path, 0o711);
+  await using node = await TestNode.start(folder.path, "node", {
+    config: { git: { protocols: ["file"] } },
+  });
+  const remote = fileUrl(makeRemote(join(folder.path, "r"), [
+    { branch: "main", subject: "first", files: { a: "a" } },
+  ]));
+  const moved = join(folder.path, "moved");
+  Deno.renameSync(node.root, moved);
+  try {
+    const words = `${join(node.root, "tmp")} is not as wsdaemon left it`;
+    await refuses(
+      "FAILED_PRECONDITION",
+      words,
+      () => node.client.initWorkspace(fromGit("w", remote)),
+    );
+    assertEquals([...Deno.readDirSync(folder.path)].some(({ name }) => name === "node"), false);
+  } finally {
+    Deno.renameSync(moved, node.root);
+  }
+  await node.client.initWorkspace(fromGit("w", remote));
+});

@@ -94,6 +94,8 @@ Deno.test("a failure for what this machine lacks says so, with what to do", asyn
       "RESOURCE_EXHAUSTED",
       "TasksMax",
     ],
+    [node("ENOENT"), "FAILED_PRECONDITION", `${folder.path} is not as wsdaemon left it`],
+    [node("EACCES"), "FAILED_PRECONDITION", `must own ${folder.path}`],
     [new DaemonError("UNAVAILABLE", "nobody there"), "FAILED_PRECONDITION", "nobody there"],
     [new Error("a bug"), "INTERNAL", "a bug"],
   ];
