@@ -168,6 +168,40 @@ export interface ContentEntry {
   size: number;
 }
 
+/** What stands at a path. Names are bytes here, as Git has them. */
+export type PathState =
+  | { type: "absent" | "other" }
+  /** An ancestor of the path is no directory: its path. */
+  | { type: "blocked"; blocker: Uint8Array }
+  | { type: "directory"; isEmpty: boolean }
+  | { type: "symlink"; target: Uint8Array }
+  | {
+    type: "file";
+    /** Bytes. */
+    size: number;
+    mtime: { readonly sec: number; readonly nsec: number };
+    /** Permission, set-id and sticky bits. */
+    permissions: number;
+  };
+
+/** A folder of a tree; `folder` is empty for its top. */
+export interface TreeFolder {
+  readonly tree: Tree;
+  readonly folder: string;
+}
+
+/** An entry to move; both paths are beneath their folders. */
+export interface MovedPath {
+  readonly from: Uint8Array;
+  readonly to: Uint8Array;
+}
+
+/**
+ * `taken`: something else has the place, or stands where a parent of it would be; of a directory, that
+ * what it holds was moved as far as its places were free.
+ */
+export type MoveResult = "moved" | "absent" | "taken";
+
 /**
  * The content Workers. Every method throws a DaemonError: INVALID_ARGUMENT for a path that leaves
  * its tree, NOT_FOUND, DATA_LOSS (a blob fails its digest or is malformed; it is named),
@@ -238,6 +272,8 @@ export interface Content {
 
   /** Makes a directory and its missing parents in the tree. */
   makeDirectory(tree: Tree, path: string, owner: Owner): Promise<void>;
+  /** Gives a directory of a staging tree to `owner`, who may then write in it; not what it holds. */
+  giveDirectory(tree: Tree, path: string, owner: Owner): Promise<void>;
   /** Moves a spool file to `path` in the tree (parents made, an existing file replaced, links refused). */
   place(tree: Tree, path: string, file: LocalFile, owner: Owner, mode: number): Promise<void>;
   /** Entries of one directory of the tree, without following links. */
@@ -258,6 +294,28 @@ export interface Content {
     tree: Tree,
     path: string,
   ): Promise<{ path: string; owner: Owner; close(): Promise<void> }>;
+  /** Reports what stands at paths beneath `folder`, in their order; links are not followed. */
+  inspectPaths(tree: Tree, folder: string, paths: readonly Uint8Array[]): Promise<PathState[]>;
+  /**
+   * Moves entries between folders of staging trees, in their order. Nothing is replaced, directories
+   * merge; missing parents are made and belong to `owner`.
+   * @returns what became of each
+   */
+  movePaths(
+    from: TreeFolder,
+    to: TreeFolder,
+    moves: readonly MovedPath[],
+    owner: Owner,
+  ): Promise<MoveResult[]>;
+  /** Hashes a regular file (never a link): SHA-256 in hexadecimal, and its size in bytes. */
+  hashFile(
+    tree: Tree,
+    folder: string,
+    path: Uint8Array,
+    options?: OperationOptions,
+  ): Promise<{ sha256: string; size: number }>;
+  /** The text of a symbolic link. */
+  readLink(tree: Tree, path: string): Promise<Uint8Array>;
   /** Bytes that a tree takes on disk, as limits count them, and its entries. */
   usage(tree: Tree): Promise<{ bytes: number; entries: number }>;
 }

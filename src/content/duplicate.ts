@@ -3,6 +3,12 @@
 import type { Directory, File } from "../linux/mod.ts";
 import { readXattrs } from "./xattrs.ts";
 
+/**
+ * How a file system says that an inode gets no further name: it has too many, or the file system has
+ * no hard links at all (or the kernel's `protected_hardlinks` refuses this one).
+ */
+export const LINK_REFUSALS = ["EMLINK", "EPERM", "EOPNOTSUPP"] as const;
+
 const BUFFER = 1 << 20;
 
 /**

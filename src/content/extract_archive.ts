@@ -21,6 +21,7 @@ import {
 import type { Abilities } from "./abilities.ts";
 import type { OmissionKind, RestoreResult } from "./content.ts";
 import { giveOwner, isUncommonTime } from "./attributes.ts";
+import { takenBytes } from "./disk_usage.ts";
 import { Budget } from "./extract_budget.ts";
 import {
   applyMetadata,
@@ -111,6 +112,10 @@ class Extraction implements Disposable {
         this.#budget.directory();
       },
       removed: (path, stat) => this.#forget(path, stat),
+      copying: (stat) => {
+        limits.throwIfCancelled();
+        this.#budget.bytes(takenBytes(stat));
+      },
     });
   }
 
@@ -243,7 +248,9 @@ class Extraction implements Disposable {
     this.#budget.link();
     this.#budget.bytes(entry.storedSize);
     if (this.#skipped.has(target.key)) return this.#skip(path, "link");
-    if (this.#tree.linkOrCopy(this.#leaf(path), target) === "linked") return;
+    const how = this.#tree.linkOrCopy(this.#leaf(path), target);
+    if (how === "linked") return;
+    if (how === "omitted") return this.#omit(path, "link");
     this.#omissions.add("copied-link", path.bytes);
     this.stats.files++;
   }

@@ -8,8 +8,8 @@
 
 import { showName } from "../archive/reader.ts";
 import type { DaemonError } from "../errors.ts";
-import { type Directory, isErrno, sameName, SLASH, type Stat } from "../linux/mod.ts";
-import { duplicateFile } from "./duplicate.ts";
+import { type Directory, isErrno, nanoseconds, sameName, SLASH, type Stat } from "../linux/mod.ts";
+import { duplicateFile, LINK_REFUSALS } from "./duplicate.ts";
 import { componentsOf, type MemberPath, refusal } from "../image/member_path.ts";
 
 /** The mode of a directory that no entry describes. */
@@ -26,6 +26,8 @@ export interface TreeEvents {
   implied(): void;
   /** What was at `path` was removed. */
   removed(path: MemberPath, stat: Stat): void;
+  /** A file is about to be copied, because it can have no further name. It may refuse. */
+  copying(stat: Stat): void;
 }
 
 /** Where an entry goes: a directory, which the tree closes, and a name in it. */
@@ -40,6 +42,8 @@ export class ExtractTree implements Disposable {
   readonly #events: TreeEvents;
   #parent: Directory;
   #parentPath: Uint8Array = TOP;
+  /** The last copy of each file that can have no further name, by the file's identity. */
+  readonly #copies = new Map<string, { readonly path: MemberPath; readonly stat: Stat }>();
 
   /** @param top stays open; the caller closes it */
   constructor(top: Directory, events: TreeEvents) {
@@ -133,19 +137,45 @@ export class ExtractTree implements Disposable {
 
   /**
    * Makes `leaf` another name of what is at `target`, or a copy of it where the file system takes no
-   * more names of that file.
+   * more names of that file, or none of any. Names after that are names of the copy, so that there
+   * are no more copies than it takes. Of what is no file, a copy would be another thing.
    * @throws {DaemonError | SystemError} as {@link link}
    */
-  linkOrCopy(leaf: Leaf, target: MemberPath): "linked" | "copied" {
+  linkOrCopy(leaf: Leaf, target: MemberPath): "linked" | "copied" | "omitted" {
+    const source = this.#copyOf(target) ?? target;
     try {
-      this.link(leaf, target);
+      this.link(leaf, source);
       return "linked";
     } catch (error) {
-      if (!isErrno(error, "EMLINK")) throw error;
+      if (!isErrno(error, ...LINK_REFUSALS)) throw error;
     }
-    using parent = this.open(target.parent);
-    duplicateFile(parent, target.name, leaf.dir, leaf.name);
+    using parent = this.open(source.parent);
+    const stat = parent.statEntry(source.name);
+    if (!stat.isFile) return "omitted";
+    this.#events.copying(stat);
+    duplicateFile(parent, source.name, leaf.dir, leaf.name);
+    const original = source === target ? stat : this.#statOf(target)!;
+    this.#copies.set(original.identity, { path: leaf.path, stat: leaf.dir.statEntry(leaf.name) });
     return "copied";
+  }
+
+  /** The last copy of what is at a path, where both are what they were. */
+  #copyOf(target: MemberPath): MemberPath | undefined {
+    if (this.#copies.size === 0) return undefined;
+    const original = this.#statOf(target);
+    const copy = original && this.#copies.get(original.identity);
+    const stat = copy && this.#statOf(copy.path);
+    if (!original || !copy || !stat?.sameInode(copy.stat)) return undefined;
+    const isSame = stat.size === original.size &&
+      nanoseconds(stat.mtime) === nanoseconds(original.mtime);
+    return isSame ? copy.path : undefined;
+  }
+
+  #statOf({ parent, name }: MemberPath): Stat | undefined {
+    return ifThere(() => {
+      using dir = this.open(parent);
+      return dir.statEntry(name);
+    });
   }
 
   #targetParent({ parent }: MemberPath): Directory | undefined {

@@ -1,7 +1,7 @@
 /** Finding and making the directories of a path in a tree. */
 
 import { DaemonError } from "../errors.ts";
-import { Directory, effectiveUser, isErrno } from "../linux/mod.ts";
+import { Directory, effectiveUser, isErrno, type Name } from "../linux/mod.ts";
 import type { Owner } from "./content.ts";
 import { setOwnerAndMode } from "./ownership.ts";
 
@@ -10,7 +10,7 @@ import { setOwnerAndMode } from "./ownership.ts";
  * one call takes; another handle of `top` where there are none. The caller closes it.
  * @throws {SystemError}
  */
-export function openPath(top: Directory, components: readonly string[]): Directory {
+export function openPath(top: Directory, components: readonly Name[]): Directory {
   return descend(top, components, (dir, name) => dir.openDirectory(name));
 }
 
@@ -18,7 +18,7 @@ export function openPath(top: Directory, components: readonly string[]): Directo
  * {@link openPath}, making directories that are missing, with mode 0755 and that owner.
  * @throws {SystemError | DaemonError}
  */
-export function makePath(top: Directory, components: readonly string[], owner: Owner): Directory {
+export function makePath(top: Directory, components: readonly Name[], owner: Owner): Directory {
   return descend(top, components, (dir, name) => {
     try {
       return dir.openDirectory(name);
@@ -31,8 +31,8 @@ export function makePath(top: Directory, components: readonly string[], owner: O
 
 function descend(
   top: Directory,
-  components: readonly string[],
-  step: (dir: Directory, name: string) => Directory,
+  components: readonly Name[],
+  step: (dir: Directory, name: Name) => Directory,
 ): Directory {
   let at = top.openDirectory(".");
   for (const name of components) {
@@ -44,7 +44,7 @@ function descend(
 
 const PRIVATE = 0o700;
 
-function makeOwned(dir: Directory, name: string, owner: Owner): Directory {
+function makeOwned(dir: Directory, name: Name, owner: Owner): Directory {
   try {
     dir.makeDirectory(name, PRIVATE);
   } catch (error) {

@@ -31,6 +31,7 @@ export function connectTrees(workers: Dispatcher): TreeOperations {
     commitBaseline: (token, name) => workers.quick("commitBaseline", { token, name }),
     dropBaseline: (name) => workers.quick("dropBaseline", { name }),
     makeDirectory: (tree, path, owner) => workers.quick("makeDirectory", { tree, path, owner }),
+    giveDirectory: (tree, path, owner) => workers.quick("giveDirectory", { tree, path, owner }),
     place: (tree, path, file, owner, mode) =>
       workers.run("place", { tree, path, file: { area: file.area, path: file.path }, owner, mode }),
     list: (tree, path) => workers.quick("list", { tree, path }),
@@ -46,6 +47,13 @@ export function connectTrees(workers: Dispatcher): TreeOperations {
         close: () => closed ??= workers.quick("closeDirectory", { fd }),
       };
     },
+    inspectPaths: (tree, folder, paths) =>
+      inBatches(paths, (some) => workers.quick("inspectPaths", { tree, folder, paths: some })),
+    movePaths: (from, to, moves, owner) =>
+      inBatches(moves, (some) => workers.quick("movePaths", { from, to, moves: some, owner })),
+    hashFile: (tree, folder, path, { signal } = {}) =>
+      workers.run("hashFile", { tree, folder, path }, { signal }),
+    readLink: (tree, path) => workers.quick("readLink", { tree, path }),
     usage: (tree) => workers.run("usage", { tree }),
   };
 }
@@ -75,4 +83,19 @@ async function deleteTrash(
 ): Promise<void> {
   const request = { group, budgetMs: DELETION_SLICE };
   while (!await workers.run("deleteTrash", request, { signal }));
+}
+
+/** Entries that one quick request looks at: milliseconds of work. */
+const BATCH = 500;
+
+/** Hands items to `work` in batches. @returns its results in the items' order */
+async function inBatches<Item, Result>(
+  items: readonly Item[],
+  work: (some: readonly Item[]) => Promise<readonly Result[]>,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  for (let n = 0; n < items.length; n += BATCH) {
+    results.push(...await work(items.slice(n, n + BATCH)));
+  }
+  return results;
 }

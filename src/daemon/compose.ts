@@ -145,7 +145,7 @@ function manage(
   return new WorkspaceManager({
     content,
     images,
-    initializers: createInitializers({ git, gate, clock, spool }),
+    initializers: createInitializers({ git, gate, clock, spool, metrics }),
     gitStatus: git,
     journal,
     clock,

@@ -42,7 +42,20 @@ export async function askOrigin(
     }
   }
   const targetRef = wanted.find((name) => found.has(name));
-  return { ...advertised, ...(targetRef === undefined ? {} : { targetRef }) };
+  if (targetRef !== undefined) return { ...advertised, targetRef };
+  const { head, defaultBranch = head && await guessBranch(git, head) } = advertised;
+  return { ...advertised, ...(defaultBranch === undefined ? {} : { defaultBranch }) };
+}
+
+/**
+ * Returns the branch that a HEAD probably is of which only the commit is known, as with old servers:
+ * one at that commit, the usual names first, as `git clone` has it.
+ */
+async function guessBranch(git: GitSession, head: string): Promise<string | undefined> {
+  const branches = (await listRefs(git, "origin"))
+    .filter(({ name, hash }) => name.startsWith(BRANCHES) && hash === head)
+    .map(({ name }) => name.slice(BRANCHES.length));
+  return ["main", "master"].find((usual) => branches.includes(usual)) ?? branches[0];
 }
 
 /** Full names of the refs that a target may mean; the first that the remote has is meant. */
@@ -51,8 +64,17 @@ function candidatesOf(target: string): string[] {
   return [`${BRANCHES}${target}`, `refs/tags/${target}`, `refs/${target}`];
 }
 
-/** Returns the full names of the refs of `remote`, but for HEAD. @throws {GitFailure} */
-export async function listRefs(git: GitSession, remote: string): Promise<string[]> {
+/** A ref of a remote's by its full name, and what it is at: a tag object where there is one. */
+export interface RemoteRef {
+  name: string;
+  hash: string;
+}
+
+/** Returns the refs of `remote`, but for HEAD. @throws {GitFailure} */
+export async function listRefs(git: GitSession, remote: string): Promise<RemoteRef[]> {
   const { stdout } = await git.runRemote(["ls-remote", "--refs", remote]);
-  return stdout.split("\n").flatMap((line) => line.split("\t")[1] ?? []);
+  return stdout.split("\n").flatMap((line) => {
+    const [hash = "", name] = line.split("\t");
+    return name === undefined ? [] : [{ hash, name }];
+  });
 }

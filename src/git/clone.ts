@@ -24,7 +24,7 @@ export async function cloneInto(
 
   const here = git.withEnv(LOCAL_REPO_ENV);
   const shallow = !request.full;
-  await reachTarget(here, request, { shallow, force: false, fresh: true });
+  await reachTarget(here, request, { shallow, fresh: true });
   if (request.upstream) await fetchUpstream(here, shallow);
   await updateSubmodules(here, { ...files, shallow, folders: new Set() });
   await appendConfig(files, joinPath(files.location, ".git/config"), custom.deferred);

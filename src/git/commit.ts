@@ -3,13 +3,11 @@
 import { DaemonError } from "../errors.ts";
 import { BRANCHES, listRefs } from "./advertised.ts";
 import { GitFailure } from "./failure.ts";
-import { fetchCommitOf, fetchFrom } from "./fetch.ts";
+import { ENDLESS_DEPTH, fetchCommitOf, fetchFrom } from "./fetch.ts";
 import type { GitSession } from "./session.ts";
 
 /** How much history a single commit gets, so that `git log` and `git describe` have something to say. */
 const COMMIT_DEPTH = 20;
-/** To git, a history without an end: unlike `--unshallow` it may be asked of a whole repository, too. */
-const ENDLESS_DEPTH = 2147483647;
 
 /** What to fetch in search of a commit, by what it matches. */
 const EVERYWHERE: readonly (readonly [namespace: string, refspecs: readonly string[]])[] = [
@@ -65,7 +63,7 @@ async function searchEverywhere(
   }
   for (const [namespace, refspecs] of EVERYWHERE) {
     // A fetch of limited depth fails where there is nothing.
-    if (!refs.some((ref) => ref.startsWith(namespace))) continue;
+    if (!refs.some(({ name }) => name.startsWith(namespace))) continue;
     await fetchFrom(git, "origin", refspecs, shallow ? ENDLESS_DEPTH : undefined);
     const found = await findCommit(git, name);
     if (found !== undefined) return found;

@@ -22,6 +22,8 @@ const NO_DEPTH = /dumb http transport does not support shallow|server does not s
 /** A git command that failed. */
 export class GitFailure extends DaemonError {
   readonly exitCode: number;
+  /** Such as `fetch`. */
+  readonly command: string;
   /** Everything that it printed to stderr, as far as kept; without secrets. */
   readonly stderr: string;
   /** Name of the errno of this machine's that it ran into, as far as it said so. */
@@ -38,6 +40,7 @@ export class GitFailure extends DaemonError {
     const errno = ending.signal === "SIGKILL" ? "ENOMEM" : printedErrno(stderr);
     super(codeOfErrno(errno) ?? "FAILED_PRECONDITION", `git ${command}: ${why}`);
     this.errno = errno;
+    this.command = command;
     this.exitCode = ending.code;
     this.stderr = stderr;
     this.refusesDepth = NO_DEPTH.test(stderr);
@@ -47,6 +50,26 @@ export class GitFailure extends DaemonError {
 
 function endOf({ code, signal }: Ending): string {
   return signal === undefined ? `exit code ${code}` : `killed by ${signal}`;
+}
+
+/** A connection that was refused, or could not be made, as the egress proxy says it. */
+export class ConnectionFailure extends DaemonError {}
+
+/** What git says of the repository that it is in, before it asks any remote. */
+const OWN =
+  /not a git repository|bad config|invalid gitfile|unable to read|insufficient permission/i;
+
+/**
+ * Returns whether the remote refused or was out of reach, so that another repository would fare no
+ * better.
+ */
+export function isRemoteFailure(error: unknown): boolean {
+  if (error instanceof ConnectionFailure) return true;
+  if (error instanceof GitFailure) {
+    // Listing what a remote has needs next to nothing of one's own repository.
+    return error.command === "ls-remote" && !OWN.test(error.stderr);
+  }
+  return error instanceof DaemonError && isRemoteFailure(error.cause);
 }
 
 /** The last lines that tell something, as one line without control characters. */

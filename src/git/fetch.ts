@@ -9,14 +9,18 @@ const log = logger("git");
 /** Commits of history; the whole of it where absent. */
 export type Depth = number | undefined;
 
+/** To git, a history without an end: unlike `--unshallow` it may be asked of a whole repository, too. */
+export const ENDLESS_DEPTH = 2147483647;
+
 /** Where a fetch puts what is to have no name; the ref is deleted at once. */
 const TEMPORARY_REF = "refs/wsdaemon/fetched";
 
-/** A tag that was moved on the remote is moved here. */
+/** A tag that was moved on the remote is moved here; a remote that is shallow itself is one, too. */
 const PLAIN_FETCH = [
   "fetch",
   "--quiet",
   "--force",
+  "--update-shallow",
   "--no-recurse-submodules",
   "--no-auto-maintenance",
 ];

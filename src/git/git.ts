@@ -10,6 +10,7 @@
 import { dirname } from "@std/path";
 import type { Clock } from "../clock.ts";
 import type { Content, Owner, Tree } from "../content/content.ts";
+import { groupOf, isAnonymous } from "../content/tree_names.ts";
 import { DaemonError } from "../errors.ts";
 import type { EgressProxy, ProxySession } from "../outbound/egress_proxy.ts";
 import type { GitStatus, GitStatusReader } from "./git_status.ts";
@@ -20,11 +21,12 @@ import { extractCredentials } from "./custom_config.ts";
 import { checkHost } from "./hosts.ts";
 import { type GitFinding, programOf } from "./git_program.ts";
 import type { CheckoutRequest } from "./request.ts";
+import { adoptClone } from "./replace.ts";
 import { Scratch } from "./scratch.ts";
 import { GitSession } from "./session.ts";
 import { readStatus } from "./status.ts";
 import { gitEntry } from "./tree_path.ts";
-import { updateCheckout } from "./update.ts";
+import { newStamp, updateCheckout } from "./update.ts";
 import { gitUser } from "./user.ts";
 
 export interface GitOptions {
@@ -92,13 +94,86 @@ export class Git implements GitStatusReader {
     );
   }
 
-  /** Brings a restored checkout to its target, keeping local changes of tracked files if they fit. */
+  /** Brings a restored checkout to its target, keeping local work; see `local_work.ts`. */
   async update(request: CheckoutRequest, place: CheckoutPlace): Promise<void> {
-    await this.#work(
-      request,
-      place,
-      (git, bare, files) => updateCheckout(git, bare, { ...this.#options, ...place, ...files }),
-    );
+    const { content, contentOwner } = this.#options;
+    const discarded = await content.create(contentOwner, workspaceOf(place.tree));
+    try {
+      await this.#work(
+        request,
+        place,
+        (git, bare, files) =>
+          updateCheckout(git, bare, { ...this.#options, ...place, ...files, discarded }),
+      );
+    } finally {
+      await content.remove(discarded);
+    }
+  }
+
+  /**
+   * Clones anew in the place of a restored checkout that cannot be updated, keeping local work.
+   * @param onTree is told of the staging tree that is cloned into
+   */
+  async replace(
+    request: CheckoutRequest,
+    place: CheckoutPlace,
+    onTree: (tree: Tree) => void,
+  ): Promise<void> {
+    const { content } = this.#options;
+    const owner = await this.#newOwner(place);
+    const fresh = await content.create(owner, workspaceOf(place.tree));
+    const discarded = await content.create(owner, workspaceOf(place.tree));
+    try {
+      onTree(fresh);
+      await this.clone(request, { ...place, tree: fresh, location: "", owner });
+      await this.#adopt(place, { fresh, discarded, owner });
+    } finally {
+      await content.remove(discarded);
+      await content.remove(fresh);
+    }
+  }
+
+  /** Whose a checkout's new repository is; a folder of root's, which git cannot work in, is given away. */
+  async #newOwner({ tree, location }: CheckoutPlace): Promise<Owner> {
+    const { content, contentOwner, switchUser } = this.#options;
+    const { owner, close } = await content.openDirectory(tree, location);
+    await close();
+    if (!switchUser) return contentOwner;
+    if (owner.uid !== 0 || contentOwner.uid === 0) {
+      return gitUser(owner, contentOwner, location);
+    }
+    await content.giveDirectory(tree, location, contentOwner);
+    return contentOwner;
+  }
+
+  async #adopt(
+    { tree, location, signal, onWarning }: CheckoutPlace,
+    trees: { fresh: Tree; discarded: Tree; owner: Owner },
+  ): Promise<void> {
+    const { content, folder, finding, timeout } = this.#options;
+    const program = programOf(finding);
+    const user = this.#user(trees.owner, location);
+    const there = await content.openDirectory(tree, location);
+    const clone = await content.openDirectory(trees.fresh, "");
+    try {
+      await using scratch = await Scratch.make(folder, user);
+      const session = (cwd: string) =>
+        new GitSession({
+          program,
+          cwd,
+          user,
+          home: scratch.home,
+          onWarning,
+          signal: AbortSignal.any([signal, AbortSignal.timeout(timeout)]),
+        });
+      const files = { ...this.#options, ...trees, tree, location, scratch, signal };
+      await adoptClone(session(there.path), session(clone.path), { ...files, stamp: newStamp() });
+    } catch (error) {
+      throw await this.#failure(error, signal);
+    } finally {
+      await clone.close();
+      await there.close();
+    }
   }
 
   async status(
@@ -162,17 +237,27 @@ export class Git implements GitStatusReader {
         network: { pass, credentials, protocols, clock },
       });
       await work(git, { ...request, config }, { scratch, owner });
-    } catch (thrown) {
-      signal.throwIfAborted();
-      const error = firstError(thrown);
-      if (error instanceof DOMException && error.name === "TimeoutError") {
-        throw tooLong(timeout, error);
-      }
-      throw await failureOf(error, dirname(folder));
+    } catch (error) {
+      throw await this.#failure(error, signal);
     } finally {
       await close();
     }
   }
+
+  /** Returns what a caller is told. @throws the signal's reason where the caller has given up */
+  async #failure(thrown: unknown, signal: AbortSignal): Promise<DaemonError> {
+    signal.throwIfAborted();
+    const { timeout, folder } = this.#options;
+    const error = firstError(thrown);
+    const isTimeout = error instanceof DOMException && error.name === "TimeoutError";
+    return isTimeout ? tooLong(timeout, error) : await failureOf(error, dirname(folder));
+  }
+}
+
+/** The workspace that a staging tree was made for. */
+function workspaceOf({ name }: Tree): string | undefined {
+  const group = groupOf(name);
+  return isAnonymous(group) ? undefined : group;
 }
 
 function tooLong(timeout: number, cause: unknown): DaemonError {

@@ -16,6 +16,9 @@ const HARDENED: readonly (readonly [string, string])[] = [
   ["core.askPass", ""],
   ["core.pager", "cat"],
   ["credential.helper", ""],
+  // Trees in the making are synchronised as a whole when they are published; one by one, thousands of
+  // refs would take minutes.
+  ["core.fsync", "none"],
   ["gc.auto", "0"],
   ["maintenance.auto", "false"],
   ["submodule.recurse", "false"],

@@ -7,6 +7,9 @@ import type { Content, ContentEntry, Tree } from "../content/content.ts";
 import { DaemonError } from "../errors.ts";
 import { joinPath } from "./tree_path.ts";
 
+/** Where local work is put aside, in a Git folder. */
+export const PUT_ASIDE = "wsdaemon-put-aside";
+
 /** More directories than any repository has that a daemon can wait for. */
 const MAX_DIRECTORIES = 100_000;
 
@@ -57,8 +60,8 @@ export async function inspectGitFolder(
     for (const { name, type } of entries) {
       const at = joinPath(next.folder, name);
       if (type === "directory") {
-        // Hooks are never run, and often are links.
-        if (kind !== "git" || name !== "hooks") {
+        // Hooks are never run, and often are links. What was put aside is no part of the repository.
+        if (kind !== "git" || name !== "hooks" && name !== PUT_ASIDE) {
           pending.push({ folder: at, kind: kindOf(kind, name) });
         }
       } else if (type === "file") {

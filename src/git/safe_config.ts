@@ -40,10 +40,17 @@ const NAMED: Readonly<Record<string, { shaping: string[]; connecting: string[] }
   },
 };
 
+/**
+ * What makes a repository a partial clone. Git fetches from such a remote whenever it misses an object,
+ * so it must be the one whose URL the request gives.
+ */
+const PROMISOR = /^remote\.origin\.(?:promisor|partialclonefilter)$/;
+
 /** Whether a variable of a restored repository, which others wrote, may be in force for us. */
-export function isStructural([name]: ConfigEntry): boolean {
+export function isStructural([name, value]: ConfigEntry): boolean {
   const canonical = canonicalName(name);
-  if (PLAIN.has(canonical)) return true;
+  if (PLAIN.has(canonical) || PROMISOR.test(canonical)) return true;
+  if (canonical === "extensions.partialclone") return value === "origin";
   const { section, key, named } = partsOf(canonical);
   return named && NAMED[section]?.shaping.includes(key) === true;
 }

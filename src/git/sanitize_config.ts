@@ -150,7 +150,7 @@ async function rearm(git: GitSession, files: CheckoutFiles, armed: Armed): Promi
   const wanted = new Set(own.map(([name]) => canonicalName(name)));
   const isChanged = (name: string) => {
     if (valuesOf(before.get(name)) === valuesOf(now.get(name))) return false;
-    const heldBack = before.has(name) && !isStructural([name, ""]);
+    const heldBack = before.get(name)?.some((entry) => !isStructural(entry)) === true;
     // What was held back is the user's, but for what the request or a checkout sets.
     return !heldBack || now.has(name) && (wanted.has(name) || name.startsWith("branch."));
   };

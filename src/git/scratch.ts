@@ -58,6 +58,15 @@ export class Scratch implements AsyncDisposable {
     await this.#give(path, 0o600);
   }
 
+  /** Removes a file of it. No error if it is not there. */
+  async remove(name: string): Promise<void> {
+    try {
+      await Deno.remove(join(this.path, name));
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Deno.remove(this.path, { recursive: true });
   }

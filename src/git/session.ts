@@ -7,7 +7,7 @@ import { retry } from "../async/retry.ts";
 import type { Clock } from "../clock.ts";
 import { type Credentials, scrub } from "./credentials.ts";
 import { gitEnvironment, hardenedArguments } from "./git_environment.ts";
-import { GitFailure } from "./failure.ts";
+import { ConnectionFailure, GitFailure } from "./failure.ts";
 import { logger } from "../log.ts";
 import { type RunningGit, startGit } from "./process.ts";
 
@@ -193,9 +193,10 @@ export class GitSession {
 function explain(error: unknown, command: string, pass: ProxySession): unknown {
   const refused = pass.refusals[0];
   if (refused !== undefined) {
-    return new DaemonError("FAILED_PRECONDITION", `git ${command}: ${refused}`, { cause: error });
+    const message = `git ${command}: ${refused}`;
+    return new ConnectionFailure("FAILED_PRECONDITION", message, { cause: error });
   }
   const failed = pass.failures.at(-1);
   if (failed === undefined) return error;
-  return new DaemonError("UNAVAILABLE", `git ${command}: ${failed}`, { cause: error });
+  return new ConnectionFailure("UNAVAILABLE", `git ${command}: ${failed}`, { cause: error });
 }

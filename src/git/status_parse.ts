@@ -8,8 +8,12 @@ export interface StatusListener {
   branch(name: string): void;
   /** The current commit; not called where there is none. */
   commit(hash: string): void;
-  /** A tracked file that differs from the commit, in the index or in the working tree. */
-  changed(path: string): void;
+  /**
+   * A tracked file that differs from the commit, in the index or in the working tree.
+   * @param content where nothing differs but the content of a regular file in the working tree: its
+   *   path and the blob that the index has
+   */
+  changed(path: string, content?: { path: Uint8Array; blob: string }): void;
   untracked(path: string): void;
 }
 
@@ -63,9 +67,12 @@ export function statusParser(listener: StatusListener): RecordSplitter {
     if (fields === undefined) throw new Error(`git status printed a record of type ${type}`);
     // A rename is followed by the path that it had before.
     skip = type === "2";
-    const path = displayPath(afterFields(record, fields));
+    const bytes = afterFields(record, fields);
+    const path = displayPath(bytes);
     if (type === "?") listener.untracked(path);
-    else if (type !== "!") listener.changed(path);
+    else if (type !== "!") {
+      listener.changed(path, type === "1" ? onlyContent(record, bytes) : undefined);
+    }
   });
 }
 
@@ -75,6 +82,17 @@ function header(text: string, record: Uint8Array, listener: StatusListener): voi
   if (name === "branch.head") listener.branch(displayName(afterFields(record, 2)));
 }
 
+/** `1 XY sub mH mI mW hH hI path`, where X is "." and both mI and mW the same regular file's mode. */
+function onlyContent(
+  record: Uint8Array,
+  path: Uint8Array,
+): { path: Uint8Array; blob: string } | undefined {
+  const fields = ascii.decode(record.subarray(0, record.length - path.length)).split(" ");
+  const [, xy, , , index = "", worktree, , blob = ""] = fields;
+  if (xy !== ".M" || index !== worktree || !index.startsWith("100")) return undefined;
+  return { path: path.slice(), blob };
+}
+
 function afterFields(record: Uint8Array, fields: number): Uint8Array {
   let at = 0;
   for (let n = 0; n < fields; n++) at = record.indexOf(0x20, at) + 1;
@@ -82,7 +100,7 @@ function afterFields(record: Uint8Array, fields: number): Uint8Array {
 }
 
 /** A path as `Content` names its components. */
-function displayPath(path: Uint8Array): string {
+export function displayPath(path: Uint8Array): string {
   const names: string[] = [];
   for (let start = 0; start <= path.length;) {
     const slash = path.indexOf(0x2f, start);

@@ -4,9 +4,10 @@
  */
 
 import { DaemonError, messageOf } from "../errors.ts";
-import { parseConfigList } from "./config_text.ts";
+import { type ConfigEntry, parseConfigList } from "./config_text.ts";
 import { appendConfig, type CheckoutFiles } from "./sanitize_config.ts";
 import { GitFailure } from "./failure.ts";
+import { ENDLESS_DEPTH } from "./fetch.ts";
 import type { GitSession } from "./session.ts";
 import { registerSubmodule } from "./submodule_urls.ts";
 import { gitEntry, joinPath, readText, resolveWithin } from "./tree_path.ts";
@@ -20,6 +21,15 @@ export interface SubmoduleOptions extends CheckoutFiles {
   /** Git folders that were there before and on which git may work. */
   folders: ReadonlySet<string>;
 }
+
+/** What is said where a commit is at the end of no branch, and is not given by its hash either. */
+const NOT_GIVEN =
+  /unadvertised object|not our ref|direct fetching of that commit failed|could(?:n't| not) find remote ref/i;
+
+/** A shallow clone follows one branch only. */
+const ALL_BRANCHES: readonly ConfigEntry[] = [
+  ["remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"],
+];
 
 /** A submodule as `.gitmodules` names it. */
 interface Submodule {
@@ -137,13 +147,26 @@ async function updateOne(
     // Where it was restored, its own remote has been held back.
     await appendConfig(options, joinPath(used, "config"), [["remote.origin.url", url]]);
   }
-  await update(git.withProtocols(protocols), options.shallow, path);
+  await update(git.withProtocols(protocols), options.shallow, path, async () => {
+    const folder = used ?? (await isFolder(options, own) ? own : undefined);
+    if (folder !== undefined) await appendConfig(options, joinPath(folder, "config"), ALL_BRANCHES);
+    return folder !== undefined;
+  });
   const after = await folderOf(options, location);
   if (after === undefined || after === own || options.folders.has(after)) return after;
   throw new Error("its .git does not lead to where git put it");
 }
 
-async function update(git: GitSession, shallow: boolean, path: string): Promise<void> {
+/**
+ * Updates a submodule.
+ * @param widen has every branch of it fetched, where it has been cloned; returns whether it has been
+ */
+async function update(
+  git: GitSession,
+  shallow: boolean,
+  path: string,
+  widen: () => Promise<boolean>,
+): Promise<void> {
   const run = (depth: readonly string[]) =>
     git.runRemote(["submodule", "--quiet", "update", ...depth, "--", path]);
   if (!shallow) {
@@ -155,9 +178,9 @@ async function update(git: GitSession, shallow: boolean, path: string): Promise<
   } catch (error) {
     // A server that gives no commit by its hash gives it with its branch's history.
     const isRefused = error instanceof GitFailure &&
-      (error.refusesDepth || /unadvertised object|not our ref/.test(error.stderr));
+      (error.refusesDepth || NOT_GIVEN.test(error.stderr));
     if (!isRefused) throw error;
-    await run([]);
+    await run(await widen() ? ["--depth", String(ENDLESS_DEPTH)] : []);
   }
 }
 

@@ -5,20 +5,21 @@ import { type Advertised, askOrigin, BRANCHES, isFullRef, listRefs } from "./adv
 import { fetchCommit } from "./commit.ts";
 import { GitFailure } from "./failure.ts";
 import { fetchCommitOf, fetchFrom } from "./fetch.ts";
+import { clearTracking } from "./local_refs.ts";
 import type { CheckoutRequest } from "./request.ts";
 import type { GitSession } from "./session.ts";
 
 export interface TargetOptions {
   /** Whether the history is cut: to one commit, or to some where a commit is the target. */
   shallow: boolean;
-  /** Whether what is in the way in the working tree is overwritten. */
-  force: boolean;
   /** Whether the repository has just been made, and may become one of SHA-256. */
   fresh: boolean;
+  /** Called when all is fetched, before the working tree is touched. */
+  prepare?(destination: Destination): Promise<void>;
 }
 
 /** What to check out: `branch` at `start`, or `start` alone. */
-interface Destination {
+export interface Destination {
   start: string;
   branch?: string;
   /** Whether the branch follows the remote's. */
@@ -43,8 +44,10 @@ export async function reachTarget(
     await git.run(["symbolic-ref", "refs/remotes/origin/HEAD", to]);
   }
   if (!destination) return await startEmpty(git, request);
-  // A linked worktree, as a prebuild may have, is no reason not to reach the target here.
-  const how = ["--quiet", "--ignore-other-worktrees", ...options.force ? ["--force"] : []];
+  await options.prepare?.(destination);
+  // A linked worktree, as a prebuild may have, is no reason not to reach the target here. Files that
+  // are ignored are somebody's work, too.
+  const how = ["--quiet", "--ignore-other-worktrees", "--no-overwrite-ignore"];
   const { branch, start, track } = destination;
   await git.run(
     branch === undefined
@@ -138,6 +141,7 @@ async function fetchHead(
 }
 
 async function fetchBranch(git: GitSession, branch: string): Promise<void> {
+  await clearTracking(git, tracking(branch));
   await fetchFrom(git, "origin", [`+${BRANCHES}${branch}:${tracking(branch)}`], 1);
 }
 
@@ -149,7 +153,7 @@ async function requireEmpty(
   git: GitSession,
   { mode, target }: CheckoutRequest,
 ): Promise<void> {
-  const refs = await listRefs(git, "origin");
+  const refs = (await listRefs(git, "origin")).map(({ name }) => name);
   if (refs.length === 0) return;
   const branches = refs.filter((ref) => ref.startsWith(BRANCHES))
     .map((ref) => ref.slice(BRANCHES.length));

@@ -1,7 +1,7 @@
 /** Paths in a tree, and small files at them. */
 
 import { join } from "@std/path";
-import type { Content, ContentEntry, Tree } from "../content/content.ts";
+import type { Content, ContentEntry, PathState, Tree } from "../content/content.ts";
 import { DaemonError } from "../errors.ts";
 
 /** `base` and a relative path, joined without a look at the file system. */
@@ -64,4 +64,40 @@ export async function gitEntry(
     if (error instanceof DaemonError && error.code === "NOT_FOUND") return undefined;
     throw error;
   }
+}
+
+/** More links than one path leads through. */
+const MAX_LINKS = 40;
+
+/**
+ * Follows links within the tree.
+ * @returns what the path leads to, and its path without links; `undefined` where it leads to nothing,
+ *   or out of the tree
+ */
+export async function followLinks(
+  content: Content,
+  tree: Tree,
+  path: string,
+): Promise<Omit<ContentEntry, "name"> & { path: string } | undefined> {
+  let at = path;
+  for (let links = 0; links < MAX_LINKS; links++) {
+    const state = await stateOf(content, tree, at);
+    if (state.type === "file") return { type: "file", size: state.size, path: at };
+    if (state.type === "directory") return { type: "directory", size: 0, path: at };
+    if (state.type !== "symlink" && state.type !== "blocked") return undefined;
+    const link = state.type === "blocked" ? new TextDecoder().decode(state.blocker) : at;
+    const next = state.type === "blocked" ? await stateOf(content, tree, link) : state;
+    if (next.type !== "symlink") return undefined;
+    const parent = link.slice(0, Math.max(0, link.lastIndexOf("/")));
+    const resolved = resolveWithin(parent, new TextDecoder().decode(next.target));
+    if (resolved === undefined) return undefined;
+    at = resolved + at.slice(link.length);
+  }
+  return undefined;
+}
+
+async function stateOf(content: Content, tree: Tree, path: string): Promise<PathState> {
+  if (path === "") return { type: "directory", isEmpty: false };
+  const [state] = await content.inspectPaths(tree, "", [new TextEncoder().encode(path)]);
+  return state!;
 }

@@ -1,29 +1,36 @@
 /** A restored checkout, brought to its target. */
 
+import type { Tree } from "../content/content.ts";
 import { DaemonError, messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
 import { remoteConfig, splitConfig } from "./clone.ts";
 import { appendConfig, type CheckoutFiles, sanitizeConfig } from "./sanitize_config.ts";
-import { GitFailure } from "./failure.ts";
+import { type Cleared, clearTargetPlaces } from "./make_way.ts";
+import { keepTips, localTips } from "./local_refs.ts";
 import type { CheckoutRequest } from "./request.ts";
 import type { GitSession } from "./session.ts";
 import { LOCAL_REPO_ENV, type SubmoduleOptions, updateSubmodules } from "./submodules.ts";
-import { fetchUpstream, reachTarget } from "./target.ts";
+import { type Destination, fetchUpstream, reachTarget } from "./target.ts";
 import { gitEntry, joinPath } from "./tree_path.ts";
 
 const log = logger("git");
 
 /** Nothing is a repository here: for git commands that work on what they are given. */
-const NO_REPO_ENV: Readonly<Record<string, string>> = { GIT_DIR: "/dev/null" };
+export const NO_REPO_ENV: Readonly<Record<string, string>> = { GIT_DIR: "/dev/null" };
+
+/** A checkout, and a staging tree for what nobody needs any more. */
+export interface UpdateFiles extends CheckoutFiles {
+  discarded: Tree;
+}
 
 /**
- * Brings the repository in the session's directory to its target. Local changes of tracked files are
- * stashed and applied again; where they do not fit, they stay in the stash alone.
+ * Brings the repository in the session's directory to its target; see `local_work.ts` for what
+ * becomes of local work. Where it fails, the working tree is as it was.
  */
 export async function updateCheckout(
   git: GitSession,
   request: CheckoutRequest,
-  files: CheckoutFiles,
+  files: UpdateFiles,
 ): Promise<void> {
   const { content, tree, location } = files;
   const entry = await gitEntry(content, tree, location);
@@ -42,66 +49,85 @@ export async function updateCheckout(
     folder,
     config,
   );
-  const stashed = await stash(git.withEnv(LOCAL_REPO_ENV), location);
-  await bringTo(git.withEnv(LOCAL_REPO_ENV), request, { ...files, folders });
-  // Submodules may have used up the time, and the rest of the work is not worth less for that.
-  const last = git.withSignal(AbortSignal.any([files.signal, AbortSignal.timeout(files.timeout)]));
-  if (stashed) await unstash(last.withEnv(LOCAL_REPO_ENV), location);
-  await rearm(last.withEnv(NO_REPO_ENV));
+  // Submodules may use up the time, and the rest of the work is not worth less for that.
+  const last = () =>
+    git.withSignal(AbortSignal.any([files.signal, AbortSignal.timeout(files.timeout)]));
+  try {
+    await bringTo(git.withEnv(LOCAL_REPO_ENV), last, request, { ...files, folders });
+  } catch (error) {
+    await rearm(last().withEnv(NO_REPO_ENV)).catch((failure) => {
+      const reason = messageOf(failure);
+      log.warn("The config of {folder} stays as git was given it: {reason}", { folder, reason });
+    });
+    throw error;
+  }
+  await rearm(last().withEnv(NO_REPO_ENV));
   await appendConfig(files, joinPath(folder, "config"), custom.deferred);
 }
 
 async function bringTo(
   git: GitSession,
+  last: () => GitSession,
   request: CheckoutRequest,
-  options: Omit<SubmoduleOptions, "shallow">,
+  options: UpdateFiles & Omit<SubmoduleOptions, "shallow">,
 ): Promise<void> {
   const { stdout } = await git.run(["rev-parse", "--is-shallow-repository"]);
   const isShallow = stdout.trim() === "true";
+  const branch = request.mode === "REMOTE_BRANCH" || request.mode === "LOCAL_BRANCH"
+    ? request.target
+    : undefined;
+  const stamp = newStamp();
+  const before = await localTips(git, options, branch);
   if (isShallow && request.full) {
-    await git.runRemote(["fetch", "--quiet", "--no-recurse-submodules", "--unshallow", "origin"]);
+    await git.runRemote(
+      ["fetch", "--quiet", "--force", "--no-recurse-submodules", "--unshallow", "origin"],
+    );
   }
   // A limited depth would cut the history that a whole repository has.
   const shallow = isShallow && !request.full;
-  await reachTarget(git, request, { shallow, force: true, fresh: false });
+  let cleared: Cleared | undefined;
+  const prepare = async (destination: Destination) => {
+    const branchTips = await localTips(git, options, destination.branch);
+    before.push(...branchTips.filter(({ name }) => !before.some((tip) => tip.name === name)));
+    cleared = await clearTargetPlaces(git, options, destination, stamp);
+  };
+  try {
+    await reachTarget(git, request, { shallow, fresh: false, prepare });
+  } catch (error) {
+    await cleared?.undo();
+    throw error;
+  }
+  await reapply(cleared, last().withEnv(LOCAL_REPO_ENV), options);
+  for (const ref of await keepTips(git, before, stamp)) {
+    git.warn(
+      `Commits that only the prebuild at ${
+        JSON.stringify(options.location)
+      } has are kept as ${ref}`,
+    );
+  }
   if (request.upstream) await fetchUpstream(git, shallow);
   await updateSubmodules(git, { ...options, shallow });
 }
 
-/** Puts local changes of tracked files away. @returns whether there are any to come back */
-async function stash(git: GitSession, location: string): Promise<boolean> {
-  const top = async () => {
-    const args = ["rev-parse", "--quiet", "--verify", "refs/stash"];
-    return (await git.run(args, { answers: [1, 128] })).stdout;
-  };
-  const hasCommit = await git.run(["rev-parse", "--quiet", "--verify", "HEAD"], {
-    answers: [1, 128],
-  });
-  if (hasCommit.code !== 0) return false;
-  if ((await git.run(["ls-files", "--unmerged"])).stdout !== "") {
-    log.warn("Local changes at {location} are dropped: a merge there was not finished", {
-      location,
-    });
-    await git.run(["reset", "--quiet", "--hard"]);
-    return false;
+/** The target is reached: local work that cannot be brought back is not lost, and no reason to fail. */
+async function reapply(
+  cleared: Cleared | undefined,
+  git: GitSession,
+  { location, signal }: UpdateFiles,
+): Promise<void> {
+  if (!cleared) return;
+  try {
+    await cleared.reapply(git);
+  } catch (error) {
+    signal.throwIfAborted();
+    git.warn(
+      `Local work at ${JSON.stringify(location)} could not be brought back and is in ` +
+        `${cleared.folder}: ${messageOf(error)}`,
+    );
   }
-  const before = await top();
-  await git.run(["stash", "push", "--quiet"]);
-  return await top() !== before;
 }
 
-async function unstash(git: GitSession, location: string): Promise<void> {
-  try {
-    await git.run(["stash", "pop", "--quiet"]);
-  } catch (error) {
-    if (!(error instanceof GitFailure)) throw error;
-    log.warn(
-      "Local changes at {location} do not fit the clone target; they stay stashed: {reason}",
-      {
-        location,
-        reason: messageOf(error),
-      },
-    );
-    await git.run(["reset", "--quiet", "--hard"]);
-  }
+/** A name that no other update of the repository has used. */
+export function newStamp(): string {
+  return `${new Date().toISOString().replace(/[-:]|\..*/g, "")}-${crypto.randomUUID().slice(0, 8)}`;
 }

@@ -1,10 +1,13 @@
 /** The Git initializer. */
 
 import { DaemonError, invalid, messageOf } from "../errors.ts";
+import type { Tree } from "../content/content.ts";
 import { problemOf } from "../git/config_text.ts";
+import { isRemoteFailure } from "../git/failure.ts";
 import { isBranchName, isCommitName } from "../git/ref_names.ts";
 import { parseRemote, type Remote } from "../git/remote.ts";
 import type { CheckoutRequest } from "../git/request.ts";
+import { logger } from "../log.ts";
 import type { GitSpec, InitializerContext } from "./initializer.ts";
 import { withinLimit } from "./limit.ts";
 import { parseCheckoutLocation } from "./location.ts";
@@ -13,6 +16,7 @@ import type { RunServices, Services } from "./services.ts";
 
 /** How the full name of a branch starts. */
 const BRANCHES = /^refs\/heads\//;
+const log = logger("initializer");
 
 /** @throws {DaemonError} INVALID_ARGUMENT */
 export function validateGit(spec: GitSpec, path: string, { git }: Pick<Services, "git">): void {
@@ -52,24 +56,60 @@ export async function runGit(
   );
 }
 
-/** Brings a restored checkout to its target. */
+/**
+ * Brings a restored checkout to its target; clones it anew, keeping local work, where that fails for
+ * another reason than the remote's.
+ */
 export async function updateGit(
   spec: GitSpec,
   context: InitializerContext,
   services: RunServices,
 ): Promise<void> {
+  const { git } = services;
+  const { tree } = context;
+  const others: Tree[] = [];
+  await onCheckout(spec, context, services, async (request, location, signal) => {
+    const place = { tree, location, signal, ...warningsTo(context) };
+    try {
+      await git.update(request, place);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (isRemoteFailure(error) || isExhausted(error)) throw error;
+      const warning = `Cloning ${request.remote.url} anew, as the prebuild's checkout at ` +
+        `${JSON.stringify(location)} cannot be updated: ${messageOf(error)}`;
+      log.warn("{warning}", { warning });
+      context.onWarning?.(warning);
+      await git.replace(request, place, (fresh) => others.push(fresh));
+      services.metrics.replaced(error);
+    }
+  }, others);
+}
+
+/** Clones among restored files that belong to no repository, keeping them. */
+export async function replaceGit(
+  spec: GitSpec,
+  context: InitializerContext,
+  services: RunServices,
+): Promise<void> {
+  const { tree } = context;
+  const others: Tree[] = [];
   await onCheckout(
     spec,
     context,
     services,
     (request, location, signal) =>
-      services.git.update(request, {
-        tree: context.tree,
-        location,
-        signal,
-        ...warningsTo(context),
-      }),
+      services.git.replace(
+        request,
+        { tree, location, signal, ...warningsTo(context) },
+        (fresh) => others.push(fresh),
+      ),
+    others,
   );
+}
+
+/** Whether a fresh clone, which needs more room, would fare no better. */
+function isExhausted(error: unknown): boolean {
+  return error instanceof DaemonError && error.code === "RESOURCE_EXHAUSTED";
 }
 
 function warningsTo({ onWarning }: InitializerContext): Pick<InitializerContext, "onWarning"> {
@@ -81,6 +121,7 @@ async function onCheckout(
   context: InitializerContext,
   services: RunServices,
   work: (request: CheckoutRequest, location: string, signal: AbortSignal) => Promise<void>,
+  others: readonly Tree[] = [],
 ): Promise<void> {
   const { protocols } = services.git;
   const remote = remoteAt(spec.remoteUri, "remote_uri", protocols);
@@ -99,7 +140,7 @@ async function onCheckout(
       config: Object.entries(spec.config.customConfig),
       ...(login ? { login } : {}),
     };
-    await withinLimit(context, services, (signal) => work(request, location, signal));
+    await withinLimit(context, services, (signal) => work(request, location, signal), others);
   } catch (error) {
     context.signal.throwIfAborted();
     if (!(error instanceof DaemonError)) throw error;

@@ -1,5 +1,6 @@
 /** Keeps work that others do in the tree, such as Git's, within the workspace's quota. */
 
+import type { Tree } from "../content/content.ts";
 import { DaemonError } from "../errors.ts";
 import type { InitializerContext } from "./initializer.ts";
 import type { Services } from "./services.ts";
@@ -13,12 +14,14 @@ export async function bytesLeft(context: InitializerContext): Promise<number | u
 
 /**
  * Runs `work`, whose signal is aborted once the tree is larger than its limit.
+ * @param others staging trees that count, too, while they are there
  * @throws {DaemonError} RESOURCE_EXHAUSTED then
  */
 export async function withinLimit(
   context: InitializerContext,
   { clock, tuning }: Services,
   work: (signal: AbortSignal) => Promise<void>,
+  others: readonly Tree[] = [],
 ): Promise<void> {
   if (context.limitBytes === undefined) return await work(context.signal);
   const done = new AbortController();
@@ -30,7 +33,7 @@ export async function withinLimit(
       } catch {
         return;
       }
-      await refuseExcess(context).catch((error) => exceeded.abort(error));
+      await refuseExcess(context, others).catch((error) => exceeded.abort(error));
     }
   };
   const watching = watch();
@@ -43,8 +46,17 @@ export async function withinLimit(
   await refuseExcess(context);
 }
 
-async function refuseExcess({ images, tree, limitBytes }: InitializerContext): Promise<void> {
-  const { bytes, entries } = await images.content.usage(tree);
+async function refuseExcess(
+  { images: { content }, tree, limitBytes }: InitializerContext,
+  others: readonly Tree[] = [],
+): Promise<void> {
+  let { bytes, entries } = await content.usage(tree);
+  for (const other of others) {
+    if (!await content.exists(other)) continue;
+    const more = await content.usage(other);
+    bytes += more.bytes;
+    entries += more.entries;
+  }
   if (limitBytes === undefined || bytes <= limitBytes) return;
   throw new DaemonError(
     "RESOURCE_EXHAUSTED",

@@ -4,17 +4,23 @@ import type { InitializerContext, Initializers, InitializerSpec } from "./initia
 import { checkOrder, type Member, membersOf } from "./composite.ts";
 import { runDownload, validateDownload } from "./download.ts";
 import { runGit, validateGit } from "./git.ts";
+import { GitMetrics } from "./git_metrics.ts";
 import { parseLocation } from "./location.ts";
 import { CredentialResolver } from "./credential_resolver.ts";
 import { runPrebuild, validatePrebuild } from "./prebuild.ts";
 import { runBackup, runSnapshot, validateBackup, validateSnapshot } from "./restore.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 import { type RunServices, type Services, STANDARD_TUNING, type Tuning } from "./services.ts";
 
 /** The initializers on these services. */
 export function createInitializers(
-  parts: Omit<Services, "tuning"> & { tuning?: Partial<Tuning> },
+  parts: Omit<Services, "metrics" | "tuning"> & { metrics: Metrics; tuning?: Partial<Tuning> },
 ): Initializers {
-  const services: Services = { ...parts, tuning: { ...STANDARD_TUNING, ...parts.tuning } };
+  const services: Services = {
+    ...parts,
+    metrics: new GitMetrics(parts.metrics),
+    tuning: { ...STANDARD_TUNING, ...parts.tuning },
+  };
   return {
     validate(spec, path) {
       const parts = membersOf(spec, path);

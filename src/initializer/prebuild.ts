@@ -3,22 +3,30 @@
 import { DaemonError, invalid, messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
 import type { InitializerContext, PrebuildSpec, SnapshotSpec } from "./initializer.ts";
-import { runGit, updateGit, validateGit } from "./git.ts";
+import { replaceGit, runGit, updateGit, validateGit } from "./git.ts";
 import { parseCheckoutLocation } from "./location.ts";
-import { runSnapshot, validateSnapshot } from "./restore.ts";
+import { runSnapshot, validateOptionalSnapshot, validateSnapshot } from "./restore.ts";
 import type { RunServices, Services } from "./services.ts";
 
 const log = logger("initializer");
 
-/** @throws {DaemonError} INVALID_ARGUMENT */
+/**
+ * A prebuild that failed has no snapshot: its name is empty then, and Git alone is enough.
+ * @throws {DaemonError} INVALID_ARGUMENT
+ */
 export function validatePrebuild(
   spec: PrebuildSpec,
   path: string,
   services: Pick<Services, "git">,
 ): void {
-  if (!spec.prebuild) throw invalid(`${path}.prebuild`, "must be set to a snapshot");
-  validateSnapshot(spec.prebuild, `${path}.prebuild`);
-  spec.git.forEach((git, index) => validateGit(git, `${path}.git[${index}]`, services));
+  const { prebuild, git } = spec;
+  if (git.length === 0) {
+    if (!prebuild) throw invalid(`${path}.prebuild`, "must be set to a snapshot");
+    validateSnapshot(prebuild, `${path}.prebuild`);
+  } else if (prebuild) {
+    validateOptionalSnapshot(prebuild, `${path}.prebuild`);
+  }
+  git.forEach((git, index) => validateGit(git, `${path}.git[${index}]`, services));
 }
 
 /** Restores the snapshot, or else clones; then brings each checkout to its target. */
@@ -29,8 +37,16 @@ export async function runPrebuild(
 ): Promise<void> {
   const restored = await tryRestore(spec.prebuild, context, spec.git.length > 0);
   for (const git of spec.git) {
-    const update = restored && await hasRepository(git.checkoutLocation, context);
-    await (update ? updateGit : runGit)(git, context, services);
+    switch (restored ? await restoredAt(git.checkoutLocation, context) : "nothing") {
+      case "nothing":
+        await runGit(git, context, services);
+        break;
+      case "files":
+        await replaceGit(git, context, services);
+        break;
+      case "repository":
+        await updateGit(git, context, services);
+    }
   }
 }
 
@@ -40,7 +56,10 @@ async function tryRestore(
   context: InitializerContext,
   hasFallback: boolean,
 ): Promise<boolean> {
-  if (!prebuild) return false;
+  if (!prebuild || prebuild.snapshot === "") {
+    log.warn("Starting from Git, as the prebuild has no snapshot");
+    return false;
+  }
   if (!context.remoteStorage && hasFallback) return false;
   try {
     await runSnapshot(prebuild, context);
@@ -56,16 +75,18 @@ async function tryRestore(
   }
 }
 
-async function hasRepository(
+/** What was restored where a checkout is to be. */
+async function restoredAt(
   checkoutLocation: string,
   { images, tree }: InitializerContext,
-): Promise<boolean> {
+): Promise<"nothing" | "files" | "repository"> {
   const location = parseCheckoutLocation(checkoutLocation, "checkout_location");
   try {
     const entries = await images.content.list(tree, location);
-    return entries.some(({ name }) => name === ".git");
+    if (entries.some(({ name }) => name === ".git")) return "repository";
+    return entries.length > 0 ? "files" : "nothing";
   } catch (error) {
-    if (error instanceof DaemonError && error.code === "NOT_FOUND") return false;
+    if (error instanceof DaemonError && error.code === "NOT_FOUND") return "nothing";
     throw error;
   }
 }

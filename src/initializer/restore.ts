@@ -11,6 +11,12 @@ export function validateSnapshot(spec: SnapshotSpec, path: string): void {
   parseSnapshotName(spec.snapshot, `${path}.snapshot`);
 }
 
+/** {@link validateSnapshot} where the name may be empty. */
+export function validateOptionalSnapshot(spec: SnapshotSpec, path: string): void {
+  if (spec.snapshot !== "") return validateSnapshot(spec, path);
+  refuseVolumeSnapshot(spec.fromVolumeSnapshot, path);
+}
+
 /** @throws {DaemonError} INVALID_ARGUMENT */
 export function validateBackup(spec: BackupSpec, path: string): void {
   refuseVolumeSnapshot(spec.fromVolumeSnapshot, path);

@@ -4,6 +4,7 @@ import type { Clock } from "../clock.ts";
 import type { Git } from "../git/git.ts";
 import type { EgressProxy } from "../outbound/egress_proxy.ts";
 import type { CredentialResolver } from "./credential_resolver.ts";
+import type { GitMetrics } from "./git_metrics.ts";
 
 export interface Services {
   git: Git;
@@ -12,6 +13,7 @@ export interface Services {
   /** Absolute path of the content Workers' spool. */
   spool: string;
   tuning: Tuning;
+  metrics: GitMetrics;
 }
 
 /** What one initialisation's parts share. */

@@ -50,8 +50,7 @@ export async function disposeWorkspace(
     gitStatus = await settle(workspace, parts);
     // Iterating a Set meets what is added meanwhile. Between its end and DELETING nothing may wait.
     for (const wish of wishes) await keep(wish, workspace, parts);
-    workspace.apply("delete");
-    workspace.saved = wishes;
+    workspace.apply("delete", wishes);
   } catch (error) {
     workspace.apply("keep");
     parts.saver.resume([workspace]);

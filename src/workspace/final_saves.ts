@@ -14,6 +14,11 @@ export function finalSavesOf(options: DisposeOptions): FinalSave[] {
   return FINAL_SAVES.filter((wish) => options[wish]);
 }
 
+/** The saves among `names`, which the journal has remembered. */
+export function finalSavesNamed(names: readonly string[]): Set<FinalSave> {
+  return new Set(FINAL_SAVES.filter((save) => names.includes(save)));
+}
+
 /**
  * Refuses what no disposal can keep, before one begins or is joined: nobody may be told that what was
  * deleted unsaved was saved. What was kept before a deletion began is as good as what is yet to be.

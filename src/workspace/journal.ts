@@ -55,6 +55,18 @@ const SCHEMA = `
   ) STRICT;
 `;
 
+/**
+ * Added to schema 1 when it is first needed: earlier versions neither need nor mind it.
+ * What a disposal saved before it began to delete, so that a repeated call can be answered.
+ */
+const FINAL_SAVES = `
+  CREATE TABLE IF NOT EXISTS final_saves (
+    workspace_id TEXT NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+    what TEXT NOT NULL,
+    PRIMARY KEY (workspace_id, what)
+  ) STRICT;
+`;
+
 export class Journal implements Disposable {
   readonly #db: DatabaseSync;
   readonly #reserve: Reserve;
@@ -72,13 +84,15 @@ export class Journal implements Disposable {
 
   /** All workspaces, by id. */
   workspaces(): WorkspaceRecord[] {
-    const rows = this.#db.prepare("SELECT * FROM workspaces ORDER BY id").all();
-    return rows.map((row) => ({
+    const statement = this.#db.prepare("SELECT * FROM workspaces ORDER BY id");
+    // A number that is too large for JavaScript must not make every row unreadable.
+    statement.setReadBigInts(true);
+    return statement.all().map((row) => ({
       id: String(row.id),
       owner: String(row.owner),
       metaId: String(row.meta_id),
       state: String(row.state) as WorkspaceRecord["state"],
-      remoteStorageDisabled: row.remote_storage_disabled === 1,
+      remoteStorageDisabled: row.remote_storage_disabled === 1n,
       quotaBytes: Number(row.quota_bytes),
       checkoutLocation: String(row.checkout_location),
     }));
@@ -98,8 +112,23 @@ export class Journal implements Disposable {
     );
   }
 
-  setState(id: string, state: WorkspaceRecord["state"]): void {
-    this.#write("UPDATE workspaces SET state = ? WHERE id = ?", state, id);
+  /** @param saves what a disposal has saved, remembered in the same step */
+  setState(id: string, state: WorkspaceRecord["state"], saves: readonly string[] = []): void {
+    this.#update(() => {
+      this.#db.prepare("UPDATE workspaces SET state = ? WHERE id = ?").run(state, id);
+      if (saves.length === 0) return;
+      this.#db.exec(FINAL_SAVES);
+      const insert = this.#db.prepare("INSERT OR REPLACE INTO final_saves VALUES (?, ?)");
+      for (const what of saves) insert.run(id, what);
+    });
+  }
+
+  /** What a disposal of the workspace saved before it began to delete. */
+  finalSaves(id: string): string[] {
+    const table = "SELECT 1 FROM sqlite_master WHERE name = 'final_saves'";
+    if (!this.#db.prepare(table).get()) return [];
+    const rows = this.#db.prepare("SELECT what FROM final_saves WHERE workspace_id = ?").all(id);
+    return rows.map(({ what }) => String(what));
   }
 
   /** Forgets a workspace and what was promised of it. */
@@ -126,7 +155,22 @@ export class Journal implements Disposable {
   }
 
   #write(statement: string, ...values: (string | number)[]): void {
-    const run = () => void this.#db.prepare(statement).run(...values);
+    this.#update(() => void this.#db.prepare(statement).run(...values));
+  }
+
+  /** Makes several writes durable in one step. */
+  #update(write: () => void): void {
+    const run = () => {
+      this.#db.exec("BEGIN IMMEDIATE");
+      try {
+        write();
+        this.#db.exec("COMMIT");
+      } catch (error) {
+        // SQLite has rolled back by itself after some failures.
+        if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+        throw error;
+      }
+    };
     this.#withRoom(run, "Cannot write the daemon's state", "INTERNAL");
     this.#reserve.hold();
   }

@@ -3,6 +3,7 @@
 import type { Content, Leftovers } from "../content/content.ts";
 import { messageOf } from "../errors.ts";
 import { logger } from "../log.ts";
+import { finalSavesNamed } from "./final_saves.ts";
 import { type Recorders, Workspace } from "./workspace.ts";
 
 const log = logger("workspace");
@@ -39,6 +40,7 @@ export async function recover(content: Content, witnesses: Recorders): Promise<R
     if (workspace.state === "SETTING_UP") workspace.apply("delete");
     if (workspace.state === "WRAPPING_UP") workspace.apply("keep");
     if (workspace.state === "DELETING") {
+      workspace.saved = finalSavesNamed(witnesses.journal.finalSaves(id));
       log.warn("Deleting workspace {id}, which was not to stay when the daemon ended", { id });
     } else if (published && !found) {
       log.error("The content of workspace {id} is not there any more: somebody else removed it", {

@@ -99,22 +99,24 @@ export class Workspace {
 
   /**
    * Applies an event. When this returns, a restart makes the right thing of it.
+   * @param saves what a disposal has saved by the time that it begins to delete
    * @throws {DaemonError} where that cannot be written down; the state stays
    */
-  apply(event: WorkspaceEvent): void {
+  apply(event: WorkspaceEvent, saves: ReadonlySet<FinalSave> = new Set()): void {
     const state = next(this.#state, event);
-    this.#write(state);
+    this.#write(state, saves);
     this.#witnesses.metrics.moved(this.#state, state);
     this.#state = state;
+    if (event === "delete") this.saved = saves;
     if (event === "wrapUp") this.#leaving.abort();
     if (event === "keep") this.#leaving = new AbortController();
   }
 
-  #write(state: WorkspaceState): void {
+  #write(state: WorkspaceState, saves: ReadonlySet<FinalSave>): void {
     const { journal } = this.#witnesses;
     try {
       if (state === "NONE") journal.remove(this.id);
-      else journal.setState(this.id, state);
+      else journal.setState(this.id, state, [...saves]);
     } catch (error) {
       // What a restart makes of both states alike must not leave the workspace stuck between them.
       if (afterCrash(this.#state) !== afterCrash(state)) throw error;

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import {
   addModules,
@@ -218,3 +218,44 @@ function modulesOf(path: string): string[] {
 function module(name: string, path: string, url: string): string {
   return `[submodule "${name}"]\n\tpath = ${path}\n\turl = ${url}\n`;
 }
+
+Deno.test("clone fetches a submodule's commit that its server does not give by its hash", async () => {
+  await using fixture = await gitRig();
+  const child = makeRemote(join(fixture.remotes, "child.git"), [
+    { branch: "main", subject: "first", files: { "m.txt": "one" } },
+    { branch: "main", subject: "second", files: { "m.txt": "two" } },
+    { branch: "side", subject: "third", files: { "m.txt": "three" }, from: "main" },
+    { branch: "side", subject: "fourth", files: { "m.txt": "four" } },
+  ]);
+  const parent = makeRemote(join(fixture.remotes, "parent.git"), [
+    { branch: "main", subject: "first", files: { "a.txt": "a" } },
+  ]);
+  const modules = ["m", "s"].map((at) =>
+    `[submodule "${at}"]\n\tpath = ${at}\n\turl = ../child.git\n`
+  );
+  const [m, s] = ["main~1", "side~1"].map((revision) => git(child, "rev-parse", revision));
+  addModules(parent, "main", modules.join(""), { m: m!, s: s! });
+  await using server = serveGit(fixture.remotes, { v0: true });
+  for (const full of [false, true]) {
+    const { path, warnings } = await cloned(fixture, request(`${server.url}/parent.git`, { full }));
+    assertEquals(warnings, []);
+    assertEquals(Deno.readTextFileSync(join(path, "m/m.txt")), "one");
+    assertEquals(Deno.readTextFileSync(join(path, "s/m.txt")), "three");
+  }
+});
+
+Deno.test("clone warns its caller of a submodule that it leaves out, without secrets", async () => {
+  await using fixture = await gitRig();
+  const parent = makeRemote(join(fixture.remotes, "parent.git"), [
+    { branch: "main", subject: "first", files: { "a.txt": "a" } },
+  ]);
+  const commit = git(parent, "rev-parse", "main");
+  addSubmodule(parent, { branch: "main", name: "m", at: "m", url: "../gone.git", commit });
+  await using server = serveGit(fixture.remotes);
+  const url = `${server.url}/parent.git`.replace("//", "//jane:s3cret-word@");
+  const { path, warnings } = await cloned(fixture, request(url));
+  assertEquals(Deno.readTextFileSync(join(path, "a.txt")), "a");
+  assertEquals(warnings.length, 1);
+  assertStringIncludes(warnings[0]!, 'Submodule "m" was not updated: git submodule: ');
+  assert(!warnings[0]!.includes("s3cret-word"), warnings[0]);
+});

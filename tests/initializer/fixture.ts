@@ -14,6 +14,7 @@ import { createInitializers } from "../../src/initializer/mod.ts";
 import type { Tuning } from "../../src/initializer/services.ts";
 import { StoredImages } from "../../src/snapshot/stored_images.ts";
 import { FileStore } from "../../src/store/file/file_store.ts";
+import { Metrics } from "../../src/telemetry/metrics.ts";
 import { type GitFixture, gitRig, type RigOptions } from "../git/fixture.ts";
 
 export const ALICE = { owner: "alice", metaId: "notes" };
@@ -21,6 +22,7 @@ export const ALICE = { owner: "alice", metaId: "notes" };
 export interface InitializerFixture extends AsyncDisposable {
   readonly base: GitFixture;
   readonly images: StoredImages;
+  readonly metrics: Metrics;
   readonly initializers: Initializers;
   /** Baselines that restores handed over. */
   readonly baselines: string[];
@@ -41,17 +43,20 @@ export async function initializerRig(
   const clock = { ...systemClock, sleep: () => Promise.resolve() };
   const store = await FileStore.open({ folder: areas.blobs, spoolDir: spool, clock });
   const images = new StoredImages({ content, store, clock, retain: 1 });
+  const metrics = new Metrics();
   const initializers = createInitializers({
     git,
     gate,
     clock,
     spool,
+    metrics,
     ...(options.tuning ? { tuning: options.tuning } : {}),
   });
   const baselines: string[] = [];
   const results: RestoreResult[] = [];
   return {
     base,
+    metrics,
     images,
     initializers,
     baselines,

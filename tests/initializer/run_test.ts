@@ -270,6 +270,34 @@ Deno.test("prebuild falls back to Git when its snapshot cannot be restored", asy
   assertEquals(error.code, "NOT_FOUND");
 });
 
+Deno.test("prebuild without a snapshot starts from Git", async () => {
+  await using rig = await initializerRig();
+  const spec = gitSpec(fileUrl(makeRemote(join(rig.base.remotes, "a.git"), COMMITS)));
+  for (const prebuild of [{ prebuild: snapshotOf("") }, {}]) {
+    const { path } = await rig.run({ kind: "prebuild", ...prebuild, git: [spec] });
+    assertEquals(read(path, "a.txt"), "1\n2\n3\n4\n5\n");
+  }
+});
+
+Deno.test("prebuild clones among files that belong to no repository, and keeps them", async () => {
+  await using rig = await initializerRig();
+  const remote = fileUrl(makeRemote(join(rig.base.remotes, "a.git"), COMMITS));
+  const url = await snapshot(rig, { kind: "empty" }, (top) => {
+    Deno.writeTextFileSync(join(top, "a.txt"), "mine\n");
+    Deno.writeTextFileSync(join(top, "b.txt"), "mine\n");
+  });
+  const { path } = await rig.run({
+    kind: "prebuild",
+    prebuild: snapshotOf(url),
+    git: [gitSpec(remote)],
+  });
+  assertEquals(read(path, "a.txt"), "1\n2\n3\n4\n5\n");
+  assertEquals(read(path, "b.txt"), "mine\n");
+  const folder = join(path, ".git/wsdaemon-put-aside");
+  const [stamp] = [...Deno.readDirSync(folder)];
+  assertEquals(read(folder, `${stamp!.name}/files/a.txt`), "mine\n");
+});
+
 Deno.test("an initializer that is cancelled tells its caller's reason", async () => {
   await using fixture = await initializerRig();
   const signal = AbortSignal.abort(new DaemonError("ABORTED", "disposed of"));

@@ -5,6 +5,7 @@ import { createInitializers } from "../../src/initializer/mod.ts";
 import { EgressProxy } from "../../src/outbound/egress_proxy.ts";
 import { systemClock } from "../../src/clock.ts";
 import type { Git } from "../../src/git/git.ts";
+import { Metrics } from "../../src/telemetry/metrics.ts";
 import { downloadSpec, gitSpec, SHA256 } from "./fixture.ts";
 
 /** Nothing is touched by validation but the protocols that are allowed. */
@@ -13,6 +14,7 @@ const initializers = createInitializers({
   gate: new EgressProxy({ allowLoopback: false, allowHosts: [], denyHosts: [] }),
   clock: systemClock,
   spool: "/nowhere",
+  metrics: new Metrics(),
 });
 
 const URL_ = "https://example.com/a.git";
@@ -51,6 +53,8 @@ const GOOD: readonly InitializerSpec[] = [
   snapshot,
   backup,
   { kind: "prebuild", prebuild: snapshot, git: [gitSpec(URL_)] },
+  { kind: "prebuild", prebuild: { ...snapshot, snapshot: "" }, git: [gitSpec(URL_)] },
+  { kind: "prebuild", git: [gitSpec(URL_)] },
   downloadSpec("http://example.com/x?y"),
   downloadSpec("https://example.com/x", `sha512:${"a".repeat(128)}`, { filePath: "a/b" }),
   filesAt("a/b", "a/c/d", "a.b", "ab"),

@@ -6,21 +6,10 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { join } from "@std/path";
-import type { Tree } from "../../src/content/content.ts";
-import { systemClock } from "../../src/clock.ts";
-import { type Digest, digestOf } from "../../src/digest.ts";
 import { DaemonError } from "../../src/errors.ts";
-import { StoredImages } from "../../src/snapshot/stored_images.ts";
-import { parseManifest } from "../../src/snapshot/manifest.ts";
-import { backupKey } from "../../src/snapshot/snapshot_names.ts";
-import { decodeReference } from "../../src/snapshot/references.ts";
-import { blobKey } from "../../src/store/keys.ts";
-import { openS3Bench, type S3Bench } from "../store/s3_bench.ts";
-import { type Fault, FaultProxy } from "../fixtures/fault_proxy.ts";
+import type { Fault } from "../fixtures/fault_proxy.ts";
 import { startS3 } from "../fixtures/s3rver.ts";
-import { borrowContent, type SharedContent } from "../fixtures/shared_content.ts";
-import { ALICE } from "./fixture.ts";
+import { type Patience, S3Node } from "./s3_node.ts";
 
 type Outcome =
   | "success"
@@ -129,103 +118,6 @@ const DOWNLOADS: Row[] = [
 const server = await startS3();
 Deno.test.afterAll(() => server[Symbol.asyncDispose]());
 
-class Node implements AsyncDisposable {
-  readonly #path: string;
-  readonly #tree: Tree = { area: "workspaces", name: "w" };
-  readonly images: StoredImages;
-
-  private constructor(
-    readonly started: SharedContent,
-    readonly proxy: FaultProxy,
-    readonly bench: S3Bench,
-    readonly stack: AsyncDisposableStack,
-  ) {
-    const { content, areas } = started;
-    this.#path = join(areas.workspaces, "w");
-    Deno.mkdirSync(this.#path);
-    this.images = new StoredImages({ content, store: bench.store, clock: systemClock, retain: 2 });
-  }
-
-  static async open({ stallMs, attempts }: Patience): Promise<Node> {
-    await using stack = new AsyncDisposableStack();
-    const started = stack.use(borrowContent());
-    const proxy = stack.adopt(
-      new FaultProxy({ hostname: server.host, port: server.port }),
-      (proxy) => proxy.close(),
-    );
-    const bench = stack.use(
-      await openS3Bench(server, {
-        endpoint: proxy.endpoint,
-        spoolDir: started.areas.spool,
-        // Small parts, one after the other: a layer has three.
-        tuning: {
-          stallMs,
-          attempts,
-          multipartThreshold: 4096,
-          partSize: 4096,
-          partsPerObject: 1,
-        },
-      }),
-    );
-    return new Node(started, proxy, bench, stack.move());
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stack.disposeAsync();
-  }
-
-  /** Gives the workspace content that was never there, and that does not compress well. */
-  async edit(): Promise<string> {
-    const text = Array.from({ length: 600 }, () => Math.random().toString(36)).join("");
-    await Deno.writeTextFile(join(this.#path, "file"), text);
-    return text;
-  }
-
-  /** @returns its manifest's digest */
-  async backup(): Promise<Digest> {
-    return (await this.images.saveBackup(this.#tree, ALICE, { baseline: "w" })).manifest;
-  }
-
-  /** The content of the backup. */
-  async restore(): Promise<string> {
-    const { content, areas } = this.started;
-    const tree = await content.create({ uid: Deno.uid() ?? 0, gid: Deno.gid() ?? 0 });
-    try {
-      const { newBaseline } = await this.images.restoreBackup(tree, ALICE, {});
-      if (newBaseline) await content.dropBaseline(newBaseline);
-      return await Deno.readTextFile(join(areas.staging, tree.name, "file"));
-    } finally {
-      await content.remove(tree);
-    }
-  }
-
-  /** The manifests of the backups by what the server has on its disk, every blob of them looked at. */
-  async stored(): Promise<Digest[]> {
-    const key = backupKey(ALICE);
-    const { images } = decodeReference(key, await this.bench.stored(key), ALICE);
-    const manifests = images.map(({ manifest }) => manifest);
-    for (const digest of manifests) {
-      const parsed = parseManifest({ digest, bytes: await this.#blob(digest) });
-      const { layers, config, index } = parsed;
-      for (const blob of [...layers, config, ...index ? [index] : []]) {
-        await this.#blob(blob.digest);
-      }
-    }
-    return manifests;
-  }
-
-  async #blob(digest: Digest): Promise<Uint8Array> {
-    const bytes = await this.bench.stored(blobKey(digest));
-    assertEquals(digestOf(bytes), digest);
-    return bytes;
-  }
-
-  assertTidy(name: string): void {
-    const { spool, staging } = this.started.areas;
-    for (const area of [spool, staging]) assertEquals([...Deno.readDirSync(area)], [], name);
-  }
-}
-
 async function outcomeOf(work: () => Promise<unknown>): Promise<Outcome> {
   try {
     await work();
@@ -236,11 +128,6 @@ async function outcomeOf(work: () => Promise<unknown>): Promise<Outcome> {
   }
 }
 
-/** How a store that is under test waits, and how often it tries. */
-interface Patience {
-  stallMs: number;
-  attempts: number;
-}
 /** Silence soon counts as a stall; a busy machine's may pass for one, and is no reason to give up. */
 const HASTY: Patience = { stallMs: 300, attempts: 4 };
 /** Silence is never taken for a stall: a busy machine is slow. */
@@ -256,7 +143,7 @@ const namesOf = (rows: Row[]) => [...new Set(rows.map(({ name }) => name))].join
 
 /** All steps of one operation meet the fault once each; every one of them did. */
 async function meetEverywhere(
-  { proxy }: Node,
+  { proxy }: S3Node,
   { fault, steps, name }: Row,
   work: () => Promise<unknown>,
 ): Promise<void> {
@@ -280,7 +167,7 @@ async function meetEverywhere(
 
 for (const { patience, rows } of byPatience(UPLOADS)) {
   Deno.test(`backup that meets ${namesOf(rows)} ends as the table says, and never costs the previous one`, async () => {
-    await using node = await Node.open(patience);
+    await using node = await S3Node.open(server, patience);
     const { proxy } = node;
     await node.edit();
     await node.backup();
@@ -333,7 +220,7 @@ for (const { patience, rows } of byPatience(UPLOADS)) {
 for (const { patience, rows } of byPatience(UPLOADS)) {
   const everywhere = rows.filter(({ steps }) => steps === BACKUP || steps.length > PUTS.length);
   Deno.test(`backup that fails does so for its own reason when giving its parts back meets ${namesOf(everywhere)}`, async () => {
-    await using node = await Node.open(patience);
+    await using node = await S3Node.open(server, patience);
     await node.edit();
     const before = await node.backup();
     for (const { name, fault } of everywhere) {
@@ -354,7 +241,7 @@ for (const { patience, rows } of byPatience(UPLOADS)) {
 for (const { patience, rows } of byPatience(DOWNLOADS)) {
   Deno.test(`restore that meets ${namesOf(rows)} ends as the table says, and leaves the backup as it is`, async () => {
     // One more, for what breaks off first.
-    await using node = await Node.open({ ...patience, attempts: patience.attempts + 1 });
+    await using node = await S3Node.open(server, { ...patience, attempts: patience.attempts + 1 });
     const { proxy } = node;
     const text = await node.edit();
     await node.backup();
@@ -390,7 +277,7 @@ for (const { patience, rows } of byPatience(DOWNLOADS)) {
 }
 
 Deno.test("backup whose reference arrives with one wrong digit, and fails, loses none of the earlier", async () => {
-  await using node = await Node.open(PATIENT);
+  await using node = await S3Node.open(server, PATIENT);
   await node.edit();
   let older = await node.backup();
   await node.edit();

@@ -200,6 +200,105 @@ Deno.test("S3 store sends a body again that was corrupted on its way", () =>
     }
   }));
 
+Deno.test("S3 store finds out anew what ETags are when they stop being MD5, and again when they are", () =>
+  withProxy(async (bench, proxy) => {
+    const { store } = bench;
+    await store.putRef("refs/a/b.json", bytesOf("x"));
+    // Encryption is switched on: ETags still look like MD5s, and are none.
+    const random = () => crypto.randomUUID().replaceAll("-", "");
+    const encrypted: PlannedFault = {
+      fault: { kind: "other-etag", etag: random },
+      on: /^PUT/,
+      times: always,
+    };
+    proxy.plan(encrypted);
+    const [small, big] = [freshBytes(SMALL), freshBytes(BIG)];
+    await store.putBlob(await spool(bench.spoolDir, small));
+    await store.putRef("refs/a/b.json", bytesOf("y"));
+    await store.putBlob(await spool(bench.spoolDir, big));
+    proxy.assertAllFired();
+    const probes = proxy.requests.filter(({ line }) => /^PUT .*etag-probe/.test(line));
+    assertEquals(probes.length, 1, "what was found out is remembered");
+    proxy.plan();
+    assertEquals(await store.getRef("refs/a/b.json"), bytesOf("y"));
+    assertEquals([await held(bench, small), await held(bench, big)], [small, big]);
+    assertEquals([...(await collectList(store, "objects/")).keys()], []);
+    // And off again: what is corrupted on its way is noticed as before.
+    await store.putRef("refs/a/b.json", bytesOf("z"));
+    const bytes = freshBytes(SMALL);
+    proxy.plan({ fault: { kind: "corrupt-request" }, on: /^PUT .*blobs/ });
+    await store.putBlob(await spool(bench.spoolDir, bytes));
+    proxy.assertAllFired();
+    assertEquals(await held(bench, bytes), bytes);
+  }));
+
+Deno.test("S3 store learns from no ETag of a body that is changed on its way each time", () =>
+  withProxy(async (bench, proxy) => {
+    const put = async (bytes: Uint8Array) =>
+      bench.store.putBlob(await spool(bench.spoolDir, bytes));
+    // Of this, and of all that could tell why.
+    for (const on of [/^PUT .*blobs/, /^PUT/]) {
+      proxy.plan({ fault: { kind: "corrupt-request" }, on, times: always });
+      await assertCode("UNAVAILABLE", () => put(freshBytes(SMALL)), "other bytes");
+      await emptyDir(bench.spoolDir);
+    }
+    const bytes = freshBytes(SMALL);
+    proxy.plan({ fault: { kind: "corrupt-request" }, on: /^PUT .*blobs/, times: 3 });
+    await put(bytes);
+    proxy.assertAllFired();
+    assertEquals(await held(bench, bytes), bytes);
+  }));
+
+const FULL: [status: number, code: string][] = [
+  [403, "QuotaExceeded"],
+  [400, "XMinioAdminBucketQuotaExceeded"],
+  [507, "XMinioStorageFull"],
+  [403, "ObjectQuotaExceeded"],
+  [413, "EntityTooLarge"],
+  [400, "EntityTooLarge"],
+  [507, "InsufficientStorage"],
+];
+
+Deno.test("S3 store says RESOURCE_EXHAUSTED however a server says that it is full", () =>
+  withProxy(async (bench, proxy) => {
+    const large = { kind: "foreign" as const, body: "<html>413 Request Entity Too Large</html>" };
+    const faults: Fault[] = [
+      ...FULL.map(([status, code]): Fault => ({ kind: "answer", status, code })),
+      { ...large, status: 413, headers: { "Content-Type": "text/html" } },
+      { ...large, status: 507 },
+    ];
+    for (const fault of faults) {
+      for (const [step, { on, run }] of Object.entries(STEPS)) {
+        if (step === "the look for a blob") continue;
+        proxy.plan({ fault, on, times: always });
+        await assertCode("RESOURCE_EXHAUSTED", () => run(bench), "raise its quota");
+        await emptyDir(bench.spoolDir);
+      }
+    }
+    const rate: Fault = { kind: "answer", status: 429, code: "RequestQuotaExceeded" };
+    proxy.plan({ fault: rate, on: /^PUT/, times: 2 });
+    await bench.store.putRef("refs/a/b.json", bytesOf("x"));
+    proxy.assertAllFired();
+  }));
+
+Deno.test("S3 store never says NOT_FOUND of what it was to write or to remove", () =>
+  withProxy(async (bench, proxy) => {
+    const expected: Record<string, ErrorCode> = {
+      NoSuchKey: "UNAVAILABLE",
+      NoSuchUpload: "UNAVAILABLE",
+      NoSuchBucket: "FAILED_PRECONDITION",
+      NoSuchVersion: "FAILED_PRECONDITION",
+    };
+    for (const [code, expectation] of Object.entries(expected)) {
+      for (const [step, { on, run }] of Object.entries(STEPS)) {
+        if (step === "the look for a blob") continue;
+        proxy.plan({ fault: { kind: "answer", status: 404, code }, on, times: always });
+        await assertCode(expectation, () => run(bench), code);
+        await emptyDir(bench.spoolDir);
+      }
+    }
+  }));
+
 Deno.test("S3 store believes the object, not a 200 that carries an error, at an upload's end", () =>
   withProxy(async (bench, proxy) => {
     proxy.plan({ fault: { kind: "error-in-200", code: "InternalError" }, on: /^POST .*uploadId=/ });

@@ -3,6 +3,7 @@
  * real; what content and stores do has tests of its own, and end-to-end ones use the real parts.
  */
 
+import { DatabaseSync } from "node:sqlite";
 import { join } from "@std/path";
 import {
   type Content,
@@ -177,6 +178,11 @@ function contentOn(disk: Disk): Content {
     extract: unused,
     baselineLayers: unused,
     makeDirectory: unused,
+    giveDirectory: unused,
+    inspectPaths: unused,
+    movePaths: unused,
+    hashFile: unused,
+    readLink: unused,
     place: unused,
     copyOut: unused,
     openDirectory: unused,
@@ -219,10 +225,18 @@ export class Fixture implements AsyncDisposable {
     return this.#journal;
   }
 
-  /** A second life on the same disk, as after `kill -9`: nothing of the first is told anything. */
-  async restart(): Promise<void> {
+  /**
+   * A second life on the same disk, as after `kill -9`: nothing of the first is told anything.
+   * @param sql what somebody does to the journal meanwhile
+   */
+  async restart(sql?: string): Promise<void> {
+    const path = join(this.#folder, "state.db");
     this.#journal[Symbol.dispose]();
-    this.#journal = new Journal(join(this.#folder, "state.db"));
+    if (sql !== undefined) {
+      using db = new DatabaseSync(path);
+      db.exec(sql);
+    }
+    this.#journal = new Journal(path);
     this.metrics = new Metrics();
     this.manager = this.#newManager();
     await this.manager.start();

@@ -38,6 +38,26 @@ Deno.test("the journal remembers every field across a reopening", () =>
     assertEquals(journal.pendingSnapshots(), [{ url: "u", workspaceId: "w1" }]);
   }));
 
+Deno.test("the journal remembers what was saved of a workspace for as long as it is deleted", () =>
+  withFile((path) => {
+    {
+      using journal = new Journal(path);
+      assertEquals(journal.finalSaves("w1"), []);
+      for (const id of ["w1", "w2"]) journal.insert({ ...record, id });
+      journal.setState("w1", "DELETING", ["backup", "backupLogs"]);
+      journal.setState("w2", "DELETING");
+    }
+    using journal = new Journal(path);
+    assertEquals(journal.finalSaves("w1").sort(), ["backup", "backupLogs"]);
+    assertEquals(journal.finalSaves("w2"), []);
+    journal.insert(record);
+    assertEquals(journal.finalSaves("w1"), []);
+    journal.setState("w1", "DELETING", ["backup"]);
+    journal.remove("w1");
+    journal.insert(record);
+    assertEquals(journal.finalSaves("w1"), []);
+  }));
+
 Deno.test("the journal forgets a workspace's promises with it", () =>
   withFile((path) => {
     using journal = new Journal(path);

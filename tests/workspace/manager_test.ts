@@ -663,6 +663,38 @@ Deno.test("what cannot be deleted of one workspace keeps no other from being del
   assertEquals([...fixture.disk.trees], ["workspaces/stuck"]);
 });
 
+Deno.test("a disposal that was backed up can be repeated with a backup, also after a restart", async () => {
+  await using fixture = await Fixture.start();
+  await fixture.manager.init(request("w"));
+  fixture.disk.always.set("remove", new DaemonError("FAILED_PRECONDITION", "unmount it"));
+  await refuses("FAILED_PRECONDITION", "unmount it", () => fixture.manager.dispose("w", BACK_UP));
+  await fixture.restart();
+  await refuses("FAILED_PRECONDITION", "unmount it", () => fixture.manager.dispose("w", BACK_UP));
+  fixture.disk.always.delete("remove");
+  await fixture.manager.dispose("w", BACK_UP);
+  assertEquals(fixture.saveGate.seen.length, 1);
+
+  await fixture.manager.init(request("w"));
+  fixture.disk.always.set("remove", new DaemonError("FAILED_PRECONDITION", "unmount it"));
+  await refuses("FAILED_PRECONDITION", "unmount it", () => fixture.manager.dispose("w", KEEP));
+  await fixture.restart();
+  await refuses("FAILED_PRECONDITION", "a backup", () => fixture.manager.dispose("w", BACK_UP));
+});
+
+Deno.test("a row that makes no sense keeps no other workspace from being served", async () => {
+  await using fixture = await Fixture.start();
+  await fixture.manager.init(request("good"));
+  const row = { owner: "", metaId: "", checkoutLocation: "../..", remoteStorageDisabled: false };
+  const states = ["AVAILABLE", "SETTING_UP", "DELETING", "WRAPPING_UP"] as const;
+  for (const [n, state] of states.entries()) {
+    fixture.journal.insert({ ...row, id: `../${n}`, state, quotaBytes: 0 });
+    fixture.disk.stuck.add(`workspaces/../${n}`);
+  }
+  await fixture.restart("UPDATE workspaces SET quota_bytes = 1 << 62 WHERE id <> 'good'");
+  await fixture.manager.waitForInit("good", never);
+  await fixture.manager.dispose("good", BACK_UP);
+});
+
 Deno.test("a start waits for no deletion of what an earlier daemon left, however long it takes", async () => {
   await using fixture = await Fixture.start();
   for (const id of ["w", "good"]) await fixture.manager.init(request(id, { metaId: id }));

@@ -1,7 +1,8 @@
 import type { Owner, Tree } from "../content.ts";
-import { makePath } from "../parents.ts";
+import { setOwnerAndMode } from "../ownership.ts";
+import { makePath, openPath } from "../parents.ts";
 import { treePath } from "../paths.ts";
-import { type OpenAreas, openTree } from "../areas.ts";
+import { type OpenAreas, openTree, requireStaging } from "../areas.ts";
 
 export interface MakeDirectoryRequest {
   tree: Tree;
@@ -14,4 +15,12 @@ export function makeDirectory(areas: OpenAreas, request: MakeDirectoryRequest): 
   const components = treePath(request.path);
   using top = openTree(areas, request.tree);
   makePath(top, components, request.owner).close();
+}
+
+/** Gives a directory of a staging tree, but nothing in it, to an owner who may then write in it. */
+export function giveDirectory(areas: OpenAreas, request: MakeDirectoryRequest): void {
+  requireStaging(request.tree);
+  using top = openTree(areas, request.tree);
+  using directory = openPath(top, treePath(request.path));
+  setOwnerAndMode(directory, request.owner, directory.stat().permissions | 0o700);
 }

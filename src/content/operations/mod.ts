@@ -32,8 +32,10 @@ import {
 import { copyOut } from "./copy_out.ts";
 import { extract } from "./extract.ts";
 import { closeDirectory, openDirectory } from "./handles.ts";
+import { hashFile, inspectPaths, readLink } from "./inspect_paths.ts";
 import { list } from "./list.ts";
-import { makeDirectory } from "./make_directory.ts";
+import { giveDirectory, makeDirectory } from "./make_directory.ts";
+import { movePaths } from "./move_paths.ts";
 import { place } from "./place.ts";
 import { create, exists, publish, published } from "./trees.ts";
 import { usage } from "./usage.ts";
@@ -52,9 +54,13 @@ export const operations = {
   dropBaseline,
   exists,
   extract,
+  giveDirectory,
+  hashFile,
+  inspectPaths,
   leftovers,
   list,
   makeDirectory,
+  movePaths,
   openDirectory,
   packFinish,
   packPart,
@@ -62,6 +68,7 @@ export const operations = {
   place,
   publish,
   published,
+  readLink,
   restoreBaseline,
   restoreClosedDirectories,
   restoreDirectories,

@@ -161,6 +161,10 @@ class AppliedLayers {
         this.#budget.directory();
       },
       removed: (path, stat) => this.#forget(path, stat),
+      copying: (stat) => {
+        this.#context.throwIfCancelled();
+        this.#budget.bytes(takenBytes(stat));
+      },
     });
     for (let entry = reader.next(); entry; entry = reader.next()) {
       try {
@@ -279,9 +283,9 @@ class AppliedLayers {
     const name = entry.pax.get(VENDOR.linkPath) ?? entry.linkPath;
     const target = this.#path(name, "hard link's target");
     if (this.#omitted.has(target.key)) return this.#omit(path, "link");
-    if (tree.linkOrCopy(leaf, target) === "copied") {
-      this.#omissions.add("copied-link", path.bytes);
-    }
+    const how = tree.linkOrCopy(leaf, target);
+    if (how === "omitted") return this.#omit(path, "link");
+    if (how === "copied") this.#omissions.add("copied-link", path.bytes);
     this.#files++;
   }
 

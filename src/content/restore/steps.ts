@@ -10,7 +10,7 @@ import { type Directory, isErrno, S } from "../../linux/mod.ts";
 import { Abilities } from "../abilities.ts";
 import type { OmissionKind, Omissions, Tree } from "../content.ts";
 import { BaselineWriter } from "../baseline/writer.ts";
-import { duplicateFile } from "../duplicate.ts";
+import { duplicateFile, LINK_REFUSALS } from "../duplicate.ts";
 import { compareBytes } from "../../archive/bytes.ts";
 import type { Block } from "../../image/block.ts";
 import { dataLoss, readingBlob, verifyBlob } from "../../image/index_reader.ts";
@@ -227,11 +227,12 @@ export function restoreLinks(
   return step(areas, request, (opened) => {
     const { plan, dirs } = opened;
     const made: { link: Place; target: Place }[] = [];
+    const copies = new Map<number, LinkSource>();
     for (const link of links(plan)) {
       context.throwIfCancelled();
       const target = findTarget(plan, link.block.link(link.record));
       if (!target) throw dataLoss(request.plan.indexDigest, "a hard link names what is not there");
-      const how = makeLink(opened, link, target);
+      const how = makeLink(opened, link, target, copies);
       if (how === "omitted") opened.omit(link.block, link.record);
       if (how === "linked") made.push({ link, target });
     }
@@ -244,29 +245,43 @@ export function restoreLinks(
   });
 }
 
-/** Makes a hard link, or a copy where the file system takes no more links of the inode. */
-function makeLink(opened: Step, link: Place, target: Place): "linked" | "copied" | "omitted" {
-  const { dirs } = opened;
+/** An entry as links are made of it. */
+interface LinkSource {
+  readonly parent: Uint8Array;
+  readonly name: Uint8Array;
+}
+
+/**
+ * Makes a hard link, or a copy where the file system takes no more links of the inode. Links after
+ * that are links of the copy.
+ * @param copies the last copy of each target, by the position of its record
+ */
+function makeLink(
+  opened: Step,
+  link: Place,
+  target: Place,
+  copies: Map<number, LinkSource>,
+): "linked" | "copied" | "omitted" {
   const dir = opened.directory(link.block);
   const hasTarget = !target.block.isOmitted(target.record) &&
     !target.block.isOmitted(target.block.self);
   if (!dir || !hasTarget) return "omitted";
-  const { parent, name } = splitLast(link.block.link(link.record));
-  using source = dirs.openApart(parent);
+  const from = copies.get(target.record) ?? splitLast(link.block.link(link.record));
+  const isFile = target.block.kind(target.record) === KIND.file;
+  const name = link.block.name(link.record);
+  using source = opened.dirs.openApart(from.parent);
   try {
-    source.link(name, dir, link.block.name(link.record));
-    return "linked";
+    source.link(from.name, dir, name);
+    return copies.has(target.record) ? "copied" : "linked";
   } catch (error) {
     if (isErrno(error, ...NAME_REFUSALS)) return "omitted";
     // A file that was left out, for its name or its size.
-    if (isErrno(error, "ENOENT") && target.block.kind(target.record) === KIND.file) {
-      return "omitted";
-    }
-    if (!isErrno(error, "EMLINK")) throw error;
-    if (target.block.kind(target.record) !== KIND.file) return "omitted";
-    const copied = link.block.name(link.record);
-    duplicateFile(source, name, dir, copied);
-    opened.omissions.add("copied-link", joinPath(link.block.path, copied));
+    if (isErrno(error, "ENOENT") && isFile) return "omitted";
+    if (!isErrno(error, ...LINK_REFUSALS)) throw error;
+    if (!isFile) return "omitted";
+    duplicateFile(source, from.name, dir, name);
+    opened.omissions.add("copied-link", joinPath(link.block.path, name));
+    copies.set(target.record, { parent: link.block.path.slice(), name: name.slice() });
     return "copied";
   }
 }

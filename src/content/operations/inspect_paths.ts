@@ -1,0 +1,82 @@
+import { createHash } from "node:crypto";
+import { DaemonError } from "../../errors.ts";
+import { type Directory, isErrno, SLASH, splitPath, type Stat } from "../../linux/mod.ts";
+import type { PathState, Tree } from "../content.ts";
+import type { OperationContext } from "../operation.ts";
+import { openPath } from "../parents.ts";
+import { entryPath, treePath } from "../paths.ts";
+import { type OpenAreas, openTree } from "../areas.ts";
+
+export interface InspectPathsRequest {
+  tree: Tree;
+  folder: string;
+  paths: readonly Uint8Array[];
+}
+
+/** Reports what stands at paths beneath a folder, in their order. */
+export function inspectPaths(areas: OpenAreas, request: InspectPathsRequest): PathState[] {
+  using top = openTree(areas, request.tree);
+  using folder = openPath(top, treePath(request.folder));
+  return request.paths.map((path) => inspect(folder, path));
+}
+
+function inspect(folder: Directory, path: Uint8Array): PathState {
+  try {
+    return describe(folder, path, folder.statEntry(path));
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return { type: "absent" };
+    if (!isErrno(error, "ENOTDIR", "ELOOP")) throw error;
+    return { type: "blocked", blocker: findBlocker(folder, path) };
+  }
+}
+
+function describe(folder: Directory, path: Uint8Array, stat: Stat): PathState {
+  const { size, mtime, permissions } = stat;
+  if (stat.isFile) return { type: "file", size, mtime, permissions };
+  if (stat.isSymlink) return { type: "symlink", target: folder.readLink(path) };
+  if (!stat.isDirectory) return { type: "other" };
+  using directory = folder.openDirectory(path);
+  return { type: "directory", isEmpty: directory.entries().next().done === true };
+}
+
+/** The first ancestor of `path` that is no directory. */
+function findBlocker(folder: Directory, path: Uint8Array): Uint8Array {
+  for (let at = path.indexOf(SLASH); at >= 0; at = path.indexOf(SLASH, at + 1)) {
+    const ancestor = path.slice(0, at);
+    if (!folder.statEntry(ancestor).isDirectory) return ancestor;
+  }
+  // It was swapped meanwhile, which nobody does in a staging tree.
+  return splitPath(path).parent as Uint8Array ?? path;
+}
+
+const CHUNK = 1024 * 1024;
+
+/** The SHA-256 of a regular file, in hexadecimal, and its size. */
+export function hashFile(
+  areas: OpenAreas,
+  request: { tree: Tree; folder: string; path: Uint8Array },
+  context: OperationContext,
+): { sha256: string; size: number } {
+  using top = openTree(areas, request.tree);
+  using folder = openPath(top, treePath(request.folder));
+  using file = folder.openFile(request.path);
+  if (!file.stat().isFile) {
+    throw new DaemonError("INVALID_ARGUMENT", `${file.path} is not a regular file`);
+  }
+  const hash = createHash("sha256");
+  const buffer = new Uint8Array(CHUNK);
+  let size = 0;
+  for (let count; (count = file.read(buffer)) > 0; size += count) {
+    context.throwIfCancelled();
+    hash.update(buffer.subarray(0, count));
+  }
+  return { sha256: hash.digest("hex"), size };
+}
+
+/** The text of a symbolic link, its path given as text. @throws {SystemError} EINVAL for no link */
+export function readLink(areas: OpenAreas, request: { tree: Tree; path: string }): Uint8Array {
+  const { parents, leaf } = entryPath(request.path);
+  using top = openTree(areas, request.tree);
+  using parent = openPath(top, parents);
+  return parent.readLink(leaf);
+}

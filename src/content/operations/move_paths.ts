@@ -1,0 +1,86 @@
+import { type Directory, isErrno, splitPath } from "../../linux/mod.ts";
+import type { MovedPath, MoveResult, Owner, TreeFolder } from "../content.ts";
+import { makePath, openPath } from "../parents.ts";
+import { treePath } from "../paths.ts";
+import { type OpenAreas, openTree, requireStaging } from "../areas.ts";
+
+export interface MovePathsRequest {
+  from: TreeFolder;
+  to: TreeFolder;
+  moves: readonly MovedPath[];
+  /** Who owns directories that are made on the way. */
+  owner: Owner;
+}
+
+/** Moves entries from one folder of a staging tree to another, and replaces nothing there. */
+export function movePaths(areas: OpenAreas, request: MovePathsRequest): MoveResult[] {
+  requireStaging(request.from.tree);
+  requireStaging(request.to.tree);
+  using source = openFolder(areas, request.from);
+  using target = openFolder(areas, request.to);
+  return request.moves.map((move) => moveOne(source, target, move, request.owner));
+}
+
+function openFolder(areas: OpenAreas, { tree, folder }: TreeFolder): Directory {
+  using top = openTree(areas, tree);
+  return openPath(top, treePath(folder));
+}
+
+function moveOne(source: Directory, target: Directory, move: MovedPath, owner: Owner): MoveResult {
+  const { parent, leaf } = splitPath(move.to);
+  try {
+    using into = makePath(target, parent === undefined ? [] : componentsOf(parent), owner);
+    try {
+      source.rename(move.from, into, leaf, { exclusive: true });
+      return "moved";
+    } catch (error) {
+      if (!isErrno(error, "EEXIST", "ENOTEMPTY")) throw error;
+      return mergeDirectories(source, move.from, into, leaf as Uint8Array);
+    }
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return "absent";
+    if (isErrno(error, "ENOTDIR", "ELOOP")) return "taken";
+    throw error;
+  }
+}
+
+/** Moves what a directory holds into one that has its place, as far as names there are free. */
+function mergeDirectories(
+  source: Directory,
+  from: Uint8Array,
+  into: Directory,
+  leaf: Uint8Array,
+): MoveResult {
+  if (!isDirectory(source, from) || !isDirectory(into, leaf)) return "taken";
+  let result: MoveResult = "moved";
+  {
+    using left = source.openDirectory(from);
+    using right = into.openDirectory(leaf);
+    for (const name of [...left.entries()].map((entry) => entry.name)) {
+      try {
+        left.rename(name, right, name, { exclusive: true });
+      } catch (error) {
+        if (!isErrno(error, "EEXIST", "ENOTEMPTY")) throw error;
+        if (mergeDirectories(left, name, right, name) === "taken") result = "taken";
+      }
+    }
+  }
+  if (result === "moved") source.removeDirectory(from);
+  return result;
+}
+
+function isDirectory(directory: Directory, name: Uint8Array): boolean {
+  return directory.statEntry(name).isDirectory;
+}
+
+function componentsOf(path: Uint8Array | string): Uint8Array[] {
+  const bytes = typeof path === "string" ? new TextEncoder().encode(path) : path;
+  const components: Uint8Array[] = [];
+  let start = 0;
+  for (let at = 0; at <= bytes.length; at++) {
+    if (at < bytes.length && bytes[at] !== 0x2f) continue;
+    if (at > start) components.push(bytes.slice(start, at));
+    start = at + 1;
+  }
+  return components;
+}
