@@ -80,6 +80,20 @@ export class Journal implements Disposable {
     this.#reserve = new Reserve(`${path}.reserve`);
     this.#db = this.#withRoom(() => open(path), `Cannot open the state in ${path}`);
     this.#reserve.hold();
+    if (this.#reserve.held) this.#addFreePages();
+  }
+
+  /** Has free pages in the database, where there is room for them beside the reserve. */
+  #addFreePages(): void {
+    try {
+      if (freeBytes(this.#db) < FREE_BYTES) addFreePages(this.#db);
+    } catch (error) {
+      if (!mayBeFull(error)) throw error;
+      // What was begun can be undone with the room of the reserve, which then is set aside again.
+      this.#reserve.release();
+      ignoreFull(() => this.#db.exec("DROP TABLE IF EXISTS reserve"));
+      this.#reserve.hold();
+    }
   }
 
   /** All workspaces, by id. */
@@ -87,7 +101,7 @@ export class Journal implements Disposable {
     const statement = this.#db.prepare("SELECT * FROM workspaces ORDER BY id");
     // A number that is too large for JavaScript must not make every row unreadable.
     statement.setReadBigInts(true);
-    return statement.all().map((row) => ({
+    return this.#read(() => statement.all()).map((row) => ({
       id: String(row.id),
       owner: String(row.owner),
       metaId: String(row.meta_id),
@@ -126,8 +140,9 @@ export class Journal implements Disposable {
   /** What a disposal of the workspace saved before it began to delete. */
   finalSaves(id: string): string[] {
     const table = "SELECT 1 FROM sqlite_master WHERE name = 'final_saves'";
-    if (!this.#db.prepare(table).get()) return [];
-    const rows = this.#db.prepare("SELECT what FROM final_saves WHERE workspace_id = ?").all(id);
+    if (!this.#read(() => this.#db.prepare(table).get())) return [];
+    const saves = this.#db.prepare("SELECT what FROM final_saves WHERE workspace_id = ?");
+    const rows = this.#read(() => saves.all(id));
     return rows.map(({ what }) => String(what));
   }
 
@@ -137,7 +152,8 @@ export class Journal implements Disposable {
   }
 
   pendingSnapshots(): PendingSnapshot[] {
-    const rows = this.#db.prepare("SELECT url, workspace_id FROM promised_snapshots").all();
+    const snapshots = this.#db.prepare("SELECT url, workspace_id FROM promised_snapshots");
+    const rows = this.#read(() => snapshots.all());
     return rows.map((row) => ({ url: String(row.url), workspaceId: String(row.workspace_id) }));
   }
 
@@ -161,18 +177,29 @@ export class Journal implements Disposable {
   /** Makes several writes durable in one step. */
   #update(write: () => void): void {
     const run = () => {
+      this.#rollBack();
       this.#db.exec("BEGIN IMMEDIATE");
-      try {
-        write();
-        this.#db.exec("COMMIT");
-      } catch (error) {
-        // SQLite has rolled back by itself after some failures.
-        if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
-        throw error;
-      }
+      write();
+      this.#db.exec("COMMIT");
     };
-    this.#withRoom(run, "Cannot write the daemon's state", "INTERNAL");
+    try {
+      this.#withRoom(run, "Cannot write the daemon's state", "INTERNAL");
+    } catch (error) {
+      // Where even this fails for want of room, it is done before the next write.
+      ignoreFull(() => this.#rollBack());
+      throw error;
+    }
     this.#reserve.hold();
+  }
+
+  /** Undoes what a failed write left; SQLite has done that by itself after some failures. */
+  #rollBack(): void {
+    if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+  }
+
+  /** Reads, which needs room where a failed write is to be rolled back first. */
+  #read<T>(query: () => T): T {
+    return this.#withRoom(query, "Cannot read the daemon's state", "INTERNAL");
   }
 
   /**
@@ -219,12 +246,8 @@ function open(path: string): DatabaseSync {
 
 /** Has changes go through a rollback journal that stays. Versions before used a write-ahead log. */
 function leaveWriteAheadLog(db: DatabaseSync): void {
-  try {
-    db.exec("PRAGMA journal_mode = PERSIST");
-  } catch (error) {
-    // It is read and written as it is until there is room to turn it into the other.
-    if (!mayBeFull(error)) throw error;
-  }
+  // Where there is no room for that, it is read and written as it is.
+  ignoreFull(() => db.exec("PRAGMA journal_mode = PERSIST"));
 }
 
 function migrate(db: DatabaseSync, path: string): void {
@@ -239,7 +262,6 @@ function migrate(db: DatabaseSync, path: string): void {
         "run the version that wrote it",
     );
   }
-  if (freeBytes(db) < FREE_BYTES) addFreePages(db);
 }
 
 function freeBytes(db: DatabaseSync): number {
@@ -250,16 +272,19 @@ function freeBytes(db: DatabaseSync): number {
 
 /** Adds pages to the database that stay with it, and has the rollback journal grow as far. */
 function addFreePages(db: DatabaseSync): void {
+  db.exec(
+    `CREATE TABLE IF NOT EXISTS reserve (room BLOB) STRICT;
+    INSERT INTO reserve VALUES (zeroblob(${2 * FREE_BYTES}));
+    UPDATE reserve SET room = randomblob(${2 * FREE_BYTES});
+    DROP TABLE reserve`,
+  );
+}
+
+function ignoreFull(work: () => void): void {
   try {
-    db.exec(
-      `CREATE TABLE IF NOT EXISTS reserve (room BLOB) STRICT;
-      INSERT INTO reserve VALUES (zeroblob(${2 * FREE_BYTES}));
-      UPDATE reserve SET room = randomblob(${2 * FREE_BYTES});
-      DROP TABLE reserve`,
-    );
+    work();
   } catch (error) {
     if (!mayBeFull(error)) throw error;
-    db.exec("DROP TABLE IF EXISTS reserve");
   }
 }
 

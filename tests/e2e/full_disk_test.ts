@@ -33,7 +33,7 @@ function leftovers(root: string): string[] {
 }
 
 Deno.test({
-  name: `a disk that is full is RESOURCE_EXHAUSTED, loses nothing, and is well again with area${
+  name: `a disk that is full is RESOURCE_EXHAUSTED, loses nothing, and is well again with room${
     canMountDisk() ? "" : " (ignored: needs root, mkfs.ext4 and a loop device)"
   }`,
   ignore: !canMountDisk(),

@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { join } from "@std/path";
 import { DaemonError } from "../../src/errors.ts";
@@ -141,3 +141,50 @@ Deno.test({
     assertEquals(journal.workspaces(), []);
   },
 });
+
+/** What `kill -9` in the midst of a write leaves at `path`: a database that is to be rolled back. */
+function halfWrittenAt(path: string): void {
+  using folder = testFolder();
+  const live = join(folder.path, "live.db");
+  {
+    using journal = new Journal(live);
+    for (let row = 0; row < 30; row++) {
+      journal.insert({ ...record, id: `w${row}`, checkoutLocation: "x".repeat(8000) });
+    }
+  }
+  const db = new DatabaseSync(live);
+  // With so small a cache what is changed goes to the file before it is committed.
+  db.exec(
+    "PRAGMA journal_mode = PERSIST; PRAGMA synchronous = FULL; PRAGMA cache_size = 2; PRAGMA cache_spill = 1",
+  );
+  db.exec("BEGIN IMMEDIATE; UPDATE workspaces SET owner = 'mallory'");
+  for (const end of ["", "-journal"]) Deno.copyFileSync(live + end, path + end);
+  db.close();
+}
+
+for (const kind of ["ext4 with 1 KiB blocks", "btrfs"] as const) {
+  const can = canMountDisk(kind);
+  Deno.test({
+    name: `the journal rolls back what was half written, on a full ${kind}${
+      can ? "" : " (ignored: needs root, a loop device and the program that makes it)"
+    }`,
+    ignore: !can,
+    fn: () => {
+      using folder = testFolder();
+      const disk = join(folder.path, "disk");
+      using _disk = smallDisk(disk, undefined, kind);
+      const path = join(disk, "state.db");
+      new Journal(path)[Symbol.dispose]();
+      halfWrittenAt(path);
+      const text = new TextDecoder().decode(Deno.readFileSync(path));
+      assert(text.includes("mallory"), "nothing was written before the end");
+      fillDisk(disk);
+      using journal = new Journal(path);
+      const rows = journal.workspaces();
+      assertEquals(rows.length, 30);
+      assertEquals(rows.filter(({ owner }) => owner !== record.owner), []);
+      for (const { id } of rows) journal.remove(id);
+      assertEquals(journal.workspaces(), []);
+    },
+  });
+}
