@@ -210,6 +210,25 @@ Deno.test("S3 store takes no other object for a reference, though it comes with 
     await assertCode("UNAVAILABLE", () => store.getRef(REF), "no such");
   }));
 
+Deno.test("S3 store believes no size and no listing that another request contradicts", () =>
+  withProxy(async (bench, proxy) => {
+    await prepare(bench);
+    const dated = { "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT" };
+    const other: Fault = { kind: "foreign", status: 200, body: "another size", headers: dated };
+    proxy.plan({ fault: other, on: /^HEAD .*blobs/, times: Infinity });
+    for (const touch of [false, true]) {
+      const look = () => bench.store.hasBlob(digestOf(small), small.length, { touch });
+      await assertCode("UNAVAILABLE", look, "HeadObject was answered with 12 bytes");
+    }
+    await bench.tamper(blobKey(digestOf(small)), small.subarray(1));
+    proxy.plan();
+    assertEquals(await bench.store.hasBlob(digestOf(small), small.length), false);
+    const cached = "<ListBucketResult><Prefix>other/</Prefix><IsTruncated>false</IsTruncated>" +
+      "</ListBucketResult>";
+    proxy.plan({ fault: { kind: "page", body: cached }, on: /list-type/, times: Infinity });
+    await assertCode("UNAVAILABLE", () => collectList(bench.store, "refs/"), "instead of");
+  }));
+
 Deno.test("S3 store asks that no cache answers what it reads", () =>
   withProxy(async (bench, proxy) => {
     await prepare(bench);

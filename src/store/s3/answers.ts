@@ -18,13 +18,20 @@ import { readBody } from "./body.ts";
 import { ForeignAnswerError } from "./s3_errors.ts";
 import { oneLine } from "./messages.ts";
 
-/** What an answer in XML has for its root element, by the command that asks for it. */
-const ROOTS: Record<string, string> = {
-  CompleteMultipartUploadCommand: "CompleteMultipartUploadResult",
-  CopyObjectCommand: "CopyObjectResult",
-  CreateMultipartUploadCommand: "InitiateMultipartUploadResult",
-  ListMultipartUploadsCommand: "ListMultipartUploadsResult",
-  ListObjectsV2Command: "ListBucketResult",
+/** An answer in XML: its root element, and another without which it says nothing. */
+interface Document {
+  root: string;
+  element?: string;
+}
+
+/** By the command that asks for it. */
+const DOCUMENTS: Record<string, Document> = {
+  CompleteMultipartUploadCommand: { root: "CompleteMultipartUploadResult" },
+  CopyObjectCommand: { root: "CopyObjectResult" },
+  CreateMultipartUploadCommand: { root: "InitiateMultipartUploadResult", element: "UploadId" },
+  ListMultipartUploadsCommand: { root: "ListMultipartUploadsResult" },
+  // Without it, any damage to an answer would make an empty listing.
+  ListObjectsV2Command: { root: "ListBucketResult", element: "IsTruncated" },
 };
 
 /** A page of a listing is a few megabytes at most. */
@@ -88,8 +95,8 @@ async function judge(command: string, answer: Answer): Promise<void> {
     return;
   }
   if (status >= 300) return await judgeRefusal(command, answer);
-  const root = ROOTS[command];
-  if (root) return await judgeXml(command, root, answer);
+  const document = DOCUMENTS[command];
+  if (document) return await judgeXml(command, document, answer);
   if (command === "GetObjectCommand" && !isObject(answer)) {
     throw foreign(command, answer, await readBody(answer.body, SHOWN));
   }
@@ -112,12 +119,19 @@ async function judgeRefusal(command: string, answer: Answer): Promise<void> {
   if (!isError && !isBare) throw foreign(command, answer, body);
 }
 
-async function judgeXml(command: string, wanted: string, answer: Answer): Promise<void> {
+async function judgeXml(command: string, wanted: Document, answer: Answer): Promise<void> {
   const body = answer.body = await readBody(answer.body, MAX_XML_BYTES);
-  const root = rootOf(new TextDecoder().decode(body));
+  const text = new TextDecoder().decode(body);
+  const root = rootOf(text);
   // An error that came up after the status had been sent.
   if (root === "Error") answer.statusCode = 500;
-  else if (root !== wanted) throw foreign(command, answer, body);
+  else if (root !== wanted.root || !hasElement(text, wanted.element)) {
+    throw foreign(command, answer, body);
+  }
+}
+
+function hasElement(text: string, name: string | undefined): boolean {
+  return name === undefined || new RegExp(`<(?:[\\w.-]+:)?${name}>[^<]`).test(text);
 }
 
 async function judgeEmpty(command: string, answer: Answer, isMarked: boolean): Promise<void> {
@@ -129,7 +143,7 @@ async function judgeEmpty(command: string, answer: Answer, isMarked: boolean): P
 /** Whether this can be an object that we or another tool stored. */
 function isObject(answer: Answer): boolean {
   const isStored = header(answer, "etag") ?? header(answer, "last-modified");
-  return isStored !== undefined && !isPage(answer);
+  return isStored !== undefined && (!isPage(answer) || isSigned(answer));
 }
 
 function isPage(answer: Answer): boolean {

@@ -46,7 +46,7 @@ export class BlobToucher {
 
   /** Whether the blob is there and safe from collection for long enough. */
   async freshen(digest: Digest, size: number, options: StoreOptions): Promise<boolean> {
-    return await this.#stateOf(digest, size, { ...options, confirm: true }) === "fresh";
+    return await this.#stateOf(digest, size, { ...options, confirm: true, size }) === "fresh";
   }
 
   /** Sees to it that the blob is there and safe. Resolves to whether it had to be sent. */

@@ -30,6 +30,8 @@ export interface HeadOptions extends StoreOptions {
    * S3 server: for what is final.
    */
   confirm?: boolean;
+  /** How many bytes the object should have; where that is final, another size is confirmed, too. */
+  size?: number;
 }
 
 /**
@@ -46,11 +48,11 @@ export async function headOnce(
       (client, sending) => client.send(new HeadObjectCommand({ Bucket, Key }), sending),
       options,
     );
-    return {
-      size: head.ContentLength ?? 0,
-      modified: head.LastModified?.getTime() ?? 0,
-      ...(head.ETag ? { etag: head.ETag } : {}),
-    };
+    const { ContentLength: size = 0, LastModified, ETag: etag } = head;
+    if (options.confirm && size !== (options.size ?? size)) {
+      await confirmSize(connection, { Bucket, Key }, size, options);
+    }
+    return { size, modified: LastModified?.getTime() ?? 0, ...(etag ? { etag } : {}) };
   } catch (error) {
     if (!needsExplanation(error, options)) throw error;
     throw await explain(connection, { Bucket, Key }, options);
@@ -66,6 +68,43 @@ function needsExplanation(error: unknown, { confirm = false, signal }: HeadOptio
   return !$response || !isSigned($response);
 }
 
+/** @throws {ForeignAnswerError} where a GET is answered with another size */
+async function confirmSize(
+  connection: Connection,
+  where: Place,
+  size: number,
+  options: StoreOptions,
+): Promise<void> {
+  const actual = await getFirst(connection, where, options);
+  if (actual === undefined || actual === size) return;
+  throw new ForeignAnswerError(
+    `HeadObject was answered with ${size} bytes, and GetObject with ${actual}`,
+    { status: 200 },
+  );
+}
+
+/** Gets an object's first byte. Resolves to the size of the whole, where the server tells it. */
+async function getFirst(
+  connection: Connection,
+  where: Place,
+  options: StoreOptions,
+): Promise<number | undefined> {
+  try {
+    return await connection.once(async (client, sending) => {
+      const first = new GetObjectCommand({ ...where, Range: "bytes=0-0" });
+      const { Body, ContentLength, ContentRange } = await client.send(first, sending);
+      // Ends the request at its first bytes, also where the server knows no ranges.
+      for await (const _ of Body as AsyncIterable<Uint8Array>) break;
+      if (ContentRange === undefined) return ContentLength;
+      const [, total] = /\/(\d+)$/.exec(ContentRange) ?? [];
+      return total === undefined ? undefined : Number(total);
+    }, options);
+  } catch (error) {
+    if (isBeyondEnd(error)) return 0;
+    throw error;
+  }
+}
+
 /** Returns the error that a GET is answered with, or one that says that it contradicts the HEAD. */
 async function explain(
   connection: Connection,
@@ -73,14 +112,9 @@ async function explain(
   options: StoreOptions,
 ): Promise<unknown> {
   try {
-    await connection.once(async (client, sending) => {
-      const first = new GetObjectCommand({ ...where, Range: "bytes=0-0" });
-      const { Body } = await client.send(first, sending);
-      // Ends the request at its first bytes, also where the server knows no ranges.
-      for await (const _ of Body as AsyncIterable<Uint8Array>) break;
-    }, options);
+    await getFirst(connection, where, options);
   } catch (error) {
-    if (!isBeyondEnd(error)) return error;
+    return error;
   }
   return new ForeignAnswerError("HeadObject was refused, though GetObject gives the object", {
     status: 0,

@@ -131,7 +131,7 @@ export class S3Store implements ObjectStore {
   async hasBlob(digest: Digest, size: number, options: HasBlobOptions = {}): Promise<boolean> {
     return await this.#guard(`Cannot look for the blob ${digest}`, options, async () => {
       if (options.touch ?? true) return await this.#freshener.freshen(digest, size, options);
-      const head = await this.#head(blobKey(digest), { ...options, confirm: true });
+      const head = await this.#head(blobKey(digest), { ...options, confirm: true, size });
       return head?.size === size;
     });
   }
@@ -277,6 +277,11 @@ export class S3Store implements ObjectStore {
           client.send(new ListObjectsV2Command({ ...input, ContinuationToken }), sending),
         options,
       );
+      // A cache that does not look at queries answers with another listing.
+      if (page.Prefix !== undefined && page.Prefix !== input.Prefix) {
+        const what = `ListObjectsV2 was answered for ${page.Prefix} instead of ${input.Prefix}`;
+        throw new ForeignAnswerError(what, { status: 200 });
+      }
       for (const { Key = "", Size = 0, LastModified } of page.Contents ?? []) {
         if (!Key.startsWith(input.Prefix)) continue;
         const key = Key.slice(this.#prefixed("").length);
