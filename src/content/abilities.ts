@@ -43,7 +43,7 @@ export class Abilities {
     return can;
   }
 
-  /** Whether there is area for as much as an attribute can be: where there is, one that was refused was too large. */
+  /** Whether there is room for as much as an attribute can be: where there is, one that was refused was too large. */
   hasRoom(): boolean {
     return this.#onFile((file) => file.write(new Uint8Array(64 * 1024).fill(1)));
   }

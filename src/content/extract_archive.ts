@@ -224,7 +224,7 @@ class Extraction implements Disposable {
     try {
       this.#tree.replace(leaf, ({ dir, name }) => dir.symlink(entry.linkPath, name));
     } catch (error) {
-      // XFS has area for 1,024 bytes of target where others have a block; longer than any is refused.
+      // XFS has room for 1,024 bytes of target where others have a block; longer than any is refused.
       const isForeign = entry.linkPath.length < MAX_TARGET_BYTES;
       if (!isForeign || !isErrno(error, "ENAMETOOLONG")) throw error;
       return this.#omit(leaf.path, "symlink");

@@ -79,7 +79,7 @@ class Allowance {
     if (largest >= 0) return largest;
     throw new DaemonError(
       "RESOURCE_EXHAUSTED",
-      "the workspace's quota has no area left for a further file and its folders",
+      "the workspace's quota has no room left for a further file and its folders",
     );
   }
 

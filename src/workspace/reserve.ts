@@ -1,9 +1,9 @@
 /**
  * Room that is set aside on the state's file system, so that state can be written where a disk is
- * full: a file that is deleted when area is needed and made again when there is some.
+ * full: a file that is deleted when room is needed and made again when there is some.
  *
- * Rewriting a file in place needs no area on ext4 and XFS, but on file systems that copy on write
- * (btrfs, overlayfs over such, a snapshot beneath) every write does; what was deleted is area on
+ * Rewriting a file in place needs no room on ext4 and XFS, but on file systems that copy on write
+ * (btrfs, overlayfs over such, a snapshot beneath) every write does; what was deleted is room on
  * all of them.
  */
 
@@ -25,12 +25,12 @@ export class Reserve {
     this.#held = sizeOf(path) === RESERVE_BYTES;
   }
 
-  /** Whether area is set aside. */
+  /** Whether room is set aside. */
   get held(): boolean {
     return this.#held;
   }
 
-  /** Sets area aside if there is none; where there is no area for that, leaves things as they are. */
+  /** Sets room aside if there is none; where there is no room for that, leaves things as they are. */
   hold(): void {
     if (this.#held) return;
     try {
@@ -38,7 +38,7 @@ export class Reserve {
       this.#held = true;
       log.debug("Room for the daemon's state is set aside in {path}", { path: this.#path });
     } catch (error) {
-      log.debug("No area to set aside in {path}: {reason}", {
+      log.debug("No room to set aside in {path}: {reason}", {
         path: this.#path,
         reason: messageOf(error),
       });
@@ -46,14 +46,14 @@ export class Reserve {
     }
   }
 
-  /** Gives the area back to the file system. @returns whether there was any */
+  /** Gives the room back to the file system. @returns whether there was any */
   release(): boolean {
     this.#held = false;
     try {
       Deno.removeSync(this.#path);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return false;
-      log.warn("Cannot release the area set aside in {path}: {reason}", {
+      log.warn("Cannot release the room set aside in {path}: {reason}", {
         path: this.#path,
         reason: messageOf(error),
       });
@@ -63,7 +63,7 @@ export class Reserve {
   }
 }
 
-/** Random bytes, since zeros take no area where a file system compresses. */
+/** Random bytes, since zeros take no room where a file system compresses. */
 function write(path: string): void {
   using file = Deno.openSync(path, { write: true, create: true, truncate: true, mode: 0o600 });
   const part = new Uint8Array(65536);

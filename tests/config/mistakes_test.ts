@@ -108,7 +108,7 @@ const MISTAKES: Mistake[] = [
     problems: [["listen[0]: expected HOST:PORT, [IPv6]:PORT or unix:///path"]],
   },
   {
-    name: "a unix socket path that the kernel has no area for",
+    name: "a unix socket path that the kernel has no room for",
     given: { flags: { listen: [`unix:///${"x".repeat(107)}`] } },
     problems: [["listen[0]: expected HOST:PORT, [IPv6]:PORT or unix:///path"]],
   },

@@ -27,7 +27,7 @@ function fixture(workers: number): Fixture {
   };
 }
 
-/** A tree with a file that takes as long to copy as one likes, and no area on the disk before. */
+/** A tree with a file that takes as long to copy as one likes, and no room on the disk before. */
 async function endless({ dispatcher, staging }: Fixture) {
   const tree = await dispatcher.quick("create", { owner: ME });
   using file = Deno.createSync(join(staging, tree.name, "endless"));

@@ -62,7 +62,7 @@ export function fillDisk(folder: string): void {
     } catch {
       // It is full.
     }
-    // What was taken and finds no area when it is written out is no concern of ours.
+    // What was taken and finds no room when it is written out is no concern of ours.
     new Deno.Command("sync", { args: ["--file-system", folder], stderr: "null" }).outputSync();
   }
 }

@@ -14,7 +14,7 @@ async function grow(path: string, bytes: number): Promise<void> {
   }
 }
 
-/** Leaves no area on the disk but what is asked. */
+/** Leaves no room on the disk but what is asked. */
 async function fill(ballast: string, free: number): Promise<void> {
   using file = await Deno.open(ballast, { create: true, write: true, truncate: true });
   const zeros = new Uint8Array(65536);
@@ -75,7 +75,7 @@ Deno.test({
     assertEquals(await readTree(node.workspace("w")), edited);
     assertEquals(leftovers(root), []);
 
-    // A full disk keeps nobody from making area on it, not even after a crash.
+    // A full disk keeps nobody from making room on it, not even after a crash.
     await node.end("SIGKILL");
     await node.startAgain();
     assertEquals(await readTree(node.workspace("w")), edited);

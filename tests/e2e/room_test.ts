@@ -1,4 +1,4 @@
-/** A disk without any area stops neither a start nor a disposal, on any file system. */
+/** A disk without any room stops neither a start nor a disposal, on any file system. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { join } from "@std/path";
@@ -22,7 +22,7 @@ async function fullDiskMakesRoom(kind: DiskKind): Promise<void> {
   using folder = testFolder();
   const disk = join(folder.path, "disk");
   using _disk = smallDisk(disk, undefined, kind);
-  // The node's config stays where there is area; its root and its store are not.
+  // The node's config stays where there is room; its root and its store are not.
   Deno.mkdirSync(join(disk, "root"));
   Deno.symlinkSync(join(disk, "root"), join(folder.path, "node"));
   const storage = { kind: "fs", path: join(disk, "store") };

@@ -63,7 +63,7 @@ Deno.test("a store that refuses us is FAILED_PRECONDITION, and DATA_LOSS for a f
 
 Deno.test({
   name:
-    "a store that is full is RESOURCE_EXHAUSTED, keeps the backup before, and takes one again once there is area",
+    "a store that is full is RESOURCE_EXHAUSTED, keeps the backup before, and takes one again once there is room",
   // Needs root, and a machine that lets root mount.
   ignore: !canMount(),
   fn: async () => {

@@ -43,7 +43,7 @@ export function deleteTrash(
 }
 
 /**
- * Deletes a tree where it is, on a disk without area even for moving it to the trash; of a workspace,
+ * Deletes a tree where it is, on a disk without room even for moving it to the trash; of a workspace,
  * what is left of its trees in staging, too.
  * @returns the group to delete in the trash
  */
@@ -62,7 +62,7 @@ export function deleteInPlace(areas: OpenAreas, request: { tree: Tree }): string
   return group;
 }
 
-/** What is deleted first makes area for what cannot be deleted without any, such as deep directories. */
+/** What is deleted first makes room for what cannot be deleted without any, such as deep directories. */
 function deleteOnFullDisk(
   areas: OpenAreas,
   area: Directory,

@@ -114,7 +114,7 @@ const KIND_BY_CODE: Record<string, FailureKind> = {
   EntityTooLarge: "full",
 };
 
-/** How servers name it that a bucket, a user or a disk has no area; none of it is Amazon's. */
+/** How servers name it that a bucket, a user or a disk has no room; none of it is Amazon's. */
 const FULL = /quotaexceeded|exceedquota|storagefull|insufficientstorage|diskfull/i;
 /** Codes of limits on the rate of requests can have a quota in their names, too. */
 const RATE = /throttl|request|rate/i;
