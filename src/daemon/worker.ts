@@ -52,12 +52,18 @@ async function start(message: DaemonWorkerStart): Promise<void> {
         version,
         privileged,
         metrics,
-        onListening: (address) => main.postMessage({ kind: "listening", address }),
+        onListening: (address) => void announce(address),
       }),
     );
   } catch (error) {
     await fail(error);
   }
+}
+
+/** Says that an address is served, once the log has what was said before. */
+async function announce(address: string): Promise<void> {
+  await flushLog();
+  main.postMessage({ kind: "listening", address });
 }
 
 /** Waits for a start that is still under way. */
