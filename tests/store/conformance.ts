@@ -17,6 +17,11 @@ export interface Bench extends AsyncDisposable {
   blobsDir: string;
   /** Another client of the same store, as another daemon would be. */
   second(): Promise<ObjectStore>;
+  /**
+   * The store, as a client finds it when something else is in its place: an empty folder where the
+   * file system was, a page where the server was.
+   */
+  displaced(): Promise<ObjectStore>;
   /** Replaces a stored object's bytes, or removes it, without telling the store. */
   tamper(key: string, bytes: Uint8Array | undefined): Promise<void>;
   /** Makes a stored object look as if it had been stored that long ago. */
@@ -216,6 +221,62 @@ const cases: Case[] = [
     assertEquals(seen, [undefined, undefined, first, first]);
     assertEquals(await bench.store.getRef(key), second);
   }],
+
+  [
+    "shows a reference whole to others, and lists it, once its write has resolved",
+    async (bench) => {
+      const key = "refs/backups/alice/shown.json";
+      const second = await bench.second();
+      const listed = async () => [...(await collectList(second, key)).keys()];
+      assertEquals(await listed(), []);
+      for (const bytes of [freshBytes(100), freshBytes(50)]) {
+        await bench.store.putRef(key, bytes);
+        assertEquals([await second.getRef(key), await listed()], [bytes, [key]]);
+      }
+      await bench.tamper(key, undefined);
+      await assertCode("NOT_FOUND", () => second.getRef(key));
+      assertEquals(await listed(), [], "what is not there is not listed");
+      await second.close();
+    },
+  ],
+
+  [
+    "says UNAVAILABLE when something else is in its place, and nothing of what there is",
+    async (bench) => {
+      const bytes = freshBytes(1000);
+      const digest = digestOf(bytes);
+      const key = "refs/backups/alice/displaced.json";
+      await bench.store.putBlobBytes(digest, bytes);
+      await bench.store.putRef(key, bytes);
+      await bench.plantArchive("displaced.tar", bench.archiveBucket, bytes);
+      const store = await bench.displaced();
+      const blob = await spool(bench.spoolDir, bytes);
+      const operations: Record<string, () => Promise<unknown>> = {
+        probe: () => store.probe(),
+        putBlob: () => store.putBlob(blob),
+        putBlobBytes: () => store.putBlobBytes(digest, bytes),
+        hasBlob: () => store.hasBlob(digest, bytes.length),
+        "hasBlob, untouched": () => store.hasBlob(digest, bytes.length, { touch: false }),
+        getBlobBytes: () => store.getBlobBytes(digest, bytes.length),
+        acquireBlob: () => store.acquireBlob(digest, bytes.length),
+        getRef: () => store.getRef(key),
+        putRef: () => store.putRef(key, bytes),
+        compareAndClaimRef: () => store.compareAndClaimRef(key, () => bytes),
+        deleteRef: () => store.deleteRef(key),
+        putObject: () => store.putObject("objects/displaced", blob),
+        acquireArchive: () => store.acquireArchive("displaced.tar", bench.archiveBucket),
+        list: () => collectList(store, "refs/"),
+        deleteBlob: () => store.deleteBlob(digest),
+      };
+      const codes: Record<string, string> = {};
+      for (const [name, run] of Object.entries(operations)) {
+        codes[name] = await run().then(() => "success", ({ code }) => code);
+      }
+      const expected = Object.keys(operations).map((name) => [name, "UNAVAILABLE"]);
+      assertEquals(codes, Object.fromEntries(expected));
+      await store.close();
+    },
+  ],
 
   ["keeps references apart whose keys differ in one odd character", async (bench) => {
     const keys = ["a b", "a+b", "a%20b", "a:b", "a@b", "a=b", "ä", "a~b", "A b"]

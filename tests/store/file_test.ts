@@ -34,6 +34,12 @@ async function openBench(): Promise<FileBench> {
     faithful: true,
     archiveBucket: "their-bucket",
     second: open,
+    async displaced() {
+      const store = await open();
+      await Deno.rename(folder, `${folder}-elsewhere`);
+      await Deno.mkdir(folder);
+      return store;
+    },
     async tamper(key, bytes) {
       if (bytes) await Deno.writeFile(join(folder, key), bytes);
       else await Deno.remove(join(folder, key));
@@ -241,6 +247,18 @@ Deno.test("file store says UNAVAILABLE, not NOT_FOUND, when its file system is u
   const blob = await spool(bench.spoolDir, bytes);
   await assertCode("UNAVAILABLE", () => store.putBlob(blob), "mounted");
   assertEquals([...Deno.readDirSync(bench.folder)], []);
+});
+
+Deno.test("file store says UNAVAILABLE when the folder of all references is gone", async () => {
+  await using bench = await openBench();
+  const { store } = bench;
+  await store.putRef("refs/a/b.json", freshBytes(10));
+  await Deno.rename(join(bench.folder, "refs"), join(bench.folder, "moved"));
+  await assertCode("UNAVAILABLE", () => collectList(store, "refs/"), "no folder refs");
+  await assertCode("UNAVAILABLE", () => store.getRef("refs/a/b.json"));
+  await assertCode("UNAVAILABLE", () => store.putRef("refs/a/b.json", freshBytes(10)));
+  await Deno.rename(join(bench.folder, "moved"), join(bench.folder, "refs"));
+  assertEquals((await collectList(store, "refs/")).size, 1);
 });
 
 Deno.test("file store says UNAVAILABLE, not NOT_FOUND, where something keeps it from writing", async () => {

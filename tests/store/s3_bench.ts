@@ -6,6 +6,8 @@ import type { S3Options, S3Tuning } from "../../src/store/s3/options.ts";
 import { S3Store } from "../../src/store/s3/s3_store.ts";
 import { StoreMetrics } from "../../src/store/store_metrics.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
+import { FaultProxy } from "../fixtures/fault_proxy.ts";
+import { FOREIGN } from "../fixtures/foreign.ts";
 import { BUCKET, OTHER_BUCKET, S3_KEYS, type S3Server } from "../fixtures/s3rver.ts";
 import type { Bench } from "./conformance.ts";
 
@@ -47,6 +49,7 @@ export async function openS3Bench(
   const prefix = `test/${serial++}`;
   const metrics = new Metrics();
   const stores: S3Store[] = [];
+  const proxies: FaultProxy[] = [];
   const open = async (storage: Partial<S3Options> = {}) => {
     const store = await S3Store.open({
       storage: {
@@ -77,6 +80,13 @@ export async function openS3Bench(
     faithful: false,
     archiveBucket: OTHER_BUCKET,
     second: () => open(),
+    async displaced() {
+      const proxy = new FaultProxy({ hostname: server.host, port: server.port });
+      proxies.push(proxy);
+      const fault = FOREIGN["404 with a page"]!;
+      proxy.plan({ fault, on: /./, times: Infinity });
+      return await open({ endpoint: proxy.endpoint });
+    },
     open,
     stored: (key) => Deno.readFile(stored(BUCKET, `${prefix}/${key}`)),
     async tamper(key, bytes) {
@@ -96,6 +106,7 @@ export async function openS3Bench(
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(stores.map((store) => store.close()));
+      await Promise.all(proxies.map((proxy) => proxy.close()));
       if (options.spoolDir === undefined) await Deno.remove(spoolDir, { recursive: true });
     },
   };

@@ -58,6 +58,9 @@ export interface FileStoreOptions {
   clock: Clock;
 }
 
+/** Folders that every store has from its beginning; none is removed when it is empty. */
+const PARTS = ["blobs", "refs", TMP];
+
 /** {@link ObjectStore} in a folder. */
 export class FileStore implements ObjectStore {
   readonly kind = "fs";
@@ -123,7 +126,9 @@ export class FileStore implements ObjectStore {
   async hasBlob(digest: Digest, size: number, options: HasBlobOptions = {}): Promise<boolean> {
     return await this.#guard(`Cannot look for the blob ${digest}`, options, async () => {
       if (options.touch ?? true) return await this.#freshen(digest, size, options);
-      return isWhole(await statOf(this.#path(blobKey(digest))), size);
+      const info = await statOf(this.#path(blobKey(digest)));
+      if (!info) await this.#checkFolder();
+      return isWhole(info, size);
     });
   }
 
@@ -198,7 +203,7 @@ export class FileStore implements ObjectStore {
 
   async deleteRef(key: string, options: StoreOptions = {}): Promise<void> {
     await this.#guard(`Cannot delete ${key}`, options, async () => {
-      await removeDurably(this.#path(key));
+      if (!await removeDurably(this.#path(key))) await this.#checkFolder();
       await pruneUpwards(this.#folder, key);
     });
   }
@@ -229,6 +234,7 @@ export class FileStore implements ObjectStore {
           );
         }
         if (!(n === parts.length ? info?.isFile : info?.isDirectory)) {
+          await this.#checkFolder();
           throw new DaemonError("NOT_FOUND", `There is no archive ${name} in this store`);
         }
       }
@@ -246,6 +252,7 @@ export class FileStore implements ObjectStore {
           yield info;
         }
       }
+      await this.#checkFolder();
     } catch (error) {
       throw fileError(error, `Cannot list ${prefix} in the store in ${this.#folder}`);
     }
@@ -255,7 +262,10 @@ export class FileStore implements ObjectStore {
     return await this.#guard(`Cannot delete the blob ${digest}`, options, async () => {
       const path = this.#path(blobKey(digest));
       const info = await statOf(path);
-      if (!info) return false;
+      if (!info) {
+        await this.#checkFolder();
+        return false;
+      }
       if (options.olderThan !== undefined && modified(info) >= options.olderThan) return false;
       if (options.mayDelete?.() === false) return false;
       return await removeDurably(path);
@@ -295,6 +305,7 @@ export class FileStore implements ObjectStore {
       if (!info && there) continue;
       // Whoever put it there may not have made its name durable yet, and now we vouch for it.
       if (isWhole(info, size)) await syncDirectory(dirname(path));
+      if (!info) await this.#checkFolder();
       return isWhole(info, size);
     }
   }
@@ -323,13 +334,15 @@ export class FileStore implements ObjectStore {
     try {
       return await Deno.readFile(this.#path(key));
     } catch (error) {
-      if (isMissing(error)) return undefined;
-      throw error;
+      if (!isMissing(error)) throw error;
+      await this.#checkFolder();
+      return undefined;
     }
   }
 
   async #write(key: string, bytes: Uint8Array): Promise<void> {
     checkKey(key, KEY_ROOTS);
+    await this.#checkFolder();
     const temporary = this.#temporary();
     try {
       await writeSynced(temporary, bytes);
@@ -399,13 +412,16 @@ export class FileStore implements ObjectStore {
     }
   }
 
-  /** A folder that was unmounted must not pass for a store without objects. */
+  /** A folder that was unmounted, or lost a part, must not pass for a store without objects. */
   async #checkFolder(): Promise<void> {
-    if ((await statOf(join(this.#folder, TMP)))?.isDirectory) return;
-    throw new DaemonError(
-      "UNAVAILABLE",
-      `The store's folder ${this.#folder} is gone or empty: is its file system mounted?`,
-    );
+    for (const part of PARTS) {
+      if ((await statOf(join(this.#folder, part)))?.isDirectory) continue;
+      throw new DaemonError(
+        "UNAVAILABLE",
+        `The store's folder ${this.#folder} is gone or has no folder ${part}: is its file system ` +
+          "mounted?",
+      );
+    }
   }
 }
 
