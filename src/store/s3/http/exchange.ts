@@ -147,6 +147,8 @@ export class Exchange {
       // Whoever answers before the request is there does not want the rest.
       if (!chunk || this.#hasAnswer || this.#isOver) return;
       this.#watchdog.start(stallMs + pace.allowanceMs(this.#handed));
+      // Deno's TLS never gets over an empty write.
+      if (chunk.length === 0) continue;
       this.#handed += chunk.length;
       await connection.write(chunk);
       onBytes("sent", chunk.length);

@@ -14,13 +14,14 @@ const TELLING = 256 << 10;
 const FIRST_GUESS = 1 << 20;
 
 export class Pace {
-  readonly #slowest: number;
+  /** The least that is expected, so that with the tolerance nothing is slower than the slowest. */
+  readonly #least: number;
   #rate: number;
 
   /** @param slowest A way to the server that is slower counts as none; bytes a second. */
   constructor(slowest: number) {
-    this.#slowest = slowest;
-    this.#rate = Math.max(slowest, FIRST_GUESS);
+    this.#least = slowest * TOLERANCE;
+    this.#rate = Math.max(this.#least, FIRST_GUESS);
   }
 
   /** Returns how long the tail of so many sent bytes may take to leave this machine; milliseconds. */
@@ -33,11 +34,11 @@ export class Pace {
     if (bytes < TELLING) return;
     const observed = bytes / Math.max(ms, 1) * 1000;
     // A way that got slower counts at once, one that got faster step by step.
-    this.#rate = Math.max(this.#slowest, Math.min(observed, this.#rate * 2));
+    this.#rate = Math.max(this.#least, Math.min(observed, this.#rate * 2));
   }
 
   /** Notes that the server was silent while a body was under way: perhaps it was merely slow. */
   stalled(): void {
-    this.#rate = Math.max(this.#slowest, this.#rate / 2);
+    this.#rate = Math.max(this.#least, this.#rate / 2);
   }
 }
