@@ -61,5 +61,6 @@ function parseName(name: string, path: string): string {
 
 /** A caller's text as it may stand in a message: in one line, and not too long. */
 function quote(text: string): string {
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text);
+  if (text.length <= 80) return JSON.stringify(text);
+  return `${JSON.stringify(`${text.slice(0, 80)}...`)} (${text.length} characters)`;
 }

@@ -19,6 +19,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { DaemonError, messageOf } from "../errors.ts";
+import { checkShape } from "./request_limits.ts";
 import { statusOf } from "./status.ts";
 import { addWarning } from "./warnings.ts";
 
@@ -111,8 +112,10 @@ function unary(
 /** @throws {DaemonError} INVALID_ARGUMENT, since it is the caller who sent it. */
 function decode(schema: DescMessage, bytes: Buffer): MessageShape<DescMessage> {
   try {
+    checkShape(schema, bytes);
     return fromBinary(schema, bytes);
   } catch (error) {
+    if (error instanceof DaemonError) throw error;
     const problem = `Cannot decode the request: ${messageOf(error)}`;
     throw new DaemonError("INVALID_ARGUMENT", problem, { cause: error });
   }

@@ -233,6 +233,14 @@ Deno.test("a request that is no message of its type is INVALID_ARGUMENT", async 
   assertStringIncludes(error?.details ?? "", "Cannot decode the request");
 });
 
+Deno.test("a request of more fields than any needs is INVALID_ARGUMENT before it is decoded", async () => {
+  await using server = await TestServer.start();
+  const unknown = new Uint8Array(1 << 20).map((_, n) => n % 2 === 0 ? 0x78 : 1);
+  const error = await send(server.address(), "IsWorkspaceExists", unknown);
+  assertEquals(error?.code, 3);
+  assertStringIncludes(error?.details ?? "", "must have at most 16384 fields");
+});
+
 Deno.test("initializers nested without end are INVALID_ARGUMENT", async () => {
   await using server = await TestServer.start();
   // A message that holds itself: field 5 (composite) and field 1 (initializer) in turns.

@@ -1,0 +1,109 @@
+/**
+ * What one request may hold, checked before anything else looks at it: whatever is done with a name,
+ * a list or a nest of messages then takes bounded time.
+ */
+
+import type { DescMessage } from "@bufbuild/protobuf";
+import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+import { invalid } from "../errors.ts";
+
+/** Fields of a request's messages, all together; a download of 1,000 files has 4,000. */
+export const MAX_FIELDS = 16_384;
+/** Messages within each other; an initializer in a composite lies two deeper. */
+export const MAX_DEPTH = 24;
+
+/** Bytes of a text field in UTF-8. */
+export const MAX_BYTES = {
+  location: 4096,
+  url: 8192,
+  ref: 1024,
+  snapshot: 4096,
+  digest: 256,
+  user: 1024,
+  password: 65_536,
+  configName: 1024,
+} as const;
+
+/** Names in a location: each may have to be made, which takes a disk a millisecond or two. */
+const MAX_NAMES = 128;
+
+/** Initializers of a request, those in composites and prebuilds included. */
+export const MAX_INITIALIZERS = 256;
+/** Files of one download. */
+export const MAX_FILES = 1000;
+/** Variables of `custom_config`, and bytes of their names and values together. */
+export const MAX_CONFIG_ENTRIES = 256;
+export const MAX_CONFIG_BYTES = 65_536;
+
+/**
+ * Checks how many fields a request has and how deep they lie, without decoding it: an empty message
+ * takes two bytes on the wire and a hundred times as many in memory.
+ * @returns how many fields were looked at
+ * @throws {DaemonError} INVALID_ARGUMENT naming the limit; {Error} where the bytes are malformed
+ */
+export function checkShape(schema: DescMessage, bytes: Uint8Array): number {
+  return countFields(schema, bytes, { fields: 0, depth: 1 });
+}
+
+function countFields(
+  schema: DescMessage,
+  bytes: Uint8Array,
+  from: { fields: number; depth: number },
+): number {
+  if (from.depth > MAX_DEPTH) {
+    throw invalid("the request", `must not nest more than ${MAX_DEPTH} messages`);
+  }
+  const reader = new BinaryReader(bytes);
+  let { fields } = from;
+  while (reader.pos < reader.len) {
+    const [number, wireType] = reader.tag();
+    if (++fields > MAX_FIELDS) {
+      const size = `has more, in ${bytes.length} bytes`;
+      throw invalid(
+        "the request",
+        `must have at most ${MAX_FIELDS} fields: ${schema.name} ${size}`,
+      );
+    }
+    const nested = messageOf(schema, number);
+    if (!nested || wireType !== WireType.LengthDelimited) reader.skip(wireType, number);
+    else fields = countFields(nested, reader.bytes(), { fields, depth: from.depth + 1 });
+  }
+  return fields;
+}
+
+/** The message that a field holds, if it holds any. */
+function messageOf(schema: DescMessage, number: number): DescMessage | undefined {
+  return schema.fields.find((field) => field.number === number)?.message;
+}
+
+/** @throws {DaemonError} INVALID_ARGUMENT where `text` has more than `limit` bytes in UTF-8 */
+export function checkBytes(text: string, path: string, limit: number): string {
+  const size = sizeOf(text, limit);
+  if (size > limit) {
+    throw invalid(path, `must be at most ${limit} bytes: current size is ${size}`);
+  }
+  return text;
+}
+
+/** @throws {DaemonError} INVALID_ARGUMENT where a path in the workspace is too long or too deep */
+export function checkLocation(text: string, path: string): string {
+  checkBytes(text, path, MAX_BYTES.location);
+  const names = text.split("/").filter((name) => name !== "" && name !== ".").length;
+  if (names > MAX_NAMES) {
+    throw invalid(
+      path,
+      `must have at most ${MAX_NAMES} names between its slashes: it has ${names}`,
+    );
+  }
+  return text;
+}
+
+/** @throws {DaemonError} INVALID_ARGUMENT where a list or map has more than `limit` items */
+export function checkCount(count: number, path: string, limit: number): void {
+  if (count > limit) throw invalid(path, `must have at most ${limit} items: it has ${count}`);
+}
+
+/** Bytes in UTF-8. Each UTF-16 unit takes one to three, so most texts need no second look. */
+function sizeOf(text: string, limit: number): number {
+  return text.length * 3 <= limit ? text.length : new TextEncoder().encode(text).length;
+}
