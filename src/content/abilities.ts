@@ -43,39 +43,54 @@ export class Abilities {
     return can;
   }
 
-  /** Whether there is room for as much as an attribute can be: where there is, one that was refused was too large. */
+  /**
+   * Whether there is room for as much as an attribute can be: where there is, one that was refused for
+   * lack of it was too large.
+   */
   hasRoom(): boolean {
-    return this.#onFile((file) => file.write(new Uint8Array(64 * 1024).fill(1)));
+    try {
+      this.#withFile((file) => file.write(new Uint8Array(64 * 1024).fill(1)));
+      return true;
+    } catch (error) {
+      if (error instanceof SystemError) return false;
+      throw error;
+    }
   }
 
   #makesDevice(major: number, minor: number): boolean {
     const name = crypto.randomUUID();
-    return succeeds(() => {
+    return isAllowed(() => {
       this.#scratch.makeDevice(name, CHARACTER_DEVICE, major, minor);
       this.#scratch.unlink(name);
     });
   }
 
-  /** Tries something on a file that has no name any more. */
   #onFile(attempt: (file: File) => void): boolean {
-    return succeeds(() => {
-      const name = crypto.randomUUID();
-      using file = this.#scratch.createFile(name);
-      this.#scratch.unlink(name);
-      attempt(file);
-    });
+    return isAllowed(() => this.#withFile(attempt));
+  }
+
+  /** Calls `attempt` with a file that has no name any more. */
+  #withFile(attempt: (file: File) => void): void {
+    const name = crypto.randomUUID();
+    using file = this.#scratch.createFile(name);
+    this.#scratch.unlink(name);
+    attempt(file);
   }
 }
 
-/** Whether the kernel lets `attempt` pass; a descriptor that is lacking says nothing of rights. */
-function succeeds(attempt: () => void): boolean {
+/** How the kernel refuses what a process may not do, or a file system cannot. */
+const REFUSALS = ["EPERM", "EACCES", "EOPNOTSUPP", "EINVAL", "E2BIG", "ERANGE"] as const;
+
+/**
+ * Whether `attempt` is not refused. A full disk, or the lack of a descriptor, says nothing of rights:
+ * a backup does not fail, nor warn, because of a probe that could not be made.
+ */
+function isAllowed(attempt: () => void): boolean {
   try {
     attempt();
     return true;
   } catch (error) {
-    if (!(error instanceof SystemError) || isErrno(error, "EMFILE", "ENFILE", "ENOMEM")) {
-      throw error;
-    }
-    return false;
+    if (!(error instanceof SystemError)) throw error;
+    return !isErrno(error, ...REFUSALS);
   }
 }
