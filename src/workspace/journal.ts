@@ -92,7 +92,7 @@ export class Journal implements Disposable {
       // What was begun can be undone with the room of the reserve, which then is set aside again.
       this.#reserve.release();
       ignoreFull(() => this.#db.exec("DROP TABLE IF EXISTS reserve"));
-      this.#reserve.hold();
+      this.#reserve.hold(true);
     }
   }
 
@@ -149,6 +149,8 @@ export class Journal implements Disposable {
   /** Forgets a workspace and what was promised of it. */
   remove(id: string): void {
     this.#write("DELETE FROM workspaces WHERE id = ?", id);
+    // Its content is gone by now.
+    this.#reserve.hold(true);
   }
 
   pendingSnapshots(): PendingSnapshot[] {

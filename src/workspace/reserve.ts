@@ -15,9 +15,13 @@ const log = logger("workspace");
 /** For some hundreds of small writes, with what a file system needs beside each. */
 const RESERVE_BYTES = 1 << 20;
 
+/** Milliseconds between two attempts at setting room aside. */
+const PAUSE_MS = 60_000;
+
 export class Reserve {
   readonly #path: string;
   #held: boolean;
+  #triableAt = 0;
 
   /** @param path of a file in a directory that is there, used by nothing else */
   constructor(path: string) {
@@ -30,9 +34,14 @@ export class Reserve {
     return this.#held;
   }
 
-  /** Sets room aside if there is none; where there is no room for that, leaves things as they are. */
-  hold(): void {
-    if (this.#held) return;
+  /**
+   * Sets room aside if there is none; where there is no room for that, leaves things as they are, and
+   * does not try again for a while: each time takes from others what little room there is.
+   * @param isFreed whether room has just been made, so that it is worth trying now
+   */
+  hold(isFreed = false): void {
+    if (this.#held || (!isFreed && performance.now() < this.#triableAt)) return;
+    this.#triableAt = performance.now() + PAUSE_MS;
     try {
       write(this.#path);
       this.#held = true;
