@@ -253,7 +253,7 @@ Deno.test("initializers nested without end are INVALID_ARGUMENT", async () => {
   const request = Uint8Array.from([0x1a, ...varint(bytes.length), ...bytes]);
   const error = await send(server.address(), "InitWorkspace", request);
   assertEquals(error?.code, 3);
-  assertStringIncludes(error?.details ?? "", "recursion");
+  assertStringIncludes(error?.details ?? "", "must not nest more than 24 messages");
 });
 
 function varint(value: number): number[] {
