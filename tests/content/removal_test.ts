@@ -4,7 +4,7 @@ import { deleteContents, deleteEntry } from "../../src/content/removal.ts";
 import { Directory, openLibc } from "../../src/linux/mod.ts";
 import { libcPath } from "../../src/process/libc.ts";
 import { openAreas } from "../../src/content/areas.ts";
-import { deleteTrash } from "../../src/content/operations/deletion.ts";
+import { deleteTrash, trash } from "../../src/content/operations/deletion.ts";
 import { DaemonError } from "../../src/errors.ts";
 import { roomsOf, startContent } from "../fixtures/content.ts";
 import { CAN_MAKE_IMMUTABLE, makeMutable } from "../fixtures/oddities.ts";
@@ -166,5 +166,32 @@ Deno.test({
     while (!slice());
     assertEquals(namesIn(paths.trash), [basename(other)]);
     for (const area of Object.values(areas)) area.close();
+  },
+});
+
+Deno.test({
+  name: "a tree that is read-only even to its owner is moved to the trash (needs root)",
+  ignore: !IS_ROOT,
+  fn() {
+    using folder = testFolder();
+    const paths = roomsOf(folder.path);
+    for (const path of Object.values(paths)) Deno.mkdirSync(path, { recursive: true });
+    const tree = join(paths.workspaces, "w");
+    Deno.mkdirSync(tree);
+    Deno.writeTextFileSync(join(tree, "file"), "x");
+    for (const path of [paths.workspaces, paths.staging, paths.trash, tree]) {
+      Deno.chownSync(path, 65534, 65534);
+    }
+    Deno.chmodSync(paths.workspaces, 0o711);
+    Deno.chmodSync(tree, 0o555);
+    openLibc(libcPath());
+    const areas = openAreas(paths);
+    asNobody(() => {
+      const group = trash(areas, { tree: { area: "workspaces", name: "w" } });
+      while (!deleteTrash(areas, { group, budgetMs: 500 }));
+    });
+    for (const area of Object.values(areas)) area.close();
+    assertEquals([namesIn(paths.workspaces), namesIn(paths.trash)], [[], []]);
+    assertEquals(Deno.statSync(paths.workspaces).mode! & 0o777, 0o711);
   },
 });

@@ -101,6 +101,20 @@ Deno.test({
     await client.disposeWorkspace({ id: "w", backup: true });
     await client.initWorkspace(fromBackup("w"));
     assertEquals(await restored("w"), last);
+    // What belongs to somebody else stays, and is said with what to do; nothing else has to be done.
+    await client.initWorkspace({ ...request("theirs"), metadata: { owner: "bob", metaId: "t" } });
+    const theirs = join(workspace("theirs"), "d");
+    Deno.mkdirSync(theirs);
+    Deno.writeTextFileSync(join(theirs, "f"), "x");
+    const disposal = () => client.disposeWorkspace({ id: "theirs" });
+    await refuses("FAILED_PRECONDITION", `belongs to uid 0, and wsdaemon runs as uid`, disposal);
+    await refuses(
+      "FAILED_PRECONDITION",
+      `(chown -R ${USER.uid} ${root}/tmp/trash/theirs~`,
+      disposal,
+    );
+    giveToUser(join(root, "tmp", "trash"));
+    while (await client.isWorkspaceExists("theirs")) await new Promise((go) => setTimeout(go, 20));
     await judgeStore(["--root", root]);
     const stranger = { contentOwner: { uid: USER.uid + 1, gid: 1 } };
     await assertRejects(
