@@ -83,6 +83,11 @@ for (const kind of ODDITIES) {
       const refusal = startBeside(kind, path);
       if (!isFolder) assertStringIncludes(refusal ?? `${path} passes`, "not a folder");
     }
+    if (kind.name === "a mount") {
+      for (const path of ["workspaces", "tmp", "tmp/staging", "tmp/trash"]) {
+        assertStringIncludes(startBeside(kind, path) ?? `${path} passes`, "different mounts");
+      }
+    }
     for (const path of FILES) {
       const refusal = startBeside(kind, path);
       if (kind.name === "a file") assertEquals(refusal, undefined, path);

@@ -635,6 +635,21 @@ Deno.test("what cannot be deleted keeps its id until it is gone, and is tried ag
   await fixture.manager.init(request("w"));
 });
 
+Deno.test("a disposal that failed goes on by itself, with delays that grow to five minutes", async () => {
+  await using fixture = await Fixture.start();
+  await fixture.manager.init(request("w"));
+  fixture.disk.always.set("remove", new DaemonError("FAILED_PRECONDITION", "a mount"));
+  await refuses("FAILED_PRECONDITION", "a mount", () => fixture.manager.dispose("w", KEEP));
+  for (let n = 0; n < 12; n++) await fixture.clock.wakeAll();
+  const { slept } = fixture.clock;
+  await until(() => slept.length === 13);
+  assert(slept[0]! <= 1_000 && slept.every((ms) => ms >= 500 && ms <= 300_000), slept.join());
+  assert(slept.at(-1)! >= 150_000, slept.join());
+  fixture.disk.always.delete("remove");
+  await fixture.clock.wakeAll();
+  await until(() => !fixture.manager.exists("w"));
+});
+
 Deno.test("an init that failed and cannot be cleared away is cleared away by itself later", async () => {
   await using fixture = await Fixture.start();
   fixture.disk.faults.set("publish", { error: new Error("cannot sync"), afterwards: true });
