@@ -448,6 +448,20 @@ Deno.test("S3 store resumes a download where it broke", () =>
     assert(received < BIG * 1.2, `${received} bytes were received for ${BIG}`);
   }));
 
+Deno.test("S3 store gets through a download of which every answer ends in the middle, while that gets on", () =>
+  withProxy(async (bench, proxy) => {
+    const bytes = freshBytes(BIG);
+    await bench.store.putBlob(await spool(bench.spoolDir, bytes));
+    // Half of what is left each time, in each range: more often than there are attempts.
+    proxy.plan({ fault: { kind: "cut-answer" }, on: /^GET/, each: true });
+    assertEquals(await held(bench, bytes), bytes);
+    assert(proxy.requests.filter(({ fault }) => fault).length > 6 * 10);
+    assert(proxy.requests.every(({ headers }) => headers.range?.startsWith("bytes=")));
+    // Once half of what is left is nothing, no further attempts are earned.
+    proxy.plan({ fault: { kind: "cut-answer" }, on: /^GET/, times: always });
+    await assertCode("UNAVAILABLE", () => held(bench, bytes));
+  }));
+
 async function counted(bench: S3Bench, direction: string): Promise<number> {
   const line = new RegExp(
     `^wsdaemon_store_transferred_bytes_total{.*"${direction}".*} (\\d+)`,

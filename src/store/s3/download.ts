@@ -21,8 +21,10 @@ export interface Source {
   etag?: string;
 }
 
-/** Less than this does not count as progress that earns fresh attempts; bytes. */
-const PROGRESS = 64 << 10;
+/** As much as this is progress that earns fresh attempts, and so is less of a short rest; bytes. */
+const PROGRESS = 4 << 10;
+/** The part of the rest that is progress where the rest is short: a bounded number of them is left. */
+const SHARE = 1 / 16;
 
 /**
  * Downloads an object into a new file. The content is not checked.
@@ -64,6 +66,7 @@ async function fetchRange(
   await local(range.path, () => file.seek(range.start, Deno.SeekMode.Start));
   const attempts = connection.attempts(options);
   let at = range.start;
+  /** Up to where progress has been rewarded: many small steps count as a large one. */
   let earned = at;
   while (at < range.end) {
     try {
@@ -87,8 +90,10 @@ async function fetchRange(
         );
       }
     } catch (error) {
-      if (at - earned >= PROGRESS) attempts.reset();
-      earned = at;
+      if (at > earned && at - earned >= Math.min(PROGRESS, (range.end - earned) * SHARE)) {
+        attempts.reset();
+        earned = at;
+      }
       await attempts.next(isBeyondEnd(error) ? tooShort(source, error) : error);
     }
   }
