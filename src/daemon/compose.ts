@@ -26,6 +26,7 @@ import { Journal } from "../workspace/journal.ts";
 import { WorkspaceManager } from "../workspace/manager.ts";
 import { WorkspaceMetrics } from "../workspace/workspace_metrics.ts";
 import { chooseQuotaDriver } from "./quota.ts";
+import { LeftoverSweeper } from "./leftover_sweeper.ts";
 import { Readiness } from "./readiness.ts";
 
 const log = logger("daemon");
@@ -75,6 +76,7 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   stack.defer(() => rpc.stop(0));
   const readiness = stack.use(new Readiness(store, systemClock, metrics));
   readiness.start();
+  stack.use(new LeftoverSweeper(store, systemClock, metrics)).start();
   const http = serveMetrics(config, metrics, readiness);
   rpc.setServing(true);
   for (const address of rpc.addresses) options.onListening(formatAddress(address));

@@ -1,11 +1,15 @@
 /** Unfinished uploads: a writer that died leaves parts that nobody sees and everybody pays for. */
 
-import { AbortMultipartUploadCommand, ListMultipartUploadsCommand } from "@aws-sdk/client-s3";
+import {
+  AbortMultipartUploadCommand,
+  ListMultipartUploadsCommand,
+  type ListMultipartUploadsCommandOutput,
+} from "@aws-sdk/client-s3";
 import { messageOf } from "../../errors.ts";
 import { logger } from "../../log.ts";
 import type { SweepOptions, Tally } from "../object_store.ts";
 import type { Connection } from "./connection.ts";
-import { failureOf } from "./s3_errors.ts";
+import { CorruptAnswerError, failureOf } from "./s3_errors.ts";
 
 const log = logger("store");
 
@@ -20,29 +24,46 @@ export async function sweepUploads(
   options: SweepOptions,
 ): Promise<Tally> {
   const tally: Tally = { count: 0, bytes: 0 };
-  let markers: { KeyMarker?: string; UploadIdMarker?: string } | undefined = {};
+  let markers: Markers | undefined = {};
   while (markers) {
     const input = { ...where, ...markers };
     const page = await listUploads(connection, input, options);
     for (const { Key, UploadId, Initiated } of page?.Uploads ?? []) {
       if (!Key?.startsWith(where.Prefix) || !UploadId) continue;
       if (!Initiated || Initiated.getTime() >= olderThan) continue;
-      if (!options.dryRun) await abort(connection, { ...where, Key, UploadId }, options);
+      if (!options.dryRun) await end(connection, { ...where, Key, UploadId, Initiated }, options);
       tally.count++;
     }
-    markers = page?.IsTruncated && page.NextKeyMarker
-      ? {
-        KeyMarker: page.NextKeyMarker,
-        ...(page.NextUploadIdMarker ? { UploadIdMarker: page.NextUploadIdMarker } : {}),
-      }
-      : undefined;
+    const next = page && nextMarkers(page);
+    if (
+      next && next.KeyMarker === markers.KeyMarker &&
+      next.UploadIdMarker === markers.UploadIdMarker
+    ) {
+      throw new CorruptAnswerError("the store cut a listing of uploads and does not go on with it");
+    }
+    markers = next;
   }
   return tally;
 }
 
+interface Markers {
+  KeyMarker?: string;
+  UploadIdMarker?: string;
+}
+
+function nextMarkers(
+  { IsTruncated, NextKeyMarker, NextUploadIdMarker }: ListMultipartUploadsCommandOutput,
+): Markers | undefined {
+  if (!IsTruncated || !NextKeyMarker) return undefined;
+  return {
+    KeyMarker: NextKeyMarker,
+    ...(NextUploadIdMarker ? { UploadIdMarker: NextUploadIdMarker } : {}),
+  };
+}
+
 async function listUploads(
   connection: Connection,
-  input: { Bucket: string; Prefix: string; KeyMarker?: string; UploadIdMarker?: string },
+  input: { Bucket: string; Prefix: string } & Markers,
   options: SweepOptions,
 ) {
   try {
@@ -58,17 +79,23 @@ async function listUploads(
   }
 }
 
-async function abort(
+/** Ends an upload, so that its parts are given back; one that has ended meanwhile is no error. */
+async function end(
   connection: Connection,
-  { Bucket, Key, UploadId }: { Bucket: string; Key: string; UploadId: string },
+  upload: { Bucket: string; Key: string; UploadId: string; Initiated: Date },
   options: SweepOptions,
 ): Promise<void> {
+  const { Bucket, Key, UploadId, Initiated } = upload;
   try {
     await connection.request(
       (client, sending) =>
         client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }), sending),
       options,
     );
+    log.info("Ended an upload of {key} that was begun at {begun} and never finished", {
+      key: Key,
+      begun: Initiated.toISOString(),
+    });
   } catch (error) {
     if (!["missing", "upload_gone"].includes(failureOf(error, options.signal).kind)) throw error;
   }
