@@ -31,6 +31,18 @@ export const FAULTS: Record<string, Fault> = {
       })(),
     isAttributed: true,
   },
+  "what throws when it is looked at": {
+    throws: (error) => {
+      const cannot = () => raise(error);
+      void Promise.reject({
+        toString: cannot,
+        get message() {
+          return cannot();
+        },
+      });
+    },
+    isAttributed: true,
+  },
   "a listener of an abort": {
     throws: (error) => {
       const controller = new AbortController();

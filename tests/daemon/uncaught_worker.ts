@@ -4,14 +4,17 @@ import { reportUncaught } from "../../src/daemon/uncaught_reporter.ts";
 import { messageOf } from "../../src/errors.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import { withUncaughtHandler } from "../../src/uncaught.ts";
+import { captureLogs } from "../fixtures/logs.ts";
 import { FAULTS } from "./faults.ts";
 
 const metrics = new Metrics();
 reportUncaught(metrics);
+const logs = captureLogs();
 
 /** Throws by a way, in an operation, and answers with how often and how that was seen. */
 async function provoke(name: string) {
   const before = await count();
+  const logged = logs.text.length;
   let failure: string | undefined;
   withUncaughtHandler(
     (error) => failure = messageOf(error),
@@ -22,7 +25,8 @@ async function provoke(name: string) {
     await new Promise((resolve) => setTimeout(resolve, 1));
     seen = await count();
   }
-  return { count: seen - before, failure };
+  const log = logs.text.slice(logged);
+  return { count: seen - before, failure, log };
 }
 
 async function count(): Promise<number> {
