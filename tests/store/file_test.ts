@@ -5,6 +5,7 @@ import { type Digest, digestOf } from "../../src/digest.ts";
 import { FileStore } from "../../src/store/file/file_store.ts";
 import { collect } from "../../src/store/gc.ts";
 import { blobKey } from "../../src/store/keys.ts";
+import { testFolder } from "../fixtures/folder.ts";
 import {
   assertCode,
   type Bench,
@@ -344,4 +345,24 @@ Deno.test({
 async function run(command: string, ...args: string[]): Promise<void> {
   const { success, stderr } = await new Deno.Command(command, { args }).output();
   if (!success) throw new Error(new TextDecoder().decode(stderr));
+}
+
+for (const kind of ["a link", "something else"]) {
+  Deno.test(`file store is refused when ${kind} lies where it has its own, and nothing is followed`, async () => {
+    const places = ["blobs", "blobs/sha256", "refs", "gc", "objects", "archives", "tmp"];
+    for (const place of [...places, "claim.lock"]) {
+      using folder = testFolder();
+      const [store, outside] = [join(folder.path, "store"), join(folder.path, "outside")];
+      await Deno.mkdir(outside);
+      const path = join(store, place);
+      await Deno.mkdir(dirname(path), { recursive: true });
+      if (kind === "a link") await Deno.symlink(outside, path);
+      else if (place === "claim.lock") await Deno.mkdir(path);
+      else await Deno.writeTextFile(path, "");
+      const open = FileStore.open({ folder: store, spoolDir: outside, clock: systemClock });
+      const error = await assertCode("FAILED_PRECONDITION", () => open);
+      assertStringIncludes(error.message, `${path} is ${kind}`);
+      assertEquals([...Deno.readDirSync(outside)], []);
+    }
+  });
 }

@@ -82,8 +82,10 @@ export class FileStore implements ObjectStore {
       await Deno.mkdir(options.folder, { recursive: true, mode: DIR_MODE });
       await closeToOthers(options.folder);
       for (const name of [BLOB_PREFIX, "gc", "objects", "refs", ARCHIVES, TMP]) {
+        await requireOwnFolder(options.folder, name);
         await makeDirectories(options.folder, name);
       }
+      await requireOwnLock(join(options.folder, CLAIM_LOCK));
     } catch (error) {
       throw fileError(error, `Cannot open the store in ${options.folder}`, "FAILED_PRECONDITION");
     }
@@ -441,4 +443,30 @@ function modified(info: Deno.FileInfo): number {
 async function closeToOthers(folder: string): Promise<void> {
   const { mode } = await Deno.stat(folder);
   if (mode !== null && (mode & 0o077) !== 0) await Deno.chmod(folder, DIR_MODE);
+}
+
+/** @throws {DaemonError} where a part of the path is no folder: what is below a link lies elsewhere */
+async function requireOwnFolder(folder: string, relative: string): Promise<void> {
+  let path = folder;
+  for (const part of relative.split("/").filter((part) => part !== "")) {
+    path = join(path, part);
+    const info = await statOf(path);
+    if (!info) return;
+    if (!info.isDirectory) throw foreign(path, info.isSymlink, "folder");
+  }
+}
+
+/** @throws {DaemonError} where opening the lock would follow a link, or wait for a FIFO's other end */
+async function requireOwnLock(path: string): Promise<void> {
+  const info = await statOf(path);
+  if (info && !info.isFile) throw foreign(path, info.isSymlink, "file");
+}
+
+function foreign(path: string, isLink: boolean, wanted: string): DaemonError {
+  return new DaemonError(
+    "FAILED_PRECONDITION",
+    `Cannot use the store: ${path} is ${
+      isLink ? "a link" : "something else"
+    }, not a ${wanted}; move it away`,
+  );
 }
