@@ -40,9 +40,13 @@ export function invalid(path: string, problem: string): DaemonError {
   return new DaemonError("INVALID_ARGUMENT", `${path} ${problem}`);
 }
 
-/** The message of anything that was thrown. */
+/** Returns the message of anything that was thrown, also of what throws when it is looked at. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  try {
+    return error instanceof Error ? error.message : String(error);
+  } catch {
+    return "what was thrown cannot be shown";
+  }
 }
 
 const WORDS: Readonly<Record<string, string>> = {

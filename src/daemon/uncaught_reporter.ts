@@ -29,20 +29,11 @@ export function reportUncaught(metrics: Metrics): (uncaught: Uncaught) => void {
       error,
     });
     fail?.(
-      new DaemonError("INTERNAL", `a bug, ${bug} in wsdaemon's log: ${messageOfAnything(error)}`, {
+      new DaemonError("INTERNAL", `a bug, ${bug} in wsdaemon's log: ${messageOf(error)}`, {
         cause: error,
       }),
     );
   };
   handleUncaught(report);
   return report;
-}
-
-/** Anything can be thrown, also what throws when it is looked at. */
-function messageOfAnything(error: unknown): string {
-  try {
-    return messageOf(error);
-  } catch {
-    return "what was thrown cannot be shown";
-  }
 }

@@ -20,6 +20,14 @@ Object.assign(operations, {
     });
     await promise;
   },
+  /** Rejects with what throws when it is looked at, where nobody awaits it. */
+  list: () => {
+    const cannot = () => {
+      throw new Error("not to be looked at");
+    };
+    void Promise.reject({ toString: cannot });
+    return new Promise(() => {});
+  },
   /** Answers with what cannot be sent. */
   usage: () => ({ send: () => {} }),
 });

@@ -25,9 +25,15 @@ Deno.test("a content Worker with a bug fails the operation that has it, tells of
     await assertFails(dispatcher.run("leftovers", {}), "INTERNAL", "thrown beside the work");
     await assertServes();
   });
+  await t.step("an operation that throws what cannot be shown", async () => {
+    const listing = dispatcher.quick("list", { tree, path: "" });
+    await assertFails(listing, "INTERNAL", "cannot be shown");
+    await assertServes();
+  });
   await t.step("an answer that cannot be sent", async () => {
     await assertFails(dispatcher.run("usage", { tree }), "INTERNAL", "could not be cloned");
     await assertServes();
   });
-  assertEquals(told, ["thrown in a timer", "thrown beside the work"]);
+  const last = "what was thrown cannot be shown";
+  assertEquals(told, ["thrown in a timer", "thrown beside the work", last]);
 });
