@@ -45,7 +45,7 @@ import { sha256OfFile } from "./slice.ts";
 import { sweepUploads } from "./sweep.ts";
 import { keyInBucket, prefixed, type Target, targetFor } from "./target.ts";
 import { putBytes, putBytesOnce, putFile } from "./upload.ts";
-import { type SmallObject, Vouching } from "./vouching.ts";
+import { isReplaced, isSame, type SmallObject, Vouching } from "./vouching.ts";
 
 const log = logger("store");
 
@@ -172,14 +172,21 @@ export class S3Store implements ObjectStore {
     return await this.#reading(`Cannot read ${key}`, options, () => this.#getRef(key, options));
   }
 
-  /** What was written is read back before it counts: see {@link #confirm}. */
+  /**
+   * What was written is read back before it counts. Another writer may have replaced it meanwhile:
+   * that is so where the answer to our upload proves that our bytes arrived, and what is there now is
+   * neither ours nor what was there before.
+   */
   async putRef(key: string, bytes: RefBytes, options: StoreOptions = {}): Promise<void> {
     await this.#guard(`Cannot write ${key}`, options, async () => {
       await this.#connection.retrying(async () => {
         const now = typeof bytes === "function" ? await bytes() : bytes;
+        const before = await this.#peek(key, options);
         const target = this.#refTarget(key, now);
-        const isProved = await putBytesOnce(this.#connection, target, now, options);
-        await this.#confirm(key, now, isProved, options);
+        const isProven = await putBytesOnce(this.#connection, target, now, options);
+        const after = await this.#peek(key, options);
+        if (isSame(after, now) || isProven && isReplaced(before, after)) return;
+        throw new MissingResultError(`it says that it stored ${key} and gives something else back`);
       }, options);
     });
   }
@@ -362,21 +369,9 @@ export class S3Store implements ObjectStore {
     throw new ForeignAnswerError(what, { status: 200 });
   }
 
-  /**
-   * Reads a reference back. Where the answer to its upload proves that it was stored, something else
-   * there is another writer's, who came later.
-   * @throws {MissingResultError} where it was not stored
-   */
-  async #confirm(
-    key: string,
-    bytes: Uint8Array,
-    isProved: boolean,
-    options: StoreOptions,
-  ): Promise<void> {
-    const answer = await unlessMissing(this.#getOnce(key, MAX_REF_BYTES, options));
-    if (answer && digestOf(answer.bytes) === digestOf(bytes)) return;
-    if (answer && isProved && new Vouching(key).isVouched(answer)) return;
-    throw new MissingResultError(`it says that it stored ${key} and gives something else back`);
+  /** What stands under a key at this moment, by one request. */
+  async #peek(key: string, options: StoreOptions): Promise<SmallObject | undefined> {
+    return await unlessMissing(this.#getOnce(key, MAX_REF_BYTES, options));
   }
 
   #refTarget(key: string, bytes: Uint8Array): Target {

@@ -22,6 +22,25 @@ export interface SmallObject {
   sha256: string | undefined;
 }
 
+/** Returns whether an object that was read is these bytes. */
+export function isSame(read: SmallObject | undefined, bytes: Uint8Array): boolean {
+  return read !== undefined && digestOf(read.bytes) === digestOf(bytes);
+}
+
+/** Returns whether one object certainly came in the place of another, or of none. */
+export function isReplaced(
+  before: SmallObject | undefined,
+  after: SmallObject | undefined,
+): boolean {
+  if (!after || !isProven(after) || before && !isProven(before)) return false;
+  return !isSame(before, after.bytes);
+}
+
+/** Whether an answer has a digest of its content that fits. */
+function isProven({ bytes, etag, sha256 }: SmallObject): boolean {
+  return sha256 === hexOf(digestOf(bytes)) || isMd5(etag, hashesOf(bytes).md5Hex);
+}
+
 /** Judges the answers to one question for an object, asked until one is good. */
 export class Vouching {
   readonly #key: string;
@@ -37,9 +56,10 @@ export class Vouching {
    * nothing to prove it by.
    * @throws {CorruptAnswerError} where it is something else, unless it is so each time
    */
-  isVouched({ bytes, etag, sha256 }: SmallObject): boolean {
+  isVouched(answer: SmallObject): boolean {
+    if (isProven(answer)) return true;
+    const { bytes, sha256 } = answer;
     const actual = hexOf(digestOf(bytes));
-    if (sha256 === actual || isMd5(etag, hashesOf(bytes).md5Hex)) return true;
     if (sha256 === undefined) return false;
     this.#repeats = actual === this.#last ? this.#repeats + 1 : 1;
     this.#last = actual;
