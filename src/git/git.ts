@@ -25,7 +25,7 @@ import { adoptClone } from "./replace.ts";
 import { Scratch } from "./scratch.ts";
 import { GitSession } from "./session.ts";
 import { readStatus } from "./status.ts";
-import { gitEntry } from "./tree_path.ts";
+import { followLinks, gitEntry } from "./tree_path.ts";
 import { newStamp, updateCheckout } from "./update.ts";
 import { gitUser } from "./user.ts";
 
@@ -178,10 +178,12 @@ export class Git implements GitStatusReader {
 
   async status(
     tree: Tree,
-    location: string,
+    checkoutLocation: string,
     { signal = new AbortController().signal }: { signal?: AbortSignal } = {},
   ): Promise<GitStatus | undefined> {
     const { content, folder, finding } = this.#options;
+    const location = (await followLinks(content, tree, checkoutLocation))?.path;
+    if (location === undefined) return undefined;
     if (!await gitEntry(content, tree, location)) return undefined;
     const program = programOf(finding);
     const { path: cwd, owner, close } = await content.openDirectory(tree, location);

@@ -51,6 +51,7 @@ export class AsideMoves {
   readonly #place: AsidePlace;
   readonly #done: { from: TreeFolder; to: TreeFolder; move: MovedPath }[] = [];
   #folders = 0;
+  #vacant: RawPath[] = [];
 
   constructor(place: AsidePlace) {
     this.#place = place;
@@ -81,10 +82,18 @@ export class AsideMoves {
     await this.move(checkout, to, paths.map((path) => renamed(path, prefix + path)));
   }
 
+  /** Notes paths of the checkout at which nothing stands: what a checkout puts there is its own. */
+  noteVacant(paths: readonly RawPath[]): void {
+    this.#vacant.push(...paths);
+  }
+
   /** Takes everything back that was moved, the last first. */
   async undo(): Promise<void> {
     const { content, owner, discarded } = this.#place;
-    for (const { from, to, move } of this.#done.splice(0).toReversed()) {
+    const done = this.#done.splice(0);
+    await this.discard(this.#vacant.splice(0));
+    this.#done.length = 0;
+    for (const { from, to, move } of done.toReversed()) {
       const back = () => content.movePaths(to, from, [{ from: move.to, to: move.from }], owner);
       if ((await back())[0] !== "taken") continue;
       // The place was free: what has it now is the target's, as far as a checkout came.
@@ -121,6 +130,10 @@ export async function clearPlaces(
     !(oldMode === GITLINK && (newMode === GITLINK || newMode === ABSENT))
   );
   const found = await look(place, subject);
+  const taken = new Set(found.map(({ path }) => path));
+  const isVacant = ({ path }: TreeChange) =>
+    !taken.has(path) && !ancestorsOf(path).some((name) => taken.has(name));
+  moves.noteVacant(subject.filter(isVacant).map(({ path }) => path));
   const discarded = await unchanged(git, found, source);
   const kept = found.filter(({ path }) => !discarded.has(path));
   await moves.discard([...discarded]);
@@ -195,7 +208,9 @@ async function unchanged(
     if (hash === undefined) continue;
     item.hash = hash;
     const mode = (state.permissions & 0o100) === 0 ? "100644" : "100755";
-    if (hash === change.oldHash && mode === change.oldMode) result.add(item.path);
+    // What was made executable, and no more, is to be so in the target's file, if it has one.
+    const isSameMode = mode === change.oldMode || !isRegular(change.newMode);
+    if (hash === change.oldHash && isSameMode) result.add(item.path);
     if (hash === change.newHash && isRegular(change.newMode)) result.add(item.path);
   }
   for (const item of found) {

@@ -1,4 +1,4 @@
-/** Makes way for a checkout, and brings back what had to go. */
+/** Changes a working tree to what is to be checked out, and brings back what had to make way. */
 
 import type { Owner, Tree } from "../content/content.ts";
 import { DaemonError } from "../errors.ts";
@@ -61,7 +61,10 @@ export function asideFolder(location: string, stamp: string): string {
   return joinPath(location, `.git/${PUT_ASIDE}/${stamp}`);
 }
 
-/** Moves local work out of the way of `destination`, in the working tree, the index and the refs. */
+/**
+ * Moves local work out of the way of `destination`, in the working tree, the index and the refs, and
+ * has index and working tree become the destination's. HEAD is detached there.
+ */
 export async function clearTargetPlaces(
   git: GitSession,
   files: WayFiles,
@@ -85,7 +88,12 @@ export async function clearTargetPlaces(
   await content.makeDirectory(tree, folder, owner);
   const moves = new AsideMoves(place);
   const source = { content, tree, location, indexTime: index.time, signal };
+  // Whatever ended the work must not end this.
+  const rested = () =>
+    git.withSignal(AbortSignal.any([signal, AbortSignal.timeout(files.timeout)]));
+  const restoreHead = await saveHead(git, commit);
   const undo = async () => {
+    await restoreHead(rested());
     await moves.undo();
     await discardEmpty(place, files, stamp);
     await index.restore();
@@ -93,6 +101,10 @@ export async function clearTargetPlaces(
   try {
     const staged = await resetConflicts(git, base, changes);
     const set = await clearPlaces(git, changes, source, moves, place);
+    // Unlike a checkout, this fails where a file cannot be written.
+    await git.run(["read-tree", "-m", "-u", base, start]);
+    // The checkout that follows has nothing to do then but to name the branch.
+    await git.run(["update-ref", "--no-deref", "HEAD", `${start}^{commit}`]);
     const reapply = (git: GitSession) =>
       reapplyTo(git, { files, stamp, folder, place, moves, set, staged, commit });
     return {
@@ -107,6 +119,19 @@ export async function clearTargetPlaces(
     await undo();
     throw error;
   }
+}
+
+/** Notes what HEAD is. @returns what makes it so again */
+async function saveHead(
+  git: GitSession,
+  commit: string | undefined,
+): Promise<(git: GitSession) => Promise<void>> {
+  const { code, stdout } = await git.run(["symbolic-ref", "--quiet", "HEAD"], { answers: [1] });
+  const branch = code === 0 ? stdout.trim() : undefined;
+  return async (git) => {
+    if (branch !== undefined) await git.run(["symbolic-ref", "HEAD", branch]);
+    else if (commit !== undefined) await git.run(["update-ref", "--no-deref", "HEAD", commit]);
+  };
 }
 
 /** The commit that is checked out; `undefined` where the branch has none yet. */

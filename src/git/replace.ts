@@ -9,7 +9,7 @@
  */
 
 import { join } from "@std/path";
-import type { Content, Owner, Tree, TreeFolder } from "../content/content.ts";
+import type { Tree, TreeFolder } from "../content/content.ts";
 import { DaemonError } from "../errors.ts";
 import { GitFailure } from "./failure.ts";
 import { PUT_ASIDE } from "./git_folder.ts";
@@ -18,6 +18,7 @@ import { warnOfAside } from "./make_way.ts";
 import { bytesOfPath, forEachRecord, printedBytes, type RawPath, rawPath } from "./raw_path.ts";
 import type { Scratch } from "./scratch.ts";
 import type { GitSession } from "./session.ts";
+import { type CheckoutFiles, sanitizeConfig } from "./sanitize_config.ts";
 import { LOCAL_REPO_ENV } from "./submodules.ts";
 import { ABSENT, GITLINK, type TreeChange, treeChanges } from "./tree_changes.ts";
 import { joinPath } from "./tree_path.ts";
@@ -28,20 +29,12 @@ const NO_REPO_ENV: Readonly<Record<string, string>> = { GIT_DIR: "/dev/null" };
 /** A list of some millions of files. */
 const MAX_LIST_BYTES = 512 * 1024 * 1024;
 
-export interface ReplaceSource {
-  content: Content;
-  /** The checkout that is there. */
-  tree: Tree;
-  location: string;
+/** The checkout that is there, and what takes its place. */
+export interface ReplaceSource extends CheckoutFiles {
   /** The fresh clone, at the top of a staging tree. */
   fresh: Tree;
   /** A staging tree for what nobody needs any more. */
   discarded: Tree;
-  owner: Owner;
-  /** Absolute path of the spool. */
-  spool: string;
-  scratch: Scratch;
-  signal: AbortSignal;
   /** Names what is put aside. */
   stamp: string;
 }
@@ -58,8 +51,7 @@ export async function adoptClone(
 ): Promise<void> {
   const { content, tree, location, fresh, discarded, owner, signal, stamp } = source;
   const old = git.withEnv(await viewOf(git, source));
-  const here = clone.withEnv(LOCAL_REPO_ENV);
-  const changes = await changesTo(here, old, source.scratch);
+  const { changes, submodules } = await describeClone(clone, old, source);
   const checkout: TreeFolder = { tree, folder: location };
   const put = `.git/${PUT_ASIDE}/${stamp}`;
   const aside = { tree: fresh, folder: `${put}/files` };
@@ -70,13 +62,15 @@ export async function adoptClone(
   try {
     const from = { content, tree, location, indexTime, signal };
     const set = await clearPlaces(old, changes, from, moves, place);
-    const submodules = await gitlinksOf(here);
     const cloned = { tree: fresh, folder: "" };
     const repository = [{ from: bytesOfPath(".git"), to: bytesOfPath("git") }];
     await moves.move(checkout, { tree: fresh, folder: put }, repository);
     // The Git folders of submodules were in the repository's, and have gone with it.
-    const putSubmodules = { tree: fresh, folder: `${put}/submodules` };
-    await moves.move(checkout, putSubmodules, samePaths(submodules));
+    if (submodules.length > 0) {
+      const folder = `${put}/submodules`;
+      await content.makeDirectory(fresh, folder, owner);
+      await moves.move(checkout, { tree: fresh, folder }, samePaths(submodules));
+    }
     await moves.move(cloned, checkout, samePaths([".git"]));
     await moves.move(cloned, checkout, samePaths([...filesOf(changes), ...submodules]));
     const folder = joinPath(location, put);
@@ -91,6 +85,23 @@ export async function adoptClone(
     await moves.undo();
     throw error;
   }
+}
+
+/** What the clone's commit changes, and the submodules it has. */
+async function describeClone(
+  clone: GitSession,
+  old: GitSession,
+  source: ReplaceSource,
+): Promise<{ changes: TreeChange[]; submodules: RawPath[] }> {
+  const nowhere = clone.withEnv(NO_REPO_ENV);
+  const here = clone.withEnv(LOCAL_REPO_ENV);
+  // The request's own config, which may name programs, is in it by now.
+  const files = { ...source, tree: source.fresh, location: "" };
+  const config = await sanitizeConfig(nowhere, files, ".git", []);
+  const changes = await changesTo(here, old, source.scratch);
+  const submodules = await gitlinksOf(here);
+  await config.restore(nowhere);
+  return { changes, submodules };
 }
 
 /** What shows git of the repository that is there as much as can be read. */

@@ -1,6 +1,7 @@
 /** The prebuild initializer: a snapshot brought up to date by Git, or Git alone. */
 
 import { DaemonError, invalid, messageOf } from "../errors.ts";
+import { followLinks } from "../git/tree_path.ts";
 import { logger } from "../log.ts";
 import type { InitializerContext, PrebuildSpec, SnapshotSpec } from "./initializer.ts";
 import { replaceGit, runGit, updateGit, validateGit } from "./git.ts";
@@ -37,16 +38,13 @@ export async function runPrebuild(
 ): Promise<void> {
   const restored = await tryRestore(spec.prebuild, context, spec.git.length > 0);
   for (const git of spec.git) {
-    switch (restored ? await restoredAt(git.checkoutLocation, context) : "nothing") {
-      case "nothing":
-        await runGit(git, context, services);
-        break;
-      case "files":
-        await replaceGit(git, context, services);
-        break;
-      case "repository":
-        await updateGit(git, context, services);
+    if (!restored) {
+      await runGit(git, context, services);
+      continue;
     }
+    const { location: checkoutLocation, holds } = await restoredAt(git.checkoutLocation, context);
+    const work = { nothing: runGit, files: replaceGit, repository: updateGit }[holds];
+    await work({ ...git, checkoutLocation }, context, services);
   }
 }
 
@@ -76,17 +74,45 @@ async function tryRestore(
 }
 
 /** What was restored where a checkout is to be. */
+interface RestoredLocation {
+  /** Where the location leads, without links. */
+  location: string;
+  holds: "nothing" | "files" | "repository";
+}
+
 async function restoredAt(
   checkoutLocation: string,
-  { images, tree }: InitializerContext,
-): Promise<"nothing" | "files" | "repository"> {
+  context: InitializerContext,
+): Promise<RestoredLocation> {
+  const { images: { content }, tree } = context;
   const location = parseCheckoutLocation(checkoutLocation, "checkout_location");
-  try {
-    const entries = await images.content.list(tree, location);
-    if (entries.some(({ name }) => name === ".git")) return "repository";
-    return entries.length > 0 ? "files" : "nothing";
-  } catch (error) {
-    if (error instanceof DaemonError && error.code === "NOT_FOUND") return "nothing";
-    throw error;
+  const found = await followLinks(content, tree, location);
+  if (found?.type !== "directory") {
+    await putObstacleAside(location, context);
+    return { location, holds: "nothing" };
   }
+  const entries = await content.list(tree, found.path);
+  const isRepository = entries.some(({ name }) => name === ".git");
+  return {
+    location: found.path,
+    holds: isRepository ? "repository" : entries.length > 0 ? "files" : "nothing",
+  };
+}
+
+/** Renames what is no directory and stands where a checkout is to be, or a parent of it. */
+async function putObstacleAside(
+  location: string,
+  { images: { content }, tree, contentOwner, onWarning }: InitializerContext,
+): Promise<void> {
+  const [state] = await content.inspectPaths(tree, "", [new TextEncoder().encode(location)]);
+  if (!state || state.type === "absent" || state.type === "directory") return;
+  const obstacle = state.type === "blocked" ? new TextDecoder().decode(state.blocker) : location;
+  const other = `${obstacle}.put-aside-${crypto.randomUUID().slice(0, 8)}`;
+  const [from, to] = [obstacle, other].map((path) => new TextEncoder().encode(path));
+  const top = { tree, folder: "" };
+  await content.movePaths(top, top, [{ from: from!, to: to! }], contentOwner);
+  const warning = `${JSON.stringify(obstacle)} of the prebuild is no folder and in a checkout's ` +
+    `way; it was renamed to ${JSON.stringify(other)}`;
+  log.warn("{warning}", { warning });
+  onWarning?.(warning);
 }

@@ -329,6 +329,35 @@ Deno.test("status is not read of a repository that leads out of the workspace", 
   }
 });
 
+Deno.test("status follows links of a Git folder that stay within the workspace", async (t) => {
+  const scripts: [string, string][] = [
+    ["objects", "mv .git/objects ../store; ln -s ../../store .git/objects"],
+    [
+      "everything, as Android's repo makes it",
+      "mkdir -p ../.repo/p; for name in config HEAD info objects packed-refs refs index; do " +
+      "test -e .git/$name || continue; mv .git/$name ../.repo/p; " +
+      "ln -s ../../.repo/p/$name .git/$name; done",
+    ],
+    [".git itself", "mkdir ../.repo; mv .git ../.repo/p; ln -s ../.repo/p .git"],
+    ["the checkout", "mv ../repo ../elsewhere; ln -s elsewhere ../repo"],
+    ["HEAD, as the first git made it", "rm .git/HEAD; ln -s refs/heads/main .git/HEAD"],
+  ];
+  await using rig = await gitRig();
+  for (const [name, script] of scripts) {
+    await t.step(name, async () => {
+      const { tree, path } = await checkout(rig, "repo");
+      const hash = git(path, "rev-parse", "HEAD");
+      new Deno.Command("sh", { args: ["-ec", script], cwd: path }).outputSync();
+      Deno.writeTextFileSync(join(path, "a.txt"), "changed\n");
+      give(rig, dirname(path));
+      const status = await rig.git.status(tree, "repo");
+      assertEquals(status?.latestCommit, hash);
+      assertEquals(status?.branch, "main");
+      assertEquals(status?.uncommittedFiles, ["a.txt"]);
+    });
+  }
+});
+
 Deno.test("status takes refs that are links for missing, and shows no other repository's", async () => {
   await using fixture = await gitRig();
   const { tree, path, remote } = await checkout(fixture);

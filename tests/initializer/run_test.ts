@@ -298,6 +298,36 @@ Deno.test("prebuild clones among files that belong to no repository, and keeps t
   assertEquals(read(folder, `${stamp!.name}/files/a.txt`), "mine\n");
 });
 
+Deno.test("prebuild follows a link to its checkout, and renames what is in its way", async () => {
+  await using fixture = await initializerRig();
+  const bare = makeRemote(join(fixture.base.remotes, "a.git"), COMMITS);
+  const remote = fileUrl(bare);
+  const url = await snapshot(fixture, gitSpec(remote, { checkoutLocation: "src/repo" }), (top) => {
+    Deno.symlinkSync("src/repo", join(top, "repo"));
+    Deno.writeTextFileSync(join(top, "file"), "mine\n");
+    Deno.symlinkSync("/etc", join(top, "out"));
+  });
+  addCommits(bare, [{ branch: "main", subject: "next", files: { "a.txt": "next\n" } }]);
+  const specs = ["repo", "file/in/it", "out"].map((checkoutLocation) =>
+    gitSpec(remote, { checkoutLocation })
+  );
+  const { path } = await fixture.run({
+    kind: "prebuild",
+    prebuild: snapshotOf(url),
+    git: specs,
+  });
+  for (const place of ["repo", "src/repo", "file/in/it", "out"]) {
+    assertEquals(read(path, `${place}/a.txt`), "next\n");
+  }
+  const names = [...Deno.readDirSync(path)].map(({ name }) => name);
+  assertEquals(read(path, names.find((name) => name.startsWith("file.put-aside-"))!), "mine\n");
+  assertEquals(
+    Deno.readLinkSync(join(path, names.find((name) => /^out\.put/.test(name))!)),
+    "/etc",
+  );
+  assertEquals(Deno.readLinkSync(join(path, "repo")), "src/repo");
+});
+
 Deno.test("an initializer that is cancelled tells its caller's reason", async () => {
   await using fixture = await initializerRig();
   const signal = AbortSignal.abort(new DaemonError("ABORTED", "disposed of"));
