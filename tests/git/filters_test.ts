@@ -4,16 +4,10 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import type { Tree } from "../../src/content/content.ts";
 import { addCommits, fileUrl, git, gitWith, makeRemote } from "../fixtures/git_repos.ts";
+import { has } from "../fixtures/tools.ts";
 import { cloned, type GitFixture, gitRig, isRoot, request } from "./fixture.ts";
 
-const hasLfs = (() => {
-  try {
-    return new Deno.Command("git-lfs", { args: ["version"], stdout: "null" }).outputSync().success;
-  } catch {
-    console.log("The tests with Git LFS need git-lfs, which is not on PATH");
-    return false;
-  }
-})();
+const hasLfs = has("git-lfs");
 
 /** A filter that stores text with its letters changed, as git-crypt stores it encrypted. */
 const ROT = "tr a-z n-za-m";
