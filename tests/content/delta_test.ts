@@ -286,3 +286,38 @@ Deno.test("any script of edits restores as the tree is, after every delta", asyn
     { numRuns: RUNS, verbose: 1 },
   );
 });
+
+Deno.test("what was written just before a backup is neither read nor stored again by the next", async () => {
+  await using fixture = new ImageFixture();
+  const path = await fixture.publish("fresh");
+  const content = new Uint8Array(1 << 20);
+  const write = (name: string, pieces: number) => {
+    using file = Deno.openSync(join(path, name), { write: true, create: true });
+    for (let n = 0; n < pieces; n++) {
+      crypto.getRandomValues(content.subarray(0, 65536));
+      file.writeSync(content);
+    }
+  };
+  for (let n = 0; n < 8; n++) write(`piece-${n}`, 2);
+  Deno.linkSync(join(path, "piece-0"), join(path, "another-name"));
+  write("large", 17);
+  await fixture.pack("fresh");
+  Deno.writeTextFileSync(join(path, "small"), "edited");
+  const image = await fixture.pack("fresh");
+  assertLess(image.stats.bytesRead, 4 << 20);
+  await assertRestores(fixture, image, path);
+});
+
+Deno.test("a change in the moment after a fresh file was read is seen by the next backup", async () => {
+  await using fixture = new ImageFixture();
+  const path = await fixture.publish("busy");
+  for (let round = 0; round < 5; round++) {
+    // Large enough for the first backup to wait until changes show.
+    Deno.writeFileSync(join(path, "file"), new Uint8Array(2 << 20).fill(round));
+    await fixture.pack("busy");
+    using file = Deno.openSync(join(path, "file"), { write: true });
+    file.writeSync(Uint8Array.of(100 + round));
+    const image = await fixture.pack("busy");
+    await assertRestores(fixture, image, path);
+  }
+});

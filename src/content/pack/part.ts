@@ -23,6 +23,7 @@ import { LayerWriter, type Remainder, type SealedLayer } from "./write/layer_wri
 import { RestoreRights } from "./restore_rights.ts";
 import { PartStats, type PartTotals } from "./part_stats.ts";
 import { addPacked, Walker } from "./scan/walker.ts";
+import { syncDirtyPages } from "./sync_pages.ts";
 import { SharedPackState, type WorkItem } from "./shared_state.ts";
 
 /** Files of this size and more are packed by whoever has time, apart from their directory. */
@@ -150,6 +151,7 @@ class Part implements Disposable {
     this.#layers = newLayerWriter(areas, job, part, context);
     this.#packer = new FilePacker(this.#layers, {
       syncedAt: job.syncedAt,
+      resync: () => syncDirtyPages(top),
       tick: () => context.throwIfCancelled(),
     });
     this.#known = baseline &&
@@ -162,7 +164,6 @@ class Part implements Disposable {
       previous: this.#known,
       stats: this.#stats,
       rights: new RestoreRights(new Abilities(areas.staging), this.#stats),
-      syncedAt: job.syncedAt,
       largeFileBytes: job.parts > 1 ? LARGE_FILE_BYTES : Infinity,
       onDirectory: (path) => this.#add({ kind: "directory", key: 0, path }),
       onLarge: (path) => {

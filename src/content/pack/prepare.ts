@@ -13,6 +13,7 @@ import {
 import type { LayerDescriptor, Tree } from "../content.ts";
 import { BaselineReader, readHeader, verifyBaseline } from "../baseline/reader.ts";
 import { checkBaselineName } from "../baseline/tokens.ts";
+import { syncDirtyPages } from "./sync_pages.ts";
 import { type OpenAreas, openTree } from "../areas.ts";
 
 /** What a baseline tells, or why it cannot be gone by; neither where there is none. */
@@ -83,17 +84,6 @@ const IN_MEMORY: readonly number[] = [0x01021994, 0x858458f6];
 /** Whether a file that has changed shows it by its ctime. */
 function notesStores(top: Directory): boolean {
   return !IN_MEMORY.includes(fileSystemType(top));
-}
-
-/**
- * Writes back every dirty page, so that each store to a mapped file from now on shows in its ctime:
- * the kernel notes only the first store to a page since it was last written back.
- * @returns the time, in milliseconds, since when a file that changes shows it
- */
-function syncDirtyPages(top: Directory): number {
-  const now = Date.now();
-  top.syncFileSystem();
-  return now;
 }
 
 function directoriesOf(file: File): number {

@@ -36,6 +36,7 @@ import { RestoreRights } from "../restore_rights.ts";
 import { PartStats, type PartTotals } from "../part_stats.ts";
 import { chooseRewrites, type LayerUse } from "./rewrite_policy.ts";
 import { writeMetadataLayer } from "./metadata_layer.ts";
+import { syncDirtyPages } from "../sync_pages.ts";
 import { SharedPackState } from "../shared_state.ts";
 import { addPacked, Walker } from "../scan/walker.ts";
 
@@ -108,6 +109,7 @@ class Finish {
     this.#shared = new SharedPackState(job.shared, job.parts);
     this.#packer = new FilePacker(options.layers, {
       syncedAt: job.syncedAt,
+      resync: () => syncDirtyPages(options.top),
       tick: () => context.throwIfCancelled(),
     });
     this.#tree = new MergedTree(options.request.parts.flatMap((part) => blocksOf(part.arena)));
@@ -166,7 +168,7 @@ class Finish {
 
   /** @returns blocks of those directories, and of new ones below, with what is new in them */
   #walkAgain(directories: readonly Uint8Array[]): Block[] {
-    const { areas, top, context, request: { job } } = this.#options;
+    const { areas, top, context } = this.#options;
     const arena = new Arena();
     const found: Uint8Array[] = [];
     const walker = new Walker({
@@ -177,7 +179,6 @@ class Finish {
       previous: undefined,
       stats: this.#stats,
       rights: new RestoreRights(new Abilities(areas.staging), this.#stats),
-      syncedAt: job.syncedAt,
       largeFileBytes: Infinity,
       onDirectory: (path) => found.push(path),
       onLarge: () => {

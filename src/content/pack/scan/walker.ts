@@ -19,7 +19,7 @@ import type { BlockBuilder } from "../../../image/block_builder.ts";
 import { FLAG, KIND, TEMPORARY_LAYER, type Xattr } from "../../../image/layout.ts";
 import { readXattrs } from "../../xattrs.ts";
 import { joinPath, openLongPath } from "../../../linux/long_path.ts";
-import { type FilePacker, isRacy, type PackedFile } from "../write/file_packer.ts";
+import type { FilePacker, PackedFile } from "../write/file_packer.ts";
 import type { PreviousDirectory, PreviousTree } from "./previous_tree.ts";
 import { NameList } from "./name_list.ts";
 import type { PartStats } from "../part_stats.ts";
@@ -39,8 +39,6 @@ export interface WalkerOptions {
   readonly previous: PreviousTree | undefined;
   readonly stats: PartStats;
   readonly rights: RestoreRights;
-  /** See {@link PackJob}. */
-  readonly syncedAt: number;
   /** Files of this size and more are handed on instead of packed. */
   readonly largeFileBytes: number;
   /** Called for each directory found. */
@@ -287,16 +285,16 @@ export class Walker {
 
   /** Another name of a file that is, or will be, packed elsewhere. */
   #link(name: Uint8Array, stat: Stat, xattrs: readonly Xattr[]): void {
-    const { builder, stats, syncedAt: settledAt } = this.#options;
+    const { builder, stats, packer } = this.#options;
     stats.addFile(stat.size);
     const location = { layer: TEMPORARY_LAYER.link, offset: 0, stored: 0 };
-    const racy = isRacy(stat, settledAt);
+    const racy = packer.settle(stat);
     builder.add(stat, { kind: KIND.link, name, location, flags: FLAG.linked, xattrs, racy });
   }
 
   /** Adds a symlink, FIFO or device. @returns false where it is something else by now */
   #other(here: CurrentDirectory, name: Uint8Array): boolean {
-    const { builder, stats, syncedAt: settledAt } = this.#options;
+    const { builder, stats, packer } = this.#options;
     let entry: Descriptor;
     try {
       entry = here.dir.openPath(name);
@@ -312,7 +310,7 @@ export class Walker {
       const link = kind === KIND.symlink ? readTarget(here.dir, name, entry) : NONE;
       if (!link) return false;
       stats.otherEntries++;
-      const racy = isRacy(stat, settledAt);
+      const racy = packer.settle(stat);
       const flags = stat.nlink > 1 ? FLAG.linked : 0;
       const path = () => joinPath(here.path, name);
       const xattrs = readXattrs(entry, () => stats.addUnstable(path()));

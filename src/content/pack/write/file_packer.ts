@@ -42,6 +42,8 @@ export interface PackFileOptions {
 export interface FilePackerOptions {
   /** See {@link PackJob}. */
   readonly syncedAt: number;
+  /** Writes back every dirty page; see `syncDirtyPages`. */
+  resync(): number;
   /** Called while it reads and waits; throws where the pack is cancelled. */
   tick(): void;
 }
@@ -70,6 +72,14 @@ export function isRacy(stat: Stat, since: number): boolean {
   return sec * 1000 + nsec / 1e6 > since - (nsec === 0 ? COARSE_TICK_MS : TICK_MS);
 }
 
+/**
+ * What may be read again by the next pack for want of {@link FilePacker.settle}, in bytes: so much costs
+ * less than waiting for it, which a tiny pack would have to do each time.
+ */
+const RACY_BYTES = 1 << 20;
+/** How often one packer waits: what changes all the while is racy whenever it is looked at. */
+const MAX_RESYNCS = 2;
+
 /** Nobody ever changes it: waiting on it is a pause. */
 const SLEEP_CELL = new Int32Array(new SharedArrayBuffer(4));
 
@@ -83,6 +93,10 @@ export class FilePacker {
   readonly #layers: LayerWriter;
   readonly #options: FilePackerOptions;
   #leaseWaitMs = LEASE_WAIT_MS;
+  #syncedAt: number;
+  #resyncs = 0;
+  /** Of files that were racy since the last sync. */
+  #racyBytes = 0;
   /** Not to change access times; only owners and root may ask for it. */
   #noAtime: number = O.NOATIME;
   filesRead = 0;
@@ -91,6 +105,27 @@ export class FilePacker {
   constructor(layers: LayerWriter, options: FilePackerOptions) {
     this.#layers = layers;
     this.#options = options;
+    this.#syncedAt = options.syncedAt;
+  }
+
+  /**
+   * Waits, where `stat` is of a file that was changed so shortly before that a later change might not
+   * show in its ctime, until one would, if the next pack would read much again because of that.
+   * @returns whether a change might still not show in what `stat` says, of a file that is read after this
+   */
+  settle(stat: Stat): boolean {
+    if (!isRacy(stat, this.#syncedAt)) return false;
+    this.#racyBytes += stat.size;
+    if (this.#racyBytes < RACY_BYTES || this.#resyncs === MAX_RESYNCS) return true;
+    const { sec, nsec } = stat.ctime;
+    const wait = sec * 1000 + nsec / 1e6 + TICK_MS + 1 - Date.now();
+    // Whole seconds would take too long to pass, and so would a clock that was set back.
+    if (nsec === 0 || wait > 2 * TICK_MS) return true;
+    this.#resyncs++;
+    this.#racyBytes = 0;
+    if (wait > 0) Atomics.wait(SLEEP_CELL, 0, 0, wait);
+    this.#syncedAt = this.#options.resync();
+    return isRacy(stat, this.#syncedAt);
   }
 
   /**
@@ -151,6 +186,7 @@ export class FilePacker {
       let listed = true;
       const xattrs = readXattrs(file, () => listed = false);
       if (stat.size >= (options.apartFrom ?? Infinity)) return { large: stat, xattrs };
+      this.settle(stat);
       const stretches = sparseStretches(file, stat);
       const packed = this.#write(file, path, stat, xattrs, stretches);
       const after = file.stat();
@@ -159,7 +195,7 @@ export class FilePacker {
         this.filesRead++;
         this.bytesRead += packed.location.stored;
         const flags = (stretches ? FLAG.sparse : 0) | (stat.nlink > 1 ? FLAG.linked : 0);
-        const racy = !same || isRacy(stat, this.#options.syncedAt);
+        const racy = !same || isRacy(stat, this.#syncedAt);
         const unstable = !same || !listed;
         return { stat, xattrs, location: packed.location, flags, unstable, racy };
       }
