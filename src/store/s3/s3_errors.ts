@@ -215,3 +215,13 @@ export function failureOf(error: unknown, signal?: AbortSignal): Failure {
 export function isBeyondEnd(error: unknown): boolean {
   return serviceError(error)?.status === 416;
 }
+
+/** Resolves to what a request answers, or to `undefined` where the server says that it is not there. */
+export async function unlessMissing<T>(request: Promise<T>): Promise<T | undefined> {
+  try {
+    return await request;
+  } catch (error) {
+    if (failureOf(error).kind === "missing") return undefined;
+    throw error;
+  }
+}

@@ -7,7 +7,7 @@
  * by a copy onto themselves, where they are old enough for a collection to matter.
  */
 
-import { DeleteObjectCommand, GetObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
+import { DeleteObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { join } from "@std/path";
 import type { Clock } from "../../clock.ts";
 import { type Digest, digestOf, hexOf } from "../../digest.ts";
@@ -28,29 +28,23 @@ import { fileError } from "../file/file_errors.ts";
 import { removeIfThere } from "../file/durable.ts";
 import { blobKey, checkArchiveName, KEY_ROOTS, LEASE_KEY } from "../keys.ts";
 import { spooledFile } from "../spooled.ts";
-import { readBody } from "./body.ts";
 import { Connection, type S3Observer } from "./connection.ts";
 import { download, type Source } from "./download.ts";
-import {
-  CorruptAnswerError,
-  failureOf,
-  ForeignAnswerError,
-  MissingResultError,
-} from "./s3_errors.ts";
+import { CorruptAnswerError, unlessMissing } from "./s3_errors.ts";
 import { BlobToucher } from "./blob_toucher.ts";
 import { type Head, headOnce, type HeadOptions } from "./head.ts";
+import { listObjects } from "./listing.ts";
 import { s3Error } from "./messages.ts";
 import { DEFAULT_TUNING, type S3Options, type S3Tuning } from "./options.ts";
+import { S3References } from "./s3_references.ts";
 import { sha256OfFile } from "./slice.ts";
+import { getSmallObject } from "./small_object.ts";
 import { sweepUploads } from "./sweep.ts";
 import { keyInBucket, prefixed, type Target, targetFor } from "./target.ts";
-import { putBytes, putBytesOnce, putFile } from "./upload.ts";
-import { isReplaced, isSame, type SmallObject, Vouching } from "./vouching.ts";
+import { putBytes, putFile } from "./upload.ts";
 
 const log = logger("store");
 
-/** A reference is a few kilobytes; this is what a lying server can make us read. */
-const MAX_REF_BYTES = 16 << 20;
 /** How often a blob is downloaded that fails its digest. */
 const DOWNLOADS = 3;
 
@@ -72,6 +66,7 @@ export class S3Store implements ObjectStore {
   readonly #connection: Connection;
   readonly #storage: S3Options;
   readonly #spool: string;
+  readonly #refs: S3References;
   readonly #freshener: BlobToucher;
 
   private constructor(connection: Connection, options: S3StoreOptions) {
@@ -80,10 +75,11 @@ export class S3Store implements ObjectStore {
     this.#connection = connection;
     this.#storage = options.storage;
     this.#spool = options.spoolDir;
+    this.#refs = new S3References(connection, options.storage);
     this.#freshener = new BlobToucher(connection, {
       target: (key) => this.#target(key),
       head: (key, options) => this.#head(key, options),
-      readLease: (options) => this.#readRef(LEASE_KEY, options),
+      readLease: (options) => this.#refs.find(LEASE_KEY, options),
     });
   }
 
@@ -143,7 +139,8 @@ export class S3Store implements ObjectStore {
   ): Promise<Uint8Array> {
     return await this.#reading(`Cannot read the blob ${digest}`, options, async () => {
       return await this.#connection.retrying(async () => {
-        const { bytes } = await this.#getOnce(blobKey(digest), maxBytes, options);
+        const where = { storage: this.#storage, key: blobKey(digest) };
+        const { bytes } = await getSmallObject(this.#connection, where, maxBytes, options);
         if (digestOf(bytes) === digest) return bytes;
         throw new CorruptAnswerError("its content fails its digest");
       }, options);
@@ -169,58 +166,23 @@ export class S3Store implements ObjectStore {
   }
 
   async getRef(key: string, options: StoreOptions = {}): Promise<Uint8Array> {
-    return await this.#reading(`Cannot read ${key}`, options, () => this.#getRef(key, options));
+    return await this.#reading(`Cannot read ${key}`, options, () => this.#refs.get(key, options));
   }
 
-  /**
-   * What was written is read back before it counts. Another writer may have replaced it meanwhile:
-   * that is so where the answer to our upload proves that our bytes arrived, and what is there now is
-   * neither ours nor what was there before.
-   */
   async putRef(key: string, bytes: RefBytes, options: StoreOptions = {}): Promise<void> {
-    await this.#guard(`Cannot write ${key}`, options, async () => {
-      await this.#connection.retrying(async () => {
-        const now = typeof bytes === "function" ? await bytes() : bytes;
-        const before = await this.#peek(key, options);
-        const target = this.#refTarget(key, now);
-        const isProven = await putBytesOnce(this.#connection, target, now, options);
-        const after = await this.#peek(key, options);
-        if (isSame(after, now) || isProven && isReplaced(before, after)) return;
-        throw new MissingResultError(`it says that it stored ${key} and gives something else back`);
-      }, options);
-    });
+    await this.#guard(`Cannot write ${key}`, options, () => this.#refs.put(key, bytes, options));
   }
 
-  /**
-   * Without conditional writes, by Fischer's algorithm: read, write, wait, read again. Whoever judged
-   * before our write took effect has had its own write take effect, or broken off, once we have
-   * waited; so what we then read as ours stays so, everybody later having judged it. This rests on
-   * reads of single objects being up to date, and on a request whose connection was broken taking
-   * effect within `settleMs - claimMs`, if at all.
-   */
   async compareAndClaimRef(
     key: string,
     judge: (current: Uint8Array | undefined) => Uint8Array | undefined,
     options: StoreOptions = {},
   ): Promise<boolean> {
-    return await this.#guard(`Cannot claim ${key}`, options, async () => {
-      const { claimMs, settleMs } = this.#connection.tuning;
-      const end = AbortSignal.timeout(claimMs);
-      const signal = options.signal ? AbortSignal.any([options.signal, end]) : end;
-      let bytes: Uint8Array | undefined;
-      try {
-        bytes = judge(await this.#readRef(key, { signal }));
-        if (!bytes) return false;
-        await putBytes(this.#connection, this.#refTarget(key, bytes), bytes, { signal });
-      } catch (error) {
-        if (!end.aborted || options.signal?.aborted) throw error;
-        const limit = `the store took longer than ${claimMs / 1000} s`;
-        throw new DaemonError("UNAVAILABLE", `Cannot claim ${key}: ${limit}`, { cause: error });
-      }
-      await this.#connection.clock.sleep(settleMs, options.signal);
-      const after = await this.#readRef(key, options);
-      return after !== undefined && digestOf(after) === digestOf(bytes);
-    });
+    return await this.#guard(
+      `Cannot claim ${key}`,
+      options,
+      () => this.#refs.claim(key, judge, options),
+    );
   }
 
   async deleteRef(key: string, options: StoreOptions = {}): Promise<void> {
@@ -268,37 +230,10 @@ export class S3Store implements ObjectStore {
 
   async *list(prefix: string, options: StoreOptions = {}): AsyncGenerator<ObjectInfo> {
     try {
-      yield* this.#list(prefix, options);
+      yield* listObjects(this.#connection, this.#storage, prefix, options);
     } catch (error) {
       throw this.#failure(error, `Cannot list ${prefix}`, options);
     }
-  }
-
-  async *#list(prefix: string, options: StoreOptions): AsyncGenerator<ObjectInfo> {
-    const input = { Bucket: this.#storage.bucket, Prefix: this.#prefixed(prefix) };
-    let token: string | undefined;
-    do {
-      const ContinuationToken = token;
-      const page = await this.#connection.request(
-        (client, sending) =>
-          client.send(new ListObjectsV2Command({ ...input, ContinuationToken }), sending),
-        options,
-      );
-      // A cache that does not look at queries answers with another listing.
-      if (page.Prefix !== undefined && page.Prefix !== input.Prefix) {
-        const what = `ListObjectsV2 was answered for ${page.Prefix} instead of ${input.Prefix}`;
-        throw new ForeignAnswerError(what, { status: 200 });
-      }
-      for (const { Key = "", Size = 0, LastModified } of page.Contents ?? []) {
-        if (!Key.startsWith(input.Prefix)) continue;
-        const key = Key.slice(this.#prefixed("").length);
-        yield { key, size: Size, modified: LastModified?.getTime() ?? this.#connection.now() };
-      }
-      token = page.IsTruncated ? page.NextContinuationToken : undefined;
-      if (page.IsTruncated && token === ContinuationToken) {
-        throw new MissingResultError("it cut a listing without saying how it goes on");
-      }
-    } while (token !== undefined);
   }
 
   async deleteBlob(digest: Digest, options: DeleteBlobOptions = {}): Promise<boolean> {
@@ -346,38 +281,6 @@ export class S3Store implements ObjectStore {
     return Promise.resolve();
   }
 
-  /** A reference, if it is there. */
-  async #readRef(key: string, options: StoreOptions): Promise<Uint8Array | undefined> {
-    return await unlessMissing(this.#getRef(key, options));
-  }
-
-  async #getRef(key: string, options: StoreOptions): Promise<Uint8Array> {
-    const vouching = new Vouching(key);
-    return await this.#connection.retrying(async () => {
-      const answer = await this.#getOnce(key, MAX_REF_BYTES, options);
-      if (!vouching.isVouched(answer)) await this.#assertListed(key, answer.bytes.length, options);
-      return answer.bytes;
-    }, options);
-  }
-
-  /** Nothing in an answer says that it is what was stored: then its size has to. */
-  async #assertListed(key: string, size: number, options: StoreOptions): Promise<void> {
-    for await (const info of this.#list(key, options)) {
-      if (info.key === key && info.size === size) return;
-    }
-    const what = `GetObject was answered with ${size} bytes, and the listing has no such ${key}`;
-    throw new ForeignAnswerError(what, { status: 200 });
-  }
-
-  /** What stands under a key at this moment, by one request. */
-  async #peek(key: string, options: StoreOptions): Promise<SmallObject | undefined> {
-    return await unlessMissing(this.#getOnce(key, MAX_REF_BYTES, options));
-  }
-
-  #refTarget(key: string, bytes: Uint8Array): Target {
-    return { ...this.#target(key), Metadata: { sha256: hexOf(digestOf(bytes)) } };
-  }
-
   #head(key: string, options: HeadOptions): Promise<Head | undefined> {
     return this.#headOf(this.#storage.bucket, this.#key(key), options);
   }
@@ -389,22 +292,6 @@ export class S3Store implements ObjectStore {
         options,
       ),
     );
-  }
-
-  /** Reads a small object, once. @throws {DaemonError} DATA_LOSS once it exceeds `maxBytes` */
-  async #getOnce(key: string, maxBytes: number, options: StoreOptions): Promise<SmallObject> {
-    const input = { Bucket: this.#storage.bucket, Key: this.#key(key) };
-    return await this.#connection.once(async (client, sending) => {
-      const { Body, ETag, Metadata = {} } = await client.send(new GetObjectCommand(input), sending);
-      const bytes = await readBody(Body as AsyncIterable<Uint8Array>, maxBytes);
-      if (bytes.length > maxBytes) {
-        throw new DaemonError(
-          "DATA_LOSS",
-          `${key} has more than the ${maxBytes} bytes that were expected`,
-        );
-      }
-      return { bytes, etag: ETag, sha256: Metadata.sha256 };
-    }, options);
   }
 
   async #downloadToSpool(source: Source, options: StoreOptions): Promise<LeasedFile> {
@@ -463,14 +350,5 @@ export class S3Store implements ObjectStore {
     options: { signal?: AbortSignal | undefined; missing?: ErrorCode | undefined },
   ): DaemonError {
     return s3Error(error, { doing, endpoint: this.#storage.endpoint, ...options });
-  }
-}
-
-async function unlessMissing<T>(request: Promise<T>): Promise<T | undefined> {
-  try {
-    return await request;
-  } catch (error) {
-    if (failureOf(error).kind === "missing") return undefined;
-    throw error;
   }
 }

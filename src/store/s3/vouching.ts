@@ -3,8 +3,7 @@
 import { digestOf, hexOf } from "../../digest.ts";
 import { logger } from "../../log.ts";
 import { CorruptAnswerError } from "./s3_errors.ts";
-import { isMd5 } from "./etags.ts";
-import { hashesOf } from "./slice.ts";
+import { isProven, type SmallObject } from "./small_object.ts";
 
 const log = logger("store");
 
@@ -13,33 +12,6 @@ const log = logger("store");
  * servers do not replace the two together. Its reader checks its form.
  */
 const SAME_ANSWERS = 3;
-
-/** A small object as it was read. */
-export interface SmallObject {
-  bytes: Uint8Array;
-  etag: string | undefined;
-  /** The digest in hexadecimal that was stored beside it, where the answer has one. */
-  sha256: string | undefined;
-}
-
-/** Returns whether an object that was read is these bytes. */
-export function isSame(read: SmallObject | undefined, bytes: Uint8Array): boolean {
-  return read !== undefined && digestOf(read.bytes) === digestOf(bytes);
-}
-
-/** Returns whether one object certainly came in the place of another, or of none. */
-export function isReplaced(
-  before: SmallObject | undefined,
-  after: SmallObject | undefined,
-): boolean {
-  if (!after || !isProven(after) || before && !isProven(before)) return false;
-  return !isSame(before, after.bytes);
-}
-
-/** Whether an answer has a digest of its content that fits. */
-function isProven({ bytes, etag, sha256 }: SmallObject): boolean {
-  return sha256 === hexOf(digestOf(bytes)) || isMd5(etag, hashesOf(bytes).md5Hex);
-}
 
 /** Judges the answers to one question for an object, asked until one is good. */
 export class Vouching {

@@ -1,0 +1,107 @@
+/** References on S3: single objects, replaced in one step, that carry their own digest. */
+
+import { digestOf, hexOf } from "../../digest.ts";
+import { DaemonError } from "../../errors.ts";
+import type { RefBytes, StoreOptions } from "../object_store.ts";
+import type { Connection } from "./connection.ts";
+import { listObjects } from "./listing.ts";
+import type { S3Options } from "./options.ts";
+import { ForeignAnswerError, MissingResultError, unlessMissing } from "./s3_errors.ts";
+import { getSmallObject, isReplaced, isSame, type SmallObject } from "./small_object.ts";
+import { type Target, targetFor } from "./target.ts";
+import { putBytes, putBytesOnce } from "./upload.ts";
+import { Vouching } from "./vouching.ts";
+
+/** A reference is a few kilobytes; this is what a lying server can make us read. */
+const MAX_REF_BYTES = 16 << 20;
+
+/** The references of one store. */
+export class S3References {
+  readonly #connection: Connection;
+  readonly #storage: S3Options;
+
+  constructor(connection: Connection, storage: S3Options) {
+    this.#connection = connection;
+    this.#storage = storage;
+  }
+
+  /** Reads a reference. @throws what a request throws where there is none */
+  async get(key: string, options: StoreOptions): Promise<Uint8Array> {
+    const vouching = new Vouching(key);
+    return await this.#connection.retrying(async () => {
+      const answer = await this.#getOnce(key, options);
+      if (!vouching.isVouched(answer)) await this.#assertListed(key, answer.bytes.length, options);
+      return answer.bytes;
+    }, options);
+  }
+
+  /** Reads a reference, or resolves to `undefined` where there is none. */
+  async find(key: string, options: StoreOptions): Promise<Uint8Array | undefined> {
+    return await unlessMissing(this.get(key, options));
+  }
+
+  /**
+   * Creates or replaces a reference. What was written is read back before it counts. Another writer
+   * may have replaced it meanwhile: that is so where the answer to our upload proves that our bytes
+   * arrived, and what is there now is neither ours nor what was there before.
+   */
+  async put(key: string, bytes: RefBytes, options: StoreOptions): Promise<void> {
+    await this.#connection.retrying(async () => {
+      const now = typeof bytes === "function" ? await bytes() : bytes;
+      const before = await unlessMissing(this.#getOnce(key, options));
+      const target = this.#target(key, now);
+      const isProven = await putBytesOnce(this.#connection, target, now, options);
+      const after = await unlessMissing(this.#getOnce(key, options));
+      if (isSame(after, now) || isProven && isReplaced(before, after)) return;
+      throw new MissingResultError(`it says that it stored ${key} and gives something else back`);
+    }, options);
+  }
+
+  /**
+   * Claims a reference without conditional writes, by Fischer's algorithm: read, write, wait, read
+   * again. Whoever judged before our write took effect has had its own write take effect, or broken
+   * off, once we have waited; so what we then read as ours stays so, everybody later having judged it.
+   * This rests on reads of single objects being up to date, and on a request whose connection was
+   * broken taking effect within `settleMs - claimMs`, if at all.
+   */
+  async claim(
+    key: string,
+    judge: (current: Uint8Array | undefined) => Uint8Array | undefined,
+    options: StoreOptions,
+  ): Promise<boolean> {
+    const { claimMs, settleMs } = this.#connection.tuning;
+    const end = AbortSignal.timeout(claimMs);
+    const signal = options.signal ? AbortSignal.any([options.signal, end]) : end;
+    let bytes: Uint8Array | undefined;
+    try {
+      bytes = judge(await this.find(key, { signal }));
+      if (!bytes) return false;
+      await putBytes(this.#connection, this.#target(key, bytes), bytes, { signal });
+    } catch (error) {
+      if (!end.aborted || options.signal?.aborted) throw error;
+      const limit = `the store took longer than ${claimMs / 1000} s`;
+      throw new DaemonError("UNAVAILABLE", `Cannot claim ${key}: ${limit}`, { cause: error });
+    }
+    await this.#connection.clock.sleep(settleMs, options.signal);
+    const after = await this.find(key, options);
+    return after !== undefined && digestOf(after) === digestOf(bytes);
+  }
+
+  /** Nothing in an answer says that it is what was stored: then its size has to. */
+  async #assertListed(key: string, size: number, options: StoreOptions): Promise<void> {
+    for await (const info of listObjects(this.#connection, this.#storage, key, options)) {
+      if (info.key === key && info.size === size) return;
+    }
+    const what = `GetObject was answered with ${size} bytes, and the listing has no such ${key}`;
+    throw new ForeignAnswerError(what, { status: 200 });
+  }
+
+  #getOnce(key: string, options: StoreOptions): Promise<SmallObject> {
+    const where = { storage: this.#storage, key };
+    return getSmallObject(this.#connection, where, MAX_REF_BYTES, options);
+  }
+
+  #target(key: string, bytes: Uint8Array): Target {
+    return { ...targetFor(this.#storage, key), Metadata: { sha256: hexOf(digestOf(bytes)) } };
+  }
+}

@@ -1,0 +1,60 @@
+/** Objects that are small enough to be held in memory: references, manifests, configs. */
+
+import { GetObjectCommand } from "@aws-sdk/client-s3";
+import { digestOf, hexOf } from "../../digest.ts";
+import { DaemonError } from "../../errors.ts";
+import type { StoreOptions } from "../object_store.ts";
+import { readBody } from "./body.ts";
+import type { Connection } from "./connection.ts";
+import { isMd5 } from "./etags.ts";
+import type { S3Options } from "./options.ts";
+import { hashesOf } from "./slice.ts";
+import { keyInBucket } from "./target.ts";
+
+/** A small object as it was read. */
+export interface SmallObject {
+  bytes: Uint8Array;
+  etag: string | undefined;
+  /** The digest in hexadecimal that was stored beside it, where the answer has one. */
+  sha256: string | undefined;
+}
+
+/** Returns whether an object that was read is these bytes. */
+export function isSame(read: SmallObject | undefined, bytes: Uint8Array): boolean {
+  return read !== undefined && digestOf(read.bytes) === digestOf(bytes);
+}
+
+/** Returns whether one object certainly came in the place of another, or of none. */
+export function isReplaced(
+  before: SmallObject | undefined,
+  after: SmallObject | undefined,
+): boolean {
+  if (!after || !isProven(after) || before && !isProven(before)) return false;
+  return !isSame(before, after.bytes);
+}
+
+/** Returns whether an answer has a digest of its content that fits. */
+export function isProven({ bytes, etag, sha256 }: SmallObject): boolean {
+  return sha256 === hexOf(digestOf(bytes)) || isMd5(etag, hashesOf(bytes).md5Hex);
+}
+
+/** Reads a small object, once. @throws {DaemonError} DATA_LOSS once it exceeds `maxBytes` */
+export async function getSmallObject(
+  connection: Connection,
+  { storage, key }: { storage: S3Options; key: string },
+  maxBytes: number,
+  options: StoreOptions,
+): Promise<SmallObject> {
+  const input = { Bucket: storage.bucket, Key: keyInBucket(storage, key) };
+  return await connection.once(async (client, sending) => {
+    const { Body, ETag, Metadata = {} } = await client.send(new GetObjectCommand(input), sending);
+    const bytes = await readBody(Body as AsyncIterable<Uint8Array>, maxBytes);
+    if (bytes.length > maxBytes) {
+      throw new DaemonError(
+        "DATA_LOSS",
+        `${key} has more than the ${maxBytes} bytes that were expected`,
+      );
+    }
+    return { bytes, etag: ETag, sha256: Metadata.sha256 };
+  }, options);
+}
