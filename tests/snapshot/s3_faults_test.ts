@@ -9,7 +9,7 @@ import { assert, assertEquals } from "@std/assert";
 import { DaemonError } from "../../src/errors.ts";
 import type { Fault } from "../fixtures/fault_proxy.ts";
 import { startS3 } from "../fixtures/s3rver.ts";
-import { type Patience, S3Node } from "./s3_node.ts";
+import { S3Node } from "./s3_node.ts";
 
 type Outcome =
   | "success"
@@ -128,15 +128,17 @@ async function outcomeOf(work: () => Promise<unknown>): Promise<Outcome> {
   }
 }
 
-/** Silence soon counts as a stall; a busy machine's may pass for one, and is no reason to give up. */
-const HASTY: Patience = { stallMs: 300, attempts: 4 };
-/** Silence is never taken for a stall: a busy machine is slow. */
-const PATIENT: Patience = { stallMs: 600_000, attempts: 2 };
+/** How often each request is tried. */
+const ATTEMPTS = 2;
+/** What is under way beside a request that stalls may be taken for stalled as well. */
+const ATTEMPTS_AT_STALLS = 4;
 
-const byPatience = (rows: Row[]) =>
-  [HASTY, PATIENT].map((patience) => ({
-    patience,
-    rows: rows.filter(({ fault }) => fault.kind.startsWith("stall") === (patience === HASTY)),
+const byAttempts = (rows: Row[]) =>
+  [ATTEMPTS_AT_STALLS, ATTEMPTS].map((attempts) => ({
+    attempts,
+    rows: rows.filter(({ fault }) =>
+      fault.kind.startsWith("stall") === (attempts === ATTEMPTS_AT_STALLS)
+    ),
   }));
 
 const namesOf = (rows: Row[]) => [...new Set(rows.map(({ name }) => name))].join(", ");
@@ -165,9 +167,9 @@ async function meetEverywhere(
   proxy.plan();
 }
 
-for (const { patience, rows } of byPatience(UPLOADS)) {
+for (const { attempts, rows } of byAttempts(UPLOADS)) {
   Deno.test(`backup that meets ${namesOf(rows)} ends as the table says, and never costs the previous one`, async () => {
-    await using node = await S3Node.open(server, patience);
+    await using node = await S3Node.open(server, attempts);
     const { proxy } = node;
     await node.edit();
     await node.backup();
@@ -217,10 +219,10 @@ for (const { patience, rows } of byPatience(UPLOADS)) {
   });
 }
 
-for (const { patience, rows } of byPatience(UPLOADS)) {
+for (const { attempts, rows } of byAttempts(UPLOADS)) {
   const everywhere = rows.filter(({ steps }) => steps === BACKUP || steps.length > PUTS.length);
   Deno.test(`backup that fails does so for its own reason when giving its parts back meets ${namesOf(everywhere)}`, async () => {
-    await using node = await S3Node.open(server, patience);
+    await using node = await S3Node.open(server, attempts);
     await node.edit();
     const before = await node.backup();
     for (const { name, fault } of everywhere) {
@@ -238,10 +240,10 @@ for (const { patience, rows } of byPatience(UPLOADS)) {
   });
 }
 
-for (const { patience, rows } of byPatience(DOWNLOADS)) {
+for (const { attempts, rows } of byAttempts(DOWNLOADS)) {
   Deno.test(`restore that meets ${namesOf(rows)} ends as the table says, and leaves the backup as it is`, async () => {
     // One more, for what breaks off first.
-    await using node = await S3Node.open(server, { ...patience, attempts: patience.attempts + 1 });
+    await using node = await S3Node.open(server, attempts + 1);
     const { proxy } = node;
     const text = await node.edit();
     await node.backup();
@@ -277,7 +279,7 @@ for (const { patience, rows } of byPatience(DOWNLOADS)) {
 }
 
 Deno.test("backup whose reference arrives with one wrong digit, and fails, loses none of the earlier", async () => {
-  await using node = await S3Node.open(server, PATIENT);
+  await using node = await S3Node.open(server, ATTEMPTS);
   await node.edit();
   let older = await node.backup();
   await node.edit();

@@ -24,7 +24,7 @@ Deno.test.afterAll(() => server[Symbol.asyncDispose]());
 
 const HOUR = 3600_000;
 const GRACE_MS = 24 * HOUR;
-const PATIENT = { stallMs: 600_000, attempts: 3 };
+const ATTEMPTS = 3;
 const always = Infinity;
 
 /** What the server says itself, though it is not true. */
@@ -38,7 +38,7 @@ const FAULTS: Record<string, Fault> = {
 
 /** A node with as many backups as are kept. */
 async function openNode(): Promise<{ node: S3Node; backups: Digest[]; text: string }> {
-  const node = await S3Node.open(server, PATIENT, 3);
+  const node = await S3Node.open(server, ATTEMPTS, 3);
   let text = "";
   for (let n = 0; n < 3; n++) {
     text = await node.edit();

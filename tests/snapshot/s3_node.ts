@@ -11,16 +11,15 @@ import { backupKey } from "../../src/snapshot/snapshot_names.ts";
 import { decodeReference } from "../../src/snapshot/references.ts";
 import { blobKey } from "../../src/store/keys.ts";
 import { openS3Bench, type S3Bench } from "../store/s3_bench.ts";
+import { ManualClock } from "../fixtures/clock.ts";
 import { FaultProxy } from "../fixtures/fault_proxy.ts";
 import type { S3Server } from "../fixtures/s3rver.ts";
 import { borrowContent, type SharedContent } from "../fixtures/shared_content.ts";
 import { ALICE } from "./fixture.ts";
 
-/** How a store that is under test waits, and how often it tries. */
-export interface Patience {
-  stallMs: number;
-  attempts: number;
-}
+/** By a clock that the proxy turns while it stalls: a busy machine's silence is no stall. */
+const STALL_MS = 600_000;
+
 /** A node with one workspace, its content Workers, and a proxy between it and the store. */
 export class S3Node implements AsyncDisposable {
   readonly #path: string;
@@ -42,22 +41,27 @@ export class S3Node implements AsyncDisposable {
 
   static async open(
     server: S3Server,
-    { stallMs, attempts }: Patience,
+    attempts: number,
     retain = 2,
   ): Promise<S3Node> {
     await using stack = new AsyncDisposableStack();
     const started = stack.use(borrowContent());
+    const wireClock = new ManualClock();
     const proxy = stack.adopt(
-      new FaultProxy({ hostname: server.host, port: server.port }),
+      new FaultProxy(
+        { hostname: server.host, port: server.port },
+        () => wireClock.wakeLong(STALL_MS),
+      ),
       (proxy) => proxy.close(),
     );
     const bench = stack.use(
       await openS3Bench(server, {
         endpoint: proxy.endpoint,
+        wireClock,
         spoolDir: started.areas.spool,
         // Small parts, one after the other: a layer has three.
         tuning: {
-          stallMs,
+          stallMs: STALL_MS,
           attempts,
           multipartThreshold: 4096,
           partSize: 4096,

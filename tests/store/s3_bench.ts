@@ -43,6 +43,7 @@ export async function openS3Bench(
     bucket?: string;
     spoolDir?: string;
     clock?: Clock;
+    wireClock?: Clock;
   } = {},
 ): Promise<S3Bench> {
   const spoolDir = options.spoolDir ?? await Deno.makeTempDir({ prefix: "wsdaemon-spool-" });
@@ -65,6 +66,7 @@ export async function openS3Bench(
       },
       spoolDir,
       clock: options.clock ?? systemClock,
+      ...(options.wireClock ? { wireClock: options.wireClock } : {}),
       observer: new StoreMetrics(metrics, "s3"),
       tuning: { ...TEST_TUNING, ...options.tuning },
     });
