@@ -17,6 +17,7 @@ const LEVELS: readonly (readonly string[])[] = [
   ["image"],
   ["archive", "linux", "outbound"],
   [
+    "address",
     "async",
     "clock",
     "confinement",
@@ -25,6 +26,7 @@ const LEVELS: readonly (readonly string[])[] = [
     "log",
     "memory",
     "patches",
+    "proxy_variables",
     "spool",
     "std",
     "telemetry",

@@ -13,7 +13,7 @@ import {
   zlibInflateReset,
   ZStream,
 } from "pako";
-import type { CompressedInput } from "./decompress.ts";
+import type { CompressedInput } from "./compressed_input.ts";
 import type { ByteSource } from "./source.ts";
 
 /** zlib's largest window, with the gzip wrapper and its checks. */

@@ -8,7 +8,7 @@
  */
 
 import { ZSTDDecoder } from "zstddec";
-import type { CompressedInput } from "./decompress.ts";
+import type { CompressedInput } from "./compressed_input.ts";
 import type { ByteSource } from "./source.ts";
 
 /** What we use of the module's exports; pointers and sizes are numbers of 32 bits. */

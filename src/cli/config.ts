@@ -1,9 +1,7 @@
 /** `wsdaemon config validate|show|schema`. */
 
 import { Command } from "commander";
-import { configJsonSchema } from "../config/keys.ts";
-import type { Config } from "../config/schema.ts";
-import { showConfig } from "../config/show_config.ts";
+import { type Config, configJsonSchema, showConfig } from "../config/mod.ts";
 import { addConfigFlags, loadFromFlags } from "./config_flags.ts";
 import { printError, printJson, printLine } from "./io.ts";
 

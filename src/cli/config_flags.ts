@@ -1,8 +1,14 @@
 /** The flags that set keys of the config, shared by every command that loads one. */
 
 import { Command, Option } from "commander";
-import { type ConfigSource, formatPath, setAt, valueAt } from "../config/config_source.ts";
-import { loadConfig, type LoadedConfig } from "../config/load_config.ts";
+import {
+  type ConfigSource,
+  formatPath,
+  loadConfig,
+  type LoadedConfig,
+  setAt,
+  valueAt,
+} from "../config/mod.ts";
 
 interface ConfigFlag {
   flags: string;

@@ -1,8 +1,6 @@
-/** How commands fail, and in what words. */
-
-import { ConfigError } from "../config/load_config.ts";
+import { ConfigError } from "../config/mod.ts";
 import { DaemonError, reasonOf } from "../errors.ts";
-import { StartError } from "../process/start_error.ts";
+import { StartError } from "../process/mod.ts";
 
 /** A command that failed. Its message, if it has one, is not printed yet. */
 export class Failure extends Error {

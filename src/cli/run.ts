@@ -1,8 +1,8 @@
 /** `wsdaemon run`. */
 
 import { Command } from "commander";
-import { flushLog, printQueued } from "../process/logging.ts";
-import { runDaemon } from "../process/run.ts";
+import { flushLog, printQueued } from "../log/mod.ts";
+import { runDaemon } from "../process/mod.ts";
 import { addConfigFlags, loadFromFlags } from "./config_flags.ts";
 import { describeFailure, Failure } from "./failure.ts";
 import { VERSION } from "./version.ts";

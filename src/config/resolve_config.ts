@@ -1,7 +1,7 @@
 /** What the schema cannot say: keys that depend on each other, and on the machine. */
 
 import { isAbsolute, join, relative, resolve } from "@std/path";
-import { type Address, isLocal, parseAddress } from "../rpc/address.ts";
+import { type Address, isLocal, parseAddress } from "../address.ts";
 import type { KeyPath } from "./config_source.ts";
 import { type Config, type DecodedConfig, OFF } from "./schema.ts";
 

@@ -5,7 +5,7 @@
 
 import { isIP } from "node:net";
 import { z } from "zod";
-import { type Address, parseAddress } from "../rpc/address.ts";
+import { type Address, parseAddress } from "../address.ts";
 import { DURATION_PATTERN, formatDuration, parseDuration } from "./units.ts";
 
 /** What `metrics.listen` says to serve no metrics. */

@@ -4,7 +4,7 @@
  */
 
 import { type Directory, displayName, type File, isErrno, SystemError } from "../linux/mod.ts";
-import type { Xattr } from "../image/layout.ts";
+import type { Xattr } from "../image/mod.ts";
 
 const CHARACTER_DEVICE = 0o020600;
 const PROBED_XATTRS = 1000;

@@ -2,7 +2,7 @@
 
 import { type Descriptor, isErrno, type Timespec } from "../linux/mod.ts";
 import type { Abilities } from "./abilities.ts";
-import type { Xattr } from "../image/layout.ts";
+import type { Xattr } from "../image/mod.ts";
 
 /**
  * Reasons for which a file system or the kernel does not take an attribute: it knows none, the process

@@ -13,7 +13,7 @@
  */
 
 import type { Digest } from "../digest.ts";
-import type { LayerDescriptor } from "../image/layer_descriptor.ts";
+import type { LayerDescriptor } from "../image/mod.ts";
 import type { LeasedFile, LocalFile, SpooledBlob } from "../spool.ts";
 
 export type { LayerDescriptor };

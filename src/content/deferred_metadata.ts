@@ -1,8 +1,6 @@
-/** Metadata of directories, which what is put in them would spoil: it waits until all is there. */
-
-import { binaryBytes, binaryString } from "../archive/reader.ts";
+import { binaryBytes, binaryString } from "../archive/mod.ts";
 import { type Directory, SLASH } from "../linux/mod.ts";
-import { componentsOf, type MemberPath } from "../image/member_path.ts";
+import { componentsOf, type MemberPath } from "../image/mod.ts";
 import { HandleStack } from "./handle_stack.ts";
 
 /** Bytes of heap that a directory takes besides its name, where it has one itself; measured. */

@@ -1,13 +1,4 @@
-/**
- * Extracts a tar archive that anyone may have made.
- *
- * The tree becomes what GNU tar makes of the archive (`tar -xp --numeric-owner`), as far as that is
- * safe. What is not is refused, naming the entry: `..`, paths through a symbolic link, hard links to
- * what is not there. Devices are left out, set-id bits and attributes outside `user.` dropped; all that
- * is, and what this node has no place for, is counted.
- */
-
-import { ArchiveError, showName, type TarEntry, type TarReader } from "../archive/reader.ts";
+import { ArchiveError, showName, type TarEntry, type TarReader } from "../archive/mod.ts";
 import { DaemonError } from "../errors.ts";
 import {
   type Directory,
@@ -30,7 +21,7 @@ import {
   metadataOf,
   xattrBytes,
 } from "./extract_metadata.ts";
-import { MAX_FOREIGN_DEPTH, type MemberPath, memberPath, refusal } from "../image/member_path.ts";
+import { MAX_FOREIGN_DEPTH, type MemberPath, memberPath, refusal } from "../image/mod.ts";
 import { ExtractTree, type Leaf } from "./extract_tree.ts";
 import { contentError } from "./content_errors.ts";
 import { OmissionLog } from "./omissions.ts";

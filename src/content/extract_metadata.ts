@@ -1,6 +1,4 @@
-/** What of a hostile entry's metadata is honoured, and in which order it is applied. */
-
-import { binaryBytes, binaryString, type PaxRecords, type TarEntry } from "../archive/reader.ts";
+import { binaryBytes, binaryString, type PaxRecords, type TarEntry } from "../archive/mod.ts";
 import { type Descriptor, timespec } from "../linux/mod.ts";
 import type { Abilities } from "./abilities.ts";
 import { giveOwner, isUncommonTime, setsXattr } from "./attributes.ts";

@@ -1,16 +1,8 @@
-/**
- * The tree that an archive is extracted into.
- *
- * Parents are resolved beneath the top by handles that follow no link, so an entry cannot go through
- * a symbolic link, whoever made it. What an entry replaces is replaced as GNU tar does it: anything
- * but a directory that is not empty.
- */
-
-import { showName } from "../archive/reader.ts";
+import { showName } from "../archive/mod.ts";
 import type { DaemonError } from "../errors.ts";
 import { type Directory, isErrno, nanoseconds, sameName, SLASH, type Stat } from "../linux/mod.ts";
 import { duplicateFile, LINK_REFUSALS } from "./duplicate.ts";
-import { componentsOf, type MemberPath, refusal } from "../image/member_path.ts";
+import { componentsOf, type MemberPath, refusal } from "../image/mod.ts";
 
 /** The mode of a directory that no entry describes. */
 const IMPLIED_MODE = 0o755;

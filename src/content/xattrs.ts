@@ -1,7 +1,7 @@
 /** Extended attributes of content. */
 
 import { type Descriptor, isErrno } from "../linux/mod.ts";
-import type { Xattr } from "../image/layout.ts";
+import type { Xattr } from "../image/mod.ts";
 
 const NONE: readonly Xattr[] = [];
 

@@ -6,9 +6,9 @@
 
 import type { Clock } from "../clock.ts";
 import { messageOf } from "../errors.ts";
-import { logger } from "../log.ts";
-import type { ObjectStore } from "../store/object_store.ts";
-import type { Counter, Metrics } from "../telemetry/metrics.ts";
+import { logger } from "../log/mod.ts";
+import type { ObjectStore } from "../store/mod.ts";
+import type { Counter, Metrics } from "../telemetry/mod.ts";
 
 const log = logger("daemon");
 

@@ -1,9 +1,7 @@
-/** Which quota driver enforces `storage_quota_bytes`. */
-
-import type { Config } from "../config/schema.ts";
+import type { Config } from "../config/mod.ts";
 import { DaemonError } from "../errors.ts";
-import { logger } from "../log.ts";
-import type { Metrics } from "../telemetry/metrics.ts";
+import { logger } from "../log/mod.ts";
+import type { Metrics } from "../telemetry/mod.ts";
 
 const log = logger("daemon");
 

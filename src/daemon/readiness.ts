@@ -1,13 +1,9 @@
-/** Whether this node should be given work: it serves, it is not stopping, and its store answers. */
-
-import { resolvesWithin } from "../async/resolves_within.ts";
+import { resolvesWithin } from "../async/mod.ts";
 import type { Clock } from "../clock.ts";
 import { messageOf } from "../errors.ts";
-import { logger } from "../log.ts";
-import type { ObjectStore } from "../store/object_store.ts";
-import type { HealthStatus } from "../telemetry/http.ts";
-import type { Metrics } from "../telemetry/metrics.ts";
-
+import { logger } from "../log/mod.ts";
+import type { ObjectStore } from "../store/mod.ts";
+import type { HealthStatus, Metrics } from "../telemetry/mod.ts";
 const log = logger("daemon");
 
 /**

@@ -1,8 +1,8 @@
 /** What becomes of a bug that no operation caught: it is told, counted, and survived. */
 
 import { DaemonError, messageOf } from "../errors.ts";
-import { logger } from "../log.ts";
-import type { Metrics } from "../telemetry/metrics.ts";
+import { logger } from "../log/mod.ts";
+import type { Metrics } from "../telemetry/mod.ts";
 import { handleUncaught, type Uncaught } from "../uncaught.ts";
 
 const log = logger("daemon");

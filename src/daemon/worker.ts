@@ -4,12 +4,11 @@
  */
 
 import { requireConfined } from "../confinement.ts";
-import { connectContent } from "../content/pool.ts";
+import { connectContent } from "../content/mod.ts";
 import { DaemonError, messageOf } from "../errors.ts";
-import { logger } from "../log.ts";
-import { configureQueuedLogging, flushLog } from "../process/logging.ts";
-import type { DaemonWorkerStart, FromDaemonWorker, ToDaemonWorker } from "../process/messages.ts";
-import { Metrics } from "../telemetry/metrics.ts";
+import { configureQueuedLogging, flushLog, logger } from "../log/mod.ts";
+import type { DaemonWorkerStart, FromDaemonWorker, ToDaemonWorker } from "../process/mod.ts";
+import { Metrics } from "../telemetry/mod.ts";
 import { compose } from "./compose.ts";
 import { reportUncaught } from "./uncaught_reporter.ts";
 

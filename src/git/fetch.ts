@@ -1,6 +1,4 @@
-/** Fetching, as deep as was asked for where the server can do that. */
-
-import { logger } from "../log.ts";
+import { logger } from "../log/mod.ts";
 import { GitFailure } from "./failure.ts";
 import type { GitSession } from "./session.ts";
 

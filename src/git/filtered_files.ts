@@ -1,10 +1,4 @@
-/**
- * Files whose content goes through a filter of the user's, such as Git LFS or git-crypt. We never run
- * one, so what git would compare is not comparable: a file is unchanged where the index knows its size
- * and time, or where it is what an LFS pointer names.
- */
-
-import type { Content, PathState, Tree } from "../content/content.ts";
+import type { Content, PathState, Tree } from "../content/mod.ts";
 import {
   bytesOfPath,
   forEachRecord,

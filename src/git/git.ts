@@ -9,10 +9,9 @@
 
 import { dirname } from "@std/path";
 import type { Clock } from "../clock.ts";
-import type { Content, Owner, Tree } from "../content/content.ts";
-import { groupOf, isAnonymous } from "../content/tree_names.ts";
+import { type Content, groupOf, isAnonymous, type Owner, type Tree } from "../content/mod.ts";
 import { DaemonError } from "../errors.ts";
-import type { EgressProxy, ProxySession } from "../outbound/egress_proxy.ts";
+import type { EgressProxy, ProxySession } from "../outbound/mod.ts";
 import type { GitStatus, GitStatusReader } from "./git_status.ts";
 import { cloneInto } from "./clone.ts";
 import { Credentials } from "./credentials.ts";

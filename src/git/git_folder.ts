@@ -1,9 +1,4 @@
-/**
- * Git folders as they lie in a tree: what is in them, found without Git and without links. A name
- * means something only in its place: a branch may be called `config` or `alternates`.
- */
-
-import type { Content, ContentEntry, Tree } from "../content/content.ts";
+import type { Content, ContentEntry, Tree } from "../content/mod.ts";
 import { DaemonError } from "../errors.ts";
 import { joinPath } from "./tree_path.ts";
 

@@ -1,7 +1,7 @@
 /** The git that is on this machine, or why there is none to use. */
 
 import { DaemonError } from "../errors.ts";
-import { logger } from "../log.ts";
+import { logger } from "../log/mod.ts";
 import { SHELL } from "./process.ts";
 
 /** What was found of Git when the daemon started. */

@@ -1,6 +1,4 @@
-/** What the lifecycle needs of Git; see `status.ts`. */
-
-import type { Tree } from "../content/content.ts";
+import type { Tree } from "../content/mod.ts";
 
 /** The state of a Git checkout; lists are cut at 100 entries and a last "... and N more". */
 export interface GitStatus {

@@ -1,10 +1,4 @@
-/**
- * Hosts that git reaches by itself, ssh's and git's, as they cannot be led through the gate: they are
- * looked at beforehand at least.
- */
-
-import { resolveChecked } from "../outbound/dial.ts";
-import type { EgressProxy } from "../outbound/egress_proxy.ts";
+import { type EgressProxy, resolveChecked } from "../outbound/mod.ts";
 import type { Remote } from "./remote.ts";
 
 /** Whether the gate sees each connection to a remote of that protocol, or there is none. */

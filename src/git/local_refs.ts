@@ -1,6 +1,4 @@
-/** Commits and branches that only this repository has, kept when a checkout moves on. */
-
-import type { Content, Tree } from "../content/content.ts";
+import type { Content, Tree } from "../content/mod.ts";
 import type { GitSession } from "./session.ts";
 import { joinPath, readText } from "./tree_path.ts";
 

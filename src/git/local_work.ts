@@ -1,15 +1,4 @@
-/**
- * Local work in a checkout that is brought to another commit, kept by a way that cannot lose it.
- *
- * Git overwrites nothing here. Before a checkout, what stands at paths that the target changes is moved
- * out of the working tree: unchanged files, whose bytes the repository has, to a tree that is deleted
- * in the end; everything else, tracked or not, to a folder in the Git folder. After it, each thing
- * comes back where its place is free, or is merged into the target's file. What does not fit becomes a
- * stash, or stays in that folder; the log tells where. Paths that the target does not change are not
- * touched at all.
- */
-
-import type { Content, MovedPath, Owner, PathState, Tree, TreeFolder } from "../content/content.ts";
+import type { Content, MovedPath, Owner, PathState, Tree, TreeFolder } from "../content/mod.ts";
 import {
   blobHash,
   filteredPaths,

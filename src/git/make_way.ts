@@ -1,6 +1,4 @@
-/** Changes a working tree to what is to be checked out, and brings back what had to make way. */
-
-import type { Owner, Tree } from "../content/content.ts";
+import type { Owner, Tree } from "../content/mod.ts";
 import { DaemonError } from "../errors.ts";
 import type { CheckoutFiles } from "./sanitize_config.ts";
 import type { FileTime } from "./filtered_files.ts";

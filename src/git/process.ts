@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Duplex, Readable } from "node:stream";
-import type { Owner } from "../content/content.ts";
+import type { Owner } from "../content/mod.ts";
 import { DaemonError, messageOf } from "../errors.ts";
 
 /** The shell that starts git and ends it; git itself needs it there, too. */

@@ -9,7 +9,7 @@
  */
 
 import { join } from "@std/path";
-import type { Tree, TreeFolder } from "../content/content.ts";
+import type { Tree, TreeFolder } from "../content/mod.ts";
 import { DaemonError } from "../errors.ts";
 import { GitFailure } from "./failure.ts";
 import { PUT_ASIDE } from "./git_folder.ts";

@@ -6,9 +6,9 @@
  */
 
 import { join } from "@std/path";
-import type { Content, Owner, Tree } from "../content/content.ts";
+import type { Content, Owner, Tree } from "../content/mod.ts";
 import { DaemonError } from "../errors.ts";
-import type { EgressProxy } from "../outbound/egress_proxy.ts";
+import type { EgressProxy } from "../outbound/mod.ts";
 import { canonicalName, type ConfigEntry, formatConfig, parseConfigList } from "./config_text.ts";
 import { inspectGitFolder } from "./git_folder.ts";
 import { removeLocks } from "./locks.ts";

@@ -1,7 +1,7 @@
 /** Private folders for git's home and for copies of what it reads: one for each use. */
 
 import { join } from "@std/path";
-import type { Owner } from "../content/content.ts";
+import type { Owner } from "../content/mod.ts";
 import { globalConfig } from "./git_environment.ts";
 
 /** Its name is a secret from other users, who may pass through its parent but not list it. */

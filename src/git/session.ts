@@ -1,14 +1,12 @@
-/** Git in one directory for one purpose: same rights, credentials, limits and way out. */
-
-import type { Owner } from "../content/content.ts";
+import type { Owner } from "../content/mod.ts";
 import { DaemonError } from "../errors.ts";
-import type { ProxySession } from "../outbound/egress_proxy.ts";
-import { retry } from "../async/retry.ts";
+import type { ProxySession } from "../outbound/mod.ts";
+import { retry } from "../async/mod.ts";
 import type { Clock } from "../clock.ts";
 import { type Credentials, scrub } from "./credentials.ts";
 import { gitEnvironment, hardenedArguments } from "./git_environment.ts";
 import { ConnectionFailure, GitFailure } from "./failure.ts";
-import { logger } from "../log.ts";
+import { logger } from "../log/mod.ts";
 import { type RunningGit, startGit } from "./process.ts";
 
 const log = logger("git");

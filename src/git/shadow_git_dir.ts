@@ -6,7 +6,7 @@
  */
 
 import { join } from "@std/path";
-import type { Content, ContentEntry, Tree } from "../content/content.ts";
+import type { Content, ContentEntry, Tree } from "../content/mod.ts";
 import { DaemonError } from "../errors.ts";
 import { formatConfig } from "./config_text.ts";
 import { listConfig } from "./sanitize_config.ts";

@@ -1,6 +1,4 @@
-/** `git status --porcelain=v2 -z`, as it comes (git-status(1), "Porcelain Format Version 2"). */
-
-import { displayName } from "../linux/path_names.ts";
+import { displayName } from "../linux/mod.ts";
 
 /** Receives what a status says, in its order. */
 export interface StatusListener {

@@ -1,7 +1,7 @@
 /** Paths in a tree, and small files at them. */
 
 import { join } from "@std/path";
-import type { Content, ContentEntry, PathState, Tree } from "../content/content.ts";
+import type { Content, ContentEntry, PathState, Tree } from "../content/mod.ts";
 import { DaemonError } from "../errors.ts";
 
 /** `base` and a relative path, joined without a look at the file system. */

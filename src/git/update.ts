@@ -1,8 +1,6 @@
-/** A restored checkout, brought to its target. */
-
-import type { Tree } from "../content/content.ts";
+import type { Tree } from "../content/mod.ts";
 import { DaemonError, messageOf } from "../errors.ts";
-import { logger } from "../log.ts";
+import { logger } from "../log/mod.ts";
 import { remoteConfig, splitConfig } from "./clone.ts";
 import { appendConfig, type CheckoutFiles, sanitizeConfig } from "./sanitize_config.ts";
 import { type Cleared, clearTargetPlaces } from "./make_way.ts";

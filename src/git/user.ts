@@ -1,9 +1,4 @@
-/**
- * As whom git runs. What a repository holds is hostile, so root's rights are for git only where the
- * operator chose them for all content; whose a folder is was said by an image, or by the workspace.
- */
-
-import type { Owner } from "../content/content.ts";
+import type { Owner } from "../content/mod.ts";
 import { DaemonError } from "../errors.ts";
 
 /**

@@ -1,6 +1,4 @@
-/** Checking blocks that come from outside this process. */
-
-import { compareBytes } from "../archive/bytes.ts";
+import { compareBytes } from "../archive/mod.ts";
 import { isComponent, NAME_MAX } from "../linux/mod.ts";
 import { type Block, decodeXattrs } from "./block.ts";
 import { FIELD, FLAG, HEAD, KIND, RECORD } from "./layout.ts";

@@ -4,15 +4,15 @@
  */
 
 import { createHash } from "node:crypto";
-import { ArchiveError } from "../archive/error.ts";
-import { compareBytes } from "../archive/bytes.ts";
 import {
+  ArchiveError,
+  compareBytes,
   decompressFrame,
   FOOTER,
   parseSeekTable,
   releaseFrame,
   seekTableSize,
-} from "../archive/seekable.ts";
+} from "../archive/mod.ts";
 import { type Digest, sha256Digest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
 import type { File } from "../linux/mod.ts";

@@ -1,6 +1,4 @@
-/** Writing an index blob: a tree file without what only this node knows, as seekable zstd. */
-
-import { FrameWriter, type SealedFrames } from "../archive/seekable.ts";
+import { FrameWriter, type SealedFrames } from "../archive/mod.ts";
 import type { File } from "../linux/mod.ts";
 import { BUFFER_BYTES, buffers } from "./buffers.ts";
 import type { Block } from "./block.ts";

@@ -1,8 +1,7 @@
 /** Reading stretches of a layer's uncompressed content, decompressing only the frames they lie in. */
 
 import { release } from "../memory.ts";
-import { decompressFrame, releaseFrame, type SeekTable } from "../archive/seekable.ts";
-import { ArchiveError } from "../archive/error.ts";
+import { ArchiveError, decompressFrame, releaseFrame, type SeekTable } from "../archive/mod.ts";
 import type { File } from "../linux/mod.ts";
 import { readFully, readSeekTable } from "./index_reader.ts";
 

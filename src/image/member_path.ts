@@ -1,6 +1,4 @@
-/** Names in an archive as paths within a tree. */
-
-import { binaryString } from "../archive/reader.ts";
+import { binaryString } from "../archive/mod.ts";
 import { DaemonError } from "../errors.ts";
 import { NAME_MAX, SLASH } from "../linux/mod.ts";
 

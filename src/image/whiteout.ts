@@ -1,10 +1,6 @@
-/** Whiteouts: the entries of a layer that remove what lower layers have. */
-
-import { ArchiveError, type TarEntry } from "../archive/reader.ts";
-import { VENDOR, WHITEOUT } from "../archive/vendor_records.ts";
-import { isComponent, sameName } from "../linux/mod.ts";
+import { ArchiveError, type TarEntry, VENDOR, WHITEOUT } from "../archive/mod.ts";
 import { MemberPath, memberPath } from "./member_path.ts";
-import { joinPath } from "../linux/long_path.ts";
+import { isComponent, joinPath, sameName } from "../linux/mod.ts";
 
 /** What a whiteout removes: one entry, or with `opaque` everything in a directory but not itself. */
 export interface Whiteout {

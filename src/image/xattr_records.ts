@@ -1,6 +1,4 @@
-/** Extended attributes as PAX records. */
-
-import { xattrKeyword } from "../archive/vendor_records.ts";
+import { xattrKeyword } from "../archive/mod.ts";
 import type { Xattr } from "./layout.ts";
 
 /** Attributes as PAX records. */

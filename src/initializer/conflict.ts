@@ -1,6 +1,4 @@
-/** What keeps a file from being put where a request wants it. */
-
-import type { Content, ContentEntry, Tree } from "../content/content.ts";
+import type { Content, ContentEntry, Tree } from "../content/mod.ts";
 import { DaemonError } from "../errors.ts";
 
 const WORDS: Readonly<Record<ContentEntry["type"], string>> = {

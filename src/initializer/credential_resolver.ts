@@ -1,8 +1,8 @@
 /** How a Git initializer logs in. */
 
 import { invalid } from "../errors.ts";
-import type { Login, Remote } from "../git/remote.ts";
-import type { EgressProxy } from "../outbound/egress_proxy.ts";
+import type { Login, Remote } from "../git/mod.ts";
+import type { EgressProxy } from "../outbound/mod.ts";
 import type { GitSpec } from "./initializer.ts";
 import { fetchSecret, isOneLine } from "./one_time_secret.ts";
 import { parseDownloadUrl } from "./urls.ts";

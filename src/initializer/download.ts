@@ -1,10 +1,10 @@
 /** The download initializer: files fetched from URLs, each checked against its digest. */
 
 import { join } from "@std/path";
-import { DIRECTORY_BYTES, fileBytes, largestFile } from "../content/disk_usage.ts";
+import { DIRECTORY_BYTES, fileBytes, largestFile } from "../content/mod.ts";
 import { parseDigest } from "../digest.ts";
 import { DaemonError, invalid } from "../errors.ts";
-import { HttpClient } from "../outbound/http.ts";
+import { HttpClient } from "../outbound/mod.ts";
 import type { DownloadSpec, InitializerContext } from "./initializer.ts";
 import { fetchFile } from "./fetch_file.ts";
 import { bytesLeft } from "./limit.ts";

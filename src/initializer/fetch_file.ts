@@ -5,9 +5,9 @@ import { join } from "@std/path";
 import type { Clock } from "../clock.ts";
 import type { ParsedDigest } from "../digest.ts";
 import { asDaemonError, DaemonError } from "../errors.ts";
-import { logger } from "../log.ts";
-import { displayUrl, type HttpClient } from "../outbound/http.ts";
-import { retry } from "../async/retry.ts";
+import { logger } from "../log/mod.ts";
+import { displayUrl, type HttpClient } from "../outbound/mod.ts";
+import { retry } from "../async/mod.ts";
 import type { LocalFile } from "../spool.ts";
 import { STALL_DETECTOR_BYTES, StallDetector } from "./stall_detector.ts";
 

@@ -1,13 +1,17 @@
 /** The Git initializer. */
 
 import { DaemonError, invalid, messageOf } from "../errors.ts";
-import type { Tree } from "../content/content.ts";
-import { problemOf } from "../git/config_text.ts";
-import { isRemoteFailure } from "../git/failure.ts";
-import { isBranchName, isCommitName } from "../git/ref_names.ts";
-import { parseRemote, type Remote } from "../git/remote.ts";
-import type { CheckoutRequest } from "../git/request.ts";
-import { logger } from "../log.ts";
+import type { Tree } from "../content/mod.ts";
+import {
+  type CheckoutRequest,
+  isBranchName,
+  isCommitName,
+  isRemoteFailure,
+  parseRemote,
+  problemOf,
+  type Remote,
+} from "../git/mod.ts";
+import { logger } from "../log/mod.ts";
 import type { GitSpec, InitializerContext } from "./initializer.ts";
 import { withinLimit } from "./limit.ts";
 import { parseCheckoutLocation } from "./location.ts";

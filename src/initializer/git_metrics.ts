@@ -1,8 +1,8 @@
 /** What is counted of checkouts. */
 
 import { DaemonError } from "../errors.ts";
-import { GitFailure } from "../git/failure.ts";
-import type { Metrics } from "../telemetry/metrics.ts";
+import { GitFailure } from "../git/mod.ts";
+import type { Metrics } from "../telemetry/mod.ts";
 
 /** The Git initializers' metrics, all named `wsdaemon_git…`. */
 export class GitMetrics {

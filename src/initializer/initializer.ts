@@ -1,7 +1,5 @@
-/** What a workspace starts from, in the daemon's own terms; `rpc` translates the wire's into these. */
-
-import type { Owner, RestoreResult, Tree } from "../content/content.ts";
-import type { Images, WorkspaceIdentity } from "../snapshot/images.ts";
+import type { Owner, RestoreResult, Tree } from "../content/mod.ts";
+import type { Images, WorkspaceIdentity } from "../snapshot/mod.ts";
 
 export type CloneTargetMode = "REMOTE_HEAD" | "REMOTE_COMMIT" | "REMOTE_BRANCH" | "LOCAL_BRANCH";
 export type GitAuthMethod = "NO_AUTH" | "BASIC_AUTH" | "BASIC_AUTH_OTS";

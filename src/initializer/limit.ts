@@ -1,6 +1,4 @@
-/** Keeps work that others do in the tree, such as Git's, within the workspace's quota. */
-
-import type { Tree } from "../content/content.ts";
+import type { Tree } from "../content/mod.ts";
 import { DaemonError } from "../errors.ts";
 import type { InitializerContext } from "./initializer.ts";
 import type { Services } from "./services.ts";

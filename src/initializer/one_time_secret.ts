@@ -1,11 +1,8 @@
 /** A one-time secret: `user:password` that a server gives away once, at a URL that few know. */
 
 import { DaemonError } from "../errors.ts";
-import type { Login } from "../git/remote.ts";
-import { OutboundRefused } from "../outbound/dial.ts";
-import type { EgressProxy } from "../outbound/egress_proxy.ts";
-import { HttpClient } from "../outbound/http.ts";
-
+import type { Login } from "../git/mod.ts";
+import { type EgressProxy, HttpClient, OutboundRefused } from "../outbound/mod.ts";
 /** `user:password` is not longer. */
 const MAX_BODY_BYTES = 64 * 1024;
 const TIMEOUT_MS = 60_000;

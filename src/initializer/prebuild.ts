@@ -1,8 +1,8 @@
 /** The prebuild initializer: a snapshot brought up to date by Git, or Git alone. */
 
 import { DaemonError, invalid, messageOf } from "../errors.ts";
-import { followLinks } from "../git/tree_path.ts";
-import { logger } from "../log.ts";
+import { followLinks } from "../git/mod.ts";
+import { logger } from "../log/mod.ts";
 import type { InitializerContext, PrebuildSpec, SnapshotSpec } from "./initializer.ts";
 import { replaceGit, runGit, updateGit, validateGit } from "./git.ts";
 import { parseCheckoutLocation } from "./location.ts";

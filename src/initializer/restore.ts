@@ -1,7 +1,7 @@
 /** The snapshot and backup initializers. */
 
 import { DaemonError, invalid } from "../errors.ts";
-import { parseSnapshotName } from "../snapshot/snapshot_names.ts";
+import { parseSnapshotName } from "../snapshot/mod.ts";
 import type { BackupSpec, InitializerContext, SnapshotSpec } from "./initializer.ts";
 import { parseCheckoutLocation } from "./location.ts";
 

@@ -1,8 +1,8 @@
 /** What initializers work with besides the workspace that they fill. */
 
 import type { Clock } from "../clock.ts";
-import type { Git } from "../git/git.ts";
-import type { EgressProxy } from "../outbound/egress_proxy.ts";
+import type { Git } from "../git/mod.ts";
+import type { EgressProxy } from "../outbound/mod.ts";
 import type { CredentialResolver } from "./credential_resolver.ts";
 import type { GitMetrics } from "./git_metrics.ts";
 

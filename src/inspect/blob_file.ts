@@ -1,12 +1,12 @@
 /** Blobs as files on this machine, their digests checked before anything in them is believed. */
 
 import { createHash } from "node:crypto";
-import { dataLoss } from "../image/index_reader.ts";
+import { dataLoss } from "../image/mod.ts";
 import { type Digest, sha256Digest } from "../digest.ts";
 import type { Directory, File } from "../linux/mod.ts";
 import type { LocalFile } from "../spool.ts";
-import type { ObjectStore } from "../store/object_store.ts";
-import { requireBlob } from "../snapshot/stored_images.ts";
+import type { ObjectStore } from "../store/mod.ts";
+import { requireBlob } from "../snapshot/mod.ts";
 
 /** A store, and the folders that it hands files out from. */
 export interface BlobSource {

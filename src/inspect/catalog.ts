@@ -2,30 +2,29 @@
 
 import type { Digest } from "../digest.ts";
 import { DaemonError, invalid } from "../errors.ts";
-import type { ObjectStore } from "../store/object_store.ts";
-import type { WorkspaceIdentity } from "../snapshot/images.ts";
-import { mapConcurrent } from "../async/concurrent.ts";
-import { STORE_CONCURRENCY } from "../snapshot/concurrency.ts";
-import {
-  type FoundImage,
-  type FoundReference,
-  imagesOf,
-  readManifest,
-  references,
-  type StoredManifest,
-} from "../snapshot/references_scan.ts";
+import type { ObjectStore } from "../store/mod.ts";
 import {
   BACKUP_PREFIX,
   backupKey,
+  changeHistory,
+  decodeReference,
+  type FoundImage,
+  type FoundReference,
+  type ImageReference,
+  imagesOf,
   isReferenceKey,
   parseBackupName,
   parseSnapshotName,
+  readManifest,
+  readReference,
+  references,
   snapshotKey,
-} from "../snapshot/snapshot_names.ts";
-import { changeHistory } from "../snapshot/history.ts";
-import { decodeReference, type ImageReference, readReference } from "../snapshot/references.ts";
-
-export type { FoundImage } from "../snapshot/references_scan.ts";
+  STORE_CONCURRENCY,
+  type StoredManifest,
+  type WorkspaceIdentity,
+} from "../snapshot/mod.ts";
+import { mapConcurrent } from "../async/mod.ts";
+export type { FoundImage } from "../snapshot/mod.ts";
 
 /** What an image takes in its store. All sizes in bytes. */
 export interface ImageSizes {

@@ -1,9 +1,5 @@
-/** The content of one file of an image. */
-
-import { ArchiveError } from "../archive/error.ts";
-import { BLOCK } from "../archive/reader_header.ts";
-import { type Extent, SparseMapReader } from "../archive/sparse_map.ts";
-import { readingBlob } from "../image/index_reader.ts";
+import { ArchiveError, BLOCK, type Extent, SparseMapReader } from "../archive/mod.ts";
+import { readingBlob } from "../image/mod.ts";
 import type { Digest } from "../digest.ts";
 import type { ContentLocation, ImageEntry } from "./image_tree.ts";
 import type { RawLayer } from "./raw_layer.ts";

@@ -1,23 +1,13 @@
-/**
- * The files of an image that is not restored: its tree and any file's content.
- *
- * Every blob is read once and checked against its digest before a byte of it is handed out. An image
- * without an index, or with one that is missing or damaged, is read by its layers, which say the
- * same.
- */
-
-import { decompress } from "../archive/decompress.ts";
-import { ArchiveError, MAX_OWN_EXTENSION_BYTES, TarReader } from "../archive/reader.ts";
-import { dataLoss, type LoadedIndex, readIndex, readingBlob } from "../image/index_reader.ts";
+import { ArchiveError, decompress, MAX_OWN_EXTENSION_BYTES, TarReader } from "../archive/mod.ts";
+import { dataLoss, type LoadedIndex, readIndex, readingBlob } from "../image/mod.ts";
 import type { Digest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
 import { BlobFile, type BlobSource, yieldToEventLoop } from "./blob_file.ts";
 import { type FileContent, openContent } from "./file_content.ts";
-import { readImage } from "../snapshot/stored_images.ts";
+import { type ImageDescription, readImage } from "../snapshot/mod.ts";
 import type { ImageEntry, ImageTree } from "./image_tree.ts";
 import { IndexTree } from "./index_tree.ts";
 import { LayerTree } from "./layer_tree.ts";
-import type { ImageDescription } from "../snapshot/manifest.ts";
 import { openRawLayer, type RawLayer } from "./raw_layer.ts";
 
 export interface ImageFilesOptions {

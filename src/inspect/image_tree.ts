@@ -1,13 +1,5 @@
-/**
- * The live tree of an image: what a restore would give, without restoring it.
- *
- * It comes from the index (`index_tree.ts`) or, where an image has none, from the layers
- * (`layer_tree.ts`), the same either way. Directories come before what is in them, and all that is
- * below one comes before what is not: the order in which tar writes a tree.
- */
-
-import type { SparseExtent } from "../archive/reader.ts";
-import type { Xattr } from "../image/layout.ts";
+import type { SparseExtent } from "../archive/mod.ts";
+import type { Xattr } from "../image/mod.ts";
 import { SLASH, type Timespec } from "../linux/mod.ts";
 
 export type ImageEntryType =

@@ -1,11 +1,6 @@
-/** An image's tree by its index: nothing but the index is read. */
-
-import { compareBytes } from "../archive/bytes.ts";
-import { binaryString } from "../archive/reader.ts";
-import type { Block } from "../image/block.ts";
-import type { LoadedIndex } from "../image/index_reader.ts";
-import { FLAG, KIND, RECORD } from "../image/layout.ts";
-import { joinPath, splitLast } from "../linux/long_path.ts";
+import { binaryString, compareBytes } from "../archive/mod.ts";
+import { type Block, FLAG, KIND, type LoadedIndex, RECORD } from "../image/mod.ts";
+import { joinPath, splitLast } from "../linux/mod.ts";
 import {
   comparePaths,
   type ImageEntry,

@@ -1,17 +1,13 @@
-/**
- * An image's tree by its layers, for images without an index: the layers' headers are applied one
- * after the other as the OCI image layer specification says ("Applying Changesets"), our vendor
- * records honoured, as a restore without an index does it with content.
- */
-
-import { binaryString, type TarEntry, type TarReader } from "../archive/reader.ts";
-import { BLOCK } from "../archive/reader_header.ts";
-import { VENDOR, xattrOfKeyword } from "../archive/vendor_records.ts";
-import { componentsOf, memberPath } from "../image/member_path.ts";
-import type { Xattr } from "../image/layout.ts";
-import { joinPath } from "../linux/long_path.ts";
-import { whiteoutOf } from "../image/whiteout.ts";
-import { timespec } from "../linux/mod.ts";
+import {
+  binaryString,
+  BLOCK,
+  type TarEntry,
+  type TarReader,
+  VENDOR,
+  xattrOfKeyword,
+} from "../archive/mod.ts";
+import { componentsOf, memberPath, whiteoutOf, type Xattr } from "../image/mod.ts";
+import { joinPath, timespec } from "../linux/mod.ts";
 import type { ContentLocation, ImageEntry, ImageTree } from "./image_tree.ts";
 
 /** What an entry says besides its path. */

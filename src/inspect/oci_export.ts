@@ -9,9 +9,7 @@ import { type Digest, digestOf, hexOf, sha256Digest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
 import type { File } from "../linux/mod.ts";
 import { BlobFile, type BlobSource } from "./blob_file.ts";
-import { requireBlob } from "../snapshot/stored_images.ts";
-import { MANIFEST_TYPE, MAX_MANIFEST_BYTES, parseManifest } from "../snapshot/manifest.ts";
-
+import { MANIFEST_TYPE, MAX_MANIFEST_BYTES, parseManifest, requireBlob } from "../snapshot/mod.ts";
 /** The name by which other tools find the image in the layout. */
 export const OCI_TAG = "latest";
 

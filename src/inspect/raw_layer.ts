@@ -1,8 +1,5 @@
-/** Reading a layer's uncompressed bytes from anywhere in it. */
-
-import { decompress } from "../archive/decompress.ts";
-import { readFully, readSeekTable } from "../image/index_reader.ts";
-import { LayerReader } from "../image/layer_reader.ts";
+import { decompress } from "../archive/mod.ts";
+import { LayerReader, readFully, readSeekTable } from "../image/mod.ts";
 import type { Directory, File } from "../linux/mod.ts";
 import { type BlobFile, yieldToEventLoop } from "./blob_file.ts";
 

@@ -1,22 +1,13 @@
-/**
- * An image's tree as one plain tar archive, for any tool.
- *
- * What is live and nothing else: no whiteouts, no stand-ins. The order is the one in which tar itself
- * writes a tree, so that whoever extracts knows when a directory is complete and gets its mode and
- * time; a hard link comes after the name that has its content. The top folder alone comes last: it is
- * there before anything is extracted, and bsdtar forgets its time where it comes first.
- */
-
-import { joinBytes } from "../archive/bytes.ts";
-import { BLOCK } from "../archive/reader_header.ts";
-import { encodeSparseMap } from "../archive/sparse_map.ts";
 import {
+  BLOCK,
+  encodeSparseMap,
   HeaderEncoder,
+  joinBytes,
   paddingOf,
   type WrittenEntry,
   type WrittenType,
-} from "../archive/tar_header.ts";
-import { xattrRecords } from "../image/xattr_records.ts";
+} from "../archive/mod.ts";
+import { xattrRecords } from "../image/mod.ts";
 import { yieldToEventLoop } from "./blob_file.ts";
 import type { FileContent } from "./file_content.ts";
 import type { ImageFiles } from "./image_files.ts";

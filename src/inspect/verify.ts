@@ -2,19 +2,20 @@
 
 import { type Digest, isDigest } from "../digest.ts";
 import { asDaemonError } from "../errors.ts";
-import type { ObjectStore } from "../store/object_store.ts";
-import { mapConcurrent } from "../async/concurrent.ts";
-import { STORE_CONCURRENCY } from "../snapshot/concurrency.ts";
-import { BlobFile, type BlobSource } from "./blob_file.ts";
-import { findImages } from "./catalog.ts";
-import { requireBlob } from "../snapshot/stored_images.ts";
+import type { ObjectStore } from "../store/mod.ts";
+import { mapConcurrent } from "../async/mod.ts";
 import {
   type FoundImage,
   imagesOf,
+  joinConfig,
+  MAX_MANIFEST_BYTES,
   readManifest,
   references,
-} from "../snapshot/references_scan.ts";
-import { joinConfig, MAX_MANIFEST_BYTES } from "../snapshot/manifest.ts";
+  requireBlob,
+  STORE_CONCURRENCY,
+} from "../snapshot/mod.ts";
+import { BlobFile, type BlobSource } from "./blob_file.ts";
+import { findImages } from "./catalog.ts";
 
 /** Something that is not as it must be. */
 export interface Damage {

@@ -1,6 +1,8 @@
 /** Paths that are longer than one system call takes. */
 
-import { Directory, PATH_MAX, SLASH } from "./mod.ts";
+import { PATH_MAX } from "./constants.ts";
+import type { Directory } from "./directory.ts";
+import { SLASH } from "./path_names.ts";
 
 const SELF = Uint8Array.of(0x2e);
 

@@ -26,3 +26,5 @@ export {
 } from "./path_names.ts";
 export { effectiveUser, fileSystemType } from "./process.ts";
 export { nanoseconds, Stat, type Timespec, timespec } from "./stat.ts";
+
+export { joinPath, openLongPath, splitLast } from "./long_path.ts";

@@ -2,7 +2,7 @@
 
 import { DaemonError, messageOf } from "../errors.ts";
 import { OutboundRefused } from "./dial.ts";
-import { clearProxyVariables } from "./proxy_variables.ts";
+import { clearProxyVariables } from "../proxy_variables.ts";
 import type { EgressProxy, ProxySession } from "./egress_proxy.ts";
 
 const MAX_REDIRECTS = 10;

@@ -1,6 +1,4 @@
-/** Whether this process can give content to whom the config says. */
-
-import type { Config } from "../config/schema.ts";
+import type { Config } from "../config/mod.ts";
 
 /** Why it cannot; `undefined` where it can. Only root gives files away. */
 export function ownerProblem({ uid }: Config["contentOwner"], self: number): string | undefined {

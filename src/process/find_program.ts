@@ -2,7 +2,7 @@
 
 import { isAbsolute, join } from "@std/path";
 import { reasonOf } from "../errors.ts";
-import { gitEnvironment } from "../git/git_environment.ts";
+import { gitEnvironment } from "../git/mod.ts";
 
 /** A program and where it is. */
 export interface Program {

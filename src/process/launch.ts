@@ -1,12 +1,6 @@
-/**
- * Starts the Workers and joins them: each content Worker gets one end of a channel, the daemon Worker
- * the others. They are started here, side by side, since no Worker can give another one more than
- * it has itself.
- */
-
-import type { Config } from "../config/schema.ts";
-import type { Areas, ContentWorkerFailed, ContentWorkerStart } from "../content/worker_start.ts";
-import { programsOf } from "../git/git_program.ts";
+import type { Config } from "../config/mod.ts";
+import type { Areas, ContentWorkerFailed, ContentWorkerStart } from "../content/mod.ts";
+import { programsOf } from "../git/mod.ts";
 import type {
   DaemonWorkerReload,
   DaemonWorkerStart,

@@ -8,7 +8,7 @@
 
 import { join } from "@std/path";
 import { reasonOf } from "../errors.ts";
-import { logger } from "../log.ts";
+import { logger } from "../log/mod.ts";
 import { accessRemedy, describeKind, lstat } from "./entry.ts";
 import { StartError } from "./start_error.ts";
 

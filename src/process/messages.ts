@@ -1,6 +1,4 @@
-/** What the main thread and the daemon Worker say to each other. */
-
-import type { Config } from "../config/schema.ts";
+import type { Config } from "../config/mod.ts";
 import type { FoundGit } from "./find_program.ts";
 
 export interface DaemonWorkerStart {

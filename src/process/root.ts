@@ -8,11 +8,10 @@
  */
 
 import { basename, dirname, join } from "@std/path";
-import { conflicts } from "../config/resolve_config.ts";
-import type { Config } from "../config/schema.ts";
-import type { Areas } from "../content/worker_start.ts";
+import { type Config, conflicts } from "../config/mod.ts";
+import type { Areas } from "../content/mod.ts";
 import { reasonOf } from "../errors.ts";
-import { logger } from "../log.ts";
+import { logger } from "../log/mod.ts";
 import { accessRemedy, describeKind, lstat } from "./entry.ts";
 import { lockPath } from "./lock.ts";
 import { mountOf, readMounts } from "./mounts.ts";

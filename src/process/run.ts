@@ -1,15 +1,12 @@
-/** The daemon's process from its start to its end. */
-
-import type { Config } from "../config/schema.ts";
+import type { Config } from "../config/mod.ts";
 import { reasonOf } from "../errors.ts";
-import { logger } from "../log.ts";
-import { formatAddress, parseAddress, resolveAddress } from "../rpc/address.ts";
+import { configureQueuedLogging, logger } from "../log/mod.ts";
+import { formatAddress, parseAddress, resolveAddress } from "../address.ts";
 import { ownerProblem } from "./content_owner.ts";
 import { launch, type Launched } from "./launch.ts";
 import { limitProblem, needsOf, thisSystem } from "./limits.ts";
 import { libcPath } from "./libc.ts";
 import { lockRoot } from "./lock.ts";
-import { configureQueuedLogging } from "./logging.ts";
 import { secretFiles } from "./worker_permissions.ts";
 import { findGit } from "./find_program.ts";
 import { makeAreas, prepareRoot } from "./root.ts";

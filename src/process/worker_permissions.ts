@@ -4,12 +4,12 @@
  */
 
 import { isIPv6 } from "node:net";
-import type { Config } from "../config/schema.ts";
-import { PROXY_VARIABLES } from "../outbound/proxy_variables.ts";
-import { EGRESS_PROXY_HOST } from "../outbound/egress_proxy.ts";
-import { parseAddress } from "../rpc/address.ts";
-import { rpcPermissions } from "../rpc/rpc_permissions.ts";
-import { storePermissions } from "../store/store_permissions.ts";
+import type { Config } from "../config/mod.ts";
+import { PROXY_VARIABLES } from "../proxy_variables.ts";
+import { EGRESS_PROXY_HOST } from "../outbound/mod.ts";
+import { parseAddress } from "../address.ts";
+import { rpcPermissions } from "./rpc_permissions.ts";
+import { storePermissions } from "./store_permissions.ts";
 
 /** Everything, said in full: what is left out of a Worker's options would be inherited. */
 export type Permissions = Required<Deno.PermissionOptionsObject>;

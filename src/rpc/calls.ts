@@ -9,8 +9,8 @@ import {
   ServerListenerBuilder,
   status as codes,
 } from "@grpc/grpc-js";
-import { logger } from "../log.ts";
-import type { Metrics } from "../telemetry/metrics.ts";
+import { logger } from "../log/mod.ts";
+import type { Metrics } from "../telemetry/mod.ts";
 import { codeName } from "./status.ts";
 
 const log = logger("rpc");

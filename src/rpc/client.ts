@@ -1,6 +1,6 @@
 /** A client of the API, for the command line and for tests. */
 
-import "../patches/deno_pipe_close.ts";
+import "../patches/mod.ts";
 import { Buffer } from "node:buffer";
 import { isIP } from "node:net";
 import { checkServerIdentity } from "node:tls";
@@ -23,7 +23,7 @@ import {
   type ServiceError,
 } from "@grpc/grpc-js";
 import { DaemonError, messageOf } from "../errors.ts";
-import { type Address, formatAddress, parseAddress } from "./address.ts";
+import { type Address, formatAddress, parseAddress } from "../address.ts";
 import type { GitStatus } from "./gen/content-service-api/initializer_pb.ts";
 import {
   type DisposeWorkspaceRequestSchema,

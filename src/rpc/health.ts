@@ -1,6 +1,6 @@
 /** `grpc.health.v1` and server reflection, beside the API. */
 
-import "../patches/grpc_proto_loader.ts";
+import "../patches/mod.ts";
 import { Buffer } from "node:buffer";
 import { toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";

@@ -2,7 +2,7 @@
 
 import { type Server, ServerCredentials } from "@grpc/grpc-js";
 import { DaemonError, messageOf } from "../errors.ts";
-import { type Address, formatAddress, isLocal, resolveAddress } from "./address.ts";
+import { type Address, formatAddress, isLocal, resolveAddress } from "../address.ts";
 import { clearStaleSocket, closeToOthers } from "./unix_socket.ts";
 
 export interface ListenOptions {

@@ -1,7 +1,7 @@
 /** The wire's requests in the daemon's own terms, refused where they are malformed. */
 
 import { invalid } from "../errors.ts";
-import type { InitRequest } from "../workspace/workspaces.ts";
+import type { InitRequest } from "../workspace/mod.ts";
 import type { DisposeWorkspaceRequest, InitWorkspaceRequest } from "./gen/daemon_pb.ts";
 import { parseInitializer } from "./parse_initializer.ts";
 

@@ -13,7 +13,7 @@ import type {
   InitializerSpec,
   PrebuildSpec,
   SnapshotSpec,
-} from "../initializer/initializer.ts";
+} from "../initializer/mod.ts";
 import {
   CloneTargetMode,
   type FileDownloadInitializer,

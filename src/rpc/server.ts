@@ -6,16 +6,15 @@
  */
 
 // First, since what health and reflection load at import relies on it.
-import "../patches/grpc_proto_loader.ts";
-import "../patches/deno_pipe_close.ts";
+import "../patches/mod.ts";
 import { Server, type ServerOptions, setLogger } from "@grpc/grpc-js";
-import { resolvesWithin } from "../async/resolves_within.ts";
+import { resolvesWithin } from "../async/mod.ts";
 import { systemClock } from "../clock.ts";
 import { DaemonError } from "../errors.ts";
-import { logger } from "../log.ts";
-import type { Metrics } from "../telemetry/metrics.ts";
-import type { Workspaces } from "../workspace/workspaces.ts";
-import { formatAddress, type ListenAddress } from "./address.ts";
+import { logger } from "../log/mod.ts";
+import type { Metrics } from "../telemetry/mod.ts";
+import type { Workspaces } from "../workspace/mod.ts";
+import { formatAddress, type ListenAddress } from "../address.ts";
 import { Calls } from "./calls.ts";
 import { WorkspaceContentService } from "./gen/daemon_pb.ts";
 import { addReflection, Health } from "./health.ts";

@@ -1,8 +1,8 @@
 /** The six calls: parse, call, map, and nothing else. */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { GitStatus } from "../git/git_status.ts";
-import type { Workspaces } from "../workspace/workspaces.ts";
+import type { GitStatus } from "../git/mod.ts";
+import type { Workspaces } from "../workspace/mod.ts";
 import type { GitStatusSchema } from "./gen/content-service-api/initializer_pb.ts";
 import type { WorkspaceContentService } from "./gen/daemon_pb.ts";
 import { parseDispose, parseId, parseInit } from "./parse.ts";

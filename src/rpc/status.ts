@@ -2,7 +2,7 @@
 
 import { status as codes } from "@grpc/grpc-js";
 import { DaemonError, type ErrorCode } from "../errors.ts";
-import { logger } from "../log.ts";
+import { logger } from "../log/mod.ts";
 
 export interface CallStatus {
   code: codes;

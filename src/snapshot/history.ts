@@ -10,8 +10,7 @@
 
 import type { Digest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
-import { blobKey } from "../store/keys.ts";
-import type { ObjectStore } from "../store/object_store.ts";
+import { blobKey, type ObjectStore } from "../store/mod.ts";
 import type { WorkspaceIdentity } from "./images.ts";
 import { MAX_MANIFEST_BYTES, type ParsedManifest, parseManifest } from "./manifest.ts";
 import {

@@ -1,6 +1,4 @@
-/** What the lifecycle and the initializers need of images; see `images.ts` for the model. */
-
-import type { Content, PackStats, RestoreResult, Tree } from "../content/content.ts";
+import type { Content, PackStats, RestoreResult, Tree } from "../content/mod.ts";
 import type { Digest } from "../digest.ts";
 
 /** Whose content an image is. */

@@ -6,7 +6,7 @@
  */
 
 import * as z from "zod";
-import type { LayerDescriptor } from "../content/content.ts";
+import type { LayerDescriptor } from "../content/mod.ts";
 import { type Digest, digestOf, isDigest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
 

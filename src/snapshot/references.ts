@@ -9,7 +9,7 @@
 import * as z from "zod";
 import { type Digest, digestOf, isDigest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
-import type { ObjectStore, StoreOptions } from "../store/object_store.ts";
+import type { ObjectStore, StoreOptions } from "../store/mod.ts";
 import type { WorkspaceIdentity } from "./images.ts";
 
 /** One image that a reference names. */

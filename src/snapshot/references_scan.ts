@@ -2,10 +2,10 @@
 
 import type { Digest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
-import { logger } from "../log.ts";
-import type { ObjectInfo, ObjectStore } from "../store/object_store.ts";
+import { logger } from "../log/mod.ts";
+import type { ObjectInfo, ObjectStore } from "../store/mod.ts";
 import type { WorkspaceIdentity } from "./images.ts";
-import { mapConcurrent } from "../async/concurrent.ts";
+import { mapConcurrent } from "../async/mod.ts";
 import { STORE_CONCURRENCY } from "./concurrency.ts";
 import { requireBlob } from "./stored_images.ts";
 import { MAX_MANIFEST_BYTES, type ParsedManifest, parseManifest } from "./manifest.ts";

@@ -12,17 +12,11 @@
  */
 
 import type { Clock } from "../clock.ts";
-import type {
-  Content,
-  LayerDescriptor,
-  PackResult,
-  RestoreResult,
-  Tree,
-} from "../content/content.ts";
+import type { Content, LayerDescriptor, PackResult, RestoreResult, Tree } from "../content/mod.ts";
 import type { Digest } from "../digest.ts";
 import { DaemonError, messageOf } from "../errors.ts";
-import { logger } from "../log.ts";
-import type { ObjectStore } from "../store/object_store.ts";
+import { logger } from "../log/mod.ts";
+import type { ObjectStore } from "../store/mod.ts";
 import {
   type Images,
   MAX_LOG_BYTES,

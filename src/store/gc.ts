@@ -23,7 +23,7 @@ import { DaemonError } from "../errors.ts";
 import type { ObjectInfo, ObjectStore, Tally } from "./object_store.ts";
 import { BLOB_PREFIX, blobOfKey } from "./keys.ts";
 import { LeaseHolder } from "./lease_holder.ts";
-import { forEachIndex } from "../async/concurrent.ts";
+import { forEachIndex } from "../async/mod.ts";
 
 /** What a blob is left alone for after it was stored or freshened; milliseconds. */
 export const DEFAULT_GRACE_MS = 24 * 3600_000;

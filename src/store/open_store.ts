@@ -1,7 +1,7 @@
 /** From the config's `storage` to a store. */
 
 import { type Clock, systemClock } from "../clock.ts";
-import type { Metrics } from "../telemetry/metrics.ts";
+import type { Metrics } from "../telemetry/mod.ts";
 import type { ObjectStore } from "./object_store.ts";
 import { FileStore } from "./file/file_store.ts";
 import { MeteredStore } from "./metered_store.ts";

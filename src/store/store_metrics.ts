@@ -1,7 +1,7 @@
 /** What a store costs, as metrics; names are `wsdaemon_store_*`. */
 
 import { asDaemonError, type ErrorCode } from "../errors.ts";
-import type { Counter, Histogram, Metrics } from "../telemetry/metrics.ts";
+import type { Counter, Histogram, Metrics } from "../telemetry/mod.ts";
 import type { Failure } from "./s3/s3_errors.ts";
 
 /** The metrics of one store; several stores of one process share them. */

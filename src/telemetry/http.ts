@@ -1,7 +1,7 @@
 /** The operators' HTTP endpoints: `/metrics`, `/healthz` and `/readyz`. */
 
 import { DaemonError, messageOf } from "../errors.ts";
-import { logger } from "../log.ts";
+import { logger } from "../log/mod.ts";
 import type { Metrics } from "./metrics.ts";
 
 /** Whether something is well, and what to say of it in one line. */

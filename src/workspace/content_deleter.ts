@@ -1,18 +1,8 @@
-/**
- * Deletes the content of workspaces that are DELETING, and what a killed daemon has left.
- *
- * What cannot be deleted (an immutable file, a mount, another user's folder) is tried again until it
- * is gone; meanwhile its workspace stays DELETING in the journal, and so its id taken.
- */
-
-import { resolvesWithin } from "../async/resolves_within.ts";
-import { retry } from "../async/retry.ts";
-import { Semaphore } from "../async/semaphore.ts";
+import { resolvesWithin, retry, Semaphore } from "../async/mod.ts";
 import type { Clock } from "../clock.ts";
-import type { Content, Leftovers } from "../content/content.ts";
-import { groupOf, isAnonymous } from "../content/tree_names.ts";
+import { type Content, groupOf, isAnonymous, type Leftovers } from "../content/mod.ts";
 import { asDaemonError, DaemonError, messageOf } from "../errors.ts";
-import { logger } from "../log.ts";
+import { logger } from "../log/mod.ts";
 import { Deletion } from "./deletion.ts";
 import type { WorkspaceMetrics } from "./workspace_metrics.ts";
 import type { Workspace } from "./workspace.ts";

@@ -1,10 +1,8 @@
-/** DisposeWorkspace's work: everything that must be kept is kept before anything is deleted. */
-
-import type { Content } from "../content/content.ts";
+import type { Content } from "../content/mod.ts";
 import { DaemonError, messageOf } from "../errors.ts";
-import type { GitStatus, GitStatusReader } from "../git/git_status.ts";
-import { logger } from "../log.ts";
-import type { Images } from "../snapshot/images.ts";
+import type { GitStatus, GitStatusReader } from "../git/mod.ts";
+import { logger } from "../log/mod.ts";
+import type { Images } from "../snapshot/mod.ts";
 import type { ContentDeleter } from "./content_deleter.ts";
 import type { WorkspaceMetrics } from "./workspace_metrics.ts";
 import { saveLogs } from "./save_logs.ts";

@@ -1,11 +1,8 @@
-/** Saves snapshots and backups: in turn, within the node's limit, retried, and promised ones kept. */
-
-import { retry, type RetryOptions } from "../async/retry.ts";
-import { Semaphore } from "../async/semaphore.ts";
+import { retry, type RetryOptions, Semaphore } from "../async/mod.ts";
 import type { Clock } from "../clock.ts";
 import { DaemonError, messageOf } from "../errors.ts";
-import { logger } from "../log.ts";
-import type { Images, SavedImage } from "../snapshot/images.ts";
+import { logger } from "../log/mod.ts";
+import type { Images, SavedImage } from "../snapshot/mod.ts";
 import type { Journal } from "./journal.ts";
 import type { WorkspaceMetrics } from "./workspace_metrics.ts";
 import { withUncaughtHandler } from "../uncaught.ts";

@@ -7,13 +7,13 @@
  */
 
 import { abortable } from "@std/async";
-import { resolvesWithin } from "../async/resolves_within.ts";
+import { resolvesWithin } from "../async/mod.ts";
 import type { Clock } from "../clock.ts";
-import type { Content, Owner } from "../content/content.ts";
+import type { Content, Owner } from "../content/mod.ts";
 import { DaemonError, messageOf } from "../errors.ts";
-import type { GitStatusReader } from "../git/git_status.ts";
-import type { Initializers } from "../initializer/initializer.ts";
-import type { Images } from "../snapshot/images.ts";
+import type { GitStatusReader } from "../git/mod.ts";
+import type { Initializers } from "../initializer/mod.ts";
+import type { Images } from "../snapshot/mod.ts";
 import type { InitRequest, Workspaces } from "./workspaces.ts";
 import { ContentDeleter } from "./content_deleter.ts";
 import { disposeWorkspace } from "./dispose.ts";

@@ -1,8 +1,6 @@
-/** What a restart makes of what the last run left, be it after a shutdown or `kill -9`. */
-
-import type { Content, Leftovers } from "../content/content.ts";
+import type { Content, Leftovers } from "../content/mod.ts";
 import { messageOf } from "../errors.ts";
-import { logger } from "../log.ts";
+import { logger } from "../log/mod.ts";
 import { finalSavesNamed } from "./final_saves.ts";
 import { type Recorders, Workspace } from "./workspace.ts";
 

@@ -8,7 +8,7 @@
  */
 
 import { messageOf } from "../errors.ts";
-import { logger } from "../log.ts";
+import { logger } from "../log/mod.ts";
 
 const log = logger("workspace");
 

@@ -1,9 +1,7 @@
-/** Stores a workspace's terminal logs when it is disposed of. */
-
-import type { Content } from "../content/content.ts";
+import type { Content } from "../content/mod.ts";
 import { messageOf } from "../errors.ts";
-import { logger } from "../log.ts";
-import { type Images, MAX_LOG_BYTES } from "../snapshot/images.ts";
+import { logger } from "../log/mod.ts";
+import { type Images, MAX_LOG_BYTES } from "../snapshot/mod.ts";
 import { findTerminalLogs, type TerminalLog } from "./terminal_logs.ts";
 import type { WorkspaceMetrics } from "./workspace_metrics.ts";
 import type { Workspace } from "./workspace.ts";

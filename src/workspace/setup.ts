@@ -1,10 +1,8 @@
-/** InitWorkspace's work: fill a staging tree and publish it, or leave nothing behind. */
-
-import type { Content, Owner, RestoreResult, Tree } from "../content/content.ts";
+import type { Content, Owner, RestoreResult, Tree } from "../content/mod.ts";
 import { asDaemonError, DaemonError, messageOf } from "../errors.ts";
-import type { Initializers, InitializerSpec } from "../initializer/initializer.ts";
-import { logger } from "../log.ts";
-import type { Images } from "../snapshot/images.ts";
+import type { Initializers, InitializerSpec } from "../initializer/mod.ts";
+import { logger } from "../log/mod.ts";
+import type { Images } from "../snapshot/mod.ts";
 import type { WorkspaceMetrics } from "./workspace_metrics.ts";
 import type { Workspace } from "./workspace.ts";
 

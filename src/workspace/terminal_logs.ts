@@ -1,6 +1,4 @@
-/** Terminal logs: where a workspace's tasks left them. */
-
-import type { Content, Tree } from "../content/content.ts";
+import type { Content, Tree } from "../content/mod.ts";
 import { DaemonError } from "../errors.ts";
 
 /** A terminal log of the workspace. */

@@ -1,13 +1,11 @@
-/** One workspace: what is remembered of it, and the work under way on it. */
-
-import type { Tree } from "../content/content.ts";
+import type { Tree } from "../content/mod.ts";
 import { messageOf } from "../errors.ts";
-import type { GitStatus } from "../git/git_status.ts";
-import { logger } from "../log.ts";
-import type { WorkspaceIdentity } from "../snapshot/images.ts";
+import type { GitStatus } from "../git/mod.ts";
+import { logger } from "../log/mod.ts";
+import type { WorkspaceIdentity } from "../snapshot/mod.ts";
 import type { Journal, WorkspaceRecord } from "./journal.ts";
 import type { WorkspaceMetrics } from "./workspace_metrics.ts";
-import { Semaphore } from "../async/semaphore.ts";
+import { Semaphore } from "../async/mod.ts";
 import { afterCrash, next, type WorkspaceEvent, type WorkspaceState } from "./state.ts";
 import type { FinalSave } from "./final_saves.ts";
 

@@ -1,8 +1,6 @@
-/** What the lifecycle tells an operator: how many workspaces there are, what takes long, what fails. */
-
-import type { Omissions, PackStats } from "../content/content.ts";
+import type { Omissions, PackStats } from "../content/mod.ts";
 import { DaemonError } from "../errors.ts";
-import type { Metrics } from "../telemetry/metrics.ts";
+import type { Metrics } from "../telemetry/mod.ts";
 
 export type Operation = "init" | "snapshot" | "backup" | "dispose";
 

@@ -1,7 +1,5 @@
-/** The six operations in the daemon's own terms; `rpc` calls these and nothing else. */
-
-import type { GitStatus } from "../git/git_status.ts";
-import type { InitializerSpec } from "../initializer/initializer.ts";
+import type { GitStatus } from "../git/mod.ts";
+import type { InitializerSpec } from "../initializer/mod.ts";
 
 export interface InitRequest {
   id: string;

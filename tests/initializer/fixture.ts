@@ -10,7 +10,7 @@ import type {
   Initializers,
   InitializerSpec,
 } from "../../src/initializer/initializer.ts";
-import { createInitializers } from "../../src/initializer/mod.ts";
+import { createInitializers } from "../../src/initializer/initializers.ts";
 import type { Tuning } from "../../src/initializer/services.ts";
 import { StoredImages } from "../../src/snapshot/stored_images.ts";
 import { FileStore } from "../../src/store/file/file_store.ts";

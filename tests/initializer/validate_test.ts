@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { DaemonError } from "../../src/errors.ts";
 import type { InitializerSpec } from "../../src/initializer/initializer.ts";
-import { createInitializers } from "../../src/initializer/mod.ts";
+import { createInitializers } from "../../src/initializer/initializers.ts";
 import { EgressProxy } from "../../src/outbound/egress_proxy.ts";
 import { systemClock } from "../../src/clock.ts";
 import type { Git } from "../../src/git/git.ts";

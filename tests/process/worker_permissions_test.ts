@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { protoFolders } from "../../src/rpc/rpc_permissions.ts";
+import { protoFolders } from "../../src/process/rpc_permissions.ts";
 import { contentPermissions, daemonPermissions } from "../../src/process/worker_permissions.ts";
 import { configOf } from "./fixture.ts";
 

@@ -1,8 +1,8 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { parseAddress, resolveAddress } from "../../src/rpc/address.ts";
+import { parseAddress, resolveAddress } from "../../src/address.ts";
 import { WorkspaceClient } from "../../src/rpc/client.ts";
-import { rpcPermissions } from "../../src/rpc/rpc_permissions.ts";
+import { rpcPermissions } from "../../src/process/rpc_permissions.ts";
 import { temporaryFolder } from "./fixture.ts";
 
 function nextMessage(worker: Worker): Promise<unknown> {

@@ -1,6 +1,6 @@
 /** Serves the API from a Worker that may do no more than `rpcPermissions` says. */
 
-import { formatAddress, parseAddress } from "../../src/rpc/address.ts";
+import { formatAddress, parseAddress } from "../../src/address.ts";
 import { startRpc } from "../../src/rpc/server.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import { workspaces } from "./fixture.ts";

@@ -1,6 +1,6 @@
 /** What the tests of the API share: workspaces to serve, servers that are stopped, certificates. */
 
-import { formatAddress, parseAddress } from "../../src/rpc/address.ts";
+import { formatAddress, parseAddress } from "../../src/address.ts";
 import { type ClientTls, WorkspaceClient } from "../../src/rpc/client.ts";
 import { type RpcOptions, type RpcServer, startRpc } from "../../src/rpc/server.ts";
 import { DaemonError } from "../../src/errors.ts";

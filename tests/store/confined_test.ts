@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import type { S3Options } from "../../src/store/s3/options.ts";
-import { storePermissions } from "../../src/store/store_permissions.ts";
+import { storePermissions } from "../../src/process/store_permissions.ts";
 import { hasOpenssl, makeCertificates } from "../rpc/certificates.ts";
 import { BUCKET, S3_KEYS, startS3 } from "../fixtures/s3rver.ts";
 import { runs } from "../fixtures/soak.ts";

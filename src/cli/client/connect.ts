@@ -1,11 +1,11 @@
 /** What the client's commands share: the connection, its flags and the workspace's id. */
 
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { parseDuration } from "../../config/units.ts";
+import { parseDuration } from "../../config/mod.ts";
 import { messageOf, reasonOf } from "../../errors.ts";
-import { clientWarning } from "../../process/runtime.ts";
-import { parseAddress } from "../../rpc/address.ts";
-import type { CallOptions, ClientTls, WorkspaceClient } from "../../rpc/client.ts";
+import { clientWarning } from "../../process/mod.ts";
+import { parseAddress } from "../../address.ts";
+import type { CallOptions, ClientTls, WorkspaceClient } from "../../rpc/mod.ts";
 import { Failure } from "../failure.ts";
 import { printError } from "../io.ts";
 

@@ -2,7 +2,7 @@
 
 import { toJson } from "@bufbuild/protobuf";
 import { Command } from "commander";
-import type { GitStatus } from "../../rpc/client.ts";
+import type { GitStatus } from "../../rpc/mod.ts";
 import { GitStatusSchema } from "../../rpc/gen/content-service-api/initializer_pb.ts";
 import { printJson, printLine, table } from "../io.ts";
 import { addIdArgument, idOf, withSession } from "./connect.ts";

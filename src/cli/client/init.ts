@@ -1,8 +1,7 @@
 /** `wsdaemon client init`. */
 
 import { Command, InvalidArgumentError } from "commander";
-import { isObject } from "../../config/config_source.ts";
-import { parseSize } from "../../config/units.ts";
+import { isObject, parseSize } from "../../config/mod.ts";
 import { reasonOf } from "../../errors.ts";
 import { Failure } from "../failure.ts";
 import { printJson, printLine } from "../io.ts";

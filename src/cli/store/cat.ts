@@ -2,10 +2,7 @@
 
 import { Command } from "commander";
 import { DaemonError } from "../../errors.ts";
-import { findImage } from "../../inspect/catalog.ts";
-import { expanded } from "../../inspect/file_content.ts";
-import { ImageFiles } from "../../inspect/image_files.ts";
-import type { ImageEntry } from "../../inspect/image_tree.ts";
+import { expanded, findImage, type ImageEntry, ImageFiles } from "../../inspect/mod.ts";
 import { writeBytes } from "../io.ts";
 import { showName } from "./object_names.ts";
 import { pathOf, requireEntry, warnOfIndex } from "./paths.ts";

@@ -1,12 +1,16 @@
 /** `wsdaemon store export`. */
 
 import { Command } from "commander";
-import { formatSize } from "../../config/units.ts";
+import { formatSize } from "../../config/mod.ts";
 import { DaemonError } from "../../errors.ts";
-import { findImage, type FoundImage } from "../../inspect/catalog.ts";
-import { ImageFiles } from "../../inspect/image_files.ts";
-import { exportOci, OCI_TAG } from "../../inspect/oci_export.ts";
-import { tarOf } from "../../inspect/tar_export.ts";
+import {
+  exportOci,
+  findImage,
+  type FoundImage,
+  ImageFiles,
+  OCI_TAG,
+  tarOf,
+} from "../../inspect/mod.ts";
 import { printJson, printLine, writeBytes } from "../io.ts";
 import { Progress } from "../progress.ts";
 import { formatTally } from "./format.ts";

@@ -1,6 +1,4 @@
-/** What this machine refuses while a store is looked into, in the terms of all other failures. */
-
-import { contentError } from "../../content/content_errors.ts";
+import { contentError } from "../../content/mod.ts";
 import { DaemonError, type ErrorCode } from "../../errors.ts";
 import { Failure } from "../failure.ts";
 

@@ -1,8 +1,5 @@
-/** Images and their files as lines for people and as JSON. */
-
-import { formatSize } from "../../config/units.ts";
-import type { CatalogEntry, FoundImage } from "../../inspect/catalog.ts";
-import type { ImageEntry, ImageEntryType } from "../../inspect/image_tree.ts";
+import { formatSize } from "../../config/mod.ts";
+import type { CatalogEntry, FoundImage, ImageEntry, ImageEntryType } from "../../inspect/mod.ts";
 import { showName } from "./object_names.ts";
 
 const TYPE_LETTERS: Record<ImageEntryType, string> = {

@@ -2,14 +2,14 @@
 
 import { Command, InvalidArgumentError } from "commander";
 import { systemClock } from "../../clock.ts";
-import { formatDuration, parseDuration } from "../../config/units.ts";
-import { liveBlobs } from "../../snapshot/references_scan.ts";
+import { formatDuration, parseDuration } from "../../config/mod.ts";
+import { liveBlobs } from "../../snapshot/mod.ts";
 import {
   collect,
   type CollectProgress,
   type CollectResult,
   DEFAULT_GRACE_MS,
-} from "../../store/gc.ts";
+} from "../../store/mod.ts";
 import { printError, printJson, printLine, table } from "../io.ts";
 import { Progress, type ProgressLine } from "../progress.ts";
 import { formatCount, formatTally } from "./format.ts";

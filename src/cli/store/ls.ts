@@ -1,8 +1,8 @@
 /** `wsdaemon store ls`. */
 
 import { Command } from "commander";
-import { formatSize } from "../../config/units.ts";
-import { catalog, type CatalogEntry } from "../../inspect/catalog.ts";
+import { formatSize } from "../../config/mod.ts";
+import { catalog, type CatalogEntry } from "../../inspect/mod.ts";
 import { Failure } from "../failure.ts";
 import { printError, printJson, printLine, table } from "../io.ts";
 import { formatCount, formatTime, imageJson } from "./format.ts";

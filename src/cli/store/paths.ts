@@ -2,8 +2,7 @@
 
 import type { Command } from "commander";
 import { DaemonError } from "../../errors.ts";
-import type { ImageFiles } from "../../inspect/image_files.ts";
-import type { ImageEntry } from "../../inspect/image_tree.ts";
+import type { ImageEntry, ImageFiles } from "../../inspect/mod.ts";
 import { printError } from "../io.ts";
 import { parseName, showName } from "./object_names.ts";
 

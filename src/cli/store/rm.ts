@@ -2,7 +2,7 @@
 
 import { Command } from "commander";
 import { DaemonError } from "../../errors.ts";
-import { type FoundImage, removeImages } from "../../inspect/catalog.ts";
+import { type FoundImage, removeImages } from "../../inspect/mod.ts";
 import { Failure } from "../failure.ts";
 import { printError, printJson, printLine } from "../io.ts";
 import { imageJson } from "./format.ts";

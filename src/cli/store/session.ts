@@ -2,14 +2,14 @@
 
 import type { Command } from "commander";
 import { join } from "@std/path";
-import type { Config } from "../../config/schema.ts";
+import type { Config } from "../../config/mod.ts";
 import { DaemonError } from "../../errors.ts";
 import { Directory, openLibc } from "../../linux/mod.ts";
-import { libcPath } from "../../process/libc.ts";
-import { configureLogging } from "../../process/logging.ts";
-import type { BlobSource } from "../../inspect/blob_file.ts";
-import { openStore, type StorageOptions } from "../../store/open_store.ts";
-import { Metrics } from "../../telemetry/metrics.ts";
+import { libcPath } from "../../process/mod.ts";
+import { configureLogging } from "../../log/mod.ts";
+import type { BlobSource } from "../../inspect/mod.ts";
+import { openStore, type StorageOptions } from "../../store/mod.ts";
+import { Metrics } from "../../telemetry/mod.ts";
 import { addConfigFlags, loadFromFlags } from "../config_flags.ts";
 import { printError, printErrorText } from "../io.ts";
 import { localFailure } from "./failures.ts";

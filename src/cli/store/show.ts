@@ -1,12 +1,9 @@
 /** `wsdaemon store show`. */
 
 import { Command } from "commander";
-import { formatSize } from "../../config/units.ts";
-import { findImage, type FoundImage } from "../../inspect/catalog.ts";
-import { ImageFiles } from "../../inspect/image_files.ts";
-import { isWithin } from "../../inspect/image_tree.ts";
-import { readImage } from "../../snapshot/stored_images.ts";
-import { readManifest } from "../../snapshot/references_scan.ts";
+import { formatSize } from "../../config/mod.ts";
+import { findImage, type FoundImage, ImageFiles, isWithin } from "../../inspect/mod.ts";
+import { readImage, readManifest } from "../../snapshot/mod.ts";
 import { printJson, printLine, table } from "../io.ts";
 import { entryJson, entryLine, formatCount, formatTime, imageJson } from "./format.ts";
 import { pathOf, requireEntry, warnOfIndex } from "./paths.ts";

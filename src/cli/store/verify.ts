@@ -1,8 +1,8 @@
 /** `wsdaemon store verify`. */
 
 import { Command } from "commander";
-import { formatSize } from "../../config/units.ts";
-import { type Damage, verifyImages, type VerifyResult } from "../../inspect/verify.ts";
+import { formatSize } from "../../config/mod.ts";
+import { type Damage, verifyImages, type VerifyResult } from "../../inspect/mod.ts";
 import { Failure } from "../failure.ts";
 import { printJson, printLine } from "../io.ts";
 import { Progress } from "../progress.ts";

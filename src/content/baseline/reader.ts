@@ -3,18 +3,19 @@
 import { crc32 } from "node:zlib";
 import { sameName } from "../../linux/mod.ts";
 import type { File } from "../../linux/mod.ts";
-import { buffers } from "../../image/buffers.ts";
-import { Block, Memory } from "../../image/block.ts";
-import { readFully } from "../../image/index_reader.ts";
 import {
+  Block,
+  buffers,
   decodeHeader,
   decodeStale,
   HEADER,
   headerSize,
   layerCount,
+  Memory,
+  readFully,
   type StaleEntry,
   type TreeHeader,
-} from "../../image/tree_file.ts";
+} from "../../image/mod.ts";
 import { FOOTER, FOOTER_CHECKED, FOOTER_MAGIC, hashPath, TABLE_ENTRY } from "./format.ts";
 
 const EMPTY_TABLE = new DataView(new ArrayBuffer(0));

@@ -1,5 +1,4 @@
-import { decompress } from "../../archive/decompress.ts";
-import { TarReader } from "../../archive/reader.ts";
+import { decompress, TarReader } from "../../archive/mod.ts";
 import type { LocalFile } from "../../spool.ts";
 import type { ArchiveOptions, RestoreResult, Tree } from "../content.ts";
 import { Abilities } from "../abilities.ts";

@@ -6,17 +6,21 @@
 
 import type { Digest } from "../../digest.ts";
 import { DaemonError } from "../../errors.ts";
-import { type Directory, isErrno } from "../../linux/mod.ts";
 import { Abilities } from "../abilities.ts";
 import type { Tree } from "../content.ts";
 import { BaselineReader } from "../baseline/reader.ts";
-import { Arena, BlockBuilder, blocksOf } from "../../image/block_builder.ts";
-import { TEMPORARY_LAYER } from "../../image/layout.ts";
-import { encodeStale, type StaleEntry } from "../../image/tree_file.ts";
+import {
+  Arena,
+  BlockBuilder,
+  blocksOf,
+  encodeStale,
+  type StaleEntry,
+  TEMPORARY_LAYER,
+} from "../../image/mod.ts";
 import type { OperationContext } from "../operation.ts";
 import { type OpenAreas, openTree } from "../areas.ts";
 import { changedDirectories } from "./scan/changed_directories.ts";
-import { openLongPath, splitLast } from "../../linux/long_path.ts";
+import { type Directory, isErrno, openLongPath, splitLast } from "../../linux/mod.ts";
 import { FilePacker } from "./write/file_packer.ts";
 import { PreviousTree } from "./scan/previous_tree.ts";
 import { LayerWriter, type Remainder, type SealedLayer } from "./write/layer_writer.ts";

@@ -1,6 +1,4 @@
-/** Looking at a baseline before a pack, and throwing away what a failed one left. */
-
-import { ArchiveError } from "../../archive/error.ts";
+import { ArchiveError } from "../../archive/mod.ts";
 import { messageOf } from "../../errors.ts";
 import {
   type Directory,

@@ -2,7 +2,7 @@
 
 import { effectiveUser, S, type Stat } from "../../linux/mod.ts";
 import type { Abilities } from "../abilities.ts";
-import type { Xattr } from "../../image/layout.ts";
+import type { Xattr } from "../../image/mod.ts";
 import type { PartStats } from "./part_stats.ts";
 
 const USER = new TextEncoder().encode("user.");

@@ -5,16 +5,18 @@
  */
 
 import { createHash } from "node:crypto";
-import { type Compression, decompress } from "../../archive/decompress.ts";
 import {
   ArchiveError,
+  type Compression,
+  decompress,
   MAX_EXTENSION_BYTES,
   MAX_OWN_EXTENSION_BYTES,
   showName,
   type TarEntry,
   TarReader,
-} from "../../archive/reader.ts";
-import { VENDOR, xattrOfKeyword } from "../../archive/vendor_records.ts";
+  VENDOR,
+  xattrOfKeyword,
+} from "../../archive/mod.ts";
 import { type Digest, sha256Digest } from "../../digest.ts";
 import { DaemonError } from "../../errors.ts";
 import { type Directory, type File, isErrno, S, type Stat, timespec } from "../../linux/mod.ts";
@@ -23,18 +25,23 @@ import { Abilities } from "../abilities.ts";
 import type { LayerDescriptor, OmissionKind, RestoreResult, Tree } from "../content.ts";
 import { LINK_BYTES, takenBytes } from "../disk_usage.ts";
 import { Budget } from "../extract_budget.ts";
-import { MAX_FOREIGN_DEPTH, type MemberPath, memberPath } from "../../image/member_path.ts";
+import {
+  dataLoss,
+  MAX_FOREIGN_DEPTH,
+  type MemberPath,
+  memberPath,
+  verifyBlob,
+  whiteoutOf,
+  type Xattr,
+} from "../../image/mod.ts";
 import { contentError } from "../content_errors.ts";
 import { ExtractTree, type Leaf } from "../extract_tree.ts";
-import { dataLoss, verifyBlob } from "../../image/index_reader.ts";
-import type { Xattr } from "../../image/layout.ts";
 import { OmissionLog } from "../omissions.ts";
 import type { OperationContext } from "../operation.ts";
 import { deleteContents, deleteEntry, type RemovalOptions } from "../removal.ts";
 import { type OpenAreas, openLocalFile, openTree, requireStaging } from "../areas.ts";
 import { groupOf } from "../tree_names.ts";
 import { DeferredMetadata } from "../deferred_metadata.ts";
-import { whiteoutOf } from "../../image/whiteout.ts";
 import { MetadataPolicy, NAME_REFUSALS, NODE_REFUSALS, type StoredMetadata } from "./metadata.ts";
 
 export interface LayersRequest {

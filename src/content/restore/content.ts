@@ -1,13 +1,7 @@
-/** Writing one file by its record. */
-
-import { type Extent, SparseMapReader } from "../../archive/sparse_map.ts";
-import { ArchiveError } from "../../archive/error.ts";
-import { type Directory, type File, isErrno } from "../../linux/mod.ts";
-import type { Block } from "../../image/block.ts";
-import { FLAG } from "../../image/layout.ts";
+import { ArchiveError, type Extent, SparseMapReader } from "../../archive/mod.ts";
+import { type Block, FLAG, type LayerReader } from "../../image/mod.ts";
 import type { OperationContext } from "../operation.ts";
-import { joinPath } from "../../linux/long_path.ts";
-import type { LayerReader } from "../../image/layer_reader.ts";
+import { type Directory, type File, isErrno, joinPath } from "../../linux/mod.ts";
 import { type MetadataPolicy, NAME_REFUSALS } from "./metadata.ts";
 import { hasSecondGranularity, storedMetadata } from "./record_metadata.ts";
 

@@ -1,8 +1,5 @@
-/** Directory handles for entries that come in the order of the tree, or nearly so. */
-
-import { type Directory, isErrno, SLASH } from "../../linux/mod.ts";
-import { compareBytes } from "../../archive/bytes.ts";
-import { openLongPath, splitLast } from "../../linux/long_path.ts";
+import { compareBytes } from "../../archive/mod.ts";
+import { type Directory, isErrno, openLongPath, SLASH, splitLast } from "../../linux/mod.ts";
 
 /** While content is written, no one else is to look. */
 const PRIVATE = 0o700;

@@ -10,7 +10,7 @@ import {
 } from "../../linux/mod.ts";
 import type { Abilities } from "../abilities.ts";
 import { giveOwner, isUncommonTime, setsXattr } from "../attributes.ts";
-import type { Xattr } from "../../image/layout.ts";
+import type { Xattr } from "../../image/mod.ts";
 import type { OmissionLog } from "../omissions.ts";
 
 /** Metadata as an image has it. */

@@ -10,10 +10,15 @@ import {
   LINK_BYTES,
   symlinkBytes,
 } from "../disk_usage.ts";
-import { Block, Memory } from "../../image/block.ts";
-import { type LoadedIndex, readIndex } from "../../image/index_reader.ts";
-import { KIND, RECORD } from "../../image/layout.ts";
-import type { LayerInfo } from "../../image/tree_file.ts";
+import {
+  Block,
+  KIND,
+  type LayerInfo,
+  type LoadedIndex,
+  Memory,
+  readIndex,
+  RECORD,
+} from "../../image/mod.ts";
 import type { OperationContext } from "../operation.ts";
 import { type OpenAreas, openLocalFile } from "../areas.ts";
 

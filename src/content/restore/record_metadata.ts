@@ -1,6 +1,4 @@
-/** What a record says of the entry that is restored from it. */
-
-import type { Block } from "../../image/block.ts";
+import type { Block } from "../../image/mod.ts";
 import type { StoredMetadata } from "./metadata.ts";
 
 /** Whether waiting a tick would not do: the file system keeps whole seconds. */

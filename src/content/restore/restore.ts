@@ -14,7 +14,7 @@ import type {
   Tree,
 } from "../content.ts";
 import type { Dispatcher } from "../dispatcher.ts";
-import type { LayerInfo } from "../../image/tree_file.ts";
+import type { LayerInfo } from "../../image/mod.ts";
 import { sumOmissions } from "../omissions.ts";
 import type { RestorePlan } from "./plan.ts";
 

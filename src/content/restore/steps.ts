@@ -6,22 +6,28 @@
 
 import type { Digest } from "../../digest.ts";
 import type { LocalFile } from "../../spool.ts";
-import { type Directory, isErrno, S } from "../../linux/mod.ts";
 import { Abilities } from "../abilities.ts";
 import type { OmissionKind, Omissions, Tree } from "../content.ts";
 import { BaselineWriter } from "../baseline/writer.ts";
 import { duplicateFile, LINK_REFUSALS } from "../duplicate.ts";
-import { compareBytes } from "../../archive/bytes.ts";
-import type { Block } from "../../image/block.ts";
-import { dataLoss, readingBlob, verifyBlob } from "../../image/index_reader.ts";
-import { KIND, RECORD } from "../../image/layout.ts";
-import { decodeHeader, headerSize, type LayerInfo } from "../../image/tree_file.ts";
+import { compareBytes } from "../../archive/mod.ts";
+import {
+  type Block,
+  dataLoss,
+  decodeHeader,
+  headerSize,
+  KIND,
+  type LayerInfo,
+  LayerReader,
+  readingBlob,
+  RECORD,
+  verifyBlob,
+} from "../../image/mod.ts";
 import type { OperationContext } from "../operation.ts";
 import { OmissionLog } from "../omissions.ts";
 import { newBaselineToken } from "../baseline/tokens.ts";
-import { joinPath, splitLast } from "../../linux/long_path.ts";
+import { type Directory, isErrno, joinPath, S, splitLast } from "../../linux/mod.ts";
 import { type OpenAreas, openLocalFile, openTree, requireStaging } from "../areas.ts";
-import { LayerReader } from "../../image/layer_reader.ts";
 import { MetadataPolicy, NAME_REFUSALS, NODE_REFUSALS } from "./metadata.ts";
 import { DirectoryCache } from "./directory_cache.ts";
 import { OpenPlan, type Range, type RestorePlan, type Unit } from "./plan.ts";

@@ -9,7 +9,7 @@
 import { CopyObjectCommand } from "@aws-sdk/client-s3";
 import type { Digest } from "../../digest.ts";
 import { DaemonError, messageOf } from "../../errors.ts";
-import { logger } from "../../log.ts";
+import { logger } from "../../log/mod.ts";
 import type { StoreOptions } from "../object_store.ts";
 import { blobKey } from "../keys.ts";
 import { awaitCollector } from "../lease.ts";

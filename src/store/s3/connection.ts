@@ -2,7 +2,7 @@
 
 import { S3Client } from "@aws-sdk/client-s3";
 import { abortable } from "@std/async";
-import type { Backoff } from "../../async/retry.ts";
+import { type Backoff, Semaphore } from "../../async/mod.ts";
 import type { Clock } from "../../clock.ts";
 import { DaemonError, messageOf } from "../../errors.ts";
 import type { StoreOptions } from "../object_store.ts";
@@ -14,7 +14,6 @@ import { areEtagsMd5 } from "./etag_probe.ts";
 import { EtagCheck } from "./etags.ts";
 import { closedError } from "./http/pool.ts";
 import { ProgressHandler, type TrafficObserver } from "./http_handler.ts";
-import { Semaphore } from "../../async/semaphore.ts";
 import type { S3Options, S3Tuning } from "./options.ts";
 import { newBackoff, type S3RetryOptions, withRetries } from "./retry.ts";
 import { targetFor } from "./target.ts";

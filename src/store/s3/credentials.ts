@@ -6,7 +6,7 @@
 
 import { deadline } from "@std/async";
 import { DaemonError, messageOf } from "../../errors.ts";
-import { logger } from "../../log.ts";
+import { logger } from "../../log/mod.ts";
 import type { S3Options } from "./options.ts";
 
 const log = logger("store");

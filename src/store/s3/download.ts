@@ -9,7 +9,7 @@ import type { StoreOptions } from "../object_store.ts";
 import { fileError } from "../file/file_errors.ts";
 import type { Connection } from "./connection.ts";
 import { CorruptAnswerError, isBeyondEnd } from "./s3_errors.ts";
-import { forEachIndex } from "../../async/concurrent.ts";
+import { forEachIndex } from "../../async/mod.ts";
 
 /** An object whose size is known. */
 export interface Source {

@@ -3,7 +3,7 @@
 import { DeleteObjectCommand, GetObjectCommand } from "@aws-sdk/client-s3";
 import { digestOf } from "../../digest.ts";
 import { messageOf } from "../../errors.ts";
-import { logger } from "../../log.ts";
+import { logger } from "../../log/mod.ts";
 import type { StoreOptions } from "../object_store.ts";
 import { readBody } from "./body.ts";
 import type { Connection } from "./connection.ts";

@@ -1,10 +1,4 @@
-/**
- * The second check of an upload. Some servers do not look at Content-MD5; most answer with an ETag
- * that is the MD5 of what they stored. But nobody promises that, and it ends when a bucket begins to
- * encrypt or a gateway is replaced: so it is found out, and found out anew when it does not hold.
- */
-
-import { logger } from "../../log.ts";
+import { logger } from "../../log/mod.ts";
 import type { StoreOptions } from "../object_store.ts";
 import { AlteredUploadError } from "./s3_errors.ts";
 

@@ -1,6 +1,4 @@
-/** What of a failed request is tried again, and when: {@link Backoff} in the terms of S3. */
-
-import { Backoff, retry, type RetryOptions } from "../../async/retry.ts";
+import { Backoff, retry, type RetryOptions } from "../../async/mod.ts";
 import type { Clock } from "../../clock.ts";
 import { type Failure, failureOf } from "./s3_errors.ts";
 import type { S3Tuning } from "./options.ts";

@@ -12,7 +12,7 @@ import { join } from "@std/path";
 import type { Clock } from "../../clock.ts";
 import { type Digest, digestOf, hexOf } from "../../digest.ts";
 import { DaemonError, type ErrorCode } from "../../errors.ts";
-import { logger } from "../../log.ts";
+import { logger } from "../../log/mod.ts";
 import type { LeasedFile, SpooledBlob } from "../../spool.ts";
 import type {
   DeleteBlobOptions,

@@ -6,7 +6,7 @@ import {
   type ListMultipartUploadsCommandOutput,
 } from "@aws-sdk/client-s3";
 import { messageOf } from "../../errors.ts";
-import { logger } from "../../log.ts";
+import { logger } from "../../log/mod.ts";
 import type { SweepOptions, Tally } from "../object_store.ts";
 import type { Connection } from "./connection.ts";
 import { CorruptAnswerError, failureOf } from "./s3_errors.ts";

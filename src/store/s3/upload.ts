@@ -12,11 +12,11 @@ import {
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
 import { DaemonError, messageOf } from "../../errors.ts";
-import { logger } from "../../log.ts";
+import { logger } from "../../log/mod.ts";
 import type { StoreOptions } from "../object_store.ts";
 import type { Connection } from "./connection.ts";
 import { failureOf, MissingResultError } from "./s3_errors.ts";
-import { forEachIndex } from "../../async/concurrent.ts";
+import { forEachIndex } from "../../async/mod.ts";
 import { headOnce } from "./head.ts";
 import { hashesOf, hashSlice, type Slice, type SliceHashes, streamSlice } from "./slice.ts";
 import type { Target } from "./target.ts";

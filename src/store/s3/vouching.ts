@@ -1,7 +1,7 @@
 /** Whether what was read is what was stored, for small objects that are not named by their digest. */
 
 import { digestOf, hexOf } from "../../digest.ts";
-import { logger } from "../../log.ts";
+import { logger } from "../../log/mod.ts";
 import { CorruptAnswerError } from "./s3_errors.ts";
 import { isProven, type SmallObject } from "./small_object.ts";
 

@@ -1,31 +1,28 @@
-/**
- * The end of a pack, by one Worker: puts the parts' trees together, packs what is left over, and
- * writes the tail, the index and the baseline.
- */
-
-import { binaryString } from "../../../archive/reader.ts";
+import { binaryString } from "../../../archive/mod.ts";
 import type { SpooledBlob } from "../../../spool.ts";
-import { type Directory, isErrno } from "../../../linux/mod.ts";
 import { Abilities } from "../../abilities.ts";
 import { BaselineReader } from "../../baseline/reader.ts";
 import { BaselineWriter } from "../../baseline/writer.ts";
-import type { Block } from "../../../image/block.ts";
-import { Arena, BlockBuilder, blocksOf } from "../../../image/block_builder.ts";
-import { IndexWriter } from "../../../image/index_writer.ts";
-import { KIND, TEMPORARY_LAYER } from "../../../image/layout.ts";
 import {
+  Arena,
+  type Block,
+  BlockBuilder,
+  blocksOf,
   decodeStale,
   encodeHeader,
   encodeStale,
+  IndexWriter,
+  KIND,
   type LayerInfo,
   type StaleEntry,
-} from "../../../image/tree_file.ts";
+  TEMPORARY_LAYER,
+} from "../../../image/mod.ts";
 import type { OperationContext } from "../../operation.ts";
 import { newBaselineToken } from "../../baseline/tokens.ts";
 import { type OpenAreas, openTree } from "../../areas.ts";
 import { changedDirectories } from "../scan/changed_directories.ts";
 import { conflictingLayers, pathsToRemove, sortStale } from "./stale_entries.ts";
-import { joinPath, openLongPath } from "../../../linux/long_path.ts";
+import { type Directory, isErrno, joinPath, openLongPath } from "../../../linux/mod.ts";
 import { FilePacker } from "../write/file_packer.ts";
 import { PreviousTree, reusableLayers } from "../scan/previous_tree.ts";
 import type { LayerWriter, SealedLayer } from "../write/layer_writer.ts";

@@ -1,10 +1,5 @@
-/**
- * Hard links: which of an inode's names has the content, and what the others refer to. A symlink, FIFO
- * or device can have several names too; there it is the one that the tail writes first.
- */
-
-import { FLAG, KIND } from "../../../image/layout.ts";
-import { joinPath } from "../../../linux/long_path.ts";
+import { FLAG, KIND } from "../../../image/mod.ts";
+import { joinPath } from "../../../linux/mod.ts";
 import type { EntryRef, MergedTree } from "./merged_tree.ts";
 
 interface Group {

@@ -1,10 +1,6 @@
-/** The tree that the parts of a pack have found, put together. */
-
-import { compareBytes } from "../../../archive/bytes.ts";
-import type { Block } from "../../../image/block.ts";
-import { Arena, BlockBuilder } from "../../../image/block_builder.ts";
-import { KIND, RECORD } from "../../../image/layout.ts";
-import { splitLast } from "../../../linux/long_path.ts";
+import { compareBytes } from "../../../archive/mod.ts";
+import { Arena, type Block, BlockBuilder, KIND, RECORD } from "../../../image/mod.ts";
+import { splitLast } from "../../../linux/mod.ts";
 
 /** One entry: its directory's number and the position of its record there. */
 export interface EntryRef {

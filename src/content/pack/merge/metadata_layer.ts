@@ -1,14 +1,6 @@
-/**
- * The tail: an image's last layer, written anew each time. It has whiteouts for what older layers
- * hold in vain, then, from the deepest directory up, the entries that are no files and after them
- * their directory itself: even a reader that defers nothing leaves every directory with its own time.
- * What hard links name is in layers below where it is a file, and else comes before them here.
- */
-
-import type { WrittenType } from "../../../archive/tar_header.ts";
-import type { Block } from "../../../image/block.ts";
-import { KIND, RECORD } from "../../../image/layout.ts";
-import { joinPath } from "../../../linux/long_path.ts";
+import type { WrittenType } from "../../../archive/mod.ts";
+import { type Block, KIND, RECORD } from "../../../image/mod.ts";
+import { joinPath } from "../../../linux/mod.ts";
 import { tarEntry, whiteoutEntry } from "../write/tar_entries.ts";
 import type { LayerWriter } from "../write/layer_writer.ts";
 import type { MergedTree } from "./merged_tree.ts";

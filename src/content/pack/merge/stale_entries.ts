@@ -1,17 +1,6 @@
-/**
- * What becomes of the paths that reused layers hold in vain, for readers that apply one layer after
- * the other: some are overridden, some need a whiteout in the tail, and some stand in the way of what
- * a newer layer has (a file where now is a directory with files, or the reverse): their layer cannot
- * be used again.
- */
-
-import { compareBytes } from "../../../archive/bytes.ts";
-import { WHITEOUT } from "../../../archive/vendor_records.ts";
-import { NAME_MAX, sameName, SLASH } from "../../../linux/mod.ts";
-import type { Block } from "../../../image/block.ts";
-import { KIND } from "../../../image/layout.ts";
-import type { StaleEntry } from "../../../image/tree_file.ts";
-import { splitLast } from "../../../linux/long_path.ts";
+import { compareBytes, WHITEOUT } from "../../../archive/mod.ts";
+import { type Block, KIND, type StaleEntry } from "../../../image/mod.ts";
+import { NAME_MAX, sameName, SLASH, splitLast } from "../../../linux/mod.ts";
 import { kindIn, type MergedTree } from "./merged_tree.ts";
 
 type Resolution =

@@ -1,11 +1,11 @@
-/**
- * Directories that changed after they were walked: what was renamed meanwhile may have been missed
- * under both its names, and is looked for again before a pack ends.
- */
-
-import { type Descriptor, type Directory, isErrno, PATH_MAX } from "../../../linux/mod.ts";
-import type { Block } from "../../../image/block.ts";
-import { openLongPath } from "../../../linux/long_path.ts";
+import type { Block } from "../../../image/mod.ts";
+import {
+  type Descriptor,
+  type Directory,
+  isErrno,
+  openLongPath,
+  PATH_MAX,
+} from "../../../linux/mod.ts";
 
 /** What has become of directories since they were walked, by path. */
 export interface Changes {

@@ -1,12 +1,8 @@
-/** What a baseline knows of the tree that is being packed. */
-
-import { compareBytes } from "../../../archive/bytes.ts";
+import { compareBytes } from "../../../archive/mod.ts";
 import type { Digest } from "../../../digest.ts";
 import type { BaselineReader } from "../../baseline/reader.ts";
-import type { Block } from "../../../image/block.ts";
-import { KIND, RECORD } from "../../../image/layout.ts";
-import type { StaleEntry } from "../../../image/tree_file.ts";
-import { joinPath } from "../../../linux/long_path.ts";
+import { type Block, KIND, RECORD, type StaleEntry } from "../../../image/mod.ts";
+import { joinPath } from "../../../linux/mod.ts";
 
 /** Which directories of the previous image some Worker has come across; by their numbers there. */
 export interface VisitedDirectories {

@@ -5,20 +5,27 @@
 
 import { DaemonError } from "../../../errors.ts";
 import {
+  type Block,
+  type BlockBuilder,
+  FLAG,
+  KIND,
+  kindOf,
+  TEMPORARY_LAYER,
+  type Xattr,
+} from "../../../image/mod.ts";
+import { readXattrs } from "../../xattrs.ts";
+import {
   type Descriptor,
   type Directory,
   displayName,
   DT,
   isErrno,
+  joinPath,
+  openLongPath,
   PATH_MAX,
   sameName,
   type Stat,
 } from "../../../linux/mod.ts";
-import { type Block, kindOf } from "../../../image/block.ts";
-import type { BlockBuilder } from "../../../image/block_builder.ts";
-import { FLAG, KIND, TEMPORARY_LAYER, type Xattr } from "../../../image/layout.ts";
-import { readXattrs } from "../../xattrs.ts";
-import { joinPath, openLongPath } from "../../../linux/long_path.ts";
 import type { FilePacker, PackedFile } from "../write/file_packer.ts";
 import type { PreviousDirectory, PreviousTree } from "./previous_tree.ts";
 import { NameList } from "./name_list.ts";

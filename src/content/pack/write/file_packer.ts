@@ -1,13 +1,6 @@
-/**
- * Packs one regular file: header and content from one descriptor, read again when it changed
- * meanwhile, and cut or filled up to what its header says where it will not hold still.
- */
-
-import { encodeSparseMap, type Extent } from "../../../archive/sparse_map.ts";
-import { MAX_SPARSE_REGIONS } from "../../../archive/reader_sparse.ts";
+import { encodeSparseMap, type Extent, MAX_SPARSE_REGIONS } from "../../../archive/mod.ts";
 import { type Directory, type File, isErrno, type Name, O, type Stat } from "../../../linux/mod.ts";
-import { FLAG, type Xattr } from "../../../image/layout.ts";
-import type { Location } from "../../../image/block.ts";
+import { FLAG, type Location, type Xattr } from "../../../image/mod.ts";
 import { readXattrs } from "../../xattrs.ts";
 import { tarEntry } from "./tar_entries.ts";
 import type { LayerWriter } from "./layer_writer.ts";

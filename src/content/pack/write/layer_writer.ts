@@ -1,10 +1,15 @@
 /** Writing layers: tar entries into seekable zstd in the spool, cut at a bounded size. */
 
 import { createHash, type Hash } from "node:crypto";
-import { type FrameMark, FrameWriter } from "../../../archive/seekable.ts";
-import { BLOCK } from "../../../archive/reader_header.ts";
-import { BUFFER_BYTES, buffers } from "../../../image/buffers.ts";
-import { HeaderEncoder, paddingOf, type WrittenEntry } from "../../../archive/tar_header.ts";
+import {
+  BLOCK,
+  type FrameMark,
+  FrameWriter,
+  HeaderEncoder,
+  paddingOf,
+  type WrittenEntry,
+} from "../../../archive/mod.ts";
+import { BUFFER_BYTES, buffers } from "../../../image/mod.ts";
 import { sha256Digest } from "../../../digest.ts";
 import type { File } from "../../../linux/mod.ts";
 import type { SpooledBlob } from "../../../spool.ts";

@@ -1,10 +1,12 @@
-/** Tar entries for what a tree holds: stand-ins and vendor records included. */
-
-import { escapePath, VENDOR, whiteoutPath } from "../../../archive/vendor_records.ts";
-import type { WrittenEntry, WrittenType } from "../../../archive/tar_header.ts";
+import {
+  escapePath,
+  VENDOR,
+  whiteoutPath,
+  type WrittenEntry,
+  type WrittenType,
+} from "../../../archive/mod.ts";
 import type { Timespec } from "../../../linux/mod.ts";
-import type { Xattr } from "../../../image/layout.ts";
-import { xattrRecords } from "../../../image/xattr_records.ts";
+import { type Xattr, xattrRecords } from "../../../image/mod.ts";
 
 /** What is written of an entry; paths are real ones. */
 export interface TreeEntry {

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { OutboundRefused } from "../../src/outbound/dial.ts";
-import { EgressProxy } from "../../src/outbound/egress_proxy.ts";
-import { HttpClient } from "../../src/outbound/http.ts";
+import { OutboundRefused } from "../src/outbound/dial.ts";
+import { EgressProxy } from "../src/outbound/egress_proxy.ts";
+import { HttpClient } from "../src/outbound/http.ts";
 
 Deno.test("requests go through the gate whatever NO_PROXY says", async () => {
   using gate = new EgressProxy({ allowLoopback: false, allowHosts: [], denyHosts: [] });

@@ -1,16 +1,4 @@
-/**
- * Lines on their way to stderr.
- *
- * Whoever reads stderr may be slow, may have stopped reading without closing, or may be gone; the
- * disk that it goes to may be full. None of that may stop a thread that serves: a line is only
- * queued here, and written by Deno's threads for blocking calls. What does not fit into the queue, or
- * cannot be written, is dropped and counted.
- *
- * A thread that writes this way must not write to stderr otherwise: that would wait for the write
- * under way.
- */
-
-import { resolvesWithin } from "../async/resolves_within.ts";
+import { resolvesWithin } from "../async/mod.ts";
 import { systemClock } from "../clock.ts";
 
 /** Where lines go. */

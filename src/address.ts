@@ -2,7 +2,7 @@
 
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
-import { DaemonError, messageOf } from "../errors.ts";
+import { DaemonError, messageOf } from "./errors.ts";
 
 export interface TcpAddress {
   readonly kind: "tcp";

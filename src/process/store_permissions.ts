@@ -1,6 +1,4 @@
-/** What the daemon Worker must be allowed so that a store works; nothing else is asked for. */
-
-import type { StorageOptions } from "./open_store.ts";
+import type { StorageOptions } from "../store/mod.ts";
 
 export interface StorePermissions {
   /** `host:port` each. */

@@ -6,9 +6,16 @@ import {
   getTextFormatter,
   type LogRecord,
 } from "@logtape/logtape";
-import type { Config } from "../config/schema.ts";
-import { logger } from "../log.ts";
+import { logger } from "./logger.ts";
 import { LogStream } from "./log_stream.ts";
+
+/** Which records are written, and in which form. */
+export interface LogOptions {
+  /** The least severe records to write. */
+  level: "trace" | "debug" | "info" | "warning" | "error" | "fatal";
+  /** Lines for people, or one JSON object a line. */
+  format: "text" | "json";
+}
 
 /** Milliseconds that the end of a thread waits for who reads stderr to take what is queued. */
 const FLUSH_TIME = 1_000;
@@ -30,7 +37,7 @@ export async function flushLog(): Promise<void> {
  * Queues records for stderr. From now on the thread must not write to it in any other way.
  * @param dropped where lines that could not be written are counted
  */
-export function configureQueuedLogging(log: Config["log"], dropped: SharedArrayBuffer): void {
+export function configureQueuedLogging(log: LogOptions, dropped: SharedArrayBuffer): void {
   configureLogging(log, (text) => standardError.write(text));
   standardError.countIn(dropped);
   standardError.onResumed = (lines) =>
@@ -41,7 +48,7 @@ export function configureQueuedLogging(log: Config["log"], dropped: SharedArrayB
 
 /** Writes records of `level` and above, each as text that ends with a newline. */
 export function configureLogging(
-  { level, format }: Config["log"],
+  { level, format }: LogOptions,
   write: (text: string) => void,
 ): void {
   const formatter = format === "json"

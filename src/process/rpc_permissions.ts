@@ -1,7 +1,7 @@
 /** What the process that serves the API must be allowed, computed before it is started. */
 
 import { fromFileUrl } from "@std/path";
-import { type Address, formatAddress } from "./address.ts";
+import { type Address, formatAddress } from "../address.ts";
 
 export interface RpcPermissions {
   net: string[];

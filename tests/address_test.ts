@@ -1,12 +1,12 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { DaemonError } from "../../src/errors.ts";
+import { DaemonError } from "../src/errors.ts";
 import {
   type Address,
   formatAddress,
   isLocal,
   parseAddress,
   resolveAddress,
-} from "../../src/rpc/address.ts";
+} from "../src/address.ts";
 
 Deno.test("an address is the same after it was parsed and written again", () => {
   const addresses: [string, Address][] = [

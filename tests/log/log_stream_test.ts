@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { type Destination, LogStream } from "../../src/process/log_stream.ts";
+import { type Destination, LogStream } from "../../src/log/log_stream.ts";
 
 /** Takes lines when the test lets it. */
 class Gate implements Destination {

@@ -1,0 +1,8 @@
+/**
+ * What waits, repeats and limits: the one retry, semaphore, bounded wait and concurrent map.
+ */
+
+export { forEachIndex, mapConcurrent } from "./concurrent.ts";
+export { resolvesWithin } from "./resolves_within.ts";
+export { Backoff, retry, type RetryOptions } from "./retry.ts";
+export { Semaphore } from "./semaphore.ts";

@@ -1,0 +1,14 @@
+/**
+ * The configuration: its schema, and one decided `Config` from flags, environment, file and defaults.
+ *
+ * Problems are `ConfigError`s that name the source (file with line and column, variable, flag), the
+ * key's path and what was expected.
+ */
+
+export { type ConfigSource, formatPath, isObject, setAt, valueAt } from "./config_source.ts";
+export { configJsonSchema } from "./keys.ts";
+export { ConfigError, loadConfig, type LoadedConfig } from "./load_config.ts";
+export { conflicts } from "./resolve_config.ts";
+export type { Config } from "./schema.ts";
+export { showConfig } from "./show_config.ts";
+export { formatDuration, formatSize, parseDuration, parseSize } from "./units.ts";

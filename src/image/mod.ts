@@ -1,0 +1,39 @@
+/**
+ * The format of an image: records and blocks of the index, the tree file that index and baseline share,
+ * layers that can be read at any offset, whiteouts, and the checks that bytes are what they must be.
+ *
+ * `docs/formats.md` has the byte tables. Nothing here walks a file system: files are given as open
+ * handles. Damage is DATA_LOSS that names the blob.
+ */
+
+export { Block, kindOf, type Location, Memory } from "./block.ts";
+export { Arena, BlockBuilder, blocksOf } from "./block_builder.ts";
+export { BUFFER_BYTES, buffers } from "./buffers.ts";
+export {
+  dataLoss,
+  type LoadedIndex,
+  readFully,
+  readIndex,
+  readingBlob,
+  readSeekTable,
+  verifyBlob,
+} from "./index_reader.ts";
+export { IndexWriter } from "./index_writer.ts";
+export type { LayerDescriptor } from "./layer_descriptor.ts";
+export { LayerReader } from "./layer_reader.ts";
+export { FLAG, KIND, RECORD, TEMPORARY_LAYER, type Xattr } from "./layout.ts";
+export { componentsOf, MAX_FOREIGN_DEPTH, MemberPath, memberPath, refusal } from "./member_path.ts";
+export {
+  decodeHeader,
+  decodeStale,
+  encodeHeader,
+  encodeStale,
+  HEADER,
+  headerSize,
+  layerCount,
+  type LayerInfo,
+  type StaleEntry,
+  type TreeHeader,
+} from "./tree_file.ts";
+export { whiteoutOf } from "./whiteout.ts";
+export { xattrRecords } from "./xattr_records.ts";

@@ -1,0 +1,13 @@
+/**
+ * Looks into a store without restoring: lists images, shows and exports what is in one, verifies every
+ * digest. The command line is its only user; nothing here changes a workspace.
+ */
+
+export type { BlobSource } from "./blob_file.ts";
+export { catalog, type CatalogEntry, findImage, type FoundImage, removeImages } from "./catalog.ts";
+export { expanded } from "./file_content.ts";
+export { ImageFiles } from "./image_files.ts";
+export { type ImageEntry, type ImageEntryType, isWithin } from "./image_tree.ts";
+export { exportOci, OCI_TAG } from "./oci_export.ts";
+export { tarOf } from "./tar_export.ts";
+export { type Damage, verifyImages, type VerifyResult } from "./verify.ts";

@@ -1,0 +1,10 @@
+/**
+ * The process: the root and its lock, the permissions of each Worker, starting and joining the Workers,
+ * signals, logging. The main thread runs this and nothing else.
+ */
+
+export { libcPath } from "./libc.ts";
+export type { DaemonWorkerStart, FromDaemonWorker, ToDaemonWorker } from "./messages.ts";
+export { runDaemon } from "./run.ts";
+export { clientWarning } from "./runtime.ts";
+export { StartError } from "./start_error.ts";

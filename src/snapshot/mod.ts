@@ -1,0 +1,36 @@
+/**
+ * Saved images: making one of a workspace's tree, restoring one, and the references that make it live.
+ *
+ * Write order: layers and index and config, manifest, then the reference in one step, then this node's
+ * baseline. What a reference names is wholly there at every moment.
+ */
+
+export { STORE_CONCURRENCY } from "./concurrency.ts";
+export { changeHistory } from "./history.ts";
+export { type Images, MAX_LOG_BYTES, type SavedImage, type WorkspaceIdentity } from "./images.ts";
+export {
+  type ImageDescription,
+  joinConfig,
+  MANIFEST_TYPE,
+  MAX_MANIFEST_BYTES,
+  parseManifest,
+} from "./manifest.ts";
+export { decodeReference, type ImageReference, readReference } from "./references.ts";
+export {
+  type FoundImage,
+  type FoundReference,
+  imagesOf,
+  liveBlobs,
+  readManifest,
+  references,
+  type StoredManifest,
+} from "./references_scan.ts";
+export {
+  BACKUP_PREFIX,
+  backupKey,
+  isReferenceKey,
+  parseBackupName,
+  parseSnapshotName,
+  snapshotKey,
+} from "./snapshot_names.ts";
+export { readImage, requireBlob, StoredImages } from "./stored_images.ts";

@@ -1,0 +1,6 @@
+/**
+ * Metrics, and the HTTP listener that serves them with health and readiness.
+ */
+
+export { type HealthStatus, type MetricsHttp, startMetricsHttp } from "./http.ts";
+export { Counter, Histogram, Metrics } from "./metrics.ts";

@@ -1,0 +1,11 @@
+/**
+ * The lifecycle of workspaces: one state machine, one journal, and the six operations of the API.
+ *
+ * Intent is written to the journal before it is acted on, so that a restart completes or undoes what
+ * was under way; see `state.ts` for the states and `recover.ts` for what a restart makes of them.
+ */
+
+export { Journal } from "./journal.ts";
+export { WorkspaceManager } from "./manager.ts";
+export { WorkspaceMetrics } from "./workspace_metrics.ts";
+export type { InitRequest, Workspaces } from "./workspaces.ts";
