@@ -59,6 +59,27 @@ const sh = (cwd: string, script: string) => {
 
 const STATES: State[] = [
   { name: "nothing special", make() {} },
+  ...["blob:none", "tree:0"].map((filter): State => ({
+    name: `a partial clone (${filter})`,
+    make(path, remote) {
+      git(remote, "config", "uploadpack.allowFilter", "true");
+      git(path, "clone", "--quiet", "--no-checkout", `--filter=${filter}`, fileUrl(remote), "../p");
+      sh(path, "rm -r .git; mv ../p/.git .git; rmdir ../p");
+      git(path, "reset", "--quiet");
+      write(join(path, "a.txt"), "one\n2\n3\n4\n5\n6\n7\n");
+    },
+    remote: (remote) =>
+      addCommits(remote, [
+        { branch: "topic", subject: "second", files: { "t.txt": "t\n" }, from: "main" },
+      ]),
+    spec: { targetMode: "REMOTE_BRANCH", cloneTarget: "topic", fullClone: true },
+    check(path) {
+      assertEquals(read(path, "t.txt"), "t\n");
+      assertEquals(read(path, "a.txt"), "one\n2\n3\n4\n5\n6\nseven\n");
+      assertEquals(git(path, "config", "remote.origin.promisor"), "true");
+      assertEquals(git(path, "config", "remote.origin.partialclonefilter"), filter);
+    },
+  })),
   {
     name: "git add -N",
     make(path) {
