@@ -12,14 +12,7 @@ import {
   moveBack,
   type SetAside,
 } from "./local_work.ts";
-import {
-  bytesOfPath,
-  displayOfPath,
-  forEachRecord,
-  pathsInput,
-  type RawPath,
-  rawPath,
-} from "./raw_path.ts";
+import { bytesOfPath, displayOfPath, forEachRecord, type RawPath, rawPath } from "./raw_path.ts";
 import { mergeChange } from "./reapply.ts";
 import type { GitSession } from "./session.ts";
 import { indexInfo, makeStash, stagedAlone, type Stashed, storeBlob } from "./stash.ts";
@@ -191,8 +184,8 @@ async function readIndex(
 }
 
 /**
- * Takes out of the index what keeps git from a checkout of these changes: flags, unfinished merges, and
- * what is staged at their paths.
+ * Takes out of the index what keeps git from a checkout of these changes: unfinished merges, and what
+ * is staged at their paths.
  * @returns what was staged there
  */
 async function resetConflicts(
@@ -220,28 +213,7 @@ async function resetConflicts(
   if (entries.length > 0) {
     await git.run(["update-index", "-z", "--index-info"], { input: indexInfo(entries) });
   }
-  await clearFlags(git, new Set(changes.map(({ path }) => path)));
   return reset.filter(({ path }) => !unmerged.has(path));
-}
-
-/** Has the index believe its eyes again at those paths: `assume-unchanged` and `skip-worktree`. */
-async function clearFlags(git: GitSession, paths: ReadonlySet<RawPath>): Promise<void> {
-  const assumed: RawPath[] = [];
-  const skipped: RawPath[] = [];
-  await forEachRecord(git, ["ls-files", "-v", "-z"], (record) => {
-    const tag = String.fromCharCode(record[0]!);
-    if (tag === "H") return;
-    const path = rawPath(record.subarray(2));
-    if (!paths.has(path)) return;
-    if (tag !== tag.toUpperCase()) assumed.push(path);
-    if (tag.toUpperCase() === "S") skipped.push(path);
-  });
-  const clear = async (flag: string, some: readonly RawPath[]) => {
-    if (some.length === 0) return;
-    await git.run(["update-index", flag, "-z", "--stdin"], { input: pathsInput(some) });
-  };
-  await clear("--no-assume-unchanged", assumed);
-  await clear("--no-skip-worktree", skipped);
 }
 
 interface Reapplication {

@@ -224,6 +224,7 @@ const STATES: State[] = [
       for (const name of ["a.txt", "d/in.txt"]) {
         assertEquals(git(path, "show", `stash@{0}:${name}`), `mine in ${name}`);
       }
+      assertEquals(read(path, "d/in.txt"), "in 2\n");
     },
   },
   {
