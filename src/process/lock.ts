@@ -15,6 +15,11 @@ import { StartError } from "./start_error.ts";
 /** Characters that hold any pid, which are at most 4,194,304. */
 const PID_WIDTH = 10;
 
+const LOCK_ATTEMPTS = 11;
+const LOCK_PAUSE_MS = 100;
+/** Never notified; `Atomics.wait` on it is a synchronous sleep. */
+const SLEEP_CELL = new Int32Array(new SharedArrayBuffer(4));
+
 export function lockPath(root: string): string {
   return join(root, "state", "lock");
 }
@@ -27,7 +32,7 @@ export function lockRoot(root: string): Disposable {
   using stack = new DisposableStack();
   const path = lockPath(root);
   const file = stack.use(open(path));
-  if (!file.tryLockSync(true)) {
+  if (!tryLock(file)) {
     const holder = Deno.readTextFileSync(path).trim();
     throw new StartError(
       `Cannot use ${root}: the wsdaemon with pid ${holder || "unknown"} uses it; ` +
@@ -37,6 +42,18 @@ export function lockRoot(root: string): Disposable {
   lockFolder(root, stack);
   writePid(path, file);
   return stack.move();
+}
+
+/**
+ * Tries for a second: a program that the holder was just starting has a copy of its descriptors until
+ * it has begun, and so holds the lock for a moment after the holder has ended.
+ */
+function tryLock(file: Deno.FsFile): boolean {
+  for (let attempt = 1;; attempt++) {
+    if (file.tryLockSync(true)) return true;
+    if (attempt === LOCK_ATTEMPTS) return false;
+    Atomics.wait(SLEEP_CELL, 0, 0, LOCK_PAUSE_MS);
+  }
 }
 
 function open(path: string): Deno.FsFile {
@@ -68,7 +85,7 @@ function openReadOnly(path: string, cause: unknown): Deno.FsFile {
 function lockFolder(root: string, stack: DisposableStack): void {
   let locked: boolean;
   try {
-    locked = stack.use(Deno.openSync(root)).tryLockSync(true);
+    locked = tryLock(stack.use(Deno.openSync(root)));
   } catch (error) {
     // Not every file system locks folders (NFS does not); then the file alone has to do.
     logger("process").warn("Cannot lock the folder {root} besides {path}: {reason}", {

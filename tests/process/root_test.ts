@@ -156,6 +156,22 @@ Deno.test("lock names its holder to a second daemon, and is free again afterward
   });
 });
 
+Deno.test("lock is waited for while a program that its last holder began still has it", async () => {
+  await withFolder(async (folder) => {
+    const { root } = prepareRoot(configOf({ root: folder }));
+    lockRoot(root)[Symbol.dispose]();
+    const child = new Deno.Command("flock", {
+      args: [lockPath(root), "-c", "echo held; sleep 0.1"],
+      stdout: "piped",
+    }).spawn();
+    const held = child.stdout.getReader();
+    await held.read();
+    using _lock = lockRoot(root);
+    await held.cancel();
+    await child.status;
+  });
+});
+
 Deno.test({
   name:
     "lock is held where the disk is too full to write whose it is; needs root and leave to mount",
