@@ -30,14 +30,24 @@ const CODE: Record<FailureKind, ErrorCode> = {
   upload_gone: "UNAVAILABLE",
 };
 
+const UNREACHABLE = "check that this node reaches storage.endpoint";
+const TROUBLED = "the store has trouble of its own: try again later";
+
 const ADVICE: Partial<Record<FailureKind, string>> = {
+  corrupt: "something damages what comes and goes: check the store and the way to it",
   foreign: "it was not the store that answered: look for a captive portal, a proxy or a gateway " +
     "between this node and it, and check storage.endpoint",
   full:
     "the bucket or its disk is full, or refuses bodies of this size: delete snapshots and run " +
     "`wsdaemon store gc`, or raise its quota or the gateway's limit",
   missing: "the store lost it, or answers from an old state: try again",
+  network: UNREACHABLE,
   refused: "check storage.endpoint, region, bucket and the credentials in the config",
+  server: TROUBLED,
+  throttled: TROUBLED,
+  timeout: UNREACHABLE,
+  unsupported: "this server lacks what the daemon needs: see its S3 compatibility",
+  upload_gone: TROUBLED,
 };
 
 const UNKNOWN_KEYS =
