@@ -1,0 +1,41 @@
+import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import { readTree } from "../fixtures/tree.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { editTree } from "../../scripts/chaos/edits.ts";
+import { BrokenPromise, Promises } from "../../scripts/chaos/model.ts";
+import { Random } from "../../scripts/chaos/random.ts";
+
+Deno.test("chaos model permits only the acknowledged backup, and of an uncertain one old and new", () => {
+  const promises = new Promises();
+  promises.backupStored("m", "old");
+  const restore = (tree: string) => promises.restored("m", promises.backup("m")!, tree);
+  restore("old");
+  assertThrows(() => restore("new"), BrokenPromise);
+  promises.backupUncertain("m", "new");
+  restore("new");
+  assertThrows(() => restore("old"), BrokenPromise, "which none of new is");
+});
+
+Deno.test("chaos model lets only what was never acknowledged be missing", () => {
+  const promises = new Promises();
+  promises.backupUncertain("m", "tree");
+  promises.missing("m", promises.backup("m")!);
+  promises.backupStored("m", "tree");
+  assertThrows(() => promises.missing("m", promises.backup("m")!), BrokenPromise);
+  promises.snapshotTaken("url", "tree", true);
+  promises.missing("url", promises.snapshots[0]![1]);
+  promises.snapshotDue("url");
+  assertThrows(() => promises.missing("url", promises.snapshots[0]![1]), BrokenPromise);
+});
+
+Deno.test("chaos makes the same choices and the same trees of the same seed", async () => {
+  const make = async (seed: number) => {
+    using folder = testFolder();
+    const random = new Random(seed);
+    for (let n = 0; n < 10; n++) editTree(folder.path, random);
+    const entries = await readTree(folder.path);
+    return entries.map(({ path, type, sha256, target }) => ({ path, type, sha256, target }));
+  };
+  assertEquals(await make(7), await make(7));
+  assertNotEquals(await make(7), await make(8));
+});
