@@ -95,9 +95,12 @@ async function run(options: Options, folder: string, trace: Trace): Promise<Chao
     return join(place, "root");
   });
   const { config, breakStore } = await prepareStore(options, folder, stack, trace);
+  const configFile = join(folder, "config.json");
+  const settings = { metrics: { listen: "off" }, log: { level: "debug" }, ...config };
+  await Deno.writeTextFile(configFile, JSON.stringify(settings));
   const cluster: ClusterOptions = {
     roots,
-    config: { metrics: { listen: "off" }, log: { level: "debug" }, ...config },
+    configFile,
     log: trace.log,
     ...(options.binary === undefined ? {} : { command: [options.binary] as const }),
   };

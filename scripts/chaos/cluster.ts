@@ -7,8 +7,8 @@ import { DaemonProcess } from "../daemon_process.ts";
 export interface ClusterOptions {
   /** A folder for each node's root. */
   roots: readonly string[];
-  /** Keys of the config file besides the root's. */
-  config: Record<string, unknown>;
+  /** The config of every node, on a disk that is never full. */
+  configFile: string;
   /** How wsdaemon is run; from source unless given. */
   command?: readonly [string, ...string[]];
   log(line: string): void;
@@ -32,13 +32,18 @@ export class Node {
 
   /** Starts the daemon. @throws {Error} with its log where it does not serve */
   async start(): Promise<void> {
-    const file = `${this.root}.json`;
-    await Deno.writeTextFile(file, JSON.stringify(this.#options.config));
-    this.#daemon = await DaemonProcess.start({
-      args: ["--config", file, "--root", this.root],
-      startTimeout: 120_000,
-      ...(this.#options.command ? { command: this.#options.command } : {}),
-    });
+    try {
+      this.#daemon = await DaemonProcess.start({
+        args: ["--config", this.#options.configFile, "--root", this.root],
+        startTimeout: 120_000,
+        ...(this.#options.command ? { command: this.#options.command } : {}),
+      });
+    } catch (error) {
+      // Nobody waits for a daemon that will not come.
+      this.#serving.promise.catch(() => {});
+      this.#serving.reject(error);
+      throw error;
+    }
     this.#client = new WorkspaceClient({ address: this.#daemon.addresses[0]! });
     this.#serving.resolve();
   }
@@ -78,6 +83,10 @@ export class Node {
   }
 
   readonly bugs: string[] = [];
+
+  get configFile(): string {
+    return this.#options.configFile;
+  }
 
   workspace(id: string): string {
     return join(this.root, "workspaces", id);

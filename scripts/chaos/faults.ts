@@ -78,7 +78,7 @@ export async function storeCommand(
 ): Promise<void> {
   const [program, ...before] = command;
   const { success, stdout, stderr } = await new Deno.Command(program, {
-    args: [...before, "store", ...args, "--config", `${node.root}.json`, "--root", node.root],
+    args: [...before, "store", ...args, "--config", node.configFile, "--root", node.root],
     env: { NO_COLOR: "1" },
   }).output();
   if (success) return;
