@@ -17,9 +17,13 @@ export function openLongPath(top: Directory, path: Uint8Array): Directory {
   let rest = path;
   while (rest.length > 0) {
     const cut = rest.length < PATH_MAX ? rest.length : rest.lastIndexOf(SLASH, PATH_MAX - 1);
-    const next = at.openDirectory(rest.subarray(0, cut));
-    if (at !== top) at.close();
-    at = next;
+    const above = at;
+    try {
+      at = above.openDirectory(rest.subarray(0, cut));
+    } finally {
+      // Also where the next step fails: what is on the way may vanish meanwhile.
+      if (above !== top) above.close();
+    }
     rest = rest.subarray(cut + 1);
   }
   return at;
