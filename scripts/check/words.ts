@@ -10,7 +10,6 @@ export const RETIRED: Readonly<Record<string, string>> = {
   freshen: "touch",
   freshener: "toucher",
   gate: "egress proxy",
-  obstacle: "conflict",
   rearm: "restore",
   recall: "from record",
   rig: "fixture",
