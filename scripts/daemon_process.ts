@@ -115,6 +115,18 @@ export class DaemonProcess implements AsyncDisposable {
     }
   }
 
+  /**
+   * Waits until the log matches, which it may do a moment after the answer of the call that it tells
+   * of. @throws {Error} with the log where the daemon ends first
+   */
+  async logMatching(pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      const found = pattern.exec(this.log);
+      if (found) return found;
+      await this.logged("", () => {});
+    }
+  }
+
   /** Sends a signal and waits for the end. */
   async end(signal: Deno.Signal): Promise<Deno.CommandStatus> {
     this.#child.kill(signal);

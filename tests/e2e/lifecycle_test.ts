@@ -165,8 +165,7 @@ Deno.test("a workspace that outgrew its quota comes back from its backup with th
   await client.disposeWorkspace({ id: "grown", backup: true });
   await client.initWorkspace({ ...fromBackup("grown"), ...quota });
   assertEquals((await Deno.stat(join(node.workspace("grown"), "a"))).size, 1 << 20);
-  assertMatch(
-    node.daemon.log,
+  await node.daemon.logMatching(
     /Workspace grown was restored with \d+ bytes on disk.*quota of 100000/,
   );
 });

@@ -86,7 +86,7 @@ for (const { name, ignore, put, words } of OBSTACLES) {
         await refuses("ALREADY_EXISTS", "bad", () => node.client.initWorkspace(request("bad")));
         assert(await node.client.isWorkspaceExists("bad"));
         await node.client.backupWorkspace("good");
-        assertMatch(node.daemon.log, /\[ERR\].*Cannot delete workspace bad, attempt 1/);
+        await node.daemon.logMatching(/\[ERR\].*Cannot delete workspace bad, attempt 1/);
         assertMatch(await metricsOf(node), /wsdaemon_workspace_deletions_pending 1\n/);
         assertMatch(await metricsOf(node), /wsdaemon_workspace_deletion_failures_total [2-9]/);
         if (life > 0) continue;
