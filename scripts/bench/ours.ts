@@ -2,9 +2,9 @@
 
 import { join } from "@std/path";
 import { systemClock } from "../../src/clock.ts";
-import type { Tree } from "../../src/content/content.ts";
+import type { Tree } from "../../src/content/tree.ts";
 import type { Areas, ContentWorkerStart } from "../../src/content/worker_start.ts";
-import { connectContent, type ConnectedContent } from "../../src/content/pool.ts";
+import { connectContent, type ConnectedContent } from "../../src/content/connect_content.ts";
 import { libcPath } from "../../src/process/libc.ts";
 import { contentPermissions } from "../../src/process/worker_permissions.ts";
 import { StoredImages } from "../../src/snapshot/stored_images.ts";

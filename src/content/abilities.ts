@@ -28,7 +28,7 @@ export class Abilities {
   }
 
   /** Whether inodes can be given to others. */
-  canGiveAway(): boolean {
+  canChown(): boolean {
     return this.#owners ??= this.#onFile((file) => file.chown(65533, 65533));
   }
 
@@ -47,7 +47,7 @@ export class Abilities {
    * Whether there is room for as much as an attribute can be: where there is, one that was refused for
    * lack of it was too large.
    */
-  hasRoom(): boolean {
+  hasSpace(): boolean {
     try {
       this.#withFile((file) => file.write(new Uint8Array(64 * 1024).fill(1)));
       return true;

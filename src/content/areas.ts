@@ -3,7 +3,7 @@
 import { DaemonError } from "../errors.ts";
 import { Directory, File, isComponent, isErrno } from "../linux/mod.ts";
 import type { LocalFile } from "../spool.ts";
-import type { Tree } from "./content.ts";
+import type { Tree } from "./tree.ts";
 import type { Areas } from "./worker_start.ts";
 
 /** The handles of a Worker's areas, open as long as the Worker lives. */

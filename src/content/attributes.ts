@@ -18,7 +18,7 @@ const MAX_COMMON_SECONDS = 2 ** 31;
  * @returns false where this process or the file system does not take it
  * @throws {SystemError} for any other failure, a full disk for one
  */
-export function setsXattr(
+export function trySetXattr(
   target: Descriptor,
   { name, value }: Xattr,
   abilities: Abilities,
@@ -29,13 +29,13 @@ export function setsXattr(
   } catch (error) {
     if (isErrno(error, ...XATTR_REFUSALS)) return false;
     // ext4 says so too where an inode's attributes do not fit into one block.
-    if (isErrno(error, "ENOSPC") && abilities.hasRoom()) return false;
+    if (isErrno(error, "ENOSPC") && abilities.hasSpace()) return false;
     throw error;
   }
 }
 
 /** Gives an inode away by `chown`. @returns false where this process may not. @throws {SystemError} */
-export function giveOwner(chown: () => void): boolean {
+export function tryChown(chown: () => void): boolean {
   try {
     chown();
     return true;

@@ -84,7 +84,7 @@ function throwOn({ error }: Uncaught): never {
 /** One Worker's port and what it is doing. */
 class WorkerClient {
   #job: Job | undefined;
-  #lane: RequestQueue | undefined;
+  #queue: RequestQueue | undefined;
   #id = 0;
 
   constructor(
@@ -96,7 +96,7 @@ class WorkerClient {
 
   start(job: Job, lane: RequestQueue): void {
     this.#job = job;
-    this.#lane = lane;
+    this.#queue = lane;
     const message: RequestMessage = {
       id: ++this.#id,
       operation: job.operation,
@@ -134,7 +134,7 @@ class WorkerClient {
     this.#job = undefined;
     job.unlisten();
     settle(job);
-    this.#lane!.add(this);
+    this.#queue!.add(this);
   }
 
   close(error: DaemonError): void {
@@ -146,7 +146,7 @@ class WorkerClient {
 
 /** The content Workers as one. */
 export class Dispatcher {
-  readonly #channels: WorkerClient[];
+  readonly #clients: WorkerClient[];
   readonly #quick = new RequestQueue();
   readonly #long: RequestQueue;
   /** How many Workers do long work at once. */
@@ -160,10 +160,10 @@ export class Dispatcher {
    */
   constructor(ports: readonly MessagePort[], onUncaught: OnUncaught = throwOn) {
     if (ports.length === 0) throw new TypeError("Cannot have content without a Worker");
-    this.#channels = ports.map((port) => new WorkerClient(port, onUncaught));
+    this.#clients = ports.map((port) => new WorkerClient(port, onUncaught));
     this.#long = ports.length === 1 ? this.#quick : new RequestQueue();
     this.workers = Math.max(1, ports.length - 1);
-    this.#channels.forEach((channel, at) => (at === 0 ? this.#quick : this.#long).add(channel));
+    this.#clients.forEach((channel, at) => (at === 0 ? this.#quick : this.#long).add(channel));
   }
 
   /** Runs work that takes milliseconds, always on the same Worker. */
@@ -208,6 +208,6 @@ export class Dispatcher {
     this.#closed = new DaemonError("UNAVAILABLE", "the content Workers have been stopped");
     this.#quick.failAll(this.#closed);
     this.#long.failAll(this.#closed);
-    for (const channel of this.#channels) channel.close(this.#closed);
+    for (const channel of this.#clients) channel.close(this.#closed);
   }
 }

@@ -8,23 +8,14 @@
  * `worker.ts` is the thread itself, started by URL.
  */
 
-export type {
-  Content,
-  ContentEntry,
-  LayerDescriptor,
-  Leftovers,
-  MovedPath,
-  Omissions,
-  Owner,
-  PackResult,
-  PackStats,
-  PathState,
-  RestoreResult,
-  Tree,
-  TreeFolder,
-} from "./content.ts";
+export type { Content, Leftovers } from "./content.ts";
+export type { ContentEntry, MovedPath, Owner, PathState, Tree, TreeFolder } from "./tree.ts";
+export type { LayerDescriptor } from "../image/mod.ts";
+export type { Omissions } from "./omissions.ts";
+export type { PackResult, PackStats } from "./pack/pack_result.ts";
+export type { RestoreResult } from "./restore/restore_result.ts";
 export { contentError } from "./content_errors.ts";
 export { DIRECTORY_BYTES, fileBytes, largestFile } from "./disk_usage.ts";
-export { connectContent } from "./pool.ts";
+export { connectContent } from "./connect_content.ts";
 export { groupOf, isAnonymous } from "./tree_names.ts";
 export type { Areas, ContentWorkerFailed, ContentWorkerStart } from "./worker_start.ts";

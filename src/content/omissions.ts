@@ -1,7 +1,37 @@
-/** Counting what could not be carried over from an image or archive into a tree as it was. */
+/** Counts what could not be restored from an image or archive as it was. */
 
 import { displayName } from "../linux/mod.ts";
-import { NO_OMISSIONS, type OmissionKind, type Omissions } from "./content.ts";
+
+/**
+ * Kinds of what a restore could not reproduce, and of what policy does not allow a foreign archive.
+ * `device`, `fifo`, `symlink`, `file`, `directory` and `link` are entries that are missing; `set-id`
+ * bits, an `owner` or an `xattr` are missing from an entry; a `time` is the nearest that the file system
+ * supports; a `copied-link` is a file of its own because the file system takes no more links;
+ * `trailing-data` after an archive's end was ignored.
+ */
+export type OmissionKind =
+  | "copied-link"
+  | "device"
+  | "directory"
+  | "fifo"
+  | "file"
+  | "link"
+  | "owner"
+  | "set-id"
+  | "symlink"
+  | "time"
+  | "trailing-data"
+  | "xattr";
+
+/** How often each kind of omission occurred, with examples. */
+export interface Omissions {
+  counts: Partial<Record<OmissionKind, number>>;
+  /** Each a kind and a path; at most 10. */
+  examples: readonly string[];
+}
+
+/** No omissions. */
+export const NO_OMISSIONS: Omissions = { counts: {}, examples: [] };
 
 /** How many paths are named at most, so that a tree of a million devices fills no log. */
 const MAX_NAMED = 10;

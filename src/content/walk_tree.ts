@@ -9,7 +9,7 @@ import { HandleStack } from "./handle_stack.ts";
  * for something else, after it was visited is passed over.
  * @throws {SystemError}
  */
-export function walk(top: Directory, visit: (dir: Directory, entry: Entry) => void): void {
+export function walkTree(top: Directory, visit: (dir: Directory, entry: Entry) => void): void {
   using handles = new HandleStack(top);
   /** Subdirectories that are still to be visited, for each directory on the way. */
   const pending = [listed(handles.enter("."), visit)];

@@ -141,7 +141,7 @@ export class Git implements GitStatusReader {
     if (owner.uid !== 0 || contentOwner.uid === 0) {
       return gitUser(owner, contentOwner, location);
     }
-    await content.giveDirectory(tree, location, contentOwner);
+    await content.chownDirectory(tree, location, contentOwner);
     return contentOwner;
   }
 

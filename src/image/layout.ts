@@ -96,7 +96,7 @@ export const TEMPORARY_LAYER = {
   /** A new layer's number is this and more. */
   first: 0x4000_0000,
   /** A large file that some Worker packs apart; `offset` has its key. */
-  apart: 0xffff_fffe,
+  largeFile: 0xffff_fffe,
   /** A link whose file is not found yet. */
   link: 0xffff_ffff,
 } as const;

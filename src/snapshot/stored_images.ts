@@ -346,9 +346,9 @@ function reportOdd(baseline: string, { stats }: PackResult): void {
       },
     );
   }
-  if (stats.carriedOver > 0) {
+  if (stats.retainedOmissions > 0) {
     log.info("Kept {count} entries in the image of {workspace} that this node could not restore", {
-      count: stats.carriedOver,
+      count: stats.retainedOmissions,
       workspace: baseline,
     });
   }

@@ -15,10 +15,10 @@ Deno.test("abilities are found out by trying, and nothing is left of the trials"
   using scratch = Directory.open(folder.path, "scratch");
   const abilities = new Abilities(scratch);
   const isRoot = Deno.uid() === 0;
-  assertEquals(abilities.canGiveAway(), isRoot);
+  assertEquals(abilities.canChown(), isRoot);
   assert(abilities.canSetXattr(attribute("user.note")));
   assert(!abilities.canSetXattr(attribute("unheard.of")));
-  assert(abilities.hasRoom());
+  assert(abilities.hasSpace());
   assertEquals([...Deno.readDirSync(folder.path)], []);
 });
 
@@ -30,7 +30,7 @@ Deno.test({
     using _mount = smallFileSystem(folder.path, 256 * 1024);
     openLibc(libcPath());
     using scratch = Directory.open(folder.path, "scratch");
-    assert(new Abilities(scratch).hasRoom());
+    assert(new Abilities(scratch).hasSpace());
     using file = Deno.openSync(join(folder.path, "all"), { write: true, createNew: true });
     const fill = () => {
       for (;;) file.writeSync(new Uint8Array(4096));
@@ -42,7 +42,7 @@ Deno.test({
       full = true;
     }
     const abilities = new Abilities(scratch);
-    assert(full && !abilities.hasRoom());
-    assert(abilities.canGiveAway() && abilities.canMakeDevice(1, 3));
+    assert(full && !abilities.hasSpace());
+    assert(abilities.canChown() && abilities.canMakeDevice(1, 3));
   },
 });

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { memberPath } from "../../src/image/member_path.ts";
-import { DeferredMetadata } from "../../src/content/deferred_metadata.ts";
+import { DeferredMetadata } from "../../src/content/extract/deferred_metadata.ts";
 import { Directory, openLibc } from "../../src/linux/mod.ts";
 import { libcPath } from "../../src/process/libc.ts";
 import { testFolder } from "../fixtures/folder.ts";

@@ -3,7 +3,7 @@
 import { assertEquals, assertGreater, assertLess, assertLessOrEqual } from "@std/assert";
 import { join } from "@std/path";
 import fc from "fast-check";
-import type { PackResult } from "../../src/content/content.ts";
+import type { PackResult } from "../../src/content/pack/pack_result.ts";
 import {
   assertSameTree,
   directory,

@@ -15,7 +15,7 @@ import { gzipSync, zstdCompressSync } from "node:zlib";
 import { joinBytes } from "../../src/archive/bytes.ts";
 import { bytesSource, TarReader } from "../../src/archive/reader.ts";
 import { Abilities } from "../../src/content/abilities.ts";
-import { extractArchive } from "../../src/content/extract_archive.ts";
+import { extractArchive } from "../../src/content/extract/extract_archive.ts";
 import { DaemonError, type ErrorCode } from "../../src/errors.ts";
 import { Directory, openLibc } from "../../src/linux/mod.ts";
 import { libcPath } from "../../src/process/libc.ts";

@@ -1,7 +1,7 @@
 /** Extraction compared with GNU tar's, entry by entry. */
 
 import { assertEquals } from "@std/assert";
-import type { ExtractStats } from "../../src/content/extract_archive.ts";
+import type { ExtractStats } from "../../src/content/extract/extract_archive.ts";
 import { joinBytes } from "../../src/archive/bytes.ts";
 import { archive, base256, entry, GNU_MAGIC, header, pax } from "../archive/build.ts";
 import { testFolder } from "../fixtures/folder.ts";

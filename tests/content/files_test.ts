@@ -6,7 +6,7 @@ import {
 } from "../../src/content/disk_usage.ts";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import type { Tree } from "../../src/content/content.ts";
+import type { Tree } from "../../src/content/tree.ts";
 import { digestOf } from "../../src/digest.ts";
 import { startContent, type TestContent } from "../fixtures/content.ts";
 import { testFolder } from "../fixtures/folder.ts";

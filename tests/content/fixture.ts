@@ -2,7 +2,8 @@
 
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import { DaemonError, type ErrorCode } from "../../src/errors.ts";
-import type { Content, Owner } from "../../src/content/content.ts";
+import type { Content } from "../../src/content/content.ts";
+import type { Owner } from "../../src/content/tree.ts";
 
 /** Whoever runs the tests: content of one's own needs no privileges. */
 export const ME: Owner = { uid: Deno.uid()!, gid: Deno.gid()! };

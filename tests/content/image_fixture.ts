@@ -2,12 +2,10 @@
 
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import type {
-  LayerDescriptor,
-  PackResult,
-  RestoreResult,
-  Tree,
-} from "../../src/content/content.ts";
+import type { LayerDescriptor } from "../../src/image/mod.ts";
+import type { PackResult } from "../../src/content/pack/pack_result.ts";
+import type { RestoreResult } from "../../src/content/restore/restore_result.ts";
+import type { Tree } from "../../src/content/tree.ts";
 import { type Digest, digestOf, hexOf } from "../../src/digest.ts";
 import { startContent } from "../fixtures/content.ts";
 import { testFolder } from "../fixtures/folder.ts";

@@ -3,7 +3,7 @@
 import { assert } from "@std/assert";
 import { join } from "@std/path";
 import fc from "fast-check";
-import type { PackResult } from "../../src/content/content.ts";
+import type { PackResult } from "../../src/content/pack/pack_result.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { applyLayers, assertMade, EXTRACTORS, unpack, writeOci } from "../fixtures/peers.ts";
 import { runs } from "../fixtures/soak.ts";

@@ -7,7 +7,7 @@ import { joinBytes } from "../../src/archive/bytes.ts";
 import { ArchiveError } from "../../src/archive/error.ts";
 import { FrameWriter, parseSeekTable, seekTableSize } from "../../src/archive/seekable.ts";
 import { encodeSparseMap, SparseMapReader } from "../../src/archive/sparse_map.ts";
-import { BaselineReader, verifyBaseline } from "../../src/content/baseline/reader.ts";
+import { BaselineReader, verifyBaseline } from "../../src/content/baseline/baseline_reader.ts";
 import { LayerReader } from "../../src/image/layer_reader.ts";
 import { Directory, type File, openLibc } from "../../src/linux/mod.ts";
 import { libcPath } from "../../src/process/libc.ts";

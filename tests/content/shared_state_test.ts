@@ -35,7 +35,7 @@ Deno.test("an item that one Worker gives is taken by another, once, and no longe
   const file: WorkItem = { kind: "file", key: 2 ** 40, path: new Uint8Array([0xff, 0x2f]) };
   for (const item of [directory("a"), file]) {
     state.announce();
-    assert(state.give(item));
+    assert(state.offer(item));
   }
   assertEquals(elsewhere.take(), file);
   assertEquals(elsewhere.take(), directory("a"));
@@ -45,7 +45,7 @@ Deno.test("an item that one Worker gives is taken by another, once, and no longe
   elsewhere.complete();
   assert(state.isDone);
   let given = 0;
-  while (state.give(directory("x".repeat(64 << 10)))) given++;
+  while (state.offer(directory("x".repeat(64 << 10)))) given++;
   assertEquals(given, 15);
 });
 
@@ -60,32 +60,32 @@ Deno.test("an inode is claimed once, and a directory of the baseline is visited 
 
 Deno.test("the memory of a pack that has ended is the next one's, with nothing left in it", () => {
   const pool = new PackStatePool(PARTS);
-  const first = pool.take(40);
+  const first = pool.acquire(40);
   first.announce();
-  first.give(directory("left"));
+  first.offer(directory("left"));
   first.claim(inode(7n));
   first.visit(39);
   first.addLayer();
   first.beginPart(0);
   first.withdrawPart(2);
-  pool.giveBack(first);
-  const second = pool.take(40);
+  pool.release(first);
+  const second = pool.acquire(40);
   assertEquals(second.memory, first.memory);
   assertEquals([...new Uint8Array(second.memory, 0, 44)], Array(44).fill(0));
   assertEquals([second.isDone, second.announced, second.take()], [true, 0, undefined]);
   assert(second.claim(inode(7n)));
   assert(!second.hasVisited(39));
   assert(second.beginPart(0) && second.beginPart(2));
-  assert(pool.take(40).memory !== second.memory, "two packs at once have memory of their own");
+  assert(pool.acquire(40).memory !== second.memory, "two packs at once have memory of their own");
 });
 
 Deno.test("a baseline of many directories gets memory that has a bit for each", () => {
   const pool = new PackStatePool(PARTS);
-  pool.giveBack(pool.take(0));
+  pool.release(pool.acquire(0));
   const many = 3_000_000;
-  const state = pool.take(many);
+  const state = pool.acquire(many);
   state.visit(many - 1);
   assert(state.hasVisited(many - 1));
-  pool.giveBack(state);
-  assertEquals(pool.take(many).memory, state.memory);
+  pool.release(state);
+  assertEquals(pool.acquire(many).memory, state.memory);
 });

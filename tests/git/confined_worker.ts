@@ -1,8 +1,8 @@
 /** Git and downloads with the daemon Worker's permissions; says how they went. */
 
 import { systemClock } from "../../src/clock.ts";
-import type { Owner } from "../../src/content/content.ts";
-import { connectContent } from "../../src/content/pool.ts";
+import type { Owner } from "../../src/content/tree.ts";
+import { connectContent } from "../../src/content/connect_content.ts";
 import { messageOf } from "../../src/errors.ts";
 import { Git } from "../../src/git/git.ts";
 import type { GitFinding } from "../../src/git/git_program.ts";

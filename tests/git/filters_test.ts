@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import type { Tree } from "../../src/content/content.ts";
+import type { Tree } from "../../src/content/tree.ts";
 import { addCommits, fileUrl, git, gitWith, makeRemote } from "../fixtures/git_repos.ts";
 import { has } from "../fixtures/tools.ts";
 import { cloned, type GitFixture, gitRig, isRoot, request } from "./fixture.ts";

@@ -2,7 +2,8 @@
 
 import { join } from "@std/path";
 import { systemClock } from "../../src/clock.ts";
-import type { Content, Owner, Tree } from "../../src/content/content.ts";
+import type { Content } from "../../src/content/content.ts";
+import type { Owner, Tree } from "../../src/content/tree.ts";
 import type { Areas } from "../../src/content/worker_start.ts";
 import { Git, type GitOptions } from "../../src/git/git.ts";
 import { parseRemote } from "../../src/git/remote.ts";

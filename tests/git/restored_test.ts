@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import type { Tree } from "../../src/content/content.ts";
+import type { Tree } from "../../src/content/tree.ts";
 import {
   addCommits,
   addSubmodule,

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { dirname, join } from "@std/path";
-import type { Tree } from "../../src/content/content.ts";
+import type { Tree } from "../../src/content/tree.ts";
 import { DaemonError } from "../../src/errors.ts";
 import { addCommits, addSubmodule, fileUrl, git, makeRemote } from "../fixtures/git_repos.ts";
 import { type TestFolder, testFolder } from "../fixtures/folder.ts";

@@ -2,7 +2,8 @@
 
 import { join } from "@std/path";
 import { systemClock } from "../../src/clock.ts";
-import type { RestoreResult, Tree } from "../../src/content/content.ts";
+import type { RestoreResult } from "../../src/content/restore/restore_result.ts";
+import type { Tree } from "../../src/content/tree.ts";
 import type {
   DownloadSpec,
   GitSpec,

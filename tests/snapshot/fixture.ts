@@ -2,7 +2,8 @@
 
 import { join } from "@std/path";
 import { systemClock } from "../../src/clock.ts";
-import type { LayerDescriptor, Tree } from "../../src/content/content.ts";
+import type { LayerDescriptor } from "../../src/image/mod.ts";
+import type { Tree } from "../../src/content/tree.ts";
 import { type Digest, hexOf, sha256Digest } from "../../src/digest.ts";
 import { Directory, openLibc } from "../../src/linux/mod.ts";
 import { libcPath } from "../../src/process/libc.ts";

@@ -2,7 +2,7 @@
 
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import type { Tree } from "../../src/content/content.ts";
+import type { Tree } from "../../src/content/tree.ts";
 import { systemClock } from "../../src/clock.ts";
 import { type Digest, digestOf } from "../../src/digest.ts";
 import { StoredImages } from "../../src/snapshot/stored_images.ts";

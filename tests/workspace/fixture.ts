@@ -5,13 +5,10 @@
 
 import { DatabaseSync } from "node:sqlite";
 import { join } from "@std/path";
-import {
-  type Content,
-  type ContentEntry,
-  NO_OMISSIONS,
-  type PackStats,
-  type Tree,
-} from "../../src/content/content.ts";
+import { type Content } from "../../src/content/content.ts";
+import { type ContentEntry, type Tree } from "../../src/content/tree.ts";
+import { NO_OMISSIONS } from "../../src/content/omissions.ts";
+import { type PackStats } from "../../src/content/pack/pack_result.ts";
 import { digestOf } from "../../src/digest.ts";
 import { DaemonError } from "../../src/errors.ts";
 import { ManualClock } from "../fixtures/clock.ts";
@@ -36,7 +33,7 @@ const STATS: PackStats = {
   unstable: [],
   unstableCount: 0,
   unrestorable: NO_OMISSIONS,
-  carriedOver: 0,
+  retainedOmissions: 0,
 };
 
 /** Calls that wait at a gate until the test lets each one go on or fail. */
@@ -178,7 +175,7 @@ function contentOn(disk: Disk): Content {
     extract: unused,
     baselineLayers: unused,
     makeDirectory: unused,
-    giveDirectory: unused,
+    chownDirectory: unused,
     inspectPaths: unused,
     movePaths: unused,
     hashFile: unused,

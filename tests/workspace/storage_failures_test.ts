@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { systemClock } from "../../src/clock.ts";
-import type { Tree } from "../../src/content/content.ts";
+import type { Tree } from "../../src/content/tree.ts";
 import { DaemonError, type ErrorCode } from "../../src/errors.ts";
 import { StoredImages } from "../../src/snapshot/stored_images.ts";
 import { ALICE, StoreFixture } from "../snapshot/fixture.ts";

@@ -6,7 +6,7 @@
 import { DaemonError } from "../../errors.ts";
 import { isErrno } from "../../linux/mod.ts";
 import { checkAreaName, type OpenAreas } from "../areas.ts";
-import { deleteEntry } from "../removal.ts";
+import { deleteEntry } from "../delete_entry.ts";
 
 /** A fresh token. */
 export function newBaselineToken(): string {

@@ -3,10 +3,10 @@ import { sha256Digest } from "../../digest.ts";
 import { DaemonError } from "../../errors.ts";
 import { type File, ignoreErrno } from "../../linux/mod.ts";
 import type { SpooledBlob } from "../../spool.ts";
-import type { Tree } from "../content.ts";
+import type { Tree } from "../tree.ts";
 import type { OperationContext } from "../operation.ts";
-import { openPath } from "../parents.ts";
-import { entryPath } from "../paths.ts";
+import { openPath } from "../open_path.ts";
+import { entryPath } from "../tree_path.ts";
 import { type OpenAreas, openTree } from "../areas.ts";
 
 export interface CopyOutRequest {

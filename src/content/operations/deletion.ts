@@ -3,15 +3,16 @@
 import { DT, isErrno, SystemError } from "../../linux/mod.ts";
 import type { Directory, Entry, Name } from "../../linux/mod.ts";
 import { DaemonError, messageOf } from "../../errors.ts";
-import type { Leftovers, Tree } from "../content.ts";
-import { deletionError } from "../obstacle.ts";
+import type { Leftovers } from "../content.ts";
+import type { Tree } from "../tree.ts";
+import { deletionError } from "../deletion_error.ts";
 import {
   deleteContents,
   deleteEntry,
   type RemovalOptions,
   type Removed,
   unlockEntry,
-} from "../removal.ts";
+} from "../delete_entry.ts";
 import { checkAreaName, type OpenAreas, openTree, requireStaging } from "../areas.ts";
 import { groupOf, isTemporaryName, isTreeName, newTreeName } from "../tree_names.ts";
 import { isBaselineToken } from "../baseline/tokens.ts";

@@ -1,8 +1,9 @@
 import { decompress, TarReader } from "../../archive/mod.ts";
 import type { LocalFile } from "../../spool.ts";
-import type { ArchiveOptions, RestoreResult, Tree } from "../content.ts";
+import type { ArchiveOptions, RestoreResult } from "../restore/restore_result.ts";
+import type { Tree } from "../tree.ts";
 import { Abilities } from "../abilities.ts";
-import { extractArchive } from "../extract_archive.ts";
+import { extractArchive } from "../extract/extract_archive.ts";
 import type { OperationContext } from "../operation.ts";
 import { type OpenAreas, openLocalFile, openTree, requireStaging } from "../areas.ts";
 

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { DaemonError } from "../../errors.ts";
 import { type Directory, isErrno, SLASH, splitPath, type Stat } from "../../linux/mod.ts";
-import type { PathState, Tree } from "../content.ts";
+import type { PathState, Tree } from "../tree.ts";
 import type { OperationContext } from "../operation.ts";
-import { openPath } from "../parents.ts";
-import { entryPath, treePath } from "../paths.ts";
+import { openPath } from "../open_path.ts";
+import { entryPath, treePath } from "../tree_path.ts";
 import { type OpenAreas, openTree } from "../areas.ts";
 
 export interface InspectPathsRequest {

@@ -1,7 +1,7 @@
 import { displayName, isErrno, type Stat } from "../../linux/mod.ts";
-import type { ContentEntry, Tree } from "../content.ts";
-import { openPath } from "../parents.ts";
-import { treePath } from "../paths.ts";
+import type { ContentEntry, Tree } from "../tree.ts";
+import { openPath } from "../open_path.ts";
+import { treePath } from "../tree_path.ts";
 import { type OpenAreas, openTree } from "../areas.ts";
 
 function typeOf(stat: Stat): ContentEntry["type"] {

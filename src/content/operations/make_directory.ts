@@ -1,7 +1,7 @@
-import type { Owner, Tree } from "../content.ts";
-import { setOwnerAndMode } from "../ownership.ts";
-import { makePath, openPath } from "../parents.ts";
-import { treePath } from "../paths.ts";
+import type { Owner, Tree } from "../tree.ts";
+import { setOwnerAndMode } from "../set_owner_and_mode.ts";
+import { makePath, openPath } from "../open_path.ts";
+import { treePath } from "../tree_path.ts";
 import { type OpenAreas, openTree, requireStaging } from "../areas.ts";
 
 export interface MakeDirectoryRequest {
@@ -18,7 +18,7 @@ export function makeDirectory(areas: OpenAreas, request: MakeDirectoryRequest): 
 }
 
 /** Gives a directory of a staging tree, but nothing in it, to an owner who may then write in it. */
-export function giveDirectory(areas: OpenAreas, request: MakeDirectoryRequest): void {
+export function chownDirectory(areas: OpenAreas, request: MakeDirectoryRequest): void {
   requireStaging(request.tree);
   using top = openTree(areas, request.tree);
   using directory = openPath(top, treePath(request.path));

@@ -10,7 +10,7 @@ import { baselineLayers, discardSpool, packPrepare } from "../pack/prepare.ts";
 import { packFinish } from "../pack/merge/finish.ts";
 import { packPart } from "../pack/part.ts";
 import { restoreLayers } from "../restore/apply_layers.ts";
-import { restorePlan } from "../restore/plan.ts";
+import { restorePlan } from "../restore/restore_plan.ts";
 import {
   restoreBaseline,
   restoreClosedDirectories,
@@ -31,10 +31,10 @@ import {
 } from "./deletion.ts";
 import { copyOut } from "./copy_out.ts";
 import { extract } from "./extract.ts";
-import { closeDirectory, openDirectory } from "./handles.ts";
+import { closeDirectory, openDirectory } from "./open_directory.ts";
 import { hashFile, inspectPaths, readLink } from "./inspect_paths.ts";
 import { list } from "./list.ts";
-import { giveDirectory, makeDirectory } from "./make_directory.ts";
+import { chownDirectory, makeDirectory } from "./make_directory.ts";
 import { movePaths } from "./move_paths.ts";
 import { place } from "./place.ts";
 import { create, exists, publish, published } from "./trees.ts";
@@ -54,7 +54,7 @@ export const operations = {
   dropBaseline,
   exists,
   extract,
-  giveDirectory,
+  chownDirectory,
   hashFile,
   inspectPaths,
   leftovers,

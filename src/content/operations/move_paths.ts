@@ -1,7 +1,7 @@
 import { type Directory, isErrno, splitPath } from "../../linux/mod.ts";
-import type { MovedPath, MoveResult, Owner, TreeFolder } from "../content.ts";
-import { makePath, openPath } from "../parents.ts";
-import { treePath } from "../paths.ts";
+import type { MovedPath, MoveResult, Owner, TreeFolder } from "../tree.ts";
+import { makePath, openPath } from "../open_path.ts";
+import { treePath } from "../tree_path.ts";
 import { type OpenAreas, openTree, requireStaging } from "../areas.ts";
 
 export interface MovePathsRequest {

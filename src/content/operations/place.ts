@@ -1,11 +1,11 @@
 import { DaemonError } from "../../errors.ts";
 import { type Directory, type File, ignoreErrno, isErrno } from "../../linux/mod.ts";
 import type { LocalFile } from "../../spool.ts";
-import type { Owner, Tree } from "../content.ts";
+import type { Owner, Tree } from "../tree.ts";
 import type { OperationContext } from "../operation.ts";
-import { setOwnerAndMode } from "../ownership.ts";
-import { makePath } from "../parents.ts";
-import { entryPath } from "../paths.ts";
+import { setOwnerAndMode } from "../set_owner_and_mode.ts";
+import { makePath } from "../open_path.ts";
+import { entryPath } from "../tree_path.ts";
 import { type OpenAreas, openLocalFile, openTree } from "../areas.ts";
 
 export interface PlaceRequest {

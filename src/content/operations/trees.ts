@@ -2,8 +2,8 @@
 
 import { DaemonError } from "../../errors.ts";
 import { isErrno } from "../../linux/mod.ts";
-import type { Owner, Tree } from "../content.ts";
-import { setOwnerAndMode } from "../ownership.ts";
+import type { Owner, Tree } from "../tree.ts";
+import { setOwnerAndMode } from "../set_owner_and_mode.ts";
 import { newTreeName } from "../tree_names.ts";
 import { checkAreaName, type OpenAreas, openTree, requireStaging } from "../areas.ts";
 

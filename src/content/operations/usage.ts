@@ -1,9 +1,9 @@
 import { isErrno } from "../../linux/mod.ts";
-import type { Tree } from "../content.ts";
+import type { Tree } from "../tree.ts";
 import { LINK_BYTES, takenBytes } from "../disk_usage.ts";
 import type { OperationContext } from "../operation.ts";
 import { type OpenAreas, openTree } from "../areas.ts";
-import { walk } from "../walk_tree.ts";
+import { walkTree } from "../walk_tree.ts";
 
 /** Returns what a tree takes on disk, without its top folder, and its entries; hard links count once. */
 export function usage(
@@ -15,7 +15,7 @@ export function usage(
   const linked = new Set<string>();
   let bytes = 0;
   let entries = 0;
-  walk(top, (dir, entry) => {
+  walkTree(top, (dir, entry) => {
     entries++;
     if (entries % 1024 === 0) context.throwIfCancelled();
     try {

@@ -5,7 +5,8 @@
  */
 
 import { DaemonError } from "../../errors.ts";
-import type { PackOptions, PackResult, PackStats, Tree } from "../content.ts";
+import type { PackOptions, PackResult, PackStats } from "./pack_result.ts";
+import type { Tree } from "../tree.ts";
 import type { Dispatcher } from "../dispatcher.ts";
 import type { FinishResult } from "./merge/finish.ts";
 import type { SealedLayer } from "./write/layer_writer.ts";
@@ -32,7 +33,7 @@ export async function pack(
     { tree, ...(isKnown ? { baseline } : {}) },
     { signal },
   );
-  const shared = states.take(directories ?? 0);
+  const shared = states.acquire(directories ?? 0);
   const job: PackJob = {
     tree,
     name: `pack-${crypto.randomUUID()}`,
@@ -51,7 +52,7 @@ export async function pack(
     throw run.cause ?? error;
   } finally {
     // By now every part has ended, and every layer been stored or given up.
-    states.giveBack(shared);
+    states.release(shared);
   }
 }
 
@@ -121,7 +122,7 @@ class PackRun {
   /** Runs the first part and, where it asks for help, one on every Worker that becomes free in time. */
   async #parts(): Promise<PartResult[]> {
     this.#shared.announce();
-    this.#shared.give({ kind: "directory", key: 0, path: new Uint8Array(0) });
+    this.#shared.offer({ kind: "directory", key: 0, path: new Uint8Array(0) });
     const first = this.#part(0);
     await Promise.allSettled([first]);
     // Whatever the first asked for it asked for before its end.

@@ -7,8 +7,8 @@
 import type { Digest } from "../../digest.ts";
 import { DaemonError } from "../../errors.ts";
 import { Abilities } from "../abilities.ts";
-import type { Tree } from "../content.ts";
-import { BaselineReader } from "../baseline/reader.ts";
+import type { Tree } from "../tree.ts";
+import { BaselineReader } from "../baseline/baseline_reader.ts";
 import {
   Arena,
   BlockBuilder,
@@ -131,14 +131,14 @@ class Part implements Disposable {
   readonly #layers: LayerWriter;
   readonly #packer: FilePacker;
   readonly #walker: Walker;
-  readonly #known: PreviousTree | undefined;
+  readonly #previous: PreviousTree | undefined;
   readonly #arena = new Arena();
   readonly #stats = new PartStats();
   /** Items that this part keeps to itself; others are given those from its start. */
   readonly #own: WorkItem[] = [];
   #ownStart = 0;
-  readonly #apartArena = new Arena();
-  readonly #apartKeys: number[] = [];
+  readonly #largeFileArena = new Arena();
+  readonly #largeFileKeys: number[] = [];
   #keys = 0;
   #ticks = 0;
 
@@ -158,14 +158,14 @@ class Part implements Disposable {
       resync: () => syncDirtyPages(top),
       tick: () => context.throwIfCancelled(),
     });
-    this.#known = baseline &&
+    this.#previous = baseline &&
       new PreviousTree(baseline, shared, new Set(job.reuse));
     this.#walker = new Walker({
       top,
       packer: this.#packer,
       builder: new BlockBuilder(this.#arena),
       claims: shared,
-      previous: this.#known,
+      previous: this.#previous,
       stats: this.#stats,
       rights: new RestoreRights(new Abilities(areas.staging), this.#stats),
       largeFileBytes: job.parts > 1 ? LARGE_FILE_BYTES : Infinity,
@@ -195,14 +195,14 @@ class Part implements Disposable {
     }
     const remainder = this.#layers.takeRemainder();
     this.#layers.seal();
-    const dead: StaleEntry[] = this.#known?.stale ?? [];
+    const dead: StaleEntry[] = this.#previous?.stale ?? [];
     const walked = blocksOf(this.#arena.buffers);
     const { changed, gone } = changedDirectories(this.#top, walked, () => this.#tick());
     return {
       changed: [...changed, ...gone],
       arena: this.#arena.buffers,
       stale: { count: dead.length, bytes: encodeStale(dead) },
-      largeFiles: { keys: this.#apartKeys, arena: this.#apartArena.buffers },
+      largeFiles: { keys: this.#largeFileKeys, arena: this.#largeFileArena.buffers },
       ...(remainder ? { remainder } : {}),
       items,
       totals: this.#stats.done(this.#packer),
@@ -225,7 +225,7 @@ class Part implements Disposable {
     // A large file is worth a Worker of its own at once.
     if (item.kind === "file") {
       this.#askForHelp();
-      if (this.#shared.give(item)) return;
+      if (this.#shared.offer(item)) return;
     }
     this.#own.push(item);
   }
@@ -252,25 +252,25 @@ class Part implements Disposable {
     }
     while (
       parts > 1 && this.#hasHelp && this.#own.length - this.#ownStart > 1 &&
-      this.#shared.isHungry(parts) &&
-      this.#shared.give(this.#own[this.#ownStart]!)
+      this.#shared.isRunningLow(parts) &&
+      this.#shared.offer(this.#own[this.#ownStart]!)
     ) this.#ownStart++;
   }
 
   #file(item: WorkItem): void {
     const { parent, name } = splitLast(item.path);
-    const packed = this.#packApart(parent, name, item.path);
+    const packed = this.#packLargeFile(parent, name, item.path);
     if (typeof packed === "string" || !("location" in packed)) return;
     this.#stats.addFile(packed.stat.size);
     if (packed.unstable) this.#stats.addUnstable(item.path);
-    const builder = new BlockBuilder(this.#apartArena);
+    const builder = new BlockBuilder(this.#largeFileArena);
     builder.begin(item.path);
     addPacked(builder, name, packed);
     builder.finish();
-    this.#apartKeys.push(item.key);
+    this.#largeFileKeys.push(item.key);
   }
 
-  #packApart(parent: Uint8Array, name: Uint8Array, path: Uint8Array) {
+  #packLargeFile(parent: Uint8Array, name: Uint8Array, path: Uint8Array) {
     let dir: Directory;
     try {
       dir = openLongPath(this.#top, parent);

@@ -1,7 +1,8 @@
 /** What a part of a pack counts. */
 
 import { displayName } from "../../linux/mod.ts";
-import type { OmissionKind, PackStats } from "../content.ts";
+import type { OmissionKind } from "../omissions.ts";
+import type { PackStats } from "./pack_result.ts";
 import { OmissionLog, sumOmissions } from "../omissions.ts";
 
 /** How many paths are named at most. */
@@ -14,7 +15,7 @@ export class PartStats {
   contentBytes = 0;
   skippedSockets = 0;
   unstableCount = 0;
-  carriedOver = 0;
+  retainedOmissions = 0;
   readonly unstable: string[] = [];
   readonly #unrestorable = new OmissionLog();
 
@@ -35,9 +36,9 @@ export class PartStats {
   }
 
   /** Counts an entry that this node could not make when it restored the tree. */
-  addCarriedOver(): void {
+  addRetainedOmission(): void {
     this.otherEntries++;
-    this.carriedOver++;
+    this.retainedOmissions++;
   }
 
   /** Counts what a process with the rights of this one could not restore. */
@@ -48,7 +49,7 @@ export class PartStats {
   /** What was counted, with what was read. */
   done(read: { filesRead: number; bytesRead: number }): PartTotals {
     const { files, directories, otherEntries, contentBytes, skippedSockets } = this;
-    const { unstable, unstableCount, carriedOver } = this;
+    const { unstable, unstableCount, retainedOmissions: carriedOver } = this;
     return {
       files,
       directories,
@@ -58,7 +59,7 @@ export class PartStats {
       unstable,
       unstableCount,
       unrestorable: this.#unrestorable.done(),
-      carriedOver,
+      retainedOmissions: carriedOver,
       filesRead: read.filesRead,
       bytesRead: read.bytesRead,
     };
@@ -79,7 +80,7 @@ export function sumTotals(parts: readonly PartTotals[]): PartTotals {
     unstableCount: sum((part) => part.unstableCount),
     unstable: parts.flatMap((part) => part.unstable).slice(0, MAX_NAMED),
     unrestorable: sumOmissions(parts.map((part) => part.unrestorable)),
-    carriedOver: sum((part) => part.carriedOver),
+    retainedOmissions: sum((part) => part.retainedOmissions),
     filesRead: sum((part) => part.filesRead),
     bytesRead: sum((part) => part.bytesRead),
   };

@@ -8,8 +8,9 @@ import {
   isErrno,
   SystemError,
 } from "../../linux/mod.ts";
-import type { LayerDescriptor, Tree } from "../content.ts";
-import { BaselineReader, readHeader, verifyBaseline } from "../baseline/reader.ts";
+import type { LayerDescriptor } from "../../image/mod.ts";
+import type { Tree } from "../tree.ts";
+import { BaselineReader, readHeader, verifyBaseline } from "../baseline/baseline_reader.ts";
 import { checkBaselineName } from "../baseline/tokens.ts";
 import { syncDirtyPages } from "./sync_pages.ts";
 import { type OpenAreas, openTree } from "../areas.ts";

@@ -24,7 +24,7 @@ export class RestoreRights {
     path: () => Uint8Array,
   ): void {
     const isOurs = stat.uid === this.#user.uid && stat.gid === this.#user.gid;
-    if (!isOurs && !this.#abilities.canGiveAway()) this.#stats.addUnrestorable("owner", path());
+    if (!isOurs && !this.#abilities.canChown()) this.#stats.addUnrestorable("owner", path());
     const { type } = stat;
     if (type === S.IFCHR || type === S.IFBLK) {
       const canMake = this.#abilities.canMakeDevice(stat.rdevMajor, stat.rdevMinor);

@@ -123,7 +123,7 @@ export class SharedPackState {
   }
 
   /** Whether so little is in the queue that one of `workers` might find nothing. */
-  isHungry(workers: number): boolean {
+  isRunningLow(workers: number): boolean {
     return Atomics.load(this.#cells, COUNT) < workers;
   }
 
@@ -139,7 +139,7 @@ export class SharedPackState {
   }
 
   /** Puts an announced item where every Worker finds it. @returns whether there was room */
-  give(item: WorkItem): boolean {
+  offer(item: WorkItem): boolean {
     const size = item.path.length + TRAILER;
     this.#lock();
     const used = Atomics.load(this.#cells, USED);
@@ -279,7 +279,7 @@ export class PackStatePool {
   }
 
   /** Returns cleared state for a pack against a baseline of that many directories. */
-  take(directories: number): SharedPackState {
+  acquire(directories: number): SharedPackState {
     const fitting = this.#free.findLastIndex((state) => state.directories >= directories);
     if (fitting >= 0) return this.#free.splice(fitting, 1)[0]!;
     const size = Math.max(MIN_DIRECTORIES, directories);
@@ -287,7 +287,7 @@ export class PackStatePool {
   }
 
   /** Takes state back that no Worker uses any more. */
-  giveBack(state: SharedPackState): void {
+  release(state: SharedPackState): void {
     state.clear();
     this.#free.push(state);
   }

@@ -22,9 +22,12 @@ import { DaemonError } from "../../errors.ts";
 import { type Directory, type File, isErrno, S, type Stat, timespec } from "../../linux/mod.ts";
 import type { LocalFile } from "../../spool.ts";
 import { Abilities } from "../abilities.ts";
-import type { LayerDescriptor, OmissionKind, RestoreResult, Tree } from "../content.ts";
+import type { LayerDescriptor } from "../../image/mod.ts";
+import type { OmissionKind } from "../omissions.ts";
+import type { RestoreResult } from "./restore_result.ts";
+import type { Tree } from "../tree.ts";
 import { LINK_BYTES, takenBytes } from "../disk_usage.ts";
-import { Budget } from "../extract_budget.ts";
+import { Budget } from "../extract/budget.ts";
 import {
   dataLoss,
   MAX_FOREIGN_DEPTH,
@@ -35,14 +38,19 @@ import {
   type Xattr,
 } from "../../image/mod.ts";
 import { contentError } from "../content_errors.ts";
-import { ExtractTree, type Leaf } from "../extract_tree.ts";
+import { ExtractTree, type Leaf } from "../extract/extract_tree.ts";
 import { OmissionLog } from "../omissions.ts";
 import type { OperationContext } from "../operation.ts";
-import { deleteContents, deleteEntry, type RemovalOptions } from "../removal.ts";
+import { deleteContents, deleteEntry, type RemovalOptions } from "../delete_entry.ts";
 import { type OpenAreas, openLocalFile, openTree, requireStaging } from "../areas.ts";
 import { groupOf } from "../tree_names.ts";
-import { DeferredMetadata } from "../deferred_metadata.ts";
-import { MetadataPolicy, NAME_REFUSALS, NODE_REFUSALS, type StoredMetadata } from "./metadata.ts";
+import { DeferredMetadata } from "../extract/deferred_metadata.ts";
+import {
+  MetadataPolicy,
+  NAME_REFUSALS,
+  NODE_REFUSALS,
+  type StoredMetadata,
+} from "./metadata_policy.ts";
 
 export interface LayersRequest {
   readonly tree: Tree;

@@ -1,5 +1,5 @@
 import type { Block } from "../../image/mod.ts";
-import type { StoredMetadata } from "./metadata.ts";
+import type { StoredMetadata } from "./metadata_policy.ts";
 
 /** Whether waiting a tick would not do: the file system keeps whole seconds. */
 export function hasSecondGranularity(stat: { readonly ctime: { readonly nsec: number } }): boolean {

@@ -6,17 +6,14 @@
 import type { Digest } from "../../digest.ts";
 import { DaemonError } from "../../errors.ts";
 import type { LeasedFile, LocalFile } from "../../spool.ts";
-import type {
-  LayerDescriptor,
-  Omissions,
-  RestoreOptions,
-  RestoreResult,
-  Tree,
-} from "../content.ts";
+import type { LayerDescriptor } from "../../image/mod.ts";
+import type { Omissions } from "../omissions.ts";
+import type { RestoreOptions, RestoreResult } from "./restore_result.ts";
+import type { Tree } from "../tree.ts";
 import type { Dispatcher } from "../dispatcher.ts";
 import type { LayerInfo } from "../../image/mod.ts";
 import { sumOmissions } from "../omissions.ts";
-import type { RestorePlan } from "./plan.ts";
+import type { RestorePlan } from "./restore_plan.ts";
 
 /** Restores an image; see {@link Content.restore}. */
 export async function restore(
@@ -45,7 +42,7 @@ class RestoreRun {
 
   async byIndex(index: { digest: Digest; size: number }): Promise<RestoreResult> {
     const { limitBytes, trusted } = this.#options;
-    const plan = await this.#holding(
+    const plan = await this.#withBlob(
       index,
       (file) =>
         this.#dispatcher.run("restorePlan", { file, blob: index, limitBytes }, this.#cancel()),
@@ -122,7 +119,7 @@ class RestoreRun {
   async #layer(plan: RestorePlan, request: StepOptions, number: number): Promise<Omissions[]> {
     const layer = plan.layers[number]!;
     const blob = { digest: layer.digest, size: layer.size };
-    return await this.#holding(blob, async (file) => {
+    return await this.#withBlob(blob, async (file) => {
       await this.#dispatcher.run("restoreVerify", { file, blob }, this.#cancel());
       const units = plan.units.filter((unit) => unit.layer === number);
       return await this.#all(
@@ -133,7 +130,7 @@ class RestoreRun {
     });
   }
 
-  async #holding<T>(
+  async #withBlob<T>(
     blob: { digest: Digest; size: number },
     use: (file: LocalFile) => Promise<T>,
   ): Promise<T> {

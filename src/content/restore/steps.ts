@@ -7,9 +7,10 @@
 import type { Digest } from "../../digest.ts";
 import type { LocalFile } from "../../spool.ts";
 import { Abilities } from "../abilities.ts";
-import type { OmissionKind, Omissions, Tree } from "../content.ts";
-import { BaselineWriter } from "../baseline/writer.ts";
-import { duplicateFile, LINK_REFUSALS } from "../duplicate.ts";
+import type { OmissionKind, Omissions } from "../omissions.ts";
+import type { Tree } from "../tree.ts";
+import { BaselineWriter } from "../baseline/baseline_writer.ts";
+import { duplicateFile, LINK_REFUSALS } from "../duplicate_file.ts";
 import { compareBytes } from "../../archive/mod.ts";
 import {
   type Block,
@@ -28,10 +29,10 @@ import { OmissionLog } from "../omissions.ts";
 import { newBaselineToken } from "../baseline/tokens.ts";
 import { type Directory, isErrno, joinPath, S, splitLast } from "../../linux/mod.ts";
 import { type OpenAreas, openLocalFile, openTree, requireStaging } from "../areas.ts";
-import { MetadataPolicy, NAME_REFUSALS, NODE_REFUSALS } from "./metadata.ts";
-import { DirectoryCache } from "./directory_cache.ts";
-import { OpenPlan, type Range, type RestorePlan, type Unit } from "./plan.ts";
-import { restoreContent } from "./content.ts";
+import { MetadataPolicy, NAME_REFUSALS, NODE_REFUSALS } from "./metadata_policy.ts";
+import { DirectoryCache } from "../directory_cache.ts";
+import { OpenPlan, type Range, type RestorePlan, type Unit } from "./restore_plan.ts";
+import { restoreContent } from "./restore_content.ts";
 import { hasSecondGranularity, storedMetadata } from "./record_metadata.ts";
 
 /** What every step is given. */
@@ -275,7 +276,7 @@ function makeLink(
   const from = copies.get(target.record) ?? splitLast(link.block.link(link.record));
   const isFile = target.block.kind(target.record) === KIND.file;
   const name = link.block.name(link.record);
-  using source = opened.dirs.openApart(from.parent);
+  using source = opened.dirs.openUncached(from.parent);
   try {
     source.link(from.name, dir, name);
     return copies.has(target.record) ? "copied" : "linked";
@@ -362,7 +363,7 @@ export function restoreClosedDirectories(
   return step(areas, request, ({ plan, policy, dirs }) => {
     for (const n of [...request.directories].sort((a, b) => b - a)) {
       const block = plan.block(n);
-      using dir = dirs.openApart(block.path);
+      using dir = dirs.openUncached(block.path);
       policy.apply(dir, storedMetadata(block, block.self), () => block.path);
     }
   });

@@ -1,8 +1,8 @@
 import { binaryString } from "../../../archive/mod.ts";
 import type { SpooledBlob } from "../../../spool.ts";
 import { Abilities } from "../../abilities.ts";
-import { BaselineReader } from "../../baseline/reader.ts";
-import { BaselineWriter } from "../../baseline/writer.ts";
+import { BaselineReader } from "../../baseline/baseline_reader.ts";
+import { BaselineWriter } from "../../baseline/baseline_writer.ts";
 import {
   Arena,
   type Block,
@@ -26,7 +26,7 @@ import { type Directory, isErrno, joinPath, openLongPath } from "../../../linux/
 import { FilePacker } from "../write/file_packer.ts";
 import { PreviousTree, reusableLayers } from "../scan/previous_tree.ts";
 import type { LayerWriter, SealedLayer } from "../write/layer_writer.ts";
-import { LinkGroups } from "./hard_links.ts";
+import { HardLinks } from "./hard_links.ts";
 import { type EntryRef, EntrySet, MergedTree } from "./merged_tree.ts";
 import { newLayerWriter, type PackJob, type PartEvent, type PartResult } from "../part.ts";
 import { RestoreRights } from "../restore_rights.ts";
@@ -113,14 +113,14 @@ class Finish {
   }
 
   run(): FinishResult {
-    this.#lookAgain();
-    this.#takeApartResults();
-    const links = new LinkGroups(this.#tree);
+    this.#rescan();
+    this.#placeLargeFiles();
+    const links = new HardLinks(this.#tree);
     const duplicates = new EntrySet(links.duplicates());
-    const dead = this.#dead(links);
-    this.#takeRemainders();
-    const given = this.#layersToGiveUp(dead, duplicates);
-    this.#packLeftOver(given, links, duplicates);
+    const dead = this.#staleEntries(links);
+    this.#appendRemainders();
+    const given = this.#layersToRewrite(dead, duplicates);
+    this.#packMissing(given, links, duplicates);
     links.resolve();
     this.#tree.apply();
     this.#options.layers.seal();
@@ -131,13 +131,13 @@ class Finish {
    * Packs what has come to be where a directory changed after it was walked, until nothing does: only
    * then is everything in some directory that was walked, whatever was moved meanwhile.
    */
-  #lookAgain(): void {
+  #rescan(): void {
     const { request: { parts } } = this.#options;
     const gone = new Set<string>();
     let wanted: readonly Uint8Array[] = parts.flatMap((part) => part.changed);
     for (let look = 0; wanted.length > 0 && look < MAX_RESCANS; look++) {
       this.#tree.add(this.#walkAgain(wanted));
-      wanted = this.#unsettled(gone);
+      wanted = this.#changedSinceWalked(gone);
     }
     for (const path of wanted) this.#stats.addUnstable(path);
   }
@@ -147,7 +147,7 @@ class Finish {
    * they went may have been looked at before.
    * @param gone those that were not there the last time, then those that are not this time
    */
-  #unsettled(gone: Set<string>): Uint8Array[] {
+  #changedSinceWalked(gone: Set<string>): Uint8Array[] {
     const { top, context } = this.#options;
     const changes = changedDirectories(
       top,
@@ -191,13 +191,15 @@ class Finish {
   }
 
   /** Puts the results of large files in the place of what stands for them. */
-  #takeApartResults(): void {
+  #placeLargeFiles(): void {
     const results = new Map<number, Block>();
     for (const { largeFiles: apart } of this.#options.request.parts) {
       blocksOf(apart.arena).forEach((block, n) => results.set(apart.keys[n]!, block));
     }
     this.#tree.each((waiting, record, directory) => {
-      if (waiting.kind(record) !== KIND.file || waiting.layer(record) !== TEMPORARY_LAYER.apart) {
+      if (
+        waiting.kind(record) !== KIND.file || waiting.layer(record) !== TEMPORARY_LAYER.largeFile
+      ) {
         return;
       }
       const block = results.get(waiting.offset(record));
@@ -210,13 +212,13 @@ class Finish {
   }
 
   /** Every path that a layer holds in vain, by the numbers that layers have while packing. */
-  #dead(links: LinkGroups): StaleEntry[] {
+  #staleEntries(links: HardLinks): StaleEntry[] {
     const { baseline, request: { job, parts } } = this.#options;
     const dead = parts.flatMap((part) => decodeStale(part.stale.bytes, part.stale.count));
     if (baseline) {
       const reuse = new Set(job.reuse);
       const reusable = reusableLayers(baseline, reuse);
-      for (const entry of baseline.dead()) if (reusable[entry.layer]) dead.push(entry);
+      for (const entry of baseline.stale()) if (reusable[entry.layer]) dead.push(entry);
       const known = new PreviousTree(baseline, this.#shared, reuse);
       known.markUnvisitedStale();
       for (const entry of known.stale) dead.push(entry);
@@ -229,7 +231,7 @@ class Finish {
   }
 
   /** Begins this Worker's first layer with what the parts' last ones came to, where that is little. */
-  #takeRemainders(): void {
+  #appendRemainders(): void {
     const { layers, request } = this.#options;
     for (const { remainder } of request.parts) {
       if (!remainder) continue;
@@ -238,7 +240,7 @@ class Finish {
     }
   }
 
-  #layersToGiveUp(dead: readonly StaleEntry[], duplicates: EntrySet): Set<number> {
+  #layersToRewrite(dead: readonly StaleEntry[], duplicates: EntrySet): Set<number> {
     const { baseline, layers, request: { job, sealed } } = this.#options;
     if (!baseline) return new Set<number>();
     const live = new Float64Array(baseline.header.layers.length);
@@ -268,9 +270,9 @@ class Finish {
   }
 
   /** Packs what is alive in layers that are given up, and linked files that no part has packed. */
-  #packLeftOver(
+  #packMissing(
     given: ReadonlySet<number>,
-    links: LinkGroups,
+    links: HardLinks,
     duplicates: EntrySet,
   ): void {
     using dirs = new LastDirectory(this.#options.top);

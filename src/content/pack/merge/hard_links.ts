@@ -9,7 +9,7 @@ interface Group {
 }
 
 /** The names of each inode that has, or had, several. */
-export class LinkGroups {
+export class HardLinks {
   readonly #tree: MergedTree;
   readonly #groups = new Map<string, Group>();
 

@@ -64,11 +64,11 @@ class StaleEntryResolution {
       const isThere = kindIn(this.#block, name) !== undefined;
       return isThere ? { kind: "overridden" } : { kind: "removed", path };
     }
-    return fateOf(this.#tree, path);
+    return resolve(this.#tree, path);
   }
 }
 
-function fateOf(tree: MergedTree, path: Uint8Array): Resolution {
+function resolve(tree: MergedTree, path: Uint8Array): Resolution {
   for (let at = 0; at < path.length;) {
     const slash = path.indexOf(SLASH, at);
     const end = slash < 0 ? path.length : slash;

@@ -1,6 +1,6 @@
 import { compareBytes } from "../../../archive/mod.ts";
 import type { Digest } from "../../../digest.ts";
-import type { BaselineReader } from "../../baseline/reader.ts";
+import type { BaselineReader } from "../../baseline/baseline_reader.ts";
 import { type Block, KIND, RECORD, type StaleEntry } from "../../../image/mod.ts";
 import { joinPath } from "../../../linux/mod.ts";
 
@@ -81,7 +81,7 @@ export class PreviousDirectory {
   }
 
   /** Counts a record's content, if it has any, as dead. */
-  bury(record: number): void {
+  markStale(record: number): void {
     if (!this.hasContent(record)) return;
     const path = joinPath(this.block.path, this.block.name(record));
     this.dead.push({ layer: this.block.layer(record), path });
@@ -94,6 +94,6 @@ export class PreviousDirectory {
 
   #passOver(record: number): void {
     if (this.block.isOmitted(record)) this.onOmitted?.(record);
-    else this.bury(record);
+    else this.markStale(record);
   }
 }

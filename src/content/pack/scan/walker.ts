@@ -13,7 +13,7 @@ import {
   TEMPORARY_LAYER,
   type Xattr,
 } from "../../../image/mod.ts";
-import { readXattrs } from "../../xattrs.ts";
+import { readXattrs } from "../../read_xattrs.ts";
 import {
   type Descriptor,
   type Directory,
@@ -60,7 +60,7 @@ export interface WalkerOptions {
 interface CurrentDirectory {
   readonly dir: Directory;
   readonly path: Uint8Array;
-  readonly known: PreviousDirectory | undefined;
+  readonly previous: PreviousDirectory | undefined;
 }
 
 const NONE = new Uint8Array(0);
@@ -70,7 +70,7 @@ const NONE = new Uint8Array(0);
  */
 const MAX_PATH = 8 * PATH_MAX;
 /** How often an entry that turns into something else is looked at again. */
-const LOOKS = 5;
+const MAX_RESCANS = 5;
 
 export class Walker {
   readonly #options: WalkerOptions;
@@ -85,8 +85,8 @@ export class Walker {
     const { previous: known, stats } = this.#options;
     const wasThere = this.#directory(path, (dir) => {
       const before = known?.directory(path);
-      if (before) before.onOmitted = (record) => this.#carryOver(before.block, record);
-      this.#entries({ dir, path, known: before });
+      if (before) before.onOmitted = (record) => this.#retainOmitted(before.block, record);
+      this.#entries({ dir, path, previous: before });
     });
     if (wasThere) stats.directories++;
     else if (path.length === 0) {
@@ -100,7 +100,7 @@ export class Walker {
    * @throws {SystemError}
    */
   walkAgain(path: Uint8Array, isKnown: (name: Uint8Array) => boolean): void {
-    this.#directory(path, (dir) => this.#entries({ dir, path, known: undefined }, isKnown));
+    this.#directory(path, (dir) => this.#entries({ dir, path, previous: undefined }, isKnown));
   }
 
   /** Builds the block of a directory. @returns whether it is there */
@@ -143,9 +143,9 @@ export class Walker {
   }
 
   /** Keeps an entry that is not in the tree only because this node could not make it. */
-  #carryOver(block: Block, record: number): void {
+  #retainOmitted(block: Block, record: number): void {
     this.#options.builder.copyOmitted(block, record);
-    this.#options.stats.addCarriedOver();
+    this.#options.stats.addRetainedOmission();
   }
 
   #entries(here: CurrentDirectory, isKnown?: (name: Uint8Array) => boolean): void {
@@ -158,11 +158,11 @@ export class Walker {
       if (n > 0 && sameName(before, name)) continue;
       before = name;
       if (isKnown?.(name)) continue;
-      const record = here.known?.find(name);
+      const record = here.previous?.find(name);
       const isKept = this.#entry(here, name, names.type(n), record);
-      if (record !== undefined && !isKept) here.known!.bury(record);
+      if (record !== undefined && !isKept) here.previous!.markStale(record);
     }
-    here.known?.finish();
+    here.previous?.finish();
   }
 
   /** Adds an entry. @returns whether the content that was known of it is still its own */
@@ -179,7 +179,7 @@ export class Walker {
     if (type === DT.REG && record === undefined) {
       if (this.#file(here, name)) return false;
     }
-    for (let look = 0; look < LOOKS; look++) {
+    for (let look = 0; look < MAX_RESCANS; look++) {
       let stat: Stat;
       try {
         stat = here.dir.statEntry(name);
@@ -188,7 +188,7 @@ export class Walker {
         throw error;
       }
       if (record !== undefined && this.#unchanged(here, name, record, stat)) {
-        return here.known!.hasContent(record);
+        return here.previous!.hasContent(record);
       }
       if (this.#byStat(here, name, stat)) return false;
     }
@@ -198,7 +198,7 @@ export class Walker {
   /** Takes over what is known of an entry that is as it was. @returns whether it is */
   #unchanged(here: CurrentDirectory, name: Uint8Array, record: number, stat: Stat): boolean {
     const { builder, stats } = this.#options;
-    const known = here.known!;
+    const known = here.previous!;
     const { block } = known;
     const kind = block.kind(record);
     const isOfKind = kind === KIND.link ? stat.isFile && stat.nlink > 1 : kind === kindOf(stat);
@@ -262,7 +262,7 @@ export class Walker {
     const path = joinPath(here.path, name);
     const claim = isMine ? undefined : (stat: Stat) => stat.nlink < 2 || claims.claim(stat);
     const packed = packer.pack(here.dir, name, path, {
-      apartFrom: this.#options.largeFileBytes,
+      largeFileBytes: this.#options.largeFileBytes,
       claim,
     });
     if (packed === "gone") return true;
@@ -274,7 +274,7 @@ export class Walker {
     if ("large" in packed) {
       const { large: stat, xattrs } = packed;
       const location = {
-        layer: TEMPORARY_LAYER.apart,
+        layer: TEMPORARY_LAYER.largeFile,
         offset: this.#options.onLarge(path),
         stored: 0,
       };
@@ -295,7 +295,7 @@ export class Walker {
     const { builder, stats, packer } = this.#options;
     stats.addFile(stat.size);
     const location = { layer: TEMPORARY_LAYER.link, offset: 0, stored: 0 };
-    const racy = packer.settle(stat);
+    const racy = packer.resyncIfRacy(stat);
     builder.add(stat, { kind: KIND.link, name, location, flags: FLAG.linked, xattrs, racy });
   }
 
@@ -317,7 +317,7 @@ export class Walker {
       const link = kind === KIND.symlink ? readTarget(here.dir, name, entry) : NONE;
       if (!link) return false;
       stats.otherEntries++;
-      const racy = packer.settle(stat);
+      const racy = packer.resyncIfRacy(stat);
       const flags = stat.nlink > 1 ? FLAG.linked : 0;
       const path = () => joinPath(here.path, name);
       const xattrs = readXattrs(entry, () => stats.addUnstable(path()));

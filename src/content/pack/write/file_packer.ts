@@ -1,7 +1,7 @@
 import { encodeSparseMap, type Extent, MAX_SPARSE_REGIONS } from "../../../archive/mod.ts";
 import { type Directory, type File, isErrno, type Name, O, type Stat } from "../../../linux/mod.ts";
 import { FLAG, type Location, type Xattr } from "../../../image/mod.ts";
-import { readXattrs } from "../../xattrs.ts";
+import { readXattrs } from "../../read_xattrs.ts";
 import { tarEntry } from "./tar_entries.ts";
 import type { LayerWriter } from "./layer_writer.ts";
 
@@ -29,7 +29,7 @@ export interface PackFileOptions {
   /** Asked whether the inode is the caller's to pack. */
   readonly claim?: ((stat: Stat) => boolean) | undefined;
   /** Files of this size and more are left for another call. */
-  readonly apartFrom?: number;
+  readonly largeFileBytes?: number;
 }
 
 export interface FilePackerOptions {
@@ -49,7 +49,7 @@ const ATTEMPTS = 4;
  * after `lease-break-time`, 45 s unless it was changed.
  */
 const LEASE_WAIT_MS = 60_000;
-const LEASE_LOOK_MS = 20;
+const LEASE_POLL_MS = 20;
 
 /**
  * How far back the kernel's clock for timestamps may lie, in milliseconds: a change that comes so
@@ -66,7 +66,7 @@ export function isRacy(stat: Stat, since: number): boolean {
 }
 
 /**
- * What may be read again by the next pack for want of {@link FilePacker.settle}, in bytes: so much costs
+ * What may be read again by the next pack for want of {@link FilePacker.resyncIfRacy}, in bytes: so much costs
  * less than waiting for it, which a tiny pack would have to do each time.
  */
 const RACY_BYTES = 1 << 20;
@@ -106,7 +106,7 @@ export class FilePacker {
    * show in its ctime, until one would, if the next pack would read much again because of that.
    * @returns whether a change might still not show in what `stat` says, of a file that is read after this
    */
-  settle(stat: Stat): boolean {
+  resyncIfRacy(stat: Stat): boolean {
     if (!isRacy(stat, this.#syncedAt)) return false;
     this.#racyBytes += stat.size;
     if (this.#racyBytes < RACY_BYTES || this.#resyncs === MAX_RESYNCS) return true;
@@ -133,7 +133,7 @@ export class FilePacker {
   ): PackedFile | Unpacked {
     let file: File;
     try {
-      file = this.#openAtLast(dir, name);
+      file = this.#openAwaitingLease(dir, name);
     } catch (error) {
       if (isErrno(error, "ENOENT")) return "gone";
       // A link, a socket, or another mount stands there.
@@ -148,15 +148,15 @@ export class FilePacker {
   }
 
   /** Opens a file as soon as nobody holds a lease on it. */
-  #openAtLast(dir: Directory, name: Name): File {
+  #openAwaitingLease(dir: Directory, name: Name): File {
     for (;;) {
       try {
         return this.#open(dir, name);
       } catch (error) {
         if (!isErrno(error, "EAGAIN") || this.#leaseWaitMs <= 0) throw error;
-        this.#leaseWaitMs -= LEASE_LOOK_MS;
+        this.#leaseWaitMs -= LEASE_POLL_MS;
         this.#options.tick();
-        Atomics.wait(SLEEP_CELL, 0, 0, LEASE_LOOK_MS);
+        Atomics.wait(SLEEP_CELL, 0, 0, LEASE_POLL_MS);
       }
     }
   }
@@ -178,9 +178,9 @@ export class FilePacker {
       if (attempt === 1 && options.claim && !options.claim(stat)) return { claimed: stat };
       let listed = true;
       const xattrs = readXattrs(file, () => listed = false);
-      if (stat.size >= (options.apartFrom ?? Infinity)) return { large: stat, xattrs };
-      this.settle(stat);
-      const stretches = sparseStretches(file, stat);
+      if (stat.size >= (options.largeFileBytes ?? Infinity)) return { large: stat, xattrs };
+      this.resyncIfRacy(stat);
+      const stretches = sparseExtents(file, stat);
       const packed = this.#write(file, path, stat, xattrs, stretches);
       const after = file.stat();
       const same = isSame(stat, after);
@@ -249,7 +249,7 @@ export class FilePacker {
 }
 
 /** The data of a file with holes; `undefined` for one that has none worth the trouble. */
-function sparseStretches(file: File, stat: Stat): Extent[] | undefined {
+function sparseExtents(file: File, stat: Stat): Extent[] | undefined {
   if (stat.size === 0 || stat.blocks * 512 >= stat.size) return undefined;
   const stretches: Extent[] = [];
   let data = 0;

@@ -13,7 +13,7 @@ import { BUFFER_BYTES, buffers } from "../../../image/mod.ts";
 import { sha256Digest } from "../../../digest.ts";
 import type { File } from "../../../linux/mod.ts";
 import type { SpooledBlob } from "../../../spool.ts";
-import type { LayerDescriptor } from "../../content.ts";
+import type { LayerDescriptor } from "../../../image/mod.ts";
 import type { OpenAreas } from "../../areas.ts";
 
 /** Uncompressed bytes of a frame at most. A file that fits into one is never divided. */
@@ -51,7 +51,7 @@ interface OpenLayer {
   content: Hash;
   file: File | undefined;
   /** Compressed bytes that are on their way to the disk. */
-  leaving: number;
+  writtenBack: number;
 }
 
 export interface LayerWriterOptions {
@@ -94,7 +94,7 @@ export class LayerWriter implements Disposable {
   begin(size: number): Mark {
     if (this.position >= LAYER_BYTES) this.seal();
     const layer = this.#layerToWrite();
-    const needed = size + ROOM_FOR_HEADERS;
+    const needed = size + HEADER_BYTES;
     if (this.#used > 0 && this.#used + needed > FRAME_BYTES) this.#flush(layer);
     if (needed <= FRAME_BYTES) return { used: this.#used };
     return { used: 0, before: { frames: layer.frames.mark(), content: layer.content.copy() } };
@@ -110,7 +110,7 @@ export class LayerWriter implements Disposable {
       if (layer.file) {
         layer.file.truncate(frames.size);
         layer.file.seek(frames.size);
-        layer.leaving = Math.min(layer.leaving, frames.size);
+        layer.writtenBack = Math.min(layer.writtenBack, frames.size);
       }
     }
     this.#used = mark.used;
@@ -221,7 +221,7 @@ export class LayerWriter implements Disposable {
       temporary: this.#options.firstNumber + number,
       name: `${this.#options.name}-${number}`,
       file: undefined,
-      leaving: 0,
+      writtenBack: 0,
       content: createHash("sha256"),
       frames: new FrameWriter((bytes) => {
         layer.file ??= this.#options.areas.spool.createFile(layer.name);
@@ -237,13 +237,13 @@ export class LayerWriter implements Disposable {
     content.update(raw);
     frames.write(raw);
     this.#used = 0;
-    if (frames.size - layer.leaving < WRITEBACK_BYTES) return;
-    layer.file!.startWriteback(layer.leaving, frames.size - layer.leaving);
-    layer.leaving = frames.size;
+    if (frames.size - layer.writtenBack < WRITEBACK_BYTES) return;
+    layer.file!.startWriteback(layer.writtenBack, frames.size - layer.writtenBack);
+    layer.writtenBack = frames.size;
   }
 }
 
 /** The disk begins when there are so many bytes for it, rather than when all are there. */
 const WRITEBACK_BYTES = 16 << 20;
 /** What headers, a sparse map and padding take beside the content, mostly. */
-const ROOM_FOR_HEADERS = 16 * 1024;
+const HEADER_BYTES = 16 * 1024;

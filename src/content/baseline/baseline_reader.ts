@@ -16,15 +16,15 @@ import {
   type StaleEntry,
   type TreeHeader,
 } from "../../image/mod.ts";
-import { FOOTER, FOOTER_CHECKED, FOOTER_MAGIC, hashPath, TABLE_ENTRY } from "./format.ts";
+import { FOOTER, FOOTER_CHECKED, FOOTER_MAGIC, hashPath, TABLE_ENTRY } from "./baseline_format.ts";
 
 const EMPTY_TABLE = new DataView(new ArrayBuffer(0));
 
 /** Where the parts of a baseline are. */
-interface Parts {
+interface Layout {
   header: TreeHeader;
   /** Offset of the dead paths. */
-  deadAt: number;
+  staleAt: number;
   table: DataView;
   directories: number;
 }
@@ -70,7 +70,7 @@ export function verifyBaseline(file: File): void {
 /** A verified baseline; the file stays the caller's. */
 export class BaselineReader {
   readonly #file: File;
-  readonly #parts: Parts;
+  readonly #parts: Layout;
   #scratch = new Memory(new ArrayBuffer(64 * 1024));
 
   /** @throws {RangeError | ArchiveError} where the file is no baseline */
@@ -81,7 +81,7 @@ export class BaselineReader {
     const table = readFully(file, tableAt, directories * TABLE_ENTRY);
     this.#parts = {
       header,
-      deadAt: headerSize(header.layers.length) + header.blockBytes,
+      staleAt: headerSize(header.layers.length) + header.blockBytes,
       table: directories > 0 ? new DataView(table.buffer) : EMPTY_TABLE,
       directories,
     };
@@ -96,8 +96,8 @@ export class BaselineReader {
   }
 
   /** The paths that reused layers hold in vain. */
-  dead(): StaleEntry[] {
-    const { header, deadAt } = this.#parts;
+  stale(): StaleEntry[] {
+    const { header, staleAt: deadAt } = this.#parts;
     return decodeStale(readFully(this.#file, deadAt, header.staleBytes), header.stale);
   }
 

@@ -5,7 +5,7 @@ import { Dispatcher, type OnUncaught } from "./dispatcher.ts";
 import { pack } from "./pack/pack.ts";
 import { PackStatePool } from "./pack/shared_state.ts";
 import { restore } from "./restore/restore.ts";
-import { connectTrees } from "./trees.ts";
+import { connectTrees } from "./tree_operations.ts";
 
 /** Content that can be let go of. */
 export interface ConnectedContent extends Content {

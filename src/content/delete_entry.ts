@@ -9,7 +9,7 @@
 
 import { DaemonError } from "../errors.ts";
 import { Directory, DT, ignoreErrno, type Name, SystemError } from "../linux/mod.ts";
-import { deletionError } from "./obstacle.ts";
+import { deletionError } from "./deletion_error.ts";
 import { newTreeName } from "./tree_names.ts";
 
 const MAX_DEPTH = 32;
@@ -109,10 +109,10 @@ class Removal {
         if (error.errno === "EISDIR") isDirectory = true;
         else if (error.errno === "ENOTDIR" || error.errno === "ELOOP") isDirectory = false;
         else if (error.errno === "EACCES" && attempt === 0) unlock(dir, name);
-        else if (error.errno !== "ENOTEMPTY") return this.#keep(deletionError(error, dir, name));
+        else if (error.errno !== "ENOTEMPTY") return this.#fail(deletionError(error, dir, name));
       }
     }
-    return this.#keep(
+    return this.#fail(
       new DaemonError(
         "FAILED_PRECONDITION",
         `cannot delete ${dir.locationOf(name)}: something keeps writing to it; stop that first`,
@@ -150,7 +150,7 @@ class Removal {
     return gone;
   }
 
-  #keep(failure: unknown): Outcome {
+  #fail(failure: unknown): Outcome {
     this.#failure ??= failure;
     return "kept";
   }

@@ -2,7 +2,7 @@ import { ArchiveError, type Extent, SparseMapReader } from "../../archive/mod.ts
 import { type Block, FLAG, type LayerReader } from "../../image/mod.ts";
 import type { OperationContext } from "../operation.ts";
 import { type Directory, type File, isErrno, joinPath } from "../../linux/mod.ts";
-import { type MetadataPolicy, NAME_REFUSALS } from "./metadata.ts";
+import { type MetadataPolicy, NAME_REFUSALS } from "./metadata_policy.ts";
 import { hasSecondGranularity, storedMetadata } from "./record_metadata.ts";
 
 export interface FileToRestore {

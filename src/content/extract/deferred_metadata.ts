@@ -1,7 +1,7 @@
-import { binaryBytes, binaryString } from "../archive/mod.ts";
-import { type Directory, SLASH } from "../linux/mod.ts";
-import { componentsOf, type MemberPath } from "../image/mod.ts";
-import { HandleStack } from "./handle_stack.ts";
+import { binaryBytes, binaryString } from "../../archive/mod.ts";
+import { type Directory, SLASH } from "../../linux/mod.ts";
+import { componentsOf, type MemberPath } from "../../image/mod.ts";
+import { HandleStack } from "../handle_stack.ts";
 
 /** Bytes of heap that a directory takes besides its name, where it has one itself; measured. */
 const NODE_BYTES = 400;

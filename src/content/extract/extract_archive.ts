@@ -1,5 +1,5 @@
-import { ArchiveError, showName, type TarEntry, type TarReader } from "../archive/mod.ts";
-import { DaemonError } from "../errors.ts";
+import { ArchiveError, showName, type TarEntry, type TarReader } from "../../archive/mod.ts";
+import { DaemonError } from "../../errors.ts";
 import {
   type Directory,
   effectiveUser,
@@ -8,23 +8,24 @@ import {
   type Stat,
   SystemError,
   timespec,
-} from "../linux/mod.ts";
-import type { Abilities } from "./abilities.ts";
-import type { OmissionKind, RestoreResult } from "./content.ts";
-import { giveOwner, isUncommonTime } from "./attributes.ts";
-import { takenBytes } from "./disk_usage.ts";
-import { Budget } from "./extract_budget.ts";
+} from "../../linux/mod.ts";
+import type { Abilities } from "../abilities.ts";
+import type { OmissionKind } from "../omissions.ts";
+import type { RestoreResult } from "../restore/restore_result.ts";
+import { isUncommonTime, tryChown } from "../attributes.ts";
+import { takenBytes } from "../disk_usage.ts";
+import { Budget } from "./budget.ts";
 import {
   applyMetadata,
   type ApplyOptions,
   type Metadata,
   metadataOf,
   xattrBytes,
-} from "./extract_metadata.ts";
-import { MAX_FOREIGN_DEPTH, type MemberPath, memberPath, refusal } from "../image/mod.ts";
+} from "./foreign_metadata.ts";
+import { MAX_FOREIGN_DEPTH, type MemberPath, memberPath, refusal } from "../../image/mod.ts";
 import { ExtractTree, type Leaf } from "./extract_tree.ts";
-import { contentError } from "./content_errors.ts";
-import { OmissionLog } from "./omissions.ts";
+import { contentError } from "../content_errors.ts";
+import { OmissionLog } from "../omissions.ts";
 import { DeferredMetadata } from "./deferred_metadata.ts";
 
 /** What an extraction made. */
@@ -83,7 +84,7 @@ class Extraction implements Disposable {
   readonly #tree: ExtractTree;
   readonly #budget: Budget;
   readonly #omissions = new OmissionLog();
-  readonly #applying: ApplyOptions;
+  readonly #applyOptions: ApplyOptions;
   readonly #buffer = new Uint8Array(BUFFER);
   readonly #directories: DeferredMetadata<Metadata>;
   /** Entries that are left out, so that hard links to them are too. */
@@ -92,7 +93,7 @@ class Extraction implements Disposable {
   constructor(reader: TarReader, top: Directory, abilities: Abilities, limits: ExtractLimits) {
     this.#reader = reader;
     const owners = effectiveUser().uid === 0;
-    this.#applying = { owners, abilities, omissions: this.#omissions };
+    this.#applyOptions = { owners, abilities, omissions: this.#omissions };
     this.#top = top;
     this.#limits = limits;
     this.#budget = new Budget(limits.bytes);
@@ -128,7 +129,7 @@ class Extraction implements Disposable {
   finish(): ExtractResult {
     this.#directories.apply(this.#top, (dir, metadata, path) => {
       this.#limits.throwIfCancelled();
-      applyMetadata(dir, metadata, path, this.#applying);
+      applyMetadata(dir, metadata, path, this.#applyOptions);
     });
     if (this.#reader.drain(MAX_PADDING)) this.#omissions.add("trailing-data", END);
     const { diskBytes } = this.#budget;
@@ -178,7 +179,7 @@ class Extraction implements Disposable {
     using file = this.#tree.replace(leaf, ({ dir, name }) => dir.createFile(name));
     if (entry.sparse) this.#sparseContent(file, entry);
     else this.#content(file);
-    applyMetadata(file, metadata, () => leaf.path.bytes, this.#applying);
+    applyMetadata(file, metadata, () => leaf.path.bytes, this.#applyOptions);
     this.stats.files++;
     this.stats.contentBytes += entry.size;
   }
@@ -225,8 +226,8 @@ class Extraction implements Disposable {
 
   /** Owner and times of what cannot be opened. */
   #applyToEntry({ dir, name, path }: Leaf, { uid, gid, mtime }: TarEntry): void {
-    const { owners } = this.#applying;
-    const isGiven = !owners || giveOwner(() => dir.chownEntry(name, uid, gid));
+    const { owners } = this.#applyOptions;
+    const isGiven = !owners || tryChown(() => dir.chownEntry(name, uid, gid));
     if (!isGiven) this.#omissions.add("owner", path.bytes);
     const wanted = timespec(mtime);
     dir.setEntryTimes(name, wanted);

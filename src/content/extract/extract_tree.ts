@@ -1,8 +1,15 @@
-import { showName } from "../archive/mod.ts";
-import type { DaemonError } from "../errors.ts";
-import { type Directory, isErrno, nanoseconds, sameName, SLASH, type Stat } from "../linux/mod.ts";
-import { duplicateFile, LINK_REFUSALS } from "./duplicate.ts";
-import { componentsOf, type MemberPath, refusal } from "../image/mod.ts";
+import { showName } from "../../archive/mod.ts";
+import type { DaemonError } from "../../errors.ts";
+import {
+  type Directory,
+  isErrno,
+  nanoseconds,
+  sameName,
+  SLASH,
+  type Stat,
+} from "../../linux/mod.ts";
+import { duplicateFile, LINK_REFUSALS } from "../duplicate_file.ts";
+import { componentsOf, type MemberPath, refusal } from "../../image/mod.ts";
 
 /** The mode of a directory that no entry describes. */
 const IMPLIED_MODE = 0o755;
@@ -176,7 +183,7 @@ export class ExtractTree implements Disposable {
     } catch (error) {
       if (isErrno(error, "ENOENT")) return undefined;
       if (!isErrno(error, "ELOOP", "ENOTDIR")) throw error;
-      throw this.#obstacle(parent) ?? error;
+      throw this.#conflictIn(parent) ?? error;
     }
   }
 
@@ -207,7 +214,7 @@ export class ExtractTree implements Disposable {
     } catch (error) {
       if (isErrno(error, "ENOENT")) return this.#make(path);
       if (!isErrno(error, "ELOOP", "ENOTDIR")) throw error;
-      throw this.#obstacle(path) ?? error;
+      throw this.#conflictIn(path) ?? error;
     }
   }
 
@@ -272,7 +279,7 @@ export class ExtractTree implements Disposable {
   }
 
   /** Says which component of a path that could not be resolved is in the way. */
-  #obstacle(path: Uint8Array): DaemonError | undefined {
+  #conflictIn(path: Uint8Array): DaemonError | undefined {
     let at = openAll(this.#top, TOP);
     let end = -1;
     try {

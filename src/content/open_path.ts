@@ -2,8 +2,8 @@
 
 import { DaemonError } from "../errors.ts";
 import { Directory, effectiveUser, isErrno, type Name } from "../linux/mod.ts";
-import type { Owner } from "./content.ts";
-import { setOwnerAndMode } from "./ownership.ts";
+import type { Owner } from "./tree.ts";
+import { setOwnerAndMode } from "./set_owner_and_mode.ts";
 
 /**
  * Opens the directory that the components lead to, step by step, so that a path may be longer than

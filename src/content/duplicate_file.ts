@@ -1,7 +1,7 @@
 /** Copying a file within a tree, where the file system takes no further name of it. */
 
 import type { Directory, File } from "../linux/mod.ts";
-import { readXattrs } from "./xattrs.ts";
+import { readXattrs } from "./read_xattrs.ts";
 
 /**
  * How a file system says that an inode gets no further name: it has too many, or the file system has

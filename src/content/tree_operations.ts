@@ -1,7 +1,8 @@
 /** The operations on trees that one request does each. */
 
 import { DaemonError } from "../errors.ts";
-import type { Content, OperationOptions, Tree } from "./content.ts";
+import type { Content, OperationOptions } from "./content.ts";
+import type { Tree } from "./tree.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 
 /** What of {@link Content} needs no orchestration. */
@@ -31,7 +32,7 @@ export function connectTrees(workers: Dispatcher): TreeOperations {
     commitBaseline: (token, name) => workers.quick("commitBaseline", { token, name }),
     dropBaseline: (name) => workers.quick("dropBaseline", { name }),
     makeDirectory: (tree, path, owner) => workers.quick("makeDirectory", { tree, path, owner }),
-    giveDirectory: (tree, path, owner) => workers.quick("giveDirectory", { tree, path, owner }),
+    chownDirectory: (tree, path, owner) => workers.quick("chownDirectory", { tree, path, owner }),
     place: (tree, path, file, owner, mode) =>
       workers.run("place", { tree, path, file: { area: file.area, path: file.path }, owner, mode }),
     list: (tree, path) => workers.quick("list", { tree, path }),

@@ -2,9 +2,9 @@
 
 import { DaemonError } from "../../errors.ts";
 import { Directory } from "../../linux/mod.ts";
-import type { Owner, Tree } from "../content.ts";
-import { openPath } from "../parents.ts";
-import { treePath } from "../paths.ts";
+import type { Owner, Tree } from "../tree.ts";
+import { openPath } from "../open_path.ts";
+import { treePath } from "../tree_path.ts";
 import { type OpenAreas, openTree } from "../areas.ts";
 
 const held = new Map<number, Directory>();

@@ -3,7 +3,7 @@
 import { crc32 } from "node:zlib";
 import type { File } from "../../linux/mod.ts";
 import { type Block, BUFFER_BYTES, buffers } from "../../image/mod.ts";
-import { FOOTER, FOOTER_CHECKED, FOOTER_MAGIC, hashPath, TABLE_ENTRY } from "./format.ts";
+import { FOOTER, FOOTER_CHECKED, FOOTER_MAGIC, hashPath, TABLE_ENTRY } from "./baseline_format.ts";
 
 interface TableEntry {
   hash: number;

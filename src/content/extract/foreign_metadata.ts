@@ -1,8 +1,8 @@
-import { binaryBytes, binaryString, type PaxRecords, type TarEntry } from "../archive/mod.ts";
-import { type Descriptor, timespec } from "../linux/mod.ts";
-import type { Abilities } from "./abilities.ts";
-import { giveOwner, isUncommonTime, setsXattr } from "./attributes.ts";
-import type { OmissionLog } from "./omissions.ts";
+import { binaryBytes, binaryString, type PaxRecords, type TarEntry } from "../../archive/mod.ts";
+import { type Descriptor, timespec } from "../../linux/mod.ts";
+import type { Abilities } from "../abilities.ts";
+import { isUncommonTime, tryChown, trySetXattr } from "../attributes.ts";
+import type { OmissionLog } from "../omissions.ts";
 
 /** The bits that a foreign archive may set: no set-id ones. */
 const ALLOWED_MODE = 0o1777;
@@ -107,11 +107,11 @@ export function applyMetadata(
   if (dropped.setId) omissions.add("set-id", path());
   for (let n = 0; n < dropped.xattrs; n++) omissions.add("xattr", path());
   if (owners) {
-    const isGiven = giveOwner(() => target.chown(metadata.uid, metadata.gid));
+    const isGiven = tryChown(() => target.chown(metadata.uid, metadata.gid));
     if (!isGiven) omissions.add("owner", path());
   }
   for (const [name, value] of metadata.xattrs) {
-    const isSet = setsXattr(target, { name: binaryBytes(name), value }, abilities);
+    const isSet = trySetXattr(target, { name: binaryBytes(name), value }, abilities);
     if (!isSet) omissions.add("xattr", path());
   }
   target.chmod(metadata.mode);

@@ -1,12 +1,12 @@
-import { compareBytes } from "../../archive/mod.ts";
-import { type Directory, isErrno, openLongPath, SLASH, splitLast } from "../../linux/mod.ts";
+import { compareBytes } from "../archive/mod.ts";
+import { type Directory, isErrno, openLongPath, SLASH, splitLast } from "../linux/mod.ts";
 
 /** While content is written, no one else is to look. */
 const PRIVATE = 0o700;
 /** Handles kept open. */
 const MAX_OPEN = 64;
 
-interface OpenOne {
+interface CachedDirectory {
   readonly path: Uint8Array;
   readonly dir: Directory;
 }
@@ -14,7 +14,7 @@ interface OpenOne {
 /** Keeps the directories open that lead to the last one that was asked for. */
 export class DirectoryCache implements Disposable {
   readonly #top: Directory;
-  readonly #stack: OpenOne[] = [];
+  readonly #stack: CachedDirectory[] = [];
 
   constructor(top: Directory) {
     this.#top = top;
@@ -33,7 +33,7 @@ export class DirectoryCache implements Disposable {
   }
 
   /** The directory at `path`, which the caller closes. @throws {SystemError} */
-  openApart(path: Uint8Array): Directory {
+  openUncached(path: Uint8Array): Directory {
     return openLongPath(this.#top, path);
   }
 
@@ -62,7 +62,7 @@ export class DirectoryCache implements Disposable {
   }
 
   /** The deepest open directory at or above `path`; what is open beside it is closed. */
-  #nearest(path: Uint8Array): OpenOne | undefined {
+  #nearest(path: Uint8Array): CachedDirectory | undefined {
     for (let last = this.#stack.at(-1); last; last = this.#stack.at(-1)) {
       const { length } = last.path;
       const leads = length === path.length || length < path.length && path[length] === SLASH;
@@ -73,7 +73,7 @@ export class DirectoryCache implements Disposable {
     return undefined;
   }
 
-  #push(one: OpenOne): void {
+  #push(one: CachedDirectory): void {
     if (this.#stack.length === MAX_OPEN) this.#stack.shift()!.dir.close();
     this.#stack.push(one);
   }

@@ -9,7 +9,7 @@ import {
   type Timespec,
 } from "../../linux/mod.ts";
 import type { Abilities } from "../abilities.ts";
-import { giveOwner, isUncommonTime, setsXattr } from "../attributes.ts";
+import { isUncommonTime, tryChown, trySetXattr } from "../attributes.ts";
 import type { Xattr } from "../../image/mod.ts";
 import type { OmissionLog } from "../omissions.ts";
 
@@ -23,7 +23,7 @@ export interface StoredMetadata {
 }
 
 /** Returns the path of an entry; called only where the path is told. */
-export type TellPath = () => Uint8Array;
+export type LazyPath = () => Uint8Array;
 
 export interface PolicyOptions {
   /** Whether the image is ours: others lose set-id bits, devices and privileged attributes. */
@@ -64,8 +64,8 @@ export class MetadataPolicy {
    * @returns what the inode has then
    * @throws {SystemError}
    */
-  apply(target: Descriptor, stored: StoredMetadata, path: TellPath): Stat {
-    const isOwned = this.#give(stored, path, () => target.chown(stored.uid, stored.gid));
+  apply(target: Descriptor, stored: StoredMetadata, path: LazyPath): Stat {
+    const isOwned = this.#setOwner(stored, path, () => target.chown(stored.uid, stored.gid));
     this.#setXattrs(target, stored.xattrs, path);
     target.setTimes(stored.mtime);
     const stat = this.#setMode(target, stored, isOwned, path);
@@ -78,10 +78,10 @@ export class MetadataPolicy {
     dir: Directory,
     name: Uint8Array,
     stored: StoredMetadata,
-    { hasMode, path }: { hasMode: boolean; path: TellPath },
+    { hasMode, path }: { hasMode: boolean; path: LazyPath },
   ): Stat {
     const give = () => dir.chownEntry(name, stored.uid, stored.gid);
-    const isOwned = this.#give(stored, path, give);
+    const isOwned = this.#setOwner(stored, path, give);
     if (hasMode || stored.xattrs.length > 0) {
       using entry = dir.openPath(name);
       this.#setXattrs(entry, stored.xattrs, path);
@@ -94,15 +94,15 @@ export class MetadataPolicy {
   }
 
   /** Gives an inode its owner. @returns whether it has it now */
-  #give(stored: StoredMetadata, path: TellPath, chown: () => void): boolean {
+  #setOwner(stored: StoredMetadata, path: LazyPath, chown: () => void): boolean {
     if (stored.uid === this.#user.uid && stored.gid === this.#user.gid) return true;
-    if (giveOwner(chown)) return true;
+    if (tryChown(chown)) return true;
     this.#options.omissions.add("owner", path());
     return false;
   }
 
   /** Set-id bits are for an owner: without it, and from others, they are dropped. */
-  #setMode(target: Descriptor, stored: StoredMetadata, isOwned: boolean, path: TellPath): Stat {
+  #setMode(target: Descriptor, stored: StoredMetadata, isOwned: boolean, path: LazyPath): Stat {
     const { trusted, omissions } = this.#options;
     const wanted = trusted && isOwned ? stored.mode : stored.mode & ~SET_ID;
     let stat = target.stat();
@@ -115,22 +115,22 @@ export class MetadataPolicy {
     return stat;
   }
 
-  #setXattrs(target: Descriptor, xattrs: readonly Xattr[], path: TellPath): void {
+  #setXattrs(target: Descriptor, xattrs: readonly Xattr[], path: LazyPath): void {
     for (const xattr of xattrs) {
       const { abilities, omissions } = this.#options;
-      const isSet = this.#mayHave(xattr) && setsXattr(target, xattr, abilities);
+      const isSet = this.#allowsXattr(xattr) && trySetXattr(target, xattr, abilities);
       if (!isSet) omissions.add("xattr", path());
     }
   }
 
-  #mayHave({ name }: Xattr): boolean {
+  #allowsXattr({ name }: Xattr): boolean {
     const text = decoder.decode(name);
     return this.#options.trusted || text.startsWith("user.") ||
       text.startsWith("system.posix_acl_");
   }
 
   /** File systems take the nearest time that they have. */
-  #checkTime(stat: Stat, { mtime }: StoredMetadata, path: TellPath): void {
+  #checkTime(stat: Stat, { mtime }: StoredMetadata, path: LazyPath): void {
     if (!isUncommonTime(mtime) || stat.mtime.sec === mtime.sec) return;
     this.#options.omissions.add("time", path());
   }

@@ -2,7 +2,7 @@
 
 import { DaemonError } from "../errors.ts";
 import { type Descriptor, isErrno } from "../linux/mod.ts";
-import type { Owner } from "./content.ts";
+import type { Owner } from "./tree.ts";
 
 /**
  * Gives an inode its owner, and then its mode, which a change of owner would cut.

@@ -1,7 +1,13 @@
 /** How much an archive may make us write and keep. */
 
-import { DaemonError } from "../errors.ts";
-import { DIRECTORY_BYTES, EMPTY_BYTES, fileBytes, LINK_BYTES, symlinkBytes } from "./disk_usage.ts";
+import { DaemonError } from "../../errors.ts";
+import {
+  DIRECTORY_BYTES,
+  EMPTY_BYTES,
+  fileBytes,
+  LINK_BYTES,
+  symlinkBytes,
+} from "../disk_usage.ts";
 
 /** Entries that a foreign archive may have where nothing else limits it. */
 const MAX_FOREIGN_ENTRIES = 10_000_000;

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { basename, join } from "@std/path";
-import { deleteContents, deleteEntry } from "../../src/content/removal.ts";
+import { deleteContents, deleteEntry } from "../../src/content/delete_entry.ts";
 import { Directory, openLibc } from "../../src/linux/mod.ts";
 import { libcPath } from "../../src/process/libc.ts";
 import { openAreas } from "../../src/content/areas.ts";

@@ -1,0 +1,58 @@
+/** What a pack is asked for and what it returns. */
+
+import type { LayerDescriptor } from "../../image/mod.ts";
+import type { SpooledBlob } from "../../spool.ts";
+import type { Omissions } from "../omissions.ts";
+
+/** Options of `Content.pack`. */
+export interface PackOptions {
+  signal?: AbortSignal | undefined;
+  /**
+   * Layers of the previous image that are certainly still in the store, oldest first. With the
+   * baseline they make this pack a delta; unchanged files whose layer is not listed are read again.
+   */
+  reuse: readonly LayerDescriptor[];
+  /** Baseline to compare with, if there is one; the new one is written beside it, uncommitted. */
+  baseline?: string;
+  /**
+   * Called as each new layer is complete in the spool, so that it is stored while packing goes on.
+   * A rejection fails the pack. The callee owns the spool file.
+   */
+  onLayer(layer: SpooledBlob & LayerDescriptor): Promise<void>;
+}
+
+/** What a pack counted; sizes are bytes. */
+export interface PackStats {
+  files: number;
+  directories: number;
+  otherEntries: number;
+  /** Apparent bytes of regular files in the tree. */
+  contentBytes: number;
+  /** Regular files whose content was read by this pack. */
+  filesRead: number;
+  bytesRead: number;
+  newLayers: number;
+  newLayerBytes: number;
+  /** Sockets, which no archive can hold. */
+  skippedSockets: number;
+  /** Paths that changed at each attempt to read them, or whose xattrs could not be listed; at most 100. */
+  unstable: string[];
+  unstableCount: number;
+  /** What a process with this one's rights could not restore. */
+  unrestorable: Omissions;
+  /** Entries that this node could not make when it restored the tree, and that the image retains. */
+  retainedOmissions: number;
+}
+
+/** The image that a pack made. */
+export interface PackResult {
+  /** All layers of the image, lowest first: reused ones and new ones. */
+  layers: LayerDescriptor[];
+  /** The index blob, in the spool. The caller owns the file. */
+  index: SpooledBlob;
+  /** Token of the uncommitted new baseline; see `Content.commitBaseline`. */
+  newBaseline: string;
+  /** Why the baseline of the request could not be used, so that everything was read. */
+  baselineProblem?: string;
+  stats: PackStats;
+}

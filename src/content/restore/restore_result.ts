@@ -1,0 +1,45 @@
+/** What a restore or an extraction is asked for and what it returns. */
+
+import type { Digest } from "../../digest.ts";
+import type { LayerDescriptor } from "../../image/mod.ts";
+import type { LeasedFile } from "../../spool.ts";
+import type { Omissions } from "../omissions.ts";
+
+/** Options of `Content.restore`. */
+export interface RestoreOptions {
+  signal?: AbortSignal | undefined;
+  /** The image's layers, lowest first. */
+  layers: readonly LayerDescriptor[];
+  /** Absent for an image that other tools made or copied: its layers are applied one by one. */
+  index?: { digest: Digest; size: number };
+  /**
+   * Makes a blob readable as a local file; called when its content is needed, several at once. The
+   * Workers check every digest before the tree counts as restored. `release` is called after use.
+   */
+  fetch(blob: { digest: Digest; size: number }): Promise<LeasedFile>;
+  /** The most that the tree may take on disk, in bytes; RESOURCE_EXHAUSTED beyond. */
+  limitBytes?: number;
+  /** Whether this product made the image: others lose set-id bits, devices and privileged xattrs. */
+  trusted: boolean;
+}
+
+/** Options of `Content.extract`. */
+export interface ArchiveOptions {
+  signal?: AbortSignal | undefined;
+  compression: "none" | "gzip" | "zstd";
+  /** The most that the tree may take on disk, in bytes; RESOURCE_EXHAUSTED beyond. */
+  limitBytes?: number;
+}
+
+/** What a restore or an extraction made; sizes are bytes. */
+export interface RestoreResult {
+  files: number;
+  /** Apparent bytes of regular files. */
+  contentBytes: number;
+  /** What the tree takes on disk, counted as limits count it (`disk_usage.ts`). */
+  diskBytes: number;
+  /** What was not restored as the image has it. */
+  omitted: Omissions;
+  /** Token of an uncommitted baseline that makes the next backup a delta; absent without an index. */
+  newBaseline?: string;
+}
