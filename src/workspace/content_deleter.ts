@@ -13,6 +13,7 @@ const FIRST_DELAY_MS = 1_000;
 const LONGEST_DELAY_MS = 5 * 60_000;
 const MAX_START_DELAY_MS = 1_000;
 
+/** What a {@link ContentDeleter} uses. */
 export interface DeleterOptions {
   content: Content;
   clock: Clock;
@@ -23,10 +24,14 @@ export interface DeleterOptions {
   onGone(workspace: Workspace): void;
 }
 
+/**
+ * Deletes disposed workspaces and what earlier daemons left, each attempted in the background until it
+ * is gone: a tree may contain a mount point or an immutable file.
+ */
 export class ContentDeleter {
   readonly #options: DeleterOptions;
   readonly #deletions = new Map<Workspace | string, Deletion>();
-  /** In the background one tree is deleted at a time, so that saves and inits keep their Workers. */
+  /** In the background one tree is deleted at a time, so that saves and inits find free Workers. */
   readonly #permit = new Semaphore(1);
 
   constructor(options: DeleterOptions) {
@@ -34,8 +39,9 @@ export class ContentDeleter {
   }
 
   /**
-   * Takes a workspace from DELETING to NONE. Where that fails it is tried again in the background.
-   * @throws {DaemonError} saying what is in the way and what to do, or the stop signal's reason
+   * Takes a workspace from DELETING to NONE: deletes its tree and baseline, then its journal row. Where
+   * that fails it is tried again in the background.
+   * @throws {DaemonError} naming what cannot be deleted and what to do, or the stop signal's reason
    */
   async delete(workspace: Workspace): Promise<void> {
     const deletion = this.#ofWorkspace(workspace);
@@ -50,22 +56,22 @@ export class ContentDeleter {
     }
   }
 
-  /** Deletes a workspace that is DELETING in the background, an attempt having failed just now. */
+  /** Deletes a workspace that is DELETING in the background, after an attempt that has just failed. */
   deleteLater(workspace: Workspace): void {
     const failure = new DaemonError("FAILED_PRECONDITION", "An initialisation left something");
     this.#continue(this.#ofWorkspace(workspace), failure);
   }
 
   /**
-   * Deletes in the background what an earlier daemon has left.
-   * @returns resolves once every workspace that is DELETING is gone or was attempted in vain, or after
-   *   a second: until then its id is not free, which callers need not see where little is left
+   * Deletes in the background what an earlier daemon has left. Resolves once every workspace that is
+   * DELETING was attempted once, or after a second: where little is left, ids are free when the daemon
+   * begins to serve.
    */
   async resume(leftovers: Leftovers, workspaces: readonly Workspace[]): Promise<void> {
     const { content, stop } = this.#options;
     const options = { signal: stop };
     const deleting = workspaces.filter(({ state }) => state === "DELETING");
-    // Until version 0.1 the trash did not tell whose its trees are: each may be any of these's.
+    // Version 0.1 did not record whose trees are in the trash: each may be of any of these workspaces.
     const anonymous = leftovers.trash.filter(isAnonymous);
     for (const workspace of deleting) this.#ofWorkspace(workspace, anonymous);
     const ids = new Set(deleting.map(({ id }) => id));
@@ -82,7 +88,7 @@ export class ContentDeleter {
     await resolvesWithin(Promise.all(tried), MAX_START_DELAY_MS, this.#options.clock);
   }
 
-  /** Resolves once nothing is being deleted, for after the stop signal. */
+  /** Resolves once nothing is being deleted. Call after the stop signal has fired. */
   async settled(): Promise<void> {
     await Promise.allSettled([...this.#deletions.values()].map((deletion) => deletion.settled()));
   }
@@ -127,7 +133,7 @@ export class ContentDeleter {
     return deletion;
   }
 
-  /** The first failure is an error that names what to do; later ones only say that it is still so. */
+  /** Logs the first failure as an error that names what to do, and later ones as warnings. */
   #report(deletion: Deletion, error: unknown): void {
     const { stop, metrics } = this.#options;
     if (stop.aborted) return;
@@ -141,8 +147,8 @@ export class ContentDeleter {
   }
 
   /**
-   * Has it tried in the background until it is gone or the daemon stops.
-   * @param failure of an attempt just now, after which it is tried later rather than at once
+   * Attempts a deletion in the background until it is done or the daemon stops.
+   * @param failure of an attempt that has just failed, so that the next one waits
    */
   #continue(deletion: Deletion, failure?: unknown): void {
     const { clock, stop } = this.#options;

@@ -1,5 +1,4 @@
-/** One thing that is to be deleted, and is attempted until it is gone. */
-
+/** Something that is to be deleted, attempted until it is gone; at most one attempt runs at a time. */
 export class Deletion {
   readonly #work: () => Promise<void>;
   #attempt: Promise<void> | undefined;
@@ -10,19 +9,22 @@ export class Deletion {
   failures = 0;
 
   /**
-   * @param name for people
-   * @param work deletes it, or as much of it as can be, and rejects where something is left
+   * @param name what is deleted, as the log says it
+   * @param work deletes as much as it can, and rejects where something is left
    */
   constructor(readonly name: string, work: () => Promise<void>) {
     this.#work = work;
   }
 
-  /** Fires when it is gone. */
+  /** Fires when everything is deleted. */
   get done(): AbortSignal {
     return this.#done.signal;
   }
 
-  /** Joins the attempt under way, or begins one unless it is gone. */
+  /**
+   * Joins the attempt under way, or begins one unless everything is deleted.
+   * @throws what `work` rejects with
+   */
   attempt(): Promise<void> {
     if (this.done.aborted) return Promise.resolve();
     return this.#attempt ??= this.#try().finally(() => this.#attempt = undefined);
@@ -37,17 +39,17 @@ export class Deletion {
     }
   }
 
-  /** Resolves once an attempt has ended, whatever became of it. */
+  /** Resolves once the first attempt has ended, however it ended. */
   get tried(): Promise<void> {
     return this.#tried.promise;
   }
 
-  /** Runs `attempts` unless they are running already; how they end is nobody's but the attempts'. */
+  /** Runs `attempts` unless they are running already, and ignores how they end: each reports itself. */
   inBackground(attempts: () => Promise<void>): void {
     this.#background ??= attempts().catch(() => {}).finally(() => this.#background = undefined);
   }
 
-  /** Resolves once no attempt is under way and none will be made in the background. */
+  /** Resolves once no attempt is running and none will be made in the background. */
   async settled(): Promise<void> {
     await Promise.allSettled([this.#attempt, this.#background]);
   }

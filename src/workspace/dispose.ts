@@ -12,67 +12,80 @@ import type { Workspace } from "./workspace.ts";
 
 const log = logger("workspace");
 
-/** Git's status of a huge checkout must not hold a disposal up for longer. */
+/** Bounds the wait for Git's status, so that a huge checkout does not hold a disposal up. */
 const STATUS_TIMEOUT_MS = 60_000;
 
-export interface DisposeParts {
+/** What a disposal uses. */
+export interface DisposeContext {
   content: Content;
   images: Images;
   gitStatus: GitStatusReader;
   saver: ImageSaver;
   deleter: ContentDeleter;
   metrics: WorkspaceMetrics;
+  /** Fires when the daemon stops; its reason is what callers are told. */
   stop: AbortSignal;
 }
 
 /**
- * Takes a workspace to NONE. Where the final backup fails it is AVAILABLE again.
- * @param wishes may grow until the workspace is DELETING
- * @throws {DaemonError} DATA_LOSS (content kept, the call can be repeated), FAILED_PRECONDITION (not
- *   all can be deleted yet; the workspace stays until it is).
+ * Takes a workspace to NONE: cancels its setup, waits for running saves, reads Git's status, makes the
+ * final saves and deletes the content. Where the final backup fails it is AVAILABLE again.
+ * @param finalSaves may grow until the workspace is DELETING
+ * @returns Git's status, unless it could not be read or the workspace was never AVAILABLE
+ * @throws {DaemonError} DATA_LOSS where a save failed: the content stays and the call can be repeated.
+ *   FAILED_PRECONDITION where not all can be deleted yet: deleting goes on in the background.
  */
 export async function disposeWorkspace(
   workspace: Workspace,
-  wishes: ReadonlySet<FinalSave>,
-  parts: DisposeParts,
+  finalSaves: ReadonlySet<FinalSave>,
+  context: DisposeContext,
 ): Promise<{ gitStatus?: GitStatus }> {
   if (workspace.setup && !await cancelSetup(workspace)) return {};
   // A deletion that failed before is past the point where anything could still be backed up.
   if (workspace.state === "DELETING") {
-    await parts.deleter.delete(workspace);
+    await context.deleter.delete(workspace);
     return {};
   }
   workspace.apply("wrapUp");
   let gitStatus: GitStatus | undefined;
   try {
-    gitStatus = await settle(workspace, parts);
-    // Iterating a Set meets what is added meanwhile. Between its end and DELETING nothing may wait.
-    for (const wish of wishes) await keep(wish, workspace, parts);
-    workspace.apply("delete", wishes);
+    gitStatus = await waitUntilIdle(workspace, context);
+    // Iterating a Set visits what is added meanwhile. Nothing may be awaited between the end of the
+    // loop and DELETING, or a save that a joining caller added there would be missed.
+    for (const save of finalSaves) await makeFinalSave(save, workspace, context);
+    workspace.apply("delete", finalSaves);
   } catch (error) {
-    workspace.apply("keep");
-    parts.saver.resume([workspace]);
-    parts.stop.throwIfAborted();
+    workspace.apply("abortDispose");
+    context.saver.resume([workspace]);
+    context.stop.throwIfAborted();
     throw error;
   }
-  await parts.deleter.delete(workspace);
+  await context.deleter.delete(workspace);
   return gitStatus ? { gitStatus } : {};
 }
 
-/** Waits until nothing runs on the workspace any more, and reads Git's status then. */
-async function settle(workspace: Workspace, parts: DisposeParts): Promise<GitStatus | undefined> {
-  const promised = `A snapshot of workspace ${workspace.id} was promised`;
-  await orContentStays(promised, finishRunning(workspace));
-  return await readStatus(workspace, parts);
+/** Waits until no save runs on the workspace any more, then reads Git's status. */
+async function waitUntilIdle(
+  workspace: Workspace,
+  context: DisposeContext,
+): Promise<GitStatus | undefined> {
+  const expected = `A snapshot of workspace ${workspace.id} was promised`;
+  await orDataLoss(expected, finishSaves(workspace));
+  return await readStatus(workspace, context);
 }
 
-async function keep(wish: FinalSave, workspace: Workspace, parts: DisposeParts): Promise<void> {
-  if (wish === "backupLogs") return await saveLogs(workspace, parts);
-  const backup = parts.saver.saveBackup(workspace);
-  await orContentStays(`The final backup of workspace ${workspace.id} was asked for`, backup);
+async function makeFinalSave(
+  save: FinalSave,
+  workspace: Workspace,
+  context: DisposeContext,
+): Promise<void> {
+  if (save === "backupLogs") return await saveLogs(workspace, context);
+  const backup = context.saver.saveBackup(workspace);
+  await orDataLoss(`The final backup of workspace ${workspace.id} was asked for`, backup);
 }
 
-async function orContentStays(expected: string, work: Promise<unknown>): Promise<void> {
+/** Waits for a save. @throws {DaemonError} DATA_LOSS where it fails */
+async function orDataLoss(expected: string, work: Promise<unknown>): Promise<void> {
   try {
     await work;
   } catch (error) {
@@ -84,7 +97,7 @@ async function orContentStays(expected: string, work: Promise<unknown>): Promise
   }
 }
 
-/** Whether the workspace is there all the same, its initialisation having been faster. */
+/** Returns whether the workspace exists all the same, because its initialisation was faster. */
 async function cancelSetup(workspace: Workspace): Promise<boolean> {
   const { done, abort } = workspace.setup!;
   abort.abort(
@@ -97,16 +110,20 @@ async function cancelSetup(workspace: Workspace): Promise<boolean> {
   return workspace.state !== "NONE";
 }
 
-/** Lets snapshots and backups finish; a promised snapshot that cannot be stored stops the disposal. */
-async function finishRunning(workspace: Workspace): Promise<void> {
-  const promised = await Promise.allSettled(workspace.pendingSnapshots.values());
-  for (const snapshot of promised) if (snapshot.status === "rejected") throw snapshot.reason;
+/**
+ * Resolves once running snapshots and backups have ended.
+ * @throws the failure of a pending snapshot, which stops the disposal: its url was answered
+ */
+async function finishSaves(workspace: Workspace): Promise<void> {
+  const pending = await Promise.allSettled(workspace.pendingSnapshots.values());
+  for (const snapshot of pending) if (snapshot.status === "rejected") throw snapshot.reason;
   await workspace.idle();
 }
 
+/** Returns Git's status, or undefined where it cannot be read: that does not stop a disposal. */
 async function readStatus(
   workspace: Workspace,
-  { gitStatus, stop }: DisposeParts,
+  { gitStatus, stop }: DisposeContext,
 ): Promise<GitStatus | undefined> {
   try {
     const signal = AbortSignal.any([stop, AbortSignal.timeout(STATUS_TIMEOUT_MS)]);

@@ -15,23 +15,31 @@ const MAX_DELAY_MS = 5 * 60_000;
 
 type Save = (options: { baseline: string; signal: AbortSignal }) => Promise<SavedImage>;
 
+/** How one kind of save is retried. */
 interface SaveRetries extends Pick<RetryOptions, "attempts" | "isRetryable"> {
   onRetry(error: unknown, failures: number): void;
-  /** Whether a disposal of the workspace leaves the delays as long as they are. */
+  /** Whether the delays keep their length when a disposal of the workspace begins. */
   patient?: boolean;
 }
 
+/** What an {@link ImageSaver} uses, and its limits. */
 export interface SaverOptions {
   images: Images;
   journal: Journal;
   clock: Clock;
   metrics: WorkspaceMetrics;
+  /** How often an image is tried while the store is unavailable. */
   attempts: number;
+  /** Images made at once on this node. */
   concurrency: number;
   /** Fires when the daemon stops; its reason is what callers are told. */
   stop: AbortSignal;
 }
 
+/**
+ * Makes images of workspaces, one at a time of each and at most `concurrency` on the node, and retries
+ * while the store is unavailable.
+ */
 export class ImageSaver {
   readonly #options: SaverOptions;
   readonly #permits: Semaphore;
@@ -41,7 +49,7 @@ export class ImageSaver {
     this.#permits = new Semaphore(options.concurrency);
   }
 
-  /** Makes `url` refer to an image of the workspace. */
+  /** Stores an image of the workspace under `url`. @throws {DaemonError} as `Images.saveSnapshot` */
   async saveSnapshot(workspace: Workspace, url: string): Promise<void> {
     await workspace.track(
       this.#save(
@@ -52,7 +60,7 @@ export class ImageSaver {
     );
   }
 
-  /** Replaces the identity's backup; resolves to its url. */
+  /** Replaces the identity's backup, and resolves to its url. @throws {DaemonError} as `Images.saveBackup` */
   async saveBackup(workspace: Workspace): Promise<string> {
     const saved = await workspace.track(
       this.#save(
@@ -64,32 +72,35 @@ export class ImageSaver {
     return saved.url;
   }
 
-  /** Remembers that `url` was given out, then makes it true in the background. */
+  /** Records a pending snapshot durably, then stores it in the background. */
   saveLater(workspace: Workspace, url: string): void {
     this.#options.journal.addPendingSnapshot({ url, workspaceId: workspace.id });
-    this.#keepInBackground(workspace, url);
+    this.#storeInBackground(workspace, url);
   }
 
-  /** Takes up promises that the journal holds and nobody works on. */
+  /** Resumes the pending snapshots of these workspaces that are not being worked on. */
   resume(workspaces: Iterable<Workspace>): void {
     const byId = new Map([...workspaces].map((workspace) => [workspace.id, workspace]));
     for (const { url, workspaceId } of this.#options.journal.pendingSnapshots()) {
       const workspace = byId.get(workspaceId);
-      if (workspace && !workspace.pendingSnapshots.has(url)) this.#keepInBackground(workspace, url);
+      if (workspace && !workspace.pendingSnapshots.has(url)) {
+        this.#storeInBackground(workspace, url);
+      }
     }
   }
 
-  /** Resolves once no promise of these workspaces is being worked on. */
+  /** Resolves once no pending snapshot of these workspaces is being worked on. */
   async settled(workspaces: Iterable<Workspace>): Promise<void> {
     await Promise.allSettled(
-      [...workspaces].flatMap(({ pendingSnapshots: promised }) => [...promised.values()]),
+      [...workspaces].flatMap(({ pendingSnapshots }) => [...pendingSnapshots.values()]),
     );
   }
 
-  #keepInBackground(workspace: Workspace, url: string): void {
-    const kept = this.#keep(workspace, url).finally(() => workspace.pendingSnapshots.delete(url));
-    workspace.pendingSnapshots.set(url, kept);
-    kept.catch((error) => {
+  #storeInBackground(workspace: Workspace, url: string): void {
+    const stored = this.#storePending(workspace, url)
+      .finally(() => workspace.pendingSnapshots.delete(url));
+    workspace.pendingSnapshots.set(url, stored);
+    stored.catch((error) => {
       log.error("Snapshot {url} is promised and not stored: {reason}", {
         url,
         reason: messageOf(error),
@@ -97,11 +108,12 @@ export class ImageSaver {
     });
   }
 
-  /** Tries until it is stored; gives up only when the workspace leaves or the daemon stops. */
-  async #keep(workspace: Workspace, url: string): Promise<void> {
+  /** Tries until it is stored; gives up only when the workspace is disposed of or the daemon stops. */
+  async #storePending(workspace: Workspace, url: string): Promise<void> {
     const { images, journal, stop } = this.#options;
     const attempt = async () => {
-      // A crash may have come between the reference and the journal: an image once readable stays.
+      // A crash may have come between the reference and the journal; an image that can be restored
+      // already must not be replaced by a later one.
       if (!await images.snapshotExists(url, stop)) await this.saveSnapshot(workspace, url);
       journal.removePendingSnapshot(url);
     };
@@ -122,8 +134,8 @@ export class ImageSaver {
     const started = performance.now();
     const retried = this.#retry(workspace, () => this.#attempt(workspace, save), {
       attempts,
-      // The final backup of a disposal waits for the store; what is under way when a disposal begins
-      // holds it up by one more attempt at most.
+      // The final backup of a disposal waits for the store. A save that was running when the disposal
+      // began delays it by one more attempt at most.
       patient: workspace.disposingSignal.aborted,
       isRetryable: (error) => error instanceof DaemonError && error.code === "UNAVAILABLE",
       onRetry: (error, attempt) =>
@@ -151,15 +163,18 @@ export class ImageSaver {
     return saved;
   }
 
-  /** Retries `work`, holding neither a permit nor the workspace's turn between attempts. */
+  /**
+   * Retries `work`, which holds neither a permit nor the workspace's mutex between attempts. Once a
+   * disposal has begun, an attempt that is not `patient` is the last.
+   */
   async #retry<T>(workspace: Workspace, work: () => Promise<T>, options: SaveRetries): Promise<T> {
     const { clock, stop } = this.#options;
     const { patient = false, isRetryable, attempts, onRetry } = options;
-    let leaving = workspace.disposingSignal;
+    let disposing = workspace.disposingSignal;
     let last = false;
     const attempt = () => {
-      leaving = workspace.disposingSignal;
-      last = leaving.aborted && !patient;
+      disposing = workspace.disposingSignal;
+      last = disposing.aborted && !patient;
       return work();
     };
     return await retry(attempt, {
@@ -169,14 +184,15 @@ export class ImageSaver {
       baseDelay: BASE_DELAY_MS,
       maxDelay: MAX_DELAY_MS,
       isRetryable: (error) => !last && isRetryable(error),
-      wake: () => patient ? undefined : leaving,
+      wake: () => patient ? undefined : disposing,
       onRetry,
     });
   }
 
+  /** Saves once. An uncaught error of code that the save started aborts it, and is thrown. */
   async #attempt(workspace: Workspace, save: Save): Promise<SavedImage> {
     const { stop } = this.#options;
-    using _turn = await workspace.saveMutex.acquire(stop);
+    using _mutex = await workspace.saveMutex.acquire(stop);
     using _permit = await this.#permits.acquire(stop);
     const bug = new AbortController();
     const signal = AbortSignal.any([stop, bug.signal]);

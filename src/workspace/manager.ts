@@ -11,27 +11,25 @@ import { resolvesWithin } from "../async/mod.ts";
 import type { Clock } from "../clock.ts";
 import type { Content, Owner } from "../content/mod.ts";
 import { DaemonError, messageOf } from "../errors.ts";
-import type { GitStatusReader } from "../git/mod.ts";
-import type { Initializers } from "../initializer/mod.ts";
+import type { GitStatus, GitStatusReader } from "../git/mod.ts";
+import type { Initializers, InitializerSpec } from "../initializer/mod.ts";
 import type { Images } from "../snapshot/mod.ts";
 import type { InitRequest, Workspaces } from "./workspaces.ts";
 import { ContentDeleter } from "./content_deleter.ts";
 import { disposeWorkspace } from "./dispose.ts";
+import { checkDisposePreconditions } from "./dispose_preconditions.ts";
 import type { Journal } from "./journal.ts";
 import type { WorkspaceMetrics } from "./workspace_metrics.ts";
 import { ImageSaver } from "./image_saver.ts";
 import { recover } from "./recover.ts";
+import { WorkspaceRegistry } from "./registry.ts";
 import { setUp } from "./setup.ts";
+import { wireState } from "./state.ts";
 import { withUncaughtHandler } from "../uncaught.ts";
-import {
-  checkDisposePreconditions,
-  type DisposeOptions,
-  type FinalSave,
-  finalSavesOf,
-} from "./final_saves.ts";
+import { type DisposeOptions, type FinalSave, finalSavesOf } from "./final_saves.ts";
 import { type Disposal, Workspace } from "./workspace.ts";
 
-/** What the lifecycle is made of. */
+/** The parts of the daemon that the lifecycle uses. */
 export interface Dependencies {
   content: Content;
   images: Images;
@@ -42,6 +40,7 @@ export interface Dependencies {
   metrics: WorkspaceMetrics;
 }
 
+/** The parts and the config of a {@link WorkspaceManager}. */
 export interface ManagerOptions extends Dependencies {
   /** False for `storage.kind` `none`. */
   remoteStorage: boolean;
@@ -54,12 +53,10 @@ export interface ManagerOptions extends Dependencies {
   };
 }
 
-/** {@link Workspaces}, with a beginning and an end. */
+/** Serves {@link Workspaces} between `start` and `stop`, each called once. */
 export class WorkspaceManager implements Workspaces {
   readonly #options: ManagerOptions;
-  readonly #workspaces = new Map<string, Workspace>();
-  /** Entries found among the workspaces that are nobody's: never replaced, never deleted. */
-  #strangers = new Set<string>();
+  readonly #registry: WorkspaceRegistry;
   readonly #saver: ImageSaver;
   readonly #deleter: ContentDeleter;
   readonly #stop = new AbortController();
@@ -67,46 +64,43 @@ export class WorkspaceManager implements Workspaces {
 
   constructor(options: ManagerOptions) {
     this.#options = options;
+    this.#registry = new WorkspaceRegistry(options.content);
     this.#saver = new ImageSaver({ ...options, ...options.backup, stop: this.#stop.signal });
     this.#deleter = new ContentDeleter({
       ...options,
       stop: this.#stop.signal,
-      onGone: (workspace) => this.#forgetIfGone(workspace),
+      onGone: (workspace) => this.#registry.removeIfGone(workspace),
     });
   }
 
   /**
-   * Puts right what the last run left, and resumes what it promised; deleting goes on in the background.
-   * Call once, before serving.
+   * Recovers what the last run left, and resumes its pending snapshots; deleting goes on in the
+   * background. Call before serving.
    */
   async start(): Promise<void> {
-    const { workspaces, orphans: strangers, leftovers } = await recover(
-      this.#options.content,
-      this.#options,
-    );
-    for (const workspace of workspaces) this.#workspaces.set(workspace.id, workspace);
-    this.#strangers = strangers;
-    this.#saver.resume(this.#workspaces.values());
-    await this.#deleter.resume(leftovers, workspaces);
+    const recovered = await recover(this.#options.content, this.#options);
+    this.#registry.fill(recovered);
+    this.#saver.resume(this.#registry.all());
+    await this.#deleter.resume(recovered.leftovers, recovered.workspaces);
   }
 
   /**
-   * Refuses new work, lets what is under way finish for `graceMs`, then cancels it. What was
-   * promised is taken up again by the next start.
+   * Refuses new work, lets what is under way finish for `graceMs` milliseconds, then cancels it.
+   * Pending snapshots are resumed by the next start.
    */
   async stop(graceMs: number): Promise<void> {
     this.#draining = true;
     await resolvesWithin(this.#settled(), graceMs, this.#options.clock);
     const reason = shuttingDown();
     this.#stop.abort(reason);
-    for (const workspace of this.#workspaces.values()) workspace.setup?.abort.abort(reason);
+    for (const workspace of this.#registry.all()) workspace.setup?.abort.abort(reason);
     await this.#settled();
-    await this.#saver.settled(this.#workspaces.values());
+    await this.#saver.settled(this.#registry.all());
     await this.#deleter.settled();
   }
 
   async #settled(): Promise<void> {
-    const work = () => [...this.#workspaces.values()].flatMap((workspace) => workspace.work);
+    const work = () => [...this.#registry.all()].flatMap((workspace) => workspace.work);
     for (let all = work(); all.length > 0; all = work()) await Promise.allSettled(all);
   }
 
@@ -115,19 +109,14 @@ export class WorkspaceManager implements Workspaces {
     onWarning: (message: string) => void = () => {},
   ): Promise<void> {
     this.#refuseWhileDraining();
-    const { initializers, metrics } = this.#options;
+    const { initializers } = this.#options;
     initializers.validate(request.initializer, "initializer");
     const quotaBytes = checkQuota(request.storageQuotaBytes);
-    if (this.#strangers.has(request.id)) await this.#refuseStranger(request.id);
-    const known = this.#workspaces.get(request.id);
-    if (known) {
-      throw new DaemonError(
-        "ALREADY_EXISTS",
-        known.state === "DELETING"
-          ? `Workspace ${request.id} is still being deleted: its id is free once that is done`
-          : `Workspace ${request.id} exists and is ${wireState(known)}: dispose of it first`,
-      );
+    if (this.#registry.isOrphan(request.id)) {
+      await this.#registry.checkOrphanRemoved(request.id);
+      this.#refuseWhileDraining();
     }
+    this.#registry.checkFree(request.id);
     const workspace = Workspace.create({
       id: request.id,
       owner: request.owner,
@@ -136,9 +125,17 @@ export class WorkspaceManager implements Workspaces {
       quotaBytes,
       checkoutLocation: initializers.checkoutLocation(request.initializer),
     }, this.#options);
-    this.#workspaces.set(workspace.id, workspace);
+    this.#registry.add(workspace);
+    await this.#startSetup(workspace, request.initializer, onWarning);
+  }
+
+  #startSetup(
+    workspace: Workspace,
+    initializer: InitializerSpec,
+    onWarning: (message: string) => void,
+  ): Promise<void> {
     const abort = new AbortController();
-    const parts = {
+    const context = {
       ...this.#options,
       remoteStorage: this.#hasStorage(workspace),
       onWarning,
@@ -146,24 +143,24 @@ export class WorkspaceManager implements Workspaces {
     };
     const work = withUncaughtHandler(
       (error) => abort.abort(error),
-      () => setUp(workspace, request.initializer, parts),
+      () => setUp(workspace, initializer, context),
     );
-    const done = metrics.time("init", work).finally(() => {
+    const done = this.#options.metrics.time("init", work).finally(() => {
       workspace.setup = undefined;
-      this.#forgetIfGone(workspace);
+      this.#registry.removeIfGone(workspace);
       if (workspace.state === "DELETING") this.#deleter.deleteLater(workspace);
     });
     workspace.setup = { done, abort };
-    await done;
+    return done;
   }
 
   async waitForInit(id: string, signal: AbortSignal): Promise<void> {
-    const workspace = this.#known(id);
+    const workspace = this.#registry.get(id);
     if (workspace.state === "AVAILABLE") return;
     if (!workspace.setup) {
       throw new DaemonError(
         "FAILED_PRECONDITION",
-        `Workspace ${id} is ${wireState(workspace)}: there is no initialisation to wait for`,
+        `Workspace ${id} is ${wireState(workspace.state)}: there is no initialisation to wait for`,
       );
     }
     try {
@@ -182,7 +179,7 @@ export class WorkspaceManager implements Workspaces {
   }
 
   exists(id: string): boolean {
-    return this.#workspaces.has(id);
+    return this.#registry.has(id);
   }
 
   async takeSnapshot(id: string, returnImmediately: boolean): Promise<string> {
@@ -198,22 +195,25 @@ export class WorkspaceManager implements Workspaces {
     return await this.#saver.saveBackup(workspace);
   }
 
-  async dispose(id: string, options: DisposeOptions) {
+  async dispose(id: string, options: DisposeOptions): Promise<{ gitStatus?: GitStatus }> {
     this.#refuseWhileDraining();
-    const workspace = this.#known(id);
+    const workspace = this.#registry.get(id);
     checkDisposePreconditions(workspace, options, this.#hasStorage(workspace));
     const disposal = workspace.disposal ??= this.#startDisposal(workspace, options);
-    for (const wish of finalSavesOf(options)) disposal.finalSaves.add(wish);
+    for (const save of finalSavesOf(options)) disposal.finalSaves.add(save);
     return await disposal.done;
   }
 
   #startDisposal(workspace: Workspace, options: DisposeOptions): Disposal {
-    const wishes = new Set(finalSavesOf(options));
-    return { finalSaves: wishes, done: this.#dispose(workspace, wishes) };
+    const finalSaves = new Set(finalSavesOf(options));
+    return { finalSaves, done: this.#dispose(workspace, finalSaves) };
   }
 
-  async #dispose(workspace: Workspace, wishes: ReadonlySet<FinalSave>) {
-    const work = disposeWorkspace(workspace, wishes, {
+  async #dispose(
+    workspace: Workspace,
+    finalSaves: ReadonlySet<FinalSave>,
+  ): Promise<{ gitStatus?: GitStatus }> {
+    const work = disposeWorkspace(workspace, finalSaves, {
       ...this.#options,
       saver: this.#saver,
       deleter: this.#deleter,
@@ -223,42 +223,19 @@ export class WorkspaceManager implements Workspaces {
       return await this.#options.metrics.time("dispose", work);
     } finally {
       workspace.disposal = undefined;
-      this.#forgetIfGone(workspace);
+      this.#registry.removeIfGone(workspace);
     }
-  }
-
-  /** By now the id may be another's. */
-  #forgetIfGone(workspace: Workspace): void {
-    const { id, state } = workspace;
-    if (state === "NONE" && this.#workspaces.get(id) === workspace) this.#workspaces.delete(id);
-  }
-
-  async #refuseStranger(id: string): Promise<void> {
-    if (await this.#options.content.exists({ area: "workspaces", name: id })) {
-      throw new DaemonError(
-        "ALREADY_EXISTS",
-        `There is an entry workspaces/${id} that no workspace belongs to: move it away first`,
-      );
-    }
-    this.#strangers.delete(id);
-    this.#refuseWhileDraining();
-  }
-
-  #known(id: string): Workspace {
-    const workspace = this.#workspaces.get(id);
-    if (!workspace) {
-      throw new DaemonError("NOT_FOUND", `There is no workspace ${id} on this node`);
-    }
-    return workspace;
   }
 
   #saveable(id: string, doing: string): Workspace {
     this.#refuseWhileDraining();
-    const workspace = this.#known(id);
+    const workspace = this.#registry.get(id);
     if (workspace.state !== "AVAILABLE") {
       throw new DaemonError(
         "FAILED_PRECONDITION",
-        `Cannot ${doing} workspace ${id}: it must be AVAILABLE and is ${wireState(workspace)}`,
+        `Cannot ${doing} workspace ${id}: it must be AVAILABLE and is ${
+          wireState(workspace.state)
+        }`,
       );
     }
     if (!this.#hasStorage(workspace)) {
@@ -283,11 +260,7 @@ function shuttingDown(): DaemonError {
   return new DaemonError("UNAVAILABLE", "wsdaemon is shutting down: try again when it is back");
 }
 
-/** A state as the wire knows it. */
-function wireState(workspace: Workspace): string {
-  return workspace.state === "DELETING" ? "WRAPPING_UP" : workspace.state;
-}
-
+/** Returns a quota in bytes as a number. @throws {DaemonError} INVALID_ARGUMENT for a negative one */
 function checkQuota(bytes: bigint): number {
   if (bytes < 0n) {
     throw new DaemonError(

@@ -2,7 +2,7 @@
  * The lifecycle of workspaces: one state machine, one journal, and the six operations of the API.
  *
  * Intent is written to the journal before it is acted on, so that a restart completes or undoes what
- * was under way; see `state.ts` for the states and `recover.ts` for what a restart makes of them.
+ * was under way; see `state.ts` for the states and transitions, and `recover.ts` for a restart.
  */
 
 export { Journal } from "./journal.ts";

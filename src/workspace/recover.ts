@@ -2,6 +2,8 @@ import type { Content, Leftovers } from "../content/mod.ts";
 import { messageOf } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import { finalSavesNamed } from "./final_saves.ts";
+import type { WorkspaceRecord } from "./journal.ts";
+import { recoveryEvent } from "./state.ts";
 import { type Recorders, Workspace } from "./workspace.ts";
 
 const log = logger("workspace");
@@ -10,7 +12,7 @@ const log = logger("workspace");
 export interface Recovered {
   /** Those in state DELETING are still to be deleted. */
   workspaces: Workspace[];
-  /** Entries among the published trees that the journal does not know. */
+  /** Names of published trees that the journal does not know. */
   orphans: Set<string>;
   /** What is to be deleted besides. */
   leftovers: Leftovers;
@@ -20,25 +22,22 @@ export interface Recovered {
 const MAX_NAMED = 20;
 
 /**
- * Decides for every workspace what becomes of it; it deletes nothing, so that neither the size nor the
- * state of what is left keeps the others from being served.
+ * Decides for every workspace in the journal whether it is kept or deleted. Deletes nothing itself,
+ * so that neither the size nor the state of what is left keeps the others from being served.
  *
- * Published trees that the journal does not know are left alone and reported: they may be somebody's
- * work.
+ * Published trees that the journal does not know (orphans) are left alone and reported: they may be
+ * somebody's work.
  */
-export async function recover(content: Content, witnesses: Recorders): Promise<Recovered> {
-  const leftovers = await look("staging, trash and spool", () => content.leftovers());
-  const published = await look("the published trees", () => content.published());
-  const strangers = new Set(published);
+export async function recover(content: Content, recorders: Recorders): Promise<Recovered> {
+  const leftovers = await tryToFind("staging, trash and spool", () => content.leftovers());
+  const published = await tryToFind("the published trees", () => content.published());
+  const orphans = new Set(published);
   const workspaces: Workspace[] = [];
-  for (const record of witnesses.journal.workspaces()) {
-    const workspace = Workspace.fromRecord(record, witnesses);
+  for (const record of recorders.journal.workspaces()) {
+    const workspace = recoverWorkspace(record, recorders);
     const { id } = workspace;
-    const found = strangers.delete(id);
-    if (workspace.state === "SETTING_UP") workspace.apply("delete");
-    if (workspace.state === "WRAPPING_UP") workspace.apply("keep");
+    const found = orphans.delete(id);
     if (workspace.state === "DELETING") {
-      workspace.saved = finalSavesNamed(witnesses.journal.finalSaves(id));
       log.warn("Deleting workspace {id}, which was not to stay when the daemon ended", { id });
     } else if (published && !found) {
       log.error("The content of workspace {id} is not there any more: somebody else removed it", {
@@ -47,11 +46,11 @@ export async function recover(content: Content, witnesses: Recorders): Promise<R
     }
     workspaces.push(workspace);
   }
-  reportStrangers(strangers, leftovers?.foreign ?? []);
-  return { workspaces, orphans: strangers, leftovers: leftovers ?? NOTHING };
+  reportOrphans(orphans, leftovers?.foreign ?? []);
+  return { workspaces, orphans, leftovers: leftovers ?? NO_LEFTOVERS };
 }
 
-const NOTHING: Leftovers = {
+const NO_LEFTOVERS: Leftovers = {
   staging: [],
   trash: [],
   scratch: [],
@@ -60,8 +59,17 @@ const NOTHING: Leftovers = {
   foreign: [],
 };
 
-/** What cannot be looked at stays as it is. */
-async function look<T>(what: string, find: () => Promise<T>): Promise<T | undefined> {
+/** Returns the workspace of a journal row, in the state that a restart takes it to. */
+export function recoverWorkspace(record: WorkspaceRecord, recorders: Recorders): Workspace {
+  const saved = finalSavesNamed(recorders.journal.finalSaves(record.id));
+  const workspace = Workspace.fromRecord(record, recorders, saved);
+  const event = recoveryEvent(workspace.state);
+  if (event) workspace.apply(event);
+  return workspace;
+}
+
+/** Returns undefined where a folder cannot be read: what is in it stays as it is. */
+async function tryToFind<T>(what: string, find: () => Promise<T>): Promise<T | undefined> {
   try {
     return await find();
   } catch (error) {
@@ -73,8 +81,8 @@ async function look<T>(what: string, find: () => Promise<T>): Promise<T | undefi
   }
 }
 
-function reportStrangers(strangers: ReadonlySet<string>, foreign: readonly string[]): void {
-  for (const name of [...strangers].slice(0, MAX_NAMED)) {
+function reportOrphans(orphans: ReadonlySet<string>, foreign: readonly string[]): void {
+  for (const name of [...orphans].slice(0, MAX_NAMED)) {
     log.error("There is an entry {name} among the workspaces that no workspace belongs to", {
       name,
     });

@@ -1,9 +1,9 @@
 /**
- * Room that is set aside on the state's file system, so that state can be written where a disk is
- * full: a file that is deleted when room is needed and made again when there is some.
+ * Disk space set aside on the state's file system, so that state can be written when the disk is full:
+ * a file that is deleted when space is needed and made again when there is some.
  *
- * Rewriting a file in place needs no room on ext4 and XFS, but on file systems that copy on write
- * (btrfs, overlayfs over such, a snapshot beneath) every write does; what was deleted is room on
+ * Rewriting a file in place needs no space on ext4 and XFS, but on file systems that copy on write
+ * (btrfs, overlayfs over such, a snapshot beneath) every write does; deleting a file frees space on
  * all of them.
  */
 
@@ -12,42 +12,43 @@ import { logger } from "../log/mod.ts";
 
 const log = logger("workspace");
 
-/** For some hundreds of small writes, with what a file system needs beside each. */
+/** Enough for some hundreds of small writes, with what a file system needs beside each. */
 const RESERVE_BYTES = 1 << 20;
 
-/** Milliseconds between two attempts at setting room aside. */
-const PAUSE_MS = 60_000;
+/** Milliseconds between two attempts at setting space aside. */
+const RETRY_DELAY_MS = 60_000;
 
+/** A file of 1 MiB that can be deleted to free its space. Methods are synchronous. */
 export class Reserve {
   readonly #path: string;
   #held: boolean;
-  #triableAt = 0;
+  #nextAttemptAt = 0;
 
-  /** @param path of a file in a directory that is there, used by nothing else */
+  /** @param path of a file in an existing directory, used by nothing else */
   constructor(path: string) {
     this.#path = path;
     this.#held = sizeOf(path) === RESERVE_BYTES;
   }
 
-  /** Whether room is set aside. */
+  /** Whether space is set aside. */
   get held(): boolean {
     return this.#held;
   }
 
   /**
-   * Sets room aside if there is none; where there is no room for that, leaves things as they are, and
-   * does not try again for a while: each time takes from others what little room there is.
-   * @param isFreed whether room has just been made, so that it is worth trying now
+   * Sets space aside unless it is already. Where the disk is full, does nothing and does not try again
+   * for a minute, because each attempt takes from others what little space there is.
+   * @param isFreed whether space has just been freed, so that it is worth trying now
    */
   hold(isFreed = false): void {
-    if (this.#held || (!isFreed && performance.now() < this.#triableAt)) return;
-    this.#triableAt = performance.now() + PAUSE_MS;
+    if (this.#held || (!isFreed && performance.now() < this.#nextAttemptAt)) return;
+    this.#nextAttemptAt = performance.now() + RETRY_DELAY_MS;
     try {
-      write(this.#path);
+      writeReserve(this.#path);
       this.#held = true;
-      log.debug("Room for the daemon's state is set aside in {path}", { path: this.#path });
+      log.debug("Space for the daemon's state is set aside in {path}", { path: this.#path });
     } catch (error) {
-      log.debug("No room to set aside in {path}: {reason}", {
+      log.debug("No space to set aside in {path}: {reason}", {
         path: this.#path,
         reason: messageOf(error),
       });
@@ -55,14 +56,14 @@ export class Reserve {
     }
   }
 
-  /** Gives the room back to the file system. @returns whether there was any */
+  /** Gives the space back to the file system. @returns whether any was set aside */
   release(): boolean {
     this.#held = false;
     try {
       Deno.removeSync(this.#path);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return false;
-      log.warn("Cannot release the room set aside in {path}: {reason}", {
+      log.warn("Cannot release the space set aside in {path}: {reason}", {
         path: this.#path,
         reason: messageOf(error),
       });
@@ -72,8 +73,8 @@ export class Reserve {
   }
 }
 
-/** Random bytes, since zeros take no room where a file system compresses. */
-function write(path: string): void {
+/** Writes random bytes, since zeros take no space on a file system that compresses. */
+function writeReserve(path: string): void {
   using file = Deno.openSync(path, { write: true, create: true, truncate: true, mode: 0o600 });
   const part = new Uint8Array(65536);
   for (let left = RESERVE_BYTES; left > 0;) {

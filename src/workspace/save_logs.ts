@@ -8,30 +8,32 @@ import type { Workspace } from "./workspace.ts";
 
 const log = logger("workspace");
 
-/** What runs in a workspace may leave any number of files with a log's name. */
+/** Bounds how many logs are stored: a workspace may contain any number of files with a log's name. */
 const MAX_LOGS = 1000;
 
-/** How many of the logs that are not stored are named. */
+/** How many of the logs that are not stored are named in the message. */
 const MAX_NAMED = 10;
 
-export interface SaveLogsParts {
+/** What storing terminal logs uses. */
+export interface SaveLogsContext {
   content: Content;
   images: Images;
   metrics: WorkspaceMetrics;
+  /** Fires when the daemon stops. */
   stop: AbortSignal;
 }
 
 /**
  * Stores the terminal logs of a workspace. Logs are worth less than the content: whatever goes wrong
  * with them is logged and counted and does not stop the disposal.
- * @throws the reason of `stop`, where the daemon stops
+ * @throws the reason of `stop` when the daemon stops
  */
-export async function saveLogs(workspace: Workspace, parts: SaveLogsParts): Promise<void> {
+export async function saveLogs(workspace: Workspace, context: SaveLogsContext): Promise<void> {
   const { id, tree } = workspace;
-  const { stop, metrics } = parts;
+  const { stop, metrics } = context;
   let found: TerminalLog[];
   try {
-    found = await findTerminalLogs(parts.content, tree);
+    found = await findTerminalLogs(context.content, tree);
   } catch (error) {
     stop.throwIfAborted();
     metrics.terminalLog("failed");
@@ -45,7 +47,7 @@ export async function saveLogs(workspace: Workspace, parts: SaveLogsParts): Prom
     return;
   }
   if (found.length > MAX_LOGS) reportExcess(id, found, metrics);
-  for (const one of found.slice(0, MAX_LOGS)) await saveLog(workspace, one, parts);
+  for (const one of found.slice(0, MAX_LOGS)) await saveLog(workspace, one, context);
 }
 
 function reportExcess(id: string, found: readonly TerminalLog[], metrics: WorkspaceMetrics): void {
@@ -66,7 +68,7 @@ function reportExcess(id: string, found: readonly TerminalLog[], metrics: Worksp
 async function saveLog(
   { id, identity, tree }: Workspace,
   { path, task, size }: TerminalLog,
-  { images, metrics, stop }: SaveLogsParts,
+  { images, metrics, stop }: SaveLogsContext,
 ): Promise<void> {
   try {
     await images.saveLog(tree, path, { identity, instance: id, task, signal: stop });

@@ -8,45 +8,47 @@ import type { Workspace } from "./workspace.ts";
 
 const log = logger("workspace");
 
-export interface SetupParts {
+/** What an initialisation uses. */
+export interface SetupContext {
   content: Content;
   images: Images;
   initializers: Initializers;
+  /** Whether this workspace may be restored from the store. */
   remoteStorage: boolean;
   contentOwner: Owner;
   /** Told what the caller should know of though nothing has failed. */
   onWarning(message: string): void;
   metrics: WorkspaceMetrics;
-  /** Its reason, a DaemonError, is what the caller is told. */
+  /** Cancels the initialisation; its reason, a DaemonError, is what the caller is told. */
   signal: AbortSignal;
 }
 
 /**
- * Takes a workspace from SETTING_UP to AVAILABLE, or to NONE with nothing left of it. What cannot be
- * cleared away at once is DELETING.
- * @throws {DaemonError} what went wrong, or the signal's reason.
+ * Takes a workspace from SETTING_UP to AVAILABLE; its tree is durable and visible then. A failure takes
+ * it to NONE with nothing left, or to DELETING where something cannot be removed at once.
+ * @throws {DaemonError} the initializer's failure, or the signal's reason
  */
 export async function setUp(
   workspace: Workspace,
   spec: InitializerSpec,
-  parts: SetupParts,
+  context: SetupContext,
 ): Promise<void> {
-  const { content, signal } = parts;
+  const { content, signal } = context;
   const { id } = workspace;
   const started = performance.now();
   const trees: Tree[] = [];
   const baselines: string[] = [];
   try {
-    const tree = await content.create(parts.contentOwner, id);
+    const tree = await content.create(context.contentOwner, id);
     trees.push(tree);
-    await parts.initializers.run(spec, {
-      ...parts,
+    await context.initializers.run(spec, {
+      ...context,
       tree,
       identity: workspace.identity,
       ...(workspace.record.quotaBytes > 0 ? { limitBytes: workspace.record.quotaBytes } : {}),
       onRestored: (result) => {
         if (result.newBaseline !== undefined) baselines.push(result.newBaseline);
-        reportRestored(workspace, result, parts);
+        reportRestored(workspace, result, context);
       },
     });
     signal.throwIfAborted();
@@ -54,11 +56,11 @@ export async function setUp(
     await publish(content, tree, workspace.tree, trees);
     workspace.apply("ready");
   } catch (error) {
-    const told = signal.aborted ? signal.reason : asDaemonError(error, "INTERNAL");
-    log.warn("Could not set up workspace {id}: {reason}", { id, reason: messageOf(told) });
+    const reported = signal.aborted ? signal.reason : asDaemonError(error, "INTERNAL");
+    log.warn("Could not set up workspace {id}: {reason}", { id, reason: messageOf(reported) });
     const nothingLeft = await undo(content, id, trees, baselines);
     workspace.apply(nothingLeft ? "fail" : "delete");
-    throw told;
+    throw reported;
   }
   log.info("Workspace {id} of {owner}/{metaId} is AVAILABLE after {ms} ms", {
     id,
@@ -67,11 +69,11 @@ export async function setUp(
   });
 }
 
-/** Says and counts what of a restore is not as it was, or more than the quota. */
+/** Logs, counts and warns of what a restore left out, and of a tree larger than its quota. */
 function reportRestored(
   { id, record }: Workspace,
   { omitted, diskBytes }: RestoreResult,
-  { metrics, onWarning }: SetupParts,
+  { metrics, onWarning }: SetupContext,
 ): void {
   const { counts, examples } = omitted;
   metrics.restored(omitted);
@@ -94,7 +96,10 @@ function reportRestored(
   );
 }
 
-/** The last restore's baseline describes most of the tree; earlier ones are of content that it replaced. */
+/**
+ * Commits the last restore's baseline, which describes most of the tree, and drops the others: they are
+ * of content that the last restore replaced.
+ */
 async function adoptBaseline(content: Content, tokens: string[], id: string): Promise<void> {
   const last = tokens.pop();
   for (const token of tokens) await content.dropBaseline(token);
@@ -103,19 +108,22 @@ async function adoptBaseline(content: Content, tokens: string[], id: string): Pr
   else await content.commitBaseline(last, id);
 }
 
-/** Makes the tree visible as `to`, which then is one of those to be undone, unless it is another's. */
+/**
+ * Makes the tree visible as `to`. Adds `to` to the trees that a failure removes, unless publishing failed
+ * because another tree has that name.
+ */
 async function publish(content: Content, tree: Tree, to: Tree, trees: Tree[]): Promise<void> {
   try {
     await content.publish(tree, to.name);
     trees.push(to);
   } catch (error) {
-    const anothers = error instanceof DaemonError && error.code === "ALREADY_EXISTS";
-    if (!anothers) trees.push(to);
+    const isForeign = error instanceof DaemonError && error.code === "ALREADY_EXISTS";
+    if (!isForeign) trees.push(to);
     throw error;
   }
 }
 
-/** Removes what was made. @returns whether nothing of it is left */
+/** Removes the trees and baselines made so far. @returns whether nothing of them is left */
 async function undo(
   content: Content,
   id: string,

@@ -1,18 +1,18 @@
 import type { Content, Tree } from "../content/mod.ts";
 import { DaemonError } from "../errors.ts";
 
-/** A terminal log of the workspace. */
+/** A terminal log: a file in which the output of one task of the workspace was recorded. */
 export interface TerminalLog {
   /** Relative to the tree. */
   path: string;
-  /** The rest of its name, which tells the task. */
+  /** The task's name: what follows the prefix in the file's name. */
   task: string;
   /** Bytes. */
   size: number;
 }
 
-/** In this order; the first place that has any is the one. */
-const PLACES = [
+/** Where logs may be, in this order; the first location that has any is used alone. */
+const LOG_LOCATIONS = [
   { folder: "", prefix: "prebuild-log-" },
   { folder: ".gitpod", prefix: "prebuild-log-" },
   { folder: "", prefix: ".prebuild-log-" },
@@ -20,9 +20,12 @@ const PLACES = [
 
 const BY_NUMBER = new Intl.Collator("en", { numeric: true });
 
-/** The terminal logs in a tree, in the order of their tasks: regular files only, never through a link. */
+/**
+ * Returns the terminal logs in a tree, sorted by task: regular files only, never through a symbolic link.
+ * @throws {DaemonError} where the tree cannot be listed
+ */
 export async function findTerminalLogs(content: Content, tree: Tree): Promise<TerminalLog[]> {
-  for (const { folder, prefix } of PLACES) {
+  for (const { folder, prefix } of LOG_LOCATIONS) {
     const entries = await listIfThere(content, tree, folder);
     const logs = entries
       .filter((entry) => entry.type === "file" && entry.name.startsWith(prefix))
@@ -38,6 +41,7 @@ export async function findTerminalLogs(content: Content, tree: Tree): Promise<Te
   return [];
 }
 
+/** Lists a folder of the tree; one that is missing or no folder has no entries. */
 async function listIfThere(content: Content, tree: Tree, folder: string) {
   try {
     return await content.list(tree, folder);

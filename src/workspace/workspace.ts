@@ -6,72 +6,89 @@ import type { WorkspaceIdentity } from "../snapshot/mod.ts";
 import type { Journal, WorkspaceRecord } from "./journal.ts";
 import type { WorkspaceMetrics } from "./workspace_metrics.ts";
 import { Semaphore } from "../async/mod.ts";
-import { afterCrash, next, type WorkspaceEvent, type WorkspaceState } from "./state.ts";
 import type { FinalSave } from "./final_saves.ts";
+import { next, survivesCrash, type WorkspaceEvent, type WorkspaceState } from "./state.ts";
 
 const log = logger("workspace");
 
-/** An initialisation under way. */
+/** An initialisation that is running. */
 export interface Setup {
   done: Promise<void>;
   /** Cancels it; the reason is what its caller is told. */
   abort: AbortController;
 }
 
-/** A disposal under way. */
+/** A disposal that is running. */
 export interface Disposal {
-  /** What it keeps; calls that join it may add to that until the workspace is DELETING. */
+  /** What it saves; calls that join it may add to that until the workspace is DELETING. */
   readonly finalSaves: Set<FinalSave>;
   readonly done: Promise<{ gitStatus?: GitStatus }>;
 }
 
-/** Where a workspace's changes of state are written down. */
+/** Where a workspace's changes of state are recorded: durably, and for people. */
 export interface Recorders {
   journal: Journal;
   metrics: WorkspaceMetrics;
 }
 
-/** The only writer of a workspace's state; every change is written down before it is acted on. */
+/**
+ * One workspace, and the only writer of its state: every change is in the journal before anything
+ * acts on it.
+ */
 export class Workspace {
   readonly record: Readonly<Omit<WorkspaceRecord, "state">>;
   readonly identity: WorkspaceIdentity;
   /** Where its content is once it is published. */
   readonly tree: Tree;
-  /** One image at a time is made of a workspace: each starts from the one before. */
+  /** Held while an image is made: each image starts from the one before. */
   readonly saveMutex: Semaphore = new Semaphore(1);
   setup: Setup | undefined;
   disposal: Disposal | undefined;
-  /** What a disposal had kept by the time that it began to delete. */
-  saved: ReadonlySet<FinalSave> = new Set();
-  /** Snapshots that were promised and are not finished, by url. */
+  /** Pending snapshots that are being worked on, by url. */
   readonly pendingSnapshots: Map<string, Promise<void>> = new Map();
   #state: WorkspaceState;
-  #leaving = new AbortController();
-  readonly #witnesses: Recorders;
+  #saved: ReadonlySet<FinalSave>;
+  #disposing = new AbortController();
+  readonly #recorders: Recorders;
   readonly #running = new Set<Promise<unknown>>();
 
-  private constructor(record: WorkspaceRecord, state: WorkspaceState, witnesses: Recorders) {
-    const { state: _, ...rest } = record;
+  private constructor(
+    record: WorkspaceRecord,
+    recorders: Recorders,
+    saved: ReadonlySet<FinalSave> = new Set(),
+  ) {
+    const { state, ...rest } = record;
     this.record = rest;
     this.identity = { owner: record.owner, metaId: record.metaId };
     this.tree = { area: "workspaces", name: record.id };
     this.#state = state;
-    this.#witnesses = witnesses;
+    this.#saved = saved;
+    this.#recorders = recorders;
   }
 
-  /** A new workspace, SETTING_UP, in the journal. */
-  static create(record: Omit<WorkspaceRecord, "state">, witnesses: Recorders): Workspace {
+  /**
+   * Creates a workspace that is SETTING_UP, durably.
+   * @throws {DaemonError} where the journal cannot be written
+   */
+  static create(record: Omit<WorkspaceRecord, "state">, recorders: Recorders): Workspace {
     const state = next("NONE", "begin") as WorkspaceRecord["state"];
     const whole = { ...record, state };
-    witnesses.journal.insert(whole);
-    witnesses.metrics.moved("NONE", state);
-    return new Workspace(whole, state, witnesses);
+    recorders.journal.insert(whole);
+    recorders.metrics.moved("NONE", state);
+    return new Workspace(whole, recorders);
   }
 
-  /** A workspace that the journal knows. */
-  static fromRecord(record: WorkspaceRecord, witnesses: Recorders): Workspace {
-    witnesses.metrics.moved("NONE", record.state);
-    return new Workspace(record, record.state, witnesses);
+  /**
+   * Returns a workspace in the state that the journal holds it in.
+   * @param saved what a disposal had saved of it, where it is DELETING
+   */
+  static fromRecord(
+    record: WorkspaceRecord,
+    recorders: Recorders,
+    saved: ReadonlySet<FinalSave>,
+  ): Workspace {
+    recorders.metrics.moved("NONE", record.state);
+    return new Workspace(record, recorders, saved);
   }
 
   get id(): string {
@@ -82,42 +99,47 @@ export class Workspace {
     return this.#state;
   }
 
-  /** Fires when the workspace is wrapped up, so that what waits to be retried is tried at once. */
-  get disposingSignal(): AbortSignal {
-    return this.#leaving.signal;
+  /** What a disposal had saved by the time that it began to delete. */
+  get saved(): ReadonlySet<FinalSave> {
+    return this.#saved;
   }
 
-  /** Whether work is under way that a shutdown should wait for. */
+  /** Fires when a disposal begins, so that what waits for its next attempt is tried at once. */
+  get disposingSignal(): AbortSignal {
+    return this.#disposing.signal;
+  }
+
+  /** The work under way that a shutdown waits for. */
   get work(): Promise<unknown>[] {
     return [
       ...this.#running,
-      ...[this.setup?.done, this.disposal?.done].filter((one) => one !== undefined),
+      ...[this.setup?.done, this.disposal?.done].filter((done) => done !== undefined),
     ];
   }
 
   /**
-   * Applies an event. When this returns, a restart makes the right thing of it.
-   * @param saves what a disposal has saved by the time that it begins to delete
-   * @throws {DaemonError} where that cannot be written down; the state stays
+   * Applies an event. The new state is durable when this returns.
+   * @param saved what a disposal has saved by the time that it begins to delete
+   * @throws {DaemonError} where the journal cannot be written; the state stays
    */
-  apply(event: WorkspaceEvent, saves: ReadonlySet<FinalSave> = new Set()): void {
+  apply(event: WorkspaceEvent, saved: ReadonlySet<FinalSave> = new Set()): void {
     const state = next(this.#state, event);
-    this.#write(state, saves);
-    this.#witnesses.metrics.moved(this.#state, state);
+    this.#write(state, saved);
+    this.#recorders.metrics.moved(this.#state, state);
     this.#state = state;
-    if (event === "delete") this.saved = saves;
-    if (event === "wrapUp") this.#leaving.abort();
-    if (event === "keep") this.#leaving = new AbortController();
+    if (event === "delete") this.#saved = saved;
+    if (event === "wrapUp") this.#disposing.abort();
+    if (event === "abortDispose") this.#disposing = new AbortController();
   }
 
-  #write(state: WorkspaceState, saves: ReadonlySet<FinalSave>): void {
-    const { journal } = this.#witnesses;
+  #write(state: WorkspaceState, saved: ReadonlySet<FinalSave>): void {
+    const { journal } = this.#recorders;
     try {
       if (state === "NONE") journal.remove(this.id);
-      else journal.setState(this.id, state, [...saves]);
+      else journal.setState(this.id, state, [...saved]);
     } catch (error) {
-      // What a restart makes of both states alike must not leave the workspace stuck between them.
-      if (afterCrash(this.#state) !== afterCrash(state)) throw error;
+      // A restart does the same for both states, so the workspace need not be stuck between them.
+      if (survivesCrash(this.#state) !== survivesCrash(state)) throw error;
       log.error("Workspace {id} is {state}, which could not be written down: {reason}", {
         id: this.id,
         state,
@@ -126,7 +148,7 @@ export class Workspace {
     }
   }
 
-  /** Counts `work` as running until it settles. */
+  /** Counts `work` as running until it settles, and returns what it does. */
   async track<T>(work: Promise<T>): Promise<T> {
     this.#running.add(work);
     try {
@@ -136,7 +158,7 @@ export class Workspace {
     }
   }
 
-  /** Waits for the snapshots and backups that are running, whatever becomes of them. */
+  /** Resolves once no tracked snapshot or backup is running, however they end. */
   async idle(): Promise<void> {
     while (this.#running.size > 0) await Promise.allSettled(this.#running);
   }

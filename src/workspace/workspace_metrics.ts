@@ -2,9 +2,10 @@ import type { Omissions, PackStats } from "../content/mod.ts";
 import { DaemonError } from "../errors.ts";
 import type { Metrics } from "../telemetry/mod.ts";
 
+/** An operation that is timed, as the label `operation`. */
 export type Operation = "init" | "snapshot" | "backup" | "dispose";
 
-/** The lifecycle's metrics, all named `wsdaemon_workspace…`. */
+/** The lifecycle's metrics, all named `wsdaemon_workspace…`; counts only, nothing durable. */
 export class WorkspaceMetrics {
   readonly #seconds;
   readonly #bytesRead;
@@ -75,7 +76,7 @@ export class WorkspaceMetrics {
     this.#terminalLogs.inc({ outcome }, count);
   }
 
-  /** Times `work` as one operation. */
+  /** Times `work` as one operation, and returns or throws what it does. */
   async time<T>(operation: Operation, work: Promise<T>): Promise<T> {
     const end = this.#seconds.startTimer({ operation });
     try {
@@ -98,6 +99,7 @@ export class WorkspaceMetrics {
     this.#overQuota.inc();
   }
 
+  /** Counts what a pack read, stored, and found unstable or unrestorable. */
   packed(stats: PackStats): void {
     const { counts } = stats.unrestorable;
     for (const [kind, count] of Object.entries(counts)) this.#unrestorable.inc({ kind }, count);
@@ -106,19 +108,19 @@ export class WorkspaceMetrics {
     this.#unstable.inc(stats.unstableCount);
   }
 
-  /** A workspace went from one state to another. */
+  /** Records that a workspace went from one state to another; `NONE` is not counted. */
   moved(from: string, to: string): void {
     if (from !== "NONE") this.#workspaces.dec({ state: from });
     if (to !== "NONE") this.#workspaces.inc({ state: to });
   }
 
-  /** One more thing is to be deleted, or one fewer. */
+  /** Records that one more thing is to be deleted, or one fewer. */
   awaitingDeletion(change: 1 | -1): void {
     if (change > 0) this.#awaitingDeletion.inc();
     else this.#awaitingDeletion.dec();
   }
 
-  /** Something could not be deleted. */
+  /** Counts an attempt that could not delete everything. */
   deletionFailed(): void {
     this.#deletionFailures.inc();
   }

@@ -1,0 +1,196 @@
+/**
+ * The SQLite database beneath the journal: one process has it for itself, and a full disk must stop
+ * neither a start nor a disposal.
+ *
+ * So opening writes nothing; the database has free pages, and its rollback journal is a file that
+ * stays, overwritten in place: on most file systems that needs no space. Where it does, a
+ * {@link Reserve} gives some. Nothing is mapped into memory (the index of a write-ahead log is, unless
+ * its database is locked for one process alone), since a mapped page that the disk has no block for
+ * ends the process by SIGBUS.
+ */
+
+import { DatabaseSync } from "node:sqlite";
+import { DaemonError, type ErrorCode, messageOf } from "../errors.ts";
+import { Reserve } from "./reserve.ts";
+
+/** Bytes of free pages kept in the database, and as much in its rollback journal. */
+const FREE_BYTES = 128 << 10;
+
+/** The version of a database's schema, and the statements that create it. */
+export interface Schema {
+  version: number;
+  sql: string;
+}
+
+/** A durable SQLite database that can be written on a full disk. Synchronous throughout. */
+export class JournalDatabase implements Disposable {
+  readonly #db: DatabaseSync;
+  readonly #reserve: Reserve;
+
+  /**
+   * Opens or creates the database in a file, which this process then has for itself.
+   * @throws {DaemonError} FAILED_PRECONDITION for one that is damaged or of another version,
+   *   RESOURCE_EXHAUSTED where there is no space to create one
+   */
+  constructor(path: string, schema: Schema) {
+    this.#reserve = new Reserve(`${path}.reserve`);
+    this.#db = this.#withSpace(() => open(path, schema), `Cannot open the state in ${path}`);
+    this.#reserve.hold();
+    if (this.#reserve.held) this.#addFreePages();
+  }
+
+  /** Adds free pages to the database, where there is space for them beside the reserve. */
+  #addFreePages(): void {
+    try {
+      if (freeBytes(this.#db) < FREE_BYTES) addFreePages(this.#db);
+    } catch (error) {
+      if (!mayBeFull(error)) throw error;
+      // The space of the reserve suffices to undo what was begun; then it is set aside again.
+      this.#reserve.release();
+      ignoreFull(() => this.#db.exec("DROP TABLE IF EXISTS reserve"));
+      this.#reserve.hold(true);
+    }
+  }
+
+  /**
+   * Makes what `write` does durable in one step.
+   * @throws {DaemonError} RESOURCE_EXHAUSTED on a full disk, else INTERNAL; nothing is written then
+   */
+  update(write: (db: DatabaseSync) => void): void {
+    const run = () => {
+      this.#rollBack();
+      this.#db.exec("BEGIN IMMEDIATE");
+      write(this.#db);
+      this.#db.exec("COMMIT");
+    };
+    try {
+      this.#withSpace(run, "Cannot write the daemon's state", "INTERNAL");
+    } catch (error) {
+      // Where even this fails for want of space, it is done before the next write.
+      ignoreFull(() => this.#rollBack());
+      throw error;
+    }
+    this.#reserve.hold();
+  }
+
+  /**
+   * Returns what `query` reads. Even that needs space where a failed write is to be rolled back first.
+   * @throws {DaemonError} as {@link update}
+   */
+  read<T>(query: (db: DatabaseSync) => T): T {
+    return this.#withSpace(() => query(this.#db), "Cannot read the daemon's state", "INTERNAL");
+  }
+
+  /** Sets the reserve aside again, because something has just been deleted from the file system. */
+  reclaimSpace(): void {
+    this.#reserve.hold(true);
+  }
+
+  /** Undoes what a failed write left; SQLite has done that by itself after some failures. */
+  #rollBack(): void {
+    if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+  }
+
+  /**
+   * Runs what may need space, a second time with the reserve released where there was none.
+   * @param otherwise the code of what fails for other reasons
+   */
+  #withSpace<T>(run: () => T, doing: string, otherwise: ErrorCode = "FAILED_PRECONDITION"): T {
+    try {
+      try {
+        return run();
+      } catch (error) {
+        if (!mayBeFull(error) || !this.#reserve.release()) throw error;
+        return run();
+      }
+    } catch (error) {
+      if (error instanceof DaemonError) throw error;
+      throw new DaemonError(
+        isFull(error) ? "RESOURCE_EXHAUSTED" : otherwise,
+        `${doing}: ${messageOf(error)}`,
+        { cause: error },
+      );
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#db.close();
+  }
+}
+
+/**
+ * @throws {DaemonError} FAILED_PRECONDITION for another version
+ * @throws {Error} SQLite's, for what it cannot open
+ */
+function open(path: string, schema: Schema): DatabaseSync {
+  const db = new DatabaseSync(path);
+  try {
+    // The lock comes first: with it, not even a write-ahead log that is still there is mapped.
+    db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
+    leaveWriteAheadLog(db);
+    migrate(db, path, schema);
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/** Makes changes go through a rollback journal that stays. Earlier versions used a write-ahead log. */
+function leaveWriteAheadLog(db: DatabaseSync): void {
+  // Where there is no space for that, the write-ahead log is read and written as it is.
+  ignoreFull(() => db.exec("PRAGMA journal_mode = PERSIST"));
+}
+
+/** Creates the schema in an empty database. @throws {DaemonError} FAILED_PRECONDITION for another version */
+function migrate(db: DatabaseSync, path: string, schema: Schema): void {
+  const row = db.prepare("PRAGMA user_version").get();
+  const version = Number(row?.user_version ?? 0);
+  if (version === 0) {
+    db.exec(`BEGIN; ${schema.sql} PRAGMA user_version = ${schema.version}; COMMIT`);
+  } else if (version !== schema.version) {
+    throw new DaemonError(
+      "FAILED_PRECONDITION",
+      `The state in ${path} has version ${version}, this wsdaemon reads ${schema.version}: ` +
+        "run the version that wrote it",
+    );
+  }
+}
+
+function freeBytes(db: DatabaseSync): number {
+  const pages = Number(db.prepare("PRAGMA freelist_count").get()?.freelist_count);
+  const size = Number(db.prepare("PRAGMA page_size").get()?.page_size);
+  return pages * size;
+}
+
+/**
+ * Adds pages to the database that stay with it, and makes the rollback journal grow as far. A crash may
+ * leave the table: the next start finds it with the same column.
+ */
+function addFreePages(db: DatabaseSync): void {
+  db.exec(
+    `CREATE TABLE IF NOT EXISTS reserve (room BLOB) STRICT;
+    INSERT INTO reserve VALUES (zeroblob(${2 * FREE_BYTES}));
+    UPDATE reserve SET room = randomblob(${2 * FREE_BYTES});
+    DROP TABLE reserve`,
+  );
+}
+
+/** Runs `work`, and ignores that the disk is full. */
+function ignoreFull(work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if (!mayBeFull(error)) throw error;
+  }
+}
+
+/** Told by its message, because only some of `node:sqlite`'s errors carry SQLite's result code. */
+function isFull(error: unknown): boolean {
+  return /disk is full/.test(messageOf(error));
+}
+
+/** A file system may notice only when it writes data out that there is no space for it. */
+function mayBeFull(error: unknown): boolean {
+  return isFull(error) || /disk I\/O error/.test(messageOf(error));
+}
