@@ -36,8 +36,8 @@ const STATS: PackStats = {
   retainedOmissions: 0,
 };
 
-/** Calls that wait at a gate until the test lets each one go on or fail. */
-export class Gate {
+/** Calls that wait at a barrier until the test lets each one go on or fail. */
+export class Barrier {
   #arrived: { name: string; go: PromiseWithResolvers<void> }[] = [];
   #watchers: (() => void)[] = [];
   /** Every call that came, in order. */
@@ -60,7 +60,7 @@ export class Gate {
     await go.promise;
   }
 
-  /** Waits for the next call at the gate. */
+  /** Waits for the next call at the barrier. */
   async next(): Promise<{ name: string; go(): void; fail(error: Error): void }> {
     while (this.#arrived.length === 0) {
       await new Promise<void>((resolve) => this.#watchers.push(resolve));
@@ -189,9 +189,9 @@ function contentOn(disk: Disk): Content {
 
 /** A manager and everything a test wants to steer or see. */
 export class Fixture implements AsyncDisposable {
-  readonly initGate = new Gate();
-  readonly saveGate = new Gate();
-  readonly statusGate = new Gate();
+  readonly initBarrier = new Barrier();
+  readonly saveBarrier = new Barrier();
+  readonly statusBarrier = new Barrier();
   /** Terminal logs that cannot be stored, by task. */
   readonly unstorableLogs = new Set<string>();
   readonly storedLogs: string[] = [];
@@ -247,7 +247,7 @@ export class Fixture implements AsyncDisposable {
       initializers: this.#initializers(),
       gitStatus: {
         status: async (_tree, _location, { signal } = {}) => {
-          await this.statusGate.pass("status", signal);
+          await this.statusBarrier.pass("status", signal);
           return undefined;
         },
       },
@@ -263,7 +263,7 @@ export class Fixture implements AsyncDisposable {
   #images(content: Content): Images {
     let count = 0;
     const save = async (url: string, signal?: AbortSignal): Promise<SavedImage> => {
-      await this.saveGate.pass(url, signal);
+      await this.saveBarrier.pass(url, signal);
       this.stored.add(url);
       return { url, manifest: digestOf(url), stats: STATS };
     };
@@ -290,13 +290,13 @@ export class Fixture implements AsyncDisposable {
       validate: (spec) => {
         if (spec.kind !== "empty") throw new DaemonError("INVALID_ARGUMENT", "only empty here");
       },
-      run: (_spec: InitializerSpec, context) => this.initGate.pass("init", context.signal),
+      run: (_spec: InitializerSpec, context) => this.initBarrier.pass("init", context.signal),
       checkoutLocation: () => "",
     };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.initGate.open = this.saveGate.open = this.statusGate.open = true;
+    this.initBarrier.open = this.saveBarrier.open = this.statusBarrier.open = true;
     await this.manager.stop(0);
     this.#journal[Symbol.dispose]();
     await Deno.remove(this.#folder, { recursive: true });

@@ -24,9 +24,9 @@ Deno.test("an initialised workspace is known, waited for at once, and its id is 
 
 Deno.test("an id is taken while its workspace is set up, and any number of waiters are answered", async () => {
   await using fixture = await Fixture.start();
-  fixture.initGate.open = false;
+  fixture.initBarrier.open = false;
   const init = fixture.manager.init(request("w"));
-  const step = await fixture.initGate.next();
+  const step = await fixture.initBarrier.next();
   await refuses("ALREADY_EXISTS", "SETTING_UP", () => fixture.manager.init(request("w")));
   await refuses("FAILED_PRECONDITION", "SETTING_UP", () => fixture.manager.takeSnapshot("w", true));
   await refuses("FAILED_PRECONDITION", "SETTING_UP", () => fixture.manager.backup("w"));
@@ -43,9 +43,9 @@ Deno.test("an id is taken while its workspace is set up, and any number of waite
 
 Deno.test("a failed initialisation tells its caller and the waiters, and leaves nothing", async () => {
   await using fixture = await Fixture.start();
-  fixture.initGate.open = false;
+  fixture.initBarrier.open = false;
   const init = fixture.manager.init(request("w"));
-  const step = await fixture.initGate.next();
+  const step = await fixture.initBarrier.next();
   const waiter = fixture.manager.waitForInit("w", never);
   step.fail(new DaemonError("NOT_FOUND", "no such snapshot"));
   await Promise.all([
@@ -55,7 +55,7 @@ Deno.test("a failed initialisation tells its caller and the waiters, and leaves 
   assert(!fixture.manager.exists("w"));
   assertEquals([...fixture.disk.trees], []);
   assertEquals(fixture.journal.workspaces(), []);
-  fixture.initGate.open = true;
+  fixture.initBarrier.open = true;
   await fixture.manager.init(request("w"));
 });
 
@@ -101,14 +101,14 @@ Deno.test("remote storage disabled by the request refuses every image and keeps 
   assert(fixture.disk.trees.has("workspaces/w"));
   await manager.waitForInit("w", never);
   await manager.dispose("w", KEEP);
-  assertEquals(fixture.saveGate.seen, []);
+  assertEquals(fixture.saveBarrier.seen, []);
 });
 
 Deno.test("disposing of a workspace while it is set up cancels the initialisation", async () => {
   await using fixture = await Fixture.start();
-  fixture.initGate.open = false;
+  fixture.initBarrier.open = false;
   const init = fixture.manager.init(request("w"));
-  await fixture.initGate.next();
+  await fixture.initBarrier.next();
   const waiter = fixture.manager.waitForInit("w", never);
   await refuses("FAILED_PRECONDITION", "never ready", () => fixture.manager.dispose("w", BACK_UP));
   assert(fixture.manager.exists("w"), "a refused disposal cancels nothing");
@@ -124,17 +124,17 @@ Deno.test("disposing of a workspace while it is set up cancels the initialisatio
 
 Deno.test("images of one workspace are made one after another, and of the node within its limit", async () => {
   await using fixture = await Fixture.start();
-  const { manager, saveGate } = fixture;
+  const { manager, saveBarrier } = fixture;
   for (const id of ["a", "b", "c"]) await manager.init(request(id, { metaId: id }));
-  saveGate.open = false;
+  saveBarrier.open = false;
   const all = ["a", "a", "b", "c"].map((id) => manager.backup(id));
-  const first = await saveGate.next();
-  const second = await saveGate.next();
+  const first = await saveBarrier.next();
+  const second = await saveBarrier.next();
   assertEquals([first.name, second.name], ["backup-alice-a", "backup-alice-b"]);
-  assertEquals(saveGate.waiting, 0);
+  assertEquals(saveBarrier.waiting, 0);
   first.go();
   second.go();
-  const rest = [await saveGate.next(), await saveGate.next()];
+  const rest = [await saveBarrier.next(), await saveBarrier.next()];
   assertEquals(rest.map(({ name }) => name).sort(), ["backup-alice-a", "backup-alice-c"]);
   rest.forEach(({ go }) => go());
   assertEquals((await Promise.all(all))[3], "backup-alice-c");
@@ -143,25 +143,27 @@ Deno.test("images of one workspace are made one after another, and of the node w
 Deno.test("an image is tried again while the store is unavailable, and no other failure is", async () => {
   await using fixture = await Fixture.start();
   await fixture.manager.init(request("w"));
-  fixture.saveGate.open = false;
+  fixture.saveBarrier.open = false;
   const backup = fixture.manager.backup("w");
-  (await fixture.saveGate.next()).fail(new DaemonError("UNAVAILABLE", "out of reach"));
+  (await fixture.saveBarrier.next()).fail(new DaemonError("UNAVAILABLE", "out of reach"));
   await fixture.clock.wakeAll();
-  (await fixture.saveGate.next()).fail(new DaemonError("UNAVAILABLE", "still out of reach"));
+  (await fixture.saveBarrier.next()).fail(new DaemonError("UNAVAILABLE", "still out of reach"));
   await refuses("UNAVAILABLE", "still out of reach", () => backup);
   const refused = fixture.manager.backup("w");
-  (await fixture.saveGate.next()).fail(new DaemonError("FAILED_PRECONDITION", "bad credentials"));
+  (await fixture.saveBarrier.next()).fail(
+    new DaemonError("FAILED_PRECONDITION", "bad credentials"),
+  );
   await refuses("FAILED_PRECONDITION", "bad credentials", () => refused);
-  assertEquals(fixture.saveGate.seen.length, 3);
+  assertEquals(fixture.saveBarrier.seen.length, 3);
 });
 
 Deno.test("a disposal lets what runs finish, refuses what is new, and a second one gets its answer", async () => {
   await using fixture = await Fixture.start();
-  const { manager, saveGate } = fixture;
+  const { manager, saveBarrier } = fixture;
   await manager.init(request("w"));
-  saveGate.open = false;
+  saveBarrier.open = false;
   const running = manager.takeSnapshot("w", false);
-  const snapshot = await saveGate.next();
+  const snapshot = await saveBarrier.next();
   const disposals = [manager.dispose("w", BACK_UP), manager.dispose("w", KEEP)];
   await refuses("FAILED_PRECONDITION", "WRAPPING_UP", () => manager.takeSnapshot("w", false));
   await refuses("FAILED_PRECONDITION", "WRAPPING_UP", () => manager.backup("w"));
@@ -170,7 +172,7 @@ Deno.test("a disposal lets what runs finish, refuses what is new, and a second o
   assert(manager.exists("w"));
   snapshot.go();
   await running;
-  const backup = await saveGate.next();
+  const backup = await saveBarrier.next();
   assertEquals(backup.name, "backup-alice-m");
   assert(fixture.disk.trees.has("workspaces/w"), "content goes only after its backup");
   backup.go();
@@ -181,16 +183,16 @@ Deno.test("a disposal lets what runs finish, refuses what is new, and a second o
 
 Deno.test("a disposal is joined only by who asks for no more than it can still give", async () => {
   await using fixture = await Fixture.start();
-  const { manager, saveGate } = fixture;
+  const { manager, saveBarrier } = fixture;
   await manager.init(request("w"));
-  saveGate.open = false;
+  saveBarrier.open = false;
   const running = manager.takeSnapshot("w", false);
-  const snapshot = await saveGate.next();
+  const snapshot = await saveBarrier.next();
   const plain = manager.dispose("w", KEEP);
   const saving = manager.dispose("w", BACK_UP);
   snapshot.go();
   await running;
-  const backup = await saveGate.next();
+  const backup = await saveBarrier.next();
   assertEquals(backup.name, "backup-alice-m", "what was asked for later is done too");
   backup.go();
   assertEquals(await Promise.all([plain, saving]), [{}, {}]);
@@ -213,26 +215,26 @@ Deno.test("a disposal that deletes is joined only by who asks for no more than i
     disposals.push(manager.dispose("w", KEEP), manager.dispose("w", first));
     removal.go();
     assertEquals(await Promise.all(disposals), [{}, {}, {}]);
-    assertEquals(fixture.saveGate.seen.length, kept);
+    assertEquals(fixture.saveBarrier.seen.length, kept);
   }
 });
 
 Deno.test("a disposal answers nobody OK who asks for a backup in the moment it begins to delete", async () => {
   await using fixture = await Fixture.start();
-  const { manager, statusGate } = fixture;
+  const { manager, statusBarrier } = fixture;
   // One more turn of the microtask queue each time, until the call comes too late.
   for (let turns = 0, late = false; !late; turns++) {
     await manager.init(request("w"));
-    statusGate.open = false;
+    statusBarrier.open = false;
     const plain = manager.dispose("w", KEEP);
-    (await statusGate.next()).go();
+    (await statusBarrier.next()).go();
     for (let turn = 0; turn < turns; turn++) await Promise.resolve();
-    const backups = fixture.saveGate.seen.length;
+    const backups = fixture.saveBarrier.seen.length;
     const told = await manager.dispose("w", BACK_UP).then(() => "OK", ({ code }) => code);
     await plain;
     late = told !== "OK";
     assertEquals(
-      fixture.saveGate.seen.length - backups,
+      fixture.saveBarrier.seen.length - backups,
       late ? 0 : 1,
       `${told} after ${turns} turns`,
     );
@@ -250,7 +252,7 @@ Deno.test("a deletion that failed can be repeated, with a backup only where one 
       await refuses("FAILED_PRECONDITION", "a backup", () => manager.dispose("w", BACK_UP));
     }
     await manager.dispose("w", first);
-    assertEquals(fixture.saveGate.seen.length, kept);
+    assertEquals(fixture.saveBarrier.seen.length, kept);
   }
 });
 
@@ -266,15 +268,15 @@ Deno.test("a disposal with a backup that is refused is joined by nobody", async 
 
 Deno.test("a failed final backup is DATA_LOSS: the content stays AVAILABLE and the call can be repeated", async () => {
   await using fixture = await Fixture.start();
-  const { manager, saveGate } = fixture;
+  const { manager, saveBarrier } = fixture;
   await manager.init(request("w"));
-  saveGate.open = false;
+  saveBarrier.open = false;
   const disposal = manager.dispose("w", BACK_UP);
-  (await saveGate.next()).fail(new DaemonError("FAILED_PRECONDITION", "no such bucket"));
+  (await saveBarrier.next()).fail(new DaemonError("FAILED_PRECONDITION", "no such bucket"));
   await refuses("DATA_LOSS", "no such bucket", () => disposal);
   await manager.waitForInit("w", never);
   assert(fixture.disk.trees.has("workspaces/w"));
-  saveGate.open = true;
+  saveBarrier.open = true;
   await manager.dispose("w", BACK_UP);
   assert(fixture.stored.has("backup-alice-m"));
 });
@@ -282,15 +284,15 @@ Deno.test("a failed final backup is DATA_LOSS: the content stays AVAILABLE and t
 Deno.test("a promised snapshot is tried until it is stored", async () => {
   await using fixture = await Fixture.start();
   await fixture.manager.init(request("w"));
-  fixture.saveGate.open = false;
+  fixture.saveBarrier.open = false;
   const url = await fixture.manager.takeSnapshot("w", true);
   for (let n = 0; n < 3; n++) {
-    (await fixture.saveGate.next()).fail(new DaemonError("FAILED_PRECONDITION", "full bucket"));
+    (await fixture.saveBarrier.next()).fail(new DaemonError("FAILED_PRECONDITION", "full bucket"));
     await fixture.clock.wakeAll();
   }
   assertEquals(fixture.journal.pendingSnapshots(), [{ url, workspaceId: "w" }]);
-  (await fixture.saveGate.next()).go();
-  fixture.saveGate.open = true;
+  (await fixture.saveBarrier.next()).go();
+  fixture.saveBarrier.open = true;
   await fixture.manager.dispose("w", KEEP);
   assert(fixture.stored.has(url));
   assertEquals(fixture.journal.pendingSnapshots(), []);
@@ -298,17 +300,17 @@ Deno.test("a promised snapshot is tried until it is stored", async () => {
 
 Deno.test("a promised snapshot that cannot be stored stops a disposal, and is taken up again", async () => {
   await using fixture = await Fixture.start();
-  const { manager, saveGate } = fixture;
+  const { manager, saveBarrier } = fixture;
   await manager.init(request("w"));
-  saveGate.open = false;
+  saveBarrier.open = false;
   const url = await manager.takeSnapshot("w", true);
   const disposal = manager.dispose("w", KEEP);
   for (let n = 0; n < 2; n++) {
-    (await saveGate.next()).fail(new DaemonError("FAILED_PRECONDITION", "full bucket"));
+    (await saveBarrier.next()).fail(new DaemonError("FAILED_PRECONDITION", "full bucket"));
   }
   await refuses("DATA_LOSS", "full bucket", () => disposal);
   await manager.waitForInit("w", never);
-  (await saveGate.next()).go();
+  (await saveBarrier.next()).go();
   await manager.dispose("w", KEEP);
   assert(fixture.stored.has(url));
 });
@@ -316,16 +318,16 @@ Deno.test("a promised snapshot that cannot be stored stops a disposal, and is ta
 Deno.test("a restart finishes a promised snapshot, and leaves one alone that was finished", async () => {
   await using fixture = await Fixture.start();
   await fixture.manager.init(request("w"));
-  fixture.saveGate.open = false;
+  fixture.saveBarrier.open = false;
   const unfinished = await fixture.manager.takeSnapshot("w", true);
-  await fixture.saveGate.next();
+  await fixture.saveBarrier.next();
   fixture.journal.addPendingSnapshot({ url: "finished", workspaceId: "w" });
   fixture.stored.add("finished");
   await fixture.restart();
-  (await fixture.saveGate.next()).go();
+  (await fixture.saveBarrier.next()).go();
   await fixture.manager.dispose("w", KEEP);
   assert(fixture.stored.has(unfinished));
-  assertEquals(fixture.saveGate.seen.filter((url) => url === "finished"), []);
+  assertEquals(fixture.saveBarrier.seen.filter((url) => url === "finished"), []);
 });
 
 Deno.test("a restart makes the right thing of every state it finds", async () => {
@@ -366,13 +368,13 @@ Deno.test("a restart makes the right thing of every state it finds", async () =>
 
 Deno.test("stopping refuses new work, lets work finish within its grace, and cancels what does not", async () => {
   await using fixture = await Fixture.start();
-  const { manager, saveGate, initGate } = fixture;
+  const { manager, saveBarrier, initBarrier } = fixture;
   await manager.init(request("w"));
-  saveGate.open = initGate.open = false;
+  saveBarrier.open = initBarrier.open = false;
   const backup = manager.backup("w");
-  const saving = await saveGate.next();
+  const saving = await saveBarrier.next();
   const init = manager.init(request("slow"));
-  await initGate.next();
+  await initBarrier.next();
   const waiter = manager.waitForInit("slow", never);
   const stopped = manager.stop(1_000);
   await refuses("UNAVAILABLE", "shutting down", () => manager.init(request("new")));
@@ -398,9 +400,9 @@ Deno.test("the metrics count workspaces by state, and operations by outcome", as
   await fixture.restart();
   const text = await fixture.metrics.text();
   assertStringIncludes(text, 'wsdaemon_workspaces{state="AVAILABLE"} 1');
-  fixture.initGate.open = false;
+  fixture.initBarrier.open = false;
   const init = fixture.manager.init(request("c"));
-  (await fixture.initGate.next()).fail(new DaemonError("NOT_FOUND", "gone"));
+  (await fixture.initBarrier.next()).fail(new DaemonError("NOT_FOUND", "gone"));
   await refuses("NOT_FOUND", "gone", () => init);
   assertStringIncludes(
     await fixture.metrics.text(),
@@ -410,49 +412,49 @@ Deno.test("the metrics count workspaces by state, and operations by outcome", as
 
 Deno.test("an id that is taken again in the moment its disposal ends stays known", async () => {
   await using fixture = await Fixture.start();
-  const { manager, initGate } = fixture;
-  initGate.open = false;
+  const { manager, initBarrier } = fixture;
+  initBarrier.open = false;
   const again = manager.init(request("w")).catch(() => manager.init(request("w")));
-  await initGate.next();
+  await initBarrier.next();
   await manager.dispose("w", KEEP);
   assert(manager.exists("w"), "the second one is being set up");
-  (await initGate.next()).go();
+  (await initBarrier.next()).go();
   await again;
   await manager.waitForInit("w", never);
 });
 
 Deno.test("a promised snapshot that stops a disposal stops it only once the others had their turn", async () => {
   await using fixture = await Fixture.start();
-  const { manager, saveGate } = fixture;
+  const { manager, saveBarrier } = fixture;
   await manager.init(request("w"));
-  saveGate.open = false;
+  saveBarrier.open = false;
   const urls = [await manager.takeSnapshot("w", true), await manager.takeSnapshot("w", true)];
   const disposal = manager.dispose("w", KEEP);
   const fail = async () => {
-    const save = await saveGate.next();
+    const save = await saveBarrier.next();
     save.fail(new DaemonError("FAILED_PRECONDITION", "full bucket"));
     return save.name;
   };
   const tried = [await fail(), await fail(), await fail(), await fail()];
   await refuses("DATA_LOSS", "promised", () => disposal);
   assertEquals(tried.toSorted(), [urls[0], urls[0], urls[1], urls[1]]);
-  for (let n = 0; n < 2; n++) (await saveGate.next()).go();
+  for (let n = 0; n < 2; n++) (await saveBarrier.next()).go();
   await manager.dispose("w", KEEP);
   assertEquals(urls.filter((url) => !fixture.stored.has(url)), []);
 });
 
 Deno.test("a disposal that the daemon's stop cuts short keeps the content, also where no backup was asked for", async () => {
   await using fixture = await Fixture.start();
-  const { manager, statusGate } = fixture;
+  const { manager, statusBarrier } = fixture;
   await manager.init(request("w"));
-  statusGate.open = false;
+  statusBarrier.open = false;
   const disposal = manager.dispose("w", KEEP);
-  await statusGate.next();
+  await statusBarrier.next();
   const refused = refuses("UNAVAILABLE", "shutting down", () => disposal);
   await Promise.all([manager.stop(0), fixture.clock.wakeAll(), refused]);
   assert(fixture.disk.trees.has("workspaces/w"));
   await fixture.restart();
-  statusGate.open = true;
+  statusBarrier.open = true;
   await fixture.manager.waitForInit("w", never);
   await fixture.manager.dispose("w", KEEP);
 });
@@ -500,13 +502,13 @@ Deno.test("terminal logs are stored even where the final backup fails", async ()
   await using fixture = await Fixture.start();
   await fixture.manager.init(request("w"));
   fixture.disk.topFolder = [{ name: "prebuild-log-1", type: "file", size: 1 }];
-  fixture.saveGate.open = false;
+  fixture.saveBarrier.open = false;
   const disposal = refuses(
     "DATA_LOSS",
     "final backup",
     () => fixture.manager.dispose("w", { backup: true, backupLogs: true }),
   );
-  (await fixture.saveGate.next()).fail(new DaemonError("FAILED_PRECONDITION", "no such bucket"));
+  (await fixture.saveBarrier.next()).fail(new DaemonError("FAILED_PRECONDITION", "no such bucket"));
   await disposal;
   assertEquals(fixture.storedLogs, ["1"]);
   assert(fixture.disk.trees.has("workspaces/w"));
@@ -515,9 +517,9 @@ Deno.test("terminal logs are stored even where the final backup fails", async ()
 Deno.test("a Git status that fails stops no disposal, nor its backup", async () => {
   await using fixture = await Fixture.start();
   await fixture.manager.init(request("w"));
-  fixture.statusGate.open = false;
+  fixture.statusBarrier.open = false;
   const disposal = fixture.manager.dispose("w", BACK_UP);
-  (await fixture.statusGate.next()).fail(new Error("the repository is corrupt"));
+  (await fixture.statusBarrier.next()).fail(new Error("the repository is corrupt"));
   assertEquals(await disposal, {});
   assert(!fixture.manager.exists("w"));
   assertEquals([...fixture.stored], ["backup-alice-m"]);
@@ -687,7 +689,7 @@ Deno.test("a disposal that was backed up can be repeated with a backup, also aft
   await refuses("FAILED_PRECONDITION", "unmount it", () => fixture.manager.dispose("w", BACK_UP));
   fixture.disk.always.delete("remove");
   await fixture.manager.dispose("w", BACK_UP);
-  assertEquals(fixture.saveGate.seen.length, 1);
+  assertEquals(fixture.saveBarrier.seen.length, 1);
 
   await fixture.manager.init(request("w"));
   fixture.disk.always.set("remove", new DaemonError("FAILED_PRECONDITION", "unmount it"));

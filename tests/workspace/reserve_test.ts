@@ -20,7 +20,7 @@ Deno.test("a reserve is found again, and one that is cut short is made anew", ()
 });
 
 Deno.test({
-  name: `a reserve that does not fit takes no room, until room has been made${
+  name: `a reserve that does not fit takes no space, until space has been freed${
     canMount() ? "" : " (ignored: needs root and leave to mount)"
   }`,
   ignore: !canMount(),

@@ -12,10 +12,10 @@ function unreachable(): DaemonError {
 Deno.test("however often a backup fails, no delay before its next attempt exceeds five minutes", async () => {
   await using fixture = await Fixture.start({ attempts: 40, concurrency: 1 });
   await fixture.manager.init(request("w"));
-  fixture.saveGate.open = false;
+  fixture.saveBarrier.open = false;
   const refused = assertRejects(() => fixture.manager.backup("w"), DaemonError, "out of reach");
   for (let attempt = 1; attempt <= 40; attempt++) {
-    (await fixture.saveGate.next()).fail(unreachable());
+    (await fixture.saveBarrier.next()).fail(unreachable());
     if (attempt < 40) await fixture.clock.wakeAll();
   }
   await refused;
@@ -26,14 +26,14 @@ Deno.test("however often a backup fails, no delay before its next attempt exceed
 
 Deno.test("a backup that waits for its next attempt holds up no other save", async () => {
   await using fixture = await Fixture.start({ attempts: 2, concurrency: 1 });
-  const { manager, saveGate, clock } = fixture;
+  const { manager, saveBarrier, clock } = fixture;
   await manager.init(request("w"));
   await manager.init(request("other", { metaId: "other" }));
-  saveGate.open = false;
+  saveBarrier.open = false;
   const backup = manager.backup("w");
-  (await saveGate.next()).fail(unreachable());
+  (await saveBarrier.next()).fail(unreachable());
   await clock.asleep();
-  saveGate.open = true;
+  saveBarrier.open = true;
   assertEquals(await manager.backup("other"), "backup-alice-other");
   await manager.takeSnapshot("w", false);
   await clock.wakeAll();
@@ -42,28 +42,28 @@ Deno.test("a backup that waits for its next attempt holds up no other save", asy
 
 Deno.test("a disposal does not wait for the delays of a save that is retried", async () => {
   await using fixture = await Fixture.start({ attempts: 40, concurrency: 1 });
-  const { manager, saveGate, clock } = fixture;
+  const { manager, saveBarrier, clock } = fixture;
   await manager.init(request("w"));
-  saveGate.open = false;
+  saveBarrier.open = false;
   const backup = assertRejects(() => manager.backup("w"), DaemonError, "out of reach");
-  (await saveGate.next()).fail(unreachable());
+  (await saveBarrier.next()).fail(unreachable());
   await clock.asleep();
   const disposal = manager.dispose("w", KEEP);
-  (await saveGate.next()).fail(unreachable());
+  (await saveBarrier.next()).fail(unreachable());
   await Promise.all([backup, disposal]);
   assert(!manager.exists("w"));
 });
 
 Deno.test("the final backup of a disposal has all its attempts", async () => {
   await using fixture = await Fixture.start({ attempts: 3, concurrency: 1 });
-  const { manager, saveGate, clock } = fixture;
+  const { manager, saveBarrier, clock } = fixture;
   await manager.init(request("w"));
-  saveGate.open = false;
+  saveBarrier.open = false;
   const disposal = manager.dispose("w", BACK_UP);
   for (let failures = 0; failures < 2; failures++) {
-    (await saveGate.next()).fail(unreachable());
+    (await saveBarrier.next()).fail(unreachable());
     await clock.wakeAll();
   }
-  (await saveGate.next()).go();
+  (await saveBarrier.next()).go();
   await disposal;
 });

@@ -19,10 +19,10 @@ async function failsForTheBug(work: Promise<unknown>): Promise<void> {
 Deno.test("an initialisation that a bug befell fails with it, leaves nothing, and harms no other", async () => {
   using _handler = failingOperations();
   await using fixture = await Fixture.start();
-  fixture.initGate.open = false;
+  fixture.initBarrier.open = false;
   const other = fixture.manager.init(request("other"));
-  const otherStep = await fixture.initGate.next();
-  fixture.initGate.onNext = strayRejection;
+  const otherStep = await fixture.initBarrier.next();
+  fixture.initBarrier.onNext = strayRejection;
   await failsForTheBug(fixture.manager.init(request("w")));
   assert(!fixture.manager.exists("w"));
   otherStep.go();
@@ -34,10 +34,10 @@ Deno.test("a backup that a bug befell fails with it, and the next one is made", 
   using _handler = failingOperations();
   await using fixture = await Fixture.start();
   await fixture.manager.init(request("w"));
-  fixture.saveGate.open = false;
-  fixture.saveGate.onNext = strayRejection;
+  fixture.saveBarrier.open = false;
+  fixture.saveBarrier.onNext = strayRejection;
   await failsForTheBug(fixture.manager.backup("w"));
-  fixture.saveGate.open = true;
+  fixture.saveBarrier.open = true;
   await fixture.manager.backup("w");
   assertEquals([...fixture.stored], ["backup-alice-m"]);
 });
