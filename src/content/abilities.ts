@@ -1,5 +1,5 @@
 /**
- * What this process can make and set, found out by trying: rights come from user ids, capabilities,
+ * Finds out by trying what this process can make and set: rights come from user ids, capabilities,
  * seccomp filters, device policies and the file system together, and only the kernel knows the sum.
  */
 
@@ -7,8 +7,10 @@ import { type Directory, displayName, type File, isErrno, SystemError } from "..
 import type { Xattr } from "../image/mod.ts";
 
 const CHARACTER_DEVICE = 0o020600;
-const PROBED_XATTRS = 1000;
+/** Results that are kept, so that content cannot fill the memory with names. */
+const MAX_CACHED_XATTRS = 1000;
 
+/** What this process can do on the file system of content. Each answer is probed once and kept. */
 export class Abilities {
   readonly #scratch: Directory;
   #devices: boolean | undefined;
@@ -21,31 +23,34 @@ export class Abilities {
     this.#scratch = scratch;
   }
 
-  /** Whether a device node can be made. A whiteout (0:0) needs no capability, but a willing file system. */
+  /**
+   * Returns whether a device node can be made. For 0:0 that depends on the file system, not on
+   * rights.
+   */
   canMakeDevice(major: number, minor: number): boolean {
     if (major === 0 && minor === 0) return this.#whiteouts ??= this.#makesDevice(0, 0);
     return this.#devices ??= this.#makesDevice(major, minor);
   }
 
-  /** Whether inodes can be given to others. */
+  /** Returns whether inodes can be given to other users. */
   canChown(): boolean {
     return this.#owners ??= this.#onFile((file) => file.chown(65533, 65533));
   }
 
-  /** Whether an attribute can be set; asked of the system once for every name. */
+  /** Returns whether an xattr can be set. */
   canSetXattr({ name, value }: Xattr): boolean {
     const key = displayName(name);
-    const known = this.#xattrs.get(key);
-    if (known !== undefined) return known;
-    if (this.#xattrs.size >= PROBED_XATTRS) this.#xattrs.clear();
+    const cached = this.#xattrs.get(key);
+    if (cached !== undefined) return cached;
+    if (this.#xattrs.size >= MAX_CACHED_XATTRS) this.#xattrs.clear();
     const can = this.#onFile((file) => file.setXattr(name, value));
     this.#xattrs.set(key, can);
     return can;
   }
 
   /**
-   * Whether there is room for as much as an attribute can be: where there is, one that was refused for
-   * lack of it was too large.
+   * Returns whether the disk has space for the largest xattr (64 KiB). If it has, an xattr that was
+   * refused for lack of space was too large for the file system.
    */
   hasSpace(): boolean {
     try {
@@ -78,12 +83,13 @@ export class Abilities {
   }
 }
 
-/** How the kernel refuses what a process may not do, or a file system cannot. */
+/** Errors for what a process may not do or a file system does not support. */
 const REFUSALS = ["EPERM", "EACCES", "EOPNOTSUPP", "EINVAL", "E2BIG", "ERANGE"] as const;
 
 /**
- * Whether `attempt` is not refused. A full disk, or the lack of a descriptor, says nothing of rights:
- * a backup does not fail, nor warn, because of a probe that could not be made.
+ * Returns whether `attempt` is not refused. Other errors, such as a full disk or a lack of
+ * descriptors, say nothing about rights: a backup must neither fail nor warn because a probe could
+ * not be made.
  */
 function isAllowed(attempt: () => void): boolean {
   try {

@@ -1,11 +1,14 @@
-/** A request that a content Worker is working on, which is answered once whatever happens. */
+/**
+ * The request that a content Worker is working on; it is answered exactly once, whatever happens.
+ */
 
 import { DaemonError, messageOf, toWire } from "../errors.ts";
 import type { ReplyMessage } from "./protocol.ts";
 
-/** Milliseconds in which an operation that a bug befell may still come to its end by itself. */
-const END_TIME = 1_000;
+/** Milliseconds that an operation has to end by itself after an uncaught error. */
+const GRACE_MS = 1_000;
 
+/** The state of the running request: whether it was answered, and the bug that it met. */
 export class ActiveRequest {
   readonly #id: number;
   readonly #cancel: Int32Array;
@@ -19,7 +22,7 @@ export class ActiveRequest {
     this.#reply = reply;
   }
 
-  /** Answers, unless that is done; for an operation that a bug befell, with that. */
+  /** Answers, unless that was done; with the bug if there was one. */
   answer(message: ReplyMessage): void {
     if (this.#isAnswered) return;
     this.#reply(this.#bug ? this.#failure(this.#bug) : message);
@@ -27,14 +30,14 @@ export class ActiveRequest {
   }
 
   /**
-   * Cancels the operation because of something that it threw where nothing catches it, and answers
-   * for it where it does not end: what it waits for may never come.
+   * Cancels the operation because of an error that nothing caught. Answers for it after a grace
+   * time if it does not end: it may wait for a callback that will never be called.
    */
   fail(error: unknown): void {
     this.#bug ??= new DaemonError("INTERNAL", `a bug stopped the operation: ${messageOf(error)}`);
     Atomics.store(this.#cancel, 0, 1);
     const bug = this.#failure(this.#bug);
-    setTimeout(() => this.answer(bug), END_TIME);
+    setTimeout(() => this.answer(bug), GRACE_MS);
   }
 
   #failure(bug: DaemonError): ReplyMessage {

@@ -1,4 +1,4 @@
-/** The areas of the root as directory handles, and the trees within them. */
+/** Opens the root's areas, and the trees and files in them. */
 
 import { DaemonError } from "../errors.ts";
 import { Directory, File, isComponent, isErrno } from "../linux/mod.ts";
@@ -6,7 +6,7 @@ import type { LocalFile } from "../spool.ts";
 import type { Tree } from "./tree.ts";
 import type { Areas } from "./worker_start.ts";
 
-/** The handles of a Worker's areas, open as long as the Worker lives. */
+/** A Worker's handles of the areas, open as long as the Worker lives. */
 export interface OpenAreas {
   readonly workspaces: Directory;
   readonly staging: Directory;
@@ -17,7 +17,7 @@ export interface OpenAreas {
   readonly blobs?: Directory;
 }
 
-/** Opens the areas. @throws {SystemError} naming the folder */
+/** Opens the areas. @throws {Error} naming the folder that cannot be opened */
 export function openAreas(areas: Areas): OpenAreas {
   const open = (area: keyof Areas, path: string) => {
     try {
@@ -38,12 +38,12 @@ export function openAreas(areas: Areas): OpenAreas {
   };
 }
 
-/** A tree's name as errors call it. */
+/** Returns a tree's name for error messages. */
 export function describeTree(tree: Tree): string {
   return tree.area === "workspaces" ? `workspace ${tree.name}` : `staging tree ${tree.name}`;
 }
 
-/** @throws {DaemonError} INVALID_ARGUMENT where `name` cannot name an entry of an area */
+/** Checks that `name` can name an entry of an area. @throws {DaemonError} INVALID_ARGUMENT */
 export function checkAreaName(name: string, what: string): void {
   if (!isComponent(name) || name.includes("\0")) {
     throw new DaemonError(
@@ -54,9 +54,9 @@ export function checkAreaName(name: string, what: string): void {
 }
 
 /**
- * Opens a tree's top folder; the caller closes it. The tree may be a file system of its own, but
- * nothing within it that is one is entered.
- * @throws {DaemonError} FAILED_PRECONDITION where it is gone, INVALID_ARGUMENT
+ * Opens a tree's top folder; the caller closes it. The tree may be a mount of its own, but no mount
+ * within it is entered.
+ * @throws {DaemonError} FAILED_PRECONDITION if somebody removed or replaced it, INVALID_ARGUMENT
  */
 export function openTree(areas: OpenAreas, tree: Tree): Directory {
   checkAreaName(tree.name, "the tree's name");
@@ -72,7 +72,7 @@ export function openTree(areas: OpenAreas, tree: Tree): Directory {
       );
     }
     if (!isErrno(error, "ENOENT")) throw error;
-    // Not NOT_FOUND: the workspace is known, and so its id is not free.
+    // Not NOT_FOUND: the workspace exists, so that its id is not free.
     throw new DaemonError(
       "FAILED_PRECONDITION",
       `the content of ${describeTree(tree)} is not there any more: somebody else removed it`,
@@ -81,7 +81,10 @@ export function openTree(areas: OpenAreas, tree: Tree): Directory {
   }
 }
 
-/** @throws {DaemonError} INVALID_ARGUMENT where the operation is not for published trees */
+/**
+ * Refuses published trees, for operations on staging trees only.
+ * @throws {DaemonError} INVALID_ARGUMENT
+ */
 export function requireStaging(tree: Tree): void {
   if (tree.area !== "staging") {
     throw new DaemonError("INVALID_ARGUMENT", `${describeTree(tree)} is published already`);

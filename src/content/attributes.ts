@@ -1,22 +1,24 @@
-/** Setting owners, attributes and times, and telling what a refusal is from what a failure is. */
+/**
+ * Sets owners and xattrs, and tells a refusal, which is counted, from a failure, which is thrown.
+ */
 
 import { type Descriptor, isErrno, type Timespec } from "../linux/mod.ts";
 import type { Abilities } from "./abilities.ts";
 import type { Xattr } from "../image/mod.ts";
 
 /**
- * Reasons for which a file system or the kernel does not take an attribute: it knows none, the process
- * may not, the value is too large, or it does not fit this file system.
+ * Errors for an xattr that a file system or the kernel refuses: it supports none, the process may
+ * not, the value is too large, or the namespace does not exist here.
  */
 const XATTR_REFUSALS = ["EOPNOTSUPP", "EPERM", "EACCES", "E2BIG", "ERANGE", "EINVAL"] as const;
 
-/** Seconds that every file system holds. */
+/** Times within this many seconds of the epoch fit into every file system. */
 const MAX_COMMON_SECONDS = 2 ** 31;
 
 /**
- * Sets an attribute.
- * @returns false where this process or the file system does not take it
- * @throws {SystemError} for any other failure, a full disk for one
+ * Sets an xattr.
+ * @returns false if this process or the file system refuses it
+ * @throws {SystemError} for any other failure, such as a full disk
  */
 export function trySetXattr(
   target: Descriptor,
@@ -28,13 +30,13 @@ export function trySetXattr(
     return true;
   } catch (error) {
     if (isErrno(error, ...XATTR_REFUSALS)) return false;
-    // ext4 says so too where an inode's attributes do not fit into one block.
+    // ext4 also returns ENOSPC if an inode's xattrs do not fit into one block.
     if (isErrno(error, "ENOSPC") && abilities.hasSpace()) return false;
     throw error;
   }
 }
 
-/** Gives an inode away by `chown`. @returns false where this process may not. @throws {SystemError} */
+/** Calls `chown`. @returns false if this process may not change the owner. @throws {SystemError} */
 export function tryChown(chown: () => void): boolean {
   try {
     chown();
@@ -46,7 +48,7 @@ export function tryChown(chown: () => void): boolean {
   }
 }
 
-/** Whether some file systems do not have such a time, and take the nearest that they have. */
+/** Returns whether some file systems cannot hold this time, and store the nearest that they can. */
 export function isUncommonTime({ sec }: Timespec): boolean {
   return Math.abs(sec) >= MAX_COMMON_SECONDS;
 }

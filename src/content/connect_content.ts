@@ -1,4 +1,4 @@
-/** The content Workers as {@link Content}: what the daemon's own thread knows of them. */
+/** Implements {@link Content} by messages to content Workers. */
 
 import type { Content } from "./content.ts";
 import { Dispatcher, type OnUncaught } from "./dispatcher.ts";
@@ -7,17 +7,20 @@ import { PackStatePool } from "./pack/shared_state.ts";
 import { restore } from "./restore/restore.ts";
 import { connectTrees } from "./tree_operations.ts";
 
-/** Content that can be let go of. */
+/** Content with its connection to the Workers. */
 export interface ConnectedContent extends Content {
-  /** Stops asking; what is not answered yet is rejected with UNAVAILABLE. The Workers are the spawner's. */
+  /**
+   * Closes the ports; rejects what is not answered with UNAVAILABLE. The spawner ends the Workers.
+   */
   close(): void;
 }
 
 /**
- * Connects to content Workers.
- * @param ports one a Worker; the first of several is kept for quick requests, so that one more than
- *   there are cores keeps them all busy
- * @param onUncaught told of bugs: what nothing caught in a Worker. Unless given, it is thrown on
+ * Connects to content Workers that were started with the other ends of `ports`.
+ * @param ports one a Worker; the first of several serves quick requests only, so that one more than
+ *   there are cores keeps all cores busy
+ * @param onUncaught called with errors that nothing caught in a Worker, which are bugs; by default
+ *   they are thrown
  */
 export function connectContent(
   ports: readonly MessagePort[],

@@ -2,14 +2,14 @@
  * What the rest of the daemon may ask of the content Workers.
  *
  * The Workers are the only code that touches a workspace's content, and they reach it only through
- * directory handles of the root's areas. Every method is a message to a pool of Workers, one a core;
- * the daemon's own thread never reads or writes content.
+ * directory handles of the root's areas. Every method is a message to a pool of Workers, one a
+ * core; the daemon's own thread never reads or writes content.
  *
  * Areas: `workspaces` (published, visible), `staging` (trees being made), `trash` (trees being
  * deleted), `spool` (files on their way to or from the store), `scratch` (Git's private folders),
- * `baselines` (what this node knows of each published tree as of its last image; durable) and `blobs`
- * (the embedded store's blobs, read only). What a killed daemon leaves in staging, trash, spool and
- * scratch is deleted by the next one while it serves.
+ * `baselines` (what this node knows of each published tree as of its last image; durable) and
+ * `blobs` (the embedded store's blobs, read only). What a killed daemon leaves in staging, trash,
+ * spool and scratch is deleted by the next one while it serves.
  */
 
 import type { LayerDescriptor } from "../image/mod.ts";
@@ -49,10 +49,10 @@ export interface Leftovers {
 }
 
 /**
- * Everything that can be done with content, by messages to the content Workers. Every method rejects
- * with a DaemonError: INVALID_ARGUMENT for a path that leaves its tree, NOT_FOUND, DATA_LOSS (a blob,
- * which is named, has another digest or is malformed), RESOURCE_EXHAUSTED (quota or disk), ABORTED
- * (the signal), INTERNAL.
+ * Everything that can be done with content, by messages to the content Workers. Every method
+ * rejects with a DaemonError: INVALID_ARGUMENT for a path that leaves its tree, NOT_FOUND,
+ * DATA_LOSS (a blob, which is named, has another digest or is malformed), RESOURCE_EXHAUSTED (quota
+ * or disk), ABORTED (the signal), INTERNAL.
  */
 export interface Content {
   /** The number of Workers that do long work side by side. */
@@ -60,8 +60,8 @@ export interface Content {
 
   /**
    * Makes an empty staging tree with mode 0755.
-   * @param workspace id of the workspace that it is for; a tree that a crash leaves behind is deleted
-   *   together with that workspace's other trees
+   * @param workspace id of the workspace that it is for; a tree that a crash leaves behind is
+   *   deleted together with that workspace's other trees
    */
   create(owner: Owner, workspace?: string): Promise<Tree>;
   /**
@@ -71,9 +71,9 @@ export interface Content {
    */
   publish(tree: Tree, id: string): Promise<void>;
   /**
-   * Moves the tree to the trash in one durable step and then deletes it, with every other tree of the
-   * same workspace in staging or in the trash. Deletes it in place if the disk is too full for that
-   * step. Succeeds if there is no such tree.
+   * Moves the tree to the trash in one durable step and then deletes it, with every other tree of
+   * the same workspace in staging or in the trash. Deletes it in place if the disk is too full for
+   * that step. Succeeds if there is no such tree.
    * @throws {DaemonError} FAILED_PRECONDITION naming the absolute path of an entry that cannot be
    *   deleted, the cause and the remedy; everything else is deleted, and the call can be repeated
    */
@@ -102,18 +102,18 @@ export interface Content {
   /** Restores an image into an empty staging tree. */
   restore(tree: Tree, options: RestoreOptions): Promise<RestoreResult>;
   /**
-   * Extracts a plain tar archive, treated as hostile, from the spool or the store into a staging tree,
-   * as GNU tar would (`tar -xp --numeric-owner`) where that is safe. After a failure the caller removes
-   * the tree.
+   * Extracts a plain tar archive, treated as hostile, from the spool or the store into a staging
+   * tree, as GNU tar would (`tar -xp --numeric-owner`) where that is safe. After a failure the
+   * caller removes the tree.
    * @throws {DaemonError} FAILED_PRECONDITION, naming the entry, if the archive is malformed, ends
    *   early, or has an entry that would leave the tree
    */
   extract(tree: Tree, archive: LocalFile, options: ArchiveOptions): Promise<RestoreResult>;
 
   /**
-   * Returns the layers of the image that baseline `name` describes, oldest first. Those that are still
-   * in the store may be passed to {@link pack} as `reuse`. There are none, and a `problem`, if the
-   * baseline cannot be used; none and no problem if it does not exist.
+   * Returns the layers of the image that baseline `name` describes, oldest first. Those that are
+   * still in the store may be passed to {@link pack} as `reuse`. There are none, and a `problem`,
+   * if the baseline cannot be used; none and no problem if it does not exist.
    */
   baselineLayers(name: string): Promise<{ layers: LayerDescriptor[]; problem?: string }>;
   /** Makes the uncommitted baseline `token` the baseline `name`, durably and in one step. */
@@ -123,11 +123,14 @@ export interface Content {
 
   /** Makes a directory and its missing parents, with mode 0755. Succeeds if it exists. */
   makeDirectory(tree: Tree, path: string, owner: Owner): Promise<void>;
-  /** Changes the owner of a directory of a staging tree, not of its entries; the owner may write in it. */
+  /**
+   * Changes the owner of a directory of a staging tree, not of its entries; the owner may write in
+   * it.
+   */
   chownDirectory(tree: Tree, path: string, owner: Owner): Promise<void>;
   /**
-   * Moves a spool file, or copies one of the store, to `path` in the tree. Makes missing parents and
-   * replaces a regular file; refuses anything else that is there with INVALID_ARGUMENT.
+   * Moves a spool file, or copies one of the store, to `path` in the tree. Makes missing parents
+   * and replaces a regular file; refuses anything else that is there with INVALID_ARGUMENT.
    * @param mode permission bits
    */
   place(tree: Tree, path: string, file: LocalFile, owner: Owner, mode: number): Promise<void>;
@@ -141,9 +144,10 @@ export interface Content {
   /** Deletes a spool file. Succeeds if it does not exist. */
   discard(file: LocalFile): Promise<void>;
   /**
-   * Opens a directory of the tree and returns a path (`/proc/self/fd/<n>`) that names this directory
-   * whatever is renamed, until `close` is called. It serves as the `cwd` of a child process, also of
-   * one with another uid, to which `/proc/<pid>/fd/<n>` is closed. It is not valid after `exec`.
+   * Opens a directory of the tree and returns a path (`/proc/self/fd/<n>`) that names this
+   * directory whatever is renamed, until `close` is called. It serves as the `cwd` of a child
+   * process, also of one with another uid, to which `/proc/<pid>/fd/<n>` is closed. It is not valid
+   * after `exec`.
    */
   openDirectory(
     tree: Tree,
@@ -171,6 +175,8 @@ export interface Content {
   ): Promise<{ sha256: string; size: number }>;
   /** Returns the target of a symbolic link. */
   readLink(tree: Tree, path: string): Promise<Uint8Array>;
-  /** Returns the bytes that a tree takes on disk, as limits count them, and its number of entries. */
+  /**
+   * Returns the bytes that a tree takes on disk, as limits count them, and its number of entries.
+   */
   usage(tree: Tree): Promise<{ bytes: number; entries: number }>;
 }

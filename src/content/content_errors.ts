@@ -1,4 +1,4 @@
-/** Failed system calls as the errors that the rest of the daemon understands. */
+/** Maps failed system calls on content to the errors that the rest of the daemon understands. */
 
 import { DaemonError, type ErrorCode } from "../errors.ts";
 import { type ErrnoName, SystemError } from "../linux/mod.ts";
@@ -6,7 +6,7 @@ import { type ErrnoName, SystemError } from "../linux/mod.ts";
 const CODES: Partial<Record<ErrnoName, ErrorCode>> = {
   ENOENT: "NOT_FOUND",
   EEXIST: "ALREADY_EXISTS",
-  // A path of the caller's that leads through a link, a file, or out of the tree.
+  // The caller's path leads through a link or a file, or out of the tree.
   ELOOP: "INVALID_ARGUMENT",
   EXDEV: "INVALID_ARGUMENT",
   ENOTDIR: "INVALID_ARGUMENT",
@@ -21,25 +21,27 @@ const CODES: Partial<Record<ErrnoName, ErrorCode>> = {
   ENFILE: "RESOURCE_EXHAUSTED",
   ENOMEM: "RESOURCE_EXHAUSTED",
   EMLINK: "RESOURCE_EXHAUSTED",
-  // What this daemon's user may not do: a caller is not short of permissions.
+  // Not PERMISSION_DENIED: the daemon's user lacks the right, not the caller.
   EACCES: "FAILED_PRECONDITION",
   EPERM: "FAILED_PRECONDITION",
-  // A program holds a lease on a file, and does not let go.
+  // A program holds a lease on a file and does not release it.
   EAGAIN: "FAILED_PRECONDITION",
   EBUSY: "FAILED_PRECONDITION",
   ENOTEMPTY: "FAILED_PRECONDITION",
   EROFS: "FAILED_PRECONDITION",
 };
 
-/** The code that a failed system call means. */
+/** Returns the gRPC code for a failed system call; INTERNAL for an errno that is not expected. */
 export function codeOf(error: SystemError): ErrorCode {
   return CODES[error.errno] ?? "INTERNAL";
 }
 
-/** What lies in a tree, as paths relative to the areas name it. */
+/** Matches a path in a tree, relative to the areas. */
 const IN_TREE = /^(?:staging|workspaces)\/[^/]+\/(?:\.\/)*(?<path>.+)$/s;
 
-/** A {@link SystemError} as a DaemonError with the code that its errno means; others as they are. */
+/**
+ * Returns a `SystemError` as a DaemonError with the code for its errno; any other error unchanged.
+ */
 export function contentError(error: unknown): unknown {
   if (!(error instanceof SystemError)) return error;
   const refused = error.errno === "EACCES" || error.errno === "EPERM";

@@ -1,10 +1,10 @@
 /**
- * Deleting trees that someone may still be writing to.
+ * Deletes trees that someone may still be writing to.
  *
- * Everything goes by the handle of the directory that an entry is in, nothing is followed, and no
- * other mount is entered: what is swapped for a link meanwhile is unlinked as the link it is.
- * Directories deeper than {@link MAX_DEPTH} are first moved up to the trash, so that neither the
- * stack nor the number of descriptors grows with the depth of a tree.
+ * Each entry is deleted through the handle of its directory, no link is followed and no other mount
+ * entered: an entry that is replaced by a link meanwhile is unlinked as a link. Directories deeper
+ * than {@link MAX_DEPTH} are first moved up to the trash, so that neither the stack nor the number
+ * of descriptors grows with the depth of a tree.
  */
 
 import { DaemonError } from "../errors.ts";
@@ -13,22 +13,26 @@ import { deletionError } from "./deletion_error.ts";
 import { newTreeName } from "./tree_names.ts";
 
 const MAX_DEPTH = 32;
-/** How often a directory is gone through again because it was changed while it was deleted. */
+/** How often an entry is tried again because it changed while it was deleted. */
 const ATTEMPTS = 1000;
 
+/** Options of {@link deleteEntry}. */
 export interface RemovalOptions {
-  /** Group that directories are given in the overflow; see `tree_names.ts`. */
+  /** Group of the directories that are moved to the overflow; see `tree_names.ts`. */
   group?: string;
-  /** Asked after each deletion: whether to leave the rest for another time. */
+  /** Called after each deletion; returns whether to leave the rest for a later call. */
   isTimeUp?: () => boolean;
 }
 
-/** What became of an entry that was to be deleted. `left`: there was no time for all of it. */
+/**
+ * The outcome for an entry that was to be deleted. `left`: time was up before all of it was
+ * deleted.
+ */
 export type Removed = "deleted" | "absent" | "left";
 
 /**
- * Deletes an entry and all that is beneath it. What cannot be deleted does not keep the rest.
- * @param overflow a directory on the same file system that nobody else can reach
+ * Deletes an entry and everything below it, passing over what cannot be deleted.
+ * @param overflow a directory on the same file system that only this user can reach
  * @throws {DaemonError} the first failure, naming the absolute path and what to do
  */
 export function deleteEntry(
@@ -44,7 +48,10 @@ export function deleteEntry(
   return outcome === "absent" ? "absent" : "deleted";
 }
 
-/** Deletes all that a directory holds, like {@link deleteEntry}. */
+/**
+ * Deletes everything in a directory, like {@link deleteEntry}.
+ * @throws {DaemonError} the first failure
+ */
 export function deleteContents(
   dir: Directory,
   overflow: Directory,
@@ -57,13 +64,14 @@ export function deleteContents(
 
 type Outcome = "deleted" | "absent" | "kept";
 
+/** One deletion: what was moved to the overflow, and the first failure. */
 class Removal {
   readonly #overflow: Directory;
   /** Directories that were moved to `overflow`. */
   readonly #moved: string[] = [];
   readonly #options: RemovalOptions;
   #failure: unknown;
-  /** Whether the time was up before everything was gone. */
+  /** Whether time was up before everything was deleted. */
   stopped = false;
 
   constructor(overflow: Directory, options: RemovalOptions) {
@@ -71,7 +79,7 @@ class Removal {
     this.#options = options;
   }
 
-  /** Deletes what is there now. @returns whether it is worth another look */
+  /** Deletes the entries that a directory has now. @returns whether it may have more by now */
   pass(dir: Directory): boolean {
     let found = false;
     for (const { name, type } of dir.entries()) {
@@ -82,7 +90,7 @@ class Removal {
     return found && this.#failure === undefined;
   }
 
-  /** @throws the first failure, unless there was no time for all of it: then it will be met again */
+  /** Throws the first failure, unless time was up: then the next call meets the failure again. */
   finish(): void {
     this.#drain();
     if (!this.stopped && this.#failure !== undefined) throw this.#failure;
@@ -94,7 +102,7 @@ class Removal {
     }
   }
 
-  /** Deletes one entry; a failure is kept for {@link finish}. */
+  /** Deletes one entry; {@link finish} throws what failed. */
   entry(dir: Directory, name: Name, type: number, depth: number): Outcome {
     let isDirectory = type === DT.DIR;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -137,7 +145,7 @@ class Removal {
     return "deleted";
   }
 
-  /** @returns whether everything that was seen is gone */
+  /** Deletes a directory's entries. @returns whether all that were listed are deleted */
   #contents(dir: Directory, name: Name, depth: number): boolean {
     using inner = dir.openDirectory(name);
     let gone = true;
@@ -156,14 +164,16 @@ class Removal {
   }
 }
 
-/** Lets a user without privileges into their own directory, and change what is in it. */
+/** Adds the owner's rights to a directory and an entry in it, for a daemon without privileges. */
 function unlock(dir: Directory, name: Name): void {
-  // Where it is not ours to change, the second attempt says so.
+  // The second attempt at the deletion reports what cannot be changed.
   ignoreErrno(["EPERM", "EACCES"], () => dir.chmod(0o700));
   unlockEntry(dir, name);
 }
 
-/** Lets a user without privileges change what their own directory of that name holds, or move it. */
+/**
+ * Adds the owner's rights to an entry that is a directory: without them its owner cannot move it.
+ */
 export function unlockEntry(dir: Directory, name: Name): void {
   ignoreErrno(["EPERM", "EACCES", "ENOENT"], () => {
     using entry = dir.openPath(name);

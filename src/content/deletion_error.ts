@@ -1,28 +1,28 @@
-/** Why something cannot be deleted, and what an operator can do about it. */
+/** Says why an entry cannot be deleted, and what an operator can do about it. */
 
 import { DaemonError, type ErrorCode } from "../errors.ts";
 import { type Directory, effectiveUser, type Name, type Stat, SystemError } from "../linux/mod.ts";
 import { codeOf } from "./content_errors.ts";
 
-interface Obstacle {
-  /** In words that follow "cannot delete PATH". */
+interface Diagnosis {
+  /** Words that follow "cannot delete PATH: ". */
   cause: string;
   remedy: string;
   code?: ErrorCode;
 }
 
 /**
- * The error for an entry that could not be deleted, or moved to the trash: it names the entry's
- * absolute path, what keeps it and the remedy.
+ * Returns the error for an entry that could not be deleted or moved to the trash. Its message has
+ * the entry's absolute path, the cause and the remedy.
  * @param dir where the entry is
  */
 export function deletionError(error: SystemError, dir: Directory, name: Name): DaemonError {
   const path = dir.locationOf(name);
-  const { cause, remedy, code = codeOf(error) } = obstacleOf(error, dir, name);
+  const { cause, remedy, code = codeOf(error) } = diagnose(error, dir, name);
   return new DaemonError(code, `cannot delete ${path}: ${cause}; ${remedy}`, { cause: error });
 }
 
-function obstacleOf(error: SystemError, dir: Directory, name: Name): Obstacle {
+function diagnose(error: SystemError, dir: Directory, name: Name): Diagnosis {
   switch (error.errno) {
     case "EXDEV":
     case "EBUSY":
@@ -45,14 +45,14 @@ function obstacleOf(error: SystemError, dir: Directory, name: Name): Obstacle {
       };
     case "EPERM":
     case "EACCES":
-      return protectionOf(dir, name, error);
+      return diagnoseRefusal(dir, name, error);
     default:
       return { cause: error.message, remedy: "see to that first" };
   }
 }
 
-/** What the kernel protects the entry by: its own attributes and owner, or those of its folder. */
-function protectionOf(dir: Directory, name: Name, error: SystemError): Obstacle {
+/** Finds what makes the kernel refuse: attributes or owner of the entry or of its folder. */
+function diagnoseRefusal(dir: Directory, name: Name, error: SystemError): Diagnosis {
   const entry = { what: "it", path: dir.locationOf(name), stat: statOf(() => dir.statEntry(name)) };
   const folder = { what: "its folder", path: dir.location, stat: statOf(() => dir.stat()) };
   const { uid } = effectiveUser();

@@ -37,7 +37,10 @@ export class DirectoryCache implements Disposable {
     return openLongPath(this.#top, path);
   }
 
-  /** Makes the directory at `path`, and its parents where they are missing. @throws {SystemError} */
+  /**
+   * Makes the directory at `path`, and its parents where they are missing.
+   * @throws {SystemError}
+   */
   make(path: Uint8Array): void {
     if (path.length === 0) return;
     const { parent, name } = splitLast(path);

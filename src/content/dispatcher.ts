@@ -1,7 +1,7 @@
 /**
- * Hands requests to content Workers: each does one at a time, waiting requests go first come, first
- * served. The first Worker of several takes quick requests only, so that a look into a tree never
- * waits behind a backup of another.
+ * Sends requests to content Workers. Each Worker does one at a time; waiting requests are served in
+ * the order they came. The first of several Workers serves quick requests only, so that listing a
+ * directory never waits behind a backup.
  */
 
 import { DaemonError, fromWire } from "../errors.ts";
@@ -15,11 +15,12 @@ import type {
   ResponseOf,
 } from "./protocol.ts";
 
+/** Options of {@link Dispatcher.run}. */
 export interface RunOptions<Event> {
-  /** Cancels: the promise rejects with ABORTED, once the Worker has stopped. */
+  /** Cancels the operation: the promise rejects with ABORTED once the Worker has stopped. */
   signal?: AbortSignal | undefined;
   onEvent?: (event: Event) => void;
-  /** Moved to the Worker rather than copied. */
+  /** What is moved to the Worker rather than copied. */
   transfer?: Transferable[];
 }
 
@@ -31,11 +32,11 @@ interface Job {
   onEvent: (event: unknown) => void;
   resolve(response: unknown): void;
   reject(error: unknown): void;
-  /** Stops listening to the signal for what the job is doing now. */
+  /** Removes the current listener of the signal. */
   unlisten(): void;
 }
 
-/** Calls `action` when the job's signal aborts, in place of what was called before. */
+/** Sets what is called when the job's signal aborts, replacing what was set before. */
 function onAbort(job: Job, action: (signal: AbortSignal) => void): void {
   job.unlisten();
   const { signal } = job;
@@ -48,20 +49,22 @@ function onAbort(job: Job, action: (signal: AbortSignal) => void): void {
 const aborted = (signal: AbortSignal) =>
   new DaemonError("ABORTED", "the operation was cancelled", { cause: signal.reason });
 
-/** Jobs in the order they came, for one or more Workers. */
+/** Jobs in the order they came, and the idle Workers that serve them. */
 class RequestQueue {
   readonly #waiting: Job[] = [];
   readonly #idle: WorkerClient[] = [];
 
-  add(channel: WorkerClient): void {
+  /** Gives a Worker that is free its next job, or notes it as idle. */
+  addIdle(client: WorkerClient): void {
     const job = this.#waiting.shift();
-    if (job) channel.start(job, this);
-    else this.#idle.push(channel);
+    if (job) client.start(job, this);
+    else this.#idle.push(client);
   }
 
+  /** Starts a job on an idle Worker, or queues it. */
   submit(job: Job): void {
-    const channel = this.#idle.pop();
-    if (channel) return channel.start(job, this);
+    const client = this.#idle.pop();
+    if (client) return client.start(job, this);
     this.#waiting.push(job);
     onAbort(job, (signal) => {
       this.#waiting.splice(this.#waiting.indexOf(job), 1);
@@ -75,13 +78,14 @@ class RequestQueue {
   }
 }
 
+/** Called with an error that nothing caught in a Worker. */
 export type OnUncaught = (uncaught: Uncaught) => void;
 
 function throwOn({ error }: Uncaught): never {
   throw error;
 }
 
-/** One Worker's port and what it is doing. */
+/** One Worker's port and its current job. */
 class WorkerClient {
   #job: Job | undefined;
   #queue: RequestQueue | undefined;
@@ -94,9 +98,10 @@ class WorkerClient {
     port.onmessage = ({ data }: MessageEvent<ReplyMessage>) => this.#receive(data);
   }
 
-  start(job: Job, lane: RequestQueue): void {
+  /** Sends a job to the Worker; afterwards the Worker returns to `queue`. */
+  start(job: Job, queue: RequestQueue): void {
     this.#job = job;
-    this.#queue = lane;
+    this.#queue = queue;
     const message: RequestMessage = {
       id: ++this.#id,
       operation: job.operation,
@@ -134,7 +139,7 @@ class WorkerClient {
     this.#job = undefined;
     job.unlisten();
     settle(job);
-    this.#queue!.add(this);
+    this.#queue!.addIdle(this);
   }
 
   close(error: DaemonError): void {
@@ -144,26 +149,26 @@ class WorkerClient {
   }
 }
 
-/** The content Workers as one. */
+/** All content Workers, addressed as one. */
 export class Dispatcher {
   readonly #clients: WorkerClient[];
   readonly #quick = new RequestQueue();
   readonly #long: RequestQueue;
-  /** How many Workers do long work at once. */
+  /** The number of Workers that do long work side by side. */
   readonly workers: number;
   #closed: DaemonError | undefined;
 
   /**
-   * @param ports one a Worker; with several, the first is kept for quick requests
-   * @param onUncaught told of what nothing caught in a Worker; what it did then fails by itself.
-   *   Unless given, it is thrown on
+   * @param ports one a Worker; the first of several serves quick requests only
+   * @param onUncaught called with an error that nothing caught in a Worker; the Worker's request
+   *   fails by itself. By default the error is thrown
    */
   constructor(ports: readonly MessagePort[], onUncaught: OnUncaught = throwOn) {
     if (ports.length === 0) throw new TypeError("Cannot have content without a Worker");
     this.#clients = ports.map((port) => new WorkerClient(port, onUncaught));
     this.#long = ports.length === 1 ? this.#quick : new RequestQueue();
     this.workers = Math.max(1, ports.length - 1);
-    this.#clients.forEach((channel, at) => (at === 0 ? this.#quick : this.#long).add(channel));
+    this.#clients.forEach((client, at) => (at === 0 ? this.#quick : this.#long).addIdle(client));
   }
 
   /** Runs work that takes milliseconds, always on the same Worker. */
@@ -171,7 +176,7 @@ export class Dispatcher {
     return this.#submit(this.#quick, operation, request, {});
   }
 
-  /** Runs work that takes as long as it takes, on the first Worker that is free. */
+  /** Runs work of any duration, on the first Worker that is free. */
   run<N extends OperationName>(
     operation: N,
     request: RequestOf<N>,
@@ -181,7 +186,7 @@ export class Dispatcher {
   }
 
   #submit<N extends OperationName>(
-    lane: RequestQueue,
+    queue: RequestQueue,
     operation: N,
     request: RequestOf<N>,
     options: RunOptions<EventOf<N>>,
@@ -190,7 +195,7 @@ export class Dispatcher {
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(this.#closed);
       if (signal?.aborted) return reject(aborted(signal));
-      lane.submit({
+      queue.submit({
         operation,
         request,
         signal,
@@ -203,11 +208,11 @@ export class Dispatcher {
     });
   }
 
-  /** Closes the ports; what is not done yet is rejected. */
+  /** Closes the ports and rejects what is not done with UNAVAILABLE. */
   close(): void {
     this.#closed = new DaemonError("UNAVAILABLE", "the content Workers have been stopped");
     this.#quick.failAll(this.#closed);
     this.#long.failAll(this.#closed);
-    for (const channel of this.#clients) channel.close(this.#closed);
+    for (const client of this.#clients) client.close(this.#closed);
   }
 }

@@ -1,19 +1,19 @@
-/** Copying a file within a tree, where the file system takes no further name of it. */
+/** Copies a file within a tree, for file systems that take no further hard link of it. */
 
 import type { Directory, File } from "../linux/mod.ts";
 import { readXattrs } from "./read_xattrs.ts";
 
 /**
- * How a file system says that an inode gets no further name: it has too many, or the file system has
- * no hard links at all (or the kernel's `protected_hardlinks` refuses this one).
+ * Errors for a hard link that a file system refuses: the inode has too many, or the file system has
+ * no hard links at all, or the kernel's `protected_hardlinks` refuses this one.
  */
 export const LINK_REFUSALS = ["EMLINK", "EPERM", "EOPNOTSUPP"] as const;
 
 const BUFFER = 1 << 20;
 
 /**
- * Makes `toName` a file with the content and metadata of the file `name`; holes stay holes.
- * @throws {SystemError} EEXIST where something has that name
+ * Creates the file `toName` with the content, holes and metadata of the file `name`.
+ * @throws {SystemError} EEXIST if there is an entry of that name
  */
 export function duplicateFile(
   from: Directory,

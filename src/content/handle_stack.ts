@@ -1,16 +1,22 @@
-/** Handles of the directories on a way of any depth, with a bounded number of descriptors. */
+/**
+ * Keeps handles of the directories on a path of any depth, with a bounded number of descriptors.
+ */
 
 import type { Directory, Name } from "../linux/mod.ts";
 
-/** Handles that are kept open at most, the deepest ones. */
-const OPEN = 64;
+/** The most handles that are kept open, the deepest ones. */
+const MAX_OPEN = 64;
 
 interface Level {
   readonly name: Name;
   handle: Directory | undefined;
 }
 
-/** The way from a top to where someone is beneath it. */
+/**
+ * The path from a top directory to the current one, for depth-first walks: {@link enter} and {@link
+ * leave} move it by one component. It never joins a path, which would cost memory by the square of
+ * the depth; `DirectoryCache` is for callers that have whole paths.
+ */
 export class HandleStack implements Disposable {
   readonly #top: Directory;
   readonly #levels: Level[] = [];
@@ -25,7 +31,8 @@ export class HandleStack implements Disposable {
   }
 
   /**
-   * The deepest directory, good until the next call. It is opened again where it was closed meanwhile.
+   * The current directory's handle, valid until the next call. Opened again if it was closed
+   * meanwhile.
    * @throws {SystemError}
    */
   get current(): Directory {
@@ -33,24 +40,24 @@ export class HandleStack implements Disposable {
     return last ? last.handle ?? this.#reopen() : this.#top;
   }
 
-  /** Goes down to a directory of the deepest one. @throws {SystemError} where it cannot be opened */
+  /** Goes down into a directory of the current one. @throws {SystemError} if it cannot be opened */
   enter(name: Name): Directory {
     const handle = this.current.openDirectory(name);
     this.#levels.push({ name, handle });
-    const far = this.#levels[this.#levels.length - 1 - OPEN];
-    if (far?.handle) {
-      far.handle.close();
-      far.handle = undefined;
+    const surplus = this.#levels[this.#levels.length - 1 - MAX_OPEN];
+    if (surplus?.handle) {
+      surplus.handle.close();
+      surplus.handle = undefined;
     }
     return handle;
   }
 
-  /** Goes up again. */
+  /** Goes up to the parent. */
   leave(): void {
     this.#levels.pop()?.handle?.close();
   }
 
-  /** Opens the way again from the top, and with the deepest those above it that may be kept open. */
+  /** Opens the path again from the top, keeping as many of the deepest handles as may be open. */
   #reopen(): Directory {
     const { length } = this.#levels;
     let at = this.#top;
@@ -62,7 +69,7 @@ export class HandleStack implements Disposable {
       } finally {
         if (!kept) at.close();
       }
-      kept = length - depth <= OPEN;
+      kept = length - depth <= MAX_OPEN;
       if (kept) {
         level.handle?.close();
         level.handle = next;

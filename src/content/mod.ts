@@ -1,10 +1,17 @@
 /**
- * The content Workers, as the daemon's own thread sees them: the `Content` interface and the pool that
- * implements it by messages.
+ * The content Workers, as the daemon's own thread sees them: the {@link Content} interface, and
+ * {@link connectContent}, which implements it by messages.
  *
- * Content Workers are the only code that touches a workspace's content. They hold handles of the areas of
- * the root and resolve every path beneath one; see `content.ts` for the areas and for what each method
- * promises, `pack/pack.ts` for how an image is made and `restore/restore.ts` for how one is restored.
+ * Content Workers are the only code that touches a workspace's content. They hold handles of the
+ * root's areas and resolve every path beneath one. Start reading at
+ *
+ * - `content.ts`: the areas, and what each method promises;
+ * - `dispatcher.ts`, `protocol.ts`, `operations/mod.ts`: how a request reaches a Worker, and every
+ *   operation by name;
+ * - `pack/mod.ts`: how an image is made; `baseline/`: what a node remembers of it;
+ * - `restore/restore.ts`: how an image is restored; `extract/`: how a foreign archive is;
+ * - `delete_entry.ts`: how a tree is deleted while somebody still writes to it.
+ *
  * `worker.ts` is the thread itself, started by URL.
  */
 

@@ -4,10 +4,10 @@ import { displayName } from "../linux/mod.ts";
 
 /**
  * Kinds of what a restore could not reproduce, and of what policy does not allow a foreign archive.
- * `device`, `fifo`, `symlink`, `file`, `directory` and `link` are entries that are missing; `set-id`
- * bits, an `owner` or an `xattr` are missing from an entry; a `time` is the nearest that the file system
- * supports; a `copied-link` is a file of its own because the file system takes no more links;
- * `trailing-data` after an archive's end was ignored.
+ * `device`, `fifo`, `symlink`, `file`, `directory` and `link` are entries that are missing;
+ * `set-id` bits, an `owner` or an `xattr` are missing from an entry; a `time` is the nearest that
+ * the file system supports; a `copied-link` is a file of its own because the file system takes no
+ * more links; `trailing-data` after an archive's end was ignored.
  */
 export type OmissionKind =
   | "copied-link"
@@ -33,17 +33,17 @@ export interface Omissions {
 /** No omissions. */
 export const NO_OMISSIONS: Omissions = { counts: {}, examples: [] };
 
-/** How many paths are named at most, so that a tree of a million devices fills no log. */
+/** The most paths that are named, so that a tree of a million devices fills no log. */
 const MAX_NAMED = 10;
 /** Bytes of a path that are named. */
 const MAX_PATH_SHOWN = 200;
 
-/** Omissions as they are met. */
+/** Collects omissions while a tree is restored or packed. */
 export class OmissionLog {
   readonly #counts = new Map<OmissionKind, number>();
   readonly #examples: string[] = [];
 
-  /** Counts one, and names its path while few are named. */
+  /** Counts an omission; names its path if fewer than 10 are named. */
   add(kind: OmissionKind, path: Uint8Array): void {
     this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1);
     if (this.#examples.length >= MAX_NAMED) return;
@@ -51,14 +51,14 @@ export class OmissionLog {
     this.#examples.push(`${kind} ${displayName(path.subarray(0, MAX_PATH_SHOWN)) || "."}${cut}`);
   }
 
-  /** Returns what was counted so far. */
+  /** Returns the omissions so far. */
   done(): Omissions {
     if (this.#counts.size === 0) return NO_OMISSIONS;
     return { counts: Object.fromEntries(this.#counts), examples: [...this.#examples] };
   }
 }
 
-/** Returns the sum of several, with as many examples as one may have. */
+/** Returns the sum of several, with at most 10 examples. */
 export function sumOmissions(all: readonly Omissions[]): Omissions {
   const counts: Omissions["counts"] = {};
   for (const one of all) {

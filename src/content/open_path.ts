@@ -1,4 +1,4 @@
-/** Finding and making the directories of a path in a tree. */
+/** Opens and makes the directories of a path in a tree. */
 
 import { DaemonError } from "../errors.ts";
 import { Directory, effectiveUser, isErrno, type Name } from "../linux/mod.ts";
@@ -6,8 +6,9 @@ import type { Owner } from "./tree.ts";
 import { setOwnerAndMode } from "./set_owner_and_mode.ts";
 
 /**
- * Opens the directory that the components lead to, step by step, so that a path may be longer than
- * one call takes; another handle of `top` where there are none. The caller closes it.
+ * Opens the directory that the components lead to, one component a call, so that a path may be
+ * longer than one system call takes; without components, `top` itself once more. The caller closes
+ * the handle.
  * @throws {SystemError}
  */
 export function openPath(top: Directory, components: readonly Name[]): Directory {
@@ -15,7 +16,7 @@ export function openPath(top: Directory, components: readonly Name[]): Directory
 }
 
 /**
- * {@link openPath}, making directories that are missing, with mode 0755 and that owner.
+ * Does the same, making directories that are missing, with mode 0755 and that owner.
  * @throws {SystemError | DaemonError}
  */
 export function makePath(top: Directory, components: readonly Name[], owner: Owner): Directory {
@@ -48,7 +49,7 @@ function makeOwned(dir: Directory, name: Name, owner: Owner): Directory {
   try {
     dir.makeDirectory(name, PRIVATE);
   } catch (error) {
-    // Made by someone else meanwhile: opened like any that was there.
+    // Somebody else made it meanwhile: it is used like any directory that was there before.
     if (!isErrno(error, "EEXIST")) throw error;
     return dir.openDirectory(name);
   }

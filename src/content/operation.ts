@@ -1,21 +1,22 @@
-/** What an operation of a content Worker is. */
+/** The type of a content Worker's operations, and the context that they run in. */
 
 import { DaemonError } from "../errors.ts";
 import type { OpenAreas } from "./areas.ts";
 
-/** What a running operation can say and ask. `Event` is what it may emit before it is done. */
+/** What a running operation can do besides returning. `Event` is the type of what it may emit. */
 export interface OperationContext<Event = never> {
-  /** Whether the caller has given up; a loop asks this every few milliseconds of work. */
+  /** Returns whether the caller has cancelled; a loop asks every few milliseconds of work. */
   cancelled(): boolean;
-  /** @throws {DaemonError} ABORTED where the caller has given up */
+  /** Throws if the caller has cancelled. @throws {DaemonError} ABORTED */
   throwIfCancelled(): void;
-  /** Sends something to the caller at once, also from the midst of a synchronous loop. */
+  /** Sends an event to the caller at once, also from within a synchronous loop. */
   emit(event: Event, transfer?: Transferable[]): void;
 }
 
 /**
- * Work that a Worker does on request, one piece at a time. Requests, responses and events are
- * structured clones. It holds no handle when it returns, unless another operation closes it.
+ * Work that a Worker does on request, one request at a time. Requests, responses and events are
+ * structured clones. When it returns it holds no handle, except those that another operation
+ * closes.
  */
 export type Operation<Request, Response, Event = never> = (
   areas: OpenAreas,
@@ -23,7 +24,10 @@ export type Operation<Request, Response, Event = never> = (
   context: OperationContext<Event>,
 ) => Response | Promise<Response>;
 
-/** The context of one request; `cancel` is set to 1 by the caller when it gives up. */
+/**
+ * Returns the context of one request.
+ * @param cancel one Int32 that the caller sets to 1 to cancel
+ */
 export function operationContext<Event>(
   cancel: SharedArrayBuffer | undefined,
   emit: (event: Event, transfer?: Transferable[]) => void,

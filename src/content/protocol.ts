@@ -1,4 +1,4 @@
-/** Messages between the pool and a content Worker, over one MessagePort a Worker. */
+/** Messages between the dispatcher and a content Worker, over one MessagePort a Worker. */
 
 import type { WireError } from "../errors.ts";
 import type { OperationContext } from "./operation.ts";
@@ -6,23 +6,30 @@ import type { Uncaught } from "../uncaught.ts";
 import type { operations } from "./operations/mod.ts";
 
 type Operations = typeof operations;
+/** The name of an operation in `operations/mod.ts`. */
 export type OperationName = keyof Operations;
 
+/** What an operation takes. */
 export type RequestOf<N extends OperationName> = Parameters<Operations[N]>[1];
+/** What an operation returns. */
 export type ResponseOf<N extends OperationName> = Awaited<ReturnType<Operations[N]>>;
+/** What an operation may emit before it returns. */
 export type EventOf<N extends OperationName> = Parameters<Operations[N]>[2] extends
   OperationContext<infer Event> ? Event : never;
 
-/** To a Worker. It gets the next one only when it has answered. */
+/** A request to a Worker, sent only after the previous one was answered. */
 export interface RequestMessage {
   id: number;
   operation: OperationName;
   request: unknown;
-  /** One Int32: 1 once the caller has given up. */
+  /** One Int32: 1 once the caller has cancelled. */
   cancel?: SharedArrayBuffer;
 }
 
-/** From a Worker: any number of events, then one result; and at any time what nothing caught in it. */
+/**
+ * A Worker's message: any number of events, then one result; at any time an error that nothing
+ * caught.
+ */
 export type ReplyMessage =
   | { kind: "uncaught"; what: Uncaught["kind"]; error: WireError }
   | { kind: "event"; id: number; event: unknown }

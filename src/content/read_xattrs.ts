@@ -1,19 +1,20 @@
-/** Extended attributes of content. */
+/** Reads the extended attributes of content. */
 
 import { type Descriptor, isErrno } from "../linux/mod.ts";
 import type { Xattr } from "../image/mod.ts";
 
 const NONE: readonly Xattr[] = [];
 
-/** Names that a node gives by its own policy: they mean nothing elsewhere. */
-const OF_THE_NODE = new Set(["security.selinux", "security.ima", "security.evm"]);
+/** Xattrs that a node's own policy sets: they mean nothing on another node. */
+const NODE_XATTRS = new Set(["security.selinux", "security.ima", "security.evm"]);
 
 const decoder = new TextDecoder();
 
 /**
- * What a descriptor's inode has, ordered as the file system lists it.
- * @param onTooMany called where Linux cannot list them (some file systems hold more than 64 KiB of
- * names); there are none then
+ * Returns the xattrs of a descriptor's inode, in the order of the file system, without those of the
+ * node's own policy.
+ * @param onTooMany called if Linux cannot list them, because some file systems hold more than 64
+ *   KiB of names; the result is empty then
  * @throws {SystemError}
  */
 export function readXattrs(descriptor: Descriptor, onTooMany: () => void): readonly Xattr[] {
@@ -28,7 +29,7 @@ export function readXattrs(descriptor: Descriptor, onTooMany: () => void): reado
   if (names.length === 0) return NONE;
   const xattrs: Xattr[] = [];
   for (const name of names) {
-    if (OF_THE_NODE.has(decoder.decode(name))) continue;
+    if (NODE_XATTRS.has(decoder.decode(name))) continue;
     const value = descriptor.getXattr(name);
     if (value) xattrs.push({ name, value });
   }

@@ -1,12 +1,12 @@
-/** Whose content is. */
+/** Sets owner and mode of content. */
 
 import { DaemonError } from "../errors.ts";
 import { type Descriptor, isErrno } from "../linux/mod.ts";
 import type { Owner } from "./tree.ts";
 
 /**
- * Gives an inode its owner, and then its mode, which a change of owner would cut.
- * @throws {DaemonError} FAILED_PRECONDITION where the daemon may not give files away
+ * Sets an inode's owner and then its mode, from which a change of owner would remove set-id bits.
+ * @throws {DaemonError} FAILED_PRECONDITION if the daemon may not change owners
  */
 export function setOwnerAndMode(descriptor: Descriptor, owner: Owner, mode: number): void {
   try {

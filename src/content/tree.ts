@@ -50,7 +50,7 @@ export interface MovedPath {
 }
 
 /**
- * The outcome of moving one entry. `taken`: another entry is at the destination, or where a parent of
- * it would be. A directory that is `taken` was merged as far as names were free.
+ * The outcome of moving one entry. `taken`: another entry is at the destination, or where a parent
+ * of it would be. A directory that is `taken` was merged as far as names were free.
  */
 export type MoveResult = "moved" | "absent" | "taken";

@@ -1,17 +1,19 @@
-/** The operations on trees that one request does each. */
+/**
+ * Implements the methods of `Content` that need one request to a Worker, or one after the other.
+ */
 
 import { DaemonError } from "../errors.ts";
 import type { Content, OperationOptions } from "./content.ts";
 import type { Tree } from "./tree.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 
-/** What of {@link Content} needs no orchestration. */
+/** The methods of {@link Content} that are not a pack, a restore or an extraction. */
 export type TreeOperations = Omit<
   Content,
   "workers" | "pack" | "restore" | "extract" | "baselineLayers"
 >;
 
-/** Those operations, done by the Workers of a dispatcher. */
+/** Returns those methods, sending their requests through `workers`. */
 export function connectTrees(workers: Dispatcher): TreeOperations {
   return {
     create: (owner, workspace) =>
@@ -74,7 +76,7 @@ function isExhausted(error: unknown): boolean {
   return error instanceof DaemonError && error.code === "RESOURCE_EXHAUSTED";
 }
 
-/** How long a Worker deletes before others get their turn, in milliseconds. */
+/** Milliseconds that a Worker deletes before the queue's next request runs. */
 const DELETION_SLICE = 500;
 
 async function deleteTrash(
@@ -86,17 +88,20 @@ async function deleteTrash(
   while (!await workers.run("deleteTrash", request, { signal }));
 }
 
-/** Entries that one quick request looks at: milliseconds of work. */
-const BATCH = 500;
+/** Entries in one quick request: milliseconds of work. */
+const BATCH_SIZE = 500;
 
-/** Hands items to `work` in batches. @returns its results in the items' order */
+/**
+ * Calls `work` with one batch of items after the other.
+ * @returns its results in the items' order
+ */
 async function inBatches<Item, Result>(
   items: readonly Item[],
   work: (some: readonly Item[]) => Promise<readonly Result[]>,
 ): Promise<Result[]> {
   const results: Result[] = [];
-  for (let n = 0; n < items.length; n += BATCH) {
-    results.push(...await work(items.slice(n, n + BATCH)));
+  for (let n = 0; n < items.length; n += BATCH_SIZE) {
+    results.push(...await work(items.slice(n, n + BATCH_SIZE)));
   }
   return results;
 }

@@ -1,11 +1,11 @@
-/** Paths within a tree, as callers give them. */
+/** Parses paths in a tree that come from callers. */
 
 import { DaemonError } from "../errors.ts";
 import { bytesOf, NAME_MAX } from "../linux/mod.ts";
 
 /**
- * The components of a path in a tree; none for its top (`""` or `"."`).
- * @throws {DaemonError} INVALID_ARGUMENT, naming the path and what is wrong with it
+ * Returns the components of a path in a tree; none for the tree's top (`""` or `"."`).
+ * @throws {DaemonError} INVALID_ARGUMENT naming the path and what is wrong with it
  */
 export function treePath(path: string): string[] {
   const refuse = (problem: string) =>
@@ -24,8 +24,8 @@ export function treePath(path: string): string[] {
 }
 
 /**
- * The components of a path that must name something beneath the top folder.
- * @throws {DaemonError} INVALID_ARGUMENT
+ * Returns the components of a path that must name an entry below the top folder.
+ * @throws {DaemonError} INVALID_ARGUMENT naming the path and what is wrong with it
  */
 export function entryPath(path: string): { parents: string[]; leaf: string } {
   const parents = treePath(path);

@@ -1,17 +1,17 @@
-/** Going through a tree of any depth with a bounded number of descriptors. */
+/** Walks a tree of any depth with a bounded number of descriptors. */
 
 import { type Directory, DT, type Entry, isErrno } from "../linux/mod.ts";
 import { HandleStack } from "./handle_stack.ts";
 
 /**
- * Calls `visit` for every entry beneath `top`, with a handle of its directory that is good during the
- * call. Links are not followed and other mounts not entered; a directory that vanishes, or is swapped
- * for something else, after it was visited is passed over.
+ * Calls `visit` for every entry below `top`, with a handle of its directory that is valid during
+ * the call. Follows no links and enters no other mounts; passes over a directory that is deleted or
+ * replaced after its own visit.
  * @throws {SystemError}
  */
 export function walkTree(top: Directory, visit: (dir: Directory, entry: Entry) => void): void {
   using handles = new HandleStack(top);
-  /** Subdirectories that are still to be visited, for each directory on the way. */
+  /** The subdirectories that are still to be walked, one list for each directory on the path. */
   const pending = [listed(handles.enter("."), visit)];
   for (let level = pending.at(-1); level; level = pending.at(-1)) {
     const name = level.pop();
@@ -30,14 +30,13 @@ function listed(dir: Directory, visit: (dir: Directory, entry: Entry) => void): 
   const subdirectories: Uint8Array[] = [];
   for (const entry of dir.entries()) {
     const type = entry.type === DT.UNKNOWN ? typeOf(dir, entry) : entry.type;
-    const known = type === entry.type ? entry : { name: entry.name, type };
-    visit(dir, known);
+    visit(dir, type === entry.type ? entry : { name: entry.name, type });
     if (type === DT.DIR) subdirectories.push(entry.name);
   }
   return subdirectories;
 }
 
-/** For file systems whose directories do not say. */
+/** Returns an entry's type, for file systems whose directories do not record it. */
 function typeOf(dir: Directory, entry: Entry): number {
   try {
     return dir.statEntry(entry.name).type >> 12;
@@ -47,7 +46,7 @@ function typeOf(dir: Directory, entry: Entry): number {
   }
 }
 
-/** Opens a subdirectory: `undefined` for another mount, and where the tree has changed under us. */
+/** Opens a subdirectory; `undefined` for another mount, and if the tree has changed meanwhile. */
 function enterChild(handles: HandleStack, name: Uint8Array): Directory | undefined {
   try {
     return handles.enter(name);

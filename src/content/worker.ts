@@ -1,6 +1,6 @@
 /**
  * A content Worker: serves one request at a time, with directory handles of the areas and no
- * permission but the one to load libc.
+ * permission except to load libc.
  */
 
 import { requireConfined } from "../confinement.ts";
@@ -15,12 +15,15 @@ import type { ReplyMessage, RequestMessage } from "./protocol.ts";
 import { openAreas } from "./areas.ts";
 import { ActiveRequest } from "./active_request.ts";
 
-/** The Worker's end of what it and its spawner say; `self` has no types for it here. */
+/** The spawner, as the Worker posts to it; `self` has no types for that here. */
 interface Spawner {
   postMessage(message: ContentWorkerFailed): void;
 }
 
-/** Says in a line why it cannot serve: all Workers fail alike, and each would print its trace. */
+/**
+ * Serves, or posts in one line why it cannot: all Workers fail alike, and each would print its
+ * trace.
+ */
 function start(message: ContentWorkerStart): void {
   try {
     serve(message);
@@ -50,7 +53,7 @@ function serve(start: ContentWorkerStart): void {
     );
     const current = running = new ActiveRequest(id, cancel, reply);
     try {
-      // What a request holds is its operation's business; the pool's types tie the two together.
+      // `Dispatcher.run` is typed by the operations table, so that the request fits the operation.
       const run = operations[operation] as Operation<unknown, unknown, unknown>;
       const response = await run(areas, request, context);
       current.answer({ kind: "done", id, response });

@@ -1,6 +1,6 @@
-/** How a content Worker is started, which is said once, by the process that spawned it. */
+/** The messages by which the process starts a content Worker. */
 
-/** Absolute paths of the folders that a content Worker may reach. */
+/** The absolute paths of the areas, the folders that a content Worker may reach. */
 export interface Areas {
   workspaces: string;
   staging: string;
@@ -13,16 +13,19 @@ export interface Areas {
   blobs?: string;
 }
 
+/**
+ * The first message to a content Worker: what it may load and reach, and where requests come from.
+ */
 export interface ContentWorkerStart {
   kind: "start";
   /** Absolute path of libc, the one library that the Worker may load. */
   libc: string;
   areas: Areas;
-  /** Where requests come from. */
+  /** The port that requests arrive on; the Worker owns it. */
   port: MessagePort;
 }
 
-/** What it answers where it cannot start, and never serves then. */
+/** The answer of a content Worker that cannot start; it serves no requests. */
 export interface ContentWorkerFailed {
   kind: "failed";
   message: string;

@@ -1,7 +1,7 @@
 /**
  * A baseline is a tree file (`index/tree_file.ts`) with what only this node knows, uncompressed,
- * followed by a table that finds a directory's block by its path, and a footer with a checksum of it
- * all: a baseline is never trusted half.
+ * followed by a table that finds a directory's block by its path, and a footer with a checksum of
+ * it all: a baseline is never trusted half.
  */
 
 /** `wsdbase1`. */

@@ -12,12 +12,14 @@ import {
 /** Entries that a foreign archive may have where nothing else limits it. */
 const MAX_FOREIGN_ENTRIES = 10_000_000;
 /**
- * Memory for what is kept until the end, such as the metadata of directories: a fraction of what ends
- * a Worker, and the daemon with it, and enough for more than a million directories.
+ * Memory for what is kept until the end, such as the metadata of directories: a fraction of what
+ * ends a Worker, and the daemon with it, and enough for more than a million directories.
  */
 const MAX_KEPT_BYTES = 512 * 1024 * 1024;
 
-/** Counts what is about to be written as the disk will count it, and ends what exceeds the limit. */
+/**
+ * Counts what is about to be written as the disk will count it, and ends what exceeds the limit.
+ */
 export class Budget {
   readonly #limitBytes: number;
   readonly #maxEntries: number;
@@ -46,7 +48,10 @@ export class Budget {
     this.#entry(fileBytes(dataBytes));
   }
 
-  /** A directory, also one that is made on the way to an entry. @throws {DaemonError} RESOURCE_EXHAUSTED */
+  /**
+   * A directory, also one that is made on the way to an entry.
+   * @throws {DaemonError} RESOURCE_EXHAUSTED
+   */
   directory(): void {
     this.#entry(DIRECTORY_BYTES);
   }

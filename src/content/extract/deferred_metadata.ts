@@ -26,7 +26,10 @@ export class DeferredMetadata<M> {
   /** The nodes on it, the top's first. */
   readonly #way: Node<M>[] = [this.#top];
 
-  /** @param charge is told how much memory is taken, and, below 0, given back; where it refuses, all ends */
+  /**
+   * @param charge is told how much memory is taken, and, below 0, given back; where it refuses, all
+   *   ends
+   */
   constructor(charge: (bytes: number) => void) {
     this.#charge = charge;
   }
@@ -58,8 +61,8 @@ export class DeferredMetadata<M> {
   }
 
   /**
-   * Calls `apply` for every directory, for those within it first. Its path is put together only where
-   * it is asked for.
+   * Calls `apply` for every directory, for those within it first. Its path is put together only
+   * where it is asked for.
    * @throws {SystemError}
    */
   apply(
@@ -124,7 +127,9 @@ export class DeferredMetadata<M> {
   }
 }
 
-/** How many components two paths begin with in common, and where in `path` those after them begin. */
+/**
+ * How many components two paths begin with in common, and where in `path` those after them begin.
+ */
 function sharedWay(path: Uint8Array, other: Uint8Array): { depth: number; end: number } {
   const shared = { depth: 0, end: 0 };
   for (let at = 0; other.length > 0; at++) {

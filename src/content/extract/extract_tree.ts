@@ -135,9 +135,9 @@ export class ExtractTree implements Disposable {
   }
 
   /**
-   * Makes `leaf` another name of what is at `target`, or a copy of it where the file system takes no
-   * more names of that file, or none of any. Names after that are names of the copy, so that there
-   * are no more copies than it takes. Of what is no file, a copy would be another thing.
+   * Makes `leaf` another name of what is at `target`, or a copy of it where the file system takes
+   * no more names of that file, or none of any. Names after that are names of the copy, so that
+   * there are no more copies than it takes. Of what is no file, a copy would be another thing.
    * @throws {DaemonError | SystemError} as {@link link}
    */
   linkOrCopy(leaf: Leaf, target: MemberPath): "linked" | "copied" | "omitted" {
@@ -237,8 +237,8 @@ export class ExtractTree implements Disposable {
   }
 
   /**
-   * An open directory on the way to `path`, and the rest of the way. Entries mostly come in the order
-   * of their tree, so that the way from the last one's parent is the shortest.
+   * An open directory on the way to `path`, and the rest of the way. Entries mostly come in the
+   * order of their tree, so that the way from the last one's parent is the shortest.
    */
   #near(path: Uint8Array): { dir: Directory; rest: Uint8Array } {
     const above = this.#parentPath;
@@ -250,8 +250,8 @@ export class ExtractTree implements Disposable {
   }
 
   /**
-   * The deepest directory on the way to one that is not there, and what is missing of the way. It is
-   * found by halving: a level that is missing costs an error, and a way can have many.
+   * The deepest directory on the way to one that is not there, and what is missing of the way. It
+   * is found by halving: a level that is missing costs an error, and a way can have many.
    */
   #deepest(path: Uint8Array): { dir: Directory; missing: Uint8Array } {
     const { dir: near, rest } = this.#near(path);

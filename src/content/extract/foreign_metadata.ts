@@ -29,7 +29,9 @@ export interface Metadata {
 
 const NO_XATTRS: ReadonlyMap<string, Uint8Array> = new Map();
 
-/** The part of an entry's metadata that is applied: set-id bits and privileged attributes are not. */
+/**
+ * The part of an entry's metadata that is applied: set-id bits and privileged attributes are not.
+ */
 export function metadataOf(entry: TarEntry): Metadata {
   const xattrs = entry.pax.size === 0 ? NO_XATTRS : allXattrs(entry.pax);
   const user = [...xattrs].filter(([name]) => name.startsWith("user.") && !name.includes("\0"));
@@ -92,9 +94,9 @@ export interface ApplyOptions {
 }
 
 /**
- * Applies metadata to an open file or directory: the owner first, because changing it cuts the mode;
- * attributes while the mode still lets us; the times last. What policy has dropped and what the file
- * system does not take is counted.
+ * Applies metadata to an open file or directory: the owner first, because changing it cuts the
+ * mode; attributes while the mode still lets us; the times last. What policy has dropped and what
+ * the file system does not take is counted.
  * @throws {SystemError}
  */
 export function applyMetadata(

@@ -1,3 +1,5 @@
+/** Copies files of trees to the spool. */
+
 import { createHash } from "node:crypto";
 import { sha256Digest } from "../../digest.ts";
 import { DaemonError } from "../../errors.ts";
@@ -9,15 +11,20 @@ import { openPath } from "../open_path.ts";
 import { entryPath } from "../tree_path.ts";
 import { type OpenAreas, openTree } from "../areas.ts";
 
+/** A file of a tree, and the most bytes of it that are copied. */
 export interface CopyOutRequest {
   tree: Tree;
   path: string;
   maxBytes: number;
 }
 
-const CHUNK = 1024 * 1024;
+const BUFFER_BYTES = 1024 * 1024;
 
-/** Copies a regular file of the tree, or its first `maxBytes`, to the spool. */
+/**
+ * Copies a regular file of the tree, or its first `maxBytes`, to the spool, with its modification
+ * time.
+ * @throws {DaemonError} INVALID_ARGUMENT for anything but a regular file
+ */
 export function copyOut(
   areas: OpenAreas,
   request: CopyOutRequest,
@@ -38,7 +45,7 @@ export function copyOut(
   using copy = areas.spool.createFile(path);
   try {
     const { hex, size } = copyHashed(source, copy, request.maxBytes, context);
-    // By a Git index's time, Git tells which of its entries it cannot trust.
+    // Git compares its index file's time with those of entries to find entries that it cannot trust.
     copy.setTimes(mtime);
     return { digest: sha256Digest(hex), size, file: { area: "spool", path } };
   } catch (error) {
@@ -49,7 +56,7 @@ export function copyOut(
 
 function copyHashed(source: File, copy: File, maxBytes: number, context: OperationContext) {
   const hash = createHash("sha256");
-  const buffer = new Uint8Array(Math.min(CHUNK, Math.max(1, maxBytes)));
+  const buffer = new Uint8Array(Math.min(BUFFER_BYTES, Math.max(1, maxBytes)));
   let size = 0;
   while (size < maxBytes) {
     context.throwIfCancelled();

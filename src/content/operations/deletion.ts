@@ -1,4 +1,4 @@
-/** Deleting trees, what the trash holds, and what a daemon that was killed has left. */
+/** Deletes trees, what the trash holds, and what a killed daemon left. */
 
 import { DT, isErrno, SystemError } from "../../linux/mod.ts";
 import type { Directory, Entry, Name } from "../../linux/mod.ts";
@@ -18,10 +18,10 @@ import { groupOf, isTemporaryName, isTreeName, newTreeName } from "../tree_names
 import { isBaselineToken } from "../baseline/tokens.ts";
 
 /**
- * Deletes trees of a group that are in the trash, for about `budgetMs` from the first deletion on, so
- * that each call gets further however much cannot be deleted.
- * @returns whether all are gone
- * @throws {DaemonError} once everything is gone that can be deleted
+ * Deletes a group's trees in the trash for about `budgetMs`. The time starts at the first deletion,
+ * so that each call makes progress even if listing what cannot be deleted takes longer.
+ * @returns whether all are deleted
+ * @throws {DaemonError} the first failure, once everything else is deleted
  */
 export function deleteTrash(
   areas: OpenAreas,
@@ -44,14 +44,15 @@ export function deleteTrash(
 }
 
 /**
- * Deletes a tree where it is, on a disk without room even for moving it to the trash; of a workspace,
- * what is left of its trees in staging, too.
- * @returns the group to delete in the trash
+ * Deletes a tree in place, for a disk too full even to move it to the trash; of a workspace, also
+ * its trees in staging.
+ * @returns the group to delete in the trash next
+ * @throws {DaemonError} the first failure, once everything else is deleted
  */
 export function deleteInPlace(areas: OpenAreas, request: { tree: Tree }): string {
-  const { group, places } = placesOf(areas, request.tree);
+  const { group, entries } = entriesOfTree(areas, request.tree);
   const failures: unknown[] = [];
-  for (const { area, name } of places) {
+  for (const { area, name } of entries) {
     try {
       deleteOnFullDisk(areas, area, name, { group });
       area.sync();
@@ -63,7 +64,10 @@ export function deleteInPlace(areas: OpenAreas, request: { tree: Tree }): string
   return group;
 }
 
-/** What is deleted first makes room for what cannot be deleted without any, such as deep directories. */
+/**
+ * Deletes an entry; if the disk is too full, a second time: the first attempt has freed the space
+ * that moving deep directories needs.
+ */
 function deleteOnFullDisk(
   areas: OpenAreas,
   area: Directory,
@@ -78,7 +82,7 @@ function deleteOnFullDisk(
   }
 }
 
-/** Empties a staging tree. */
+/** Deletes everything in a staging tree, but not the tree. */
 export function clear(areas: OpenAreas, request: { tree: Tree }): void {
   requireStaging(request.tree);
   using top = openTree(areas, request.tree);
@@ -86,14 +90,14 @@ export function clear(areas: OpenAreas, request: { tree: Tree }): void {
 }
 
 /**
- * Moves a tree to the trash in one durable step; of a workspace, what is left of its trees in staging,
- * too. No error where nothing is there.
- * @returns the group to delete in the trash
+ * Moves a tree to the trash in one durable step; of a workspace, also its trees in staging.
+ * Succeeds if there is none.
+ * @returns the group to delete in the trash next
  */
 export function trash(areas: OpenAreas, request: { tree: Tree }): string {
-  const { group, places } = placesOf(areas, request.tree);
+  const { group, entries } = entriesOfTree(areas, request.tree);
   const failures: unknown[] = [];
-  for (const { area, name } of places) {
+  for (const { area, name } of entries) {
     try {
       moveToTrash(areas, area, name, group);
     } catch (error) {
@@ -104,12 +108,12 @@ export function trash(areas: OpenAreas, request: { tree: Tree }): string {
   return group;
 }
 
-/** Where a tree is, and for a workspace what else is its. */
-function placesOf(areas: OpenAreas, { area, name }: Tree) {
+/** Returns a tree's group and its entry in its area; for a workspace, also its trees in staging. */
+function entriesOfTree(areas: OpenAreas, { area, name }: Tree) {
   checkAreaName(name, "the tree's name");
-  if (area === "staging") return { group: groupOf(name), places: [{ area: areas.staging, name }] };
-  const left = namesOfGroup(areas.staging, name).map((name) => ({ area: areas.staging, name }));
-  return { group: name, places: [{ area: areas.workspaces, name }, ...left] };
+  if (area === "staging") return { group: groupOf(name), entries: [{ area: areas.staging, name }] };
+  const staged = namesOfGroup(areas.staging, name).map((name) => ({ area: areas.staging, name }));
+  return { group: name, entries: [{ area: areas.workspaces, name }, ...staged] };
 }
 
 function moveToTrash(areas: OpenAreas, from: Directory, name: string, group: string): void {
@@ -131,10 +135,10 @@ function moveToTrash(areas: OpenAreas, from: Directory, name: string, group: str
   from.sync();
 }
 
-/** The group that Git's private folders have in the trash; no id starts with a dot. */
+/** The group of Git's private folders in the trash. No workspace id starts with a dot. */
 const SCRATCH_GROUP = ".git";
 
-/** What an earlier daemon has left half-made or half-deleted; it deletes nothing. */
+/** Returns what an earlier daemon left half-made or half-deleted. Deletes nothing. */
 export function leftovers(areas: OpenAreas, _request: Record<never, never>): Leftovers {
   const foreign: string[] = [];
   const sort = (dir: Directory, isOurs: (name: string, entry: Entry) => boolean) => {
@@ -158,8 +162,8 @@ export function leftovers(areas: OpenAreas, _request: Record<never, never>): Lef
 }
 
 /**
- * Deletes files of the spool, uncommitted baselines, and moves Git's private folders to the trash.
- * @returns the group of those folders, and what went wrong, one message for each that stays
+ * Deletes spool files and uncommitted baselines, and moves Git's private folders to the trash.
+ * @returns the group of those folders, and a message for each entry that could not be deleted
  */
 export function discardLeftovers(
   areas: OpenAreas,
@@ -189,19 +193,19 @@ function namesOfGroup(area: Directory, group: string): string[] {
   ) as string[];
 }
 
-/** Through another handle, so that two requests never share a position. */
+/** Yields an area's entries by a handle of its own, so that two requests never share a position. */
 function* entriesOf(area: Directory): Generator<Entry> {
   using handle = area.openDirectory(".");
   yield* handle.entries();
 }
 
-const strict = new TextDecoder("utf-8", { fatal: true });
+const strictDecoder = new TextDecoder("utf-8", { fatal: true });
 
-/** `undefined` where the name is not UTF-8, as all of ours are. */
+/** Returns a name as text; `undefined` if it is not UTF-8, as every name that wsdaemon gives is. */
 function textOf(name: Name): string | undefined {
   if (typeof name === "string") return name;
   try {
-    return strict.decode(name);
+    return strictDecoder.decode(name);
   } catch {
     return undefined;
   }

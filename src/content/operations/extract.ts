@@ -1,3 +1,5 @@
+/** Extracts plain archives. */
+
 import { decompress, TarReader } from "../../archive/mod.ts";
 import type { LocalFile } from "../../spool.ts";
 import type { ArchiveOptions, RestoreResult } from "../restore/restore_result.ts";
@@ -7,6 +9,7 @@ import { extractArchive } from "../extract/extract_archive.ts";
 import type { OperationContext } from "../operation.ts";
 import { type OpenAreas, openLocalFile, openTree, requireStaging } from "../areas.ts";
 
+/** A plain archive, and the staging tree to extract it into. */
 export interface ExtractRequest {
   tree: Tree;
   archive: LocalFile;
@@ -14,7 +17,7 @@ export interface ExtractRequest {
   limitBytes: number | undefined;
 }
 
-/** Extracts a plain, hostile archive into a staging tree. */
+/** Extracts a plain archive, treated as hostile, into a staging tree; see `Content.extract`. */
 export async function extract(
   areas: OpenAreas,
   request: ExtractRequest,
@@ -27,7 +30,7 @@ export async function extract(
   const bytes = await decompress(archive, request.compression);
   const reader = new TarReader({
     read(into) {
-      // Not only per entry: an entry's content can take an hour, and so can skipping it.
+      // At each read, not at each entry: reading or skipping one entry can take an hour.
       context.throwIfCancelled();
       return bytes.read(into);
     },

@@ -1,3 +1,5 @@
+/** Reads the state of single paths in trees: types, hashes, link targets. */
+
 import { createHash } from "node:crypto";
 import { DaemonError } from "../../errors.ts";
 import { type Directory, isErrno, SLASH, splitPath, type Stat } from "../../linux/mod.ts";
@@ -7,13 +9,14 @@ import { openPath } from "../open_path.ts";
 import { entryPath, treePath } from "../tree_path.ts";
 import { type OpenAreas, openTree } from "../areas.ts";
 
+/** Paths below one folder of a tree. */
 export interface InspectPathsRequest {
   tree: Tree;
   folder: string;
   paths: readonly Uint8Array[];
 }
 
-/** Reports what stands at paths beneath a folder, in their order. */
+/** Returns what is at each path below a folder, in their order; links are not followed. */
 export function inspectPaths(areas: OpenAreas, request: InspectPathsRequest): PathState[] {
   using top = openTree(areas, request.tree);
   using folder = openPath(top, treePath(request.folder));
@@ -39,19 +42,22 @@ function describe(folder: Directory, path: Uint8Array, stat: Stat): PathState {
   return { type: "directory", isEmpty: directory.entries().next().done === true };
 }
 
-/** The first ancestor of `path` that is no directory. */
+/** Returns the path of the first ancestor of `path` that is not a directory. */
 function findBlocker(folder: Directory, path: Uint8Array): Uint8Array {
   for (let at = path.indexOf(SLASH); at >= 0; at = path.indexOf(SLASH, at + 1)) {
     const ancestor = path.slice(0, at);
     if (!folder.statEntry(ancestor).isDirectory) return ancestor;
   }
-  // It was swapped meanwhile, which nobody does in a staging tree.
+  // Only a concurrent change leads here, and a staging tree has none.
   return splitPath(path).parent as Uint8Array ?? path;
 }
 
-const CHUNK = 1024 * 1024;
+const BUFFER_BYTES = 1024 * 1024;
 
-/** The SHA-256 of a regular file, in hexadecimal, and its size. */
+/**
+ * Returns the SHA-256 of a regular file, in hexadecimal, and its size in bytes.
+ * @throws {DaemonError} INVALID_ARGUMENT for anything but a regular file
+ */
 export function hashFile(
   areas: OpenAreas,
   request: { tree: Tree; folder: string; path: Uint8Array },
@@ -64,7 +70,7 @@ export function hashFile(
     throw new DaemonError("INVALID_ARGUMENT", `${file.path} is not a regular file`);
   }
   const hash = createHash("sha256");
-  const buffer = new Uint8Array(CHUNK);
+  const buffer = new Uint8Array(BUFFER_BYTES);
   let size = 0;
   for (let count; (count = file.read(buffer)) > 0; size += count) {
     context.throwIfCancelled();
@@ -73,7 +79,7 @@ export function hashFile(
   return { sha256: hash.digest("hex"), size };
 }
 
-/** The text of a symbolic link, its path given as text. @throws {SystemError} EINVAL for no link */
+/** Returns the target of a symbolic link. @throws {SystemError} EINVAL for anything else */
 export function readLink(areas: OpenAreas, request: { tree: Tree; path: string }): Uint8Array {
   const { parents, leaf } = entryPath(request.path);
   using top = openTree(areas, request.tree);

@@ -1,3 +1,5 @@
+/** Lists directories of trees. */
+
 import { displayName, isErrno, type Stat } from "../../linux/mod.ts";
 import type { ContentEntry, Tree } from "../tree.ts";
 import { openPath } from "../open_path.ts";
@@ -10,7 +12,9 @@ function typeOf(stat: Stat): ContentEntry["type"] {
   return stat.isSymlink ? "symlink" : "other";
 }
 
-/** Entries of one directory, sorted by name; a name that is no UTF-8 reads with `\xNN` escapes. */
+/**
+ * Returns the entries of one directory, sorted by name; bytes that are not UTF-8 read as `\xNN`.
+ */
 export function list(areas: OpenAreas, request: { tree: Tree; path: string }): ContentEntry[] {
   const components = treePath(request.path);
   using top = openTree(areas, request.tree);
@@ -21,7 +25,7 @@ export function list(areas: OpenAreas, request: { tree: Tree; path: string }): C
       const stat = dir.statEntry(name);
       entries.push({ name: displayName(name), type: typeOf(stat), size: stat.size });
     } catch (error) {
-      // Gone since it was listed.
+      // It was deleted after it was listed.
       if (!isErrno(error, "ENOENT")) throw error;
     }
   }

@@ -1,7 +1,8 @@
 /**
- * Every operation that a content Worker can do, by name.
+ * The operations of a content Worker, by the name that the daemon's thread asks for them with.
  *
- * Only the Worker imports this for its code; the pool imports its types, and so loads no system call.
+ * The Worker imports this file for its code. The daemon's thread imports types only, from which
+ * `protocol.ts` derives what each operation takes, returns and emits.
  */
 
 import type { Operation } from "../operation.ts";
@@ -40,6 +41,7 @@ import { place } from "./place.ts";
 import { create, exists, publish, published } from "./trees.ts";
 import { usage } from "./usage.ts";
 
+/** All operations. Adding one here makes it callable by `Dispatcher.run`, with its types. */
 export const operations = {
   baselineLayers,
   clear,

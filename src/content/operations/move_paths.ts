@@ -1,18 +1,21 @@
+/** Moves entries between folders of staging trees. */
+
 import { type Directory, isErrno, splitPath } from "../../linux/mod.ts";
 import type { MovedPath, MoveResult, Owner, TreeFolder } from "../tree.ts";
 import { makePath, openPath } from "../open_path.ts";
 import { treePath } from "../tree_path.ts";
 import { type OpenAreas, openTree, requireStaging } from "../areas.ts";
 
+/** Entries to move from one folder to another. */
 export interface MovePathsRequest {
   from: TreeFolder;
   to: TreeFolder;
   moves: readonly MovedPath[];
-  /** Who owns directories that are made on the way. */
+  /** The owner of parents that have to be made. */
   owner: Owner;
 }
 
-/** Moves entries from one folder of a staging tree to another, and replaces nothing there. */
+/** Moves entries in their order, replacing nothing. @returns the outcome of each, in their order */
 export function movePaths(areas: OpenAreas, request: MovePathsRequest): MoveResult[] {
   requireStaging(request.from.tree);
   requireStaging(request.to.tree);
@@ -44,7 +47,9 @@ function moveOne(source: Directory, target: Directory, move: MovedPath, owner: O
   }
 }
 
-/** Moves what a directory holds into one that has its place, as far as names there are free. */
+/**
+ * Moves the entries of a directory into the one at its destination, as far as names there are free.
+ */
 function mergeDirectories(
   source: Directory,
   from: Uint8Array,

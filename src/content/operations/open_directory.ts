@@ -1,4 +1,4 @@
-/** Directories of trees that the daemon holds open, for processes that work in them. */
+/** Holds directories of trees open for child processes that work in them. */
 
 import { DaemonError } from "../../errors.ts";
 import { Directory } from "../../linux/mod.ts";
@@ -9,12 +9,14 @@ import { type OpenAreas, openTree } from "../areas.ts";
 
 const held = new Map<number, Directory>();
 
+/** A directory that stays open until {@link closeDirectory}. */
 export interface HeldDirectory {
-  /** For {@link closeDirectory}, on the same Worker. */
+  /** File descriptor; to be closed by the same Worker. */
   fd: number;
   owner: Owner;
 }
 
+/** Opens a directory of a tree and keeps it open. */
 export function openDirectory(
   areas: OpenAreas,
   request: { tree: Tree; path: string },
@@ -27,7 +29,11 @@ export function openDirectory(
   return { fd: directory.fd, owner: { uid, gid } };
 }
 
-export function closeDirectory(_rooms: OpenAreas, request: { fd: number }): void {
+/**
+ * Closes a directory that {@link openDirectory} opened on this Worker.
+ * @throws {DaemonError} INTERNAL
+ */
+export function closeDirectory(_areas: OpenAreas, request: { fd: number }): void {
   const directory = held.get(request.fd);
   if (!directory) throw new DaemonError("INTERNAL", `descriptor ${request.fd} is not held open`);
   held.delete(request.fd);

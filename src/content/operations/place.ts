@@ -1,3 +1,5 @@
+/** Puts files from the spool or the store into trees. */
+
 import { DaemonError } from "../../errors.ts";
 import { type Directory, type File, ignoreErrno, isErrno } from "../../linux/mod.ts";
 import type { LocalFile } from "../../spool.ts";
@@ -8,6 +10,7 @@ import { makePath } from "../open_path.ts";
 import { entryPath } from "../tree_path.ts";
 import { type OpenAreas, openLocalFile, openTree } from "../areas.ts";
 
+/** A file and its destination. */
 export interface PlaceRequest {
   tree: Tree;
   path: string;
@@ -17,10 +20,15 @@ export interface PlaceRequest {
   mode: number;
 }
 
-/** Bytes that are copied between two looks at whether the caller has given up. */
-const STEP = 64 * 1024 * 1024;
+/** Bytes that are copied between two checks for cancellation. */
+const COPY_STEP_BYTES = 64 * 1024 * 1024;
 
-/** Moves a spool file into the tree; copies one that is elsewhere, and then a spool file is removed. */
+/**
+ * Puts a file into the tree. A spool file is renamed if the tree is on the same file system;
+ * otherwise the file is copied under a temporary name that then replaces the destination, and a
+ * spool file is deleted.
+ * @throws {DaemonError} INVALID_ARGUMENT if anything but a regular file is at the destination
+ */
 export function place(areas: OpenAreas, request: PlaceRequest, context: OperationContext): void {
   const { tree, path, file, owner, mode } = request;
   const { parents, leaf } = entryPath(path);
@@ -33,7 +41,7 @@ export function place(areas: OpenAreas, request: PlaceRequest, context: Operatio
   const temporary = `.${crypto.randomUUID()}.part`;
   using copy = parent.createFile(temporary);
   try {
-    while (copy.copyFrom(source, STEP) > 0) context.throwIfCancelled();
+    while (copy.copyFrom(source, COPY_STEP_BYTES) > 0) context.throwIfCancelled();
     setOwnerAndMode(copy, owner, mode);
     parent.rename(temporary, parent, leaf);
   } catch (error) {
@@ -43,7 +51,7 @@ export function place(areas: OpenAreas, request: PlaceRequest, context: Operatio
   if (file.area === "spool") areas.spool.unlink(file.path);
 }
 
-/** Only a file may be replaced: neither a link, which a path must not go through, nor a directory. */
+/** Allows only a regular file to be replaced: a path must not go through a link. */
 function refuseToReplace(parent: Directory, leaf: string, path: string): void {
   try {
     const stat = parent.statEntry(leaf);
@@ -58,7 +66,7 @@ function refuseToReplace(parent: Directory, leaf: string, path: string): void {
   }
 }
 
-/** @returns false where the tree is on another file system than the spool */
+/** Renames a spool file into the tree. @returns false if the tree is on another file system */
 function move(
   areas: OpenAreas,
   request: PlaceRequest,

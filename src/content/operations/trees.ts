@@ -1,4 +1,4 @@
-/** Trees as wholes: made, published, thrown away. */
+/** Makes, publishes and lists whole trees. `deletion.ts` removes them. */
 
 import { DaemonError } from "../../errors.ts";
 import { isErrno } from "../../linux/mod.ts";
@@ -7,7 +7,10 @@ import { setOwnerAndMode } from "../set_owner_and_mode.ts";
 import { newTreeName } from "../tree_names.ts";
 import { checkAreaName, type OpenAreas, openTree, requireStaging } from "../areas.ts";
 
-/** Makes an empty staging tree. */
+/**
+ * Makes an empty staging tree that belongs to `owner`, with mode 0755.
+ * @throws {DaemonError} INVALID_ARGUMENT
+ */
 export function create(areas: OpenAreas, request: { owner: Owner; workspace?: string }): Tree {
   const { workspace } = request;
   if (workspace !== undefined) checkAreaName(workspace, "the workspace id");
@@ -24,8 +27,10 @@ export function create(areas: OpenAreas, request: { owner: Owner; workspace?: st
 }
 
 /**
- * Makes a staging tree visible as a workspace, in one durable step. All that is in it becomes durable
- * before: else a power failure could leave files empty that the next backup would take for edited.
+ * Makes a staging tree visible as a workspace, in one durable step. Its content is made durable
+ * first: otherwise a power failure could leave files empty, which the next backup would take for
+ * edited.
+ * @throws {DaemonError} ALREADY_EXISTS if the workspace has content
  */
 export function publish(areas: OpenAreas, request: { tree: Tree; id: string }): void {
   const { tree, id } = request;
@@ -47,7 +52,7 @@ export function publish(areas: OpenAreas, request: { tree: Tree; id: string }): 
   areas.staging.sync();
 }
 
-/** Whether anything, be it a folder or not, is where the tree would be. */
+/** Returns whether there is an entry of any type at the tree's path. */
 export function exists(areas: OpenAreas, request: { tree: Tree }): boolean {
   checkAreaName(request.tree.name, "the tree's name");
   try {
@@ -59,9 +64,9 @@ export function exists(areas: OpenAreas, request: { tree: Tree }): boolean {
   }
 }
 
-/** Names of the published trees, and of whatever else is among them, sorted. */
+/** Returns the names of all entries of `workspaces`, sorted. */
 export function published(areas: OpenAreas, _request: Record<never, never>): string[] {
-  // Another handle, so that two requests never share a position.
+  // A handle of its own, so that two requests never share a read position.
   using area = areas.workspaces.openDirectory(".");
   const decoder = new TextDecoder();
   return [...area.entries()].map(({ name }) => decoder.decode(name)).sort();

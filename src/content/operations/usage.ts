@@ -1,3 +1,5 @@
+/** Measures trees. */
+
 import { isErrno } from "../../linux/mod.ts";
 import type { Tree } from "../tree.ts";
 import { LINK_BYTES, takenBytes } from "../disk_usage.ts";
@@ -5,14 +7,17 @@ import type { OperationContext } from "../operation.ts";
 import { type OpenAreas, openTree } from "../areas.ts";
 import { walkTree } from "../walk_tree.ts";
 
-/** Returns what a tree takes on disk, without its top folder, and its entries; hard links count once. */
+/**
+ * Returns the bytes that a tree takes on disk without its top folder, and its number of entries.
+ * The data of a file with several names counts once.
+ */
 export function usage(
   areas: OpenAreas,
   request: { tree: Tree },
   context: OperationContext,
 ): { bytes: number; entries: number } {
   using top = openTree(areas, request.tree);
-  const linked = new Set<string>();
+  const counted = new Set<string>();
   let bytes = 0;
   let entries = 0;
   walkTree(top, (dir, entry) => {
@@ -20,11 +25,12 @@ export function usage(
     if (entries % 1024 === 0) context.throwIfCancelled();
     try {
       const stat = dir.statEntry(entry.name);
-      const isAnother = !stat.isDirectory && stat.nlink > 1 && linked.has(stat.identity);
-      if (!stat.isDirectory && stat.nlink > 1) linked.add(stat.identity);
-      bytes += isAnother ? LINK_BYTES : takenBytes(stat);
+      const isLinked = !stat.isDirectory && stat.nlink > 1;
+      const isCounted = isLinked && counted.has(stat.identity);
+      if (isLinked) counted.add(stat.identity);
+      bytes += isCounted ? LINK_BYTES : takenBytes(stat);
     } catch (error) {
-      // Gone since it was listed.
+      // It was deleted after it was listed.
       if (!isErrno(error, "ENOENT")) throw error;
     }
   });

@@ -1,7 +1,7 @@
 /**
- * Packing, as the daemon's own thread sees it: it starts a part on one Worker, and on every other once
- * there is work for them; hands finished layers on as they come; and has one Worker put everything
- * together at the end.
+ * Packing, as the daemon's own thread sees it: it starts a part on one Worker, and on every other
+ * once there is work for them; hands finished layers on as they come; and has one Worker put
+ * everything together at the end.
  */
 
 import { DaemonError } from "../../errors.ts";
@@ -119,7 +119,9 @@ class PackRun {
     if (finished) await this.#dispatcher.run("dropBaseline", { name: finished.newBaseline });
   }
 
-  /** Runs the first part and, where it asks for help, one on every Worker that becomes free in time. */
+  /**
+   * Runs the first part and, where it asks for help, one on every Worker that becomes free in time.
+   */
   async #parts(): Promise<PartResult[]> {
     this.#shared.announce();
     this.#shared.offer({ kind: "directory", key: 0, path: new Uint8Array(0) });

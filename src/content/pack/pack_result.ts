@@ -35,12 +35,17 @@ export interface PackStats {
   newLayerBytes: number;
   /** Sockets, which no archive can hold. */
   skippedSockets: number;
-  /** Paths that changed at each attempt to read them, or whose xattrs could not be listed; at most 100. */
+  /**
+   * Paths that changed at each attempt to read them, or whose xattrs could not be listed; at most
+   * 100.
+   */
   unstable: string[];
   unstableCount: number;
   /** What a process with this one's rights could not restore. */
   unrestorable: Omissions;
-  /** Entries that this node could not make when it restored the tree, and that the image retains. */
+  /**
+   * Entries that this node could not make when it restored the tree, and that the image retains.
+   */
   retainedOmissions: number;
 }
 

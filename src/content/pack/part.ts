@@ -89,7 +89,10 @@ export type PartEvent =
   /** The last one: its buffers move rather than being copied. */
   | { readonly kind: "result"; readonly result: PartResult };
 
-/** Does a part of a pack; a `result` is the last that it says. @throws {DaemonError} ABORTED; {SystemError} */
+/**
+ * Does a part of a pack; a `result` is the last that it says.
+ * @throws {DaemonError} ABORTED; {SystemError}
+ */
 export function packPart(
   areas: OpenAreas,
   request: PartRequest,

@@ -75,8 +75,8 @@ export function packPrepare(
 }
 
 /**
- * `linux/magic.h`: tmpfs and ramfs. They never write pages back, and so never note a store to a mapped
- * file after its first: nothing but its content tells that it has changed.
+ * `linux/magic.h`: tmpfs and ramfs. They never write pages back, and so never note a store to a
+ * mapped file after its first: nothing but its content tells that it has changed.
  */
 const IN_MEMORY: readonly number[] = [0x01021994, 0x858458f6];
 

@@ -1,23 +1,24 @@
 /**
- * What the Workers of one pack share, in one piece of memory, so that a Worker in the midst of its own
- * work can give and take without a message.
+ * What the Workers of one pack share, in one piece of memory, so that a Worker in the midst of its
+ * own work can give and take without a message.
  *
  * - The queue: directories to walk and large files to pack. It is a stack of bytes under a lock.
  * - Claims: which inodes with several names some Worker packs already. An open-addressing hash set.
  * - Visited: which directories of the baseline some Worker has come across. A bit each.
- * - Parts: which have begun. A Worker's message that it has may come after another's that all is done,
- *   and what it did meanwhile must not be thrown away.
+ * - Parts: which have begun. A Worker's message that it has may come after another's that all is
+ *   done, and what it did meanwhile must not be thrown away.
  * - The backlog: how many finished layers wait to be stored. A pack that outruns its store pauses.
  *
- * Memory order. The daemon's thread clears the memory while no Worker has it, and posts it to Workers
- * afterwards: posting a message happens before its receipt. From then on every access is an `Atomics`
- * operation, and those have one order on which all threads agree, but for the bytes of the stack and
- * the cells USED and COUNT: they are written only by the holder of LOCK, and the compare-exchange
- * that takes LOCK comes after the store with which the last holder released it. Claims and parts change
- * by one compare-exchange each, bits by one `or`: no two threads see themselves as the first. A waiter
- * reads TICKET before it looks for work, and whoever adds work, or ends the last item, changes TICKET
- * afterwards: a wait that would miss it returns at once. The memory is cleared again only after every
- * part has answered that it is done, cannot begin, or was never sent.
+ * Memory order. The daemon's thread clears the memory while no Worker has it, and posts it to
+ * Workers afterwards: posting a message happens before its receipt. From then on every access is an
+ * `Atomics` operation, and those have one order on which all threads agree, but for the bytes of
+ * the stack and the cells USED and COUNT: they are written only by the holder of LOCK, and the
+ * compare-exchange that takes LOCK comes after the store with which the last holder released it.
+ * Claims and parts change by one compare-exchange each, bits by one `or`: no two threads see
+ * themselves as the first. A waiter reads TICKET before it looks for work, and whoever adds work,
+ * or ends the last item, changes TICKET afterwards: a wait that would miss it returns at once. The
+ * memory is cleared again only after every part has answered that it is done, cannot begin, or was
+ * never sent.
  */
 
 import type { Stat } from "../../linux/mod.ts";
@@ -187,8 +188,8 @@ export class SharedPackState {
   }
 
   /**
-   * Claims an inode with several names for the caller to pack. What does not fit the table is claimed
-   * by none, and packed when the parts are merged.
+   * Claims an inode with several names for the caller to pack. What does not fit the table is
+   * claimed by none, and packed when the parts are merged.
    * @returns whether it is the caller's. Two that look alike to the table cost no content
    */
   claim(stat: Stat): boolean {
@@ -235,7 +236,9 @@ export class SharedPackState {
     Atomics.notify(this.#cells, BACKLOG);
   }
 
-  /** Waits until another layer may be finished; `check` throws where there is no need to wait on. */
+  /**
+   * Waits until another layer may be finished; `check` throws where there is no need to wait on.
+   */
   waitForStore(check: () => void): void {
     for (;;) {
       const waiting = Atomics.load(this.#cells, BACKLOG);
@@ -266,8 +269,9 @@ export class SharedPackState {
 const MIN_DIRECTORIES = 1 << 16;
 
 /**
- * Memory of packs that have ended, for the next ones. The collector does not count shared memory: of
- * memory that is made anew for each pack a gigabyte lies about before any thread's collector comes by.
+ * Memory of packs that have ended, for the next ones. The collector does not count shared memory:
+ * of memory that is made anew for each pack a gigabyte lies about before any thread's collector
+ * comes by.
  */
 export class PackStatePool {
   /** The number of parts that every pack has. */

@@ -1,7 +1,7 @@
 /**
  * Restoring without an index: layers applied one after the other, as the OCI image layer
- * specification says ("Applying Changesets"), our vendor records honoured. An image can come this way
- * that other tools have made or copied.
+ * specification says ("Applying Changesets"), our vendor records honoured. An image can come this
+ * way that other tools have made or copied.
  */
 
 import { createHash } from "node:crypto";
@@ -66,7 +66,10 @@ const BUFFER = 1 << 20;
 /** Bytes of heap that a name in a set takes besides itself. */
 const KEY_BYTES = 64;
 
-/** Restores layers. @throws {DaemonError} DATA_LOSS naming the layer, RESOURCE_EXHAUSTED, ABORTED */
+/**
+ * Restores layers.
+ * @throws {DaemonError} DATA_LOSS naming the layer, RESOURCE_EXHAUSTED, ABORTED
+ */
 export async function restoreLayers(
   areas: OpenAreas,
   request: LayersRequest,

@@ -34,7 +34,9 @@ export interface PolicyOptions {
 
 /** How a file system says that it has no place for a name, though another had. */
 export const NAME_REFUSALS = ["ENAMETOOLONG", "EILSEQ"] as const;
-/** The same for what is no file: rights, device policies, and overlayfs, which keeps 0:0 to itself. */
+/**
+ * The same for what is no file: rights, device policies, and overlayfs, which keeps 0:0 to itself.
+ */
 export const NODE_REFUSALS = [...NAME_REFUSALS, "EPERM", "EACCES", "EOPNOTSUPP"] as const;
 
 const SET_ID = 0o6000;

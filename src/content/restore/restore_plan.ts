@@ -67,7 +67,8 @@ export interface PlanRequest {
 
 /**
  * Reads an index and plans.
- * @throws {DaemonError} DATA_LOSS where it is damaged, RESOURCE_EXHAUSTED where it exceeds the limit
+ * @throws {DaemonError} DATA_LOSS where it is damaged, RESOURCE_EXHAUSTED where it exceeds the
+ *   limit
  */
 export function restorePlan(
   areas: OpenAreas,

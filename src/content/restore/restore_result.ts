@@ -19,7 +19,9 @@ export interface RestoreOptions {
   fetch(blob: { digest: Digest; size: number }): Promise<LeasedFile>;
   /** The most that the tree may take on disk, in bytes; RESOURCE_EXHAUSTED beyond. */
   limitBytes?: number;
-  /** Whether this product made the image: others lose set-id bits, devices and privileged xattrs. */
+  /**
+   * Whether this product made the image: others lose set-id bits, devices and privileged xattrs.
+   */
   trusted: boolean;
 }
 
@@ -40,6 +42,8 @@ export interface RestoreResult {
   diskBytes: number;
   /** What was not restored as the image has it. */
   omitted: Omissions;
-  /** Token of an uncommitted baseline that makes the next backup a delta; absent without an index. */
+  /**
+   * Token of an uncommitted baseline that makes the next backup a delta; absent without an index.
+   */
   newBaseline?: string;
 }

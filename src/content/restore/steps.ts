@@ -1,7 +1,7 @@
 /**
- * The steps of a restore by an index, each a request for one Worker on a part of the plan. Every path
- * is written once; directories first, then side by side files and what is no file, then hard links,
- * and the directories' own metadata last.
+ * The steps of a restore by an index, each a request for one Worker on a part of the plan. Every
+ * path is written once; directories first, then side by side files and what is no file, then hard
+ * links, and the directories' own metadata last.
  */
 
 import type { Digest } from "../../digest.ts";
@@ -101,7 +101,10 @@ const OMITTED_KINDS = new Map<number, OmissionKind>([
   [KIND.link, "link"],
 ]);
 
-/** Runs a step; what cannot be true of any tree is a loss of the index. @returns what was left out */
+/**
+ * Runs a step; what cannot be true of any tree is a loss of the index.
+ * @returns what was left out
+ */
 function step(areas: OpenAreas, request: StepRequest, run: (step: Step) => void): Omissions {
   using opened = new Step(areas, request);
   try {

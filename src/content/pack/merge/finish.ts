@@ -128,8 +128,8 @@ class Finish {
   }
 
   /**
-   * Packs what has come to be where a directory changed after it was walked, until nothing does: only
-   * then is everything in some directory that was walked, whatever was moved meanwhile.
+   * Packs what has come to be where a directory changed after it was walked, until nothing does:
+   * only then is everything in some directory that was walked, whatever was moved meanwhile.
    */
   #rescan(): void {
     const { request: { parts } } = this.#options;
@@ -230,7 +230,9 @@ class Finish {
     return sortStale(dead);
   }
 
-  /** Begins this Worker's first layer with what the parts' last ones came to, where that is little. */
+  /**
+   * Begins this Worker's first layer with what the parts' last ones came to, where that is little.
+   */
   #appendRemainders(): void {
     const { layers, request } = this.#options;
     for (const { remainder } of request.parts) {

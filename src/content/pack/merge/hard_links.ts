@@ -78,8 +78,8 @@ export class HardLinks {
   }
 
   /**
-   * An inode's number may be another's a moment later, so what else tells them apart is in it. A file
-   * that grows between two looks loses a link so, and mixes nothing.
+   * An inode's number may be another's a moment later, so what else tells them apart is in it. A
+   * file that grows between two looks loses a link so, and mixes nothing.
    */
   #key({ directory, record }: EntryRef): string {
     const block = this.#tree.blocks[directory]!;

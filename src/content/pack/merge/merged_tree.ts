@@ -80,8 +80,8 @@ export class MergedTree {
   }
 
   /**
-   * Calls `visit` for every entry that is no directory, in the order of the tree. No generator: there
-   * are as many entries as the workspace has files.
+   * Calls `visit` for every entry that is no directory, in the order of the tree. No generator:
+   * there are as many entries as the workspace has files.
    */
   each(visit: (block: Block, record: number, directory: number) => void): void {
     for (let directory = 0; directory < this.blocks.length; directory++) {
@@ -99,7 +99,9 @@ export class MergedTree {
     this.#changes.set(directory, changes.set(record, change));
   }
 
-  /** Makes the changes that were noted; positions of records in the changed directories are void. */
+  /**
+   * Makes the changes that were noted; positions of records in the changed directories are void.
+   */
   apply(): void {
     for (const [directory, changes] of this.#changes) {
       this.blocks[directory] = this.#rebuild(this.blocks[directory]!, changes);

@@ -20,9 +20,10 @@ const MIN_LIVE = 0.6;
 /**
  * Chooses layers to give up.
  *
- * Small layers are merged as a binary counter carries: a layer goes when what is being written anyway
- * has become as large as what is alive in it, which rewrites any byte a logarithmic number of times.
- * One that is half full stays: merging it would shorten nothing that the bound below does not. However, there are never more than twice the layers of a fresh image, its tail included.
+ * Small layers are merged as a binary counter carries: a layer goes when what is being written
+ * anyway has become as large as what is alive in it, which rewrites any byte a logarithmic number
+ * of times. One that is half full stays: merging it would shorten nothing that the bound below does
+ * not. However, there are never more than twice the layers of a fresh image, its tail included.
  * @param fresh what this pack writes anyway: closed layers, and uncompressed bytes in all
  */
 export function chooseRewrites(

@@ -1,6 +1,6 @@
 /**
- * Walks directories and packs what is in them. One call a directory; everything is named beneath the
- * directory's own handle, so that what is swapped meanwhile leads nowhere else.
+ * Walks directories and packs what is in them. One call a directory; everything is named beneath
+ * the directory's own handle, so that what is swapped meanwhile leads nowhere else.
  */
 
 import { DaemonError } from "../../../errors.ts";
@@ -65,8 +65,8 @@ interface CurrentDirectory {
 
 const NONE = new Uint8Array(0);
 /**
- * The longest path of a folder, in bytes: eight times what one system call takes. Every folder's path is
- * kept, so that a chain of folders costs memory by the square of its length.
+ * The longest path of a folder, in bytes: eight times what one system call takes. Every folder's
+ * path is kept, so that a chain of folders costs memory by the square of its length.
  */
 const MAX_PATH = 8 * PATH_MAX;
 /** How often an entry that turns into something else is looked at again. */
@@ -95,8 +95,8 @@ export class Walker {
   }
 
   /**
-   * Does the same for what a directory has by now and had not when it was walked; its block is to be
-   * added to the one that it has.
+   * Does the same for what a directory has by now and had not when it was walked; its block is to
+   * be added to the one that it has.
    * @throws {SystemError}
    */
   walkAgain(path: Uint8Array, isKnown: (name: Uint8Array) => boolean): void {
@@ -132,7 +132,9 @@ export class Walker {
     }
   }
 
-  /** A directory where something else is mounted: it is kept, what is mounted there is not entered. */
+  /**
+   * A directory where something else is mounted: it is kept, what is mounted there is not entered.
+   */
   #mountPoint(path: Uint8Array): true {
     const { top, builder } = this.#options;
     using dir = top.openDirectory(path, { crossMounts: true });
@@ -330,7 +332,10 @@ export class Walker {
   }
 }
 
-/** The text of a symlink that is also open as `entry`; `undefined` where the name is another's by now. */
+/**
+ * The text of a symlink that is also open as `entry`; `undefined` where the name is another's by
+ * now.
+ */
 function readTarget(dir: Directory, name: Uint8Array, entry: Descriptor): Uint8Array | undefined {
   try {
     const target = dir.readLink(name);

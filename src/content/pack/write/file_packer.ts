@@ -18,7 +18,9 @@ export interface PackedFile {
   readonly racy: boolean;
 }
 
-/** A file that was not packed: another's to pack, too large for here, no regular file, or not there. */
+/**
+ * A file that was not packed: another's to pack, too large for here, no regular file, or not there.
+ */
 export type Unpacked =
   | { readonly claimed: Stat }
   | { readonly large: Stat; readonly xattrs: readonly Xattr[] }
@@ -53,21 +55,24 @@ const LEASE_POLL_MS = 20;
 
 /**
  * How far back the kernel's clock for timestamps may lie, in milliseconds: a change that comes so
- * shortly after the last one may leave the same ctime. File systems that keep whole seconds (or two)
- * show it by a ctime without a fraction.
+ * shortly after the last one may leave the same ctime. File systems that keep whole seconds (or
+ * two) show it by a ctime without a fraction.
  */
 const TICK_MS = 50;
 const COARSE_TICK_MS = 2_100;
 
-/** Whether a change after `since`, in milliseconds, might not show in the ctime that an inode has now. */
+/**
+ * Whether a change after `since`, in milliseconds, might not show in the ctime that an inode has
+ * now.
+ */
 export function isRacy(stat: Stat, since: number): boolean {
   const { sec, nsec } = stat.ctime;
   return sec * 1000 + nsec / 1e6 > since - (nsec === 0 ? COARSE_TICK_MS : TICK_MS);
 }
 
 /**
- * What may be read again by the next pack for want of {@link FilePacker.resyncIfRacy}, in bytes: so much costs
- * less than waiting for it, which a tiny pack would have to do each time.
+ * What may be read again by the next pack for want of {@link FilePacker.resyncIfRacy}, in bytes: so
+ * much costs less than waiting for it, which a tiny pack would have to do each time.
  */
 const RACY_BYTES = 1 << 20;
 /** How often one packer waits: what changes all the while is racy whenever it is looked at. */
@@ -102,9 +107,10 @@ export class FilePacker {
   }
 
   /**
-   * Waits, where `stat` is of a file that was changed so shortly before that a later change might not
-   * show in its ctime, until one would, if the next pack would read much again because of that.
-   * @returns whether a change might still not show in what `stat` says, of a file that is read after this
+   * Waits, where `stat` is of a file that was changed so shortly before that a later change might
+   * not show in its ctime, until one would, if the next pack would read much again because of that.
+   * @returns whether a change might still not show in what `stat` says, of a file that is read
+   *   after this
    */
   resyncIfRacy(stat: Stat): boolean {
     if (!isRacy(stat, this.#syncedAt)) return false;
