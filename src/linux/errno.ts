@@ -68,6 +68,7 @@ const MEANINGS: Partial<Record<ErrnoName, string>> = {
   ENOTEMPTY: "directory not empty",
   EOPNOTSUPP: "not supported by the file system",
   EPERM: "operation not permitted",
+  ENOTTY: "not supported by the file system",
   EROFS: "read-only file system",
   ESTALE: "stale file handle",
   EUCLEAN: "the file system is damaged",

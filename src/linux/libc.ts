@@ -2,7 +2,7 @@
  * The C library's functions. {@link openLibc} loads it once in a Worker; a Worker whose FFI
  * permission names that one library can load nothing else.
  *
- * The variadic `syscall`, `openat` are declared with fixed parameters, which the calling conventions
+ * The variadic `syscall`, `openat`, `ioctl` are declared with fixed parameters, which the calling conventions
  * of x86_64 and aarch64 Linux pass alike. Lengths are `usize`, so that all 64 bits of the register
  * are right; `ssize_t` results fit `i32`, as the kernel moves less than 2 GiB a call.
  */
@@ -10,6 +10,8 @@
 const SYMBOLS = {
   __errno_location: { parameters: [], result: "pointer" },
   memcpy: { parameters: ["buffer", "pointer", "usize"], result: "pointer" },
+  /** Copying nothing answers where the buffer is, which `Deno.UnsafePointer` needs every right for. */
+  addressOf: { name: "memcpy", parameters: ["buffer", "buffer", "usize"], result: "u64" },
 
   openat2: {
     name: "syscall",
@@ -62,6 +64,8 @@ const SYMBOLS = {
   listxattr: { parameters: ["buffer", "buffer", "usize"], result: "i32" },
   getxattr: { parameters: ["buffer", "buffer", "buffer", "usize"], result: "i32" },
   setxattr: { parameters: ["buffer", "buffer", "buffer", "usize", "i32"], result: "i32" },
+
+  ioctl: { parameters: ["i32", "usize", "buffer"], result: "i32" },
 
   geteuid: { parameters: [], result: "u32" },
   getegid: { parameters: [], result: "u32" },

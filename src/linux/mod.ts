@@ -8,6 +8,7 @@
  * costs 0.2 µs in V8 14: the hottest loops close in a `finally` instead.)
  */
 
+export * from "./btrfs/mod.ts";
 export { DT, FADVISE, NAME_MAX, O, PATH_MAX, S, SEEK } from "./constants.ts";
 export { Descriptor, ignoreErrno } from "./descriptor.ts";
 export { Directory, type OpenOptions } from "./directory.ts";

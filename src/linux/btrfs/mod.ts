@@ -1,0 +1,43 @@
+/**
+ * What btrfs can do besides what every file system can, by ioctl.
+ *
+ * Everything takes a handle, and what has a name is named in the directory that a handle is of. Except
+ * for making subvolumes and snapshots, flags and {@link nestedSubvolumes} it needs `CAP_SYS_ADMIN`
+ * (and {@link inodePaths} `CAP_DAC_READ_SEARCH`); without it the kernel answers EPERM.
+ */
+
+export type { BtrfsHandle } from "./ioctl.ts";
+export {
+  assignQgroup,
+  createQgroup,
+  destroyQgroup,
+  disableQuota,
+  enableQuota,
+  levelOf,
+  limitQgroup,
+  numberOf,
+  qgroupOfLevel1,
+  type QgroupUsage,
+  qgroupUsages,
+  type QuotaStatus,
+  quotaStatus,
+  waitForQuotaRescan,
+} from "./qgroups.ts";
+export {
+  createSnapshot,
+  createSubvolume,
+  destroySubvolume,
+  destroySubvolumeById,
+  fileSystemUuid,
+  inodePath,
+  isBtrfs,
+  isReadOnlySubvolume,
+  isSubvolumeTop,
+  type NestedSubvolume,
+  nestedSubvolumes,
+  setReadOnlySubvolume,
+  type SubvolumeInfo,
+  subvolumeInfo,
+  syncBtrfs,
+} from "./subvolumes.ts";
+export { type ChangedInode, changedInodes, inodePaths } from "./tree_search.ts";

@@ -1,0 +1,181 @@
+/** `TREE_SEARCH_V2`: items of btrfs's trees, and the inodes that have changed since a generation. */
+
+import { isErrno } from "../errno.ts";
+import { system } from "../libc.ts";
+import { Argument, type BtrfsHandle, callIoctl, IOCTL, SIZE } from "./ioctl.ts";
+
+/** What to look for: the items whose keys lie between two keys. */
+export interface TreeSearch {
+  /** Id of the tree; 0 for the subvolume that the handle is in. */
+  readonly tree: bigint;
+  readonly minObject: bigint;
+  readonly maxObject: bigint;
+  readonly minType: number;
+  readonly maxType: number;
+  /** Only items in blocks that this transaction or a later one has written. */
+  readonly minGeneration?: bigint;
+}
+
+/** An item, valid during the call that it is given to. */
+export interface TreeItem {
+  readonly object: bigint;
+  readonly type: number;
+  readonly offset: bigint;
+  readonly item: DataView;
+}
+
+const MAX = 2n ** 64n - 1n;
+/** Room for items in one answer; the largest item is smaller than a block, at most 64 KiB. */
+const ROOM = 256 * 1024;
+/** Offsets in `struct btrfs_ioctl_search_key`. */
+const KEY = {
+  TREE: 0,
+  MIN_OBJECT: 8,
+  MAX_OBJECT: 16,
+  MIN_OFFSET: 24,
+  MAX_OFFSET: 32,
+  MIN_GENERATION: 40,
+  MAX_GENERATION: 48,
+  MIN_TYPE: 56,
+  MAX_TYPE: 60,
+  COUNT: 64,
+  BUFFER_SIZE: SIZE.searchKey,
+} as const;
+const BUFFER = SIZE.searchKey + 8;
+/** Offsets in `struct btrfs_ioctl_search_header`. */
+const HEADER = { OBJECT: 8, OFFSET: 16, TYPE: 24, LENGTH: 28, SIZE: 32 } as const;
+
+/** Reused: a Worker does one search at a time. */
+let argument: Argument | undefined;
+
+/**
+ * Calls `visit` for every item whose key lies in the range, in their order. (Keys are compared as
+ * wholes: between two objects, items of all types are met.)
+ * @throws {SystemError} ENOENT where there is no such tree; EPERM without `CAP_SYS_ADMIN`
+ */
+export function searchTree(
+  at: BtrfsHandle,
+  search: TreeSearch,
+  visit: (item: TreeItem) => void,
+): void {
+  const args = argument ??= new Argument(BUFFER + ROOM);
+  const { view } = args;
+  const next = { object: search.minObject, type: search.minType, offset: 0n };
+  for (;;) {
+    args.bytes.fill(0, 0, BUFFER);
+    args.set(KEY.TREE, search.tree);
+    args.set(KEY.MIN_OBJECT, next.object);
+    args.set(KEY.MAX_OBJECT, search.maxObject);
+    args.set(KEY.MIN_OFFSET, next.offset);
+    args.set(KEY.MAX_OFFSET, MAX);
+    args.set(KEY.MIN_GENERATION, search.minGeneration ?? 0n);
+    args.set(KEY.MAX_GENERATION, MAX);
+    view.setUint32(KEY.MIN_TYPE, next.type, true);
+    view.setUint32(KEY.MAX_TYPE, search.maxType, true);
+    view.setUint32(KEY.COUNT, 0xffff_ffff, true);
+    args.set(KEY.BUFFER_SIZE, BigInt(ROOM));
+    callIoctl(at, IOCTL.treeSearch, args);
+    const count = view.getUint32(KEY.COUNT, true);
+    if (count === 0) return;
+    for (let n = 0, start = BUFFER; n < count; n++) {
+      const object = view.getBigUint64(start + HEADER.OBJECT, true);
+      const type = view.getUint32(start + HEADER.TYPE, true);
+      const offset = view.getBigUint64(start + HEADER.OFFSET, true);
+      const length = view.getUint32(start + HEADER.LENGTH, true);
+      const item = new DataView(args.bytes.buffer, start + HEADER.SIZE, length);
+      visit({ object, type, offset, item });
+      Object.assign(next, { object, type, offset });
+      start += HEADER.SIZE + length;
+    }
+    if (!advance(next)) return;
+  }
+}
+
+/** Makes a key the next one. @returns false where there is none */
+function advance(key: { object: bigint; type: number; offset: bigint }): boolean {
+  if (key.offset < MAX) {
+    key.offset++;
+  } else if (key.type < 0xff) {
+    key.offset = 0n;
+    key.type++;
+  } else {
+    if (key.object === MAX) return false;
+    key.offset = 0n;
+    key.type = 0;
+    key.object++;
+  }
+  return true;
+}
+
+const INODE_ITEM = 1;
+/** `BTRFS_FIRST_FREE_OBJECTID` and `BTRFS_LAST_FREE_OBJECTID`, which inodes of files lie between. */
+const [FIRST_INODE, LAST_INODE] = [256n, 2n ** 64n - 256n];
+
+/** An inode that has changed, as its item says. */
+export interface ChangedInode {
+  readonly inode: bigint;
+  /** Type and permission bits. */
+  readonly mode: number;
+  /** How many names it has; 0 where it is open and deleted. */
+  readonly nlink: number;
+}
+
+/**
+ * Lists the inodes of a subvolume whose item a transaction later than `generation` has written: all whose
+ * content, metadata or entries changed since then, and some that were only moved about. Inodes that
+ * are gone are not among them, but the directories are that they were in.
+ * @param top the subvolume's top folder
+ * @throws {SystemError} EPERM without `CAP_SYS_ADMIN`
+ */
+export function changedInodes(
+  top: BtrfsHandle,
+  generation: bigint,
+  visit: (changed: ChangedInode) => void,
+): void {
+  const search = {
+    tree: 0n,
+    minObject: FIRST_INODE,
+    maxObject: LAST_INODE,
+    minType: INODE_ITEM,
+    maxType: INODE_ITEM,
+    minGeneration: generation + 1n,
+  };
+  searchTree(top, search, ({ object, type, item }) => {
+    // `struct btrfs_inode_item`: its transaction is at 8, nlink at 40, the mode at 52.
+    if (type !== INODE_ITEM || item.getBigUint64(8, true) <= generation) return;
+    visit({ inode: object, mode: item.getUint32(52, true), nlink: item.getUint32(40, true) });
+  });
+}
+
+/** Offsets in `struct btrfs_ioctl_ino_path_args`, and in the container that it points to. */
+const PATHS = { INODE: 0, SIZE: 8, POINTER: 48, MISSING: 4, COUNT: 8, FIRST: 16 } as const;
+/** What the kernel fills at most. */
+const PATHS_ROOM = 64 * 1024;
+
+/**
+ * All paths of an inode beneath the top folder of the subvolume that `at` is in.
+ * @returns `undefined` where they do not fit into 64 KiB
+ * @throws {SystemError} ENOENT where there is no such inode; EPERM without `CAP_DAC_READ_SEARCH`
+ */
+export function inodePaths(at: BtrfsHandle, inode: bigint): Uint8Array[] | undefined {
+  const container = new Uint8Array(PATHS_ROOM);
+  const args = new Argument(SIZE.inodePaths);
+  args.set(PATHS.INODE, inode);
+  args.set(PATHS.SIZE, BigInt(PATHS_ROOM));
+  args.set(PATHS.POINTER, system().addressOf(container, container, 0n));
+  try {
+    callIoctl(at, IOCTL.inodePaths, args, `inode ${inode}`);
+  } catch (error) {
+    if (isErrno(error, "EOVERFLOW")) return undefined;
+    throw error;
+  }
+  const view = new DataView(container.buffer);
+  if (view.getUint32(PATHS.MISSING, true) > 0) return undefined;
+  const paths: Uint8Array[] = [];
+  for (let n = 0; n < view.getUint32(PATHS.COUNT, true); n++) {
+    // Each value is where its path begins, counted from the first value.
+    const start = PATHS.FIRST + Number(view.getBigUint64(PATHS.FIRST + 8 * n, true));
+    paths.push(container.slice(start, container.indexOf(0, start)));
+  }
+  return paths;
+}
