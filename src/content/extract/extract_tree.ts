@@ -4,6 +4,7 @@ import {
   type Directory,
   isErrno,
   nanoseconds,
+  openLongPath,
   sameName,
   SLASH,
   type Stat,
@@ -15,8 +16,6 @@ import { componentsOf, type MemberPath, refusal } from "../../image/mod.ts";
 const IMPLIED_MODE = 0o755;
 /** Until its own mode is applied, at the end. */
 const PRIVATE_MODE = 0o700;
-/** Bytes of path that are handed to one call; the kernel takes 4095. */
-const PATH_STEP = 4000;
 const TOP = new Uint8Array();
 
 /** What happens to a tree that its extraction must know. */
@@ -71,7 +70,7 @@ export class ExtractTree implements Disposable {
   /** Opens a directory that is there; the caller closes it. @throws {DaemonError | SystemError} */
   open(path: Uint8Array): Directory {
     const { dir, rest } = this.#near(path);
-    return openAll(dir, rest);
+    return openLongPath(dir, rest);
   }
 
   /**
@@ -257,12 +256,12 @@ export class ExtractTree implements Disposable {
     const { dir: near, rest } = this.#near(path);
     const ends = [0];
     for (let at = rest.indexOf(SLASH); at >= 0; at = rest.indexOf(SLASH, at + 1)) ends.push(at);
-    let dir = openAll(near, TOP);
+    let dir = openLongPath(near, TOP);
     let there = 0;
     try {
       for (let missing = ends.length; missing - there > 1;) {
         const middle = (there + missing) >>> 1;
-        const found = ifThere(() => openAll(near, rest.subarray(0, ends[middle])));
+        const found = ifThere(() => openLongPath(near, rest.subarray(0, ends[middle])));
         if (found) {
           dir.close();
           dir = found;
@@ -280,7 +279,7 @@ export class ExtractTree implements Disposable {
 
   /** Says which component of a path that could not be resolved is in the way. */
   #conflictIn(path: Uint8Array): DaemonError | undefined {
-    let at = openAll(this.#top, TOP);
+    let at = openLongPath(this.#top, TOP);
     let end = -1;
     try {
       for (const name of componentsOf(path)) {
@@ -302,18 +301,6 @@ export class ExtractTree implements Disposable {
       at.close();
     }
   }
-}
-
-/** Opens a directory beneath `top`, by as many calls as its path's length takes. */
-function openAll(top: Directory, path: Uint8Array): Directory {
-  let at = top.openDirectory(".");
-  for (let rest = path; rest.length > 0;) {
-    using above = at;
-    const end = rest.length <= PATH_STEP ? rest.length : rest.lastIndexOf(SLASH, PATH_STEP);
-    at = above.openDirectory(rest.subarray(0, end));
-    rest = rest.subarray(end + 1);
-  }
-  return at;
 }
 
 function ifThere<T>(find: () => T): T | undefined {
