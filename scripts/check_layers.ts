@@ -19,6 +19,7 @@ const LEVELS: readonly (readonly string[])[] = [
   [
     "address",
     "async",
+    "binary_search",
     "clock",
     "confinement",
     "digest",

@@ -1,5 +1,7 @@
 /** Reading and patching blocks; see `layout.ts`. */
 
+import { compareBytes } from "../archive/mod.ts";
+import { binarySearch } from "../binary_search.ts";
 import type { Stat, Timespec } from "../linux/mod.ts";
 import { FIELD, HEAD, KIND, OMITTED, RACY, RECORD, type Xattr, XATTR_HEAD } from "./layout.ts";
 
@@ -113,6 +115,15 @@ export class Block {
   }
   xattrs(record: number): Xattr[] {
     return this.#u32(record + FIELD.xattrLength) === 0 ? [] : decodeXattrs(this.xattrBytes(record));
+  }
+
+  /** Returns the record of the entry called `name`; `undefined` where the directory has none. */
+  find(name: Uint8Array): number | undefined {
+    const n = binarySearch(
+      this.count,
+      (n) => compareBytes(this.name(this.first + n * RECORD), name),
+    );
+    return n === undefined ? undefined : this.first + n * RECORD;
   }
 
   setKind(record: number, kind: number): void {

@@ -2,6 +2,7 @@
 
 import { release } from "../memory.ts";
 import { ArchiveError, decompressFrame, releaseFrame, type SeekTable } from "../archive/mod.ts";
+import { lowerBound } from "../binary_search.ts";
 import type { File } from "../linux/mod.ts";
 import { readFully, readSeekTable } from "./index_reader.ts";
 
@@ -45,16 +46,12 @@ export class LayerReader implements Disposable {
     if (this.#frame >= 0 && at >= rawOffsets[this.#frame]! && at < rawOffsets[this.#frame + 1]!) {
       return this.#frame;
     }
-    let low = 0;
-    let high = rawOffsets.length - 1;
-    if (at >= rawOffsets[high]!) throw new ArchiveError("truncated", `it has no byte ${at}`);
-    // The last frame that begins at or before.
-    while (high - low > 1) {
-      const middle = (low + high) >>> 1;
-      if (rawOffsets[middle]! <= at) low = middle;
-      else high = middle;
+    // The last frame that begins at or before; frames may be empty.
+    const frame = lowerBound(rawOffsets.length, (n) => rawOffsets[n]! <= at) - 1;
+    if (frame === rawOffsets.length - 1) {
+      throw new ArchiveError("truncated", `it has no byte ${at}`);
     }
-    return low;
+    return frame;
   }
 
   #load(frame: number): Uint8Array {

@@ -1,4 +1,4 @@
-import { binaryString, compareBytes } from "../archive/mod.ts";
+import { binaryString } from "../archive/mod.ts";
 import { type Block, FLAG, KIND, type LoadedIndex, RECORD } from "../image/mod.ts";
 import { joinPath, splitLast } from "../linux/mod.ts";
 import {
@@ -96,16 +96,8 @@ export class IndexTree implements ImageTree {
     const { parent, name } = splitLast(path);
     const block = this.#byPath.get(binaryString(parent));
     if (!block) return undefined;
-    let low = 0;
-    for (let high = block.count; low < high;) {
-      const middle = (low + high) >>> 1;
-      const record = block.first + middle * RECORD;
-      const order = compareBytes(block.name(record), name);
-      if (order === 0) return { block, record };
-      if (order < 0) low = middle + 1;
-      else high = middle;
-    }
-    return undefined;
+    const record = block.find(name);
+    return record === undefined ? undefined : { block, record };
   }
 }
 

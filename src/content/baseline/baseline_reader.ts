@@ -1,6 +1,7 @@
 /** Reading a baseline, directory by directory. */
 
 import { crc32 } from "node:zlib";
+import { lowerBound } from "../../binary_search.ts";
 import { sameName } from "../../linux/mod.ts";
 import type { File } from "../../linux/mod.ts";
 import {
@@ -105,13 +106,11 @@ export class BaselineReader {
   find(path: Uint8Array): { block: Block; number: number } | undefined {
     const { table, directories } = this.#parts;
     const hash = hashPath(path);
-    let low = 0;
-    for (let high = directories; low < high;) {
-      const middle = (low + high) >>> 1;
-      if (table.getUint32(middle * TABLE_ENTRY, true) < hash) low = middle + 1;
-      else high = middle;
-    }
-    for (let number = low; number < directories; number++) {
+    const first = lowerBound(
+      directories,
+      (number) => table.getUint32(number * TABLE_ENTRY, true) < hash,
+    );
+    for (let number = first; number < directories; number++) {
       if (table.getUint32(number * TABLE_ENTRY, true) !== hash) return undefined;
       const block = this.block(number);
       if (sameName(block.path, path)) return { block, number };

@@ -11,6 +11,7 @@ import type { OmissionKind, Omissions } from "../omissions.ts";
 import type { Tree } from "../tree.ts";
 import { BaselineWriter } from "../baseline/baseline_writer.ts";
 import { duplicateFile, LINK_REFUSALS } from "../duplicate_file.ts";
+import { binarySearch } from "../../binary_search.ts";
 import { compareBytes } from "../../archive/mod.ts";
 import {
   type Block,
@@ -314,26 +315,12 @@ function* links(plan: OpenPlan): Generator<Place> {
 /** The record of what is at `path` and no link or directory. */
 function findTarget(plan: OpenPlan, path: Uint8Array): Place | undefined {
   const { parent, name } = splitLast(path);
-  const directory = search(plan.directories, (n) => compareBytes(plan.block(n).path, parent));
+  const directory = binarySearch(plan.directories, (n) => compareBytes(plan.block(n).path, parent));
   if (directory === undefined) return undefined;
   const block = plan.block(directory);
-  const at = (n: number) => block.first + n * RECORD;
-  const entry = search(block.count, (n) => compareBytes(block.name(at(n)), name));
-  if (entry === undefined || block.kind(at(entry)) === KIND.link) return undefined;
-  return { block, record: at(entry) };
-}
-
-/** The number in `[0, count)` for which `order` is 0, where it rises. */
-function search(count: number, order: (n: number) => number): number | undefined {
-  let low = 0;
-  for (let high = count; low < high;) {
-    const middle = (low + high) >>> 1;
-    const found = order(middle);
-    if (found === 0) return middle;
-    if (found < 0) low = middle + 1;
-    else high = middle;
-  }
-  return undefined;
+  const record = block.find(name);
+  if (record === undefined || block.kind(record) === KIND.link) return undefined;
+  return { block, record };
 }
 
 /**

@@ -1,4 +1,5 @@
 import { compareBytes } from "../../../archive/mod.ts";
+import { binarySearch } from "../../../binary_search.ts";
 import { Arena, type Block, BlockBuilder, KIND, RECORD } from "../../../image/mod.ts";
 import { splitLast } from "../../../linux/mod.ts";
 
@@ -145,28 +146,12 @@ export class MergedTree {
   }
 
   #indexOf(path: Uint8Array): number | undefined {
-    let low = 0;
-    for (let high = this.blocks.length; low < high;) {
-      const middle = (low + high) >>> 1;
-      const order = compareBytes(this.blocks[middle]!.path, path);
-      if (order === 0) return middle;
-      if (order < 0) low = middle + 1;
-      else high = middle;
-    }
-    return undefined;
+    return binarySearch(this.blocks.length, (n) => compareBytes(this.blocks[n]!.path, path));
   }
 }
 
 /** What an entry of a directory is that is none itself, one of `KIND`. */
 export function kindIn(block: Block, name: Uint8Array): number | undefined {
-  let low = 0;
-  for (let high = block.count; low < high;) {
-    const middle = (low + high) >>> 1;
-    const record = block.first + middle * RECORD;
-    const order = compareBytes(block.name(record), name);
-    if (order === 0) return block.kind(record);
-    if (order < 0) low = middle + 1;
-    else high = middle;
-  }
-  return undefined;
+  const record = block.find(name);
+  return record === undefined ? undefined : block.kind(record);
 }
