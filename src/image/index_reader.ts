@@ -3,7 +3,6 @@
  * it is acted on, so that no index, however made, leads to a crash or out of the tree.
  */
 
-import { createHash } from "node:crypto";
 import {
   ArchiveError,
   compareBytes,
@@ -13,14 +12,13 @@ import {
   releaseFrame,
   seekTableSize,
 } from "../archive/mod.ts";
-import { type Digest, sha256Digest } from "../digest.ts";
-import { DaemonError } from "../errors.ts";
+import type { Digest } from "../digest.ts";
 import type { File } from "../linux/mod.ts";
 import { release } from "../memory.ts";
-import { buffers } from "./buffers.ts";
 import { Block, Memory } from "./block.ts";
 import { checkBlock } from "./check_block.ts";
 import { HEAD } from "./layout.ts";
+import { type BlobId, dataLoss, verifyBlob } from "./verify_blob.ts";
 import { decodeHeader, decodeStale, headerSize, type TreeHeader } from "./tree_file.ts";
 
 /** The longest index that is read, uncompressed; positions within are 32 bits. */
@@ -34,11 +32,6 @@ export interface LoadedIndex {
   readonly blocks: Block[];
 }
 
-/** A blob that fails its digest or is malformed. */
-export function dataLoss(digest: Digest, problem: string, cause?: unknown): DaemonError {
-  return new DaemonError("DATA_LOSS", `blob ${digest} is damaged: ${problem}`, { cause });
-}
-
 /** Runs `read`, making what it finds malformed a loss of the blob. @throws {DaemonError} DATA_LOSS */
 export function readingBlob<T>(digest: Digest, read: () => T): T {
   try {
@@ -49,31 +42,6 @@ export function readingBlob<T>(digest: Digest, read: () => T): T {
     }
     throw error;
   }
-}
-
-/**
- * Reads a whole blob and checks its digest and size.
- * @param throwIfCancelled asked with every buffer: a blob can take minutes
- * @throws {DaemonError} DATA_LOSS
- */
-export function verifyBlob(
-  file: File,
-  blob: { digest: Digest; size: number },
-  throwIfCancelled?: () => void,
-): void {
-  const size = file.stat().size;
-  if (size !== blob.size) throw dataLoss(blob.digest, `it has ${size} bytes, not ${blob.size}`);
-  const hash = createHash("sha256");
-  const buffer = buffers.take();
-  for (let at = 0, count: number; at < size; at += count) {
-    throwIfCancelled?.();
-    count = file.readAt(buffer, at);
-    if (count === 0) break;
-    hash.update(count === buffer.length ? buffer : buffer.subarray(0, count));
-  }
-  buffers.giveBack(buffer);
-  const actual = sha256Digest(hash.digest("hex"));
-  if (actual !== blob.digest) throw dataLoss(blob.digest, `its content has digest ${actual}`);
 }
 
 /** The seek table at the end of a blob, if it has one. @throws {ArchiveError} where it is malformed */
@@ -98,11 +66,28 @@ export function readFully(file: File, offset: number, length: number): Uint8Arra
 /** Reads and checks an index; see {@link verifyBlob}. @throws {DaemonError} DATA_LOSS naming the blob */
 export function readIndex(
   file: File,
-  blob: { digest: Digest; size: number },
+  blob: BlobId,
   throwIfCancelled?: () => void,
 ): LoadedIndex {
   verifyBlob(file, blob, throwIfCancelled);
   return readingBlob(blob.digest, () => parseIndex(decompress(file, blob.size)));
+}
+
+/**
+ * Checks that an index is that of an image's layers: content would come from the wrong place, or be
+ * missing, by the index of others.
+ * @throws {DaemonError} DATA_LOSS naming the index
+ */
+export function checkLayersOfIndex(
+  index: Digest,
+  described: readonly BlobId[],
+  layers: readonly BlobId[],
+): void {
+  const isSame = described.length === layers.length &&
+    described.every(({ digest, size }, n) =>
+      digest === layers[n]!.digest && size === layers[n]!.size
+    );
+  if (!isSame) throw dataLoss(index, "it is the index of other layers");
 }
 
 function decompress(file: File, size: number): Memory {

@@ -10,13 +10,12 @@ export { Block, kindOf, type Location, Memory } from "./block.ts";
 export { Arena, BlockBuilder, blocksOf } from "./block_builder.ts";
 export { BUFFER_BYTES, buffers } from "./buffers.ts";
 export {
-  dataLoss,
+  checkLayersOfIndex,
   type LoadedIndex,
   readFully,
   readIndex,
   readingBlob,
   readSeekTable,
-  verifyBlob,
 } from "./index_reader.ts";
 export { IndexWriter } from "./index_writer.ts";
 export type { LayerDescriptor } from "./layer_descriptor.ts";
@@ -35,5 +34,6 @@ export {
   type StaleEntry,
   type TreeHeader,
 } from "./tree_file.ts";
+export { type BlobId, dataLoss, verifyBlob, verifyingBlob } from "./verify_blob.ts";
 export { whiteoutOf } from "./whiteout.ts";
-export { xattrRecords } from "./xattr_records.ts";
+export { xattrRecords, xattrsOfRecords } from "./xattr_records.ts";

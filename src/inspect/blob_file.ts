@@ -1,8 +1,7 @@
 /** Blobs as files on this machine, their digests checked before anything in them is believed. */
 
-import { createHash } from "node:crypto";
-import { dataLoss } from "../image/mod.ts";
-import { type Digest, sha256Digest } from "../digest.ts";
+import type { Digest } from "../digest.ts";
+import { type BlobId, verifyingBlob } from "../image/mod.ts";
 import type { Directory, File } from "../linux/mod.ts";
 import type { LocalFile } from "../spool.ts";
 import type { ObjectStore } from "../store/mod.ts";
@@ -23,7 +22,6 @@ export interface HoldOptions {
   onBytes?: ((count: number) => void) | undefined;
 }
 
-const BUFFER = 1 << 20;
 /** Buffers between two looks at the event loop, where signals wait. */
 const BREATH = 32;
 
@@ -43,7 +41,7 @@ export class BlobFile implements AsyncDisposable {
    */
   static async hold(
     source: BlobSource,
-    { digest, size }: { digest: Digest; size: number },
+    { digest, size }: BlobId,
     options: HoldOptions = {},
   ): Promise<BlobFile> {
     const { signal } = options;
@@ -54,7 +52,7 @@ export class BlobFile implements AsyncDisposable {
     );
     stack.defer(() => held.release());
     const file = stack.use(openHeld(source, held));
-    await checkDigest(file, { digest, size }, options);
+    await verify(file, { digest, size }, options);
     const rest = stack.move();
     return new BlobFile(digest, size, file, () => rest.disposeAsync());
   }
@@ -76,23 +74,15 @@ function openHeld(source: BlobSource, { area, path }: LocalFile): File {
   return directory.openFile(path);
 }
 
-async function checkDigest(
+async function verify(
   file: File,
-  blob: { digest: Digest; size: number },
+  blob: BlobId,
   { signal, onBytes }: HoldOptions,
 ): Promise<void> {
-  const { size } = file.stat();
-  if (size !== blob.size) throw dataLoss(blob.digest, `it has ${size} bytes, not ${blob.size}`);
   file.advise();
-  const hash = createHash("sha256");
-  const buffer = new Uint8Array(BUFFER);
-  for (let at = 0, reads = 1, count; at < size; at += count, reads++) {
-    count = file.readAt(buffer, at);
-    if (count === 0) break;
-    hash.update(buffer.subarray(0, count));
+  let reads = 0;
+  for (const count of verifyingBlob(file, blob)) {
     onBytes?.(count);
-    if (reads % BREATH === 0) await yieldToEventLoop(signal);
+    if (++reads % BREATH === 0) await yieldToEventLoop(signal);
   }
-  const actual = sha256Digest(hash.digest("hex"));
-  if (actual !== blob.digest) throw dataLoss(blob.digest, `its content has digest ${actual}`);
 }

@@ -1,5 +1,5 @@
 import { ArchiveError, decompress, MAX_OWN_EXTENSION_BYTES, TarReader } from "../archive/mod.ts";
-import { dataLoss, type LoadedIndex, readIndex, readingBlob } from "../image/mod.ts";
+import { checkLayersOfIndex, dataLoss, readIndex, readingBlob } from "../image/mod.ts";
 import type { Digest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
 import { BlobFile, type BlobSource, yieldToEventLoop } from "./blob_file.ts";
@@ -87,20 +87,13 @@ async function treeByIndex(
   try {
     await using blob = await BlobFile.hold(source, index, { signal });
     const loaded = readIndex(blob.file, index);
-    if (!isIndexOf(loaded, layers)) throw dataLoss(index.digest, "it is the index of other layers");
+    checkLayersOfIndex(index.digest, loaded.header.layers, layers);
     return readingBlob(index.digest, () => new IndexTree(loaded));
   } catch (error) {
     if (!(error instanceof DaemonError) || error.code !== "DATA_LOSS") throw error;
     onDamagedIndex?.(error);
     return undefined;
   }
-}
-
-/** An index must be that of these layers, or content would come from the wrong place. */
-export function isIndexOf(index: LoadedIndex, layers: ImageDescription["layers"]): boolean {
-  const known = index.header.layers;
-  return known.length === layers.length &&
-    known.every(({ digest, size }, n) => digest === layers[n]!.digest && size === layers[n]!.size);
 }
 
 async function treeByLayers(

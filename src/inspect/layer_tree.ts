@@ -1,12 +1,5 @@
-import {
-  binaryString,
-  BLOCK,
-  type TarEntry,
-  type TarReader,
-  VENDOR,
-  xattrOfKeyword,
-} from "../archive/mod.ts";
-import { componentsOf, memberPath, whiteoutOf, type Xattr } from "../image/mod.ts";
+import { binaryString, BLOCK, type TarEntry, type TarReader, VENDOR } from "../archive/mod.ts";
+import { componentsOf, memberPath, whiteoutOf, xattrsOfRecords } from "../image/mod.ts";
 import { joinPath, timespec } from "../linux/mod.ts";
 import type { ContentLocation, ImageEntry, ImageTree } from "./image_tree.ts";
 
@@ -199,7 +192,7 @@ function inodeOf(entry: TarEntry, content?: ContentLocation): Inode {
     gid: entry.gid,
     mtime: timespec(entry.mtime),
     size: isFile ? entry.size : 0,
-    xattrs: xattrsOf(entry),
+    xattrs: xattrsOfRecords(entry.pax),
     shared: false,
     ...(entry.type === "symlink" ? { link: entry.linkPath.slice() } : {}),
     ...(isDevice ? { device: { major: entry.devMajor, minor: entry.devMinor } } : {}),
@@ -216,13 +209,4 @@ function placeOf(entry: TarEntry, contentAt: number, layer: number): ContentLoca
   return isMapped
     ? { layer, offset: bodyAt, stored: contentAt - bodyAt + storedSize, form: "mapped" }
     : { layer, offset: contentAt, stored: storedSize, form: sparse };
-}
-
-function xattrsOf(entry: TarEntry): Xattr[] {
-  const xattrs: Xattr[] = [];
-  for (const [keyword, value] of entry.pax) {
-    const name = xattrOfKeyword(keyword);
-    if (name) xattrs.push({ name, value });
-  }
-  return xattrs;
 }

@@ -15,7 +15,6 @@ import {
   type TarEntry,
   TarReader,
   VENDOR,
-  xattrOfKeyword,
 } from "../../archive/mod.ts";
 import { type Digest, sha256Digest } from "../../digest.ts";
 import { DaemonError } from "../../errors.ts";
@@ -35,7 +34,7 @@ import {
   memberPath,
   verifyBlob,
   whiteoutOf,
-  type Xattr,
+  xattrsOfRecords,
 } from "../../image/mod.ts";
 import { contentError } from "../content_errors.ts";
 import { ExtractTree, type Leaf } from "../extract/extract_tree.ts";
@@ -366,13 +365,8 @@ class AppliedLayers {
 }
 
 function metadataOf(entry: TarEntry): StoredMetadata {
-  const xattrs: Xattr[] = [];
-  for (const [keyword, value] of entry.pax) {
-    const name = xattrOfKeyword(keyword);
-    if (name) xattrs.push({ name, value });
-  }
-  const { mode, uid, gid } = entry;
-  return { mode, uid, gid, mtime: timespec(entry.mtime), xattrs };
+  const { mode, uid, gid, mtime, pax } = entry;
+  return { mode, uid, gid, mtime: timespec(mtime), xattrs: xattrsOfRecords(pax) };
 }
 
 function inEntry(error: unknown, entry: TarEntry): unknown {

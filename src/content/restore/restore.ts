@@ -4,14 +4,12 @@
  */
 
 import type { Digest } from "../../digest.ts";
-import { DaemonError } from "../../errors.ts";
 import type { LeasedFile, LocalFile } from "../../spool.ts";
-import type { LayerDescriptor } from "../../image/mod.ts";
 import type { Omissions } from "../omissions.ts";
 import type { RestoreOptions, RestoreResult } from "./restore_result.ts";
 import type { Tree } from "../tree.ts";
 import type { Dispatcher } from "../dispatcher.ts";
-import type { LayerInfo } from "../../image/mod.ts";
+import { checkLayersOfIndex } from "../../image/mod.ts";
 import { sumOmissions } from "../omissions.ts";
 import type { RestorePlan } from "./restore_plan.ts";
 
@@ -47,7 +45,7 @@ class RestoreRun {
       (file) =>
         this.#dispatcher.run("restorePlan", { file, blob: index, limitBytes }, this.#cancel()),
     );
-    checkLayers(plan, this.#options.layers, index.digest);
+    checkLayersOfIndex(index.digest, plan.layers, this.#options.layers);
     const request = {
       tree: this.#tree,
       trusted,
@@ -167,18 +165,4 @@ interface StepOptions {
   readonly tree: Tree;
   readonly trusted: boolean;
   readonly plan: Pick<RestorePlan, "index" | "blocks" | "files" | "indexDigest">;
-}
-
-/** The index must be the one of these layers, or content would come from nowhere or be missing. */
-function checkLayers(
-  plan: { layers: readonly LayerInfo[] },
-  layers: readonly LayerDescriptor[],
-  index: Digest,
-): void {
-  const same = plan.layers.length === layers.length &&
-    plan.layers.every(({ digest, size }, n) =>
-      digest === layers[n]!.digest && size === layers[n]!.size
-    );
-  if (same) return;
-  throw new DaemonError("DATA_LOSS", `blob ${index} is damaged: it is the index of other layers`);
 }
