@@ -2,7 +2,7 @@
 
 import { compareBytes } from "../archive/mod.ts";
 import { binarySearch } from "../binary_search.ts";
-import type { Stat, Timespec } from "../linux/mod.ts";
+import { S, type Stat, type Timespec } from "../linux/mod.ts";
 import { FIELD, HEAD, KIND, OMITTED, RACY, RECORD, type Xattr, XATTR_HEAD } from "./layout.ts";
 
 /** Memory that blocks lie in. */
@@ -214,12 +214,12 @@ export function kindOf(stat: Stat): number | undefined {
 }
 
 const KINDS = new Map<number, number>([
-  [0o100000, KIND.file],
-  [0o040000, KIND.directory],
-  [0o120000, KIND.symlink],
-  [0o010000, KIND.fifo],
-  [0o020000, KIND.character],
-  [0o060000, KIND.block],
+  [S.IFREG, KIND.file],
+  [S.IFDIR, KIND.directory],
+  [S.IFLNK, KIND.symlink],
+  [S.IFIFO, KIND.fifo],
+  [S.IFCHR, KIND.character],
+  [S.IFBLK, KIND.block],
 ]);
 
 /** Attributes as they stand in a heap. */

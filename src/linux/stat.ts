@@ -15,30 +15,103 @@ export interface Timespec {
 /** `linux/stat.h`, `STATX_ATTR_…`. */
 const ATTRIBUTE = { IMMUTABLE: 0x10, APPEND: 0x20 } as const;
 
-/** Metadata of one inode. */
+/** Bytes of `struct statx`. */
+const SIZE = 256;
+
+/** Offsets in `struct statx` (`linux/stat.h`), in bytes. */
+const STATX = {
+  attributes: 8,
+  nlink: 16,
+  uid: 20,
+  gid: 24,
+  /** u16. */
+  mode: 28,
+  /** u64, as the two after it. */
+  ino: 32,
+  size: 40,
+  blocks: 48,
+  /** Seconds as i64, then nanoseconds as u32; the same for `mtime`. */
+  ctime: 96,
+  mtime: 112,
+  rdevMajor: 128,
+  rdevMinor: 132,
+  devMajor: 136,
+  devMinor: 140,
+} as const;
+
+/** A `struct statx` that one call after the other fills. */
+class StatxBuffer {
+  readonly #buffer = new ArrayBuffer(SIZE);
+  readonly bytes: Uint8Array<ArrayBuffer> = new Uint8Array(this.#buffer);
+  readonly #u16 = new Uint16Array(this.#buffer);
+  readonly #u32 = new Uint32Array(this.#buffer);
+  readonly #i32 = new Int32Array(this.#buffer);
+
+  u16(at: number): number {
+    return this.#u16[at >> 1]!;
+  }
+  u32(at: number): number {
+    return this.#u32[at >> 2]!;
+  }
+  u64(at: number): number {
+    return this.#u32[(at >> 2) + 1]! * HIGH + this.#u32[at >> 2]!;
+  }
+  time(at: number): Timespec {
+    const word = at >> 2;
+    return {
+      sec: this.#i32[word + 1]! * HIGH + this.#u32[word]!,
+      nsec: this.#u32[word + 2]!,
+    };
+  }
+}
+
+const HIGH = 2 ** 32;
+
+/** Metadata of one inode, at the time of the call. */
 export class Stat {
-  constructor(
-    /** Type and permission bits. */
-    readonly mode: number,
-    readonly uid: number,
-    readonly gid: number,
-    readonly nlink: number,
-    /** The lower half of {@link ino}. */
-    readonly inoLow: number,
-    readonly inoHigh: number,
-    /** Bytes. */
-    readonly size: number,
-    /** Units of 512 bytes that are allocated. */
-    readonly blocks: number,
-    readonly mtime: Timespec,
-    readonly ctime: Timespec,
-    readonly devMajor: number,
-    readonly devMinor: number,
-    readonly rdevMajor: number,
-    readonly rdevMinor: number,
-    /** `STATX_ATTR_…` flags that are set; those that the file system does not report are not. */
-    private readonly attributes: number,
-  ) {}
+  /** Type and permission bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** How many names the inode has. */
+  readonly nlink: number;
+  /** The lower half of {@link ino}. */
+  readonly inoLow: number;
+  /** The upper half of {@link ino}. */
+  readonly inoHigh: number;
+  /** Bytes. */
+  readonly size: number;
+  /** Units of 512 bytes that are allocated. */
+  readonly blocks: number;
+  readonly mtime: Timespec;
+  readonly ctime: Timespec;
+  /** The device that the inode is on. */
+  readonly devMajor: number;
+  readonly devMinor: number;
+  /** The device that the inode is, if it is one. */
+  readonly rdevMajor: number;
+  readonly rdevMinor: number;
+  /** `STATX_ATTR_…` flags that are set; those that the file system does not report are not. */
+  private readonly attributes: number;
+
+  /** Copies what the kernel has answered. */
+  constructor(result: StatxBuffer) {
+    this.mode = result.u16(STATX.mode);
+    this.uid = result.u32(STATX.uid);
+    this.gid = result.u32(STATX.gid);
+    this.nlink = result.u32(STATX.nlink);
+    this.inoLow = result.u32(STATX.ino);
+    this.inoHigh = result.u32(STATX.ino + 4);
+    this.size = result.u64(STATX.size);
+    this.blocks = result.u64(STATX.blocks);
+    this.mtime = result.time(STATX.mtime);
+    this.ctime = result.time(STATX.ctime);
+    this.devMajor = result.u32(STATX.devMajor);
+    this.devMinor = result.u32(STATX.devMinor);
+    this.rdevMajor = result.u32(STATX.rdevMajor);
+    this.rdevMinor = result.u32(STATX.rdevMinor);
+    this.attributes = result.u32(STATX.attributes);
+  }
 
   /** Whether nobody, not even root, can change, rename or delete it. */
   get isImmutable(): boolean {
@@ -91,39 +164,12 @@ export function timespec(nanoseconds: bigint): Timespec {
   return { sec: Number((nanoseconds - BigInt(nsec)) / 1_000_000_000n), nsec };
 }
 
+/** `STATX_BASIC_STATS`: all that `stat` has. */
 const STATX_BASIC = 0x7ff;
-const SIZE = 256;
-/** Room for a result, and its views; offsets below are those of `struct statx`, in units of the view. */
-const buffer = new ArrayBuffer(SIZE);
-const bytes = new Uint8Array(buffer);
-const u16 = new Uint16Array(buffer);
-const u32 = new Uint32Array(buffer);
-const i32 = new Int32Array(buffer);
-
-const HIGH = 2 ** 32;
-
-function decode(): Stat {
-  return new Stat(
-    u16[14]!,
-    u32[5]!,
-    u32[6]!,
-    u32[4]!,
-    u32[8]!,
-    u32[9]!,
-    u32[11]! * HIGH + u32[10]!,
-    u32[13]! * HIGH + u32[12]!,
-    { sec: i32[29]! * HIGH + u32[28]!, nsec: u32[30]! },
-    { sec: i32[25]! * HIGH + u32[24]!, nsec: u32[26]! },
-    u32[34]!,
-    u32[35]!,
-    u32[32]!,
-    u32[33]!,
-    u32[2]!,
-  );
-}
+const result = new StatxBuffer();
 
 /**
- * Metadata of an entry, never following a link.
+ * Reads the metadata of an entry, never following a link.
  * @param fd the entry's directory, or with `AT.EMPTY_PATH` and an empty name the inode itself
  * @param name NUL-terminated
  * @param entry what an error calls the entry
@@ -137,8 +183,8 @@ export function statx(
   entry?: Uint8Array | string,
 ): Stat {
   const sys = system();
-  while (sys.statx(fd, name, flags | AT.SYMLINK_NOFOLLOW, STATX_BASIC, bytes) < 0) {
+  while (sys.statx(fd, name, flags | AT.SYMLINK_NOFOLLOW, STATX_BASIC, result.bytes) < 0) {
     throwUnlessInterrupted("statx", at, entry);
   }
-  return decode();
+  return new Stat(result);
 }
