@@ -24,6 +24,7 @@ const LEVELS: readonly (readonly string[])[] = [
     "confinement",
     "digest",
     "errors",
+    "extent",
     "log",
     "memory",
     "patches",

@@ -24,6 +24,7 @@ export const LEVELS: readonly (readonly string[])[] = [
     "confinement",
     "digest",
     "errors",
+    "extent",
     "log",
     "memory",
     "patches",

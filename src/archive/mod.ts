@@ -16,12 +16,11 @@ export {
   MAX_OWN_EXTENSION_BYTES,
   type PaxRecords,
   showName,
-  type SparseExtent,
   type TarEntry,
   TarReader,
 } from "./reader.ts";
 export { BLOCK } from "./reader_header.ts";
-export { MAX_SPARSE_REGIONS } from "./reader_sparse.ts";
+export { MAX_EXTENTS } from "./reader_sparse.ts";
 export {
   decompressFrame,
   FOOTER,
@@ -33,7 +32,7 @@ export {
   type SeekTable,
   seekTableSize,
 } from "./seekable.ts";
-export { encodeSparseMap, type Extent, SparseMapReader } from "./sparse_map.ts";
+export { encodeSparseMap, SparseMapReader } from "./sparse_map.ts";
 export { HeaderEncoder, paddingOf, type WrittenEntry, type WrittenType } from "./tar_header.ts";
 export {
   escapePath,

@@ -3,7 +3,7 @@
  *
  * Bytes in, entries out: nothing is resolved, trusted or written here, and what an archive can make
  * us hold is limited before it is held: {@link MAX_EXTENSION_BYTES} of extension headers an entry,
- * {@link MAX_PATH_BYTES} a path, {@link MAX_SPARSE_REGIONS} regions a sparse file. An archive ends
+ * {@link MAX_PATH_BYTES} a path, {@link MAX_EXTENTS} extents a sparse file. An archive ends
  * with two zero blocks, or where its stream ends after an entry; what follows the end marker is
  * padding and is left to the caller.
  */
@@ -17,7 +17,7 @@ export { ArchiveError, type ArchiveProblem, showName } from "./error.ts";
 export { MAX_EXTENSION_BYTES, MAX_OWN_EXTENSION_BYTES } from "./reader_core.ts";
 export { MAX_PATH_BYTES, type TarEntry, type TarEntryType } from "./reader_entry.ts";
 export { binaryBytes, binaryString, type PaxRecords } from "./reader_pax.ts";
-export { MAX_SPARSE_REGIONS, type SparseExtent } from "./reader_sparse.ts";
+export { MAX_EXTENTS } from "./reader_sparse.ts";
 export { type ByteSource, bytesSource } from "./source.ts";
 
 /** Reads one archive from its beginning to its end marker. */
@@ -44,7 +44,7 @@ export class TarReader {
   }
 
   /**
-   * Reads the current entry's stored bytes, those of a sparse file's regions one after the other.
+   * Reads the current entry's stored bytes, those of a sparse file's extents one after the other.
    * @returns how many bytes were put into `into`; 0 once there are no more
    * @throws {ArchiveError} where the archive ends early
    */

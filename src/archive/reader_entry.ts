@@ -1,10 +1,10 @@
 /** What a tar entry is, once its header and extension headers are put together. */
 
+import type { Extent } from "../extent.ts";
 import { ArchiveError, showName } from "./error.ts";
 import type { RawHeader } from "./reader_header.ts";
 import { decimalCount, decimalTime } from "./reader_numbers.ts";
 import type { PaxRecords } from "./reader_pax.ts";
-import type { SparseExtent } from "./reader_sparse.ts";
 
 export type TarEntryType =
   | "file"
@@ -34,7 +34,7 @@ export interface TarEntry {
   /** Bytes that `read` will hand out. */
   readonly storedSize: number;
   /** Where the stored bytes belong, in order; absent where the file has no holes. */
-  readonly sparse?: readonly SparseExtent[];
+  readonly sparse?: readonly Extent[];
   readonly devMajor: number;
   readonly devMinor: number;
   /** Every PAX record that holds for it, global ones included, its own over them. */
@@ -107,7 +107,7 @@ export function bodySize(raw: RawHeader, pax: PaxRecords): number {
 export interface FileShape {
   readonly size: number;
   readonly storedSize: number;
-  readonly sparse?: readonly SparseExtent[];
+  readonly sparse?: readonly Extent[];
 }
 
 /** Puts an entry together. @throws {ArchiveError} for a name or number that cannot be. */

@@ -1,38 +1,31 @@
 /** Sparse maps: old-GNU `S` headers and GNU's PAX formats 0.0, 0.1 and 1.0 ("Storing Sparse Files"). */
 
+import type { Extent } from "../extent.ts";
 import { ArchiveError } from "./error.ts";
 import { decimalCount, headerCount } from "./reader_numbers.ts";
 import { BLOCK } from "./reader_header.ts";
 
-/** A part of a sparse file that holds data; all else is a hole. */
-export interface SparseExtent {
-  /** Bytes from the file's start. */
-  readonly offset: number;
-  /** Bytes; never 0. */
-  readonly length: number;
-}
-
-/** The most regions a map may have: enough for 8 GiB of alternating 4 KiB pages. */
-export const MAX_SPARSE_REGIONS = 1 << 20;
+/** The most extents a map may have: enough for 8 GiB of alternating 4 KiB pages. */
+export const MAX_EXTENTS = 1 << 20;
 
 function tooMany(): ArchiveError {
-  return new ArchiveError("limit", `its sparse map has more than ${MAX_SPARSE_REGIONS} regions`);
+  return new ArchiveError("limit", `its sparse map has more than ${MAX_EXTENTS} extents`);
 }
 
 /**
  * Makes a map of offset, length, offset, … pairs.
- * @throws {ArchiveError} unless regions are in order, inside `size`, and add up to `storedSize`.
+ * @throws {ArchiveError} unless extents are in order, inside `size`, and add up to `storedSize`.
  */
 export function sparseMap(
   pairs: readonly number[],
   size: number,
   storedSize: number,
-): SparseExtent[] {
+): Extent[] {
   if (pairs.length % 2 !== 0) {
-    throw new ArchiveError("malformed", "its sparse map ends within a region");
+    throw new ArchiveError("malformed", "its sparse map ends within an extent");
   }
-  if (pairs.length / 2 > MAX_SPARSE_REGIONS) throw tooMany();
-  const regions: SparseExtent[] = [];
+  if (pairs.length / 2 > MAX_EXTENTS) throw tooMany();
+  const extents: Extent[] = [];
   let end = 0;
   let stored = 0;
   for (let i = 0; i < pairs.length; i += 2) {
@@ -42,7 +35,7 @@ export function sparseMap(
     end = offset + length;
     if (end > size) throw new ArchiveError("malformed", "its sparse map leaves the file");
     stored += length;
-    if (length > 0) regions.push({ offset, length });
+    if (length > 0) extents.push({ offset, length });
   }
   if (stored !== storedSize) {
     throw new ArchiveError(
@@ -50,10 +43,10 @@ export function sparseMap(
       `its sparse map describes ${stored} bytes of data, the archive holds ${storedSize}`,
     );
   }
-  return regions;
+  return extents;
 }
 
-/** Reads `count` old-GNU region slots of 24 bytes. @returns whether the list ended here. */
+/** Reads `count` old-GNU extent slots of 24 bytes. @returns whether the list ended here. */
 export function oldGnuSlots(
   block: Uint8Array,
   at: number,
@@ -63,7 +56,7 @@ export function oldGnuSlots(
   for (let i = 0; i < count; i++) {
     const slot = at + i * 24;
     if (block[slot + 12] === 0) return true;
-    if (pairs.length / 2 >= MAX_SPARSE_REGIONS) throw tooMany();
+    if (pairs.length / 2 >= MAX_EXTENTS) throw tooMany();
     pairs.push(
       headerCount(block.subarray(slot, slot + 12), "sparse offset"),
       headerCount(block.subarray(slot + 12, slot + 24), "sparse length"),
@@ -86,7 +79,7 @@ export function parseSparseList(text: Uint8Array): number[] {
     const comma = text.indexOf(0x2c, at);
     const end = comma === -1 ? text.length : comma;
     pairs.push(decimalCount(text.subarray(at, end), "a number in its sparse map"));
-    if (pairs.length / 2 > MAX_SPARSE_REGIONS) throw tooMany();
+    if (pairs.length / 2 > MAX_EXTENTS) throw tooMany();
     at = end + 1;
   }
   return pairs;
@@ -124,7 +117,7 @@ export class SparseLines {
       this.pairs.push(value);
       return;
     }
-    if (value > MAX_SPARSE_REGIONS) throw tooMany();
+    if (value > MAX_EXTENTS) throw tooMany();
     this.#expected = value * 2;
   }
 }

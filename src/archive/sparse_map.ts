@@ -1,23 +1,18 @@
 /** The map at the start of a sparse file's content: GNU tar's manual, "Storing Sparse Files", PAX 1.0. */
 
 import { asciiBytes } from "./bytes.ts";
+import type { Extent } from "../extent.ts";
 import { ArchiveError } from "./error.ts";
 import { BLOCK } from "./reader_header.ts";
-import { MAX_SPARSE_REGIONS } from "./reader_sparse.ts";
-
-/** A stretch of data; what lies between stretches is a hole. */
-export interface Extent {
-  readonly offset: number;
-  readonly length: number;
-}
+import { MAX_EXTENTS } from "./reader_sparse.ts";
 
 /** Encodes a map: decimal numbers, a line each, filled up to whole blocks. */
-export function encodeSparseMap(stretches: readonly Extent[], size: number): Uint8Array {
-  const last = stretches.at(-1);
-  // GNU tar ends the map of a file that ends with a hole with an empty stretch.
+export function encodeSparseMap(extents: readonly Extent[], size: number): Uint8Array {
+  const last = extents.at(-1);
+  // GNU tar ends the map of a file that ends with a hole with an empty extent.
   const closed = !last || last.offset + last.length < size
-    ? [...stretches, { offset: size, length: 0 }]
-    : stretches;
+    ? [...extents, { offset: size, length: 0 }]
+    : extents;
   let text = `${closed.length}\n`;
   for (const { offset, length } of closed) text += `${offset}\n${length}\n`;
   const map = new Uint8Array(Math.ceil(text.length / BLOCK) * BLOCK);
@@ -33,7 +28,7 @@ export class SparseMapReader {
   #consumed = 0;
 
   /**
-   * Takes up to `bytes`; once the map is whole, {@link stretches} has it.
+   * Takes up to `bytes`; once the map is whole, {@link extents} has it.
    * @returns how many bytes belonged to the map
    * @throws {ArchiveError} where it is malformed
    */
@@ -48,10 +43,10 @@ export class SparseMapReader {
     return at;
   }
 
-  /** The stretches, once the map and its padding were taken; checked against `size`. @throws {ArchiveError} */
-  stretches(size: number): Extent[] | undefined {
+  /** The extents, once the map and its padding were taken; checked against `size`. @throws {ArchiveError} */
+  extents(size: number): Extent[] | undefined {
     if (!this.#isWhole || this.#consumed % BLOCK !== 0) return undefined;
-    const stretches: Extent[] = [];
+    const extents: Extent[] = [];
     let end = 0;
     for (let n = 1; n < this.#numbers.length; n += 2) {
       const offset = this.#numbers[n]!;
@@ -60,9 +55,9 @@ export class SparseMapReader {
         throw new ArchiveError("malformed", "a sparse map leaves its file");
       }
       end = offset + length;
-      stretches.push({ offset, length });
+      extents.push({ offset, length });
     }
-    return stretches;
+    return extents;
   }
 
   get #isWhole(): boolean {
@@ -73,8 +68,8 @@ export class SparseMapReader {
   #byte(byte: number): void {
     if (byte === 0x0a && this.#digits > 0) {
       this.#numbers.push(this.#number);
-      if (this.#numbers[0]! > MAX_SPARSE_REGIONS) {
-        throw new ArchiveError("limit", `a sparse map has ${this.#numbers[0]} stretches`);
+      if (this.#numbers[0]! > MAX_EXTENTS) {
+        throw new ArchiveError("limit", `a sparse map has ${this.#numbers[0]} extents`);
       }
       this.#number = this.#digits = 0;
     } else if (byte >= 0x30 && byte <= 0x39 && this.#digits < 15) {

@@ -35,9 +35,11 @@ export function duplicateFile(
 function copyData(from: File, to: File, size: number): void {
   const buffer = new Uint8Array(BUFFER);
   to.truncate(size);
-  for (let range = from.nextData(0); range; range = from.nextData(range.end)) {
-    for (let at = range.start; at < range.end;) {
-      const count = from.readAt(buffer.subarray(0, Math.min(BUFFER, range.end - at)), at);
+  let end = 0;
+  for (let extent = from.nextData(0); extent; extent = from.nextData(end)) {
+    end = extent.offset + extent.length;
+    for (let at = extent.offset; at < end;) {
+      const count = from.readAt(buffer.subarray(0, Math.min(BUFFER, end - at)), at);
       if (count === 0) return;
       to.writeAt(buffer.subarray(0, count), at);
       at += count;

@@ -1,4 +1,4 @@
-/** Reading stretches of a layer's uncompressed content, decompressing only the frames they lie in. */
+/** Reads ranges of a layer's uncompressed content, decompressing only the frames they lie in. */
 
 import { release } from "../memory.ts";
 import { ArchiveError, decompressFrame, releaseFrame, type SeekTable } from "../archive/mod.ts";

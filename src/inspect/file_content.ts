@@ -1,4 +1,5 @@
-import { ArchiveError, BLOCK, type Extent, SparseMapReader } from "../archive/mod.ts";
+import { ArchiveError, BLOCK, SparseMapReader } from "../archive/mod.ts";
+import type { Extent } from "../extent.ts";
 import { readingBlob } from "../image/mod.ts";
 import type { Digest } from "../digest.ts";
 import type { ContentLocation, ImageEntry } from "./image_tree.ts";
@@ -11,8 +12,8 @@ export interface FileContent {
   /** Bytes, holes included. */
   readonly size: number;
   /** Where there is data; absent where there is nothing else. */
-  readonly stretches?: readonly Extent[];
-  /** The data, stretch after stretch, in pieces of at most 1 MiB. @throws {DaemonError} DATA_LOSS */
+  readonly extents?: readonly Extent[];
+  /** The data, extent after extent, in pieces of at most 1 MiB. @throws {DaemonError} DATA_LOSS */
   data(): Generator<Uint8Array>;
 }
 
@@ -26,12 +27,12 @@ export function openContent(layer: RawLayer, digest: Digest, file: ImageEntry): 
       return { size, data: () => readData(layer, digest, offset, stored) };
     }
     if (form !== "mapped") {
-      return { size, stretches: form, data: () => readData(layer, digest, offset, stored) };
+      return { size, extents: form, data: () => readData(layer, digest, offset, stored) };
     }
-    const { stretches, mapBytes } = readMap(layer, content, size);
+    const { extents, mapBytes } = readMap(layer, content, size);
     return {
       size,
-      stretches,
+      extents,
       data: () => readData(layer, digest, offset + mapBytes, stored - mapBytes),
     };
   });
@@ -39,10 +40,10 @@ export function openContent(layer: RawLayer, digest: Digest, file: ImageEntry): 
 
 /** A file as a program would read it: with zeros for its holes. */
 export function* expanded(content: FileContent): Generator<Uint8Array> {
-  if (!content.stretches) return yield* content.data();
+  if (!content.extents) return yield* content.data();
   const data = pieces(content.data());
   let at = 0;
-  for (const { offset, length } of content.stretches) {
+  for (const { offset, length } of content.extents) {
     yield* zeros(offset - at);
     yield* data.take(length);
     at = offset + length;
@@ -73,10 +74,10 @@ function readMap(layer: RawLayer, { offset, stored }: ContentLocation, size: num
   for (let mapBytes = 0; mapBytes < stored;) {
     layer.read(offset + mapBytes, BLOCK, (piece) => void map.take(piece));
     mapBytes += BLOCK;
-    const stretches = map.stretches(size);
-    if (!stretches) continue;
-    const data = stretches.reduce((sum, { length }) => sum + length, 0);
-    if (mapBytes + data === stored) return { stretches, mapBytes };
+    const extents = map.extents(size);
+    if (!extents) continue;
+    const data = extents.reduce((sum, { length }) => sum + length, 0);
+    if (mapBytes + data === stored) return { extents, mapBytes };
     throw new ArchiveError("malformed", "a sparse file has other data than its map says");
   }
   throw new ArchiveError("malformed", "a sparse file's map does not end");

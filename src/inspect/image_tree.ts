@@ -1,4 +1,4 @@
-import type { SparseExtent } from "../archive/mod.ts";
+import type { Extent } from "../extent.ts";
 import type { Xattr } from "../image/mod.ts";
 import { SLASH, type Timespec } from "../linux/mod.ts";
 
@@ -19,9 +19,9 @@ export interface ContentLocation {
   readonly stored: number;
   /**
    * How the stored bytes are the file: as they are, after a GNU sparse map (version 1.0) that they
-   * begin with, or one after the other in these regions.
+   * begin with, or one after the other in these extents.
    */
-  readonly form: "plain" | "mapped" | readonly SparseExtent[];
+  readonly form: "plain" | "mapped" | readonly Extent[];
 }
 
 /** One entry of an image. */

@@ -53,7 +53,7 @@ export async function* tarOf(
       continue;
     }
     const content = await image.content(entry);
-    const map = content.stretches && encodeSparseMap(content.stretches, content.size);
+    const map = content.extents && encodeSparseMap(content.extents, content.size);
     const size = storedSize(content, map);
     yield* chunks.add(headers.encode({
       ...header(entry),
@@ -72,9 +72,9 @@ export async function* tarOf(
   yield* chunks.rest();
 }
 
-function storedSize({ size, stretches }: FileContent, map: Uint8Array | undefined): number {
-  if (!stretches || !map) return size;
-  return stretches.reduce((sum, { length }) => sum + length, map.length);
+function storedSize({ size, extents }: FileContent, map: Uint8Array | undefined): number {
+  if (!extents || !map) return size;
+  return extents.reduce((sum, { length }) => sum + length, map.length);
 }
 
 function header(entry: ImageEntry): WrittenEntry {

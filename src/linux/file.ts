@@ -1,16 +1,10 @@
 /** Open regular files. */
 
+import type { Extent } from "../extent.ts";
 import { FADVISE, SEEK } from "./constants.ts";
 import { Descriptor } from "./descriptor.ts";
 import { lastErrno, SystemError, throwUnlessInterrupted } from "./errno.ts";
 import { system } from "./libc.ts";
-
-/** A stretch of a file that holds data; what lies between stretches is a hole. */
-export interface Extent {
-  readonly start: number;
-  /** Exclusive. */
-  readonly end: number;
-}
 
 /** Bytes that one call of the kernel's is asked to copy. */
 const MAX_COPY = 1 << 30;
@@ -84,7 +78,7 @@ export class File extends Descriptor {
   }
 
   /**
-   * The next stretch of data at or after `offset`; `undefined` where only a hole is left. On file
+   * The next extent of data at or after `offset`; `undefined` where only a hole is left. On file
    * systems that know no holes it is the whole rest.
    * @throws {SystemError}
    */
@@ -103,7 +97,7 @@ export class File extends Descriptor {
       if (errno === "ENXIO") return undefined;
       throw new SystemError(errno, "lseek", this.path);
     }
-    return { start: Number(start), end: Number(end) };
+    return { offset: Number(start), length: Number(end - start) };
   }
 
   /**
@@ -139,7 +133,7 @@ export class File extends Descriptor {
   }
 
   /**
-   * Has the kernel begin to write back a stretch (of length 0: all from `offset` on), and does not
+   * Has the kernel begin to write back a range (of length 0: all from `offset` on), and does not
    * wait: a later sync finds less to do.
    * Only a hint: what goes wrong, that sync says.
    */

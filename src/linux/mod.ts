@@ -14,7 +14,7 @@ export { Descriptor, ignoreErrno } from "./descriptor.ts";
 export { Directory, type OpenOptions } from "./directory.ts";
 export type { Entry } from "./entries.ts";
 export { type ErrnoName, isErrno, SystemError } from "./errno.ts";
-export { type Extent, File } from "./file.ts";
+export { File } from "./file.ts";
 export { openLibc } from "./libc.ts";
 export {
   bytesOf,

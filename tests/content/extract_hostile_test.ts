@@ -338,7 +338,7 @@ const refusals: Refusal[] = [
   {
     what: "a sparse map of odd length",
     bytes: archive(sparse01("0,1,5", 10, "x")),
-    says: ["within a region"],
+    says: ["within an extent"],
   },
 ];
 

@@ -113,12 +113,12 @@ Deno.test("a damaged layer gives as many bytes as were asked for, or is refused"
 
 Deno.test("a damaged sparse map stays in its file, in order, or is refused", () => {
   const size = 1_000_000;
-  const stretches = [[0, 5], [4096, 8192], [500_000, 1]].map(([offset, length]) => ({
+  const extents = [[0, 5], [4096, 8192], [500_000, 1]].map(([offset, length]) => ({
     offset: offset!,
     length: length!,
   }));
   const digits = fc.constantFrom(..."0123456789\n".split("").map((c) => c.charCodeAt(0)));
-  const map = encodeSparseMap(stretches, size);
+  const map = encodeSparseMap(extents, size);
   const edits = fc.array(fc.tuple(fc.nat(40), fc.oneof(digits, fc.nat(255))), { maxLength: 4 });
   let accepted = 0;
   fc.assert(
@@ -130,7 +130,7 @@ Deno.test("a damaged sparse map stays in its file, in order, or is refused", () 
         for (let at = 0; at < bytes.length; at += piece) {
           const part = bytes.subarray(at, at + piece);
           const taken = reader.take(part);
-          const whole = reader.stretches(size);
+          const whole = reader.extents(size);
           if (whole || taken < part.length) return whole;
         }
         return undefined;

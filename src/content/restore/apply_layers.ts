@@ -331,9 +331,9 @@ class AppliedLayers {
   }
 
   #content(file: File, entry: TarEntry, reader: TarReader): void {
-    const stretches = entry.sparse ?? [{ offset: 0, length: entry.storedSize }];
+    const extents = entry.sparse ?? [{ offset: 0, length: entry.storedSize }];
     if (entry.sparse) file.truncate(entry.size);
-    for (const { offset, length } of stretches) {
+    for (const { offset, length } of extents) {
       for (let done = 0; done < length;) {
         const count = reader.read(this.#buffer.subarray(0, Math.min(BUFFER, length - done)));
         file.writeAt(this.#buffer.subarray(0, count), offset + done);

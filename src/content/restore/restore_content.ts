@@ -1,4 +1,5 @@
-import { ArchiveError, type Extent, SparseMapReader } from "../../archive/mod.ts";
+import { ArchiveError, SparseMapReader } from "../../archive/mod.ts";
+import type { Extent } from "../../extent.ts";
 import { type Block, FLAG, type LayerReader } from "../../image/mod.ts";
 import type { OperationContext } from "../operation.ts";
 import { type Directory, type File, isErrno, joinPath } from "../../linux/mod.ts";
@@ -58,29 +59,29 @@ function plainContent(file: File, { block, record, reader, context }: FileToRest
 function sparseContent(file: File, { block, record, reader, context }: FileToRestore): void {
   const size = block.size(record);
   const map = new SparseMapReader();
-  let stretches: Extent[] | undefined;
+  let extents: Extent[] | undefined;
   let current = 0;
   let done = 0;
   file.truncate(size);
   reader.read(block.offset(record), block.stored(record), (piece) => {
     context.throwIfCancelled();
-    let rest = stretches ? piece : piece.subarray(map.take(piece));
-    stretches ??= map.stretches(size);
-    while (stretches && rest.length > 0) {
-      const stretch = stretches[current];
-      if (!stretch) {
+    let rest = extents ? piece : piece.subarray(map.take(piece));
+    extents ??= map.extents(size);
+    while (extents && rest.length > 0) {
+      const extent = extents[current];
+      if (!extent) {
         throw new ArchiveError("malformed", "a sparse file has data that its map lacks");
       }
-      const part = rest.subarray(0, stretch.length - done);
-      file.writeAt(part, stretch.offset + done);
+      const part = rest.subarray(0, extent.length - done);
+      file.writeAt(part, extent.offset + done);
       done += part.length;
       rest = rest.subarray(part.length);
-      if (done === stretch.length) {
+      if (done === extent.length) {
         current++;
         done = 0;
       }
     }
   });
-  const isWhole = stretches?.slice(current).every(({ length }) => length === 0) && done === 0;
+  const isWhole = extents?.slice(current).every(({ length }) => length === 0) && done === 0;
   if (!isWhole) throw new ArchiveError("truncated", "a sparse file has less data than its map");
 }

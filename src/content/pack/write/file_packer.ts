@@ -1,4 +1,5 @@
-import { encodeSparseMap, type Extent, MAX_SPARSE_REGIONS } from "../../../archive/mod.ts";
+import { encodeSparseMap, MAX_EXTENTS } from "../../../archive/mod.ts";
+import type { Extent } from "../../../extent.ts";
 import { type Directory, type File, isErrno, type Name, O, type Stat } from "../../../linux/mod.ts";
 import { FLAG, type Location, type Xattr } from "../../../image/mod.ts";
 import { readXattrs } from "../../read_xattrs.ts";
@@ -186,14 +187,14 @@ export class FilePacker {
       const xattrs = readXattrs(file, () => listed = false);
       if (stat.size >= (options.largeFileBytes ?? Infinity)) return { large: stat, xattrs };
       this.resyncIfRacy(stat);
-      const stretches = sparseExtents(file, stat);
-      const packed = this.#write(file, path, stat, xattrs, stretches);
+      const extents = sparseExtents(file, stat);
+      const packed = this.#write(file, path, stat, xattrs, extents);
       const after = file.stat();
       const same = isSame(stat, after);
       if (same || attempt === ATTEMPTS) {
         this.filesRead++;
         this.bytesRead += packed.location.stored;
-        const flags = (stretches ? FLAG.sparse : 0) | (stat.nlink > 1 ? FLAG.linked : 0);
+        const flags = (extents ? FLAG.sparse : 0) | (stat.nlink > 1 ? FLAG.linked : 0);
         const racy = !same || isRacy(stat, this.#syncedAt);
         const unstable = !same || !listed;
         return { stat, xattrs, location: packed.location, flags, unstable, racy };
@@ -207,11 +208,11 @@ export class FilePacker {
     path: Uint8Array,
     stat: Stat,
     xattrs: readonly Xattr[],
-    stretches: readonly Extent[] | undefined,
+    extents: readonly Extent[] | undefined,
   ): { location: Location; undo(): void } {
     const layers = this.#layers;
-    const map = stretches ? encodeSparseMap(stretches, stat.size) : undefined;
-    const data = stretches ? stretches.reduce((sum, s) => sum + s.length, 0) : stat.size;
+    const map = extents ? encodeSparseMap(extents, stat.size) : undefined;
+    const data = extents ? extents.reduce((sum, s) => sum + s.length, 0) : stat.size;
     const stored = (map?.length ?? 0) + data;
     const names = xattrs.reduce((sum, x) => sum + 2 * x.name.length + x.value.length, path.length);
     const mark = layers.begin(stored + 3 * names);
@@ -227,7 +228,7 @@ export class FilePacker {
       ...(xattrs.length ? { xattrs } : {}),
     }));
     if (map) layers.write(map);
-    if (stretches) { for (const { offset, length } of stretches) this.#copy(file, offset, length); }
+    if (extents) { for (const { offset, length } of extents) this.#copy(file, offset, length); }
     else if (stat.size > 0) this.#copy(file, 0, stat.size);
     layers.pad(stored);
     return {
@@ -236,7 +237,7 @@ export class FilePacker {
     };
   }
 
-  /** Copies a stretch of the file; what it no longer has becomes zeros. */
+  /** Copies a range of the file; what it no longer has becomes zeros. */
   #copy(file: File, offset: number, length: number): void {
     const layers = this.#layers;
     for (let done = 0; done < length;) {
@@ -257,25 +258,26 @@ export class FilePacker {
 /** The data of a file with holes; `undefined` for one that has none worth the trouble. */
 function sparseExtents(file: File, stat: Stat): Extent[] | undefined {
   if (stat.size === 0 || stat.blocks * 512 >= stat.size) return undefined;
-  const stretches: Extent[] = [];
+  const extents: Extent[] = [];
   let data = 0;
   for (let at = 0; at < stat.size;) {
-    const range = file.nextData(at);
-    if (!range || range.start >= stat.size) break;
-    const end = Math.min(range.end, stat.size);
-    // The file changes under us where a stretch is empty.
-    if (end <= range.start) break;
-    stretches.push({ offset: range.start, length: end - range.start });
-    data += end - range.start;
-    at = end;
+    const found = file.nextData(at);
+    if (!found || found.offset >= stat.size) break;
+    const { offset } = found;
+    const length = Math.min(found.length, stat.size - offset);
+    // The file changes under us where an extent is empty.
+    if (length <= 0) break;
+    extents.push({ offset, length });
+    data += length;
+    at = offset + length;
   }
   if (data === stat.size) return undefined;
-  return withoutSmallestHoles(stretches, MAX_SPARSE_REGIONS - 1);
+  return withoutSmallestHoles(extents, MAX_EXTENTS - 1);
 }
 
-/** Fills holes, small ones first, until no more than `max` stretches are left. */
-function withoutSmallestHoles(stretches: Extent[], max: number): Extent[] {
-  let kept = stretches;
+/** Fills holes, small ones first, until no more than `max` extents are left. */
+function withoutSmallestHoles(extents: Extent[], max: number): Extent[] {
+  let kept = extents;
   for (let hole = 4096; kept.length > max; hole *= 2) {
     const merged: Extent[] = [];
     for (const next of kept) {
