@@ -140,7 +140,7 @@ function manage(
   return new WorkspaceManager({
     content,
     images,
-    initializers: createInitializers({ git, gate, clock, spool, metrics }),
+    initializers: createInitializers({ git, egressProxy: gate, clock, spool, metrics }),
     gitStatus: git,
     journal,
     clock,

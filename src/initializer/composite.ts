@@ -1,32 +1,36 @@
 /**
- * Composites run their parts in the order given. A snapshot, a backup or a prebuild is a whole
- * workspace and restored into an empty one, so only the first part that makes anything can be one.
+ * Composites run their members in the order given. What fills the whole tree is restored into an
+ * empty one, so only the first member that makes anything can be of such a kind.
  */
 
 import { invalid } from "../errors.ts";
-import type { InitializerSpec } from "./initializer.ts";
+import type { PlannedMember } from "./kinds.ts";
+import type { InitializerSpec, MemberSpec } from "./specs.ts";
 
 /** Composites within composites; the outermost counts. */
 const MAX_DEPTH = 8;
-const MAX_PARTS = 256;
+const MAX_MEMBERS = 256;
 
-/** A part that is no composite, and its field. */
+/** An initializer that is no composite, and its field. */
 export interface Member {
-  spec: Exclude<InitializerSpec, { kind: "composite" }>;
+  spec: MemberSpec;
   /** Such as `initializer.composite.initializer[0].git`. */
   path: string;
 }
 
 /**
- * The parts of an initializer in the order in which they run; itself where it is no composite.
+ * Returns the members of an initializer in the order in which they run; itself where it is no composite.
  * @throws {DaemonError} INVALID_ARGUMENT where it is empty, too deep or too long
  */
 export function membersOf(spec: InitializerSpec, path: string): Member[] {
-  const parts = [...flatten(spec, path, 0)];
-  if (parts.length > MAX_PARTS) {
-    throw invalid(path, `has ${parts.length} initializers; at most ${MAX_PARTS} can be combined`);
+  const members = [...flatten(spec, path, 0)];
+  if (members.length > MAX_MEMBERS) {
+    throw invalid(
+      path,
+      `has ${members.length} initializers; at most ${MAX_MEMBERS} can be combined`,
+    );
   }
-  return parts;
+  return members;
 }
 
 function* flatten(spec: InitializerSpec, path: string, depth: number): Generator<Member> {
@@ -39,17 +43,18 @@ function* flatten(spec: InitializerSpec, path: string, depth: number): Generator
   if (spec.initializers.length === 0) {
     throw invalid(`${at}.initializer`, "must name at least one initializer");
   }
-  for (const [index, part] of spec.initializers.entries()) {
-    yield* flatten(part, `${at}.initializer[${index}]`, depth + 1);
+  for (const [index, member] of spec.initializers.entries()) {
+    yield* flatten(member, `${at}.initializer[${index}]`, depth + 1);
   }
 }
 
-const FULL_TREE_KINDS: readonly InitializerSpec["kind"][] = ["backup", "prebuild", "snapshot"];
-
-/** @throws {DaemonError} INVALID_ARGUMENT where something is to be restored over other content */
-export function checkOrder(parts: readonly Member[]): void {
-  const filling = parts.filter(({ spec }) => spec.kind !== "empty");
-  const late = filling.slice(1).find(({ spec }) => FULL_TREE_KINDS.includes(spec.kind));
+/**
+ * Refuses a member that would be restored over what an earlier one made.
+ * @throws {DaemonError} INVALID_ARGUMENT naming its field
+ */
+export function checkOrder(members: readonly Pick<PlannedMember, "path" | "fills">[]): void {
+  const filling = members.filter(({ fills }) => fills !== "nothing");
+  const late = filling.slice(1).find(({ fills }) => fills === "the whole tree");
   if (!late) return;
   throw invalid(
     late.path,

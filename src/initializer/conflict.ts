@@ -8,23 +8,26 @@ const WORDS: Readonly<Record<ContentEntry["type"], string>> = {
   symlink: "a symbolic link",
 };
 
-/** FAILED_PRECONDITION in the workspace's terms, for a file that could not be put at `place`. */
+/**
+ * Returns the error for a file that could not be put at `path`: FAILED_PRECONDITION, naming what of the
+ * workspace is in its way.
+ */
 export async function conflictError(
   content: Content,
   tree: Tree,
-  place: string,
+  path: string,
   cause: DaemonError,
 ): Promise<DaemonError> {
-  const obstacle = await findObstacle(content, tree, place.split("/"));
+  const blocker = await describeBlocker(content, tree, path.split("/"));
   return new DaemonError(
     "FAILED_PRECONDITION",
-    obstacle ?? "something in the workspace is in its way",
+    blocker ?? "something in the workspace is in its way",
     { cause },
   );
 }
 
-/** The first part of a path that is there and is not what it would have to be. */
-async function findObstacle(
+/** Describes the first entry of a path that is there and is not what it would have to be. */
+async function describeBlocker(
   content: Content,
   tree: Tree,
   names: readonly string[],

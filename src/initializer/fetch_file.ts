@@ -1,4 +1,4 @@
-/** One download: streamed to the spool, hashed as it comes, taken up again where it broke off. */
+/** One download: streamed to the spool, hashed as it arrives, resumed where it broke off. */
 
 import { createHash, type Hash } from "node:crypto";
 import { join } from "@std/path";
@@ -9,27 +9,29 @@ import { logger } from "../log/mod.ts";
 import { displayUrl, type HttpClient } from "../outbound/mod.ts";
 import { retry } from "../async/mod.ts";
 import type { LocalFile } from "../spool.ts";
-import { STALL_DETECTOR_BYTES, StallDetector } from "./stall_detector.ts";
+import { MIN_PROGRESS_BYTES, StallDetector } from "./stall_detector.ts";
 
 const log = logger("initializer");
 
-/** In a row that bring no progress. */
+/** Maximum consecutive attempts without progress. */
 const ATTEMPTS = 8;
 const BASE_DELAY_MS = 250;
 const MAX_DELAY_MS = 10_000;
 
+/** What a download needs, and its limits. */
 export interface FetchOptions {
   client: HttpClient;
   /** Absolute path of the spool. */
   spool: string;
   clock: Clock;
   signal: AbortSignal;
-  limitBytes?: number;
+  /** Most bytes that the file may have; `undefined` for no limit. */
+  limitBytes: number | undefined;
   /** Milliseconds in which progress must be made. */
   stallTimeout: number;
 }
 
-/** A server that may do better next time. */
+/** Says that another attempt may succeed. */
 class TransientError extends DaemonError {
   constructor(message: string, options?: ErrorOptions) {
     super("UNAVAILABLE", message, options);
@@ -70,6 +72,7 @@ export async function fetchFile(
   }
 }
 
+/** Returns the error as the caller of the initialisation is to see it. */
 function asFailure(error: unknown): DaemonError {
   if (error instanceof DaemonError && error.code !== "UNAVAILABLE") return error;
   if (error instanceof Error && (error as { code?: unknown }).code === "ENOSPC") {
@@ -85,9 +88,9 @@ class Transfer {
   /** Bytes in the file, all of them hashed. */
   size = 0;
   #hash: Hash;
-  /** The most that {@link progressed} ever found; a server that starts anew gets no further. */
+  /** The largest size that counted as progress; a server that starts anew gets no further. */
   #reached = 0;
-  /** By which a server knows whether it still has what the first bytes are of. */
+  /** The ETag or modification time that the bytes so far belong to, for `If-Range`. */
   #validator: string | undefined;
   readonly #algorithm: string;
   readonly #url: string;
@@ -105,8 +108,8 @@ class Transfer {
   /** @throws {DaemonError} UNAVAILABLE where another attempt may help */
   async attempt(): Promise<void> {
     const { stallTimeout } = this.#options;
-    using pace = new StallDetector(stallTimeout);
-    const signal = AbortSignal.any([this.#options.signal, pace.signal]);
+    using stalls = new StallDetector(stallTimeout);
+    const signal = AbortSignal.any([this.#options.signal, stalls.signal]);
     const resumes = this.size > 0 && this.#validator !== undefined;
     let response: Response | undefined;
     try {
@@ -116,15 +119,15 @@ class Transfer {
       });
       await this.#accept(response);
       for await (const chunk of response.body ?? []) {
-        pace.add(chunk.length);
+        stalls.add(chunk.length);
         await this.#take(chunk);
       }
     } catch (error) {
       await response?.body?.cancel().catch(() => {});
       this.#options.signal.throwIfAborted();
       if (error instanceof DaemonError) throw error;
-      if (pace.signal.aborted) {
-        const slow = `sent fewer than ${STALL_DETECTOR_BYTES} bytes in ${stallTimeout / 1000} s`;
+      if (stalls.signal.aborted) {
+        const slow = `sent fewer than ${MIN_PROGRESS_BYTES} bytes in ${stallTimeout / 1000} s`;
         throw new TransientError(`${this.#where} ${slow}`);
       }
       if (isDiskError(error)) throw error;
@@ -132,9 +135,9 @@ class Transfer {
     }
   }
 
-  /** Whether more is there than ever before, by enough to count: a byte an attempt is not. */
+  /** Whether more is there than ever before, by enough to count: one byte an attempt is no progress. */
   progressed(): boolean {
-    if (this.size < this.#reached + STALL_DETECTOR_BYTES) return false;
+    if (this.size < this.#reached + MIN_PROGRESS_BYTES) return false;
     this.#reached = this.size;
     return true;
   }
@@ -153,7 +156,7 @@ class Transfer {
     return displayUrl(this.#url);
   }
 
-  /** Decides by a response's head how its body goes on. */
+  /** Decides by a response's head where its body continues. @throws {DaemonError} where it has none */
   async #accept(response: Response): Promise<void> {
     const { status, headers } = response;
     const start = /^bytes (\d+)-/.exec(headers.get("content-range") ?? "")?.[1];
@@ -167,9 +170,11 @@ class Transfer {
       return;
     }
     const message = `${this.#where} answered ${status} ${response.statusText}`.trimEnd();
-    // An odd range is answered better when the whole is asked for.
-    const passes = status >= 500 || [206, 408, 416, 425, 429].includes(status);
-    throw passes ? new TransientError(message) : new DaemonError("FAILED_PRECONDITION", message);
+    // After an unusable answer to a range, the whole file is asked for.
+    const isRetryable = status >= 500 || [206, 408, 416, 425, 429].includes(status);
+    throw isRetryable
+      ? new TransientError(message)
+      : new DaemonError("FAILED_PRECONDITION", message);
   }
 
   async #restart(): Promise<void> {

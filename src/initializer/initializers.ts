@@ -1,41 +1,72 @@
-/** The initializers: what a workspace starts from. One file a kind; this one knows which is which. */
+/** The initializers as `workspace` uses them: specs in, plans out, plans run. */
 
-import type { InitializerContext, Initializers, InitializerSpec } from "./initializer.ts";
-import { checkOrder, type Member, membersOf } from "./composite.ts";
-import { runDownload, validateDownload } from "./download.ts";
-import { runGit, validateGit } from "./git.ts";
-import { GitMetrics } from "./git_metrics.ts";
-import { parseLocation } from "./location.ts";
-import { CredentialResolver } from "./credential_resolver.ts";
-import { runPrebuild, validatePrebuild } from "./prebuild.ts";
-import { runBackup, runSnapshot, validateBackup, validateSnapshot } from "./restore.ts";
 import type { Metrics } from "../telemetry/mod.ts";
-import { type RunServices, type Services, STANDARD_TUNING, type Tuning } from "./services.ts";
+import { checkOrder, membersOf } from "./composite.ts";
+import { CredentialResolver } from "./credential_resolver.ts";
+import {
+  type InitializerContext,
+  type RunServices,
+  type Services,
+  STANDARD_TUNING,
+  type Tuning,
+} from "./initializer_kind.ts";
+import { InitializerMetrics } from "./initializer_metrics.ts";
+import { planMember, type PlannedMember } from "./kinds.ts";
+import type { InitializerSpec } from "./specs.ts";
 
-/** The initializers on these services. */
-export function createInitializers(
-  parts: Omit<Services, "metrics" | "tuning"> & { metrics: Metrics; tuning?: Partial<Tuning> },
-): Initializers {
+/** A request's initializer, checked and ready to run. */
+export interface InitializerPlan {
+  readonly members: readonly PlannedMember[];
+  /** Where `git status` looks when the workspace goes; empty for the top folder. */
+  readonly checkoutLocation: string;
+}
+
+/** Parses and runs initializers of every kind. */
+export interface Initializers {
+  /**
+   * Checks a spec before anything is touched.
+   * @param path the field of the request that holds it, such as `initializer`
+   * @throws {DaemonError} INVALID_ARGUMENT naming the field below `path`, such as
+   *   `initializer.git.remote_uri`
+   */
+  parse(spec: InitializerSpec, path: string): InitializerPlan;
+  /**
+   * Fills the tree; the caller deletes it where this fails.
+   * @throws {DaemonError} as `InitializerKind.run` says, or the signal's reason
+   */
+  run(plan: InitializerPlan, context: InitializerContext): Promise<void>;
+}
+
+/** What {@link createInitializers} needs; times that are not given are a daemon's. */
+export interface InitializersOptions extends Omit<Services, "metrics" | "tuning"> {
+  metrics: Metrics;
+  tuning?: Partial<Tuning>;
+}
+
+/** Returns the initializers that work with these services, and registers their metrics. */
+export function createInitializers(options: InitializersOptions): Initializers {
   const services: Services = {
-    ...parts,
-    metrics: new GitMetrics(parts.metrics),
-    tuning: { ...STANDARD_TUNING, ...parts.tuning },
+    ...options,
+    metrics: new InitializerMetrics(options.metrics),
+    tuning: { ...STANDARD_TUNING, ...options.tuning },
   };
+  const rules = { protocols: services.git.protocols };
   return {
-    validate(spec, path) {
-      const parts = membersOf(spec, path);
-      for (const part of parts) validatePart(part, services);
-      checkOrder(parts);
+    parse(spec, path) {
+      const members = membersOf(spec, path)
+        .map((member) => planMember(member.spec.kind, member.spec, member.path, rules));
+      checkOrder(members);
+      return { members, checkoutLocation: checkoutLocationOf(members) };
     },
-    async run(spec, context) {
-      const shared: RunServices = { ...services, logins: new CredentialResolver(services.gate) };
+    async run(plan, context) {
+      const credentials = new CredentialResolver(services.egressProxy);
+      const shared: RunServices = { ...services, credentials };
       const allowed = withOwnContentAllowed(context);
-      for (const part of membersOf(spec, "initializer")) {
+      for (const member of plan.members) {
         context.signal.throwIfAborted();
-        await runPart(part, allowed, shared);
+        await member.run(allowed, shared);
       }
     },
-    checkoutLocation,
   };
 }
 
@@ -57,51 +88,8 @@ function withOwnContentAllowed(context: InitializerContext): InitializerContext 
   return allowed;
 }
 
-function validatePart({ spec, path }: Member, services: Services): void {
-  switch (spec.kind) {
-    case "empty":
-      return;
-    case "git":
-      return validateGit(spec, path, services);
-    case "snapshot":
-      return validateSnapshot(spec, path);
-    case "prebuild":
-      return validatePrebuild(spec, path, services);
-    case "download":
-      return validateDownload(spec, path);
-    case "backup":
-      return validateBackup(spec, path);
-  }
-}
-
-async function runPart(
-  { spec }: Member,
-  context: InitializerContext,
-  services: RunServices,
-): Promise<void> {
-  switch (spec.kind) {
-    case "empty":
-      return;
-    case "git":
-      return await runGit(spec, context, services);
-    case "snapshot":
-      return await runSnapshot(spec, context);
-    case "prebuild":
-      return await runPrebuild(spec, context, services);
-    case "download":
-      return await runDownload(spec, context, services);
-    case "backup":
-      return await runBackup(context);
-  }
-}
-
-/** The first checkout's location, else a backup's, else the top folder. */
-function checkoutLocation(spec: InitializerSpec): string {
-  const parts = membersOf(spec, "initializer").map((part) => part.spec);
-  const checkouts = parts.flatMap((part) =>
-    part.kind === "git" ? [part] : part.kind === "prebuild" ? part.git : []
-  );
-  const location = checkouts[0]?.checkoutLocation ??
-    parts.find((part) => part.kind === "backup")?.checkoutLocation ?? "";
-  return parseLocation(location, "checkout_location");
+/** The first checkout that is made, else the first that is told of, else the top folder. */
+function checkoutLocationOf(members: readonly PlannedMember[]): string {
+  const checkouts = members.map(({ checkout }) => checkout).filter((one) => one !== undefined);
+  return (checkouts.find(({ isMade }) => isMade) ?? checkouts[0])?.location ?? "";
 }

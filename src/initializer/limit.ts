@@ -1,33 +1,35 @@
+/** The workspace's quota while an initializer fills its tree. */
+
 import type { Tree } from "../content/mod.ts";
 import { DaemonError } from "../errors.ts";
-import type { InitializerContext } from "./initializer.ts";
-import type { Services } from "./services.ts";
+import type { InitializerContext, Services } from "./initializer_kind.ts";
 
-/** Bytes on disk that may still be taken; `undefined` where there is no limit. */
+/** Returns how many bytes on disk may still be taken; `undefined` where there is no limit. */
 export async function bytesLeft(context: InitializerContext): Promise<number | undefined> {
   if (context.limitBytes === undefined) return undefined;
-  const { bytes } = await context.images.content.usage(context.tree);
+  const { bytes } = await context.content.usage(context.tree);
   return Math.max(0, context.limitBytes - bytes);
 }
 
 /**
- * Runs `work`, whose signal is aborted once the tree is larger than its limit.
+ * Runs `work`, whose signal aborts once the tree is larger than its limit; it is measured every
+ * `tuning.usageInterval`, and once more at the end.
  * @param others staging trees that count, too, while they are there
- * @throws {DaemonError} RESOURCE_EXHAUSTED then
+ * @throws {DaemonError} RESOURCE_EXHAUSTED where it is larger; what `work` throws
  */
 export async function withinLimit(
   context: InitializerContext,
-  { clock, tuning }: Services,
+  { clock, tuning }: Pick<Services, "clock" | "tuning">,
   work: (signal: AbortSignal) => Promise<void>,
   others: readonly Tree[] = [],
 ): Promise<void> {
   if (context.limitBytes === undefined) return await work(context.signal);
-  const done = new AbortController();
+  const finished = new AbortController();
   const exceeded = new AbortController();
   const watch = async () => {
-    while (!done.signal.aborted) {
+    while (!finished.signal.aborted) {
       try {
-        await clock.sleep(tuning.usageInterval, done.signal);
+        await clock.sleep(tuning.usageInterval, finished.signal);
       } catch {
         return;
       }
@@ -38,14 +40,14 @@ export async function withinLimit(
   try {
     await work(AbortSignal.any([context.signal, exceeded.signal]));
   } finally {
-    done.abort();
+    finished.abort();
     await watching;
   }
   await refuseExcess(context);
 }
 
 async function refuseExcess(
-  { images: { content }, tree, limitBytes }: InitializerContext,
+  { content, tree, limitBytes }: InitializerContext,
   others: readonly Tree[] = [],
 ): Promise<void> {
   let { bytes, entries } = await content.usage(tree);

@@ -2,10 +2,11 @@
 
 import { invalid } from "../errors.ts";
 
+/** Bytes of a file's name that Linux allows. */
 const NAME_MAX = 255;
 
 /**
- * The path in its shortest form; empty for the workspace's top folder.
+ * Returns a path in its shortest form; empty for the workspace's top folder.
  * @throws {DaemonError} INVALID_ARGUMENT for the field, where it is absolute or leads out
  */
 export function parseLocation(path: string, field: string): string {
@@ -24,16 +25,22 @@ export function parseLocation(path: string, field: string): string {
   return names.join("/");
 }
 
-/** {@link parseLocation} of a checkout, which no Git folder can hold. */
+/**
+ * Returns a checkout's path as {@link parseLocation} does.
+ * @throws {DaemonError} INVALID_ARGUMENT for the field, also where it leads into a `.git` folder
+ */
 export function parseCheckoutLocation(path: string, field: string): string {
   const location = parseLocation(path, field);
-  if (location.split("/").some((name) => name.toLowerCase() === ".git")) {
-    throw invalid(field, 'must not lead into a ".git" folder');
-  }
+  if (isInGitFolder(location)) throw invalid(field, 'must not lead into a ".git" folder');
   return location;
 }
 
-/** Two paths in the tree as one. */
+/** Whether a path is a `.git` folder or in one, in any case that a file system may fold. */
+export function isInGitFolder(path: string): boolean {
+  return path.split("/").some((name) => name.toLowerCase() === ".git");
+}
+
+/** Returns two relative paths as one. */
 export function joinLocations(base: string, path: string): string {
   return base === "" ? path : `${base}/${path}`;
 }

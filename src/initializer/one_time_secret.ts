@@ -3,26 +3,27 @@
 import { DaemonError } from "../errors.ts";
 import type { Login } from "../git/mod.ts";
 import { type EgressProxy, HttpClient, OutboundRefused } from "../outbound/mod.ts";
-/** `user:password` is not longer. */
+
+/** A `user:password` is not longer. */
 const MAX_BODY_BYTES = 64 * 1024;
 const TIMEOUT_MS = 60_000;
 
-/** An answer that is no secret; its message repeats nothing of it. */
+/** Says that an answer is no secret; its message repeats nothing of the answer. */
 class InvalidSecretError extends Error {}
 
 /**
- * GETs a secret, which can be done only once.
+ * Fetches a secret with a GET request, which its server answers only once.
  * @throws {DaemonError} FAILED_PRECONDITION, which neither names the URL nor has a cause that does:
  *   the URL may itself be the secret
  */
 export async function fetchSecret(
   url: string,
-  gate: EgressProxy,
+  egressProxy: EgressProxy,
   signal: AbortSignal,
 ): Promise<Login> {
   const limit = AbortSignal.timeout(TIMEOUT_MS);
   try {
-    return parse(await getText(url, gate, AbortSignal.any([signal, limit])));
+    return parse(await getText(url, egressProxy, AbortSignal.any([signal, limit])));
   } catch (error) {
     signal.throwIfAborted();
     const why = limit.aborted ? "its server took too long" : reasonOf(error);
@@ -41,8 +42,12 @@ function reasonOf(error: unknown): string {
     : "its server cannot be reached";
 }
 
-async function getText(url: string, gate: EgressProxy, signal: AbortSignal): Promise<string> {
-  using client = new HttpClient(gate);
+async function getText(
+  url: string,
+  egressProxy: EgressProxy,
+  signal: AbortSignal,
+): Promise<string> {
+  using client = new HttpClient(egressProxy);
   const response = await client.get(url, { signal });
   if (!response.ok) {
     await response.body?.cancel();
@@ -66,7 +71,7 @@ function parse(text: string): Login {
   return { username: text.slice(0, colon), password: text.slice(colon + 1) };
 }
 
-/** Whether a login's part can be given to Git, which takes them a line each. */
+/** Whether a user or password can be given to Git, which reads each from a line. */
 export function isOneLine(text: string): boolean {
   return !/[\r\n\0]/.test(text);
 }

@@ -3,64 +3,87 @@
 import { DaemonError, invalid, messageOf } from "../errors.ts";
 import { followLinks } from "../git/mod.ts";
 import { logger } from "../log/mod.ts";
-import type { InitializerContext, PrebuildSpec, SnapshotSpec } from "./initializer.ts";
-import { replaceGit, runGit, updateGit, validateGit } from "./git.ts";
-import { parseCheckoutLocation } from "./location.ts";
-import { runSnapshot, validateOptionalSnapshot, validateSnapshot } from "./restore.ts";
-import type { RunServices, Services } from "./services.ts";
+import { cloneAmongFiles, cloneCheckout, updateCheckout } from "./git.ts";
+import { type GitPlan, parseGit } from "./git_plan.ts";
+import type {
+  InitializerContext,
+  InitializerKind,
+  ParseRules,
+  RunServices,
+} from "./initializer_kind.ts";
+import { isInGitFolder } from "./location.ts";
+import { parseSnapshot, runSnapshot, type SnapshotPlan } from "./snapshot.ts";
+import type { PrebuildSpec } from "./specs.ts";
+import { refuseVolumeSnapshot } from "./stored_content.ts";
 
 const log = logger("initializer");
 
-/**
- * A prebuild that failed has no snapshot: its name is empty then, and Git alone is enough.
- * @throws {DaemonError} INVALID_ARGUMENT
- */
-export function validatePrebuild(
-  spec: PrebuildSpec,
+/** A snapshot to restore and checkouts to bring up to date; at least one of both. */
+export interface PrebuildPlan {
+  /** Absent where the prebuild failed and there are checkouts to start from instead. */
+  snapshot?: SnapshotPlan;
+  checkouts: readonly GitPlan[];
+}
+
+/** The prebuild initializer. */
+export const prebuild: InitializerKind<PrebuildSpec, PrebuildPlan> = {
+  fills: "the whole tree",
+  parse: parsePrebuild,
+  run: runPrebuild,
+  checkout: ({ checkouts: [first] }) => first && { location: first.location, isMade: true },
+};
+
+/** A prebuild that failed has no snapshot: its name is empty then, and Git alone is enough. */
+function parsePrebuild(spec: PrebuildSpec, path: string, rules: ParseRules): PrebuildPlan {
+  const snapshot = parsePrebuildSnapshot(spec, path);
+  const checkouts = spec.git.map((git, index) => parseGit(git, `${path}.git[${index}]`, rules));
+  return { ...(snapshot ? { snapshot } : {}), checkouts };
+}
+
+function parsePrebuildSnapshot(
+  { prebuild, git }: PrebuildSpec,
   path: string,
-  services: Pick<Services, "git">,
-): void {
-  const { prebuild, git } = spec;
-  if (git.length === 0) {
-    if (!prebuild) throw invalid(`${path}.prebuild`, "must be set to a snapshot");
-    validateSnapshot(prebuild, `${path}.prebuild`);
-  } else if (prebuild) {
-    validateOptionalSnapshot(prebuild, `${path}.prebuild`);
-  }
-  git.forEach((git, index) => validateGit(git, `${path}.git[${index}]`, services));
+): SnapshotPlan | undefined {
+  const field = `${path}.prebuild`;
+  const hasFallback = git.length > 0;
+  if (!prebuild && !hasFallback) throw invalid(field, "must be set to a snapshot");
+  if (!prebuild) return undefined;
+  if (prebuild.snapshot !== "" || !hasFallback) return parseSnapshot(prebuild, field);
+  refuseVolumeSnapshot(prebuild, field);
+  return undefined;
 }
 
 /** Restores the snapshot, or else clones; then brings each checkout to its target. */
-export async function runPrebuild(
-  spec: PrebuildSpec,
+async function runPrebuild(
+  plan: PrebuildPlan,
   context: InitializerContext,
   services: RunServices,
 ): Promise<void> {
-  const restored = await tryRestore(spec.prebuild, context, spec.git.length > 0);
-  for (const git of spec.git) {
+  const restored = await tryRestore(plan, context);
+  for (const checkout of plan.checkouts) {
     if (!restored) {
-      await runGit(git, context, services);
+      await cloneCheckout(checkout, context, services);
       continue;
     }
-    const { location: checkoutLocation, holds } = await restoredAt(git.checkoutLocation, context);
-    const work = { nothing: runGit, files: replaceGit, repository: updateGit }[holds];
-    await work({ ...git, checkoutLocation }, context, services);
+    const { location, holds } = await restoredAt(checkout.location, context);
+    const work = { nothing: cloneCheckout, files: cloneAmongFiles, repository: updateCheckout };
+    await work[holds]({ ...checkout, location }, context, services);
   }
 }
 
 /** @returns whether the tree now holds the prebuild; where not, it is empty */
 async function tryRestore(
-  prebuild: SnapshotSpec | undefined,
+  { snapshot, checkouts }: PrebuildPlan,
   context: InitializerContext,
-  hasFallback: boolean,
 ): Promise<boolean> {
-  if (!prebuild || prebuild.snapshot === "") {
+  if (!snapshot) {
     log.warn("Starting from Git, as the prebuild has no snapshot");
     return false;
   }
+  const hasFallback = checkouts.length > 0;
   if (!context.remoteStorage && hasFallback) return false;
   try {
-    await runSnapshot(prebuild, context);
+    await runSnapshot(snapshot, context);
     return true;
   } catch (error) {
     context.signal.throwIfAborted();
@@ -68,7 +91,7 @@ async function tryRestore(
     log.warn("Starting from Git, as the prebuild cannot be restored: {reason}", {
       reason: messageOf(error),
     });
-    await context.images.content.clear(context.tree);
+    await context.content.clear(context.tree);
     return false;
   }
 }
@@ -81,16 +104,16 @@ interface RestoredLocation {
 }
 
 async function restoredAt(
-  checkoutLocation: string,
+  location: string,
   context: InitializerContext,
 ): Promise<RestoredLocation> {
-  const { images: { content }, tree } = context;
-  const location = parseCheckoutLocation(checkoutLocation, "checkout_location");
+  const { content, tree } = context;
   const found = await followLinks(content, tree, location);
   if (found?.type !== "directory") {
-    await putObstacleAside(location, context);
+    await putBlockingEntryAside(location, context);
     return { location, holds: "nothing" };
   }
+  refuseGitFolder(location, found.path);
   const entries = await content.list(tree, found.path);
   const isRepository = entries.some(({ name }) => name === ".git");
   return {
@@ -99,19 +122,29 @@ async function restoredAt(
   };
 }
 
+/** A link of the prebuild may lead where no request may. */
+function refuseGitFolder(location: string, path: string): void {
+  if (!isInGitFolder(path)) return;
+  throw new DaemonError(
+    "FAILED_PRECONDITION",
+    `Cannot check out at ${JSON.stringify(location)}: links of the prebuild lead from there into ` +
+      `${JSON.stringify(path)}, and a ".git" folder cannot hold a checkout`,
+  );
+}
+
 /** Renames what is no directory and stands where a checkout is to be, or a parent of it. */
-async function putObstacleAside(
+async function putBlockingEntryAside(
   location: string,
-  { images: { content }, tree, contentOwner, onWarning }: InitializerContext,
+  { content, tree, contentOwner, onWarning }: InitializerContext,
 ): Promise<void> {
   const [state] = await content.inspectPaths(tree, "", [new TextEncoder().encode(location)]);
   if (!state || state.type === "absent" || state.type === "directory") return;
-  const obstacle = state.type === "blocked" ? new TextDecoder().decode(state.blocker) : location;
-  const other = `${obstacle}.put-aside-${crypto.randomUUID().slice(0, 8)}`;
-  const [from, to] = [obstacle, other].map((path) => new TextEncoder().encode(path));
+  const blocker = state.type === "blocked" ? new TextDecoder().decode(state.blocker) : location;
+  const other = `${blocker}.put-aside-${crypto.randomUUID().slice(0, 8)}`;
+  const [from, to] = [blocker, other].map((path) => new TextEncoder().encode(path));
   const top = { tree, folder: "" };
   await content.movePaths(top, top, [{ from: from!, to: to! }], contentOwner);
-  const warning = `${JSON.stringify(obstacle)} of the prebuild is no folder and in a checkout's ` +
+  const warning = `${JSON.stringify(blocker)} of the prebuild is no folder and in a checkout's ` +
     `way; it was renamed to ${JSON.stringify(other)}`;
   log.warn("{warning}", { warning });
   onWarning?.(warning);

@@ -1,29 +1,31 @@
-/** How fast a download must be: a server that goes on for ever by trickling is one that stopped. */
+/** Bytes that must arrive within a stall timeout; a slower download makes no progress. */
+export const MIN_PROGRESS_BYTES = 32 * 1024;
 
-/** Bytes that must come within the stall timeout; what is slower than this is no progress. */
-export const STALL_DETECTOR_BYTES = 32 * 1024;
-
-/** Aborts where fewer than {@link STALL_DETECTOR_BYTES} came since the last ones that were enough. */
+/**
+ * Aborts its signal where fewer than {@link MIN_PROGRESS_BYTES} arrive within the timeout, which starts
+ * anew each time that enough have: a server that trickles for ever is treated as one that stopped.
+ */
 export class StallDetector implements Disposable {
   readonly #controller = new AbortController();
-  readonly #ms: number;
+  readonly #timeoutMs: number;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #bytes = 0;
 
-  /** @param ms what they may take */
-  constructor(ms: number) {
-    this.#ms = ms;
+  /** @param timeoutMs milliseconds that so many bytes may take */
+  constructor(timeoutMs: number) {
+    this.#timeoutMs = timeoutMs;
     this.#start();
   }
 
+  /** Aborts once there was no progress for the timeout. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
 
-  /** Counts bytes that came. */
+  /** Counts bytes that arrived. */
   add(bytes: number): void {
     this.#bytes += bytes;
-    if (this.#bytes >= STALL_DETECTOR_BYTES) this.#start();
+    if (this.#bytes >= MIN_PROGRESS_BYTES) this.#start();
   }
 
   [Symbol.dispose](): void {
@@ -33,6 +35,6 @@ export class StallDetector implements Disposable {
   #start(): void {
     this.#bytes = 0;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#controller.abort(), this.#ms);
+    this.#timer = setTimeout(() => this.#controller.abort(), this.#timeoutMs);
   }
 }

@@ -1,8 +1,11 @@
-/** URLs that a request asks us to GET. */
+/** URLs that a request asks the daemon to GET. */
 
 import { invalid } from "../errors.ts";
 
-/** @throws {DaemonError} INVALID_ARGUMENT for the field, never repeating the URL, which may be secret */
+/**
+ * Returns a URL of http or https.
+ * @throws {DaemonError} INVALID_ARGUMENT for the field, never repeating the URL, which may be secret
+ */
 export function parseDownloadUrl(text: string, field: string): URL {
   if (text === "") throw invalid(field, "must be set to an http or https URL");
   const url = URL.parse(text);

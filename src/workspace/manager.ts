@@ -12,7 +12,7 @@ import type { Clock } from "../clock.ts";
 import type { Content, Owner } from "../content/mod.ts";
 import { DaemonError, messageOf } from "../errors.ts";
 import type { GitStatus, GitStatusReader } from "../git/mod.ts";
-import type { Initializers, InitializerSpec } from "../initializer/mod.ts";
+import type { InitializerPlan, Initializers } from "../initializer/mod.ts";
 import type { Images } from "../snapshot/mod.ts";
 import type { InitRequest, Workspaces } from "./workspaces.ts";
 import { ContentDeleter } from "./content_deleter.ts";
@@ -109,8 +109,7 @@ export class WorkspaceManager implements Workspaces {
     onWarning: (message: string) => void = () => {},
   ): Promise<void> {
     this.#refuseWhileDraining();
-    const { initializers } = this.#options;
-    initializers.validate(request.initializer, "initializer");
+    const plan = this.#options.initializers.parse(request.initializer, "initializer");
     const quotaBytes = checkQuota(request.storageQuotaBytes);
     if (this.#registry.isOrphan(request.id)) {
       await this.#registry.checkOrphanRemoved(request.id);
@@ -123,15 +122,15 @@ export class WorkspaceManager implements Workspaces {
       metaId: request.metaId,
       remoteStorageDisabled: request.remoteStorageDisabled,
       quotaBytes,
-      checkoutLocation: initializers.checkoutLocation(request.initializer),
+      checkoutLocation: plan.checkoutLocation,
     }, this.#options);
     this.#registry.add(workspace);
-    await this.#startSetup(workspace, request.initializer, onWarning);
+    await this.#startSetup(workspace, plan, onWarning);
   }
 
   #startSetup(
     workspace: Workspace,
-    initializer: InitializerSpec,
+    plan: InitializerPlan,
     onWarning: (message: string) => void,
   ): Promise<void> {
     const abort = new AbortController();
@@ -143,7 +142,7 @@ export class WorkspaceManager implements Workspaces {
     };
     const work = withUncaughtHandler(
       (error) => abort.abort(error),
-      () => setUp(workspace, initializer, context),
+      () => setUp(workspace, plan, context),
     );
     const done = this.#options.metrics.time("init", work).finally(() => {
       workspace.setup = undefined;

@@ -1,6 +1,6 @@
 import type { Content, Owner, RestoreResult, Tree } from "../content/mod.ts";
 import { asDaemonError, DaemonError, messageOf } from "../errors.ts";
-import type { Initializers, InitializerSpec } from "../initializer/mod.ts";
+import type { InitializerPlan, Initializers } from "../initializer/mod.ts";
 import { logger } from "../log/mod.ts";
 import type { Images } from "../snapshot/mod.ts";
 import type { WorkspaceMetrics } from "./workspace_metrics.ts";
@@ -30,7 +30,7 @@ export interface SetupContext {
  */
 export async function setUp(
   workspace: Workspace,
-  spec: InitializerSpec,
+  plan: InitializerPlan,
   context: SetupContext,
 ): Promise<void> {
   const { content, signal } = context;
@@ -41,7 +41,7 @@ export async function setUp(
   try {
     const tree = await content.create(context.contentOwner, id);
     trees.push(tree);
-    await context.initializers.run(spec, {
+    await context.initializers.run(plan, {
       ...context,
       tree,
       identity: workspace.identity,

@@ -4,15 +4,9 @@ import { join } from "@std/path";
 import { systemClock } from "../../src/clock.ts";
 import type { RestoreResult } from "../../src/content/restore/restore_result.ts";
 import type { Tree } from "../../src/content/tree.ts";
-import type {
-  DownloadSpec,
-  GitSpec,
-  InitializerContext,
-  Initializers,
-  InitializerSpec,
-} from "../../src/initializer/initializer.ts";
-import { createInitializers } from "../../src/initializer/initializers.ts";
-import type { Tuning } from "../../src/initializer/services.ts";
+import type { InitializerContext, Tuning } from "../../src/initializer/initializer_kind.ts";
+import { createInitializers, type Initializers } from "../../src/initializer/initializers.ts";
+import type { DownloadSpec, GitSpec, InitializerSpec } from "../../src/initializer/specs.ts";
 import { StoredImages } from "../../src/snapshot/stored_images.ts";
 import { FileStore } from "../../src/store/file/file_store.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
@@ -47,7 +41,7 @@ export async function initializerRig(
   const metrics = new Metrics();
   const initializers = createInitializers({
     git,
-    gate,
+    egressProxy: gate,
     clock,
     spool,
     metrics,
@@ -63,10 +57,11 @@ export async function initializerRig(
     baselines,
     results,
     async run(spec, changed = {}) {
-      initializers.validate(spec, "initializer");
+      const plan = initializers.parse(spec, "initializer");
       const { tree, path } = await base.tree();
-      await initializers.run(spec, {
+      await initializers.run(plan, {
         tree,
+        content,
         images,
         identity: ALICE,
         remoteStorage: true,

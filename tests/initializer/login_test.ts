@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { DaemonError } from "../../src/errors.ts";
-import type { PrebuildSpec } from "../../src/initializer/initializer.ts";
+import type { PrebuildSpec } from "../../src/initializer/specs.ts";
 import { makeRemote, serveGit } from "../fixtures/git_repos.ts";
 import { captureLogs } from "../fixtures/logs.ts";
 import { ALICE, gitSpec, type InitializerFixture, initializerRig, read } from "./fixture.ts";

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import type { GitSpec } from "../../src/initializer/initializer.ts";
+import type { GitSpec } from "../../src/initializer/specs.ts";
 import { addCommits, fileUrl, git, gitWith, makeRemote } from "../fixtures/git_repos.ts";
 import { captureLogs } from "../fixtures/logs.ts";
 import { ALICE, gitSpec, type InitializerFixture, initializerRig, read } from "./fixture.ts";

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { DaemonError } from "../../src/errors.ts";
-import type { GitSpec, InitializerSpec, SnapshotSpec } from "../../src/initializer/initializer.ts";
+import type { GitSpec, InitializerSpec, SnapshotSpec } from "../../src/initializer/specs.ts";
 import {
   addCommits,
   addSubmodule,
@@ -326,6 +326,21 @@ Deno.test("prebuild follows a link to its checkout, and renames what is in its w
     "/etc",
   );
   assertEquals(Deno.readLinkSync(join(path, "repo")), "src/repo");
+});
+
+Deno.test("prebuild does not follow a link into a .git folder", async () => {
+  await using fixture = await initializerRig();
+  const remote = fileUrl(makeRemote(join(fixture.base.remotes, "a.git"), COMMITS));
+  const url = await snapshot(fixture, gitSpec(remote, { checkoutLocation: "repo" }), (top) => {
+    Deno.symlinkSync("repo/.git/refs", join(top, "link"));
+  });
+  const git = [gitSpec(remote, { checkoutLocation: "link" })];
+  const error = await assertRejects(
+    () => fixture.run({ kind: "prebuild", prebuild: snapshotOf(url), git }),
+    DaemonError,
+    '"repo/.git/refs"',
+  );
+  assertEquals(error.code, "FAILED_PRECONDITION");
 });
 
 Deno.test("an initializer that is cancelled tells its caller's reason", async () => {

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { DaemonError } from "../../src/errors.ts";
-import type { InitializerSpec } from "../../src/initializer/initializer.ts";
+import type { InitializerSpec } from "../../src/initializer/specs.ts";
 import { initRequestFromJson } from "../../src/rpc/client.ts";
 import { parseDispose, parseId, parseInit } from "../../src/rpc/parse.ts";
 

@@ -12,7 +12,7 @@ import { type PackStats } from "../../src/content/pack/pack_result.ts";
 import { digestOf } from "../../src/digest.ts";
 import { DaemonError } from "../../src/errors.ts";
 import { ManualClock } from "../fixtures/clock.ts";
-import type { Initializers, InitializerSpec } from "../../src/initializer/initializer.ts";
+import type { Initializers } from "../../src/initializer/initializers.ts";
 import type { Images, SavedImage } from "../../src/snapshot/images.ts";
 import type { InitRequest } from "../../src/workspace/workspaces.ts";
 import { Journal } from "../../src/workspace/journal.ts";
@@ -287,11 +287,11 @@ export class Fixture implements AsyncDisposable {
 
   #initializers(): Initializers {
     return {
-      validate: (spec) => {
+      parse: (spec) => {
         if (spec.kind !== "empty") throw new DaemonError("INVALID_ARGUMENT", "only empty here");
+        return { members: [], checkoutLocation: "" };
       },
-      run: (_spec: InitializerSpec, context) => this.initBarrier.pass("init", context.signal),
-      checkoutLocation: () => "",
+      run: (_plan, context) => this.initBarrier.pass("init", context.signal),
     };
   }
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { DaemonError } from "../../src/errors.ts";
-import type { InitializerSpec } from "../../src/initializer/initializer.ts";
+import type { InitializerSpec } from "../../src/initializer/specs.ts";
 import { createInitializers } from "../../src/initializer/initializers.ts";
 import { EgressProxy } from "../../src/outbound/egress_proxy.ts";
 import { systemClock } from "../../src/clock.ts";
@@ -11,7 +11,7 @@ import { downloadSpec, gitSpec, SHA256 } from "./fixture.ts";
 /** Nothing is touched by validation but the protocols that are allowed. */
 const initializers = createInitializers({
   git: { protocols: ["https", "http", "ssh", "git"] } as unknown as Git,
-  gate: new EgressProxy({ allowLoopback: false, allowHosts: [], denyHosts: [] }),
+  egressProxy: new EgressProxy({ allowLoopback: false, allowHosts: [], denyHosts: [] }),
   clock: systemClock,
   spool: "/nowhere",
   metrics: new Metrics(),
@@ -63,8 +63,8 @@ const GOOD: readonly InitializerSpec[] = [
   nested(8),
 ];
 
-Deno.test("validate lets pass what is right", () => {
-  for (const spec of GOOD) initializers.validate(spec, "initializer");
+Deno.test("parse accepts what is right", () => {
+  for (const spec of GOOD) initializers.parse(spec, "initializer");
 });
 
 const BAD: readonly (readonly [InitializerSpec, string, string])[] = [
@@ -201,10 +201,10 @@ const BAD: readonly (readonly [InitializerSpec, string, string])[] = [
   [composite(backup, backup), "composite.initializer[1].backup", "first"],
 ];
 
-Deno.test("validate names the field and what is wrong with it", async (t) => {
+Deno.test("parse names the field and what is wrong with it", async (t) => {
   for (const [spec, field, problem] of BAD) {
     await t.step(`${field}: ${problem}`, () => {
-      const error = assertThrows(() => initializers.validate(spec, "initializer"), DaemonError);
+      const error = assertThrows(() => initializers.parse(spec, "initializer"), DaemonError);
       assertEquals(error.code, "INVALID_ARGUMENT");
       assert(error.message.includes(`${field} `), error.message);
       assert(error.message.startsWith("initializer."), error.message);
@@ -213,7 +213,7 @@ Deno.test("validate names the field and what is wrong with it", async (t) => {
   }
 });
 
-Deno.test("validate repeats no secret", () => {
+Deno.test("parse repeats no secret", () => {
   const secrets = [
     gitSpec("ftp://user:hunter2@example.com/x"),
     gitSpec(URL_, { config: { authentication: "BASIC_AUTH_OTS", authOts: "x:hunter2" } }),
@@ -221,7 +221,7 @@ Deno.test("validate repeats no secret", () => {
     downloadSpec("ftp://x/?token=hunter2"),
   ];
   for (const spec of secrets) {
-    const error = assertThrows(() => initializers.validate(spec, "initializer"), DaemonError);
+    const error = assertThrows(() => initializers.parse(spec, "initializer"), DaemonError);
     assert(!error.message.includes("hunter2"), error.message);
   }
 });
@@ -239,6 +239,6 @@ Deno.test("checkout location is the first checkout's, else the backup's, else th
     [{ kind: "empty" }, ""],
   ];
   for (const [spec, location] of cases) {
-    assertEquals(initializers.checkoutLocation(spec), location);
+    assertEquals(initializers.parse(spec, "initializer").checkoutLocation, location);
   }
 });

@@ -1,11 +1,9 @@
-/** What is counted of checkouts. */
-
 import { DaemonError } from "../errors.ts";
 import { GitFailure } from "../git/mod.ts";
 import type { Metrics } from "../telemetry/mod.ts";
 
-/** The Git initializers' metrics, all named `wsdaemon_git…`. */
-export class GitMetrics {
+/** The initializers' metrics. */
+export class InitializerMetrics {
   readonly #replaced;
 
   constructor(metrics: Metrics) {
