@@ -4,6 +4,7 @@
  */
 
 import { fromFileUrl } from "@std/path";
+import { V8_FLAGS } from "./daemon_process.ts";
 
 const PROJECT = fromFileUrl(new URL("..", import.meta.url));
 const OUTPUT = "dist/wsdaemon";
@@ -21,6 +22,7 @@ export async function compile(denort?: string): Promise<void> {
       "--no-check",
       // Otherwise everything in deno.lock goes in, tools and test servers too: 130 MB more.
       "--exclude-unused-npm",
+      V8_FLAGS,
       ...WORKERS.flatMap((worker) => ["--include", worker]),
       "--output",
       OUTPUT,
