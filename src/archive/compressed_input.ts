@@ -1,7 +1,7 @@
 /** The compressed bytes that a decompressor consumes. */
 
-import { ArchiveError } from "./error.ts";
-import type { ByteSource } from "./source.ts";
+import { ArchiveError } from "./archive_error.ts";
+import type { ByteSource } from "./byte_source.ts";
 
 const CAPACITY = 64 * 1024;
 

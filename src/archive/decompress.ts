@@ -2,7 +2,7 @@
 
 import { CompressedInput } from "./compressed_input.ts";
 import { GzipSource } from "./gzip_source.ts";
-import type { ByteSource } from "./source.ts";
+import type { ByteSource } from "./byte_source.ts";
 import { ZstdSource } from "./zstd_source.ts";
 
 export type Compression = "none" | "gzip" | "zstd";

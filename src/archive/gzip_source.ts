@@ -14,7 +14,7 @@ import {
   ZStream,
 } from "pako";
 import type { CompressedInput } from "./compressed_input.ts";
-import type { ByteSource } from "./source.ts";
+import type { ByteSource } from "./byte_source.ts";
 
 /** zlib's largest window, with the gzip wrapper and its checks. */
 const GZIP_WINDOW_BITS = 15 + 16;

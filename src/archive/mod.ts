@@ -6,34 +6,20 @@
  * with PAX records, in independent zstd frames with a seek table. Errors are `ArchiveError`s.
  */
 
+export { ArchiveError, showName } from "./archive_error.ts";
 export { compareBytes, joinBytes } from "./bytes.ts";
 export { type Compression, decompress } from "./decompress.ts";
-export { ArchiveError } from "./error.ts";
-export {
-  binaryBytes,
-  binaryString,
-  MAX_EXTENSION_BYTES,
-  MAX_OWN_EXTENSION_BYTES,
-  type PaxRecords,
-  showName,
-  type TarEntry,
-  TarReader,
-} from "./reader.ts";
-export { BLOCK } from "./reader_header.ts";
-export { MAX_EXTENTS } from "./reader_sparse.ts";
-export {
-  decompressFrame,
-  FOOTER,
-  type FrameMark,
-  FrameWriter,
-  parseSeekTable,
-  releaseFrame,
-  type SealedFrames,
-  type SeekTable,
-  seekTableSize,
-} from "./seekable.ts";
+export { decompressFrame, releaseFrame } from "./decompress_frame.ts";
+export { type FrameMark, FrameWriter, type SealedFrames } from "./frame_writer.ts";
+export { binaryBytes, binaryString, type PaxRecords } from "./pax_reader.ts";
+export { BLOCK } from "./raw_header.ts";
+export { FOOTER, parseSeekTable, type SeekTable, seekTableSize } from "./seek_table.ts";
+export { MAX_EXTENTS } from "./sparse_formats.ts";
 export { encodeSparseMap, SparseMapReader } from "./sparse_map.ts";
+export type { TarEntry } from "./tar_entry.ts";
+export { MAX_EXTENSION_BYTES, MAX_OWN_EXTENSION_BYTES } from "./tar_grammar.ts";
 export { HeaderEncoder, paddingOf, type WrittenEntry, type WrittenType } from "./tar_header.ts";
+export { TarReader } from "./tar_reader.ts";
 export {
   escapePath,
   VENDOR,

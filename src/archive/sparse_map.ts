@@ -2,9 +2,9 @@
 
 import { asciiBytes } from "./bytes.ts";
 import type { Extent } from "../extent.ts";
-import { ArchiveError } from "./error.ts";
-import { BLOCK } from "./reader_header.ts";
-import { MAX_EXTENTS } from "./reader_sparse.ts";
+import { ArchiveError } from "./archive_error.ts";
+import { BLOCK } from "./raw_header.ts";
+import { MAX_EXTENTS } from "./sparse_formats.ts";
 
 /** Encodes a map: decimal numbers, a line each, filled up to whole blocks. */
 export function encodeSparseMap(extents: readonly Extent[], size: number): Uint8Array {

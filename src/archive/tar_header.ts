@@ -7,7 +7,7 @@
 
 import { asciiBytes, isUtf8, joinBytes } from "./bytes.ts";
 import { PaxWriter } from "./pax_writer.ts";
-import { BLOCK } from "./reader_header.ts";
+import { BLOCK } from "./raw_header.ts";
 
 export type WrittenType =
   | "file"

@@ -9,7 +9,7 @@
 
 import { ZSTDDecoder } from "zstddec";
 import type { CompressedInput } from "./compressed_input.ts";
-import type { ByteSource } from "./source.ts";
+import type { ByteSource } from "./byte_source.ts";
 
 /** What we use of the module's exports; pointers and sizes are numbers of 32 bits. */
 interface Zstd {

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { constants, gzipSync, zstdCompressSync } from "node:zlib";
 import { joinBytes } from "../../src/archive/bytes.ts";
 import { type Compression, decompress } from "../../src/archive/decompress.ts";
-import { ArchiveError } from "../../src/archive/error.ts";
+import { ArchiveError } from "../../src/archive/archive_error.ts";
 import { slowSource } from "./read_all.ts";
 
 async function all(

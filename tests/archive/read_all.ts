@@ -1,6 +1,8 @@
 /** Reading whole archives in tests. */
 
-import { type ByteSource, type TarEntry, TarReader } from "../../src/archive/reader.ts";
+import type { ByteSource } from "../../src/archive/byte_source.ts";
+import type { TarEntry } from "../../src/archive/tar_entry.ts";
+import { TarReader } from "../../src/archive/tar_reader.ts";
 
 export interface ReadEntry extends TarEntry {
   readonly name: string;

@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { joinBytes } from "../../src/archive/bytes.ts";
-import { ArchiveError, MAX_EXTENTS } from "../../src/archive/reader.ts";
+import { ArchiveError } from "../../src/archive/archive_error.ts";
+import { MAX_EXTENTS } from "../../src/archive/sparse_formats.ts";
 import { archive, entry, GNU_MAGIC, padded, pax, record, utf8 } from "./build.ts";
 import { readAll } from "./read_all.ts";
 

@@ -12,12 +12,8 @@ import { Directory, openLibc } from "../../src/linux/mod.ts";
 import { libcPath } from "../../src/process/libc.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { assertPeersAgree } from "../fixtures/peers.ts";
-import {
-  decompressFrame,
-  FOOTER,
-  parseSeekTable,
-  seekTableSize,
-} from "../../src/archive/seekable.ts";
+import { decompressFrame } from "../../src/archive/decompress_frame.ts";
+import { FOOTER, parseSeekTable, seekTableSize } from "../../src/archive/seek_table.ts";
 import { directory, file, hardlink, readTree, sparse, symlink } from "../fixtures/tree.ts";
 import { ImageFixture, withoutExtents } from "./image_fixture.ts";
 import { assertFails, IS_ROOT, namesIn } from "./fixture.ts";

@@ -2,7 +2,8 @@
 
 import { join } from "@std/path";
 import { decompress } from "../../src/archive/decompress.ts";
-import { bytesSource, TarReader } from "../../src/archive/reader.ts";
+import { bytesSource } from "../../src/archive/byte_source.ts";
+import { TarReader } from "../../src/archive/tar_reader.ts";
 import { Abilities } from "../../src/content/abilities.ts";
 import type { ArchiveOptions } from "../../src/content/restore/restore_result.ts";
 import { extractArchive, type ExtractResult } from "../../src/content/extract/extract_archive.ts";

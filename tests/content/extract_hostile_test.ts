@@ -13,7 +13,8 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { join } from "@std/path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { joinBytes } from "../../src/archive/bytes.ts";
-import { bytesSource, TarReader } from "../../src/archive/reader.ts";
+import { bytesSource } from "../../src/archive/byte_source.ts";
+import { TarReader } from "../../src/archive/tar_reader.ts";
 import { Abilities } from "../../src/content/abilities.ts";
 import { extractArchive } from "../../src/content/extract/extract_archive.ts";
 import { DaemonError, type ErrorCode } from "../../src/errors.ts";

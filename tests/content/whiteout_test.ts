@@ -3,7 +3,9 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { zstdCompressSync } from "node:zlib";
-import { ArchiveError, bytesSource, TarReader } from "../../src/archive/reader.ts";
+import { ArchiveError } from "../../src/archive/archive_error.ts";
+import { bytesSource } from "../../src/archive/byte_source.ts";
+import { TarReader } from "../../src/archive/tar_reader.ts";
 import { digestOf, hexOf } from "../../src/digest.ts";
 import { LayerTree } from "../../src/inspect/layer_tree.ts";
 import { archive, entry, pax } from "../archive/build.ts";

@@ -3,7 +3,7 @@
 import { Buffer } from "node:buffer";
 import { join } from "@std/path";
 import { decompress } from "../../src/archive/decompress.ts";
-import { bytesSource } from "../../src/archive/source.ts";
+import { bytesSource } from "../../src/archive/byte_source.ts";
 
 /** How every blob that is zstd begins. */
 const ZSTD = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);

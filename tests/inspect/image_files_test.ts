@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createHash } from "node:crypto";
 import { zstdCompressSync } from "node:zlib";
 import { join } from "@std/path";
-import { binaryBytes, binaryString } from "../../src/archive/reader.ts";
+import { binaryBytes, binaryString } from "../../src/archive/pax_reader.ts";
 import { digestOf } from "../../src/digest.ts";
 import { DaemonError } from "../../src/errors.ts";
 import { expanded } from "../../src/inspect/file_content.ts";

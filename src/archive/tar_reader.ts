@@ -8,17 +8,10 @@
  * padding and is left to the caller.
  */
 
-import { ArchiveError } from "./error.ts";
-import type { ByteSource } from "./source.ts";
-import { MAX_EXTENSION_BYTES, TarGrammar } from "./reader_core.ts";
-import type { TarEntry } from "./reader_entry.ts";
-
-export { ArchiveError, type ArchiveProblem, showName } from "./error.ts";
-export { MAX_EXTENSION_BYTES, MAX_OWN_EXTENSION_BYTES } from "./reader_core.ts";
-export { MAX_PATH_BYTES, type TarEntry, type TarEntryType } from "./reader_entry.ts";
-export { binaryBytes, binaryString, type PaxRecords } from "./reader_pax.ts";
-export { MAX_EXTENTS } from "./reader_sparse.ts";
-export { type ByteSource, bytesSource } from "./source.ts";
+import { ArchiveError } from "./archive_error.ts";
+import type { ByteSource } from "./byte_source.ts";
+import { MAX_EXTENSION_BYTES, TarGrammar } from "./tar_grammar.ts";
+import type { TarEntry } from "./tar_entry.ts";
 
 /** Reads one archive from its beginning to its end marker. */
 export class TarReader {

@@ -1,8 +1,8 @@
 /** The window of the archive that a reader has in memory. */
 
-import { ArchiveError } from "./error.ts";
-import { BLOCK } from "./reader_header.ts";
-import type { ByteSource } from "./source.ts";
+import { ArchiveError } from "./archive_error.ts";
+import { BLOCK } from "./raw_header.ts";
+import type { ByteSource } from "./byte_source.ts";
 
 const CAPACITY = 128 * 1024;
 

@@ -1,10 +1,10 @@
 /** What a tar entry is, once its header and extension headers are put together. */
 
 import type { Extent } from "../extent.ts";
-import { ArchiveError, showName } from "./error.ts";
-import type { RawHeader } from "./reader_header.ts";
-import { decimalCount, decimalTime } from "./reader_numbers.ts";
-import type { PaxRecords } from "./reader_pax.ts";
+import { ArchiveError, showName } from "./archive_error.ts";
+import type { RawHeader } from "./raw_header.ts";
+import { decimalCount, decimalTime } from "./numbers.ts";
+import type { PaxRecords } from "./pax_reader.ts";
 
 export type TarEntryType =
   | "file"

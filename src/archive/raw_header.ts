@@ -4,8 +4,8 @@
  */
 
 import { joinBytes } from "./bytes.ts";
-import { ArchiveError } from "./error.ts";
-import { headerCount, headerNumber, headerTime } from "./reader_numbers.ts";
+import { ArchiveError } from "./archive_error.ts";
+import { headerCount, headerNumber, headerTime } from "./numbers.ts";
 
 /** Bytes of a tar block. */
 export const BLOCK = 512;

@@ -1,11 +1,11 @@
 /** Finds a file's size and holes, by whichever of the four sparse formats its headers use. */
 
-import { ArchiveError } from "./error.ts";
-import type { ReadWindow } from "./reader_buffer.ts";
-import type { FileShape } from "./reader_entry.ts";
-import { BLOCK, type RawHeader } from "./reader_header.ts";
-import { decimalCount, headerCount } from "./reader_numbers.ts";
-import type { PaxRecords } from "./reader_pax.ts";
+import { ArchiveError } from "./archive_error.ts";
+import type { ReadWindow } from "./read_window.ts";
+import type { FileShape } from "./tar_entry.ts";
+import { BLOCK, type RawHeader } from "./raw_header.ts";
+import { decimalCount, headerCount } from "./numbers.ts";
+import type { PaxRecords } from "./pax_reader.ts";
 import {
   OLD_GNU,
   OLD_GNU_EXTENSION,
@@ -13,7 +13,7 @@ import {
   parseSparseList,
   SparseLines,
   sparseMap,
-} from "./reader_sparse.ts";
+} from "./sparse_formats.ts";
 
 const OLD_GNU_SPARSE = "S".charCodeAt(0);
 

@@ -1,13 +1,11 @@
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { joinBytes } from "../../src/archive/bytes.ts";
-import {
-  ArchiveError,
-  binaryBytes,
-  bytesSource,
-  MAX_EXTENSION_BYTES,
-  MAX_PATH_BYTES,
-  TarReader,
-} from "../../src/archive/reader.ts";
+import { ArchiveError } from "../../src/archive/archive_error.ts";
+import { bytesSource } from "../../src/archive/byte_source.ts";
+import { binaryBytes } from "../../src/archive/pax_reader.ts";
+import { MAX_PATH_BYTES } from "../../src/archive/tar_entry.ts";
+import { MAX_EXTENSION_BYTES } from "../../src/archive/tar_grammar.ts";
+import { TarReader } from "../../src/archive/tar_reader.ts";
 import {
   archive,
   base256,

@@ -1,6 +1,6 @@
 /** Numbers as tar headers (octal, base-256) and PAX records (decimal) write them. */
 
-import { ArchiveError } from "./error.ts";
+import { ArchiveError } from "./archive_error.ts";
 
 const SPACE = 0x20;
 const ZERO = 0x30;

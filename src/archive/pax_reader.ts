@@ -1,7 +1,7 @@
 /** PAX extended headers: `<length> <keyword>=<value>\n` records (POSIX.1-2001, pax, "Extended Header"). */
 
-import { ArchiveError } from "./error.ts";
-import { decimalCount } from "./reader_numbers.ts";
+import { ArchiveError } from "./archive_error.ts";
+import { decimalCount } from "./numbers.ts";
 
 /**
  * Records by keyword. Keywords are binary strings, one character a byte, so that any attribute name

@@ -1,7 +1,7 @@
 /** The tar grammar: extension headers, then an entry's header, then its body. */
 
-import { ArchiveError, showName } from "./error.ts";
-import { ReadWindow } from "./reader_buffer.ts";
+import { ArchiveError, showName } from "./archive_error.ts";
+import { ReadWindow } from "./read_window.ts";
 import {
   bodySize,
   entryType,
@@ -12,17 +12,11 @@ import {
   MAX_PATH_BYTES,
   pathOf,
   type TarEntry,
-} from "./reader_entry.ts";
-import {
-  BLOCK,
-  hasValidChecksum,
-  isZeroBlock,
-  parseHeader,
-  type RawHeader,
-} from "./reader_header.ts";
-import { mergePax, parsePax, type PaxRecords } from "./reader_pax.ts";
-import { readShape } from "./reader_shape.ts";
-import type { ByteSource } from "./source.ts";
+} from "./tar_entry.ts";
+import { BLOCK, hasValidChecksum, isZeroBlock, parseHeader, type RawHeader } from "./raw_header.ts";
+import { mergePax, parsePax, type PaxRecords } from "./pax_reader.ts";
+import { readShape } from "./file_shape.ts";
+import type { ByteSource } from "./byte_source.ts";
 
 /** Bytes of extension headers that one entry, or the global ones together, may have. */
 export const MAX_EXTENSION_BYTES = 1024 * 1024;

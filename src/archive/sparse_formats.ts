@@ -1,9 +1,9 @@
 /** Sparse maps: old-GNU `S` headers and GNU's PAX formats 0.0, 0.1 and 1.0 ("Storing Sparse Files"). */
 
 import type { Extent } from "../extent.ts";
-import { ArchiveError } from "./error.ts";
-import { decimalCount, headerCount } from "./reader_numbers.ts";
-import { BLOCK } from "./reader_header.ts";
+import { ArchiveError } from "./archive_error.ts";
+import { decimalCount, headerCount } from "./numbers.ts";
+import { BLOCK } from "./raw_header.ts";
 
 /** The most extents a map may have: enough for 8 GiB of alternating 4 KiB pages. */
 export const MAX_EXTENTS = 1 << 20;
