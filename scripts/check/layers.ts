@@ -29,6 +29,7 @@ export const LEVELS: readonly (readonly string[])[] = [
     "memory",
     "patches",
     "proxy_variables",
+    "schema_fields",
     "spool",
     "std",
     "telemetry",

@@ -1,6 +1,7 @@
 /** The config, from flags over environment over file over defaults. */
 
 import { dirname, resolve } from "@std/path";
+import { STORAGE_PATH_KEYS } from "../store/mod.ts";
 import { conflicts, resolveConfig } from "./resolve_config.ts";
 import { readEnvironment } from "./environment.ts";
 import { readConfigFile } from "./file.ts";
@@ -28,15 +29,13 @@ export interface LoadedConfig {
 }
 
 /** Settings that name files: relative ones in a file start from that file's folder. */
-const PATHS = [
+const PATHS: readonly (readonly string[])[] = [
   ["root"],
   ["tls", "cert"],
   ["tls", "key"],
   ["tls", "clientCa"],
-  ["storage", "path"],
-  ["storage", "credentialsFile"],
-  ["storage", "caFile"],
-] as const;
+  ...STORAGE_PATH_KEYS.map((key) => ["storage", key]),
+];
 
 /** @throws {ConfigError} with every problem that was found. */
 export function loadConfig(sources: ConfigSources): LoadedConfig {

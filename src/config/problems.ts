@@ -2,6 +2,7 @@
 
 import { levenshteinDistance } from "@std/text";
 import type { z } from "zod";
+import { SECRET_STORAGE_KEYS } from "../store/mod.ts";
 import {
   type ConfigSource,
   formatPath,
@@ -10,7 +11,6 @@ import {
   originOf,
   valueAt,
 } from "./config_source.ts";
-import { SECRET_KEYS } from "./schema.ts";
 import { configJsonSchema, keysAt } from "./keys.ts";
 
 /** What may be a password in a URL. */
@@ -63,7 +63,7 @@ export function suggest(word: string, known: readonly string[]): string {
 function got(path: KeyPath, merged: unknown): string {
   const value = valueAt(merged, path);
   if (value === undefined) return "but it is missing";
-  const secret = path.some((part) => SECRET_KEYS.has(String(part)));
+  const secret = path.some((part) => SECRET_STORAGE_KEYS.includes(String(part)));
   if (Array.isArray(value)) return "got an array";
   if (isObject(value)) return "got an object";
   if (secret) return `got a ${typeof value}`;

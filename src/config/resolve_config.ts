@@ -2,11 +2,19 @@
 
 import { isAbsolute, join, relative, resolve } from "@std/path";
 import { type Address, isLocal, parseAddress } from "../address.ts";
+import {
+  resolveStorage,
+  STORAGE_PATH_KEYS,
+  storageProblems,
+  type StoreFolder,
+  storeFolder,
+} from "../store/mod.ts";
 import type { KeyPath } from "./config_source.ts";
 import { type Config, type DecodedConfig, OFF } from "./schema.ts";
 
 const DEFAULT_METRICS = "127.0.0.1:9500";
 
+/** What of the machine and the user a config depends on. */
 export interface HostContext {
   /** What relative paths start from. */
   cwd: string;
@@ -20,7 +28,7 @@ export interface Conflict {
   problem: string;
 }
 
-/** Fills in what others decide and makes paths absolute. */
+/** Returns the config with every key decided and every path absolute. */
 export function resolveConfig(decoded: DecodedConfig, { cwd, uid, gid }: HostContext): Config {
   const { $schema: _, tls, storage, metrics, ...rest } = decoded;
   const root = resolve(cwd, rest.root);
@@ -32,16 +40,12 @@ export function resolveConfig(decoded: DecodedConfig, { cwd, uid, gid }: HostCon
       ...(metrics.listen === OFF ? {} : { listen: metrics.listen ?? DEFAULT_METRICS }),
       required: metrics.listen !== undefined && metrics.listen !== OFF,
     },
-    storage: storage.kind === "fs"
-      ? { ...storage, path: storage.path ? resolve(cwd, storage.path) : join(root, "store") }
-      : storage.kind === "s3"
-      ? absolute(storage, ["credentialsFile", "caFile"], cwd)
-      : storage,
+    storage: resolveStorage(absolute(storage, STORAGE_PATH_KEYS, cwd), root),
     contentOwner: rest.contentOwner ?? { uid, gid },
   };
 }
 
-/** Every conflict in a decided config. */
+/** Returns every conflict in a decided config. */
 export function conflicts(config: Config): Conflict[] {
   return [...listenConflicts(config), ...storageConflicts(config)];
 }
@@ -67,33 +71,20 @@ function staysHere(address: Address): boolean {
 }
 
 function storageConflicts({ root, storage }: Config): Conflict[] {
-  if (storage.kind === "s3") {
-    const { accessKeyId, secretAccessKey, sessionToken } = storage;
-    const found: Conflict[] = [];
-    if ((accessKeyId === undefined) !== (secretAccessKey === undefined)) {
-      const missing = accessKeyId === undefined ? "accessKeyId" : "secretAccessKey";
-      found.push({
-        path: ["storage", missing],
-        problem: "expected accessKeyId and secretAccessKey together, but it is missing",
-      });
-    }
-    if (sessionToken !== undefined && accessKeyId === undefined) {
-      found.push({
-        path: ["storage", "sessionToken"],
-        problem: "means nothing without accessKeyId and secretAccessKey",
-      });
-    }
-    return found;
-  }
-  if (storage.kind === "none") return [];
+  const problems = storageProblems(storage)
+    .map(({ key, problem }) => ({ path: ["storage", key], problem }));
+  const folder = storeFolder(storage);
+  return folder ? [...problems, ...folderConflicts(root, folder)] : problems;
+}
+
+/** A store's folder must not be mixed up with the other data directories. */
+function folderConflicts(root: string, { key, path }: StoreFolder): Conflict[] {
   const taken = ["workspaces", "state", "tmp"].map((name) => join(root, name));
-  const clash = isWithin(root, storage.path)
-    ? root
-    : taken.find((folder) => isWithin(storage.path, folder));
+  const clash = isWithin(root, path) ? root : taken.find((folder) => isWithin(path, folder));
   if (clash === undefined) return [];
   return [{
-    path: ["storage", "path"],
-    problem: `${storage.path} would mix the store with what the daemon keeps in ${clash}; ` +
+    path: ["storage", key],
+    problem: `${path} would mix the store with what the daemon keeps in ${clash}; ` +
       "choose another folder",
   }];
 }
@@ -104,14 +95,16 @@ function isWithin(path: string, folder: string): boolean {
   return way !== ".." && !way.startsWith("../") && !isAbsolute(way);
 }
 
-function absolute<Section extends object, Key extends keyof Section & string>(
+/** Returns a section with the paths at `keys` made absolute. */
+function absolute<Section extends object>(
   section: Section,
-  keys: readonly Key[],
+  keys: readonly string[],
   cwd: string,
 ): Section {
-  const paths = keys.flatMap((key) => {
-    const path = section[key];
-    return typeof path === "string" ? [[key, resolve(cwd, path)]] : [];
-  });
+  const paths = Object.entries(section)
+    .filter((entry): entry is [string, string] =>
+      keys.includes(entry[0]) && typeof entry[1] === "string"
+    )
+    .map(([key, path]) => [key, resolve(cwd, path)]);
   return { ...section, ...Object.fromEntries(paths) };
 }

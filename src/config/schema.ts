@@ -1,31 +1,21 @@
 /**
  * The config file's schema and the {@link Config} that the daemon works with: every key decided,
- * durations in milliseconds, paths absolute. `load.ts` makes one from flags, environment and file.
+ * durations in milliseconds, paths absolute. `load_config.ts` makes one from flags, environment and file.
  */
 
 import { isIP } from "node:net";
 import { z } from "zod";
 import { type Address, parseAddress } from "../address.ts";
+import { countField, expected, flagField, pathField, section } from "../schema_fields.ts";
+import { type StorageOptions, storageSchema } from "../store/mod.ts";
 import { DURATION_PATTERN, formatDuration, parseDuration } from "./units.ts";
 
 /** What `metrics.listen` says to serve no metrics. */
 export const OFF = "off";
 
-/** Keys whose values are never shown or repeated. */
-export const SECRET_KEYS: ReadonlySet<string> = new Set([
-  "accessKeyId",
-  "secretAccessKey",
-  "sessionToken",
-]);
-
 /** Timers wrap around beyond 2^31 ms; 24 days stay below. */
 const MAX_DURATION = 24 * 86_400_000;
 
-const expected = (what: string) => ({ error: `expected ${what}` });
-
-const path = z.string(expected("a path")).min(1, expected("a path"));
-const text = z.string(expected("a string")).min(1, expected("a string that is not empty"));
-const flag = z.boolean(expected("true or false"));
 const duration = z.codec(
   z.string(expected('a duration such as "10m"'))
     .regex(DURATION_PATTERN, { ...expected('a duration such as "10m" or "1h30m"'), abort: true })
@@ -36,15 +26,6 @@ const duration = z.codec(
   z.number(),
   { decode: (value) => parseDuration(value)!, encode: formatDuration },
 );
-
-function section<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
-  return z.strictObject(shape, expected("an object"));
-}
-
-function count(from: number, to: number) {
-  const range = expected(`a whole number from ${from} to ${to}`);
-  return z.number(range).int(range).min(from, range).max(to, range);
-}
 
 function addressKind(text: string): Address["kind"] | undefined {
   try {
@@ -62,10 +43,6 @@ const metricsAddress = z.string(expected('HOST:PORT or "off"')).refine(
   (value) => value === OFF || addressKind(value) === "tcp",
   expected('HOST:PORT or "off"'),
 );
-const endpoint = z.string(expected("an http or https URL")).refine((value) => {
-  const url = URL.parse(value);
-  return url !== null && /^https?:$/.test(url.protocol) && url.username + url.password === "";
-}, expected("an http or https URL without credentials, such as https://s3.example.com"));
 const HOST_NAME = /^(?:\*\.)?(?!-)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?$/;
 const aHost = expected('a host name, "*.domain" or an IP address, without a port');
 const host = z.string(aHost).refine((value) => isIP(value) !== 0 || HOST_NAME.test(value), aHost);
@@ -74,51 +51,19 @@ const protocol = z.enum(
   expected('one of "https", "http", "ssh", "git", "file"'),
 );
 
-const fsStorage = section({
-  kind: z.literal("fs").describe("The embedded store: a folder on this node"),
-  path: path.exactOptional().describe("Folder of the store; <root>/store unless given"),
-});
-const s3Storage = section({
-  kind: z.literal("s3").describe("A bucket of a server that speaks the S3 API"),
-  endpoint: endpoint.describe("Base URL of the S3 API"),
-  region: text.default("us-east-1").describe("Region that requests are signed for"),
-  bucket: text.describe("Bucket for blobs and references"),
-  prefix: text.regex(/^[^/](?:.*[^/])?$/, expected("a prefix without slashes at its ends"))
-    .exactOptional().describe("Put before every key"),
-  accessKeyId: text.exactOptional().describe(
-    "Access key; without one, credentialsFile, the environment or the machine's role is used",
-  ),
-  secretAccessKey: text.exactOptional().describe("Secret of the access key; never shown"),
-  sessionToken: text.exactOptional().describe("Session token of temporary keys; never shown"),
-  credentialsFile: path.exactOptional().describe("Shared credentials file in AWS's format"),
-  forcePathStyle: flag.default(false).describe("Name the bucket in the path, not in the host"),
-  archiveBuckets: z.array(text, expected("an array of bucket names")).default([])
-    .describe("Further buckets that plain archives may be restored from"),
-  caFile: path.exactOptional().describe(
-    "PEM file of the authorities to trust besides the system's",
-  ),
-  serverSideEncryption: z.enum(["AES256", "aws:kms"], expected('"AES256" or "aws:kms"'))
-    .exactOptional().describe("Encryption that the server is asked for"),
-  kmsKeyId: text.exactOptional().describe("Key for aws:kms; the account's own unless given"),
-  storageClass: text.exactOptional().describe("Storage class of what is written"),
-});
-const noStorage = section({
-  kind: z.literal("none").describe("No store: snapshots and backups are refused"),
-});
-
 /** The file's schema: what may be written, each key's default and what it becomes. */
 export const configSchema = section({
   $schema: z.string().exactOptional().describe("For editors; not used"),
-  root: path.default("/var/lib/wsdaemon").describe("The one folder that holds everything"),
+  root: pathField.default("/var/lib/wsdaemon").describe("The one folder that holds everything"),
   listen: z.array(address, expected("an array of addresses"))
     .min(1, expected("at least one address")).default(["127.0.0.1:8080"])
     .describe("Addresses to serve gRPC on: HOST:PORT or unix:///path"),
-  insecure: flag.default(false)
+  insecure: flagField.default(false)
     .describe("Whether to serve without TLS where other machines can connect"),
   tls: section({
-    cert: path.describe("PEM file of the server's certificate chain"),
-    key: path.describe("PEM file of its private key"),
-    clientCa: path.exactOptional().describe(
+    cert: pathField.describe("PEM file of the server's certificate chain"),
+    key: pathField.describe("PEM file of its private key"),
+    clientCa: pathField.exactOptional().describe(
       "PEM file; clients must show a certificate signed by it",
     ),
   }).exactOptional(),
@@ -128,19 +73,15 @@ export const configSchema = section({
         'Where /metrics, /healthz and /readyz are served; 127.0.0.1:9500 unless given; "off"',
       ),
   }).prefault({}),
-  storage: z.discriminatedUnion(
-    "kind",
-    [fsStorage, s3Storage, noStorage],
-    expected('"fs", "s3" or "none"'),
-  ).prefault({ kind: "fs" }).describe("Where snapshots and backups go"),
+  storage: storageSchema.prefault({ kind: "fs" }).describe("Where snapshots and backups go"),
   backup: section({
-    attempts: count(1, 100).default(3).describe("How often a backup is tried"),
-    concurrency: count(1, 100).default(4).describe("Backups and snapshots at a time"),
-    retain: count(1, 10_000).default(1).describe("Backups kept of each workspace"),
+    attempts: countField(1, 100).default(3).describe("How often a backup is tried"),
+    concurrency: countField(1, 100).default(4).describe("Backups and snapshots at a time"),
+    retain: countField(1, 10_000).default(1).describe("Backups kept of each workspace"),
   }).prefault({}),
   contentOwner: section({
-    uid: count(0, 0xffff_fffe).describe("User id"),
-    gid: count(0, 0xffff_fffe).describe("Group id"),
+    uid: countField(0, 0xffff_fffe).describe("User id"),
+    gid: countField(0, 0xffff_fffe).describe("Group id"),
   }).exactOptional().describe("Who owns what is newly made; the daemon's own user unless given"),
   git: section({
     timeout: duration.prefault("10m").describe("For one clone or fetch with its retries"),
@@ -149,7 +90,9 @@ export const configSchema = section({
       .describe("What remotes may speak"),
   }).prefault({}),
   net: section({
-    allowLoopback: flag.default(false).describe("Whether downloads and Git may reach this machine"),
+    allowLoopback: flagField.default(false).describe(
+      "Whether downloads and Git may reach this machine",
+    ),
     allowHosts: z.array(host, expected("an array of host names")).default([])
       .describe("Only these hosts may be reached; all where empty"),
     denyHosts: z.array(host, expected("an array of host names")).default([])
@@ -178,11 +121,6 @@ export const configSchema = section({
 /** What the schema makes of a file, before the keys that depend on others are decided. */
 export type DecodedConfig = z.output<typeof configSchema>;
 
-/** The embedded store on a file system; `path` is absolute. */
-export type FsStorage = z.output<typeof fsStorage> & { path: string };
-export type S3Storage = z.output<typeof s3Storage>;
-export type NoStorage = z.output<typeof noStorage>;
-
 /** Everything decided. Paths are absolute, durations milliseconds, sizes bytes. */
 export interface Config
   extends Omit<DecodedConfig, "$schema" | "contentOwner" | "metrics" | "storage"> {
@@ -192,6 +130,6 @@ export interface Config
     /** Whether the address was asked for: then failing to bind it stops the start. */
     required: boolean;
   };
-  storage: FsStorage | S3Storage | NoStorage;
+  storage: StorageOptions;
   contentOwner: { uid: number; gid: number };
 }

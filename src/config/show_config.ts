@@ -1,11 +1,12 @@
-/** A config written out again, as a file that could be loaded. */
+/** A config in the form of a file that could be loaded. */
 
 import { z } from "zod";
-import { type Config, configSchema, OFF, SECRET_KEYS } from "./schema.ts";
+import { SECRET_STORAGE_KEYS } from "../store/mod.ts";
+import { type Config, configSchema, OFF } from "./schema.ts";
 
 const REDACTED = "(set, not shown)";
 
-/** Everything decided, in the file's form, with secrets covered. */
+/** Returns everything decided in the file's form, with secrets redacted. */
 export function showConfig(config: Config): Record<string, unknown> {
   const { metrics, storage, ...rest } = config;
   const encoded = z.encode(configSchema, {
@@ -13,11 +14,13 @@ export function showConfig(config: Config): Record<string, unknown> {
     storage,
     metrics: { listen: metrics.listen ?? OFF },
   });
-  return { ...encoded, storage: redacted({ ...storage }) };
+  return { ...encoded, storage: redacted(storage) };
 }
 
-function redacted(section: Record<string, unknown>): Record<string, unknown> {
+function redacted(section: object): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(section).map(([key, value]) => [key, SECRET_KEYS.has(key) ? REDACTED : value]),
+    Object.entries(section).map((
+      [key, value],
+    ) => [key, SECRET_STORAGE_KEYS.includes(key) ? REDACTED : value]),
   );
 }

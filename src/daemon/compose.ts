@@ -15,7 +15,7 @@ import { EgressProxy } from "../outbound/mod.ts";
 import { formatAddress, parseAddress } from "../address.ts";
 import { type RpcServer, startRpc, type TlsMaterial } from "../rpc/mod.ts";
 import { StoredImages } from "../snapshot/mod.ts";
-import { noStore, type ObjectStore, openStore } from "../store/mod.ts";
+import { keepsContent, type ObjectStore, openStore } from "../store/mod.ts";
 import { Metrics, type MetricsHttp, startMetricsHttp } from "../telemetry/mod.ts";
 import { Journal, WorkspaceManager, WorkspaceMetrics } from "../workspace/mod.ts";
 import { chooseQuotaDriver } from "./quota.ts";
@@ -145,7 +145,7 @@ function manage(
     journal,
     clock,
     metrics: new WorkspaceMetrics(metrics),
-    remoteStorage: config.storage.kind !== "none",
+    remoteStorage: keepsContent(config.storage),
     contentOwner: config.contentOwner,
     backup: config.backup,
   });
@@ -156,9 +156,8 @@ function spoolOf({ root }: Config): string {
 }
 
 async function openConfiguredStore(config: Config, metrics: Metrics): Promise<ObjectStore> {
-  if (config.storage.kind === "none") {
+  if (!keepsContent(config.storage)) {
     log.warn("Remote storage is disabled: nothing is kept of a workspace that is disposed of");
-    return noStore;
   }
   return await openStore(config.storage, {
     spoolDir: spoolOf(config),

@@ -15,6 +15,7 @@ import { logger } from "../log/mod.ts";
 import { accessRemedy, describeKind, lstat } from "./entry.ts";
 import { lockPath } from "./lock.ts";
 import { mountOf, readMounts } from "./mounts.ts";
+import { storeFolder } from "../store/mod.ts";
 import { hasOurState } from "./own_root.ts";
 import { StartError } from "./start_error.ts";
 
@@ -26,6 +27,7 @@ const CLOSED_MODE = 0o700;
 
 /** Absolute paths of the areas that the content Workers share with the daemon. */
 export function areaPaths({ root, storage }: Config): Areas {
+  const folder = storeFolder(storage);
   return {
     workspaces: join(root, "workspaces"),
     staging: join(root, "tmp", "staging"),
@@ -33,7 +35,7 @@ export function areaPaths({ root, storage }: Config): Areas {
     scratch: join(root, "tmp", "git"),
     spool: join(root, "tmp", "spool"),
     baselines: join(root, "state", "baselines"),
-    ...(storage.kind === "fs" ? { blobs: storage.path } : {}),
+    ...(folder ? { blobs: folder.path } : {}),
   };
 }
 
@@ -44,7 +46,7 @@ export function areaPaths({ root, storage }: Config): Areas {
  */
 export function prepareRoot(config: Config): Config {
   const { root, storage } = config;
-  const inside = storage.kind === "fs" && storage.path === join(root, "store");
+  const folder = storeFolder(storage);
   if (!isFolder(dirname(root))) {
     throw new StartError(
       `Cannot use ${root} as the root: there is no folder ${
@@ -60,10 +62,11 @@ export function prepareRoot(config: Config): Config {
     requireFolder(join(real, "state"));
     refuseForeignRoot(real);
     makeArea(join(real, "state"), CLOSED_MODE);
-    if (storage.kind !== "fs") return { ...config, root: real };
-    const path = inside ? join(real, "store") : leadsTo(storage.path);
+    if (!folder) return { ...config, root: real };
+    const isInRoot = folder.path === join(root, "store");
+    const path = isInRoot ? join(real, "store") : leadsTo(folder.path);
     refuseSpecial(path);
-    const prepared = { ...config, root: real, storage: { ...storage, path } };
+    const prepared = { ...config, root: real, storage: { ...storage, [folder.key]: path } };
     // By their names they were apart.
     const clash = conflicts(prepared).find(({ path: [section] }) => section === "storage");
     if (clash) throw new StartError(clash.problem);

@@ -8,8 +8,8 @@ import type { Config } from "../config/mod.ts";
 import { PROXY_VARIABLES } from "../proxy_variables.ts";
 import { EGRESS_PROXY_HOST } from "../outbound/mod.ts";
 import { parseAddress } from "../address.ts";
+import { storeFiles, storeFolder, storePermissions } from "../store/mod.ts";
 import { rpcPermissions } from "./rpc_permissions.ts";
-import { storePermissions } from "./store_permissions.ts";
 
 /** Everything, said in full: what is left out of a Worker's options would be inherited. */
 export type Permissions = Required<Deno.PermissionOptionsObject>;
@@ -45,7 +45,8 @@ export function daemonPermissions(
 ): Permissions {
   const rpc = rpcPermissions(config.listen.map(parseAddress));
   const store = storePermissions(config.storage, (name) => env[name]);
-  const folders = [config.root, ...(config.storage.kind === "fs" ? [config.storage.path] : [])];
+  const folder = storeFolder(config.storage);
+  const folders = folder ? [config.root, folder.path] : [config.root];
   return {
     ...NOTHING,
     read: unique([...folders, ...rpc.read, ...store.read, ...secretFiles(config)]),
@@ -66,8 +67,7 @@ export function daemonPermissions(
 
 /** Files that the config names and the daemon only reads. */
 export function secretFiles({ tls, storage }: Config): string[] {
-  const files = [tls?.cert, tls?.key, tls?.clientCa];
-  if (storage.kind === "s3") files.push(storage.credentialsFile, storage.caFile);
+  const files = [tls?.cert, tls?.key, tls?.clientCa, ...storeFiles(storage)];
   return files.filter((path) => path !== undefined);
 }
 

@@ -1,12 +1,27 @@
 /**
  * Object stores: the `ObjectStore` contract, the embedded store and S3 that keep it, and collection.
  *
- * Concrete stores are opened by `openStore` alone and loaded only when used. `tests/store/conformance.ts`
- * is what each must pass.
+ * Each kind of store is a `StoreKind` (the schema of its config, the permissions that its Worker needs,
+ * how it is opened) in a folder of its own, listed in `kinds.ts`. Each must pass
+ * `tests/store/conformance.ts`.
  */
 
 export { collect, type CollectProgress, type CollectResult, DEFAULT_GRACE_MS } from "./gc.ts";
 export { blobKey } from "./keys.ts";
-export { noStore } from "./no_store.ts";
+export {
+  keepsContent,
+  openStore,
+  type OpenStoreOptions,
+  resolveStorage,
+  SECRET_STORAGE_KEYS,
+  STORAGE_PATH_KEYS,
+  type StorageOptions,
+  storageProblems,
+  storageSchema,
+  storeFiles,
+  type StoreFolder,
+  storeFolder,
+  storePermissions,
+} from "./kinds.ts";
+export type { StorageProblem, StorePermissions } from "./store_kind.ts";
 export type { ObjectInfo, ObjectStore, StoreOptions } from "./object_store.ts";
-export { openStore, type StorageOptions } from "./open_store.ts";

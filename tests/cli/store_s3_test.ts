@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { sha256Digest } from "../../src/digest.ts";
 import { readImage } from "../../src/snapshot/stored_images.ts";
 import { blobKey } from "../../src/store/keys.ts";
-import { openStore } from "../../src/store/open_store.ts";
+import { openStore } from "../../src/store/kinds.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import { StoreFixture } from "../snapshot/fixture.ts";
 import { BUCKET, S3_KEYS, startS3 } from "../fixtures/s3rver.ts";
@@ -22,6 +22,7 @@ Deno.test("a store on S3 is looked into by its config, and downloads leave nothi
     region: "us-east-1",
     bucket: BUCKET,
     forcePathStyle: true,
+    archiveBuckets: [],
     ...S3_KEYS,
   };
   const config = join(fixture.root, "config.json");

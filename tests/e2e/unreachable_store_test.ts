@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { systemClock } from "../../src/clock.ts";
 import type { WorkspaceClient } from "../../src/rpc/client.ts";
 import { StoredImages } from "../../src/snapshot/stored_images.ts";
-import { openStore } from "../../src/store/open_store.ts";
+import { openStore } from "../../src/store/kinds.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import { Journal } from "../../src/workspace/journal.ts";
 import { WorkspaceManager } from "../../src/workspace/manager.ts";
@@ -26,7 +26,15 @@ const ASKING: readonly Request[] = [
 function storageAt(port: number) {
   const endpoint = `http://127.0.0.1:${port}`;
   const kind = "s3" as const;
-  return { kind, endpoint, bucket: "bucket", region: "r", forcePathStyle: true, ...S3_KEYS };
+  return {
+    kind,
+    endpoint,
+    bucket: "bucket",
+    region: "r",
+    forcePathStyle: true,
+    archiveBuckets: [],
+    ...S3_KEYS,
+  };
 }
 
 /** A port that nobody listens on. */

@@ -1,6 +1,6 @@
 /** Runs `confined_worker.ts` with the permissions that the store asks for, and prints its result. */
 
-import { storePermissions } from "../../src/process/store_permissions.ts";
+import { storePermissions } from "../../src/store/kinds.ts";
 import { Resident } from "../fixtures/resident.ts";
 import type { ConfinedRun } from "./confined_worker.ts";
 

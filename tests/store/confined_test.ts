@@ -2,8 +2,8 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
-import type { S3Options } from "../../src/store/s3/options.ts";
-import { storePermissions } from "../../src/process/store_permissions.ts";
+import type { S3Storage } from "../../src/store/s3/s3_storage.ts";
+import { storePermissions } from "../../src/store/kinds.ts";
 import { hasOpenssl, makeCertificates } from "../rpc/certificates.ts";
 import { BUCKET, S3_KEYS, startS3 } from "../fixtures/s3rver.ts";
 import { runs } from "../fixtures/soak.ts";
@@ -40,7 +40,7 @@ async function runConfined(
   return JSON.parse(text);
 }
 
-function s3Storage(more: Partial<S3Options> = {}): S3Options {
+function s3Storage(more: Partial<S3Storage> = {}): S3Storage {
   return {
     kind: "s3",
     endpoint: server.endpoint,
@@ -48,12 +48,13 @@ function s3Storage(more: Partial<S3Options> = {}): S3Options {
     bucket: BUCKET,
     prefix: `confined/${serial++}`,
     forcePathStyle: true,
+    archiveBuckets: [],
     ...more,
   };
 }
 
 /** Why a store so configured cannot be used; here, since that takes no permissions. */
-async function refusal(storage: Partial<S3Options>): Promise<string> {
+async function refusal(storage: Partial<S3Storage>): Promise<string> {
   await using bench = await openS3Bench(server);
   const probe = async () => await (await bench.open(storage)).probe();
   return (await assertCode("FAILED_PRECONDITION", probe)).message;
@@ -203,12 +204,14 @@ async function pipe(connection: Deno.TlsConn): Promise<void> {
 
 Deno.test("store permissions name what the configuration needs and nothing else", () => {
   const none = () => undefined;
-  const of = (more: Partial<S3Options>) =>
+  const of = (more: Partial<S3Storage>) =>
     storePermissions({
       kind: "s3",
       endpoint: "https://s3.example.org",
       region: "r",
       bucket: "b",
+      forcePathStyle: false,
+      archiveBuckets: [],
       ...S3_KEYS,
       ...more,
     }, none);

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { join } from "@std/path";
 import { type Digest, sha256Digest } from "../../src/digest.ts";
 import { messageOf } from "../../src/errors.ts";
-import { openStore, type StorageOptions } from "../../src/store/open_store.ts";
+import { openStore, type StorageOptions } from "../../src/store/kinds.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 
 export interface ConfinedRun {

@@ -8,7 +8,7 @@ import { Directory, openLibc } from "../../linux/mod.ts";
 import { libcPath } from "../../process/mod.ts";
 import { configureLogging } from "../../log/mod.ts";
 import type { BlobSource } from "../../inspect/mod.ts";
-import { openStore, type StorageOptions } from "../../store/mod.ts";
+import { keepsContent, openStore, type StorageOptions, storeFolder } from "../../store/mod.ts";
 import { Metrics } from "../../telemetry/mod.ts";
 import { addConfigFlags, loadFromFlags } from "../config_flags.ts";
 import { printError, printErrorText } from "../io.ts";
@@ -56,16 +56,17 @@ async function openSource(
   const spoolDir = await Deno.realPath(await Deno.makeTempDir({ prefix: "wsdaemon-store-" }));
   stack.defer(() => Deno.remove(spoolDir, { recursive: true }));
   const spool = stack.use(Directory.open(spoolDir, "spool"));
-  if (storage.kind === "fs") await requireFolder(storage.path);
+  const folder = storeFolder(storage);
+  if (folder) await requireFolder(folder.path);
   const store = await openStore(storage, { spoolDir, metrics: new Metrics() });
   stack.defer(() => store.close());
-  if (storage.kind !== "fs") return { store, spool };
-  const blobs = stack.use(Directory.open(await Deno.realPath(storage.path), "store"));
+  if (!folder) return { store, spool };
+  const blobs = stack.use(Directory.open(await Deno.realPath(folder.path), "store"));
   return { store, spool, blobs };
 }
 
 function requireStorage({ storage }: Config): StorageOptions {
-  if (storage.kind !== "none") return storage;
+  if (keepsContent(storage)) return storage;
   throw new DaemonError(
     "FAILED_PRECONDITION",
     "The config says that there is no store: storage.kind is none",

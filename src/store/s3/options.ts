@@ -1,29 +1,11 @@
-/** What an S3 store is configured by; the keys mirror `storage` in the config file. */
+/** What an S3 store is configured by. */
 
-export interface S3Options {
-  kind: "s3";
-  /** Base URL of the API, `https://host[:port]`. */
-  endpoint: string;
-  region: string;
-  bucket: string;
-  /** Put before every key, without slashes at its ends. */
-  prefix?: string;
-  accessKeyId?: string;
-  secretAccessKey?: string;
-  sessionToken?: string;
-  /** A shared credentials file in AWS's format; read again every few minutes. */
-  credentialsFile?: string;
-  /** Names the bucket in the path instead of the host. */
-  forcePathStyle?: boolean;
-  /** Further buckets that plain archives may come from. */
-  archiveBuckets?: readonly string[];
-  /** PEM file of authorities to trust besides the system's. */
-  caFile?: string;
-  serverSideEncryption?: "AES256" | "aws:kms";
-  /** The key for `aws:kms`; the account's own unless given. */
-  kmsKeyId?: string;
-  storageClass?: string;
-}
+import type { S3Storage } from "./s3_storage.ts";
+
+/** `storage` of the config, described in its schema, of which keys with a default may be left out. */
+export type S3Options =
+  & Omit<S3Storage, "archiveBuckets" | "forcePathStyle">
+  & Partial<Pick<S3Storage, "archiveBuckets" | "forcePathStyle">>;
 
 /** How hard an S3 store tries, and how much it does at a time. */
 export interface S3Tuning {
@@ -55,6 +37,7 @@ export interface S3Tuning {
   settleMs: number;
 }
 
+/** How hard a daemon's S3 store tries. */
 export const DEFAULT_TUNING: S3Tuning = {
   attempts: 8,
   baseDelayMs: 200,

@@ -1,17 +1,7 @@
-import type { StorageOptions } from "../store/mod.ts";
+import type { StorePermissions } from "../store_kind.ts";
+import type { S3Options } from "./options.ts";
 
-export interface StorePermissions {
-  /** `host:port` each. */
-  net: string[];
-  /** Variable names; a trailing `*` stands for any. */
-  env: string[];
-  /** Absolute paths of files besides the store's folder. */
-  read: string[];
-  /** Kinds of system information. */
-  sys: string[];
-}
-
-/** Where containers and instances hand out credentials. */
+/** Where containers and instances get credentials from. */
 const METADATA_HOSTS = [
   "169.254.169.254:80",
   "169.254.170.2:80",
@@ -21,16 +11,15 @@ const METADATA_HOSTS = [
 ];
 
 /**
- * The permissions for `storage`, given the environment (for where credentials come from).
+ * Returns the permissions that an S3 store needs.
  *
  * The SDK reads `AWS_*` and `_X_AMZN_TRACE_ID` even where everything is configured, and `HOME` when
  * it asks a metadata service; it needs no file that is not named in the config or the environment.
  */
-export function storePermissions(
-  storage: StorageOptions | { kind: "none" },
+export function s3Permissions(
+  storage: S3Options,
   env: (name: string) => string | undefined,
 ): StorePermissions {
-  if (storage.kind !== "s3") return { net: [], env: [], read: [], sys: [] };
   const { endpoint, bucket, archiveBuckets = [], caFile, credentialsFile } = storage;
   const url = new URL(endpoint);
   const port = url.port || (url.protocol === "https:" ? "443" : "80");
