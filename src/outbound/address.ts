@@ -1,8 +1,8 @@
-/** What an IP address leads to, as far as it decides whether the daemon may connect to it. */
+/** Classifies IP addresses by what is reached there. */
 
 import { isIP } from "node:net";
 
-/** `metadata` covers link-local addresses too: that is where clouds serve credentials. */
+/** What is reached at an address. `metadata` includes link-local ones, where clouds serve credentials. */
 export type AddressKind = "loopback" | "metadata" | "unusable" | "other";
 
 /** IPv4 ranges as `[first octets, prefix length, kind]`. */
@@ -32,8 +32,8 @@ const V6_RANGES: readonly (readonly [string, number, AddressKind])[] = [
 ];
 
 /**
- * The kind of an address in the usual notation; IPv6 forms that carry an IPv4 address (mapped,
- * translated, compatible, NAT64, 6to4) count as that one. What is no address is `unusable`.
+ * Returns the kind of an address in text form. IPv6 forms that embed an IPv4 address (mapped, translated,
+ * compatible, NAT64, 6to4) have that one's. What is no address is `unusable`.
  */
 export function classifyAddress(address: string): AddressKind {
   const bare = address.replace(/%.*$/, "");
@@ -48,8 +48,8 @@ export function classifyAddress(address: string): AddressKind {
 }
 
 /**
- * One spelling for each address, so that two can be compared, IPv6 forms that carry an IPv4 address
- * as that one; other text in lower case.
+ * Returns one spelling for each address, so that two can be compared: that of the IPv4 address for IPv6
+ * forms that embed one. Other text is returned in lower case.
  */
 export function canonicalAddress(text: string): string {
   const bare = text.replace(/^\[(.*)\]$/, "$1").replace(/%.*$/, "");
@@ -77,7 +77,7 @@ function classifyV6(groups: readonly number[]): AddressKind {
   return hit?.[2] ?? "other";
 }
 
-/** The IPv4 address that packets to an IPv6 address end at, where its form says so. */
+/** Returns the IPv4 address that an IPv6 address embeds, if any. */
 function embeddedV4(groups: readonly number[]): string | undefined {
   const [a, b, c, d, e, f, g, h] = groups as [
     number,
@@ -111,7 +111,7 @@ function v6Number(groups: readonly number[]): bigint {
   return groups.reduce((value, group) => value << 16n | BigInt(group), 0n);
 }
 
-/** The eight 16-bit groups of a valid IPv6 address. */
+/** Returns the eight 16-bit groups of a valid IPv6 address. */
 function groupsOf(address: string): number[] {
   const hex = address.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...octets: string[]) => {
     const [a, b, c, d] = octets.map(Number) as [number, number, number, number];

@@ -1,4 +1,4 @@
-/** Connections to addresses that were checked: what is checked is what is connected to. */
+/** Connects to addresses that were checked: the address that is checked is the one connected to. */
 
 import { lookup } from "node:dns/promises";
 import { connect as connectSocket, type Socket } from "node:net";
@@ -8,7 +8,7 @@ import { type OutboundRules, refusal } from "./policy.ts";
 
 const CONNECT_TIMEOUT_MS = 15_000;
 
-/** A host that the rules do not let us reach; FAILED_PRECONDITION. Trying again cannot help. */
+/** A host that the rules forbid; FAILED_PRECONDITION, never retryable. */
 export class OutboundRefused extends DaemonError {
   constructor(why: string) {
     super("FAILED_PRECONDITION", why);
@@ -16,8 +16,8 @@ export class OutboundRefused extends DaemonError {
 }
 
 /**
- * The addresses of `host`, all of them checked.
- * @throws {OutboundRefused} where any is out of bounds, so that a name cannot mix them
+ * Returns the addresses of `host`, all of which were checked.
+ * @throws {OutboundRefused} where any is forbidden, so that a name cannot mix them
  * @throws {DaemonError} UNAVAILABLE where the name does not resolve
  */
 export async function resolveChecked(rules: OutboundRules, host: string): Promise<string[]> {
@@ -26,7 +26,7 @@ export async function resolveChecked(rules: OutboundRules, host: string): Promis
   try {
     found = await lookup(bare, { all: true });
   } catch (error) {
-    // With net.allowHosts the process may look those names up alone.
+    // With net.allowHosts the process has permission to look up those names only.
     if ((error as { code?: unknown }).code === "EPERM") {
       throw new OutboundRefused(`${bare} is not among net.allowHosts`);
     }
@@ -41,7 +41,7 @@ export async function resolveChecked(rules: OutboundRules, host: string): Promis
 }
 
 /**
- * Connects to a port of a host, at an address that the rules allow.
+ * Connects to a port of a host, at an address that the rules allow. The caller owns the socket.
  * @throws {OutboundRefused}
  * @throws {DaemonError} UNAVAILABLE where nothing answers there
  */
@@ -77,16 +77,16 @@ async function connect(
     return await open(address, port, signal);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotCapable)) throw error;
-    // With net.allowHosts the process may connect by those names alone.
+    // With net.allowHosts the process has permission to connect by those names only.
     const socket = await open(host, port, signal);
-    const led = socket.remoteAddress ?? "";
-    if (canonicalAddress(led) === canonicalAddress(address)) return socket;
+    const actual = socket.remoteAddress ?? "";
+    if (canonicalAddress(actual) === canonicalAddress(address)) return socket;
     socket.destroy();
-    throw new OutboundRefused(`${host} resolved to ${address}, but led to ${led}`);
+    throw new OutboundRefused(`${host} resolved to ${address}, but led to ${actual}`);
   }
 }
 
-/** A socket of Node's: Deno's own stays open when it is closed while something is read (2.8.3). */
+/** Opens a socket of Node's: Deno's own stays open when it is closed during a read (2.8.3). */
 function open(host: string, port: number, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connectSocket({ host, port, allowHalfOpen: true });
@@ -94,7 +94,7 @@ function open(host: string, port: number, signal: AbortSignal): Promise<Socket> 
       clearTimeout(timer);
       signal.removeEventListener("abort", cancel);
       socket.removeAllListeners();
-      // Errors of nobody's would end the process; whoever reads or writes is told anyway.
+      // An error event without a listener would end the process; reads and writes report it anyway.
       socket.on("error", () => {});
       act();
     };

@@ -1,10 +1,10 @@
 /**
- * The gate: a SOCKS5 proxy (RFC 1928, RFC 1929) on loopback through which everything that callers
- * name leaves, downloads and Git over http(s) alike. It resolves the host, checks the addresses and
- * connects to one that it checked; a redirect, a submodule or a rewritten URL is a connection like
+ * The egress proxy: a SOCKS5 proxy (RFC 1928, RFC 1929) on loopback for every connection to a host that
+ * a caller names, of downloads and of Git over http(s) alike. It resolves the host, checks the addresses
+ * and connects to one that it checked; a redirect, a submodule or a rewritten URL is a connection like
  * any other. TLS stays between the client and the host.
  *
- * Who may pass has a pass, whose password changes with each operation.
+ * Clients authenticate with the password of a session, which each operation opens for itself.
  */
 
 import { once } from "node:events";
@@ -14,59 +14,60 @@ import { dial, OutboundRefused } from "./dial.ts";
 import type { OutboundRules } from "./policy.ts";
 import { passwordReply, readConnect, readPassword, REPLY, reply, writeAll } from "./socks.ts";
 
-/** Leave to connect through the gate, for one operation. */
+/** The right to connect through the egress proxy, for one operation; disposing of it ends its connections. */
 export interface ProxySession extends Disposable {
-  /** `socks5h://…` with the pass's secret; for a client's proxy setting. */
+  /** `socks5h://…` with the session's password; for a client's proxy setting. */
   readonly proxyUrl: string;
-  /** Why connections were refused by the rules, in order. */
+  /** Why the rules refused connections, in order. */
   readonly refusals: readonly string[];
-  /** Connections that failed for other reasons. */
+  /** Why other connections failed, in order. */
   readonly failures: readonly string[];
-  /** Forgets refusals and failures, for another attempt. */
+  /** Clears refusals and failures, for another attempt. */
   reset(): void;
 }
 
-interface Holder {
+/** What the proxy knows of a session. */
+interface SessionState {
   refusals: string[];
   failures: string[];
   abort: AbortController;
 }
 
-/** Where the gate listens, and its clients connect; a process with narrow permissions needs it. */
+/** The address that the egress proxy listens on and its clients connect to. */
 export const EGRESS_PROXY_HOST = "127.0.0.1";
 
-/** A handshake takes longer only where no client of ours is speaking. */
+/** Bounds a handshake, which takes longer only where the client is none of the daemon's. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
-const CHUNK = 64 * 1024;
+const CHUNK_BYTES = 64 * 1024;
 
-/** A gate with its rules; it listens from the first pass on. */
+/** An egress proxy with its rules; it listens from the first session on. */
 export class EgressProxy implements Disposable {
   readonly rules: OutboundRules;
-  readonly #holders = new Map<string, Holder>();
+  readonly #sessions = new Map<string, SessionState>();
   #listener: Deno.TcpListener | undefined;
 
   constructor(rules: OutboundRules) {
     this.rules = rules;
   }
 
-  /** A new pass; disposing of it ends its connections. */
-  pass(): ProxySession {
+  /** Opens a session. The caller owns it and disposes of it. @throws where no port can be listened on */
+  openSession(): ProxySession {
     const { port } = this.#listen().addr;
     const secret = crypto.randomUUID();
-    const holder: Holder = { refusals: [], failures: [], abort: new AbortController() };
-    this.#holders.set(secret, holder);
+    const session: SessionState = { refusals: [], failures: [], abort: new AbortController() };
+    this.#sessions.set(secret, session);
     return {
       proxyUrl: `socks5h://pass:${secret}@${EGRESS_PROXY_HOST}:${port}`,
-      refusals: holder.refusals,
-      failures: holder.failures,
+      refusals: session.refusals,
+      failures: session.failures,
       reset() {
-        holder.refusals.length = 0;
-        holder.failures.length = 0;
+        session.refusals.length = 0;
+        session.failures.length = 0;
       },
       [Symbol.dispose]: () => {
-        this.#holders.delete(secret);
-        holder.abort.abort();
+        this.#sessions.delete(secret);
+        session.abort.abort();
       },
     };
   }
@@ -74,14 +75,14 @@ export class EgressProxy implements Disposable {
   [Symbol.dispose](): void {
     this.#listener?.close();
     this.#listener = undefined;
-    for (const { abort } of this.#holders.values()) abort.abort();
-    this.#holders.clear();
+    for (const { abort } of this.#sessions.values()) abort.abort();
+    this.#sessions.clear();
   }
 
   #listen(): Deno.TcpListener & { addr: Deno.NetAddr } {
     if (!this.#listener) {
       this.#listener = Deno.listen({ hostname: EGRESS_PROXY_HOST, port: 0 });
-      // The gate must not keep a process alive that has nothing else to do.
+      // The listener must not keep a process alive that has nothing else to do.
       this.#listener.unref();
       void this.#serve(this.#listener);
     }
@@ -95,7 +96,7 @@ export class EgressProxy implements Disposable {
         client = await listener.accept();
       } catch (error) {
         if (this.#listener !== listener) return;
-        // Out of descriptors, or a client that was gone at once: the next one may fare better.
+        // Out of descriptors, or the client has disconnected already: the next one may be accepted.
         if (error instanceof Deno.errors.BadResource) return;
         await new Promise((resolve) => setTimeout(resolve, 50));
         continue;
@@ -107,38 +108,38 @@ export class EgressProxy implements Disposable {
   async #admit(client: Deno.TcpConn): Promise<void> {
     try {
       using handshake = closeAfter(client, HANDSHAKE_TIMEOUT_MS);
-      const holder = this.#holders.get(await readPassword(client));
-      await writeAll(client, passwordReply(holder !== undefined));
-      if (!holder) return;
+      const session = this.#sessions.get(await readPassword(client));
+      await writeAll(client, passwordReply(session !== undefined));
+      if (!session) return;
       const { host, port } = await readConnect(client);
       handshake.stop();
-      const upstream = await this.#dial(holder, host, port);
+      const upstream = await this.#dial(session, host, port);
       if (upstream instanceof Error) {
         const refused = upstream instanceof OutboundRefused;
         await writeAll(client, reply(refused ? REPLY.notAllowed : REPLY.unreachable));
       } else {
-        await join(client, upstream, holder.abort.signal);
+        await join(client, upstream, session.abort.signal);
       }
     } catch {
-      // A client that breaks off, or does not speak SOCKS: there is nobody to tell.
+      // The client disconnected or does not speak SOCKS: the error has no reader.
     } finally {
       close(client);
     }
   }
 
-  /** Notes in the pass why there is no connection. */
-  async #dial(holder: Holder, host: string, port: number): Promise<Socket | Error> {
+  /** Connects to a host, and records in the session why it could not. */
+  async #dial(session: SessionState, host: string, port: number): Promise<Socket | Error> {
     try {
-      return await dial(this.rules, host, port, holder.abort.signal);
+      return await dial(this.rules, host, port, session.abort.signal);
     } catch (error) {
       const refused = error instanceof OutboundRefused;
-      (refused ? holder.refusals : holder.failures).push(messageOf(error));
+      (refused ? session.refusals : session.failures).push(messageOf(error));
       return error instanceof Error ? error : new Error(messageOf(error));
     }
   }
 }
 
-/** Says that the way is free, and carries bytes both ways until both sides are done, or the pass ends. */
+/** Confirms the connection, and forwards bytes both ways until both sides are done or the session ends. */
 async function join(client: Deno.TcpConn, upstream: Socket, signal: AbortSignal): Promise<void> {
   const done = new AbortController();
   const cut = () => {
@@ -160,7 +161,7 @@ async function join(client: Deno.TcpConn, upstream: Socket, signal: AbortSignal)
 
 async function send(from: Deno.TcpConn, to: Socket, signal: AbortSignal): Promise<void> {
   for (;;) {
-    const chunk = new Uint8Array(CHUNK);
+    const chunk = new Uint8Array(CHUNK_BYTES);
     const length = await from.read(chunk);
     if (length === null) return void to.end();
     if (!to.write(chunk.subarray(0, length))) await once(to, "drain", { signal });
@@ -178,7 +179,7 @@ function closeAfter(connection: Deno.TcpConn, ms: number): Disposable & { stop()
   return { stop, [Symbol.dispose]: stop };
 }
 
-/** Ends a client's connection; without the first step, one that is being read stays open. */
+/** Closes a client's connection; without `closeWrite`, one that is being read stays open. */
 function close(connection: Deno.TcpConn): void {
   connection.closeWrite().catch(() => {}).finally(() => {
     try {

@@ -1,4 +1,4 @@
-/** GET requests to hosts that callers name, through the gate. */
+/** Sends GET requests to hosts that callers name, through the egress proxy. */
 
 import { DaemonError, messageOf } from "../errors.ts";
 import { OutboundRefused } from "./dial.ts";
@@ -8,38 +8,40 @@ import type { EgressProxy, ProxySession } from "./egress_proxy.ts";
 const MAX_REDIRECTS = 10;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
+/** Further headers of a request, and the signal that ends it. */
 export interface GetOptions {
   headers?: Record<string, string>;
   signal: AbortSignal;
 }
 
-/** An http(s) URL for people: without userinfo, and without a query, which may be a signature. */
+/** Returns an http(s) URL for messages: without userinfo, and without a query, which may be a signature. */
 export function displayUrl(url: URL | string): string {
   const { protocol, host, pathname } = new URL(url);
   return `${protocol}//${host}${pathname}`;
 }
 
-/** A client for one operation. */
+/** An HTTP client for one operation; disposing of it ends its connections. */
 export class HttpClient implements Disposable {
-  readonly #pass: ProxySession;
+  readonly #proxySession: ProxySession;
   readonly #client: Deno.HttpClient;
 
-  constructor(gate: EgressProxy) {
-    // Deno asks NO_PROXY now; a process that may not look fails here rather than pass the gate by.
+  constructor(egressProxy: EgressProxy) {
+    // Deno reads NO_PROXY when a client is made, so proxy variables must be gone: no connection may
+    // bypass the egress proxy.
     clearProxyVariables();
-    this.#pass = gate.pass();
-    this.#client = Deno.createHttpClient({ proxy: { url: this.#pass.proxyUrl } });
+    this.#proxySession = egressProxy.openSession();
+    this.#client = Deno.createHttpClient({ proxy: { url: this.#proxySession.proxyUrl } });
   }
 
   [Symbol.dispose](): void {
     this.#client.close();
-    this.#pass[Symbol.dispose]();
+    this.#proxySession[Symbol.dispose]();
   }
 
   /**
-   * GETs a URL, following redirects; userinfo becomes an Authorization header for its origin alone.
+   * Sends a GET request, following redirects; userinfo becomes an Authorization header for its origin alone.
    * The caller reads or cancels the body, which comes as the server stores it.
-   * @throws {OutboundRefused} where it, or where it leads, may not be reached
+   * @throws {OutboundRefused} where its host, or that of a redirect, is forbidden
    * @throws {DaemonError} UNAVAILABLE where the network fails, FAILED_PRECONDITION for bad redirects
    */
   async get(text: string, options: GetOptions): Promise<Response> {
@@ -61,7 +63,7 @@ export class HttpClient implements Disposable {
     bare.username = "";
     bare.password = "";
     bare.hash = "";
-    this.#pass.reset();
+    this.#proxySession.reset();
     try {
       return await fetch(bare, {
         client: this.#client,
@@ -80,12 +82,12 @@ export class HttpClient implements Disposable {
   }
 
   #explain(url: URL, error: unknown): DaemonError {
-    const refused = this.#pass.refusals[0];
+    const refused = this.#proxySession.refusals[0];
     if (refused !== undefined) return new OutboundRefused(refused);
     if (error instanceof Deno.errors.NotCapable) {
       return new OutboundRefused(`${url.host} is not among net.allowHosts`);
     }
-    const why = this.#pass.failures.at(-1) ?? messageOf(error);
+    const why = this.#proxySession.failures.at(-1) ?? messageOf(error);
     return new DaemonError("UNAVAILABLE", `${displayUrl(url)}: ${why}`, { cause: error });
   }
 }

@@ -1,17 +1,19 @@
-/** Which hosts and addresses may be reached. */
+/** Decides which hosts and addresses may be reached. */
 
 import { canonicalAddress, classifyAddress } from "./address.ts";
 
-/** As in the config's `net`. A host is a name, `*.domain` or an IP address. */
+/** The config's section `net`. A host is a name, `*.domain` or an IP address. */
 export interface OutboundRules {
+  /** Whether this machine may be reached. */
   allowLoopback: boolean;
-  /** Only these; all where empty. */
+  /** The only hosts that may be reached; all where empty. */
   allowHosts: readonly string[];
+  /** Hosts that may not be reached, whatever `allowHosts` says. */
   denyHosts: readonly string[];
 }
 
 /**
- * Why `host` at `address` may not be reached, for people; `undefined` where it may.
+ * Returns why `host` at `address` may not be reached, as a message; `undefined` where it may.
  * @param host as it was asked for: a name or an address
  * @param address what it resolved to
  */

@@ -1,4 +1,4 @@
-/** SOCKS5 as RFC 1928 and RFC 1929 have it, from a server's side: CONNECT with a password. */
+/** The server's side of SOCKS5 (RFC 1928) with a password (RFC 1929): the command CONNECT alone. */
 
 const VERSION = 5;
 const PASSWORD_VERSION = 1;
@@ -6,27 +6,28 @@ const PASSWORD_METHOD = 2;
 const NO_METHOD = 0xff;
 const CONNECT = 1;
 
+/** Reply codes of RFC 1928, section 6. */
 export const REPLY = { succeeded: 0, notAllowed: 2, unreachable: 4, unknownCommand: 7 } as const;
 
-/** What both ends of a connection offer. */
+/** The connection to a client. */
 type Peer = Pick<Deno.TcpConn, "read" | "write">;
 
 const text = new TextDecoder();
 
-/** A reply without an address of its own. */
+/** Returns a reply without a bound address. */
 export function reply(code: (typeof REPLY)[keyof typeof REPLY]): Uint8Array<ArrayBuffer> {
   return Uint8Array.of(VERSION, code, 0, 1, 0, 0, 0, 0, 0, 0);
 }
 
-/** The answer to a password. */
+/** Returns the reply to a password. */
 export function passwordReply(accepted: boolean): Uint8Array<ArrayBuffer> {
   return Uint8Array.of(PASSWORD_VERSION, accepted ? 0 : 1);
 }
 
-/** Greets a client and reads the password it gives. @throws {Error} where it does not speak SOCKS5. */
+/** Negotiates the method, and returns the client's password. @throws {Error} where it speaks no SOCKS5 */
 export async function readPassword(peer: Peer): Promise<string> {
   const version = await readByte(peer);
-  if (version !== VERSION) throw new Error(`SOCKS version ${version} is not spoken here`);
+  if (version !== VERSION) throw new Error(`SOCKS version ${version} is not supported`);
   const methods = await readField(peer);
   const offered = methods.includes(PASSWORD_METHOD);
   await writeAll(peer, Uint8Array.of(VERSION, offered ? PASSWORD_METHOD : NO_METHOD));
@@ -36,7 +37,7 @@ export async function readPassword(peer: Peer): Promise<string> {
   return text.decode(await readField(peer));
 }
 
-/** Reads where the client wants to go. @throws {Error} for anything but CONNECT. */
+/** Returns the host and port that a client asks for. @throws {Error} for any command but CONNECT */
 export async function readConnect(peer: Peer): Promise<{ host: string; port: number }> {
   await readByte(peer);
   const command = await readByte(peer);
@@ -45,7 +46,7 @@ export async function readConnect(peer: Peer): Promise<{ host: string; port: num
   const port = await readByte(peer) * 256 + await readByte(peer);
   if (command !== CONNECT) {
     await writeAll(peer, reply(REPLY.unknownCommand));
-    throw new Error(`SOCKS command ${command} is not done here`);
+    throw new Error(`SOCKS command ${command} is not supported`);
   }
   return { host, port };
 }
@@ -65,7 +66,7 @@ async function readHost(peer: Peer, addressType: number): Promise<string> {
   }
 }
 
-/** A field that its length in one byte precedes. */
+/** Reads a field that its length in one byte precedes. */
 async function readField(peer: Peer): Promise<Uint8Array> {
   return await readExactly(peer, await readByte(peer));
 }
@@ -78,7 +79,7 @@ async function readExactly(peer: Peer, length: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(length);
   for (let at = 0; at < length;) {
     const read = await peer.read(bytes.subarray(at));
-    if (read === null) throw new Error("the client broke off");
+    if (read === null) throw new Error("the client disconnected");
     at += read;
   }
   return bytes;

@@ -22,7 +22,7 @@ function echoServer(): Disposable & { port: number; connections: number } {
   return state;
 }
 
-/** Speaks SOCKS5 with the gate. @returns the connection, and what the gate replied */
+/** Speaks SOCKS5 with the proxy. @returns the connection, and what the proxy replied */
 async function connectThrough(
   proxyUrl: string,
   target: { host?: string; address?: number[]; port: number },
@@ -50,13 +50,16 @@ async function connectThrough(
   return { connection, reply: reply[1] };
 }
 
-Deno.test("gate carries bytes both ways for who has a pass", async () => {
-  using gate = new EgressProxy(OPEN);
-  using pass = gate.pass();
+Deno.test("egress proxy carries bytes both ways for who has a session", async () => {
+  using proxy = new EgressProxy(OPEN);
+  using session = proxy.openSession();
   using echo = echoServer();
   const v6 = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1];
   for (const to of [{ host: "localhost" }, { address: [127, 0, 0, 1] }, { address: v6 }]) {
-    const { connection, reply } = await connectThrough(pass.proxyUrl, { ...to, port: echo.port });
+    const { connection, reply } = await connectThrough(session.proxyUrl, {
+      ...to,
+      port: echo.port,
+    });
     assertEquals(reply, 0);
     const sent = crypto.getRandomValues(new Uint8Array(60_000));
     const sending = (async () => {
@@ -67,13 +70,13 @@ Deno.test("gate carries bytes both ways for who has a pass", async () => {
     await sending;
     assertEquals(back, sent);
   }
-  assertEquals(pass.refusals, []);
+  assertEquals(session.refusals, []);
 });
 
-Deno.test("gate lets nobody through without a pass that is still good", async () => {
-  using gate = new EgressProxy(OPEN);
+Deno.test("egress proxy lets nobody through without a session that is open", async () => {
+  using proxy = new EgressProxy(OPEN);
   using echo = echoServer();
-  const spent = gate.pass();
+  const spent = proxy.openSession();
   const { proxyUrl } = spent;
   spent[Symbol.dispose]();
   for (const password of [new URL(proxyUrl).password, "guess"]) {
@@ -88,53 +91,53 @@ Deno.test("gate lets nobody through without a pass that is still good", async ()
   assertEquals(echo.connections, 0);
 });
 
-Deno.test("gate refuses by the rules, and tells the holder of the pass why", async () => {
-  using gate = new EgressProxy({ ...OPEN, allowLoopback: false });
-  using pass = gate.pass();
+Deno.test("egress proxy refuses by the rules, and tells the session's owner why", async () => {
+  using proxy = new EgressProxy({ ...OPEN, allowLoopback: false });
+  using session = proxy.openSession();
   using echo = echoServer();
-  const { connection, reply } = await connectThrough(pass.proxyUrl, {
+  const { connection, reply } = await connectThrough(session.proxyUrl, {
     host: "localhost",
     port: echo.port,
   });
   connection.close();
   assertEquals(reply, 2);
   assertEquals(echo.connections, 0);
-  assertStringIncludes(pass.refusals[0]!, "localhost (127.0.0.1) is this machine");
+  assertStringIncludes(session.refusals[0]!, "localhost (127.0.0.1) is this machine");
 });
 
-Deno.test("gate tells failures apart from refusals", async () => {
-  using gate = new EgressProxy(OPEN);
-  using pass = gate.pass();
-  const { connection, reply } = await connectThrough(pass.proxyUrl, {
+Deno.test("egress proxy tells failures apart from refusals", async () => {
+  using proxy = new EgressProxy(OPEN);
+  using session = proxy.openSession();
+  const { connection, reply } = await connectThrough(session.proxyUrl, {
     host: "no-such-host.invalid",
     port: 80,
   });
   connection.close();
   assertEquals(reply, 4);
-  assertEquals(pass.refusals, []);
-  assertStringIncludes(pass.failures[0]!, "could not resolve the host no-such-host.invalid");
-  pass.reset();
-  assertEquals(pass.failures, []);
+  assertEquals(session.refusals, []);
+  assertStringIncludes(session.failures[0]!, "could not resolve the host no-such-host.invalid");
+  session.reset();
+  assertEquals(session.failures, []);
 });
 
-Deno.test("gate ends a pass's connections with it", async () => {
-  using gate = new EgressProxy(OPEN);
-  const pass = gate.pass();
+Deno.test("egress proxy ends a session's connections with it", async () => {
+  using proxy = new EgressProxy(OPEN);
+  const session = proxy.openSession();
   using echo = echoServer();
-  const { connection } = await connectThrough(pass.proxyUrl, {
+  const { connection } = await connectThrough(session.proxyUrl, {
     host: "127.0.0.1",
     port: echo.port,
   });
-  pass[Symbol.dispose]();
+  session[Symbol.dispose]();
   const end = await connection.read(new Uint8Array(1)).catch(() => null);
   assertEquals(end, null);
   connection.close();
 });
 
-Deno.test("gate survives clients that speak something else", async () => {
-  using gate = new EgressProxy(OPEN);
-  using pass = gate.pass();
-  const port = Number(new URL(pass.proxyUrl).port);
+Deno.test("egress proxy survives clients that speak something else", async () => {
+  using proxy = new EgressProxy(OPEN);
+  using session = proxy.openSession();
+  const port = Number(new URL(session.proxyUrl).port);
   for (const greeting of ["GET / HTTP/1.1\r\n\r\n", "\x04\x01", "\x05\x01\x00", ""]) {
     const connection = await Deno.connect({ hostname: "127.0.0.1", port });
     if (greeting) await connection.write(new TextEncoder().encode(greeting));
@@ -142,7 +145,7 @@ Deno.test("gate survives clients that speak something else", async () => {
     await new Response(connection.readable).arrayBuffer().catch(() => {});
   }
   using echo = echoServer();
-  const { connection, reply } = await connectThrough(pass.proxyUrl, {
+  const { connection, reply } = await connectThrough(session.proxyUrl, {
     host: "127.0.0.1",
     port: echo.port,
   });
