@@ -8,7 +8,7 @@ import { systemClock } from "../clock.ts";
 import type { Config } from "../config/mod.ts";
 import type { Content } from "../content/mod.ts";
 import { DaemonError, messageOf } from "../errors.ts";
-import { Git, type GitFinding, reportFinding } from "../git/mod.ts";
+import { type FoundGit, Git, reportFoundGit } from "../git/mod.ts";
 import { createInitializers } from "../initializer/mod.ts";
 import { logger } from "../log/mod.ts";
 import { EgressProxy } from "../outbound/mod.ts";
@@ -27,7 +27,7 @@ const log = logger("daemon");
 export interface ComposeOptions {
   config: Config;
   content: Content;
-  git: GitFinding;
+  git: FoundGit;
   /** Of wsdaemon. */
   version: string;
   /** Whether the process is root, and so can run Git as the content's owner. */
@@ -50,7 +50,7 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   await using stack = new AsyncDisposableStack();
   const { config, metrics } = options;
   describeBuild(metrics, options);
-  reportFinding(options.git);
+  reportFoundGit(options.git);
   chooseQuotaDriver(config.quota.driver, metrics);
   const store = await openConfiguredStore(config, metrics);
   stack.defer(() => store.close());
@@ -128,13 +128,13 @@ function manage(
   const images = new StoredImages({ content, store, clock, retain: config.backup.retain });
   const git = Git.open({
     ...config.git,
-    finding,
+    found: finding,
     content,
     spool,
     folder: join(config.root, "tmp", "git"),
     switchUser: privileged,
     contentOwner: config.contentOwner,
-    gate,
+    egressProxy: gate,
     clock,
   });
   return new WorkspaceManager({

@@ -1,46 +1,44 @@
 /**
  * A fresh clone in the place of a restored checkout that could not be updated. What else the checkout
  * holds stays: files that nobody knows, local changes of files that the target has as they were. The
- * repository that was there, and what does not fit, is put aside in the new Git folder.
+ * repository that was there, and what does not fit, is set aside in the new Git folder.
  *
  * The clone is whole, in a tree of its own, before anything of the checkout is touched; its files are
- * then moved into place by the content Workers, so that folders which git may not write to are no
- * obstacle. Where that fails, everything is moved back.
+ * then moved into place by the content Workers, which may also write to folders that git may not.
+ * Where that fails, everything is moved back.
  */
 
 import { join } from "@std/path";
 import type { Tree, TreeFolder } from "../content/mod.ts";
 import { DaemonError } from "../errors.ts";
-import { GitFailure } from "./failure.ts";
-import { PUT_ASIDE } from "./git_folder.ts";
-import { AsideMoves, type AsidePlace, clearPlaces, moveBack, samePaths } from "./local_work.ts";
-import { warnOfAside } from "./make_way.ts";
+import { GitFailure } from "./git_failure.ts";
+import { ASIDE_FOLDER } from "./git_folder.ts";
+import { type AsideFolders, AsideMoves, clearPlaces, moveBack, samePaths } from "./local_work.ts";
+import { warnOfAside } from "./aside_folder.ts";
 import { bytesOfPath, forEachRecord, printedBytes, type RawPath, rawPath } from "./raw_path.ts";
 import type { Scratch } from "./scratch.ts";
-import type { GitSession } from "./session.ts";
+import type { GitSession } from "./git_session.ts";
 import { type CheckoutFiles, sanitizeConfig } from "./sanitize_config.ts";
-import { LOCAL_REPO_ENV } from "./submodules.ts";
-import { ABSENT, GITLINK, type TreeChange, treeChanges } from "./tree_changes.ts";
+import { LOCAL_REPO_ENV, NO_REPO_ENV } from "./git_environment.ts";
+import { ABSENT, emptyTree, GITLINK, type TreeChange, treeChanges } from "./tree_changes.ts";
 import { joinPath } from "./tree_path.ts";
-import { emptyView, indexView, makeShadowGitDir } from "./shadow_git_dir.ts";
+import { makeEmptyGitDir, makeShadowGitDir, makeShadowIndex } from "./shadow_git_dir.ts";
 
-const NO_REPO_ENV: Readonly<Record<string, string>> = { GIT_DIR: "/dev/null" };
-
-/** A list of some millions of files. */
+/** Larger than a list of some millions of files. */
 const MAX_LIST_BYTES = 512 * 1024 * 1024;
 
-/** The checkout that is there, and what takes its place. */
+/** A restored checkout, and the clone that replaces it. */
 export interface ReplaceSource extends CheckoutFiles {
   /** The fresh clone, at the top of a staging tree. */
   fresh: Tree;
-  /** A staging tree for what nobody needs any more. */
+  /** A staging tree for what is to be deleted. */
   discarded: Tree;
-  /** Names what is put aside. */
+  /** Names the folder for what is set aside. */
   stamp: string;
 }
 
 /**
- * Puts the fresh clone in the checkout's place.
+ * Replaces the checkout by the fresh clone. Moves everything back where it fails.
  * @param git in the checkout's directory
  * @param clone in the fresh clone's directory
  */
@@ -50,32 +48,32 @@ export async function adoptClone(
   source: ReplaceSource,
 ): Promise<void> {
   const { content, tree, location, fresh, discarded, owner, signal, stamp } = source;
-  const old = git.withEnv(await viewOf(git, source));
+  const old = git.withEnv(await readableGitDir(git, source));
   const { changes, submodules } = await describeClone(clone, old, source);
   const checkout: TreeFolder = { tree, folder: location };
-  const put = `.git/${PUT_ASIDE}/${stamp}`;
-  const aside = { tree: fresh, folder: `${put}/files` };
+  const stampFolder = `.git/${ASIDE_FOLDER}/${stamp}`;
+  const aside = { tree: fresh, folder: `${stampFolder}/files` };
   await content.makeDirectory(fresh, aside.folder, owner);
-  const place: AsidePlace = { content, checkout, aside, discarded, owner };
+  const place: AsideFolders = { content, checkout, aside, discarded, owner };
   const moves = new AsideMoves(place);
   const indexTime = await indexTimeOf(source);
   try {
     const from = { content, tree, location, indexTime, signal };
-    const set = await clearPlaces(old, changes, from, moves, place);
+    const setAside = await clearPlaces(old, changes, from, moves, place);
     const cloned = { tree: fresh, folder: "" };
     const repository = [{ from: bytesOfPath(".git"), to: bytesOfPath("git") }];
-    await moves.move(checkout, { tree: fresh, folder: put }, repository);
+    await moves.move(checkout, { tree: fresh, folder: stampFolder }, repository);
     // The Git folders of submodules were in the repository's, and have gone with it.
     if (submodules.length > 0) {
-      const folder = `${put}/submodules`;
+      const folder = `${stampFolder}/submodules`;
       await content.makeDirectory(fresh, folder, owner);
       await moves.move(checkout, { tree: fresh, folder }, samePaths(submodules));
     }
     await moves.move(cloned, checkout, samePaths([".git"]));
     await moves.move(cloned, checkout, samePaths([...filesOf(changes), ...submodules]));
-    const folder = joinPath(location, put);
+    const folder = joinPath(location, stampFolder);
     const now = { ...place, aside: { tree, folder: `${folder}/files` } };
-    const left = await moveBack(set, moves, now);
+    const left = await moveBack(setAside, moves, now);
     warnOfAside(git, { location }, now.aside.folder, left.map(({ path }) => path));
     git.warn(
       `What was Git's at ${JSON.stringify(location)} and does not fit the fresh clone is kept in ` +
@@ -87,27 +85,30 @@ export async function adoptClone(
   }
 }
 
-/** What the clone's commit changes, and the submodules it has. */
+/** Returns what the clone's commit changes, and the paths of its submodules. */
 async function describeClone(
   clone: GitSession,
   old: GitSession,
   source: ReplaceSource,
 ): Promise<{ changes: TreeChange[]; submodules: RawPath[] }> {
-  const nowhere = clone.withEnv(NO_REPO_ENV);
+  const outside = clone.withEnv(NO_REPO_ENV);
   const here = clone.withEnv(LOCAL_REPO_ENV);
-  // The request's own config, which may name programs, is in it by now.
+  // By now the clone's config has the request's own variables, which may name programs.
   const files = { ...source, tree: source.fresh, location: "" };
-  const config = await sanitizeConfig(nowhere, files, ".git", []);
+  const config = await sanitizeConfig(outside, files, ".git", []);
   const changes = await changesTo(here, old, source.scratch);
   const submodules = await gitlinksOf(here);
-  await config.restore(nowhere);
+  await config.restore(outside);
   return { changes, submodules };
 }
 
-/** What shows git of the repository that is there as much as can be read. */
-async function viewOf(git: GitSession, source: ReplaceSource): Promise<Record<string, string>> {
+/** Returns the environment that shows git as much of the existing repository as can be read. */
+async function readableGitDir(
+  git: GitSession,
+  source: ReplaceSource,
+): Promise<Record<string, string>> {
   const { scratch, signal } = source;
-  const nowhere = git.withEnv(NO_REPO_ENV);
+  const outside = git.withEnv(NO_REPO_ENV);
   const readable = async (make: () => Promise<Record<string, string>>) => {
     try {
       const variables = await make();
@@ -119,17 +120,17 @@ async function viewOf(git: GitSession, source: ReplaceSource): Promise<Record<st
       return undefined;
     }
   };
-  return await readable(() => makeShadowGitDir(nowhere, source)) ??
+  return await readable(() => makeShadowGitDir(outside, source)) ??
     await readable(async () => {
-      const variables = await makeShadowGitDir(nowhere, source);
-      await scratch.remove("view/index");
+      const variables = await makeShadowGitDir(outside, source);
+      await scratch.remove("shadow/index");
       return variables;
     }) ??
-    await readable(() => indexView(nowhere, source)) ??
-    await emptyView(scratch);
+    await readable(() => makeShadowIndex(outside, source)) ??
+    await makeEmptyGitDir(scratch);
 }
 
-/** What the clone's commit changes, as far as it is known what was checked out. */
+/** Returns what the clone's commit changes, as far as it is known what was checked out. */
 async function changesTo(
   clone: GitSession,
   old: GitSession,
@@ -141,11 +142,11 @@ async function changesTo(
   });
   // An empty remote changes nothing.
   if (code !== 0) return [];
-  return await treeChanges(clone, await baseIn(clone, old, scratch), target);
+  return await treeChanges(clone, await storeBase(clone, old, scratch), target);
 }
 
-/** Writes down in the clone what was checked out. @returns the hash of that tree */
-async function baseIn(clone: GitSession, old: GitSession, scratch: Scratch): Promise<string> {
+/** Stores in the clone the tree that was checked out. @returns its hash */
+async function storeBase(clone: GitSession, old: GitSession, scratch: Scratch): Promise<string> {
   const folder = await scratch.folder("base");
   const index = clone.withEnv({ ...LOCAL_REPO_ENV, GIT_INDEX_FILE: join(folder, "index") });
   for (const args of [["ls-tree", "-r", "-z", "--full-tree", "HEAD"], ["ls-files", "-s", "-z"]]) {
@@ -155,12 +156,11 @@ async function baseIn(clone: GitSession, old: GitSession, scratch: Scratch): Pro
       await index.run(["update-index", "-z", "--index-info"], { input });
       return (await index.run(["write-tree", "--missing-ok"])).stdout.trim();
     } catch (error) {
-      // Damaged, or of another kind of hashes.
+      // The repository is damaged, or has another hash algorithm.
       if (!(error instanceof GitFailure)) throw error;
     }
   }
-  const empty = ["hash-object", "-t", "tree", "-w", "--stdin"];
-  return (await clone.run(empty, { input: new Uint8Array() })).stdout.trim();
+  return await emptyTree(clone);
 }
 
 function filesOf(changes: readonly TreeChange[]): RawPath[] {

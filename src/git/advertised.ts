@@ -1,23 +1,24 @@
-/** What a remote says of its refs before anything is fetched. */
+/** Asks a remote for its refs, before anything is fetched. */
 
-import type { CheckoutRequest } from "./request.ts";
-import type { GitSession } from "./session.ts";
+import type { CheckoutRequest } from "./checkout_request.ts";
+import type { GitSession } from "./git_session.ts";
 
-/** What is known of the remote `origin`. */
+/** What the remote `origin` advertises. */
 export interface Advertised {
-  /** The commit of its HEAD; absent where HEAD leads to none. */
+  /** The commit of its HEAD; absent where HEAD names none. */
   head?: string;
   /** The branch that its HEAD is. */
   defaultBranch?: string;
-  /** Full name of the ref that the request's target is; absent where the remote has none. */
+  /** The full name of the ref that the request's target is; absent where the remote has none. */
   targetRef?: string;
   /** Whether its hashes are SHA-256. */
   isSha256: boolean;
 }
 
+/** The namespace of branches. */
 export const BRANCHES = "refs/heads/";
 
-/** Returns whether a target is a ref's full name, which stands for that ref and for nothing else. */
+/** Returns whether a target is a ref's full name, which means that ref and no other. */
 export function isFullRef(target: string): boolean {
   return target.startsWith("refs/");
 }
@@ -48,8 +49,8 @@ export async function askOrigin(
 }
 
 /**
- * Returns the branch that a HEAD probably is of which only the commit is known, as with old servers:
- * one at that commit, the usual names first, as `git clone` has it.
+ * Guesses the branch of a HEAD of which only the commit is known, as from old servers: one at that commit,
+ * `main` and `master` first, as `git clone` does.
  */
 async function guessBranch(git: GitSession, head: string): Promise<string | undefined> {
   const branches = (await listRefs(git, "origin"))
@@ -58,19 +59,19 @@ async function guessBranch(git: GitSession, head: string): Promise<string | unde
   return ["main", "master"].find((usual) => branches.includes(usual)) ?? branches[0];
 }
 
-/** Full names of the refs that a target may mean; the first that the remote has is meant. */
+/** Returns the full names of the refs that a target may mean; the first that the remote has is taken. */
 function candidatesOf(target: string): string[] {
   if (isFullRef(target)) return [target];
   return [`${BRANCHES}${target}`, `refs/tags/${target}`, `refs/${target}`];
 }
 
-/** A ref of a remote's by its full name, and what it is at: a tag object where there is one. */
+/** A remote's ref by its full name, and the object that it names, which may be a tag object. */
 export interface RemoteRef {
   name: string;
   hash: string;
 }
 
-/** Returns the refs of `remote`, but for HEAD. @throws {GitFailure} */
+/** Returns the refs of `remote` without HEAD. @throws {GitFailure} */
 export async function listRefs(git: GitSession, remote: string): Promise<RemoteRef[]> {
   const { stdout } = await git.runRemote(["ls-remote", "--refs", remote]);
   return stdout.split("\n").flatMap((line) => {

@@ -1,16 +1,19 @@
 import { type EgressProxy, resolveChecked } from "../outbound/mod.ts";
 import type { Remote } from "./remote.ts";
 
-/** Whether the gate sees each connection to a remote of that protocol, or there is none. */
+/** Returns whether remotes of that protocol are reached through the egress proxy, or not by network. */
 export function usesEgressProxy(protocol: string): boolean {
   return /^(?:https?|file)$/.test(protocol);
 }
 
-/** @throws {DaemonError} where git would reach the remote's host by itself, and it is out of bounds */
+/**
+ * Checks the host of a remote that git would reach without the egress proxy.
+ * @throws {DaemonError} FAILED_PRECONDITION where the rules forbid the host
+ */
 export async function checkHost(
-  gate: EgressProxy,
+  egressProxy: EgressProxy,
   { host, protocol }: Pick<Remote, "host" | "protocol">,
 ): Promise<void> {
   if (host === undefined || usesEgressProxy(protocol)) return;
-  await resolveChecked(gate.rules, host);
+  await resolveChecked(egressProxy.rules, host);
 }

@@ -1,22 +1,23 @@
-/** A new checkout. */
+/** Makes a new checkout. */
 
 import { type ConfigEntry, formatConfig } from "./config_text.ts";
 import { appendConfig, type CheckoutFiles } from "./sanitize_config.ts";
-import type { CheckoutRequest } from "./request.ts";
-import { isSafe } from "./safe_config.ts";
-import type { GitSession } from "./session.ts";
-import { LOCAL_REPO_ENV, updateSubmodules } from "./submodules.ts";
-import { fetchUpstream, reachTarget } from "./target.ts";
+import type { CheckoutRequest } from "./checkout_request.ts";
+import { isAllowedInRequest } from "./safe_config.ts";
+import type { GitSession } from "./git_session.ts";
+import { LOCAL_REPO_ENV } from "./git_environment.ts";
+import { updateSubmodules } from "./update_submodules.ts";
+import { fetchUpstream, reachTarget } from "./reach_target.ts";
 import { joinPath } from "./tree_path.ts";
 
-/** Makes a repository in the session's directory and fills it. */
+/** Makes a repository in the session's directory and checks the target out. @throws {DaemonError} FAILED_PRECONDITION */
 export async function cloneInto(
   git: GitSession,
   request: CheckoutRequest,
   files: CheckoutFiles,
 ): Promise<void> {
   const custom = splitConfig(request.config);
-  // As a template, so that neither URLs nor values appear among arguments.
+  // The config is a template, so that neither URLs nor values are arguments, which others can see.
   const template = await files.scratch.folder("template");
   const config = formatConfig([...custom.safe, ...remoteConfig(request)]);
   await files.scratch.write("template/config", config);
@@ -30,16 +31,16 @@ export async function cloneInto(
   await appendConfig(files, joinPath(files.location, ".git/config"), custom.deferred);
 }
 
-/** Variables for the time of our own calls, and those that are only written down after them. */
+/** Splits config into what is set while git works, and what is only written once it is done. */
 export function splitConfig(
   config: readonly ConfigEntry[],
 ): { safe: ConfigEntry[]; deferred: ConfigEntry[] } {
-  // A second url or fetch of our remotes would be added to the first.
-  const now = (entry: ConfigEntry) => isSafe(entry) && !/^remote\./i.test(entry[0]);
+  // A second url or fetch of a remote would be added to the first.
+  const now = (entry: ConfigEntry) => isAllowedInRequest(entry) && !/^remote\./i.test(entry[0]);
   return { safe: config.filter(now), deferred: config.filter((entry) => !now(entry)) };
 }
 
-/** All branches can be fetched later, however shallow the start. */
+/** Returns the config of the remotes. All branches can be fetched later, even from a shallow clone. */
 export function remoteConfig({ remote, upstream }: CheckoutRequest): ConfigEntry[] {
   const entries = (name: string, url: string): ConfigEntry[] => [
     [`remote.${name}.url`, url],

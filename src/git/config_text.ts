@@ -1,4 +1,4 @@
-/** Git's config format (git-config(1), "CONFIGURATION FILE"): entries to text, and what lists them. */
+/** Formats and parses Git's config (git-config(1), "CONFIGURATION FILE"). */
 
 /** A variable: `section.key` or `section.subsection.key`, and its value. */
 export type ConfigEntry = readonly [key: string, value: string];
@@ -13,7 +13,8 @@ interface Name {
 }
 
 /**
- * What is wrong with a variable's name or value, to follow its name; `undefined` where nothing is.
+ * Returns what is wrong with a variable's name or value, as text to follow its name; `undefined` where
+ * nothing is.
  */
 export function problemOf([name, value]: ConfigEntry): string | undefined {
   const parts = split(name);
@@ -21,7 +22,7 @@ export function problemOf([name, value]: ConfigEntry): string | undefined {
   return value.includes("\0") ? "must not contain a NUL character" : undefined;
 }
 
-/** A variable's name with what Git ignores the case of in lower case. */
+/** Returns a variable's name with section and key, of which Git ignores the case, in lower case. */
 export function canonicalName(name: string): string {
   const parts = split(name);
   if (!parts) return name;
@@ -34,7 +35,7 @@ export function canonicalName(name: string): string {
     .join(".");
 }
 
-/** Entries as text to append to a config file. */
+/** Formats entries as text to append to a config file. @throws {TypeError} for a name that is none */
 export function formatConfig(entries: readonly ConfigEntry[]): string {
   return entries.map(([name, value]) => {
     const parts = split(name);
@@ -47,7 +48,7 @@ export function formatConfig(entries: readonly ConfigEntry[]): string {
   }).join("");
 }
 
-/** Parses what `git config --list -z` prints. */
+/** Parses what `git config --list --null` prints. */
 export function parseConfigList(text: string): ConfigEntry[] {
   return text.split("\0").filter((entry) => entry !== "").map((entry) => {
     const end = entry.indexOf("\n");

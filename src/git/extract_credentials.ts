@@ -1,6 +1,6 @@
 /**
- * The request's config, without the logins that its URLs hold: git would show them in the arguments
- * of its helpers, and they would stay in `.git/config`.
+ * Extracts logins from the URLs of the request's config: git would pass them to its helpers as arguments,
+ * and they would stay in `.git/config`.
  */
 
 import { canonicalName, type ConfigEntry } from "./config_text.ts";
@@ -8,21 +8,22 @@ import { parseRemote, type Remote } from "./remote.ts";
 
 const WITH_USERINFO = /^(https?:\/\/)([^/?#]*)@/i;
 
+/** A request's config, and the logins that were extracted from it. */
 export interface CustomConfig {
   /** The variables, their URLs without userinfo. */
   config: ConfigEntry[];
-  /** Where the logins that were taken out are for. */
+  /** The remotes with the logins that their URLs held. */
   logins: Remote[];
 }
 
-/** Takes the logins out of the URLs that name remotes, and passwords out of all others. */
+/** Extracts logins from URLs that name remotes, and removes passwords from all others. */
 export function extractCredentials(entries: readonly ConfigEntry[]): CustomConfig {
   const logins: Remote[] = [];
   const bare = (url: string, isRemote: boolean): string => {
     const userinfo = WITH_USERINFO.exec(url)?.[2];
     if (userinfo === undefined || !isRemote && !userinfo.includes(":")) return url;
     if (isRemote) logins.push(...remoteAt(url));
-    // What is rewritten to is a prefix: it must stay as it is written.
+    // `url.<base>.insteadOf` compares prefixes, so the rest must stay as it is written.
     return url.replace(WITH_USERINFO, "$1");
   };
   const config = entries.map(([name, value]): ConfigEntry => {
@@ -39,7 +40,7 @@ export function extractCredentials(entries: readonly ConfigEntry[]): CustomConfi
   return { config, logins };
 }
 
-/** The remote at a URL; none where git could not use it either. */
+/** Returns the remote at a URL; none where git could not use it either. */
 function remoteAt(url: string): Remote[] {
   try {
     return [parseRemote(url, ["http", "https"])];

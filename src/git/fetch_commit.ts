@@ -1,16 +1,16 @@
-/** Finding the commit that a request names by its hash. */
+/** Fetches the commit that a request names by its hash. */
 
 import { DaemonError } from "../errors.ts";
 import { BRANCHES, listRefs } from "./advertised.ts";
-import { GitFailure } from "./failure.ts";
-import { ENDLESS_DEPTH, fetchCommitOf, fetchFrom } from "./fetch.ts";
-import type { GitSession } from "./session.ts";
+import { GitFailure } from "./git_failure.ts";
+import { ENDLESS_DEPTH, fetchCommitOf, fetchFrom } from "./fetch_from.ts";
+import type { GitSession } from "./git_session.ts";
 
-/** How much history a single commit gets, so that `git log` and `git describe` have something to say. */
+/** How much history is fetched with a commit, so that `git log` and `git describe` show something. */
 const COMMIT_DEPTH = 20;
 
-/** What to fetch in search of a commit, by what it matches. */
-const EVERYWHERE: readonly (readonly [namespace: string, refspecs: readonly string[]])[] = [
+/** The namespaces in which a commit is searched, and what is fetched of each. */
+const SEARCHED_REFS: readonly (readonly [namespace: string, refspecs: readonly string[]])[] = [
   [BRANCHES, []],
   ["refs/tags/", ["+refs/tags/*:refs/tags/*"]],
 ];
@@ -38,7 +38,7 @@ export async function fetchCommit(
   return await searchEverywhere(git, name, shallow);
 }
 
-/** @returns whether the server gave it: some give what their refs name and nothing else */
+/** Fetches by hash. @returns whether the server allows that: some serve only what their refs name */
 async function fetchByHash(git: GitSession, hash: string, shallow: boolean): Promise<boolean> {
   try {
     await fetchCommitOf(git, hash, { depth: shallow ? COMMIT_DEPTH : undefined });
@@ -51,7 +51,7 @@ async function fetchByHash(git: GitSession, hash: string, shallow: boolean): Pro
   }
 }
 
-/** Fetches all branches as a whole, and then all tags, until the commit is among them. */
+/** Fetches all branches with their history, then all tags, until the commit is among them. */
 async function searchEverywhere(
   git: GitSession,
   name: string,
@@ -61,8 +61,8 @@ async function searchEverywhere(
   if (refs.length === 0) {
     throw new DaemonError("FAILED_PRECONDITION", `the remote is empty; it has no commit ${name}`);
   }
-  for (const [namespace, refspecs] of EVERYWHERE) {
-    // A fetch of limited depth fails where there is nothing.
+  for (const [namespace, refspecs] of SEARCHED_REFS) {
+    // A fetch with a depth fails where no ref matches.
     if (!refs.some(({ name }) => name.startsWith(namespace))) continue;
     await fetchFrom(git, "origin", refspecs, shallow ? ENDLESS_DEPTH : undefined);
     const found = await findCommit(git, name);
@@ -76,7 +76,7 @@ async function searchEverywhere(
 }
 
 /**
- * The commit whose hash starts with `text`; a branch or tag of that name is another matter.
+ * Returns the commit whose hash starts with `text`, never a branch or tag of that name.
  * @throws {DaemonError} FAILED_PRECONDITION where several do
  */
 async function findCommit(git: GitSession, text: string): Promise<string | undefined> {

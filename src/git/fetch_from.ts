@@ -1,19 +1,19 @@
 import { logger } from "../log/mod.ts";
-import { GitFailure } from "./failure.ts";
-import type { GitSession } from "./session.ts";
+import { GitFailure } from "./git_failure.ts";
+import type { GitSession } from "./git_session.ts";
 
 const log = logger("git");
 
-/** Commits of history; the whole of it where absent. */
+/** How many commits of history are fetched; all where absent. */
 export type Depth = number | undefined;
 
-/** To git, a history without an end: unlike `--unshallow` it may be asked of a whole repository, too. */
+/** Git's value for the whole history, which unlike `--unshallow` is allowed in a whole repository, too. */
 export const ENDLESS_DEPTH = 2147483647;
 
-/** Where a fetch puts what is to have no name; the ref is deleted at once. */
+/** The ref of a fetched commit that gets no name; it is deleted at once. */
 const TEMPORARY_REF = "refs/wsdaemon/fetched";
 
-/** A tag that was moved on the remote is moved here; a remote that is shallow itself is one, too. */
+/** Moves tags that the remote has moved, and fetches from a remote that is itself shallow. */
 const PLAIN_FETCH = [
   "fetch",
   "--quiet",
@@ -24,8 +24,8 @@ const PLAIN_FETCH = [
 ];
 
 /**
- * Fetches from a remote. Tags of commits that come with it come along where a refspec says where to
- * put it, as with `git clone`. A server that cannot cut the history gives the whole of it.
+ * Fetches from a remote. Tags of fetched commits are fetched, too, where a refspec has a destination, as by
+ * `git clone`. The whole history is fetched from a server that cannot cut it.
  * @param refspecs the remote's configured ones where there are none
  * @throws {GitFailure}
  */
@@ -35,7 +35,7 @@ export async function fetchFrom(
   refspecs: readonly string[],
   depth: Depth,
 ): Promise<void> {
-  // What is gone on the remote may stand in the way of what has come.
+  // A ref that the remote deleted may conflict with one that it made since.
   const prune = refspecs.length === 0 ? ["--prune"] : [];
   const fetch = (how: readonly string[]) =>
     git.runRemote([...PLAIN_FETCH, ...prune, ...how, remote, ...refspecs]);
@@ -54,14 +54,15 @@ export async function fetchFrom(
   }
 }
 
+/** How a commit is fetched. */
 export interface FetchCommitOptions {
   depth: Depth;
-  /** The ref that keeps it here; none where absent. */
+  /** The local ref that names it; none where absent. */
   name?: string | undefined;
 }
 
 /**
- * Fetches a ref or a commit's full hash from `origin`, and the tags that come along.
+ * Fetches a ref or a commit's whole hash from `origin`, and the tags of fetched commits.
  * @returns the hash of its commit; `undefined` where it leads to something else
  * @throws {GitFailure}
  */

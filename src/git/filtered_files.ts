@@ -8,7 +8,7 @@ import {
   type RawPath,
   rawPath,
 } from "./raw_path.ts";
-import type { GitSession } from "./session.ts";
+import type { GitSession } from "./git_session.ts";
 
 /** A time with nanoseconds. */
 export interface FileTime {
@@ -16,29 +16,30 @@ export interface FileTime {
   readonly nsec: number;
 }
 
+/** The state of a regular file of the tree. */
 export type FileState = Extract<PathState, { type: "file" }>;
 
-/** A file, and the blob that it would be of if nobody had changed it. */
+/** A file with a filter, and the blob that it was made from unless somebody changed it. */
 export interface FilteredFile {
   path: RawPath;
   blob: string;
   state: FileState;
 }
 
-/** Where the files are, and how far the index can be trusted. */
+/** A checkout, and the time of its index. */
 export interface FilteredSource {
   content: Content;
   tree: Tree;
   /** The checkout's path in the tree. */
   location: string;
-  /** When the index was written. */
+  /** When the index was written; files that are younger may have changed since. */
   indexTime: FileTime | undefined;
   signal: AbortSignal;
 }
 
 const NO_DRIVER = new Set(["unspecified", "unset", "set"]);
 
-/** Those of the paths that attributes, in the checkout or of the repository, give a filter driver. */
+/** Returns the paths that attributes, in the checkout or of the repository, give a filter driver. */
 export async function filteredPaths(
   git: GitSession,
   paths: readonly RawPath[],
@@ -55,14 +56,14 @@ export async function filteredPaths(
   return filtered;
 }
 
-/** Those of the files that nobody changed. */
+/** Returns the files that nobody changed, without running a filter: by the index, else by Git LFS pointers. */
 export async function unchangedFiltered(
   git: GitSession,
   source: FilteredSource,
   files: readonly FilteredFile[],
 ): Promise<Set<RawPath>> {
   if (files.length === 0) return new Set();
-  const unchanged = await knownByIndex(git, source, files);
+  const unchanged = await unchangedByIndex(git, source, files);
   const rest = files.filter(({ path }) => !unchanged.has(path));
   const pointers = await readPointers(git, rest.map(({ blob }) => blob));
   for (const { path, blob, state } of rest) {
@@ -75,29 +76,30 @@ export async function unchangedFiltered(
   return unchanged;
 }
 
+/** What the index records of a file. */
 interface IndexStat {
   mtime: FileTime;
   size: number;
 }
 
-/** Files that have the size and time that the index has for that blob. */
-async function knownByIndex(
+/** Returns the files that have the size and time that the index records for that blob. */
+async function unchangedByIndex(
   git: GitSession,
   { indexTime }: FilteredSource,
   files: readonly FilteredFile[],
 ): Promise<Set<RawPath>> {
   const wanted = new Map(files.map((file) => [file.path, file]));
-  const known = new Set<RawPath>();
+  const unchanged = new Set<RawPath>();
   let open: FilteredFile | undefined;
   await forEachRecord(git, ["ls-files", "--stage", "--debug", "-z"], (record) => {
     const text = rawPath(record);
     const debug = /^ {2}ctime: [^]*?\n {2}size: \d+\tflags: [0-9a-f]+\n/.exec(text)?.[0] ?? "";
-    if (open && isSame(open.state, parseStat(debug), indexTime)) known.add(open.path);
+    if (open && isSame(open.state, parseStat(debug), indexTime)) unchanged.add(open.path);
     const entry = /^\d+ ([0-9a-f]+) (\d)\t([^]*)$/.exec(text.slice(debug.length));
     const file = entry?.[2] === "0" ? wanted.get(entry[3]!) : undefined;
     open = file && file.blob === entry?.[1] ? file : undefined;
   });
-  return known;
+  return unchanged;
 }
 
 function parseStat(debug: string): IndexStat | undefined {
@@ -107,7 +109,7 @@ function parseStat(debug: string): IndexStat | undefined {
   return { mtime: { sec: Number(sec), nsec: Number(nsec) }, size: Number(size) };
 }
 
-/** The index keeps the lower 32 bits of sizes and times. */
+/** The index records the lower 32 bits of sizes and times. */
 const WORD = 2 ** 32;
 
 function isSame(
@@ -122,15 +124,16 @@ function isSame(
   return sec < indexTime.sec || sec === indexTime.sec && state.mtime.nsec < indexTime.nsec;
 }
 
-/** The specification's limit for a pointer file. */
-const MAX_POINTER = 1024;
+/** The Git LFS specification's limit for a pointer file. Bytes. */
+const MAX_POINTER_BYTES = 1024;
 
+/** What a Git LFS pointer says of the file. */
 interface Pointer {
   sha256: string;
   size: number;
 }
 
-/** Git LFS pointers among blobs, by the blobs' hashes. */
+/** Returns the Git LFS pointers among blobs, by the blobs' hashes. */
 async function readPointers(
   git: GitSession,
   blobs: readonly string[],
@@ -142,12 +145,12 @@ async function readPointers(
   const { stdout } = await git.run(["cat-file", "--batch-check"], { input: ask(new Set(blobs)) });
   const small = stdout.split("\n").flatMap((line) => {
     const [hash = "", type, size] = line.split(" ");
-    return type === "blob" && Number(size) <= MAX_POINTER ? [hash] : [];
+    return type === "blob" && Number(size) <= MAX_POINTER_BYTES ? [hash] : [];
   });
   if (small.length === 0) return pointers;
   const printed = await printedBytes(git, ["cat-file", "--batch"], {
     input: ask(small),
-    maxBytes: small.length * (MAX_POINTER + 128),
+    maxBytes: small.length * (MAX_POINTER_BYTES + 128),
   });
   for (const [hash, bytes] of batchEntries(printed)) {
     const pointer = parsePointer(new TextDecoder().decode(bytes));
@@ -156,7 +159,7 @@ async function readPointers(
   return pointers;
 }
 
-/** The blobs that `cat-file --batch` printed. */
+/** Yields the blobs that `cat-file --batch` printed. */
 function* batchEntries(printed: Uint8Array): Generator<[hash: string, bytes: Uint8Array]> {
   for (let at = 0; at < printed.length;) {
     const end = printed.indexOf(0x0a, at);
@@ -175,7 +178,7 @@ function parsePointer(text: string): Pointer | undefined {
   return sha256 !== undefined && size !== undefined ? { sha256, size: Number(size) } : undefined;
 }
 
-/** The hash that Git gives a blob. */
+/** Returns the hash that Git gives a blob; SHA-256 where `hashLength` is 64 digits, else SHA-1. */
 export async function blobHash(bytes: Uint8Array, hashLength: number): Promise<string> {
   const header = new TextEncoder().encode(`blob ${bytes.length}\0`);
   const algorithm = hashLength === 64 ? "SHA-256" : "SHA-1";

@@ -1,10 +1,10 @@
 /**
- * Git, as the daemon uses it: checkouts for initializers, and the status of what is there.
+ * Checkouts for initializers, and the status of live checkouts.
  *
- * Repositories are hostile ground. Every git of ours runs as the content's owner, in a clean
- * environment with its home in a private folder, reaches other hosts through the gate alone, and
- * never meets a config variable, a hook or a link that somebody else chose and that could make it
- * run a program or leave the workspace.
+ * Repositories are hostile. Every git process runs as the content's owner, in a clean environment with
+ * its home in a private folder, reaches http(s) hosts through the egress proxy alone, and never reads a
+ * config variable, a hook or a link that somebody else chose and that could make it run a program or
+ * leave the workspace.
  */
 
 import { dirname } from "@std/path";
@@ -13,43 +13,44 @@ import { type Content, groupOf, isAnonymous, type Owner, type Tree } from "../co
 import { DaemonError } from "../errors.ts";
 import type { EgressProxy, ProxySession } from "../outbound/mod.ts";
 import type { GitStatus, GitStatusReader } from "./git_status.ts";
-import { cloneInto } from "./clone.ts";
+import { cloneInto } from "./clone_into.ts";
 import { Credentials } from "./credentials.ts";
-import { failureOf, firstError } from "./failure.ts";
-import { extractCredentials } from "./custom_config.ts";
-import { checkHost } from "./hosts.ts";
-import { type GitFinding, programOf } from "./git_program.ts";
-import type { CheckoutRequest } from "./request.ts";
-import { adoptClone } from "./replace.ts";
+import { failureOf, firstError } from "./git_failure.ts";
+import { extractCredentials } from "./extract_credentials.ts";
+import { checkHost } from "./check_host.ts";
+import { type FoundGit, programOf } from "./git_program.ts";
+import type { CheckoutRequest } from "./checkout_request.ts";
+import { adoptClone } from "./adopt_clone.ts";
 import { Scratch } from "./scratch.ts";
-import { GitSession } from "./session.ts";
-import { readStatus } from "./status.ts";
+import { GitSession } from "./git_session.ts";
+import { readStatus } from "./read_status.ts";
 import { followLinks, gitEntry } from "./tree_path.ts";
-import { newStamp, updateCheckout } from "./update.ts";
-import { gitUser } from "./user.ts";
+import { newStamp, updateCheckout } from "./update_checkout.ts";
+import { gitUser } from "./git_user.ts";
 
+/** What a {@link Git} uses, and its limits. */
 export interface GitOptions {
-  /** What was found on PATH when the daemon started. */
-  finding: GitFinding;
+  /** The git that was found on PATH when the daemon started. */
+  found: FoundGit;
   content: Content;
   /** Absolute path of the content Workers' spool. */
   spool: string;
   /** Absolute path of a private folder, used by nothing else. */
   folder: string;
-  /** Whether git can and shall run as the owner of the content: true where the daemon is root. */
+  /** Whether git runs as the owner of the content: true where the daemon is root. */
   switchUser: boolean;
-  /** Whose what is newly made is; git has root's rights only where it is root. */
+  /** The owner of newly made content; git runs as root only where that is root. */
   contentOwner: Owner;
   /** Milliseconds for one checkout with its retries. */
   timeout: number;
   protocols: readonly string[];
-  gate: EgressProxy;
+  egressProxy: EgressProxy;
   clock: Clock;
   /** Seconds without a byte from an http(s) server until a transfer is tried again; 90 unless given. */
   silence?: number;
 }
 
-/** One checkout's place. */
+/** Where one checkout is, and how to end the work on it. */
 export interface CheckoutPlace {
   tree: Tree;
   /** Path in the tree; empty for its top. */
@@ -59,7 +60,10 @@ export interface CheckoutPlace {
   onWarning?: (message: string) => void;
 }
 
-/** Checkouts and their status. Errors are FAILED_PRECONDITION unless said otherwise. */
+/**
+ * Clones, updates, replaces and reads checkouts. Errors are `DaemonError`s: FAILED_PRECONDITION for what
+ * the remote or the repository is to blame for, RESOURCE_EXHAUSTED and others for what the node lacks.
+ */
 export class Git implements GitStatusReader {
   readonly #options: GitOptions;
 
@@ -67,16 +71,17 @@ export class Git implements GitStatusReader {
     this.#options = options;
   }
 
+  /** Returns a Git for these options. */
   static open(options: GitOptions): Git {
     return new Git(options);
   }
 
-  /** Protocols that remotes may speak. */
+  /** The protocols that remotes may use. */
   get protocols(): readonly string[] {
     return this.#options.protocols;
   }
 
-  /** Clones into a directory that `owner` then owns, and brings it to its target. */
+  /** Makes a directory that `owner` owns, clones into it and checks the target out. */
   async clone(request: CheckoutRequest, place: CheckoutPlace & { owner: Owner }): Promise<void> {
     const { content } = this.#options;
     await content.makeDirectory(place.tree, place.location, place.owner);
@@ -93,7 +98,7 @@ export class Git implements GitStatusReader {
     );
   }
 
-  /** Brings a restored checkout to its target, keeping local work; see `local_work.ts`. */
+  /** Updates a restored checkout to its target, keeping local work; see `local_work.ts`. */
   async update(request: CheckoutRequest, place: CheckoutPlace): Promise<void> {
     const { content, contentOwner } = this.#options;
     const discarded = await content.create(contentOwner, workspaceOf(place.tree));
@@ -110,8 +115,8 @@ export class Git implements GitStatusReader {
   }
 
   /**
-   * Clones anew in the place of a restored checkout that cannot be updated, keeping local work.
-   * @param onTree is told of the staging tree that is cloned into
+   * Replaces a restored checkout that cannot be updated by a fresh clone, keeping local work.
+   * @param onTree called with the staging tree that is cloned into
    */
   async replace(
     request: CheckoutRequest,
@@ -132,7 +137,10 @@ export class Git implements GitStatusReader {
     }
   }
 
-  /** Whose a checkout's new repository is; a folder of root's, which git cannot work in, is given away. */
+  /**
+   * Returns the owner of a checkout's new repository. A folder of root's, in which git does not run, is
+   * given to the content owner.
+   */
   async #newOwner({ tree, location }: CheckoutPlace): Promise<Owner> {
     const { content, contentOwner, switchUser } = this.#options;
     const { owner, close } = await content.openDirectory(tree, location);
@@ -149,7 +157,7 @@ export class Git implements GitStatusReader {
     { tree, location, signal, onWarning }: CheckoutPlace,
     trees: { fresh: Tree; discarded: Tree; owner: Owner },
   ): Promise<void> {
-    const { content, folder, finding, timeout } = this.#options;
+    const { content, folder, found: finding, timeout } = this.#options;
     const program = programOf(finding);
     const user = this.#user(trees.owner, location);
     const there = await content.openDirectory(tree, location);
@@ -178,9 +186,9 @@ export class Git implements GitStatusReader {
   async status(
     tree: Tree,
     checkoutLocation: string,
-    { signal = new AbortController().signal }: { signal?: AbortSignal } = {},
+    { signal = new AbortController().signal }: { signal?: AbortSignal | undefined } = {},
   ): Promise<GitStatus | undefined> {
-    const { content, folder, finding } = this.#options;
+    const { content, folder, found: finding } = this.#options;
     const location = (await followLinks(content, tree, checkoutLocation))?.path;
     if (location === undefined) return undefined;
     if (!await gitEntry(content, tree, location)) return undefined;
@@ -204,7 +212,7 @@ export class Git implements GitStatusReader {
     return switchUser ? gitUser(owner, contentOwner, location) : undefined;
   }
 
-  /** Runs `work` with a session, the request without logins, and what a checkout needs besides. */
+  /** Runs `work` with a session that has the request's logins, and the request without them. */
   async #work(
     request: CheckoutRequest,
     { tree, location, signal, onWarning }: CheckoutPlace,
@@ -214,7 +222,16 @@ export class Git implements GitStatusReader {
       files: { scratch: Scratch; owner: Owner },
     ) => Promise<void>,
   ): Promise<void> {
-    const { content, folder, finding, timeout, gate, protocols, clock, silence } = this.#options;
+    const {
+      content,
+      folder,
+      found: finding,
+      timeout,
+      egressProxy,
+      protocols,
+      clock,
+      silence,
+    } = this.#options;
     const program = programOf(finding);
     const credentials = new Credentials();
     credentials.add(request.remote, request.login ?? request.remote.login);
@@ -224,10 +241,10 @@ export class Git implements GitStatusReader {
     const { path: cwd, owner, close } = await content.openDirectory(tree, location);
     try {
       const user = this.#user(owner, location);
-      using pass: ProxySession = gate.pass();
+      using proxySession: ProxySession = egressProxy.openSession();
       await using scratch = await Scratch.make(folder, user, silence);
-      await checkHost(gate, request.remote);
-      if (request.upstream) await checkHost(gate, request.upstream);
+      await checkHost(egressProxy, request.remote);
+      if (request.upstream) await checkHost(egressProxy, request.upstream);
       const git = new GitSession({
         program,
         cwd,
@@ -235,7 +252,7 @@ export class Git implements GitStatusReader {
         home: scratch.home,
         onWarning,
         signal: AbortSignal.any([signal, AbortSignal.timeout(timeout)]),
-        network: { pass, credentials, protocols, clock },
+        network: { proxySession, credentials, protocols, clock },
       });
       await work(git, { ...request, config }, { scratch, owner });
     } catch (error) {
@@ -245,7 +262,7 @@ export class Git implements GitStatusReader {
     }
   }
 
-  /** Returns what a caller is told. @throws the signal's reason where the caller has given up */
+  /** Returns the error that a caller is told. @throws the signal's reason where that has fired */
   async #failure(thrown: unknown, signal: AbortSignal): Promise<DaemonError> {
     signal.throwIfAborted();
     const { timeout, folder } = this.#options;
@@ -255,7 +272,7 @@ export class Git implements GitStatusReader {
   }
 }
 
-/** The workspace that a staging tree was made for. */
+/** Returns the id of the workspace that a staging tree was made for. */
 function workspaceOf({ name }: Tree): string | undefined {
   const group = groupOf(name);
   return isAnonymous(group) ? undefined : group;

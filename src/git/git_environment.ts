@@ -1,12 +1,12 @@
 /**
- * How every git of ours is made deaf to what could make it run something: to the system's and the
- * user's config, to prompts, hooks, monitors, and to protocols that were not allowed.
+ * The arguments and environment of every git process, which disable all that could make it run another
+ * program: the system's and the user's config, prompts, hooks, monitors, protocols that are not allowed.
  */
 
 import { dirname } from "@std/path";
-import { HELPER } from "./credentials.ts";
+import { CREDENTIAL_HELPER } from "./credentials.ts";
 
-/** Command-line config, which wins over a repository's own. */
+/** Config on the command line, which overrides a repository's own. */
 const HARDENED: readonly (readonly [string, string])[] = [
   ["core.hooksPath", "/dev/null"],
   ["core.fsmonitor", "false"],
@@ -16,8 +16,8 @@ const HARDENED: readonly (readonly [string, string])[] = [
   ["core.askPass", ""],
   ["core.pager", "cat"],
   ["credential.helper", ""],
-  // Trees in the making are synchronised as a whole when they are published; one by one, thousands of
-  // refs would take minutes.
+  // Staging trees are made durable as a whole when they are published; synchronising thousands of refs
+  // one by one would take minutes.
   ["core.fsync", "none"],
   ["gc.auto", "0"],
   ["maintenance.auto", "false"],
@@ -30,12 +30,12 @@ const HARDENED: readonly (readonly [string, string])[] = [
 ];
 
 /**
- * Seconds without a byte from a server after which a transfer is given up and tried again. Servers
- * that are long at work on a pack send 5 bytes every 5 seconds meanwhile, so that a limit of one byte
- * a second tells them from those that have died, which five attempts take 8 minutes to find out.
+ * Seconds without a byte from a server after which a transfer is aborted and retried. Servers that work
+ * on a large pack send 5 bytes every 5 seconds meanwhile, so a limit of one byte a second distinguishes
+ * them from those that have died; five attempts take 8 minutes to find that out.
  */
 const SILENCE_LIMIT = 90;
-/** Seconds between two questions to an ssh server whether it is still there. */
+/** Seconds between two keep-alive messages to an ssh server. */
 const SSH_ALIVE_INTERVAL = 15;
 
 /** ssh with nothing of the user whom git runs as: no config, keys, agent, tickets or known hosts. */
@@ -53,9 +53,9 @@ const SSH = [
 ].join(" -o ");
 
 /**
- * Returns the text of the config that stands where a user's would be: what a repository or
- * `custom_config` may say otherwise.
- * @param silence seconds without a byte from an http(s) server until a transfer is given up
+ * Returns the text of the config that replaces a user's: defaults that a repository or `custom_config` may
+ * override.
+ * @param silence seconds without a byte from an http(s) server until a transfer is aborted
  */
 export function globalConfig(silence: number = SILENCE_LIMIT): string {
   return `[safe]
@@ -71,25 +71,26 @@ export function globalConfig(silence: number = SILENCE_LIMIT): string {
 `;
 }
 
-/** Arguments that precede a git command's own. */
+/** Returns the arguments that precede a git command's own. */
 export function hardenedArguments(options: { credentials: boolean }): string[] {
   const config = options.credentials
-    ? [...HARDENED, ["credential.helper", HELPER], ["credential.useHttpPath", "true"]]
+    ? [...HARDENED, ["credential.helper", CREDENTIAL_HELPER], ["credential.useHttpPath", "true"]]
     : HARDENED;
   return ["--no-pager", ...config.flatMap(([key, value]) => ["-c", `${key}=${value}`])];
 }
 
+/** What the environment of a git process depends on. */
 export interface EnvironmentOptions {
   /** Absolute path of git. */
   program: string;
   /** Absolute path of a folder with {@link globalConfig} as `.gitconfig` and nothing else. */
   home: string;
   protocols: readonly string[];
-  /** How to reach hosts by http(s); none can be reached where it is absent. */
+  /** The egress proxy's URL; no host can be reached where it is absent. */
   proxyUrl?: string;
 }
 
-/** The whole environment of a git process. */
+/** Returns the whole environment of a git process. */
 export function gitEnvironment(options: EnvironmentOptions): Record<string, string> {
   const { program, home, protocols, proxyUrl } = options;
   return {
@@ -116,3 +117,18 @@ export function gitEnvironment(options: EnvironmentOptions): Record<string, stri
     ...(proxyUrl === undefined ? {} : { ALL_PROXY: proxyUrl }),
   };
 }
+
+/** Shows git no repository, for commands that work on what they are given. */
+export const NO_REPO_ENV: Readonly<Record<string, string>> = { GIT_DIR: "/dev/null" };
+
+/** Shows git the repository of the directory that it runs in, and no other above that. */
+export const LOCAL_REPO_ENV: Readonly<Record<string, string>> = {
+  GIT_DIR: ".git",
+  GIT_WORK_TREE: ".",
+};
+
+/** {@link LOCAL_REPO_ENV} for commands that take paths, which then are no patterns. */
+export const LITERAL_PATHSPECS_ENV: Readonly<Record<string, string>> = {
+  ...LOCAL_REPO_ENV,
+  GIT_LITERAL_PATHSPECS: "1",
+};

@@ -1,32 +1,32 @@
-/** What git says when it fails, for people and for the decision to try again. */
+/** Failures of git commands: their messages, and whether they may be retried. */
 
 import { asDaemonError, DaemonError } from "../errors.ts";
 import { scrub } from "./credentials.ts";
 import { codeOfErrno, explainMachineError, printedErrno } from "./machine_error.ts";
-import type { Ending } from "./process.ts";
+import type { Ending } from "./start_git.ts";
 
 const MAX_LINES = 6;
 const MAX_LENGTH = 1000;
 
-/** What passes by itself: the network, and servers that are overloaded or restarting. */
+/** Messages of retryable failures: of the network, and of servers that are overloaded or restarting. */
 const TRANSIENT =
   /could not resolve host|couldn't resolve host|failed to connect|connection (?:refused|reset|timed out|was reset)|connection to .* closed|operation timed out|timed out after|operation too slow|early eof|rpc failed|unexpected disconnect|the remote end hung up|returned error: (?:429|5\d\d)|empty reply from server|transfer closed|gnutls recv error|ssl_read|recv failure|send failure|http\/2 stream|temporary failure in name resolution|invalid index-pack output/i;
 
-/** What no repetition changes, whatever else was said. */
-const FINAL =
+/** Messages of failures that no retry can mend, whatever else was printed. */
+const PERMANENT =
   /authentication failed|could not read (?:username|password)|permission denied|not found|access denied|returned error: 40[0134]|does not appear to be a git repository/i;
 
-/** Files on a web server ("dumb" http), or a server that cannot cut the history. */
+/** Messages of servers that cannot cut the history, such as plain web servers ("dumb" http). */
 const NO_DEPTH = /dumb http transport does not support shallow|server does not support shallow/i;
 
 /** A git command that failed. */
 export class GitFailure extends DaemonError {
   readonly exitCode: number;
-  /** Such as `fetch`. */
+  /** The git command, such as `fetch`. */
   readonly command: string;
-  /** Everything that it printed to stderr, as far as kept; without secrets. */
+  /** The last 64 KiB of stderr, without secrets. */
   readonly stderr: string;
-  /** Name of the errno of this machine's that it ran into, as far as it said so. */
+  /** The name of the errno that git reported of this node, if any. */
   readonly errno: string | undefined;
   /** Whether the same command may succeed later. */
   readonly transient: boolean;
@@ -36,7 +36,7 @@ export class GitFailure extends DaemonError {
   /** @param printed the last of what it printed to stdout, where some commands say what is wrong */
   constructor(command: string, ending: Ending, printed: string, secrets: readonly string[]) {
     const stderr = scrub(ending.stderr, secrets);
-    const why = said(stderr) || said(scrub(printed, secrets)) || endOf(ending);
+    const why = lastLines(stderr) || lastLines(scrub(printed, secrets)) || endOf(ending);
     const errno = ending.signal === "SIGKILL" ? "ENOMEM" : printedErrno(stderr);
     super(codeOfErrno(errno) ?? "FAILED_PRECONDITION", `git ${command}: ${why}`);
     this.errno = errno;
@@ -44,7 +44,7 @@ export class GitFailure extends DaemonError {
     this.exitCode = ending.code;
     this.stderr = stderr;
     this.refusesDepth = NO_DEPTH.test(stderr);
-    this.transient = errno === undefined && TRANSIENT.test(stderr) && !FINAL.test(stderr);
+    this.transient = errno === undefined && TRANSIENT.test(stderr) && !PERMANENT.test(stderr);
   }
 }
 
@@ -52,28 +52,27 @@ function endOf({ code, signal }: Ending): string {
   return signal === undefined ? `exit code ${code}` : `killed by ${signal}`;
 }
 
-/** A connection that was refused, or could not be made, as the egress proxy says it. */
+/** A connection that the egress proxy refused or could not make. */
 export class ConnectionFailure extends DaemonError {}
 
-/** What git says of the repository that it is in, before it asks any remote. */
-const OWN =
+/** Messages about the local repository, printed before git asks any remote. */
+const LOCAL_FAILURE =
   /not a git repository|bad config|invalid gitfile|unable to read|insufficient permission/i;
 
 /**
- * Returns whether the remote refused or was out of reach, so that another repository would fare no
- * better.
+ * Returns whether the remote refused or was out of reach, so that a fresh clone would fail, too.
  */
 export function isRemoteFailure(error: unknown): boolean {
   if (error instanceof ConnectionFailure) return true;
   if (error instanceof GitFailure) {
-    // Listing what a remote has needs next to nothing of one's own repository.
-    return error.command === "ls-remote" && !OWN.test(error.stderr);
+    // Listing a remote's refs hardly depends on the local repository.
+    return error.command === "ls-remote" && !LOCAL_FAILURE.test(error.stderr);
   }
   return error instanceof DaemonError && isRemoteFailure(error.cause);
 }
 
-/** The last lines that tell something, as one line without control characters. */
-function said(text: string): string {
+/** Returns the last lines that are no progress or hint, joined to one without control characters. */
+function lastLines(text: string): string {
   const lines = text.split(/[\r\n]+/)
     .map((line) => line.replace(/\p{Cc}(?:\[[0-9;]*[A-Za-z])?/gu, " ").trim())
     .filter((line) =>
@@ -86,14 +85,14 @@ function said(text: string): string {
   return short.length > MAX_LENGTH ? `${short.slice(0, MAX_LENGTH)}…` : short;
 }
 
-/** Returns what went wrong first, of which the rest is a consequence or came while clearing away. */
+/** Returns the error that was thrown first; the others are of the cleanup after it. */
 export function firstError(error: unknown): unknown {
   return error instanceof SuppressedError ? firstError(error.suppressed) : error;
 }
 
 /**
- * Returns what a checkout's caller is told of `error`: what this machine lacks with what to do about
- * it; a remote out of reach as the initializer's failure rather than the daemon's.
+ * Returns the error that a checkout's caller is told: what this node lacks with what to do about it; a
+ * remote out of reach as FAILED_PRECONDITION, the initializer's failure rather than the daemon's.
  * @param path absolute, on the file system that git works on
  */
 export async function failureOf(error: unknown, path: string): Promise<DaemonError> {

@@ -2,35 +2,36 @@ import type { Content, ContentEntry, Tree } from "../content/mod.ts";
 import { DaemonError } from "../errors.ts";
 import { joinPath } from "./tree_path.ts";
 
-/** Where local work is put aside, in a Git folder. */
-export const PUT_ASIDE = "wsdaemon-put-aside";
+/** The folder of a Git folder in which local work is set aside. The name is on disk since version 0.1. */
+export const ASIDE_FOLDER = "wsdaemon-put-aside";
 
-/** More directories than any repository has that a daemon can wait for. */
+/** Bounds the walk; larger than any repository that an initialisation could wait for. */
 const MAX_DIRECTORIES = 100_000;
 
+/** The files of a Git folder that could lead git elsewhere, and its locks; paths in the tree. */
 export interface GitFolderFiles {
   /** The Git folders themselves: the repository's, and those of its submodules. */
   folders: string[];
-  /** Their config files, which lead git to other files, or to programs. */
+  /** Their config files, which can name other files and programs. */
   configs: string[];
   /** Files that name other object folders. */
   alternates: string[];
-  /** Files by which linked worktrees name the repository that they are of. */
+  /** Files by which linked worktrees name their repository. */
   commonDirs: string[];
-  /** Locks that an interrupted git left. */
+  /** Locks that a killed git left. */
   locks: string[];
 }
 
 /**
- * What a folder is, by its place. In `modules`, a submodule's name may have several components, so
- * that what is in it is a Git folder only where it looks like one.
+ * What a folder is, by its path. In `modules` a submodule's name may have several components, so a folder
+ * there is a Git folder only where it looks like one.
  */
 type Kind = "git" | "modules" | "worktrees" | "worktree" | "objects" | "object info" | "plain";
 
 const ALTERNATES = new Set(["alternates", "http-alternates"]);
 
 /**
- * Goes through the Git folder at `path`, and those of submodules in it.
+ * Walks the Git folder at `path`, and those of submodules in it.
  * @throws {DaemonError} FAILED_PRECONDITION where something in it leads elsewhere
  */
 export async function inspectGitFolder(
@@ -55,8 +56,8 @@ export async function inspectGitFolder(
     for (const { name, type } of entries) {
       const at = joinPath(next.folder, name);
       if (type === "directory") {
-        // Hooks are never run, and often are links. What was put aside is no part of the repository.
-        if (kind !== "git" || name !== "hooks" && name !== PUT_ASIDE) {
+        // Hooks are never run, and often are links. What was set aside is no part of the repository.
+        if (kind !== "git" || name !== "hooks" && name !== ASIDE_FOLDER) {
           pending.push({ folder: at, kind: kindOf(kind, name) });
         }
       } else if (type === "file") {

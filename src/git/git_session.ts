@@ -5,54 +5,59 @@ import { retry } from "../async/mod.ts";
 import type { Clock } from "../clock.ts";
 import { type Credentials, scrub } from "./credentials.ts";
 import { gitEnvironment, hardenedArguments } from "./git_environment.ts";
-import { ConnectionFailure, GitFailure } from "./failure.ts";
+import { ConnectionFailure, GitFailure } from "./git_failure.ts";
 import { logger } from "../log/mod.ts";
-import { type RunningGit, startGit } from "./process.ts";
+import { type RunningGit, startGit } from "./start_git.ts";
 
 const log = logger("git");
 
-/** More than any answer that is kept whole needs. */
-const OUTPUT_LIMIT = 64 * 1024 * 1024;
+/** Bounds output that is held in memory. Bytes. */
+const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 const ATTEMPTS = 5;
 const BASE_DELAY_MS = 500;
 const MAX_DELAY_MS = 15_000;
 
+/** How and where a {@link GitSession} runs git. */
 export interface SessionOptions {
   /** Absolute path of git. */
   program: string;
-  /** Directory that it runs in; see `Content.openDirectory`. */
+  /** The directory that git runs in; see `Content.openDirectory`. */
   cwd: string;
-  /** Whose rights it runs with; the daemon's own unless given. */
+  /** The user that git runs as; the daemon's own unless given. */
   user: Owner | undefined;
   /** See `EnvironmentOptions`. */
   home: string;
   signal: AbortSignal;
-  /** Variables besides the usual ones. */
+  /** Environment variables besides those of {@link gitEnvironment}. */
   environment?: Record<string, string>;
   /** Told what the caller should know of though nothing has failed; without secrets. */
   onWarning?: ((message: string) => void) | undefined;
-  /** How to reach others; without it git reaches none. */
+  /** How to reach other hosts; without it git reaches none. */
   network?: {
-    pass: ProxySession;
+    proxySession: ProxySession;
     credentials: Credentials;
     protocols: readonly string[];
     clock: Clock;
   };
 }
 
+/** What a git command reads, and which exit codes are no failure. */
 export interface RunOptions {
   input?: Uint8Array;
-  /** Exit codes besides 0 that are an answer. */
+  /** Exit codes besides 0 that answer the question rather than report a failure. */
   answers?: readonly number[];
 }
 
-/** What a command that ended well printed. */
+/** What a command that did not fail printed. */
 export interface Output {
   code: number;
   stdout: string;
 }
 
-/** Runs git commands. Failures are {@link GitFailure}, a DaemonError. */
+/**
+ * Runs git commands in one directory with fixed user, credentials, limits and egress. Failures are
+ * {@link GitFailure}, a DaemonError.
+ */
 export class GitSession {
   readonly #options: SessionOptions;
 
@@ -64,7 +69,7 @@ export class GitSession {
     return this.#options.signal;
   }
 
-  /** Tells the log and the caller something that they should know though nothing has failed. */
+  /** Logs a warning and reports it to the caller, without secrets. */
   warn(message: string): void {
     const { secrets = [] } = this.#options.network?.credentials ?? {};
     const clean = scrub(message, secrets);
@@ -72,35 +77,35 @@ export class GitSession {
     this.#options.onWarning?.(clean);
   }
 
-  /** The same with other variables. */
+  /** Returns a session with other environment variables. */
   withEnv(environment: Record<string, string>): GitSession {
     return new GitSession({ ...this.#options, environment });
   }
 
-  /** The same in another directory, with other variables. */
+  /** Returns a session in another directory, with other environment variables. */
   inDirectory(cwd: string, environment: Record<string, string>): GitSession {
     return new GitSession({ ...this.#options, cwd, environment });
   }
 
-  /** The same, with only those protocols for other hosts. */
+  /** Returns a session that reaches other hosts by those protocols only. */
   withProtocols(protocols: readonly string[]): GitSession {
     const { network } = this.#options;
     if (!network) throw new Error("A session without a network speaks no protocol");
     return new GitSession({ ...this.#options, network: { ...network, protocols } });
   }
 
-  /** The same, ended by another signal. */
+  /** Returns a session that another signal ends. */
   withSignal(signal: AbortSignal): GitSession {
     return new GitSession({ ...this.#options, signal });
   }
 
-  /** Runs a command that reaches no other host. */
+  /** Runs a command that reaches no other host. @throws {GitFailure} */
   async run(args: readonly string[], options: RunOptions = {}): Promise<Output> {
     const stdout: Uint8Array[] = [];
     let length = 0;
     const code = await this.stream(args, (chunk) => {
       length += chunk.length;
-      if (length > OUTPUT_LIMIT) {
+      if (length > MAX_OUTPUT_BYTES) {
         throw new DaemonError("FAILED_PRECONDITION", `git ${args[0]} printed too much`);
       }
       stdout.push(chunk);
@@ -108,16 +113,19 @@ export class GitSession {
     return { code, stdout: await new Blob(stdout as BlobPart[]).text() };
   }
 
-  /** Runs a command that may reach other hosts, again where the network failed. */
+  /**
+   * Runs a command that may reach other hosts, and retries where the network failed.
+   * @throws {GitFailure} the last failure, or {@link ConnectionFailure}
+   */
   async runRemote(args: readonly string[]): Promise<Output> {
     const { network, signal } = this.#options;
     if (!network) throw new Error("A session without a network cannot reach remotes");
     return await retry(async () => {
-      network.pass.reset();
+      network.proxySession.reset();
       try {
         return await this.run(args);
       } catch (error) {
-        throw signal.aborted ? error : explain(error, args[0]!, network.pass);
+        throw signal.aborted ? error : explain(error, args[0]!, network.proxySession);
       }
     }, {
       clock: network.clock,
@@ -134,8 +142,9 @@ export class GitSession {
   }
 
   /**
-   * Runs a command whose output is handed over piece by piece; what `take` throws ends it.
+   * Runs a command and passes its output to `take` in chunks; what `take` throws ends it.
    * @returns its exit code
+   * @throws {GitFailure}
    */
   async stream(
     args: readonly string[],
@@ -176,25 +185,25 @@ export class GitSession {
           program,
           home,
           protocols: network?.protocols ?? [],
-          ...(network ? { proxyUrl: network.pass.proxyUrl } : {}),
+          ...(network ? { proxyUrl: network.proxySession.proxyUrl } : {}),
         }),
         ...environment,
       },
-      ...(user ? { user } : {}),
-      ...(input ? { input } : {}),
-      ...(credentials ? { answer: (question) => credentials.answer(question) } : {}),
+      user,
+      input,
+      answer: credentials && ((question) => credentials.answer(question)),
     });
   }
 }
 
-/** The gate knows better than git why a connection was not made. */
-function explain(error: unknown, command: string, pass: ProxySession): unknown {
-  const refused = pass.refusals[0];
+/** Returns what the egress proxy says of a failed connection: it knows the reason better than git. */
+function explain(error: unknown, command: string, session: ProxySession): unknown {
+  const refused = session.refusals[0];
   if (refused !== undefined) {
     const message = `git ${command}: ${refused}`;
     return new ConnectionFailure("FAILED_PRECONDITION", message, { cause: error });
   }
-  const failed = pass.failures.at(-1);
+  const failed = session.failures.at(-1);
   if (failed === undefined) return error;
   return new ConnectionFailure("UNAVAILABLE", `git ${command}: ${failed}`, { cause: error });
 }

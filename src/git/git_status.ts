@@ -1,9 +1,10 @@
 import type { Tree } from "../content/mod.ts";
 
-/** The state of a Git checkout; lists are cut at 100 entries and a last "... and N more". */
+/** The status of a checkout. Lists have at most 100 entries, then one that says "... and N more". */
 export interface GitStatus {
+  /** The current branch; `(detached)` where HEAD is none. */
   branch: string;
-  /** The full hash of HEAD; empty where there is no commit. */
+  /** The whole hash of HEAD; empty where there is no commit. */
   latestCommit: string;
   uncommittedFiles: string[];
   untrackedFiles: string[];
@@ -14,14 +15,16 @@ export interface GitStatus {
   totalUnpushedCommits: number;
 }
 
+/** Reads the Git status of workspaces. */
 export interface GitStatusReader {
   /**
-   * The status of the checkout at `location` in the tree; `undefined` where there is no repository.
-   * Runs as the content's owner, hardened. @throws DaemonError where Git fails or takes too long.
+   * Returns the status of the checkout at `location` in the tree; `undefined` where there is no
+   * repository. Changes nothing in the workspace and runs none of its programs.
+   * @throws {DaemonError} FAILED_PRECONDITION where Git fails, the signal's reason where that fires
    */
   status(
     tree: Tree,
     location: string,
-    options?: { signal?: AbortSignal },
+    options?: { signal?: AbortSignal | undefined },
   ): Promise<GitStatus | undefined>;
 }

@@ -2,8 +2,8 @@ import type { Owner } from "../content/mod.ts";
 import { DaemonError } from "../errors.ts";
 
 /**
- * The rights for git in a folder of `owner`: the owner's, but root's only where they are the
- * content owner's too.
+ * Returns the user that git runs as in a folder of `owner`: the owner, but root only where that is the
+ * content owner, too.
  * @param location the folder, for the message
  * @throws {DaemonError} FAILED_PRECONDITION where the folder is root's alone
  */

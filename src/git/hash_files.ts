@@ -1,16 +1,16 @@
-/** Hashes of working files as Git would store them, without storing them. */
+/** Hashes working files as Git would store them, without storing them. */
 
-import { GitFailure } from "./failure.ts";
+import { GitFailure } from "./git_failure.ts";
 import { bytesOfPath, joinBytes, printedBytes, type RawPath, textOfPath } from "./raw_path.ts";
-import type { GitSession } from "./session.ts";
+import type { GitSession } from "./git_session.ts";
 
-/** More than a hash takes, with its line's end. */
-const LINE = 65;
+/** The longest hash with its line's end. Bytes. */
+const MAX_LINE_BYTES = 65;
 const NEWLINE = Uint8Array.of(0x0a);
 
 /**
- * Hashes regular files of the checkout, line ends converted as attributes and config say. What git
- * may not read, or cannot be told the name of, is left out: it counts as changed.
+ * Returns the hashes of regular files of the checkout, line ends converted as attributes and config say.
+ * Files that git may not read, or whose name cannot be an argument, are left out: they count as changed.
  */
 export async function hashWorkingFiles(
   git: GitSession,
@@ -29,7 +29,7 @@ export async function hashWorkingFiles(
   return hashes;
 }
 
-/** Hashes files by one process; by several where one of the files cannot be read. */
+/** Hashes files by one process; halves the list where a file cannot be read, which fails the process. */
 async function hashLines(
   git: GitSession,
   paths: readonly RawPath[],
@@ -39,7 +39,7 @@ async function hashLines(
   try {
     const printed = await printedBytes(git, ["hash-object", "--stdin-paths"], {
       input: joinBytes(paths.flatMap((path) => [bytesOfPath(path), NEWLINE])),
-      maxBytes: paths.length * LINE,
+      maxBytes: paths.length * MAX_LINE_BYTES,
     });
     const lines = new TextDecoder().decode(printed).split("\n");
     paths.forEach((path, n) => hashes.set(path, lines[n]!));

@@ -1,8 +1,8 @@
 import type { Content, Tree } from "../content/mod.ts";
-import type { GitSession } from "./session.ts";
+import type { GitSession } from "./git_session.ts";
 import { joinPath, readText } from "./tree_path.ts";
 
-/** Where a checkout is. */
+/** A checkout in a tree. */
 interface TreePlace {
   content: Content;
   tree: Tree;
@@ -11,17 +11,17 @@ interface TreePlace {
   spool: string;
 }
 
-/** What an operation in progress names, besides what is checked out. */
-const TIPS = ["HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD"];
+/** HEAD, and the refs that name the commit of an operation in progress. */
+const OPERATION_HEADS = ["HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD"];
 
-/** A commit that no remote is known to have, and what leads to it. */
+/** A commit that no remote is known to have, and the ref that names it. */
 export interface LocalTip {
   name: string;
   commit: string;
 }
 
 /**
- * Finds what is checked out, or is the branch that is to be, and was not fetched.
+ * Returns the commits that are checked out or in progress, or that `branch` names, and were not fetched.
  * @param branch the branch that the target is checked out as
  */
 export async function localTips(
@@ -29,7 +29,7 @@ export async function localTips(
   files: TreePlace,
   branch: string | undefined,
 ): Promise<LocalTip[]> {
-  const names = [...TIPS, ...(branch === undefined ? [] : [`refs/heads/${branch}`])];
+  const names = [...OPERATION_HEADS, ...(branch === undefined ? [] : [`refs/heads/${branch}`])];
   const fetched = await shallowEnds(files);
   const tips: LocalTip[] = [];
   for (const name of names) {
@@ -40,7 +40,7 @@ export async function localTips(
   return tips;
 }
 
-/** Gives those of the commits a ref that are not reachable any more. @returns its names */
+/** Makes a ref for each of the commits that no branch or tag reaches any more. @returns their names */
 export async function keepTips(
   git: GitSession,
   tips: readonly LocalTip[],
@@ -56,7 +56,7 @@ export async function keepTips(
   return kept;
 }
 
-/** The full hash of the commit that a name means; `undefined` where there is none. */
+/** Returns the whole hash of the commit that a name means; `undefined` where there is none. */
 export async function commitOf(git: GitSession, name: string): Promise<string | undefined> {
   const { code, stdout } = await git.run(
     ["rev-parse", "--quiet", "--verify", "--end-of-options", `${name}^{commit}`],
@@ -65,10 +65,10 @@ export async function commitOf(git: GitSession, name: string): Promise<string | 
   return code === 0 ? stdout.trim() : undefined;
 }
 
-/** A list of the commits at which a shallow history ends. */
+/** Bounds the list of commits at which a shallow history ends. */
 const MAX_SHALLOW_BYTES = 4 * 1024 * 1024;
 
-/** Commits at which a shallow history ends: they were fetched, whatever leads to them. */
+/** Returns the commits at which a shallow history ends; they were fetched, whatever names them. */
 async function shallowEnds({ content, tree, location, spool }: TreePlace): Promise<string[]> {
   const folder = joinPath(location, ".git");
   const isShallow = (await content.list(tree, folder)).some(({ name }) => name === "shallow");
@@ -77,7 +77,7 @@ async function shallowEnds({ content, tree, location, spool }: TreePlace): Promi
   return text.split("\n").filter((line) => /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(line));
 }
 
-/** Whether something leads to `commit` that is in none of those refs' histories. */
+/** Returns whether the history of `commit` has a commit that those of `refs` and `commits` lack. */
 async function hasMore(
   git: GitSession,
   commit: string,
@@ -98,8 +98,8 @@ async function hasMore(
 }
 
 /**
- * Renames branches that a branch of that name has no place beside, as refs are files: `a` where
- * `a/b` is to be, and `a/b` where `a` is to be.
+ * Renames branches that cannot exist beside `branch`, because refs are files: `a` conflicts with `a/b`,
+ * and `a/b` with `a`.
  */
 export async function clearBranch(git: GitSession, branch: string, stamp: string): Promise<void> {
   for (const blocking of await blockingRefs(git, `refs/heads/${branch}`, "refs/heads/")) {
@@ -110,7 +110,7 @@ export async function clearBranch(git: GitSession, branch: string, stamp: string
   }
 }
 
-/** Deletes refs of a remote's branches that it cannot have any more beside `ref`. */
+/** Deletes remote-tracking refs that cannot exist beside `ref`: the remote has none of them any more. */
 export async function clearTracking(git: GitSession, ref: string): Promise<void> {
   const namespace = ref.split("/").slice(0, 3).join("/");
   for (const blocking of await blockingRefs(git, ref, `${namespace}/`)) {

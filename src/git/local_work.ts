@@ -7,52 +7,52 @@ import {
 } from "./filtered_files.ts";
 import { hashWorkingFiles } from "./hash_files.ts";
 import { ancestorsOf, bytesOfPath, type RawPath, rawPath } from "./raw_path.ts";
-import type { GitSession } from "./session.ts";
+import type { GitSession } from "./git_session.ts";
 import { ABSENT, GITLINK, isRegular, LINK, type TreeChange } from "./tree_changes.ts";
 
-/** Something that was moved out of the working tree and is to come back. */
+/** A file, link or folder that was moved out of the working tree and is to be moved back. */
 export interface SetAside {
   path: RawPath;
   state: Exclude<PathState, { type: "absent" | "blocked" }>;
-  /** What the target does there; `undefined` where the target has something beneath the path. */
+  /** The target's change of the path; `undefined` where the target has a path beneath it. */
   change: TreeChange | undefined;
-  /** Whether a filter made its content. */
+  /** Whether attributes give the path a filter driver, such as Git LFS. */
   isFiltered: boolean;
-  /** The hash of the blob that it would be; absent where it was not hashed. */
+  /** The hash of the blob that its content would be; absent where it was not hashed. */
   hash?: string;
 }
 
-/** Where things are moved to. */
-export interface AsidePlace {
+/** The folders that local work is moved between. */
+export interface AsideFolders {
   content: Content;
   /** The checkout. */
   checkout: TreeFolder;
-  /** For local work. */
+  /** Holds local work until it is brought back. */
   aside: TreeFolder;
-  /** For what nobody needs any more; a staging tree of its own. */
+  /** A staging tree for what is to be deleted. */
   discarded: Tree;
-  /** Who owns directories that are made on the way. */
+  /** The owner of directories that moves make. */
   owner: Owner;
 }
 
-/** Moves that can be taken back. */
+/** Moves files between a checkout and other folders, and can undo all of it. */
 export class AsideMoves {
-  readonly #place: AsidePlace;
+  readonly #folders: AsideFolders;
   readonly #done: { from: TreeFolder; to: TreeFolder; move: MovedPath }[] = [];
-  #folders = 0;
+  #discardedFolders = 0;
   #vacant: RawPath[] = [];
 
-  constructor(place: AsidePlace) {
-    this.#place = place;
+  constructor(place: AsideFolders) {
+    this.#folders = place;
   }
 
-  /** Moves things between folders and remembers it. @returns the paths that were not moved */
+  /** Moves paths between folders. @returns those that were not moved, because something is there */
   async move(
     from: TreeFolder,
     to: TreeFolder,
     moves: readonly MovedPath[],
   ): Promise<RawPath[]> {
-    const results = await this.#place.content.movePaths(from, to, moves, this.#place.owner);
+    const results = await this.#folders.content.movePaths(from, to, moves, this.#folders.owner);
     const refused: RawPath[] = [];
     moves.forEach((move, n) => {
       if (results[n] === "moved") this.#done.push({ from, to, move });
@@ -61,33 +61,33 @@ export class AsideMoves {
     return refused;
   }
 
-  /** Moves paths of the checkout to where nobody needs them. */
+  /** Moves paths of the checkout into the tree that is to be deleted. */
   async discard(paths: readonly RawPath[]): Promise<void> {
     if (paths.length === 0) return;
-    const { checkout, discarded } = this.#place;
-    // A folder of its own: a path may be discarded as a file, and later as a directory.
+    const { checkout, discarded } = this.#folders;
+    // Each time into another folder: a path may be discarded as a file, and later as a directory.
     const to = { tree: discarded, folder: "" };
-    const prefix = `${++this.#folders}/`;
+    const prefix = `${++this.#discardedFolders}/`;
     await this.move(checkout, to, paths.map((path) => renamed(path, prefix + path)));
   }
 
-  /** Notes paths of the checkout at which nothing stands: what a checkout puts there is its own. */
+  /** Records paths of the checkout at which nothing is: an undo discards what a checkout makes there. */
   noteVacant(paths: readonly RawPath[]): void {
     this.#vacant.push(...paths);
   }
 
-  /** Takes everything back that was moved, the last first. */
+  /** Undoes all moves, the last first. */
   async undo(): Promise<void> {
-    const { content, owner, discarded } = this.#place;
+    const { content, owner, discarded } = this.#folders;
     const done = this.#done.splice(0);
     await this.discard(this.#vacant.splice(0));
     this.#done.length = 0;
     for (const { from, to, move } of done.toReversed()) {
       const back = () => content.movePaths(to, from, [{ from: move.to, to: move.from }], owner);
       if ((await back())[0] !== "taken") continue;
-      // The place was free: what has it now is the target's, as far as a checkout came.
+      // The path was free after the move, so what is there now was made by the checkout.
       const folder = { tree: discarded, folder: "" };
-      const away = renamed(rawPath(move.from), `${++this.#folders}/${rawPath(move.from)}`);
+      const away = renamed(rawPath(move.from), `${++this.#discardedFolders}/${rawPath(move.from)}`);
       await content.movePaths(from, folder, [away], owner);
       await back();
     }
@@ -98,13 +98,13 @@ function renamed(from: RawPath, to: RawPath): MovedPath {
   return { from: bytesOfPath(from), to: bytesOfPath(to) };
 }
 
-/** The same paths on both sides. */
+/** Returns moves that keep each path. */
 export function samePaths(paths: readonly RawPath[]): MovedPath[] {
   return paths.map((path) => renamed(path, path));
 }
 
 /**
- * Clears the places of those changes in the working tree.
+ * Moves local work at the paths of those changes out of the working tree, and discards what is unchanged.
  * @param git that knows the blobs the working tree was checked out from, in the checkout's directory
  * @returns what was set aside, in the order in which it was moved
  */
@@ -113,12 +113,12 @@ export async function clearPlaces(
   changes: readonly TreeChange[],
   source: FilteredSource,
   moves: AsideMoves,
-  place: AsidePlace,
+  place: AsideFolders,
 ): Promise<SetAside[]> {
   const subject = changes.filter(({ oldMode, newMode }) =>
     !(oldMode === GITLINK && (newMode === GITLINK || newMode === ABSENT))
   );
-  const found = await look(place, subject);
+  const found = await inspectChanged(place, subject);
   const taken = new Set(found.map(({ path }) => path));
   const isVacant = ({ path }: TreeChange) =>
     !taken.has(path) && !ancestorsOf(path).some((name) => taken.has(name));
@@ -134,9 +134,9 @@ export async function clearPlaces(
     set.push(...items);
   };
   await setAside(kept.filter(({ state }) => state.type !== "directory"));
-  // What is in them by now is nothing that the target knows.
+  // Folders now hold only what neither commit has.
   const folders = subject.filter(({ newMode }) => newMode !== GITLINK);
-  const left = await look(place, folders);
+  const left = await inspectChanged(place, folders);
   const directories = left.filter(({ state }) => state.type === "directory");
   const isEmpty = ({ state }: SetAside) => state.type === "directory" && state.isEmpty;
   await moves.discard(directories.filter(isEmpty).map(({ path }) => path));
@@ -144,8 +144,11 @@ export async function clearPlaces(
   return set;
 }
 
-/** What stands at the places of changes, or in the way to them, each once. */
-async function look(place: AsidePlace, changes: readonly TreeChange[]): Promise<SetAside[]> {
+/** Returns what is at the paths of changes, or at an ancestor that is no directory, each once. */
+async function inspectChanged(
+  place: AsideFolders,
+  changes: readonly TreeChange[],
+): Promise<SetAside[]> {
   const { content, checkout: { tree, folder } } = place;
   const inspect = (paths: readonly RawPath[]) =>
     content.inspectPaths(tree, folder, paths.map(bytesOfPath));
@@ -170,8 +173,8 @@ async function look(place: AsidePlace, changes: readonly TreeChange[]): Promise<
 }
 
 /**
- * Those of the files and links that are as the old commit has them, or already as the target will.
- * Marks those that a filter made, and notes the others' hashes.
+ * Returns the files and links that are as the old commit has them, or already as the target will.
+ * Sets `isFiltered` of those with a filter, and the hashes of the others.
  */
 async function unchanged(
   git: GitSession,
@@ -197,7 +200,7 @@ async function unchanged(
     if (hash === undefined) continue;
     item.hash = hash;
     const mode = (state.permissions & 0o100) === 0 ? "100644" : "100755";
-    // What was made executable, and no more, is to be so in the target's file, if it has one.
+    // A changed executable bit alone is local work that the target's file, if any, must keep.
     const isSameMode = mode === change.oldMode || !isRegular(change.newMode);
     if (hash === change.oldHash && isSameMode) result.add(item.path);
     if (hash === change.newHash && isRegular(change.newMode)) result.add(item.path);
@@ -212,11 +215,11 @@ async function unchanged(
   return result;
 }
 
-/** Moves back what was set aside, where its place is free. @returns the rest */
+/** Moves back what was set aside, where its path is free. @returns the rest */
 export async function moveBack(
   set: readonly SetAside[],
   moves: AsideMoves,
-  place: AsidePlace,
+  place: AsideFolders,
 ): Promise<SetAside[]> {
   const back = set.toReversed();
   const refused = new Set(
@@ -225,7 +228,7 @@ export async function moveBack(
   return set.filter(({ path }) => refused.has(path));
 }
 
-/** Which staged paths cannot stay so when the target is checked out. */
+/** Returns whether a staged path conflicts with the target's changes. */
 export function conflictingPaths(changes: readonly TreeChange[]): (path: RawPath) => boolean {
   const changed = new Set(changes.map(({ path }) => path));
   const present = new Set(

@@ -1,17 +1,17 @@
-/** Local changes of files that the target changes too: merged, or kept as a stash. */
+/** Merges local changes of files that the target changes, too. */
 
 import { join } from "@std/path";
 import { DaemonError } from "../errors.ts";
 import type { CheckoutFiles } from "./sanitize_config.ts";
-import { GitFailure } from "./failure.ts";
+import { GitFailure } from "./git_failure.ts";
 import type { SetAside } from "./local_work.ts";
 import { textOfPath } from "./raw_path.ts";
-import type { GitSession } from "./session.ts";
+import type { GitSession } from "./git_session.ts";
 import { isRegular } from "./tree_changes.ts";
 import { joinPath } from "./tree_path.ts";
 
-/** Longer files are not merged line by line. */
-const MAX_MERGED = 16 * 1024 * 1024;
+/** Larger files are not merged line by line. */
+const MAX_MERGED_BYTES = 16 * 1024 * 1024;
 
 /** Exit codes of `merge-file` with conflicts, and with an error. */
 const UNMERGED = Array.from({ length: 255 }, (_, n) => n + 1);
@@ -19,7 +19,7 @@ const UNMERGED = Array.from({ length: 255 }, (_, n) => n + 1);
 /**
  * Merges a local change into the target's file, which is checked out.
  * @param folder where the local file was set aside, in the tree
- * @returns whether it fits; where not, nothing was changed
+ * @returns whether it merges without conflict; where not, nothing was changed
  */
 export async function mergeChange(
   git: GitSession,
@@ -29,7 +29,7 @@ export async function mergeChange(
 ): Promise<boolean> {
   const name = textOfPath(path);
   if (name === undefined || state.type !== "file" || !change || isFiltered) return false;
-  if (state.size > MAX_MERGED || !isRegular(change.oldMode) || !isRegular(change.newMode)) {
+  if (state.size > MAX_MERGED_BYTES || !isRegular(change.oldMode) || !isRegular(change.newMode)) {
     return false;
   }
   const { content, tree, location, scratch, spool, owner } = files;
@@ -50,7 +50,7 @@ export async function mergeChange(
   return true;
 }
 
-/** The old commit's file as it was checked out; `undefined` where its blob is not to be had. */
+/** Returns the old commit's file as it was checked out; `undefined` where its blob cannot be read. */
 async function baseOf(
   git: GitSession,
   path: string,
@@ -72,9 +72,9 @@ async function baseOf(
 async function copyTo(files: CheckoutFiles, path: string, name: string): Promise<boolean> {
   const { content, tree, spool, scratch } = files;
   try {
-    const { file, size } = await content.copyOut(tree, path, MAX_MERGED + 1);
+    const { file, size } = await content.copyOut(tree, path, MAX_MERGED_BYTES + 1);
     await scratch.adopt(join(spool, file.path), name);
-    return size <= MAX_MERGED;
+    return size <= MAX_MERGED_BYTES;
   } catch (error) {
     if (error instanceof DaemonError && error.code === "INVALID_ARGUMENT") return false;
     throw error;

@@ -1,10 +1,10 @@
 /**
- * Paths as Git has them: bytes, which may be no text. In maps and sets they are strings of one
- * character a byte, which compare and convert without loss.
+ * Paths as Git has them: bytes, which need not be UTF-8. In maps and sets they are strings of one character
+ * a byte, which compare and convert without loss.
  */
 
-import type { GitSession, RunOptions } from "./session.ts";
-import { RecordSplitter } from "./status_parse.ts";
+import type { GitSession, RunOptions } from "./git_session.ts";
+import { RecordSplitter } from "./status_parser.ts";
 
 /** A path relative to the checkout, one character a byte. */
 export type RawPath = string;
@@ -22,7 +22,7 @@ export function bytesOfPath(path: RawPath): Uint8Array {
   return Uint8Array.from(path, (character) => character.charCodeAt(0));
 }
 
-/** The path as text; `undefined` where it is no UTF-8, and so can be no argument of a process. */
+/** Returns the path as text; `undefined` where it is not UTF-8, and so cannot be an argument. */
 export function textOfPath(path: RawPath): string | undefined {
   try {
     return strict.decode(bytesOfPath(path));
@@ -31,13 +31,13 @@ export function textOfPath(path: RawPath): string | undefined {
   }
 }
 
-/** The path as people read it. */
+/** Returns the path for messages; bytes that are not UTF-8 become `\\xNN`. */
 export function displayOfPath(path: RawPath): string {
   return textOfPath(path) ??
     path.replace(/[\x80-\xff]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16)}`);
 }
 
-/** The paths of all directories that `path` is in, the outermost first. */
+/** Returns the paths of all directories that `path` is in, the outermost first. */
 export function ancestorsOf(path: RawPath): RawPath[] {
   const ancestors: RawPath[] = [];
   for (let at = path.indexOf("/"); at >= 0; at = path.indexOf("/", at + 1)) {
@@ -46,7 +46,7 @@ export function ancestorsOf(path: RawPath): RawPath[] {
   return ancestors;
 }
 
-/** Paths as commands read them with `-z --stdin`. */
+/** Formats paths for commands that read them with `-z --stdin`. */
 export function pathsInput(paths: Iterable<RawPath>): Uint8Array {
   return joinBytes([...paths].flatMap((path) => [bytesOfPath(path), NUL]));
 }
@@ -62,7 +62,7 @@ export function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
   return all;
 }
 
-/** Runs a command that prints NUL-terminated records, and hands them over one by one. */
+/** Runs a command that prints NUL-terminated records, and passes them to `take`. @returns its exit code */
 export async function forEachRecord(
   git: GitSession,
   args: readonly string[],

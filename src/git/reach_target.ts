@@ -1,20 +1,21 @@
-/** Brings a repository to its clone target: asks the remote, fetches, checks out. */
+/** Checks out a repository's clone target: asks the remote, fetches, checks out. */
 
 import { DaemonError } from "../errors.ts";
 import { type Advertised, askOrigin, BRANCHES, isFullRef, listRefs } from "./advertised.ts";
-import { fetchCommit } from "./commit.ts";
-import { GitFailure } from "./failure.ts";
-import { fetchCommitOf, fetchFrom } from "./fetch.ts";
+import { fetchCommit } from "./fetch_commit.ts";
+import { GitFailure } from "./git_failure.ts";
+import { fetchCommitOf, fetchFrom } from "./fetch_from.ts";
 import { clearTracking } from "./local_refs.ts";
-import type { CheckoutRequest } from "./request.ts";
-import type { GitSession } from "./session.ts";
+import type { CheckoutRequest } from "./checkout_request.ts";
+import type { GitSession } from "./git_session.ts";
 
+/** How the target is fetched and checked out. */
 export interface TargetOptions {
   /** Whether the history is cut: to one commit, or to some where a commit is the target. */
   shallow: boolean;
   /** Whether the repository has just been made, and may become one of SHA-256. */
   fresh: boolean;
-  /** Called when all is fetched, before the working tree is touched. */
+  /** Called once all is fetched, before the working tree is changed. */
   prepare?(destination: Destination): Promise<void>;
 }
 
@@ -26,7 +27,7 @@ export interface Destination {
   track: boolean;
 }
 
-/** Branches of a remote that a message names. */
+/** How many branches of a remote a message names. */
 const MAX_NAMED_REFS = 5;
 
 /** Fetches the target from `origin` and checks it out. @throws {DaemonError} FAILED_PRECONDITION */
@@ -45,8 +46,8 @@ export async function reachTarget(
   }
   if (!destination) return await startEmpty(git, request);
   await options.prepare?.(destination);
-  // A linked worktree, as a prebuild may have, is no reason not to reach the target here. Files that
-  // are ignored are somebody's work, too.
+  // A linked worktree, as a prebuild may have, must not keep the target from being checked out here.
+  // Ignored files are somebody's work, too.
   const how = ["--quiet", "--ignore-other-worktrees", "--no-overwrite-ignore"];
   const { branch, start, track } = destination;
   await git.run(
@@ -60,13 +61,13 @@ function tracking(branch: string): string {
   return `refs/remotes/origin/${branch}`;
 }
 
-/** What `git clone` does with a new repository as soon as it knows the remote's hashes. */
+/** Makes a new repository one of SHA-256, as `git clone` does once it knows the remote's hashes. */
 async function useSha256(git: GitSession): Promise<void> {
   await git.run(["config", "core.repositoryFormatVersion", "1"]);
   await git.run(["config", "extensions.objectFormat", "sha256"]);
 }
 
-/** @returns `undefined` where the remote is empty */
+/** Fetches the target. @returns `undefined` where the remote is empty */
 async function fetchDestination(
   git: GitSession,
   request: CheckoutRequest,
@@ -111,21 +112,21 @@ function mayStart(target: string, { head }: Advertised): boolean {
   return head === undefined && target.startsWith(BRANCHES);
 }
 
-/** Fetches a ref of the remote's by its full name: a branch to follow, or what is to be detached. */
+/** Fetches a remote's ref by its full name: a branch to track, or a commit to detach HEAD at. */
 async function fetchRef(git: GitSession, ref: string, shallow: boolean): Promise<Destination> {
   if (ref.startsWith(BRANCHES)) {
     const branch = ref.slice(BRANCHES.length);
     if (shallow) await fetchBranch(git, branch);
     return { branch, start: tracking(branch), track: true };
   }
-  // A tag is to have its name here, too.
+  // A tag keeps its name locally.
   const name = ref.startsWith("refs/tags/") ? ref : undefined;
   const start = await fetchCommitOf(git, ref, { depth: shallow ? 1 : undefined, name });
   if (start !== undefined) return { start, track: false };
   throw new DaemonError("FAILED_PRECONDITION", `${ref} of the remote does not lead to a commit`);
 }
 
-/** Fetches what the remote's HEAD is. @returns its name or hash here */
+/** Fetches the remote's HEAD. @returns its local name or its hash */
 async function fetchHead(
   git: GitSession,
   { defaultBranch }: Advertised,
@@ -146,8 +147,8 @@ async function fetchBranch(git: GitSession, branch: string): Promise<void> {
 }
 
 /**
- * Tells a remote without commits from one whose HEAD names a branch that is not there.
- * @throws {DaemonError} FAILED_PRECONDITION for the latter, with branches that there are
+ * Distinguishes a remote without commits from one whose HEAD names a branch that does not exist.
+ * @throws {DaemonError} FAILED_PRECONDITION for the latter, naming branches that exist
  */
 async function requireEmpty(
   git: GitSession,
@@ -167,7 +168,7 @@ async function requireEmpty(
   );
 }
 
-/** An empty remote: the branch to be is all there is to set. */
+/** Sets the branch to be of a repository whose remote is empty. */
 async function startEmpty(git: GitSession, { mode, target }: CheckoutRequest): Promise<void> {
   if (mode === "LOCAL_BRANCH" || mode === "REMOTE_BRANCH") {
     const ref = target.startsWith(BRANCHES) ? target : `${BRANCHES}${target}`;
@@ -175,12 +176,12 @@ async function startEmpty(git: GitSession, { mode, target }: CheckoutRequest): P
   }
 }
 
-/** Fetches `upstream`, as deep as the rest. An empty one has nothing to fetch. */
+/** Fetches `upstream`, as deep as `origin`. An empty one is no failure. */
 export async function fetchUpstream(git: GitSession, shallow: boolean): Promise<void> {
   try {
     await fetchFrom(git, "upstream", [], shallow ? 1 : undefined);
   } catch (error) {
-    // A fetch of limited depth fails where there is nothing.
+    // A fetch with a depth fails where no ref matches.
     if (!(error instanceof GitFailure) || (await listRefs(git, "upstream")).length > 0) throw error;
   }
 }

@@ -1,25 +1,28 @@
-/** The status of a live checkout. */
+/** Reads the status of a live checkout. */
 
 import { join } from "@std/path";
 import { DaemonError } from "../errors.ts";
+import { NO_REPO_ENV } from "./git_environment.ts";
 import type { GitStatus } from "./git_status.ts";
 import { type FileTime, filteredPaths, unchangedFiltered } from "./filtered_files.ts";
 import { bytesOfPath, rawPath } from "./raw_path.ts";
-import type { GitSession } from "./session.ts";
-import { RecordSplitter, statusParser } from "./status_parse.ts";
+import type { GitSession } from "./git_session.ts";
+import { RecordSplitter, statusParser } from "./status_parser.ts";
 import { joinPath } from "./tree_path.ts";
-import { makeShadowGitDir, type ShadowSource } from "./shadow_git_dir.ts";
+import type { ShadowSource } from "./live_git_dir.ts";
+import { makeShadowGitDir } from "./shadow_git_dir.ts";
 
-/** Entries of each list; more are counted. */
+/** How many entries each list holds; all are counted. */
 const LIST_LIMIT = 100;
 
-const NO_REPO_ENV: Readonly<Record<string, string>> = { GIT_DIR: "/dev/null" };
-
-/** Reads the status. @throws {DaemonError} FAILED_PRECONDITION */
+/**
+ * Returns the status of the checkout in the session's directory.
+ * @throws {DaemonError} FAILED_PRECONDITION where git fails or the repository cannot be read safely
+ */
 export async function readStatus(git: GitSession, source: ShadowSource): Promise<GitStatus> {
-  const view = git.withEnv(await makeShadowGitDir(git.withEnv(NO_REPO_ENV), source));
+  const shadow = git.withEnv(await makeShadowGitDir(git.withEnv(NO_REPO_ENV), source));
   const uncommitted = new ChangedList();
-  const untracked = new CutList();
+  const untracked = new TruncatedList();
   let branch = "";
   let commit: string | undefined;
   const parser = statusParser({
@@ -28,11 +31,11 @@ export async function readStatus(git: GitSession, source: ShadowSource): Promise
     changed: (path, content) => uncommitted.add(path, content),
     untracked: (path) => untracked.add(path),
   });
-  await view.stream(STATUS, (chunk) => parser.push(chunk));
+  await shadow.stream(STATUS, (chunk) => parser.push(chunk));
   parser.end();
-  await uncommitted.withoutFiltered(view, source);
-  await confirm(untracked, source);
-  const unpushed = await unpushedCommits(view, commit);
+  await uncommitted.withoutFiltered(shadow, source);
+  await removeVanished(untracked, source);
+  const unpushed = await unpushedCommits(shadow, commit);
   return {
     branch,
     latestCommit: commit ?? "",
@@ -45,7 +48,7 @@ export async function readStatus(git: GitSession, source: ShadowSource): Promise
   };
 }
 
-/** Submodules are compared by their commit only: in theirs, git would run as their config has it. */
+/** Submodules are compared by their commit only: inside them git would follow their own config. */
 const STATUS = [
   "status",
   "--porcelain=v2",
@@ -59,9 +62,12 @@ const STATUS = [
 
 const LOG = ["log", "-z", "--format=%h: %s", "--encoding=UTF-8", "--no-show-signature"];
 
-/** Commits of local branches and of HEAD that no remote is known to have. */
-async function unpushedCommits(git: GitSession, commit: string | undefined): Promise<CutList> {
-  const list = new CutList();
+/** Lists the commits of local branches and of HEAD that no remote is known to have. */
+async function unpushedCommits(
+  git: GitSession,
+  commit: string | undefined,
+): Promise<TruncatedList> {
+  const list = new TruncatedList();
   const text = new TextDecoder();
   const splitter = new RecordSplitter((record) => list.add(oneLine(text.decode(record))));
   const tips = ["--branches", ...(commit === undefined ? [] : [commit]), "--not", "--remotes"];
@@ -74,8 +80,8 @@ function oneLine(text: string): string {
   return text.replace(/\p{Cc}/gu, " ").trimEnd();
 }
 
-/** A list that keeps its first entries and counts all. */
-class CutList {
+/** A list that holds its first entries and counts all. */
+class TruncatedList {
   total = 0;
   kept: string[] = [];
 
@@ -90,41 +96,42 @@ class CutList {
   }
 }
 
-/** More files than one judges by what their filters made of them. */
-const MAX_JUDGED = 100_000;
+/** Bounds how many changed files are checked for a filter; more are reported as changed. */
+const MAX_FILTER_CHECKS = 100_000;
 
+/** A file of which nothing but the content differs from the index. */
 interface ChangedContent {
   path: Uint8Array;
   blob: string;
 }
 
-/** Changed files, of which some may be as they were once their filters are thought of. */
+/** Changed files, some of which may be unchanged but for what a filter made of their blob. */
 class ChangedList {
-  /** What is changed for certain, and the first of it. */
-  list: CutList = new CutList();
-  #judged: { name: string; content: ChangedContent | undefined }[] = [];
+  /** What is certainly changed. */
+  list: TruncatedList = new TruncatedList();
+  #pending: { name: string; content: ChangedContent | undefined }[] = [];
   #contents = 0;
 
   add(name: string, content: ChangedContent | undefined): void {
-    // The order is Git's: what follows a file that is to be judged waits with it.
-    if (content && this.#contents < MAX_JUDGED) this.#contents++;
-    else if (this.#contents === 0 || this.#judged.length >= 2 * MAX_JUDGED) {
+    // Keeps Git's order: what follows a file that is yet to be checked waits with it.
+    if (content && this.#contents < MAX_FILTER_CHECKS) this.#contents++;
+    else if (this.#contents === 0 || this.#pending.length >= 2 * MAX_FILTER_CHECKS) {
       return this.list.add(name);
     }
-    this.#judged.push({ name, content });
+    this.#pending.push({ name, content });
   }
 
-  /** Takes out what nobody changed. */
+  /** Removes files whose content a filter made and nobody changed. */
   async withoutFiltered(git: GitSession, source: ShadowSource): Promise<void> {
-    const contents = this.#judged.flatMap(({ content }) => content ?? []);
+    const contents = this.#pending.flatMap(({ content }) => content ?? []);
     const unchanged = await unchangedContents(git, source, contents);
-    for (const { name, content } of this.#judged.splice(0)) {
+    for (const { name, content } of this.#pending.splice(0)) {
       if (!content || !unchanged.has(content)) this.list.add(name);
     }
   }
 }
 
-/** Those of the files whose content a filter made and nobody changed. */
+/** Returns those of the files whose content a filter made and nobody changed. */
 async function unchangedContents(
   git: GitSession,
   { content, tree, location, scratch, signal }: ShadowSource,
@@ -138,14 +145,14 @@ async function unchangedContents(
     const state = states[n]!;
     return state.type === "file" ? [{ path, blob: byPath.get(path)!.blob, state }] : [];
   });
-  const indexTime = await modified(join(scratch.path, "view/index"));
+  const indexTime = await modifiedAt(join(scratch.path, "shadow/index"));
   const source = { content, tree, location, indexTime, signal };
   const unchanged = await unchangedFiltered(git, source, files);
   return new Set([...unchanged].map((path) => byPath.get(path)!));
 }
 
-/** When a file of ours was modified, to the millisecond before. */
-async function modified(path: string): Promise<FileTime | undefined> {
+/** Returns when one of the daemon's files was modified, rounded down to a millisecond. */
+async function modifiedAt(path: string): Promise<FileTime | undefined> {
   const { mtime } = await Deno.stat(path);
   if (!mtime) return undefined;
   const milliseconds = mtime.getTime();
@@ -153,10 +160,13 @@ async function modified(path: string): Promise<FileTime | undefined> {
 }
 
 /**
- * Keeps only names that the tree itself has. Somebody may swap folders for links while git reads
- * them; what it then lists of elsewhere must not be told.
+ * Keeps only names that the tree itself has. Somebody may replace folders by links while git reads them,
+ * and names that it then lists of other folders of the node must not be disclosed.
  */
-async function confirm(list: CutList, { content, tree, location }: ShadowSource): Promise<void> {
+async function removeVanished(
+  list: TruncatedList,
+  { content, tree, location }: ShadowSource,
+): Promise<void> {
   const folders = new Map<string, ReadonlySet<string>>();
   const there: string[] = [];
   for (const path of list.kept) {

@@ -1,11 +1,11 @@
-/** Names that Git knows branches and commits by. */
+/** The forms of names of branches and commits. */
 
-/** Whether `text` is a commit's hash, whole or abbreviated. */
+/** Returns whether `text` can be a commit's hash, whole or abbreviated. */
 export function isCommitName(text: string): boolean {
   return /^[0-9a-f]{4,64}$/i.test(text);
 }
 
-/** Whether a branch can have this name: `git check-ref-format --branch`, without its shorthands. */
+/** Returns whether a branch can have this name, as `git check-ref-format --branch`, without its shorthands. */
 export function isBranchName(name: string): boolean {
   // deno-lint-ignore no-control-regex -- control characters are what is looked for
   if (name === "" || name === "@" || name === "HEAD" || /[\x00-\x20\x7f~^:?*[\\]/.test(name)) {

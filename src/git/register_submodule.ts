@@ -1,29 +1,29 @@
 /**
- * Where submodules are fetched from. Their URLs come from the repository; what the gate does not see
- * git may reach only when every such URL has been looked at.
+ * Decides where submodules may be fetched from. Their URLs come from the repository; a connection that
+ * does not go through the egress proxy is allowed only once every such URL has been checked.
  */
 
 import { parseConfigList } from "./config_text.ts";
 import type { CheckoutFiles } from "./sanitize_config.ts";
-import { checkHost, usesEgressProxy } from "./hosts.ts";
+import { checkHost, usesEgressProxy } from "./check_host.ts";
 import { parseRemote, type Remote } from "./remote.ts";
-import type { GitSession } from "./session.ts";
+import type { GitSession } from "./git_session.ts";
 
-/** What git may do for one submodule. */
+/** What git may connect to for one submodule. */
 export interface SubmoduleAccess {
-  /** Where it is fetched from. */
+  /** The URL that it is fetched from. */
   url: string;
   protocols: string[];
 }
 
 /**
- * Registers the submodule at `path` and checks its URL, and all others that are registered: which of
- * them git takes is for it to say. One that is out of bounds is not registered any more.
- * @throws {Error} where it has no URL, or a host is out of bounds
+ * Registers the submodule at `path` and checks its URL and those of all others that are registered,
+ * because git decides which of them it uses. A submodule whose host is forbidden is unregistered.
+ * @throws {Error} where it has no URL, or a host is forbidden
  */
 export async function registerSubmodule(
   git: GitSession,
-  { gate, protocols }: Pick<CheckoutFiles, "gate" | "protocols">,
+  { egressProxy, protocols }: Pick<CheckoutFiles, "egressProxy" | "protocols">,
   { name, path }: { name: string; path: string },
 ): Promise<SubmoduleAccess> {
   await git.run(["submodule", "--quiet", "init", "--", path]);
@@ -31,10 +31,10 @@ export async function registerSubmodule(
   const spoken = new Set(protocols.filter(usesEgressProxy));
   for (const [registered, url] of urls) {
     const remote = remoteOf(url, protocols);
-    // What is no remote of ours, git refuses by its protocol.
+    // Git refuses what is no allowed remote by its protocol.
     if (!remote || spoken.has(remote.protocol) && usesEgressProxy(remote.protocol)) continue;
     try {
-      await checkHost(gate, remote);
+      await checkHost(egressProxy, remote);
     } catch (error) {
       await git.run(["config", "--remove-section", `submodule.${registered}`]);
       throw error;
@@ -46,7 +46,7 @@ export async function registerSubmodule(
   return { url, protocols: [...spoken] };
 }
 
-/** URLs by their submodules' names. */
+/** Returns the URLs of registered submodules by name. */
 async function registeredUrls(git: GitSession): Promise<Map<string, string>> {
   const { stdout } = await git.run(
     ["config", "--local", "--no-includes", "--null", "--get-regexp", "^submodule\\..*\\.url$"],

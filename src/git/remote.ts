@@ -1,6 +1,6 @@
-/** Remotes as callers name them, and as Git may see them: without what is secret in them. */
+/** Parses remotes as callers name them into what git may see: without the secrets in them. */
 
-/** A user and a password, as HTTP's basic authentication has them. */
+/** A user and a password for HTTP basic authentication. */
 export interface Login {
   username: string;
   password: string;
@@ -8,7 +8,7 @@ export interface Login {
 
 /** A remote repository. */
 export interface Remote {
-  /** Without userinfo, but for the login name that ssh needs. */
+  /** Without userinfo, except the login name that ssh needs. */
   url: string;
   protocol: string;
   /** Absent for `file`; an IPv6 address in brackets. */

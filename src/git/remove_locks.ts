@@ -1,17 +1,17 @@
 /**
- * Locks that a git left which ended in the midst of its work, or was at work when a snapshot was
- * taken. In a tree in which nobody else is at work, nobody is behind them.
+ * Locks of a git that was killed, or was running when a snapshot was taken. In a staging tree no other
+ * process works, so no lock is held by anyone.
  */
 
 import type { Scratch } from "./scratch.ts";
-import type { GitSession } from "./session.ts";
+import type { GitSession } from "./git_session.ts";
 
-/** As many names as an argument list can hold with ease. */
-const AT_ONCE = 200;
+/** How many names one command gets, well within the limit of an argument list. */
+const BATCH_SIZE = 200;
 
 /**
- * Removes files of the Git folder `folder`. To the git that does it they are untracked files in the
- * working tree of an empty repository of ours.
+ * Removes lock files of the Git folder `folder` by `git clean`: an empty repository of the daemon's takes
+ * that folder for its working tree, so they are untracked files to it.
  * @param git in the checkout's directory
  * @param locks paths in the tree
  */
@@ -30,8 +30,8 @@ export async function removeLocks(
     GIT_WORK_TREE: ".git",
     GIT_LITERAL_PATHSPECS: "1",
   });
-  for (let n = 0; n < locks.length; n += AT_ONCE) {
-    const names = locks.slice(n, n + AT_ONCE).map((path) => path.slice(folder.length + 1));
+  for (let n = 0; n < locks.length; n += BATCH_SIZE) {
+    const names = locks.slice(n, n + BATCH_SIZE).map((path) => path.slice(folder.length + 1));
     await cleaner.run(["clean", "--quiet", "--force", "-x", "--", ...names]);
   }
 }

@@ -1,8 +1,8 @@
 /**
- * A restored repository's config was written by whoever made the image. While git works on it, it
- * holds only what shapes the repository: nothing that runs programs, leads elsewhere or says how to
- * connect. Afterwards everything is as it was, with what git added meanwhile. Only for staging
- * trees, in which nobody else is at work.
+ * Sanitizes a restored repository's config, which was written by whoever made the image. While git works
+ * on the repository, the config holds structural variables only: none that run programs, lead elsewhere
+ * or say how to connect. Afterwards it is restored, with what git added meanwhile. Only for staging
+ * trees, in which no other process works.
  */
 
 import { join } from "@std/path";
@@ -11,15 +11,15 @@ import { DaemonError } from "../errors.ts";
 import type { EgressProxy } from "../outbound/mod.ts";
 import { canonicalName, type ConfigEntry, formatConfig, parseConfigList } from "./config_text.ts";
 import { inspectGitFolder } from "./git_folder.ts";
-import { removeLocks } from "./locks.ts";
+import { removeLocks } from "./remove_locks.ts";
 import { isStructural } from "./safe_config.ts";
-import type { GitSession } from "./session.ts";
+import type { GitSession } from "./git_session.ts";
 import type { Scratch } from "./scratch.ts";
 import { joinPath, readBytes } from "./tree_path.ts";
 
 const MAX_CONFIG_BYTES = 1024 * 1024;
 
-/** What it takes to read and replace small files of a tree. */
+/** What reading and replacing small files of a tree needs. */
 export interface TreeFiles {
   content: Content;
   tree: Tree;
@@ -28,21 +28,21 @@ export interface TreeFiles {
   owner: Owner;
 }
 
-/** A checkout's place, and a private folder for its time. */
+/** A checkout in a tree, with what git needs to work on it. */
 export interface CheckoutFiles extends TreeFiles {
   /** The checkout's path in the tree. */
   location: string;
   scratch: Scratch;
-  gate: EgressProxy;
-  /** Protocols that remotes may speak. */
+  egressProxy: EgressProxy;
+  /** The protocols that remotes may use. */
   protocols: readonly string[];
-  /** The caller's; git's has a time limit besides. */
+  /** The caller's; that of git commands has a time limit, too. */
   signal: AbortSignal;
-  /** That limit, in milliseconds. */
+  /** The time limit of the whole checkout. Milliseconds. */
   timeout: number;
 }
 
-/** Entries of a config file's text, without what it includes. */
+/** Returns the entries of a config file's text, without those of files that it includes. */
 export async function listConfig(git: GitSession, text: Uint8Array): Promise<ConfigEntry[]> {
   const { stdout } = await git.run(["config", "--file", "-", "--no-includes", "--list", "--null"], {
     input: text,
@@ -50,7 +50,7 @@ export async function listConfig(git: GitSession, text: Uint8Array): Promise<Con
   return parseConfigList(stdout);
 }
 
-/** Replaces a file of the tree, mode 0644. */
+/** Replaces a file of the tree atomically; its mode becomes 0644. */
 export async function replaceFile(
   { content, tree, spool, owner }: TreeFiles,
   path: string,
@@ -66,16 +66,16 @@ export async function replaceFile(
   }
 }
 
-/** A repository on which git may work. */
+/** A sanitized repository, on which git may work. */
 export interface SanitizedConfig {
-  /** Its Git folder and those of its submodules: no other one that was there is to be worked on. */
+  /** Its Git folder and those of its submodules; git may work on no other one that existed before. */
   folders: ReadonlySet<string>;
-  /** Puts back what was taken out, keeping the request's config. */
+  /** Restores the original config, with the request's variables and what git changed meanwhile. */
   restore(git: GitSession): Promise<void>;
 }
 
 /**
- * Disarms the repository whose Git folder is at `folder`, and rids it of locks.
+ * Sanitizes the repository whose Git folder is at `folder`, and removes its locks.
  * @param git outside any repository
  * @param config variables that the repository gets, in place of those of the same names
  */
@@ -94,7 +94,7 @@ export async function sanitizeConfig(
   for (const path of found.commonDirs) undo.push(await replaced(files, path, "../..\n"));
   for (const path of found.configs) {
     const own = path === joinPath(folder, "config") ? config : [];
-    undo.push(await disarmConfig(git, files, path, own));
+    undo.push(await sanitizeFile(git, files, path, own));
   }
   return {
     folders: new Set(found.folders),
@@ -104,7 +104,7 @@ export async function sanitizeConfig(
   };
 }
 
-/** Gives a file another text. @returns what undoes it */
+/** Replaces a file's text. @returns what restores it */
 async function replaced(
   files: CheckoutFiles,
   path: string,
@@ -116,17 +116,17 @@ async function replaced(
   return () => replaceFile(files, path, original);
 }
 
-/** A config as it was before it was disarmed. */
-interface Armed {
+/** A config file as it was before it was sanitized. */
+interface SanitizedFile {
   path: string;
   original: Uint8Array;
-  /** Its entries, without what it includes. */
+  /** Its entries, without those of files that it includes. */
   entries: readonly ConfigEntry[];
-  /** What it gets of the request. */
+  /** The request's variables that it gets. */
   own: readonly ConfigEntry[];
 }
 
-async function disarmConfig(
+async function sanitizeFile(
   git: GitSession,
   files: CheckoutFiles,
   path: string,
@@ -139,19 +139,23 @@ async function disarmConfig(
     isStructural(entry) && !names.has(canonicalName(entry[0]))
   );
   await replaceFile(files, path, new TextEncoder().encode(formatConfig([...kept, ...own])));
-  return (git) => rearm(git, files, { path, original, entries, own });
+  return (git) => restoreFile(git, files, { path, original, entries, own });
 }
 
-/** Puts a config back, with what has become of it meanwhile. */
-async function rearm(git: GitSession, files: CheckoutFiles, armed: Armed): Promise<void> {
-  const { path, original, entries, own } = armed;
+/** Restores a config file, with the variables that git changed meanwhile. */
+async function restoreFile(
+  git: GitSession,
+  files: CheckoutFiles,
+  sanitized: SanitizedFile,
+): Promise<void> {
+  const { path, original, entries, own } = sanitized;
   const now = byName(await listConfig(git, await readConfig(files, path)));
   const before = byName(entries);
   const wanted = new Set(own.map(([name]) => canonicalName(name)));
   const isChanged = (name: string) => {
     if (valuesOf(before.get(name)) === valuesOf(now.get(name))) return false;
     const heldBack = before.get(name)?.some((entry) => !isStructural(entry)) === true;
-    // What was held back is the user's, but for what the request or a checkout sets.
+    // A variable that was held back stays the user's, unless the request or a checkout set it.
     return !heldBack || now.has(name) && (wanted.has(name) || name.startsWith("branch."));
   };
   const changed = [...new Set([...before.keys(), ...now.keys()])].filter(isChanged);
@@ -169,7 +173,7 @@ function valuesOf(entries: readonly ConfigEntry[] = []): string {
   return JSON.stringify(entries.map(([, value]) => value));
 }
 
-/** A config file's text without the variables of those names, and otherwise as it was. */
+/** Returns a config file's text without the variables of those names. */
 async function without(
   git: GitSession,
   scratch: Scratch,

@@ -1,13 +1,13 @@
-/** Private folders for git's home and for copies of what it reads: one for each use. */
+/** Private temporary folders for git's home and for copies of what it reads. */
 
 import { join } from "@std/path";
 import type { Owner } from "../content/mod.ts";
 import { globalConfig } from "./git_environment.ts";
 
-/** Its name is a secret from other users, who may pass through its parent but not list it. */
+/** Other users may search the parent but not list it, so they cannot find a scratch folder's name. */
 const PARENT_MODE = 0o711;
 
-/** A folder that is gone when it is disposed of. */
+/** A private folder, removed with its content when it is disposed of. */
 export class Scratch implements AsyncDisposable {
   readonly path: string;
   readonly #user: Owner | undefined;
@@ -18,7 +18,7 @@ export class Scratch implements AsyncDisposable {
   }
 
   /**
-   * Makes one in `folder` that git can read as `user`, with a home for it.
+   * Makes a folder in `folder` that git can read as `user`, with a home for it.
    * @param silence see {@link globalConfig}
    */
   static async make(folder: string, user: Owner | undefined, silence?: number): Promise<Scratch> {
@@ -31,7 +31,7 @@ export class Scratch implements AsyncDisposable {
     return scratch;
   }
 
-  /** Where git's home is. */
+  /** The absolute path of git's home. */
   get home(): string {
     return join(this.path, "home");
   }
@@ -58,7 +58,7 @@ export class Scratch implements AsyncDisposable {
     await this.#give(path, 0o600);
   }
 
-  /** Removes a file of it. No error if it is not there. */
+  /** Removes a file of it, if it exists. */
   async remove(name: string): Promise<void> {
     try {
       await Deno.remove(join(this.path, name));
@@ -77,7 +77,7 @@ export class Scratch implements AsyncDisposable {
   }
 }
 
-/** Makes a folder where there is none. Its parents are not made: a root that was moved stays moved. */
+/** Makes a folder unless it exists. Makes no parents, or a root that was moved away would be made anew. */
 async function makeFolder(path: string): Promise<void> {
   try {
     await Deno.mkdir(path);

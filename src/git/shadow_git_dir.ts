@@ -1,59 +1,55 @@
 /**
- * A private view of a live repository. Whoever works in the workspace can change its `.git` at any
- * moment, and git runs programs that a config names; so git is shown a Git folder of ours, with
- * copies of what says which commit and which files are there, a config of what is harmless, and the
- * repository's own objects.
+ * A shadow of a live repository's Git folder. Whoever works in the workspace can change its `.git` at
+ * any moment, and git runs programs that a config names; so git is shown a Git folder of the daemon's,
+ * with copies of the files that say which commit and which files are there, a config of harmless
+ * variables, and the repository's own objects.
  */
 
 import { join } from "@std/path";
-import type { Content, ContentEntry, Tree } from "../content/mod.ts";
 import { DaemonError } from "../errors.ts";
 import { formatConfig } from "./config_text.ts";
+import {
+  checkObjects,
+  findGitDir,
+  type GitDirEntry,
+  listGitDir,
+  relativePath,
+  type ShadowSource,
+  unusable,
+} from "./live_git_dir.ts";
 import { listConfig } from "./sanitize_config.ts";
 import { isForStatus } from "./safe_config.ts";
 import type { Scratch } from "./scratch.ts";
-import type { GitSession } from "./session.ts";
-import { followLinks, joinPath, readBytes, readText, resolveWithin } from "./tree_path.ts";
+import type { GitSession } from "./git_session.ts";
+import { joinPath, readBytes } from "./tree_path.ts";
 
-export interface ShadowSource {
-  content: Content;
-  tree: Tree;
-  /** The checkout's path in the tree. */
-  location: string;
-  /** Absolute path of the spool. */
-  spool: string;
-  scratch: Scratch;
-  /** The caller's: whoever works in the workspace decides how much there is to copy. */
-  signal: AbortSignal;
-}
-
-/** A ref, and HEAD: a name or a hash. */
-const MAX_REF = 4096;
-const MAX_SMALL_FILE = 1024 * 1024;
-/** Of everything that is copied: an index of some millions of files. */
+/** Bytes of HEAD or a ref: a name or a hash. */
+const MAX_REF_BYTES = 4096;
+const MAX_SMALL_FILE_BYTES = 1024 * 1024;
+/** Bounds everything that is copied; larger than an index of some millions of files. */
 const MAX_BYTES = 256 * 1024 * 1024;
-/** Refs in files of their own, and their folders; git packs them long before. */
+/** Bounds loose refs and their folders; git packs them long before. */
 const MAX_LOOSE_REFS = 50_000;
 
-/** How long a file of a Git folder may be to be copied; `undefined` where it is not needed. */
+/** Returns how many bytes a file of a Git folder may have; `undefined` where it is not copied. */
 function limitOf(name: string): number | undefined {
-  if (name === "HEAD") return MAX_REF;
-  if (name === "shallow") return 4 * MAX_SMALL_FILE;
+  if (name === "HEAD") return MAX_REF_BYTES;
+  if (name === "shallow") return 4 * MAX_SMALL_FILE_BYTES;
   return /^(?:packed-refs|index|sharedindex\.[0-9a-f]+)$/.test(name) ? MAX_BYTES : undefined;
 }
 
 const COPIED_INFO = new Set(["attributes", "exclude", "sparse-checkout"]);
 
-/** What may still be copied. */
+/** How many bytes and refs may still be copied. */
 interface Budget {
   bytes: number;
   refs: number;
 }
 
 /**
- * Makes the view of the repository at `source.location`.
+ * Makes the shadow of the repository at `source.location`.
  * @param git outside any repository
- * @returns the environment that shows git the view, from the checkout's directory
+ * @returns the environment that shows git the shadow, from the checkout's directory
  * @throws {DaemonError} FAILED_PRECONDITION where the repository is a part of another
  */
 export async function makeShadowGitDir(
@@ -61,14 +57,14 @@ export async function makeShadowGitDir(
   source: ShadowSource,
 ): Promise<Record<string, string>> {
   const { location, scratch } = source;
-  const folder = await findFolder(source);
-  const entries = await entriesOf(source, folder);
+  const folder = await findGitDir(source);
+  const entries = await listGitDir(source, folder);
   if (entries.has("commondir")) {
     throw unusable(folder, "is a part of another repository (a linked worktree)");
   }
-  const path = await scratch.folder("view");
-  await scratch.folder("view/refs");
-  await scratch.folder("view/objects");
+  const path = await scratch.folder("shadow");
+  await scratch.folder("shadow/refs");
+  await scratch.folder("shadow/objects");
   const budget: Budget = { bytes: MAX_BYTES, refs: MAX_LOOSE_REFS };
   for (const entry of entries.values()) {
     const maxBytes = limitOf(entry.name);
@@ -81,34 +77,38 @@ export async function makeShadowGitDir(
     if (entry) await copyFolder(source, entry, budget);
   }
   const head = entries.get("HEAD")?.branch;
-  if (head !== undefined) await scratch.write("view/HEAD", `ref: ${head}\n`);
-  await writeConfig(git, source, "view", entries.get("config"));
+  if (head !== undefined) await scratch.write("shadow/HEAD", `ref: ${head}\n`);
+  await writeConfig(git, source, "shadow", entries.get("config"));
   const objects = await checkObjects(source, folder, entries.get("objects"));
   return {
     GIT_DIR: path,
     GIT_WORK_TREE: ".",
-    GIT_OBJECT_DIRECTORY: relativeTo(location, objects),
+    GIT_OBJECT_DIRECTORY: relativePath(location, objects),
   };
 }
 
 /**
- * Makes a view of the index alone, for a repository that {@link makeShadowGitDir} refuses. It has no commit and
- * no object.
- * @throws {DaemonError}
+ * Makes a shadow of the index alone, for a repository that {@link makeShadowGitDir} refuses. It has no
+ * commit and no object.
+ * @throws {DaemonError} FAILED_PRECONDITION where there is no index to copy
  */
-export async function indexView(
+export async function makeShadowIndex(
   git: GitSession,
   source: ShadowSource,
 ): Promise<Record<string, string>> {
-  const variables = await emptyView(source.scratch);
-  const entries = await entriesOf(source, await findFolder(source));
+  const variables = await makeEmptyGitDir(source.scratch);
+  const entries = await listGitDir(source, await findGitDir(source));
   try {
     await writeConfig(git, source, "empty", entries.get("config"));
   } catch (error) {
-    // Without it, the index is taken to be of the usual kind.
+    // Without a config, git takes the index to be in its default format.
     if (!(error instanceof DaemonError)) throw error;
   }
-  const limits = { budget: { bytes: MAX_BYTES, refs: 0 }, maxBytes: MAX_BYTES, view: "empty" };
+  const limits: CopyLimits = {
+    budget: { bytes: MAX_BYTES, refs: 0 },
+    maxBytes: MAX_BYTES,
+    shadow: "empty",
+  };
   for (const entry of entries.values()) {
     const isIndex = entry.name === "index" || entry.name.startsWith("sharedindex.");
     if (entry.type === "file" && isIndex) await copy(source, entry, limits);
@@ -116,8 +116,8 @@ export async function indexView(
   return variables;
 }
 
-/** Makes a view of an empty repository. */
-export async function emptyView(scratch: Scratch): Promise<Record<string, string>> {
+/** Makes an empty repository. @returns the environment that shows it to git */
+export async function makeEmptyGitDir(scratch: Scratch): Promise<Record<string, string>> {
   const path = await scratch.folder("empty");
   for (const name of ["refs", "objects"]) await scratch.folder(`empty/${name}`);
   await scratch.write("empty/HEAD", "ref: refs/heads/main\n");
@@ -128,154 +128,75 @@ export async function emptyView(scratch: Scratch): Promise<Record<string, string
 async function writeConfig(
   git: GitSession,
   { content, tree, spool, scratch }: ShadowSource,
-  view: string,
-  entry: Found | undefined,
+  shadow: string,
+  entry: GitDirEntry | undefined,
 ): Promise<void> {
   const config = entry?.type === "file"
-    ? await readBytes(content, tree, spool, entry.path, MAX_SMALL_FILE)
+    ? await readBytes(content, tree, spool, entry.path, MAX_SMALL_FILE_BYTES)
     : new Uint8Array();
   const kept = (await listConfig(git, config)).filter(isForStatus);
-  await scratch.write(`${view}/config`, formatConfig([["core.bare", "false"], ...kept]));
+  await scratch.write(`${shadow}/config`, formatConfig([["core.bare", "false"], ...kept]));
 }
 
-/** Where the Git folder is: in the checkout, or where a link or a file in its place leads. */
-async function findFolder(source: ShadowSource): Promise<string> {
-  const { content, tree, location, spool } = source;
-  const path = joinPath(location, ".git");
-  const found = await followLinks(content, tree, path);
-  if (found?.type === "directory") return found.path;
-  if (found?.type !== "file") throw unusable(path, "leads out of the workspace, or nowhere");
-  const text = await readText(content, tree, spool, found.path, 4096);
-  const target = /^gitdir: (.+)\n?$/.exec(text)?.[1];
-  const folder = target === undefined ? undefined : resolveWithin(location, target);
-  const end = folder === undefined ? undefined : await followLinks(content, tree, folder);
-  if (end?.type !== "directory") throw unusable(path, "leads out of the workspace, or nowhere");
-  return end.path;
-}
-
-/** An entry of a Git folder, by its own name, and what it leads to. */
-interface Found extends ContentEntry {
-  /** In the tree, without links. */
-  path: string;
-  /** The branch, where it is a link as a very old git made HEAD. */
-  branch?: string;
-}
-
-/** What a Git folder holds; links that lead to nothing of the tree are left out. */
-async function entriesOf(source: ShadowSource, folder: string): Promise<Map<string, Found>> {
-  const { content, tree } = source;
-  const entries = new Map<string, Found>();
-  for (const entry of await content.list(tree, folder)) {
-    const path = joinPath(folder, entry.name);
-    if (entry.type !== "symlink") {
-      entries.set(entry.name, { ...entry, path });
-      continue;
-    }
-    const target = new TextDecoder().decode(await content.readLink(tree, path));
-    const found = await followLinks(content, tree, path);
-    const { name } = entry;
-    if (name === "HEAD" && target.startsWith("refs/heads/")) {
-      entries.set(name, { ...entry, path, branch: target });
-    } else if (found) entries.set(name, { name, ...found });
-  }
-  return entries;
-}
-
+/** Bounds of one copy. */
 interface CopyLimits {
   budget: Budget;
   /** Of one file. */
   maxBytes: number;
-  /** The view's folder. */
-  view?: string;
+  /** The shadow's folder. */
+  shadow?: string;
 }
 
 async function copy(
   { content, tree, spool, scratch, signal }: ShadowSource,
-  { name, size, path }: Pick<Found, "name" | "size" | "path">,
-  { budget, maxBytes, view = "view" }: CopyLimits,
+  { name, size, path }: Pick<GitDirEntry, "name" | "size" | "path">,
+  { budget, maxBytes, shadow = "shadow" }: CopyLimits,
 ): Promise<void> {
   signal.throwIfAborted();
   const limit = Math.min(maxBytes, budget.bytes);
   const tooLarge = () => unusable(path, "is too large");
-  // A hole is copied as zeros; and what is cut here, may have grown meanwhile.
+  // Holes are copied as zeros, so the size bounds the copy; the file may have grown meanwhile.
   if (size > limit) throw tooLarge();
   const copied = await content.copyOut(tree, path, limit + 1);
-  await scratch.adopt(join(spool, copied.file.path), `${view}/${name}`);
+  await scratch.adopt(join(spool, copied.file.path), `${shadow}/${name}`);
   if (copied.size > limit) throw tooLarge();
   budget.bytes -= copied.size;
 }
 
 async function copyInfo(
   source: ShadowSource,
-  info: Found | undefined,
+  info: GitDirEntry | undefined,
   budget: Budget,
 ): Promise<void> {
   if (info?.type !== "directory") return;
-  await source.scratch.folder("view/info");
+  await source.scratch.folder("shadow/info");
   for (const entry of await source.content.list(source.tree, info.path)) {
     if (entry.type !== "file" || !COPIED_INFO.has(entry.name)) continue;
     const file = { ...entry, name: `info/${entry.name}`, path: joinPath(info.path, entry.name) };
-    await copy(source, file, { budget, maxBytes: MAX_SMALL_FILE });
+    await copy(source, file, { budget, maxBytes: MAX_SMALL_FILE_BYTES });
   }
 }
 
 /**
- * Copies a folder's regular files; links among them, as nothing makes them any more, are left out,
- * and files too long to be refs.
+ * Copies a folder's regular files, except files too long to be refs. Symbolic links are left out: no git
+ * makes them any more.
  */
 async function copyFolder(
   source: ShadowSource,
-  { name, type, path }: Found,
+  { name, type, path }: GitDirEntry,
   budget: Budget,
 ): Promise<void> {
   if (type !== "directory") return;
   source.signal.throwIfAborted();
-  await source.scratch.folder(`view/${name}`);
+  await source.scratch.folder(`shadow/${name}`);
   const isTable = name === "reftable";
   for (const entry of await source.content.list(source.tree, path)) {
     if (budget.refs-- === 0) throw unusable(path, "holds too many refs that are not packed");
     const inside = { ...entry, name: `${name}/${entry.name}`, path: joinPath(path, entry.name) };
     if (entry.type !== "file") await copyFolder(source, inside, budget);
     else if (isTable) await copy(source, inside, { budget, maxBytes: MAX_BYTES });
-    else if (entry.size <= MAX_REF) {
-      await copy(source, inside, { budget, maxBytes: MAX_REF });
+    else if (entry.size <= MAX_REF_BYTES) {
+      await copy(source, inside, { budget, maxBytes: MAX_REF_BYTES });
     }
   }
-}
-
-/** Objects stay where they are, as long as they are the workspace's own. @returns their folder */
-async function checkObjects(
-  { content, tree, spool }: ShadowSource,
-  folder: string,
-  objects: Found | undefined,
-): Promise<string> {
-  if (objects?.type !== "directory") {
-    throw unusable(joinPath(folder, "objects"), "is no folder of the workspace");
-  }
-  const { path } = objects;
-  for (const { name, type } of await content.list(tree, path)) {
-    if (type === "symlink") throw unusable(`${path}/${name}`, "is a symbolic link");
-    if (name !== "info" || type !== "directory") continue;
-    const info = await content.list(tree, `${path}/info`);
-    if (!info.some((entry) => entry.name === "alternates")) continue;
-    const alternates = `${path}/info/alternates`;
-    const text = await readText(content, tree, spool, alternates, MAX_SMALL_FILE);
-    const outside = text.split("\n").some((line) =>
-      line !== "" && !line.startsWith("#") && resolveWithin(path, line) === undefined
-    );
-    if (outside) throw unusable(alternates, "leads out of the workspace");
-  }
-  return path;
-}
-
-/** `folder` as seen from the directory `from`; both are paths in the tree. */
-function relativeTo(from: string, folder: string): string {
-  const [here, there] = [from, folder].map((path) => path.split("/").filter((name) => name !== ""));
-  let common = 0;
-  while (common < here!.length && here![common] === there![common]) common++;
-  return [...here!.slice(common).map(() => ".."), ...there!.slice(common)].join("/");
-}
-
-function unusable(path: string, problem: string): DaemonError {
-  return new DaemonError("FAILED_PRECONDITION", `${path} ${problem}: its status is not read`);
 }

@@ -1,32 +1,33 @@
-/** One git process: its own group, its output limited, killed as a whole. */
+/** Starts one git process: in a process group of its own, killed as a whole. */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Duplex, Readable } from "node:stream";
 import type { Owner } from "../content/mod.ts";
 import { DaemonError, messageOf } from "../errors.ts";
 
-/** The shell that starts git and ends it; git itself needs it there, too. */
+/** The shell that starts git and kills its group; git itself needs a shell at this path, too. */
 export const SHELL = "/bin/sh";
 
 /**
- * Becomes git with the usual file mode creation mask. The daemon's own mask may be one that closes
- * its files to everybody else, which is wrong for content: git makes every file and folder by it.
+ * Executes git with the usual file mode creation mask. The daemon's own may deny others every access,
+ * which is wrong for content: git makes every file and folder with it.
  */
 const BECOME_GIT = 'umask 022; exec "$@"';
 
+/** What a git process runs with. */
 export interface ProcessOptions {
   /** Absolute path of git. */
   program: string;
   args: readonly string[];
   cwd: string;
   env: Record<string, string>;
-  /** Whose rights it has; the daemon's own unless given. */
-  user?: Owner;
+  /** The user that it runs as; the daemon's own unless given. */
+  user?: Owner | undefined;
   signal: AbortSignal;
-  /** What it reads; nothing unless given. */
-  input?: Uint8Array;
+  /** What it reads from stdin; nothing unless given. */
+  input?: Uint8Array | undefined;
   /** Answers the credential helper. */
-  answer?: (question: string) => string;
+  answer?: ((question: string) => string) | undefined;
 }
 
 /** How a process ended. */
@@ -35,25 +36,25 @@ export interface Ending {
   code: number;
   /** Name of the signal that ended it. */
   signal?: string;
-  /** The last part of it. */
+  /** The last 64 KiB of it. */
   stderr: string;
 }
 
-/** A running git. What it prints is to be read to its end, or it may never end. */
+/** A running git. Its stdout must be read to the end, or it may never end. */
 export interface RunningGit {
   readonly stdout: AsyncIterable<Uint8Array>;
-  /** @throws the signal's reason */
+  /** Resolves once it has ended. Rejects with the signal's reason where that has fired. */
   readonly ended: Promise<Ending>;
-  /** Ends it and everything that it started. */
+  /** Kills it and everything that it started. */
   kill(): void;
 }
 
-/** Kept of what is printed to stderr. */
-const STDERR_LIMIT = 64 * 1024;
+/** How much of stderr is kept. Bytes. */
+const MAX_STDERR_BYTES = 64 * 1024;
 
 /**
- * Starts git. Where it cannot be started, this throws or what it returns rejects with a
- * {@link DaemonError}, FAILED_PRECONDITION.
+ * Starts git.
+ * @throws {DaemonError} FAILED_PRECONDITION where it cannot be started, here or by `ended`
  */
 export function startGit(options: ProcessOptions): RunningGit {
   const { signal, input, answer } = options;
@@ -64,7 +65,7 @@ export function startGit(options: ProcessOptions): RunningGit {
   // An error that nobody listens for would end the daemon.
   const end = endOf(child).finally(() => signal.removeEventListener("abort", kill));
   const started = child.pid !== undefined;
-  const stderr = started ? keepTail(child.stderr!) : () => "";
+  const stderr = started ? keepLastBytes(child.stderr!) : () => "";
   if (started && answer) serveQuestions(child.stdio[3] as Duplex, answer);
   if (started && input) child.stdin!.on("error", ignoreBrokenPipe).end(input);
   const ended = end.then((end) => {
@@ -73,7 +74,7 @@ export function startGit(options: ProcessOptions): RunningGit {
     if (isFromShell(ending, options.program)) throw notStarted(ending.stderr.trim());
     return ending;
   });
-  // Whoever reads stdout first may fail before it comes to this.
+  // Prevents an unhandled rejection where a reader of stdout fails first.
   ended.catch(() => {});
   return { stdout: started ? child.stdout! : nothing(), ended, kill };
 }
@@ -84,7 +85,7 @@ function start({ program, args, cwd, env, user, input, answer }: ProcessOptions)
       cwd: fromThisProcess(cwd),
       env,
       detached: true,
-      // Deno loses the descriptor of a fourth one where it cannot start the program.
+      // Deno leaks the descriptor of a fourth pipe where it cannot start the program.
       stdio: [input ? "pipe" : "ignore", "pipe", "pipe", ...(answer ? ["pipe" as const] : [])],
       ...user,
     });
@@ -100,12 +101,15 @@ function notStarted(cause: unknown): DaemonError {
   return new DaemonError("FAILED_PRECONDITION", message, { cause });
 }
 
-/** Returns whether the shell could not become git: it says so with a code and the name of its own. */
+/** Returns whether the shell could not execute git, which it reports by an exit code of its own. */
 function isFromShell({ code, stderr }: Ending, program: string): boolean {
   return (code === 126 || code === 127) && stderr.includes(program);
 }
 
-/** `/proc/<our pid>/fd/<n>` is closed to the user that the child has become when it goes there. */
+/**
+ * Rewrites `/proc/<this process>/fd/<n>` to `/proc/self`: the child changes directory after it has become
+ * another user, who may not read this process's descriptors.
+ */
 function fromThisProcess(cwd: string): string {
   const prefix = `/proc/${Deno.pid}/fd/`;
   return cwd.startsWith(prefix) ? `/proc/self/fd/${cwd.slice(prefix.length)}` : cwd;
@@ -136,23 +140,23 @@ function killGroup(env: Record<string, string>, child: ChildProcess): void {
       if (code !== 0) killChild();
     });
   } catch {
-    // Deno throws what Node would emit, such as that there are no descriptors left.
+    // Deno throws what Node would emit, such as that no descriptors are left.
     killChild();
   }
 }
 
-function keepTail(stream: Readable): () => string {
+function keepLastBytes(stream: Readable): () => string {
   let tail = new Uint8Array(0);
   stream.on("data", (chunk: Uint8Array) => {
     const all = new Uint8Array(tail.length + chunk.length);
     all.set(tail);
     all.set(chunk, tail.length);
-    tail = all.subarray(Math.max(0, all.length - STDERR_LIMIT));
+    tail = all.subarray(Math.max(0, all.length - MAX_STDERR_BYTES));
   });
   return () => new TextDecoder().decode(tail);
 }
 
-/** Questions end with an empty line, as do answers. */
+/** Answers each question on the socket. Questions and answers end with an empty line. */
 function serveQuestions(socket: Duplex, answer: (question: string) => string): void {
   let pending = "";
   socket.setEncoding("utf8");

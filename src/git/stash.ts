@@ -1,26 +1,26 @@
 /**
- * A stash entry of chosen paths, made of Git's objects alone: neither index nor working tree has a part
- * in it, so nothing can be lost on the way.
+ * Makes a stash entry of chosen paths from Git objects alone: it changes neither index nor working tree, so
+ * a failure loses nothing.
  */
 
 import { join } from "@std/path";
-import { GitFailure } from "./failure.ts";
+import { GitFailure } from "./git_failure.ts";
 import type { SetAside } from "./local_work.ts";
 import { bytesOfPath, joinBytes, type RawPath, textOfPath } from "./raw_path.ts";
 import type { Scratch } from "./scratch.ts";
-import type { GitSession } from "./session.ts";
+import type { GitSession } from "./git_session.ts";
 import { ABSENT, LINK, type TreeChange } from "./tree_changes.ts";
 
-/** What a stash keeps of one path. */
+/** What a stash holds of one path. */
 export interface Stashed {
   path: RawPath;
-  /** As it is staged. */
+  /** The staged content. */
   index?: { mode: string; hash: string };
-  /** As it is in the working tree. */
+  /** The content of the working tree. */
   worktree?: { mode: string; hash: string };
 }
 
-/** Index entries as `update-index -z --index-info` reads them; {@link ABSENT} removes one. */
+/** Formats index entries for `update-index -z --index-info`; a mode of {@link ABSENT} removes one. */
 export function indexInfo(
   entries: Iterable<{ path: RawPath; mode: string; hash: string }>,
 ): Uint8Array {
@@ -32,11 +32,11 @@ export function indexInfo(
   ]));
 }
 
-/** Variables of a Git process. */
+/** Environment variables. */
 type Variables = Readonly<Record<string, string>>;
 
 /**
- * Stores a file that was set aside, or a link, as a blob.
+ * Stores a file or link that was set aside as a blob.
  * @param git in the checkout's directory
  * @param folder where it was set aside, as seen from there
  * @returns `undefined` for what has no place in a stash, or cannot be read by git
@@ -104,7 +104,7 @@ export async function makeStash(
   }
 }
 
-/** What of a staged change only a stash can keep; `undefined` where the target or the tree has it. */
+/** Returns what only the index has of a staged change; `undefined` where the working tree has it, too. */
 export function stagedAlone(
   staged: TreeChange,
   worktreeHash: string | undefined,

@@ -1,27 +1,28 @@
 import { displayName } from "../linux/mod.ts";
 
-/** Receives what a status says, in its order. */
+/** Receives what `git status` prints, in its order. */
 export interface StatusListener {
-  /** `(detached)` where HEAD is no branch. */
+  /** Receives the branch; `(detached)` where HEAD is none. */
   branch(name: string): void;
-  /** The current commit; not called where there is none. */
+  /** Receives the current commit; not called where there is none. */
   commit(hash: string): void;
   /**
-   * A tracked file that differs from the commit, in the index or in the working tree.
+   * Receives a tracked file that differs from the commit, in the index or in the working tree.
    * @param content where nothing differs but the content of a regular file in the working tree: its
    *   path and the blob that the index has
    */
   changed(path: string, content?: { path: Uint8Array; blob: string }): void;
+  /** Receives an untracked file. */
   untracked(path: string): void;
 }
 
 const NUL = 0;
 const ascii = new TextDecoder("latin1");
 
-/** Fields before the path, by the record's type. */
+/** How many fields precede the path, by the record's type. */
 const FIELDS: Readonly<Record<string, number>> = { "1": 8, "2": 9, u: 10, "?": 1, "!": 1 };
 
-/** Cuts bytes at NULs. */
+/** Splits chunks of bytes into NUL-terminated records. */
 export class RecordSplitter {
   #rest = new Uint8Array(0);
   readonly #take: (record: Uint8Array) => void;
@@ -44,14 +45,17 @@ export class RecordSplitter {
     this.#rest = bytes.slice(start);
   }
 
-  /** What came after the last NUL. */
+  /** Hands over what came after the last NUL. */
   end(): void {
     if (this.#rest.length > 0) this.#take(this.#rest);
     this.#rest = new Uint8Array(0);
   }
 }
 
-/** A parser to push status output into. @throws {Error} for a record that it does not know */
+/**
+ * Returns a parser that status output is pushed into; format: git-status(1), "Porcelain Format Version 2".
+ * It throws an Error for a record of an unknown type.
+ */
 export function statusParser(listener: StatusListener): RecordSplitter {
   let skip = false;
   return new RecordSplitter((record) => {
@@ -97,7 +101,7 @@ function afterFields(record: Uint8Array, fields: number): Uint8Array {
   return record.subarray(at);
 }
 
-/** A path as `Content` names its components. */
+/** Returns a path with its components named as `Content` names them. */
 export function displayPath(path: Uint8Array): string {
   const names: string[] = [];
   for (let start = 0; start <= path.length;) {

@@ -1,7 +1,7 @@
-/** What differs between trees, and between a tree and the index, by path. */
+/** Differences between trees, and between a tree and the index, by path. */
 
 import { forEachRecord, type RawPath, rawPath } from "./raw_path.ts";
-import type { GitSession } from "./session.ts";
+import type { GitSession } from "./git_session.ts";
 
 /** Modes as Git prints them. */
 export const ABSENT = "000000";
@@ -20,7 +20,7 @@ export interface TreeChange {
 
 const RAW = ["--raw", "-z", "--no-renames", "--no-abbrev"];
 
-/** What differs between two trees, leaving out paths that Git itself never checks out. */
+/** Returns what differs between two trees, except paths that Git itself never checks out. */
 export async function treeChanges(
   git: GitSession,
   from: string,
@@ -29,7 +29,7 @@ export async function treeChanges(
   return await changesOf(git, ["diff-tree", "-r", ...RAW, from, to]);
 }
 
-/** What differs between a tree and the index: what is staged. */
+/** Returns what differs between a tree and the index: what is staged. */
 export async function stagedChanges(git: GitSession, tree: string): Promise<TreeChange[]> {
   return await changesOf(git, ["diff-index", "--cached", ...RAW, tree]);
 }
@@ -52,7 +52,13 @@ async function changesOf(git: GitSession, args: readonly string[]): Promise<Tree
   return changes;
 }
 
-/** Whether a mode is a regular file's. */
+/** Stores the tree without entries, and returns its hash in the repository's own algorithm. */
+export async function emptyTree(git: GitSession): Promise<string> {
+  const args = ["hash-object", "-t", "tree", "-w", "--stdin"];
+  return (await git.run(args, { input: new Uint8Array() })).stdout.trim();
+}
+
+/** Returns whether a mode is a regular file's. */
 export function isRegular(mode: string): boolean {
   return mode.startsWith("100");
 }

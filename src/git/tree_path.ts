@@ -1,16 +1,16 @@
-/** Paths in a tree, and small files at them. */
+/** Resolves paths in a tree, and reads small files at them. */
 
 import { join } from "@std/path";
 import type { Content, ContentEntry, PathState, Tree } from "../content/mod.ts";
 import { DaemonError } from "../errors.ts";
 
-/** `base` and a relative path, joined without a look at the file system. */
+/** Joins `base`, which may be empty, and a relative path. */
 export function joinPath(base: string, path: string): string {
   return base === "" ? path : `${base}/${path}`;
 }
 
 /**
- * The path in the tree that `target` means as seen from the directory `from`; `undefined` where it
+ * Returns the path in the tree that `target` means as seen from the directory `from`; `undefined` where it
  * is absolute or leads out of the tree.
  */
 export function resolveWithin(from: string, target: string): string | undefined {
@@ -24,7 +24,7 @@ export function resolveWithin(from: string, target: string): string | undefined 
   return components.join("/");
 }
 
-/** The bytes of a regular file of the tree, cut at `maxBytes`; links are refused. */
+/** Returns the first `maxBytes` of a regular file of the tree. @throws {DaemonError} INVALID_ARGUMENT for a link */
 export async function readBytes(
   content: Content,
   tree: Tree,
@@ -41,7 +41,7 @@ export async function readBytes(
   }
 }
 
-/** {@link readBytes} as text. */
+/** Returns what {@link readBytes} does, as text. */
 export async function readText(
   content: Content,
   tree: Tree,
@@ -52,7 +52,7 @@ export async function readText(
   return new TextDecoder().decode(await readBytes(content, tree, spool, path, maxBytes));
 }
 
-/** The `.git` of a directory of the tree; `undefined` where either is not there. */
+/** Returns the entry `.git` of a directory of the tree; `undefined` where either does not exist. */
 export async function gitEntry(
   content: Content,
   tree: Tree,
@@ -66,11 +66,11 @@ export async function gitEntry(
   }
 }
 
-/** More links than one path leads through. */
+/** Bounds how many links one path may lead through; the kernel's own limit. */
 const MAX_LINKS = 40;
 
 /**
- * Follows links within the tree.
+ * Follows symbolic links within the tree.
  * @returns what the path leads to, and its path without links; `undefined` where it leads to nothing,
  *   or out of the tree
  */

@@ -1,29 +1,28 @@
 import type { Tree } from "../content/mod.ts";
 import { DaemonError, messageOf } from "../errors.ts";
 import { logger } from "../log/mod.ts";
-import { remoteConfig, splitConfig } from "./clone.ts";
+import { LOCAL_REPO_ENV, NO_REPO_ENV } from "./git_environment.ts";
+import { remoteConfig, splitConfig } from "./clone_into.ts";
 import { appendConfig, type CheckoutFiles, sanitizeConfig } from "./sanitize_config.ts";
-import { type Cleared, clearTargetPlaces } from "./make_way.ts";
+import { type ClearedTarget, clearTarget } from "./clear_target.ts";
 import { keepTips, localTips } from "./local_refs.ts";
-import type { CheckoutRequest } from "./request.ts";
-import type { GitSession } from "./session.ts";
-import { LOCAL_REPO_ENV, type SubmoduleOptions, updateSubmodules } from "./submodules.ts";
-import { type Destination, fetchUpstream, reachTarget } from "./target.ts";
+import type { CheckoutRequest } from "./checkout_request.ts";
+import type { GitSession } from "./git_session.ts";
+import { type SubmoduleOptions, updateSubmodules } from "./update_submodules.ts";
+import { type Destination, fetchUpstream, reachTarget } from "./reach_target.ts";
 import { gitEntry, joinPath } from "./tree_path.ts";
 
 const log = logger("git");
 
-/** Nothing is a repository here: for git commands that work on what they are given. */
-export const NO_REPO_ENV: Readonly<Record<string, string>> = { GIT_DIR: "/dev/null" };
-
-/** A checkout, and a staging tree for what nobody needs any more. */
+/** A checkout, and a staging tree for what is to be deleted. */
 export interface UpdateFiles extends CheckoutFiles {
   discarded: Tree;
 }
 
 /**
- * Brings the repository in the session's directory to its target; see `local_work.ts` for what
- * becomes of local work. Where it fails, the working tree is as it was.
+ * Updates the repository in the session's directory to its target, keeping local work; see
+ * `local_work.ts`. Where it fails, the working tree is as it was.
+ * @throws {DaemonError} FAILED_PRECONDITION where git fails or there is no repository
  */
 export async function updateCheckout(
   git: GitSession,
@@ -41,28 +40,29 @@ export async function updateCheckout(
   const folder = joinPath(location, ".git");
   const custom = splitConfig(request.config);
   const config = [...custom.safe, ...remoteConfig(request)];
-  const { folders, restore: rearm } = await sanitizeConfig(
+  const { folders, restore } = await sanitizeConfig(
     git.withEnv(NO_REPO_ENV),
     files,
     folder,
     config,
   );
-  // Submodules may use up the time, and the rest of the work is not worth less for that.
+  // Submodules may use up the time limit; what follows them gets one of its own.
   const last = () =>
     git.withSignal(AbortSignal.any([files.signal, AbortSignal.timeout(files.timeout)]));
   try {
     await bringTo(git.withEnv(LOCAL_REPO_ENV), last, request, { ...files, folders });
   } catch (error) {
-    await rearm(last().withEnv(NO_REPO_ENV)).catch((failure) => {
+    await restore(last().withEnv(NO_REPO_ENV)).catch((failure) => {
       const reason = messageOf(failure);
-      log.warn("The config of {folder} stays as git was given it: {reason}", { folder, reason });
+      log.warn("The config of {folder} stays sanitized: {reason}", { folder, reason });
     });
     throw error;
   }
-  await rearm(last().withEnv(NO_REPO_ENV));
+  await restore(last().withEnv(NO_REPO_ENV));
   await appendConfig(files, joinPath(folder, "config"), custom.deferred);
 }
 
+/** Fetches and checks out the target, brings local work back, and updates submodules. */
 async function bringTo(
   git: GitSession,
   last: () => GitSession,
@@ -81,13 +81,13 @@ async function bringTo(
       ["fetch", "--quiet", "--force", "--no-recurse-submodules", "--unshallow", "origin"],
     );
   }
-  // A limited depth would cut the history that a whole repository has.
+  // Fetching with a limited depth would cut the history that a whole repository has.
   const shallow = isShallow && !request.full;
-  let cleared: Cleared | undefined;
+  let cleared: ClearedTarget | undefined;
   const prepare = async (destination: Destination) => {
     const branchTips = await localTips(git, options, destination.branch);
     before.push(...branchTips.filter(({ name }) => !before.some((tip) => tip.name === name)));
-    cleared = await clearTargetPlaces(git, options, destination, stamp);
+    cleared = await clearTarget(git, options, destination, stamp);
   };
   try {
     await reachTarget(git, request, { shallow, fresh: false, prepare });
@@ -107,9 +107,9 @@ async function bringTo(
   await updateSubmodules(git, { ...options, shallow });
 }
 
-/** The target is reached: local work that cannot be brought back is not lost, and no reason to fail. */
+/** Brings local work back. A failure is a warning: the target is checked out, and the work is not lost. */
 async function reapply(
-  cleared: Cleared | undefined,
+  cleared: ClearedTarget | undefined,
   git: GitSession,
   { location, signal }: UpdateFiles,
 ): Promise<void> {
@@ -125,7 +125,7 @@ async function reapply(
   }
 }
 
-/** A name that no other update of the repository has used. */
+/** Returns a name that no other update of the repository has used: the time and a random suffix. */
 export function newStamp(): string {
   return `${new Date().toISOString().replace(/[-:]|\..*/g, "")}-${crypto.randomUUID().slice(0, 8)}`;
 }

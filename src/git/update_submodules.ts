@@ -1,32 +1,35 @@
 /**
- * Submodules, one by one, so that a failing one costs only itself. Their URLs and paths come from
- * the repository: git's own checks of both apply, as do the protocols and the gate.
+ * Updates submodules one by one, so that a failing one does not affect the others. Their URLs and paths
+ * come from the repository: git's own checks of both apply, as do the protocols and the egress proxy.
  */
 
 import { DaemonError, messageOf } from "../errors.ts";
 import { type ConfigEntry, parseConfigList } from "./config_text.ts";
 import { appendConfig, type CheckoutFiles } from "./sanitize_config.ts";
-import { GitFailure } from "./failure.ts";
-import { ENDLESS_DEPTH } from "./fetch.ts";
-import type { GitSession } from "./session.ts";
-import { registerSubmodule } from "./submodule_urls.ts";
+import { GitFailure } from "./git_failure.ts";
+import { ENDLESS_DEPTH } from "./fetch_from.ts";
+import type { GitSession } from "./git_session.ts";
+import { LITERAL_PATHSPECS_ENV } from "./git_environment.ts";
+import { registerSubmodule } from "./register_submodule.ts";
 import { gitEntry, joinPath, readText, resolveWithin } from "./tree_path.ts";
 
-/** Deeper nesting is taken for a trap. */
+/** Deeper nesting is not updated: no honest project needs it. */
 const MAX_DEPTH = 8;
 const MAX_GITFILE_BYTES = 4096;
 
+/** A checkout whose submodules are updated. */
 export interface SubmoduleOptions extends CheckoutFiles {
+  /** Whether the history is cut. */
   shallow: boolean;
-  /** Git folders that were there before and on which git may work. */
+  /** Git folders that existed before and on which git may work. */
   folders: ReadonlySet<string>;
 }
 
-/** What is said where a commit is at the end of no branch, and is not given by its hash either. */
+/** Messages of a server that does not serve a commit by its hash, which is the tip of no branch either. */
 const NOT_GIVEN =
   /unadvertised object|not our ref|direct fetching of that commit failed|could(?:n't| not) find remote ref/i;
 
-/** A shallow clone follows one branch only. */
+/** Undoes that a shallow clone fetches one branch only. */
 const ALL_BRANCHES: readonly ConfigEntry[] = [
   ["remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"],
 ];
@@ -37,24 +40,16 @@ interface Submodule {
   path: string;
 }
 
-/** A checkout, by its path in the tree, and its Git folder's. */
+/** The paths in the tree of a checkout and of its Git folder. */
 interface Superproject {
   location: string;
   folder: string;
 }
 
-/** A repository is looked for nowhere else. */
-export const LOCAL_REPO_ENV: Readonly<Record<string, string>> = {
-  GIT_DIR: ".git",
-  GIT_WORK_TREE: ".",
-};
-
-/** Paths of submodules are no patterns. */
-const LITERAL_PATHSPECS_ENV = { ...LOCAL_REPO_ENV, GIT_LITERAL_PATHSPECS: "1" };
-
 /**
- * Initialises and updates the submodules of the checkout, and theirs; failures are warnings, as is
- * the end of git's time.
+ * Initialises and updates the submodules of the checkout, recursively. Failures are warnings, as is the end
+ * of git's time limit.
+ * @throws {DaemonError} RESOURCE_EXHAUSTED where the node has no space left
  */
 export async function updateSubmodules(git: GitSession, options: SubmoduleOptions): Promise<void> {
   const { location } = options;
@@ -88,7 +83,7 @@ async function updateLevel(
   }
 }
 
-/** Runs `work`, whose failure is a warning unless the caller has given up or the node is out of room. */
+/** Runs `work`; a failure is a warning unless the caller has given up or the node has no space left. */
 async function warningOf(
   git: GitSession,
   { signal }: SubmoduleOptions,
@@ -99,14 +94,14 @@ async function warningOf(
     await work();
   } catch (error) {
     signal.throwIfAborted();
-    // It would be lacking for all that is left to do as well.
+    // What the node lacks, all remaining work lacks, too.
     if (error instanceof DaemonError && error.code === "RESOURCE_EXHAUSTED") throw error;
     const reason = git.signal.aborted ? "git.timeout is over" : messageOf(error);
     git.warn(`${what} not updated: ${reason}`);
   }
 }
 
-/** What `.gitmodules`, as committed, says. */
+/** Returns the submodules that the committed `.gitmodules` names. */
 async function submodulesOf(git: GitSession): Promise<Submodule[]> {
   const { code, stdout } = await git.run(
     [
@@ -125,7 +120,7 @@ async function submodulesOf(git: GitSession): Promise<Submodule[]> {
   return parseConfigList(stdout).map(([key, path]) => ({ name: nameOf(key), path }));
 }
 
-/** @returns its Git folder; `undefined` where git made none */
+/** Updates one submodule. @returns its Git folder; `undefined` where git made none */
 async function updateOne(
   git: GitSession,
   options: SubmoduleOptions,
@@ -144,7 +139,7 @@ async function updateOne(
   }
   const { url, protocols } = await registerSubmodule(git, options, submodule);
   if (used !== undefined) {
-    // Where it was restored, its own remote has been held back.
+    // The config of a restored one was sanitized, which removed its remote.
     await appendConfig(options, joinPath(used, "config"), [["remote.origin.url", url]]);
   }
   await update(git.withProtocols(protocols), options.shallow, path, async () => {
@@ -159,7 +154,7 @@ async function updateOne(
 
 /**
  * Updates a submodule.
- * @param widen has every branch of it fetched, where it has been cloned; returns whether it has been
+ * @param widen configures it to fetch every branch; returns whether it has been cloned
  */
 async function update(
   git: GitSession,
@@ -176,7 +171,7 @@ async function update(
   try {
     await run(["--depth", "1"]);
   } catch (error) {
-    // A server that gives no commit by its hash gives it with its branch's history.
+    // A server that does not serve a commit by its hash serves it with its branch's history.
     const isRefused = error instanceof GitFailure &&
       (error.refusesDepth || NOT_GIVEN.test(error.stderr));
     if (!isRefused) throw error;
@@ -184,7 +179,7 @@ async function update(
   }
 }
 
-/** Where the `.git` of a submodule leads; `undefined` where there is none. */
+/** Returns the Git folder that a submodule's `.git` file names; `undefined` where there is none. */
 async function folderOf(
   { content, tree, spool }: SubmoduleOptions,
   location: string,

@@ -2,7 +2,7 @@
 
 import { isAbsolute, join } from "@std/path";
 import { reasonOf } from "../errors.ts";
-import { gitEnvironment } from "../git/mod.ts";
+import { type FoundGit, gitEnvironment } from "../git/mod.ts";
 
 /** A program and where it is. */
 export interface Program {
@@ -15,9 +15,6 @@ const NO_HOME = "/nonexistent";
 
 /** Oldest Git with the options that our calls rely on. */
 const MINIMUM_GIT = [2, 30] as const;
-
-/** What is known of Git on this machine: a usable one, or why there is none. */
-export type FoundGit = { git: Program } | { problem: string };
 
 /** Looks for a usable Git in the folders of `searchPath` (as `PATH` has them). */
 export async function findGit(searchPath: string): Promise<FoundGit> {

@@ -8,7 +8,7 @@ import type {
   FromDaemonWorker,
 } from "./messages.ts";
 import { contentPermissions, daemonPermissions, type Permissions } from "./worker_permissions.ts";
-import type { FoundGit } from "./find_program.ts";
+import type { FoundGit } from "../git/mod.ts";
 import { StartError } from "./start_error.ts";
 
 export interface LaunchOptions {

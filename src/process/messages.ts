@@ -1,5 +1,5 @@
 import type { Config } from "../config/mod.ts";
-import type { FoundGit } from "./find_program.ts";
+import type { FoundGit } from "../git/mod.ts";
 
 export interface DaemonWorkerStart {
   kind: "start";

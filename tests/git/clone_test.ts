@@ -271,7 +271,7 @@ Deno.test({
 
 Deno.test("clone says what is wrong with git when there is none to use", async () => {
   await using fixture = await gitRig();
-  const git = await fixture.other({ finding: { problem: "git is version 1.8; install Git 2.30" } });
+  const git = await fixture.other({ found: { problem: "git is version 1.8; install Git 2.30" } });
   const { tree } = await fixture.tree();
   const place = { tree, location: "", owner: fixture.owner, signal: new AbortController().signal };
   const error = await assertRejects(

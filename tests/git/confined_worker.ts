@@ -5,7 +5,7 @@ import type { Owner } from "../../src/content/tree.ts";
 import { connectContent } from "../../src/content/connect_content.ts";
 import { messageOf } from "../../src/errors.ts";
 import { Git } from "../../src/git/git.ts";
-import type { GitFinding } from "../../src/git/git_program.ts";
+import type { FoundGit } from "../../src/git/git_program.ts";
 import { parseRemote } from "../../src/git/remote.ts";
 import { EgressProxy } from "../../src/outbound/egress_proxy.ts";
 import { HttpClient } from "../../src/outbound/http.ts";
@@ -16,7 +16,7 @@ export interface ConfinedStart {
   /** Where the outcome goes. */
   answer: MessagePort;
   rules: OutboundRules;
-  finding: GitFinding;
+  finding: FoundGit;
   spool: string;
   folder: string;
   switchUser: boolean;
@@ -28,11 +28,11 @@ export interface ConfinedStart {
 async function tryOut(start: ConfinedStart): Promise<string[]> {
   const { ports, rules, finding, spool, folder, switchUser, owner, url } = start;
   const content = connectContent(ports);
-  using gate = new EgressProxy(rules);
+  using egressProxy = new EgressProxy(rules);
   const protocols = ["http"];
   const clock = { ...systemClock, sleep: () => Promise.resolve() };
   const git = Git.open({
-    finding,
+    found: finding,
     content,
     spool,
     folder,
@@ -40,7 +40,7 @@ async function tryOut(start: ConfinedStart): Promise<string[]> {
     contentOwner: owner,
     timeout: 30_000,
     protocols,
-    gate,
+    egressProxy,
     clock,
   });
   const { signal } = new AbortController();
@@ -53,7 +53,7 @@ async function tryOut(start: ConfinedStart): Promise<string[]> {
     config: [["core.pager", "more"]],
   }, { tree, location: "repo", owner, signal });
   const status = await git.status(tree, "repo");
-  using client = new HttpClient(gate);
+  using client = new HttpClient(egressProxy);
   const response = await client.get(`${url}/HEAD`, { signal });
   return [status?.latestCommit ?? "", (await response.text()).trim()];
 }

@@ -135,7 +135,7 @@ for (
   });
 }
 
-Deno.test("an edited file with a filter is a change, and is put aside when the target has another", async () => {
+Deno.test("an edited file with a filter is a change, and is set aside when the target has another", async () => {
   await using rig = await gitRig();
   const place = await filtered(rig, ".gitattributes");
   Deno.writeTextFileSync(join(place.path, "d/a.bin"), "mine!!\n");

@@ -7,7 +7,7 @@ import type { Owner, Tree } from "../../src/content/tree.ts";
 import type { Areas } from "../../src/content/worker_start.ts";
 import { Git, type GitOptions } from "../../src/git/git.ts";
 import { parseRemote } from "../../src/git/remote.ts";
-import type { CheckoutRequest } from "../../src/git/request.ts";
+import type { CheckoutRequest } from "../../src/git/checkout_request.ts";
 import { EgressProxy } from "../../src/outbound/egress_proxy.ts";
 import type { OutboundRules } from "../../src/outbound/policy.ts";
 import { findGit } from "../../src/process/find_program.ts";
@@ -25,7 +25,7 @@ export interface GitFixture extends AsyncDisposable {
   readonly staging: string;
   readonly areas: Required<Areas>;
   readonly git: Git;
-  readonly gate: EgressProxy;
+  readonly egressProxy: EgressProxy;
   readonly owner: Owner;
   /** A new, empty staging tree, and its absolute path. */
   tree(): Promise<{ tree: Tree; path: string }>;
@@ -46,12 +46,12 @@ export async function gitRig(options: RigOptions = {}): Promise<GitFixture> {
   Deno.chmodSync(folder.path, 0o711);
   const remotes = folder.path;
   const { content, areas, root } = stack.use(borrowContent());
-  const gate = stack.use(
+  const egressProxy = stack.use(
     new EgressProxy({ allowLoopback: true, allowHosts: [], denyHosts: [], ...options.rules }),
   );
   const owner = isRoot ? { uid: 33333, gid: 33333 } : { uid: Deno.uid()!, gid: Deno.gid()! };
   const gitOptions: GitOptions = {
-    finding: await findGit(Deno.env.get("PATH") ?? ""),
+    found: await findGit(Deno.env.get("PATH") ?? ""),
     content,
     spool: areas.spool,
     folder: join(root, "tmp", "git"),
@@ -59,7 +59,7 @@ export async function gitRig(options: RigOptions = {}): Promise<GitFixture> {
     contentOwner: owner,
     timeout: 60_000,
     protocols: PROTOCOLS,
-    gate,
+    egressProxy,
     // Retries need not be waited for.
     clock: { ...systemClock, sleep: () => Promise.resolve() },
     ...options.git,
@@ -73,7 +73,7 @@ export async function gitRig(options: RigOptions = {}): Promise<GitFixture> {
     staging: areas.staging,
     areas,
     git: Git.open(gitOptions),
-    gate,
+    egressProxy,
     owner,
     async tree() {
       const tree = await content.create(owner);

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { DaemonError } from "../../src/errors.ts";
-import { failureOf, firstError, GitFailure } from "../../src/git/failure.ts";
-import { type Ending, startGit } from "../../src/git/process.ts";
+import { failureOf, firstError, GitFailure } from "../../src/git/git_failure.ts";
+import { type Ending, startGit } from "../../src/git/start_git.ts";
 import { testFolder } from "../fixtures/folder.ts";
 
 Deno.test("a failure of git says what was printed to stderr, else to stdout, without secrets", () => {

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { DaemonError } from "../../src/errors.ts";
-import { gitUser } from "../../src/git/user.ts";
+import { gitUser } from "../../src/git/git_user.ts";
 import { addCommits, fileUrl, makeRemote } from "../fixtures/git_repos.ts";
 import { cloned, gitRig, isRoot, request } from "./fixture.ts";
 

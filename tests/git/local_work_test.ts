@@ -54,7 +54,7 @@ function sh(cwd: string, script: string): string {
   return new TextDecoder().decode(stdout);
 }
 
-/** Files and links of the checkout with their content; what was put aside under `aside/`. */
+/** Files and links of the checkout with their content; what was set aside under `aside/`. */
 function contentOf(path: string): Record<string, string> {
   const list = 'find . -not -path "./.git/*" -o -path "./.git/wsdaemon-put-aside/*"';
   const found = sh(path, `${list} | sort`).split("\n").slice(1, -1);
@@ -92,7 +92,7 @@ const CASES: Case[] = [
     wanted: { "node_modules/m": "mine\n", other: "other\n" },
   },
   {
-    name: "a folder in the place of a tracked link that the target changes is put aside",
+    name: "a folder in the place of a tracked link that the target changes is set aside",
     base: { node_modules: linkTo("../shared") },
     local: FOLDER,
     target: { node_modules: linkTo("../other") },
@@ -114,7 +114,7 @@ const CASES: Case[] = [
     wanted: { "node_modules/m": "mine\n", "node_modules/t": "theirs\n" },
   },
   {
-    name: "untracked files beside tracked ones of a folder that becomes a file are put aside",
+    name: "untracked files beside tracked ones of a folder that becomes a file are set aside",
     base: { "d/a": "a\n" },
     local: "echo mine > d/m",
     target: { "d/a": null, d: "file\n" },
@@ -122,7 +122,7 @@ const CASES: Case[] = [
     told: ["d"],
   },
   {
-    name: "an ignored file where the target has a folder is put aside",
+    name: "an ignored file where the target has a folder is set aside",
     base: { ".gitignore": "out\n" },
     local: "echo built > out",
     target: { ".gitignore": "", "out/x": "x\n" },
@@ -130,7 +130,7 @@ const CASES: Case[] = [
     told: ["out"],
   },
   {
-    name: "a link in the place of a tracked folder is put aside when the target changes the folder",
+    name: "a link in the place of a tracked folder is set aside when the target changes the folder",
     base: { "d/a": "a\n" },
     local: "rm -r d; ln -s /elsewhere d",
     target: { "d/a": "changed\n" },
@@ -145,7 +145,7 @@ const CASES: Case[] = [
     wanted: { new: "same\n" },
   },
   {
-    name: "an untracked file that the target has otherwise is put aside",
+    name: "an untracked file that the target has otherwise is set aside",
     base: {},
     local: "echo mine > new",
     target: { new: "theirs\n" },
@@ -254,7 +254,7 @@ Deno.test({
   },
 });
 
-Deno.test("a fresh clone has its own submodules; what was in their place is put aside", async () => {
+Deno.test("a fresh clone has its own submodules; what was in their place is set aside", async () => {
   await using rig = await gitRig();
   const child = makeRemote(join(rig.remotes, "child.git"), [
     { branch: "main", subject: "child", files: { "c.txt": "c\n" } },

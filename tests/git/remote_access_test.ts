@@ -334,8 +334,8 @@ Deno.test("clone reaches this machine only where the rules allow it", async () =
   await using fixture = await gitRig();
   makeRemote(join(fixture.remotes, "a.git"), COMMITS);
   await using server = serveGit(fixture.remotes);
-  using gate = new EgressProxy({ allowLoopback: false, allowHosts: [], denyHosts: [] });
-  const strict = await fixture.other({ gate });
+  using egressProxy = new EgressProxy({ allowLoopback: false, allowHosts: [], denyHosts: [] });
+  const strict = await fixture.other({ egressProxy });
   const { port } = new URL(server.url);
   for (const host of ["127.0.0.1", "localhost", "[::ffff:7f00:1]", "2130706433", "0.0.0.0"]) {
     const { tree } = await fixture.tree();

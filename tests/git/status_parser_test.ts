@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { RecordSplitter, statusParser } from "../../src/git/status_parse.ts";
+import { RecordSplitter, statusParser } from "../../src/git/status_parser.ts";
 
 interface Parsed {
   branch: string;

@@ -134,7 +134,7 @@ Deno.test("clone runs nothing and leaves nothing outside for hostile submodules"
   }
 });
 
-Deno.test("clone reaches no host of a submodule past the gate that the rules forbid", async () => {
+Deno.test("clone reaches no host of a submodule past the egress proxy that the rules forbid", async () => {
   await using fixture = await gitRig();
   const parent = makeRemote(join(fixture.remotes, "parent.git"), commit({ "p.txt": "p" }));
   const child = makeRemote(join(fixture.remotes, "child.git"), commit({ "c.txt": "c" }));
@@ -152,8 +152,8 @@ Deno.test("clone reaches no host of a submodule past the gate that the rules for
   const modules = Object.entries(urls).map(([name, url]) => module(name, name, url));
   addModules(parent, "main", modules.join(""), { first: hash, good: hash });
   for (const allowLoopback of [false, true]) {
-    using gate = new EgressProxy({ allowLoopback, allowHosts: [], denyHosts: [] });
-    const other = await fixture.other({ gate, protocols: [...PROTOCOLS, "git"] });
+    using egressProxy = new EgressProxy({ allowLoopback, allowHosts: [], denyHosts: [] });
+    const other = await fixture.other({ egressProxy, protocols: [...PROTOCOLS, "git"] });
     const { tree, path } = await fixture.tree();
     const place = {
       tree,

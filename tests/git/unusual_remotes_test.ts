@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { DaemonError } from "../../src/errors.ts";
-import type { CheckoutRequest } from "../../src/git/request.ts";
+import type { CheckoutRequest } from "../../src/git/checkout_request.ts";
 import {
   addCommits,
   addModules,

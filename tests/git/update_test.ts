@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { DaemonError } from "../../src/errors.ts";
-import type { CheckoutRequest } from "../../src/git/request.ts";
+import type { CheckoutRequest } from "../../src/git/checkout_request.ts";
 import { addCommits, fileUrl, git, makeRemote } from "../fixtures/git_repos.ts";
 import { cloned, type GitFixture, gitRig, request } from "./fixture.ts";
 

@@ -34,7 +34,7 @@ export async function initializerRig(
   options: RigOptions & { tuning?: Partial<Tuning> } = {},
 ): Promise<InitializerFixture> {
   const base = await gitRig(options);
-  const { content, areas, spool, gate, git, owner } = base;
+  const { content, areas, spool, egressProxy: gate, git, owner } = base;
   const clock = { ...systemClock, sleep: () => Promise.resolve() };
   const store = await FileStore.open({ folder: areas.blobs, spoolDir: spool, clock });
   const images = new StoredImages({ content, store, clock, retain: 1 });
