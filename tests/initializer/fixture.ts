@@ -34,14 +34,14 @@ export async function initializerRig(
   options: RigOptions & { tuning?: Partial<Tuning> } = {},
 ): Promise<InitializerFixture> {
   const base = await gitRig(options);
-  const { content, areas, spool, egressProxy: gate, git, owner } = base;
+  const { content, areas, spool, egressProxy, git, owner } = base;
   const clock = { ...systemClock, sleep: () => Promise.resolve() };
   const store = await FileStore.open({ folder: areas.blobs, spoolDir: spool, clock });
   const images = new StoredImages({ content, store, clock, retain: 1 });
   const metrics = new Metrics();
   const initializers = createInitializers({
     git,
-    egressProxy: gate,
+    egressProxy,
     clock,
     spool,
     metrics,
