@@ -78,6 +78,7 @@ export function layerCount(bytes: Uint8Array): number {
 /** Decodes header and table. @throws {RangeError} where they are not well-formed */
 export function decodeHeader(bytes: Uint8Array): TreeHeader {
   const count = layerCount(bytes);
+  if (bytes.length < headerSize(count)) throw new RangeError("it ends within its table of layers");
   const view = viewOf(bytes);
   const layers: LayerInfo[] = [];
   for (let n = 0; n < count; n++) {
@@ -138,7 +139,6 @@ function wholeNumber(value: number, what: string): number {
 }
 
 function digestAt(bytes: Uint8Array, at: number): Digest {
-  if (at + 32 > bytes.length) throw new RangeError("it ends within its table of layers");
   return sha256Digest(Array.from(bytes.subarray(at, at + 32), hexByte).join(""));
 }
 
