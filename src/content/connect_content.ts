@@ -2,8 +2,7 @@
 
 import type { Content } from "./content.ts";
 import { Dispatcher, type OnUncaught } from "./dispatcher.ts";
-import { pack } from "./pack/pack.ts";
-import { PackStatePool } from "./pack/shared_state.ts";
+import { pack, PackStatePool } from "./pack/mod.ts";
 import { restore } from "./restore/restore.ts";
 import { connectTrees } from "./tree_operations.ts";
 

@@ -1,9 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import {
-  PackStatePool,
-  SharedPackState,
-  type WorkItem,
-} from "../../src/content/pack/shared_state.ts";
+import { PackStatePool } from "../../src/content/pack/pack_state_pool.ts";
+import { SharedPackState, type WorkItem } from "../../src/content/pack/shared_state.ts";
 import type { Stat } from "../../src/linux/mod.ts";
 
 const PARTS = 3;

@@ -1,7 +1,7 @@
 /**
- * Packing, as the daemon's own thread sees it: it starts a part on one Worker, and on every other
- * once there is work for them; hands finished layers on as they come; and has one Worker put
- * everything together at the end.
+ * Runs a pack from the daemon's own thread: starts a part on one Worker, and on the others once
+ * there is work for them; passes finished layers on as they come; and has one Worker merge
+ * everything.
  */
 
 import { DaemonError } from "../../errors.ts";
@@ -10,11 +10,12 @@ import type { Tree } from "../tree.ts";
 import type { Dispatcher } from "../dispatcher.ts";
 import type { FinishResult } from "./merge/finish.ts";
 import type { SealedLayer } from "./write/layer_writer.ts";
-import { type PackJob, type PartEvent, type PartResult, transferables } from "./part.ts";
+import { type PackJob, type PartEvent, type PartResult, transferables } from "./pack_job.ts";
 import { sumTotals } from "./part_stats.ts";
-import type { PackStatePool, SharedPackState } from "./shared_state.ts";
+import type { PackStatePool } from "./pack_state_pool.ts";
+import type { SharedPackState } from "./shared_state.ts";
 
-/** What packs are made with. */
+/** What packs need: the Workers, and memory for them to share. */
 export interface PackServices {
   readonly dispatcher: Dispatcher;
   readonly states: PackStatePool;
@@ -51,11 +52,12 @@ export async function pack(
     await run.discard();
     throw run.cause ?? error;
   } finally {
-    // By now every part has ended, and every layer been stored or given up.
+    // Every part has ended by now, and every layer was stored or failed to be.
     states.release(shared);
   }
 }
 
+/** One pack: its parts, and the layers that are on their way to the store. */
 class PackRun {
   readonly #dispatcher: Dispatcher;
   readonly #job: PackJob;
@@ -65,11 +67,11 @@ class PackRun {
   readonly #signal: AbortSignal;
   readonly #sealed: SealedLayer[] = [];
   readonly #stored: Promise<void>[] = [];
-  /** One a part, to cancel it because the others have done everything before it began. */
+  /** One a part, to cancel a part that has not begun when the others have done everything. */
   readonly #unneeded: readonly AbortController[];
-  /** The parts that the first has asked for. */
+  /** The parts that the first part has asked for. */
   #helpers: Promise<PartResult | undefined>[] = [];
-  /** What went wrong first; the rest was cancelled because of it. */
+  /** The first error; everything else was cancelled because of it. */
   cause: unknown;
   #finished: FinishResult | undefined;
 
@@ -107,7 +109,7 @@ class PackRun {
     };
   }
 
-  /** Deletes what the pack has made. */
+  /** Cancels the pack and deletes what it has made. */
   async discard(): Promise<void> {
     this.#abort.abort();
     await Promise.allSettled(this.#stored);
@@ -127,7 +129,7 @@ class PackRun {
     this.#shared.offer({ kind: "directory", key: 0, path: new Uint8Array(0) });
     const first = this.#part(0);
     await Promise.allSettled([first]);
-    // Whatever the first asked for it asked for before its end.
+    // The first part cannot ask for help after its end.
     const all = [first, ...this.#helpers];
     await Promise.allSettled(all);
     const parts = (await Promise.all(all)).filter((result) => result !== undefined);
@@ -142,7 +144,7 @@ class PackRun {
     return parts;
   }
 
-  /** @returns `undefined` where the others had done everything before this one began */
+  /** Runs a part. @returns `undefined` if the others had done everything before it began */
   async #part(part: number): Promise<PartResult | undefined> {
     const { signal } = this.#unneeded[part]!;
     let result: PartResult | undefined;
@@ -166,11 +168,11 @@ class PackRun {
 
   #startHelpers(): void {
     this.#helpers = this.#unneeded.slice(1).map((_, n) => this.#part(n + 1));
-    // They are awaited after the first part, which may fail before.
+    // They are awaited after the first part, which may fail earlier.
     for (const helper of this.#helpers) helper.catch(() => {});
   }
 
-  /** Cancels everything, because of `error`. */
+  /** Cancels everything because of `error`, and returns it. */
   #fail(error: unknown): unknown {
     this.cause ??= error;
     this.#abort.abort(error);
@@ -189,7 +191,7 @@ class PackRun {
         throw this.#fail(error);
       },
     );
-    // It is awaited at the end; until then the pack may fail for another reason.
+    // It is awaited at the end; the pack may fail for another reason before.
     stored.catch(() => {});
     this.#stored.push(stored);
   }

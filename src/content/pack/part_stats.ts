@@ -1,13 +1,14 @@
-/** What a part of a pack counts. */
+/** Counts what a part of a pack finds and reads. */
 
 import { displayName } from "../../linux/mod.ts";
 import type { OmissionKind } from "../omissions.ts";
 import type { PackStats } from "./pack_result.ts";
 import { OmissionLog, sumOmissions } from "../omissions.ts";
 
-/** How many paths are named at most. */
+/** The most unstable paths that are named. */
 const MAX_NAMED = 100;
 
+/** The counters of one part; see `PackStats` for their meaning. */
 export class PartStats {
   files = 0;
   directories = 0;
@@ -29,13 +30,15 @@ export class PartStats {
     this.skippedSockets++;
   }
 
-  /** Counts a file that would not hold still. */
+  /** Counts a path that changed at each attempt to read it. */
   addUnstable(path: Uint8Array): void {
     this.unstableCount++;
     if (this.unstable.length < MAX_NAMED) this.unstable.push(displayName(path));
   }
 
-  /** Counts an entry that this node could not make when it restored the tree. */
+  /**
+   * Counts an entry that this node could not make when it restored the tree, and that is retained.
+   */
   addRetainedOmission(): void {
     this.otherEntries++;
     this.retainedOmissions++;
@@ -46,7 +49,7 @@ export class PartStats {
     this.#unrestorable.add(kind, path);
   }
 
-  /** What was counted, with what was read. */
+  /** Returns the totals, together with what a packer has read. */
   done(read: { filesRead: number; bytesRead: number }): PartTotals {
     const { files, directories, otherEntries, contentBytes, skippedSockets } = this;
     const { unstable, unstableCount, retainedOmissions: carriedOver } = this;
@@ -66,9 +69,10 @@ export class PartStats {
   }
 }
 
+/** What one part, or several together, counted. */
 export type PartTotals = Omit<PackStats, "newLayers" | "newLayerBytes">;
 
-/** The sum of several parts. */
+/** Returns the sum of several parts. */
 export function sumTotals(parts: readonly PartTotals[]): PartTotals {
   const sum = (of: (part: PartTotals) => number) => parts.reduce((all, part) => all + of(part), 0);
   return {

@@ -1,3 +1,5 @@
+/** Prepares a pack, and reads what a baseline says of its image. */
+
 import { ArchiveError } from "../../archive/mod.ts";
 import { messageOf } from "../../errors.ts";
 import {
@@ -15,15 +17,15 @@ import { checkBaselineName } from "../baseline/tokens.ts";
 import { syncDirtyPages } from "./sync_pages.ts";
 import { type OpenAreas, openTree } from "../areas.ts";
 
-/** What a baseline tells, or why it cannot be gone by; neither where there is none. */
+/** What was read from a baseline, or why it cannot be used; neither if there is no baseline. */
 interface Reading<T> {
   value?: T;
   problem?: string;
 }
 
 /**
- * Reads a baseline. Whatever is wrong with it, everything is read again and it is replaced: that a
- * crash has torn it, that somebody has put something else there, that the disk fails.
+ * Reads a baseline. A baseline that cannot be used is no error: the pack reads every file and
+ * replaces it, be it incomplete after a crash, replaced by somebody, or on a failing disk.
  */
 function readBaseline<T>(areas: OpenAreas, name: string, read: (file: File) => T): Reading<T> {
   checkBaselineName(name);
@@ -48,27 +50,30 @@ function isExpected(error: unknown): boolean {
     error instanceof ArchiveError;
 }
 
+/** What {@link packPrepare} found out. */
 export interface Prepared {
-  /** How many directories the baseline knows; absent where there is none, or none to go by. */
+  /**
+   * The number of directories in the baseline; absent if there is none, or none that can be used.
+   */
   readonly directories?: number;
-  /** Why the baseline that is there cannot be gone by. */
+  /** Why the baseline that exists cannot be used. */
   readonly problem?: string;
   /** See {@link syncDirtyPages}. */
   readonly syncedAt: number;
 }
 
-/** Looks at what a pack is to be of. */
+/** Verifies the baseline, if it is to be used, and syncs dirty pages. */
 export function packPrepare(
   areas: OpenAreas,
   request: { tree: Tree; baseline?: string },
 ): Prepared {
   using top = openTree(areas, request.tree);
-  const { value, problem }: Reading<number> = request.baseline === undefined || !notesStores(top)
+  const { value, problem }: Reading<number> = request.baseline === undefined || !showsStores(top)
     ? {}
     : readBaseline(areas, request.baseline, directoriesOf);
-  const settledAt = syncDirtyPages(top);
+  const syncedAt = syncDirtyPages(top);
   return {
-    syncedAt: settledAt,
+    syncedAt,
     ...(value === undefined ? {} : { directories: value }),
     ...(problem === undefined ? {} : { problem }),
   };
@@ -80,8 +85,8 @@ export function packPrepare(
  */
 const IN_MEMORY: readonly number[] = [0x01021994, 0x858458f6];
 
-/** Whether a file that has changed shows it by its ctime. */
-function notesStores(top: Directory): boolean {
+/** Returns whether every change of a file shows in its ctime. */
+function showsStores(top: Directory): boolean {
   return !IN_MEMORY.includes(fileSystemType(top));
 }
 
@@ -90,22 +95,22 @@ function directoriesOf(file: File): number {
   return new BaselineReader(file).directories;
 }
 
-/** What a baseline says of its image. */
+/** The layers of a baseline's image. */
 export interface BaselineLayers {
-  /** None where there is no baseline, or none to go by. */
+  /** Oldest first; none if there is no baseline, or none that can be used. */
   layers: LayerDescriptor[];
-  /** Why the baseline that is there cannot be gone by. */
+  /** Why the baseline that exists cannot be used. */
   problem?: string;
 }
 
-/** The layers of the image that a baseline describes. */
+/** Returns the layers of the image that a baseline describes. */
 export function baselineLayers(areas: OpenAreas, request: { name: string }): BaselineLayers {
   const { value, problem } = readBaseline(areas, request.name, (file) => readHeader(file).layers);
   const layers = (value ?? []).map(({ digest, size, diffId }) => ({ digest, size, diffId }));
   return { layers, ...(problem === undefined ? {} : { problem }) };
 }
 
-/** Deletes files of the spool. No error for those that are not there. */
+/** Deletes files of the spool; passes over those that do not exist. */
 export function discardSpool(areas: OpenAreas, request: { names: readonly string[] }): void {
   for (const name of request.names) {
     try {

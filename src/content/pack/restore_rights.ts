@@ -1,11 +1,11 @@
-/** Noticing while packing what a process with the rights of this one could not restore. */
+/** Notices while packing what a process with the rights of this one could not restore. */
 
 import { effectiveUser, S, type Stat } from "../../linux/mod.ts";
 import type { Abilities } from "../abilities.ts";
 import type { Xattr } from "../../image/mod.ts";
 import type { PartStats } from "./part_stats.ts";
 
-const USER = new TextEncoder().encode("user.");
+const USER_NAMESPACE = new TextEncoder().encode("user.");
 
 /** Checks entries against what this process can make and set, and counts what it cannot. */
 export class RestoreRights {
@@ -18,7 +18,7 @@ export class RestoreRights {
     this.#stats = stats;
   }
 
-  /** Called for every entry, so that what is nothing special costs a few comparisons. */
+  /** Checks one entry. Called for each: an ordinary one costs a few comparisons only. */
   check(
     { stat, xattrs }: { readonly stat: Stat; readonly xattrs: readonly Xattr[] },
     path: () => Uint8Array,
@@ -31,13 +31,13 @@ export class RestoreRights {
       if (!canMake) this.#stats.addUnrestorable("device", path());
     }
     for (const xattr of xattrs) {
-      if (isOfUser(xattr) || this.#abilities.canSetXattr(xattr)) continue;
+      if (isUserXattr(xattr) || this.#abilities.canSetXattr(xattr)) continue;
       this.#stats.addUnrestorable("xattr", path());
     }
   }
 }
 
-/** Those of users can be set wherever they could be before. */
-function isOfUser({ name }: Xattr): boolean {
-  return USER.every((byte, at) => name[at] === byte);
+/** Returns whether an xattr is in the `user` namespace, which needs no rights. */
+function isUserXattr({ name }: Xattr): boolean {
+  return USER_NAMESPACE.every((byte, at) => name[at] === byte);
 }

@@ -1,66 +1,81 @@
 /**
- * What the Workers of one pack share, in one piece of memory, so that a Worker in the midst of its
- * own work can give and take without a message.
+ * The memory that the Workers of one pack share, so that a Worker in the middle of a synchronous
+ * loop can hand over work and see what others did without a message.
  *
- * - The queue: directories to walk and large files to pack. It is a stack of bytes under a lock.
- * - Claims: which inodes with several names some Worker packs already. An open-addressing hash set.
- * - Visited: which directories of the baseline some Worker has come across. A bit each.
- * - Parts: which have begun. A Worker's message that it has may come after another's that all is
- *   done, and what it did meanwhile must not be thrown away.
- * - The backlog: how many finished layers wait to be stored. A pack that outruns its store pauses.
+ * - The queue: directories to walk and large files to pack. A stack of bytes under a lock.
+ * - Claims: inodes with several names that some Worker packs. An open-addressing hash set.
+ * - Visited: directories of the baseline that some Worker has walked. One bit each.
+ * - Parts: whether each has begun, or was withdrawn. Needed because a message that a part has begun
+ *   may arrive after another part's message that everything is done; its work must not be lost.
+ * - The backlog: finished layers that are not stored yet. A pack that outruns its store pauses.
  *
- * Memory order. The daemon's thread clears the memory while no Worker has it, and posts it to
- * Workers afterwards: posting a message happens before its receipt. From then on every access is an
- * `Atomics` operation, and those have one order on which all threads agree, but for the bytes of
- * the stack and the cells USED and COUNT: they are written only by the holder of LOCK, and the
- * compare-exchange that takes LOCK comes after the store with which the last holder released it.
- * Claims and parts change by one compare-exchange each, bits by one `or`: no two threads see
- * themselves as the first. A waiter reads TICKET before it looks for work, and whoever adds work,
- * or ends the last item, changes TICKET afterwards: a wait that would miss it returns at once. The
- * memory is cleared again only after every part has answered that it is done, cannot begin, or was
- * never sent.
+ * Why each access is safe:
+ *
+ * 1. Creation. The daemon's thread clears the memory by plain writes while no Worker has it, and
+ *    posts it afterwards; posting a message happens before its receipt.
+ * 2. Cells. From then on every access to a cell, a claim or a visited word is an `Atomics`
+ *    operation. These are sequentially consistent: all threads agree on one order of them.
+ * 3. Queue. The stack's bytes are the only memory with plain accesses, made only between taking
+ *    LOCK (compare-exchange of 0 by 1) and releasing it (store of 0). A compare-exchange that
+ *    succeeds has read the store of the previous holder, so that everything which that holder wrote
+ *    happened before. USED and COUNT change under LOCK too; COUNT is also read without it, as a
+ *    hint: a Worker that reads 0 may miss an item that is being added, and checks again (5).
+ * 4. Claims, parts and bits change by a single compare-exchange or `or` each, so that exactly one
+ *    thread sees itself as the first. A claim is never removed, so that probing from a key's slot
+ *    finds the key, or the free slot that all threads compete for. CLAIMED is only ever set to 1.
+ * 5. Waiting. A waiter reads TICKET, then checks the queue, then waits for TICKET to differ from
+ *    what it read. A thread that adds an item, or completes the last one, changes TICKET after
+ *    that: either the check sees the item, or TICKET has changed and the wait returns at once.
+ * 6. The end. PENDING counts an item before it is offered, and before the item in which it was
+ *    found is completed: it is 0 only when there is no item left anywhere.
+ * 7. Reuse. The memory is cleared only after each part has answered, could not begin, or was never
+ *    sent, and after each layer was stored or failed to be. A part is one synchronous loop: after
+ *    its answer it touches nothing.
  */
 
 import type { Stat } from "../../linux/mod.ts";
 
-/** Something to do. */
+/** A directory to walk or a large file to pack. */
 export interface WorkItem {
   readonly kind: "directory" | "file";
-  /** Names a file's result for the one that merges it; 0 for a directory. */
+  /** Identifies a file's result when the parts are merged; 0 for a directory. */
   readonly key: number;
   readonly path: Uint8Array;
 }
 
 /** Indexes of the Int32 cells that the memory begins with. */
 const LOCK = 0;
-/** Items that are not done: in the queue, with a Worker, or being worked on. */
+/** Items that are not completed: in the queue, kept by a Worker, or being worked on. */
 const PENDING = 1;
 /** Items in the queue. */
 const COUNT = 2;
-/** Bytes used of the stack. */
+/** Used bytes of the stack. */
 const USED = 3;
-/** Changes whenever there may be something new for who waits. */
+/** Changes whenever a waiter may find an item, or the end. */
 const TICKET = 4;
-/** Items that there have ever been. */
+/** Items announced so far. */
 const ANNOUNCED = 5;
-/** Finished layers that are not stored. */
+/** Finished layers that are not stored yet. */
 const BACKLOG = 6;
-/** 1 once there is a claim. */
+/** 1 once there is a claim, so that clearing can skip the table. */
 const CLAIMED = 7;
-/** From here on a cell for each part. */
+/** The first of one cell for each part. */
 const PARTS = 8;
 
-/** Bytes of the stack. */
-const STACK = 1 << 20;
-/** After an item's path: u32 length of it, u32 kind, f64 key. */
-const TRAILER = 16;
+/** Size of the stack in bytes. */
+const STACK_BYTES = 1 << 20;
+/** Size of what follows an item's path: u32 length of the path, u32 kind, f64 key. */
+const TRAILER_BYTES = 16;
+/** The longest wait before a waiter checks again, in milliseconds. */
 const WAIT_MS = 100;
 
-/** 64-bit slots of the claims. */
+/** Number of 64-bit slots of the claims. */
 const SLOTS = 1 << 18;
 const MAX_PROBES = 64;
+/** 2^64 divided by the golden ratio: Fibonacci hashing (Knuth, TAOCP volume 3, 6.4). */
 const MULTIPLIER = 0x9e3779b97f4a7c15n;
 
+/** Layers of about 128 MiB each that may wait in the spool. */
 const MAX_BACKLOG = 6;
 
 /** States of a part. */
@@ -68,14 +83,15 @@ const WAITING = 0;
 const BEGUN = 1;
 const WITHDRAWN = 2;
 
-/** Where the sections begin, in bytes. */
+/** Returns the byte offsets of the sections after the cells. */
 function sections(parts: number) {
   const claims = Math.ceil((PARTS + parts) * 4 / 8) * 8;
   const stack = claims + SLOTS * 8;
-  const visited = stack + STACK;
+  const visited = stack + STACK_BYTES;
   return { claims, stack, visited };
 }
 
+/** The shared memory of one pack; the head of this file argues why each access is safe. */
 export class SharedPackState {
   readonly memory: SharedArrayBuffer;
   readonly #cells: Int32Array;
@@ -84,7 +100,7 @@ export class SharedPackState {
   readonly #claims: BigInt64Array;
   readonly #visited: Int32Array;
 
-  /** Allocates memory for that many parts and directories of a baseline; nothing is in it. */
+  /** Allocates cleared memory for that many parts and directories of a baseline. */
   static allocate(parts: number, directories: number): SharedArrayBuffer {
     return new SharedArrayBuffer(sections(parts).visited + 4 * Math.ceil(directories / 32));
   }
@@ -95,56 +111,56 @@ export class SharedPackState {
     this.memory = memory;
     this.#cells = new Int32Array(memory, 0, PARTS + parts);
     this.#claims = new BigInt64Array(memory, claims, SLOTS);
-    this.#stack = new Uint8Array(memory, stack, STACK);
-    this.#view = new DataView(memory, stack, STACK);
+    this.#stack = new Uint8Array(memory, stack, STACK_BYTES);
+    this.#view = new DataView(memory, stack, STACK_BYTES);
     this.#visited = new Int32Array(memory, visited);
   }
 
-  /** How many directories of a baseline there is a bit for. */
+  /** The number of directories of a baseline that there are bits for. */
   get directories(): number {
     return this.#visited.length * 32;
   }
 
-  /** Makes the memory as it was when it was allocated, while nobody else has it. */
+  /** Clears the memory, as it was allocated. No other thread may have it. */
   clear(): void {
-    // Few packs have claims, and those that have touch all over the table.
+    // Few packs have claims, and the table is the largest section.
     if (this.#cells[CLAIMED] !== 0) this.#claims.fill(0n);
     this.#visited.fill(0);
     this.#cells.fill(0);
   }
 
-  /** Whether everything that was announced is done. */
+  /** Whether every announced item is completed. */
   get isDone(): boolean {
     return Atomics.load(this.#cells, PENDING) === 0;
   }
 
-  /** How many items there have ever been. */
+  /** The number of items announced so far. */
   get announced(): number {
     return Atomics.load(this.#cells, ANNOUNCED);
   }
 
-  /** Whether so little is in the queue that one of `workers` might find nothing. */
+  /** Returns whether the queue has fewer items than there are Workers. */
   isRunningLow(workers: number): boolean {
     return Atomics.load(this.#cells, COUNT) < workers;
   }
 
-  /** Says that an item has come to be, in the queue or with a Worker. */
+  /** Counts a new item, before it is offered or kept by the Worker that found it. */
   announce(): void {
     Atomics.add(this.#cells, ANNOUNCED, 1);
     Atomics.add(this.#cells, PENDING, 1);
   }
 
-  /** Says that one item is done. */
+  /** Counts an item as done. */
   complete(): void {
     if (Atomics.sub(this.#cells, PENDING, 1) === 1) this.#wakeAll();
   }
 
-  /** Puts an announced item where every Worker finds it. @returns whether there was room */
+  /** Puts an announced item into the queue. @returns false if the queue is full */
   offer(item: WorkItem): boolean {
-    const size = item.path.length + TRAILER;
+    const size = item.path.length + TRAILER_BYTES;
     this.#lock();
     const used = Atomics.load(this.#cells, USED);
-    const fits = used + size <= STACK;
+    const fits = used + size <= STACK_BYTES;
     if (fits) {
       const end = used + item.path.length;
       this.#stack.set(item.path, used);
@@ -159,14 +175,14 @@ export class SharedPackState {
     return fits;
   }
 
-  /** Takes an item, if there is one. */
+  /** Takes the item that was offered last, if there is one. */
   take(): WorkItem | undefined {
     if (Atomics.load(this.#cells, COUNT) === 0) return undefined;
     this.#lock();
     let item: WorkItem | undefined;
     const used = Atomics.load(this.#cells, USED);
     if (used > 0) {
-      const end = used - TRAILER;
+      const end = used - TRAILER_BYTES;
       const start = end - this.#view.getUint32(end, true);
       item = {
         kind: this.#view.getUint32(end + 4, true) === 1 ? "file" : "directory",
@@ -180,7 +196,7 @@ export class SharedPackState {
     return item;
   }
 
-  /** Waits a little for something to come or for the end. */
+  /** Waits until an item may have come, or everything is done; {@link WAIT_MS} at most. */
   wait(): void {
     const ticket = Atomics.load(this.#cells, TICKET);
     if (this.isDone || Atomics.load(this.#cells, COUNT) > 0) return;
@@ -188,9 +204,9 @@ export class SharedPackState {
   }
 
   /**
-   * Claims an inode with several names for the caller to pack. What does not fit the table is
-   * claimed by none, and packed when the parts are merged.
-   * @returns whether it is the caller's. Two that look alike to the table cost no content
+   * Claims an inode with several names for the caller to pack. If the table has no slot for it, no
+   * Worker gets the claim, and the merge packs the inode.
+   * @returns whether the caller has the claim; of two inodes with one hash, the merge packs one
    */
   claim(stat: Stat): boolean {
     if (Atomics.load(this.#cells, CLAIMED) === 0) Atomics.store(this.#cells, CLAIMED, 1);
@@ -206,38 +222,40 @@ export class SharedPackState {
     return false;
   }
 
-  /** Notes that a directory of the baseline was come across. */
+  /** Marks a directory of the baseline as walked. */
   visit(directory: number): void {
     Atomics.or(this.#visited, directory >>> 5, 1 << (directory & 31));
   }
 
+  /** Returns whether a directory of the baseline was walked. */
   hasVisited(directory: number): boolean {
     return (Atomics.load(this.#visited, directory >>> 5) & 1 << (directory & 31)) !== 0;
   }
 
-  /** Begins a part. @returns false where it has been withdrawn */
+  /** Marks a part as begun. @returns false if it was withdrawn */
   beginPart(part: number): boolean {
     return Atomics.compareExchange(this.#cells, PARTS + part, WAITING, BEGUN) === WAITING;
   }
 
-  /** Has a part never begin. @returns false where it has begun */
+  /** Withdraws a part, so that it never begins. @returns false if it has begun */
   withdrawPart(part: number): boolean {
     return Atomics.compareExchange(this.#cells, PARTS + part, WAITING, WITHDRAWN) === WAITING;
   }
 
-  /** Counts a layer that is finished. */
+  /** Counts a finished layer. */
   addLayer(): void {
     Atomics.add(this.#cells, BACKLOG, 1);
   }
 
-  /** Counts a layer that is stored. */
+  /** Counts a finished layer as stored. */
   removeLayer(): void {
     Atomics.sub(this.#cells, BACKLOG, 1);
     Atomics.notify(this.#cells, BACKLOG);
   }
 
   /**
-   * Waits until another layer may be finished; `check` throws where there is no need to wait on.
+   * Waits until few enough finished layers wait for the store.
+   * @param check called before each wait; throws if the pack is cancelled
    */
   waitForStore(check: () => void): void {
     for (;;) {
@@ -262,37 +280,5 @@ export class SharedPackState {
   #unlock(): void {
     Atomics.store(this.#cells, LOCK, 0);
     Atomics.notify(this.#cells, LOCK, 1);
-  }
-}
-
-/** Directories that memory has bits for at least, so that it suits the next pack, too. */
-const MIN_DIRECTORIES = 1 << 16;
-
-/**
- * Memory of packs that have ended, for the next ones. The collector does not count shared memory:
- * of memory that is made anew for each pack a gigabyte lies about before any thread's collector
- * comes by.
- */
-export class PackStatePool {
-  /** The number of parts that every pack has. */
-  readonly parts: number;
-  readonly #free: SharedPackState[] = [];
-
-  constructor(parts: number) {
-    this.parts = parts;
-  }
-
-  /** Returns cleared state for a pack against a baseline of that many directories. */
-  acquire(directories: number): SharedPackState {
-    const fitting = this.#free.findLastIndex((state) => state.directories >= directories);
-    if (fitting >= 0) return this.#free.splice(fitting, 1)[0]!;
-    const size = Math.max(MIN_DIRECTORIES, directories);
-    return new SharedPackState(SharedPackState.allocate(this.parts, size), this.parts);
-  }
-
-  /** Takes state back that no Worker uses any more. */
-  release(state: SharedPackState): void {
-    state.clear();
-    this.#free.push(state);
   }
 }

@@ -1,11 +1,11 @@
-/** Making changes of files show. */
+/** Makes changes of mapped files visible in their ctime. */
 
 import type { Directory } from "../../linux/mod.ts";
 
 /**
- * Writes back every dirty page, so that each store to a mapped file from now on shows in its ctime:
- * the kernel notes only the first store to a page since it was last written back.
- * @returns the time, in milliseconds, since when a file that changes shows it
+ * Writes back every dirty page of the tree's file system, so that each later store to a mapped file
+ * shows in its ctime: the kernel updates ctime only at the first store to a clean page.
+ * @returns milliseconds since the epoch; stores after this time show
  */
 export function syncDirtyPages(top: Directory): number {
   const now = Date.now();

@@ -1,14 +1,19 @@
+/**
+ * Finds one name with content for each inode that has several, and makes the others links to it.
+ */
+
 import { FLAG, KIND } from "../../../image/mod.ts";
 import { joinPath } from "../../../linux/mod.ts";
 import type { EntryRef, MergedTree } from "./merged_tree.ts";
 
+/** The names of one inode. */
 interface Group {
-  /** The name with the content, or the one that is written first. */
+  /** The name with the content; of an inode without content, the one that is written first. */
   primary: EntryRef | undefined;
   readonly others: EntryRef[];
 }
 
-/** The names of each inode that has, or had, several. */
+/** The names of every inode that has, or had, several. */
 export class HardLinks {
   readonly #tree: MergedTree;
   readonly #groups = new Map<string, Group>();
@@ -20,7 +25,7 @@ export class HardLinks {
     });
   }
 
-  /** Files that turn out to be other names of a file with content: their own content is dead. */
+  /** Returns packed files that are further names of a packed file: their own content is stale. */
   duplicates(): EntryRef[] {
     const entries: EntryRef[] = [];
     for (const { others } of this.#groups.values()) {
@@ -33,7 +38,7 @@ export class HardLinks {
     return entries;
   }
 
-  /** The name is no longer one of its inode's. */
+  /** Notes that a name does not belong to its inode any more. */
   remove(entry: EntryRef): void {
     const group = this.#groups.get(this.#key(entry));
     if (group?.primary?.directory !== entry.directory) return;
@@ -41,8 +46,8 @@ export class HardLinks {
   }
 
   /**
-   * Finds a name with content for every inode that has none.
-   * @param pack packs a name's content; false where it is gone, or no name of that inode any more
+   * Packs the content of every inode of which no name has any.
+   * @param pack packs a name's content; returns false if the name is gone or another inode's
    */
   packMissing(pack: (entry: EntryRef) => boolean): void {
     for (const group of this.#groups.values()) {
@@ -53,7 +58,7 @@ export class HardLinks {
     }
   }
 
-  /** Notes for every other name that it is a link to the one with the content. */
+  /** Changes every other name, in the tree, into a link to the name with the content. */
   resolve(): void {
     for (const { primary, others } of this.#groups.values()) {
       if (!primary) continue;
@@ -78,8 +83,9 @@ export class HardLinks {
   }
 
   /**
-   * An inode's number may be another's a moment later, so what else tells them apart is in it. A
-   * file that grows between two looks loses a link so, and mixes nothing.
+   * Returns what identifies an inode. Its number may be reused a moment later, so that size and
+   * mtime are part of it: a file that grows between two names becomes two files, and no content is
+   * mixed.
    */
   #key({ directory, record }: EntryRef): string {
     const block = this.#tree.blocks[directory]!;
@@ -93,7 +99,7 @@ export class HardLinks {
   }
 }
 
-/** The order of `writeTail`. */
+/** Returns whether `writeMetadataLayer` writes `a` before `b`. */
 function isWrittenBefore(a: EntryRef, b: EntryRef): boolean {
   return a.directory > b.directory || a.directory === b.directory && a.record < b.record;
 }

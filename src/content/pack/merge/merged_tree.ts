@@ -1,15 +1,17 @@
+/** Holds the directories of all parts as one tree, and changes their entries. */
+
 import { compareBytes } from "../../../archive/mod.ts";
 import { binarySearch } from "../../../binary_search.ts";
 import { Arena, type Block, BlockBuilder, KIND, RECORD } from "../../../image/mod.ts";
 import { splitLast } from "../../../linux/mod.ts";
 
-/** One entry: its directory's number and the position of its record there. */
+/** An entry: its directory's number in the tree, and the position of its record in the block. */
 export interface EntryRef {
   readonly directory: number;
   readonly record: number;
 }
 
-/** Entries to tell from others. */
+/** A set of entries. */
 export class EntrySet {
   readonly #records = new Map<number, Set<number>>();
 
@@ -26,12 +28,13 @@ export class EntrySet {
   }
 }
 
-/** What to put in place of an entry. */
+/** What replaces an entry. */
 export type Change =
   | { readonly kind: "remove" }
   | { readonly kind: "link"; readonly target: Uint8Array }
   | { readonly kind: "replace"; readonly block: Block; readonly record: number };
 
+/** All directories of a tree. Changes are noted first and applied together, block by block. */
 export class MergedTree {
   /** Ordered by path. */
   readonly blocks: Block[];
@@ -43,7 +46,9 @@ export class MergedTree {
     this.#sort();
   }
 
-  /** Adds directories, and to those that are here the entries that others have more. */
+  /**
+   * Adds directories; a directory that exists gets the entries, and its own record, of the new one.
+   */
   add(blocks: readonly Block[]): void {
     const more: Block[] = [];
     for (const block of blocks) {
@@ -59,7 +64,10 @@ export class MergedTree {
     this.blocks.sort((a, b) => compareBytes(a.path, b.path));
   }
 
-  /** The entries of two blocks that have none in common; the directory as the newer one has it. */
+  /**
+   * Returns a block with the entries of two that have none in common, and the newer one's own
+   * record.
+   */
   #union(older: Block, newer: Block): Block {
     const builder = new BlockBuilder(this.#arena);
     builder.begin(newer.path);
@@ -81,8 +89,8 @@ export class MergedTree {
   }
 
   /**
-   * Calls `visit` for every entry that is no directory, in the order of the tree. No generator:
-   * there are as many entries as the workspace has files.
+   * Calls `visit` for every entry that is not a directory, in the order of the tree. Not a
+   * generator, which would be slow for as many entries as the workspace has files.
    */
   each(visit: (block: Block, record: number, directory: number) => void): void {
     for (let directory = 0; directory < this.blocks.length; directory++) {
@@ -101,7 +109,7 @@ export class MergedTree {
   }
 
   /**
-   * Makes the changes that were noted; positions of records in the changed directories are void.
+   * Applies the noted changes. References to entries of changed directories are invalid afterwards.
    */
   apply(): void {
     for (const [directory, changes] of this.#changes) {
@@ -131,7 +139,7 @@ export class MergedTree {
     return rebuilt;
   }
 
-  /** What is at `path`, one of `KIND`; `undefined` where nothing is. */
+  /** Returns the type of the entry at `path`, one of `KIND`; `undefined` if there is none. */
   kindAt(path: Uint8Array): number | undefined {
     if (this.directory(path)) return KIND.directory;
     const { parent, name } = splitLast(path);
@@ -139,7 +147,7 @@ export class MergedTree {
     return block && kindIn(block, name);
   }
 
-  /** The block of the directory at `path`. */
+  /** Returns the block of the directory at `path`, if there is one. */
   directory(path: Uint8Array): Block | undefined {
     const at = this.#indexOf(path);
     return at === undefined ? undefined : this.blocks[at];
@@ -150,7 +158,7 @@ export class MergedTree {
   }
 }
 
-/** What an entry of a directory is that is none itself, one of `KIND`. */
+/** Returns the type of a directory's entry that is not a directory itself, one of `KIND`. */
 export function kindIn(block: Block, name: Uint8Array): number | undefined {
   const record = block.find(name);
   return record === undefined ? undefined : block.kind(record);

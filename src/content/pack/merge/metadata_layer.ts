@@ -1,3 +1,5 @@
+/** Writes an image's last layer: whiteouts, then everything but regular files. */
+
 import type { WrittenType } from "../../../archive/mod.ts";
 import { type Block, KIND, RECORD } from "../../../image/mod.ts";
 import { joinPath } from "../../../linux/mod.ts";
@@ -14,7 +16,11 @@ const TYPES = new Map<number, WrittenType>([
   [KIND.link, "link"],
 ]);
 
-/** Writes the tail's entries. */
+/**
+ * Writes the metadata layer's entries: whiteouts first, then directories from the deepest up, each
+ * after its entries, so that a tool that applies them in order sets each directory's times last.
+ * @param removed paths that lower layers have and the tree has not
+ */
 export function writeMetadataLayer(
   layers: LayerWriter,
   tree: MergedTree,

@@ -1,37 +1,46 @@
+/**
+ * Decides what becomes of stale entries: paths that a reused layer still has and that are not the
+ * tree's any more. The metadata layer overrides or removes them; a layer for which it can do
+ * neither is rewritten.
+ */
+
 import { compareBytes, WHITEOUT } from "../../../archive/mod.ts";
 import { type Block, KIND, type StaleEntry } from "../../../image/mod.ts";
 import { NAME_MAX, sameName, SLASH, splitLast } from "../../../linux/mod.ts";
 import { kindIn, type MergedTree } from "./merged_tree.ts";
 
 type Resolution =
+  /** A later layer has an entry at this path. */
   | { readonly kind: "overridden" }
-  | { readonly kind: "in the way" }
+  /** The layer with the stale entry cannot be reused. */
+  | { readonly kind: "conflict" }
+  /** A whiteout of `path`, which is the entry's or a parent's, removes it. */
   | { readonly kind: "removed"; readonly path: Uint8Array };
 
-/** Orders dead paths, so that images of equal trees are equal. */
-export function sortStale(dead: StaleEntry[]): StaleEntry[] {
-  return dead.sort((a, b) => compareBytes(a.path, b.path) || a.layer - b.layer);
+/** Sorts stale entries by path and layer, in place, so that images of equal trees are equal. */
+export function sortStale(stale: StaleEntry[]): StaleEntry[] {
+  return stale.sort((a, b) => compareBytes(a.path, b.path) || a.layer - b.layer);
 }
 
-/** Layers that cannot be used again for a path of theirs. `dead` is ordered. */
-export function conflictingLayers(tree: MergedTree, dead: readonly StaleEntry[]): Set<number> {
+/** Returns the layers that cannot be reused because of a stale entry. @param stale sorted */
+export function conflictingLayers(tree: MergedTree, stale: readonly StaleEntry[]): Set<number> {
   const layers = new Set<number>();
-  const fates = new StaleEntryResolution(tree);
-  for (const { layer, path } of dead) {
-    if (!layers.has(layer) && fates.of(path).kind === "in the way") layers.add(layer);
+  const resolution = new StaleEntryResolution(tree);
+  for (const { layer, path } of stale) {
+    if (!layers.has(layer) && resolution.of(path).kind === "conflict") layers.add(layer);
   }
   return layers;
 }
 
-/** The paths to remove before the tail's own entries; each once, ordered. `dead` is ordered. */
-export function pathsToRemove(tree: MergedTree, dead: readonly StaleEntry[]): Uint8Array[] {
+/** Returns the paths that need a whiteout; each once, sorted. @param stale sorted */
+export function pathsToRemove(tree: MergedTree, stale: readonly StaleEntry[]): Uint8Array[] {
   const removed: Uint8Array[] = [];
-  const fates = new StaleEntryResolution(tree);
-  for (const { path } of dead) {
+  const resolution = new StaleEntryResolution(tree);
+  for (const { path } of stale) {
     const last = removed.at(-1);
     if (last && isAtOrBelow(path, last)) continue;
-    const fate = fates.of(path);
-    if (fate.kind === "removed") removed.push(fate.path);
+    const resolved = resolution.of(path);
+    if (resolved.kind === "removed") removed.push(resolved.path);
   }
   return removed;
 }
@@ -43,7 +52,7 @@ function isAtOrBelow(path: Uint8Array, top: Uint8Array): boolean {
   return path.length === top.length || path[top.length] === SLASH;
 }
 
-/** Looks up one path after the other; neighbours mostly are in one directory. */
+/** Resolves one path after the other, remembering the directory: neighbours mostly share theirs. */
 class StaleEntryResolution {
   readonly #tree: MergedTree;
   #parent: Uint8Array | undefined;
@@ -60,7 +69,8 @@ class StaleEntryResolution {
       this.#block = this.#tree.directory(parent);
     }
     if (this.#block && name.length + WHITEOUT.length <= NAME_MAX) {
-      if (this.#tree.directory(path)) return { kind: "in the way" };
+      // Data layers have files below it, which cannot be applied over a file.
+      if (this.#tree.directory(path)) return { kind: "conflict" };
       const isThere = kindIn(this.#block, name) !== undefined;
       return isThere ? { kind: "overridden" } : { kind: "removed", path };
     }
@@ -75,13 +85,13 @@ function resolve(tree: MergedTree, path: Uint8Array): Resolution {
     const kind = tree.kindAt(path.subarray(0, end));
     if (kind !== KIND.directory) {
       if (kind !== undefined && end === path.length) return { kind: "overridden" };
-      // A file is in a layer below the tail, where a whiteout would come too late.
+      // A file is in a layer below the metadata layer, where a whiteout would come too late.
       if (kind === KIND.file || end - at + WHITEOUT.length > NAME_MAX) {
-        return { kind: "in the way" };
+        return { kind: "conflict" };
       }
       return { kind: "removed", path: path.subarray(0, end) };
     }
     at = end + 1;
   }
-  return { kind: "in the way" };
+  return { kind: "conflict" };
 }

@@ -1,3 +1,5 @@
+/** Finds directories that changed after they were walked. */
+
 import type { Block } from "../../../image/mod.ts";
 import {
   type Descriptor,
@@ -7,15 +9,18 @@ import {
   PATH_MAX,
 } from "../../../linux/mod.ts";
 
-/** What has become of directories since they were walked, by path. */
+/** The paths of directories that changed after they were walked. */
 export interface Changes {
-  /** Those that are not as their blocks say any more. */
+  /** Directories that are not as their blocks describe them. */
   readonly changed: Uint8Array[];
-  /** Those that are not there: deleted, or moved elsewhere, which then has changed. */
+  /** Directories that are gone: deleted, or moved into another one, which has changed then. */
   readonly gone: Uint8Array[];
 }
 
-/** Compares directories with their blocks. @param tick called before each; throws to cancel */
+/**
+ * Compares directories with their blocks.
+ * @param tick called before each; throws if the pack is cancelled
+ */
 export function changedDirectories(
   top: Directory,
   blocks: Iterable<Block>,
@@ -24,29 +29,28 @@ export function changedDirectories(
   const changes: Changes = { changed: [], gone: [] };
   for (const block of blocks) {
     tick();
-    const found = look(top, block);
-    if (found !== "same") changes[found].push(block.path.slice());
+    const state = stateOf(top, block);
+    if (state !== "same") changes[state].push(block.path.slice());
   }
   return changes;
 }
 
-function look(top: Directory, block: Block): "same" | keyof Changes {
+function stateOf(top: Directory, block: Block): "same" | keyof Changes {
   const { path } = block;
-  let dir: Descriptor;
+  let descriptor: Descriptor;
   try {
-    // For metadata alone, which is cheaper than opening it.
-    dir = path.length > 0 && path.length < PATH_MAX ? top.openPath(path) : openLongPath(top, path);
+    // With O_PATH, which is cheaper than opening it for reading.
+    descriptor = path.length > 0 && path.length < PATH_MAX
+      ? top.openPath(path)
+      : openLongPath(top, path);
   } catch (error) {
     if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) return "gone";
-    // Something is mounted there, and not entered.
+    // It is a mount point, which is not entered.
     if (isErrno(error, "EXDEV")) return "same";
     throw error;
   }
-  try {
-    const stat = dir.stat();
-    if (!stat.isDirectory) return "gone";
-    return block.isUnchanged(block.self, stat) ? "same" : "changed";
-  } finally {
-    dir.close();
-  }
+  using dir = descriptor;
+  const stat = dir.stat();
+  if (!stat.isDirectory) return "gone";
+  return block.isUnchanged(block.self, stat) ? "same" : "changed";
 }

@@ -1,10 +1,11 @@
-/** The names in one directory, ordered, in little memory: a directory can hold millions. */
+/** Lists a directory's names in order, in little memory: a directory can hold millions. */
 
 import type { Directory } from "../../../linux/mod.ts";
 
-/** Up to so many names are ordered by insertion. */
+/** Up to this many names are sorted by insertion, which is faster for few. */
 const INSERTION_SORT_MAX = 24;
 
+/** The names and types of one directory's entries, sorted as `compareBytes` does; reusable. */
 export class NameList {
   #heap = new Uint8Array(16 * 1024);
   #used = 0;
@@ -21,7 +22,7 @@ export class NameList {
     return this.#count;
   }
 
-  /** Reads the entries of a directory in place of what was here. @throws {SystemError} */
+  /** Replaces the list by the entries of a directory. @throws {SystemError} */
   read(dir: Directory): void {
     this.#used = this.#count = 0;
     while (dir.readNames(this.#sink));
@@ -32,12 +33,12 @@ export class NameList {
     else this.#insertionSort();
   }
 
-  /** The name at `n` in order; it stays as it is until the next {@link read}. */
+  /** Returns the name at position `n`; a view that is valid until the next {@link read}. */
   name(n: number): Uint8Array {
     return this.#raw(this.#order[n]!);
   }
 
-  /** Its type, one of `DT`. */
+  /** Returns the type of the entry at position `n`, one of `DT`. */
   type(n: number): number {
     return this.#types[this.#order[n]!]!;
   }
@@ -56,7 +57,7 @@ export class NameList {
     }
   }
 
-  /** Orders names as `compareBytes` does. */
+  /** Compares two names as `compareBytes` does. */
   #difference(a: number, b: number): number {
     const heap = this.#heap;
     const starts = this.#starts;
@@ -79,7 +80,7 @@ export class NameList {
       heap.set(this.#heap);
       this.#heap = heap;
     }
-    // Most names are too short for a call of `set` to be worth it.
+    // Most names are so short that a loop is faster than a call of `set`.
     for (let from = start, to = this.#used; from < end; from++, to++) this.#heap[to] = bytes[from]!;
     this.#types[this.#count] = type;
     this.#starts[++this.#count] = used;
@@ -93,7 +94,7 @@ export class NameList {
     const types = new Uint8Array(starts.length);
     types.set(this.#types);
     this.#types = types;
-    // What is in it is set when all names are there.
+    // It is filled after all names are read.
     this.#order = new Uint32Array(starts.length);
   }
 }

@@ -1,16 +1,22 @@
+/** Compares a tree with the one of the previous image, as the baseline describes it. */
+
 import { compareBytes } from "../../../archive/mod.ts";
 import type { Digest } from "../../../digest.ts";
 import type { BaselineReader } from "../../baseline/baseline_reader.ts";
 import { type Block, KIND, RECORD, type StaleEntry } from "../../../image/mod.ts";
 import { joinPath } from "../../../linux/mod.ts";
 
-/** Which directories of the previous image some Worker has come across; by their numbers there. */
+/** Which directories of the baseline some Worker has walked, by their numbers there. */
 export interface VisitedDirectories {
+  /** Marks a directory as walked. */
   visit(directory: number): void;
+  /** Returns whether a directory was walked. */
   hasVisited(directory: number): boolean;
 }
 
-/** The previous image's tree, and which of its layers may be used again. */
+/**
+ * The previous image's tree: which files it has in layers that may be reused, and which are stale.
+ */
 export class PreviousTree {
   readonly #baseline: BaselineReader;
   readonly #visited: VisitedDirectories;
@@ -23,7 +29,7 @@ export class PreviousTree {
     this.#reusable = reusableLayers(baseline, reuse);
   }
 
-  /** What was known of the directory at `path`, to be asked for its entries in order. */
+  /** Returns the previous directory at `path`, if there was one, and marks it as visited. */
   directory(path: Uint8Array): PreviousDirectory | undefined {
     const found = this.#baseline.find(path);
     if (!found) return undefined;
@@ -31,7 +37,7 @@ export class PreviousTree {
     return new PreviousDirectory(found.block, this.#reusable, this.stale);
   }
 
-  /** Counts the files of every directory that no Worker came across as dead. */
+  /** Marks the files of every directory that no Worker has visited as stale. */
   markUnvisitedStale(): void {
     for (let number = 0; number < this.#baseline.directories; number++) {
       if (this.#visited.hasVisited(number)) continue;
@@ -40,26 +46,28 @@ export class PreviousTree {
   }
 }
 
-/** Which layers of a baseline may be used again. */
+/** Returns which layers of a baseline may be reused: stored data layers. */
 export function reusableLayers(baseline: BaselineReader, reuse: ReadonlySet<Digest>): boolean[] {
   return baseline.header.layers.map((layer) => !layer.isMetadata && reuse.has(layer.digest));
 }
 
-/** A directory of the previous image, gone through side by side with what is there now. */
+/** A directory of the previous image, read side by side with the entries that it has now. */
 export class PreviousDirectory {
   #at: number;
-  /** Called in order for each entry that was passed over because this node could not make it. */
+  /**
+   * Called in order for each passed-over entry that this node could not make when it restored it.
+   */
   onOmitted: ((record: number) => void) | undefined;
 
   constructor(
     readonly block: Block,
     private readonly reusable: readonly boolean[],
-    private readonly dead: StaleEntry[],
+    private readonly stale: StaleEntry[],
   ) {
     this.#at = block.first;
   }
 
-  /** The record of `name`, which must come after those asked for before. */
+  /** Returns the record of `name`, if there is one. Names must be asked for in ascending order. */
   find(name: Uint8Array): number | undefined {
     const { block } = this;
     for (; this.#at < block.end; this.#at += RECORD) {
@@ -75,19 +83,19 @@ export class PreviousDirectory {
     return undefined;
   }
 
-  /** Whether the record is a file whose content is in a layer that may be used again. */
+  /** Returns whether the record is a file whose content is in a layer that may be reused. */
   hasContent(record: number): boolean {
     return this.block.kind(record) === KIND.file && this.reusable[this.block.layer(record)]!;
   }
 
-  /** Counts a record's content, if it has any, as dead. */
+  /** Marks a record's content, if it is in a reusable layer, as stale. */
   markStale(record: number): void {
     if (!this.hasContent(record)) return;
     const path = joinPath(this.block.path, this.block.name(record));
-    this.dead.push({ layer: this.block.layer(record), path });
+    this.stale.push({ layer: this.block.layer(record), path });
   }
 
-  /** Buries all records that were not asked for. */
+  /** Marks all remaining records as stale: their names are gone. */
   finish(): void {
     for (; this.#at < this.block.end; this.#at += RECORD) this.#passOver(this.#at);
   }

@@ -1,3 +1,5 @@
+/** Reads regular files into layers, while programs may be writing to them. */
+
 import { encodeSparseMap, MAX_EXTENTS } from "../../../archive/mod.ts";
 import type { Extent } from "../../../extent.ts";
 import { type Directory, type File, isErrno, type Name, O, type Stat } from "../../../linux/mod.ts";
@@ -6,21 +8,21 @@ import { readXattrs } from "../../read_xattrs.ts";
 import { tarEntry } from "./tar_entries.ts";
 import type { LayerWriter } from "./layer_writer.ts";
 
-/** A file that is in a layer. */
+/** A file that was written into a layer. */
 export interface PackedFile {
   readonly stat: Stat;
   readonly xattrs: readonly Xattr[];
   readonly location: Location;
-  /** Of {@link FLAG}. */
+  /** Bits of {@link FLAG}. */
   readonly flags: number;
-  /** Whether it changed each time that it was read, or its attributes could not be listed. */
+  /** Whether it changed at each attempt to read it, or its xattrs could not be listed. */
   readonly unstable: boolean;
-  /** Whether a later change may not show in what `stat` says. */
+  /** Whether a later change may leave everything that `stat` says as it is. */
   readonly racy: boolean;
 }
 
 /**
- * A file that was not packed: another's to pack, too large for here, no regular file, or not there.
+ * Why a file was not packed: not claimed by this caller, too large, not a regular file, or gone.
  */
 export type Unpacked =
   | { readonly claimed: Stat }
@@ -28,43 +30,44 @@ export type Unpacked =
   | "other"
   | "gone";
 
+/** Options of {@link FilePacker.pack}. */
 export interface PackFileOptions {
-  /** Asked whether the inode is the caller's to pack. */
+  /** Returns whether the inode is the caller's to pack. */
   readonly claim?: ((stat: Stat) => boolean) | undefined;
-  /** Files of this size and more are left for another call. */
+  /** Files of this size and more are reported instead of packed. */
   readonly largeFileBytes?: number;
 }
 
 export interface FilePackerOptions {
-  /** See {@link PackJob}. */
+  /** When dirty pages were last written back, in milliseconds since the epoch. */
   readonly syncedAt: number;
-  /** Writes back every dirty page; see `syncDirtyPages`. */
+  /** Writes back dirty pages again; see `syncDirtyPages`. @returns the new `syncedAt` */
   resync(): number;
-  /** Called while it reads and waits; throws where the pack is cancelled. */
+  /** Called while it reads and waits; throws if the pack is cancelled. */
   tick(): void;
 }
 
-const ATTEMPTS = 4;
+/** How often a file that changes while it is read is read. */
+const MAX_ATTEMPTS = 4;
 
 /**
- * How long one packer waits for files that programs hold a write lease on (fcntl(2)), in all, in
- * milliseconds. Opening such a file asks its holder to let go, and the kernel takes the lease away
- * after `lease-break-time`, 45 s unless it was changed.
+ * How long one packer waits in all for files that programs hold a write lease on (fcntl(2)), in
+ * milliseconds. Opening such a file asks the holder to release it, and the kernel breaks the lease
+ * after `lease-break-time`, 45 s by default.
  */
 const LEASE_WAIT_MS = 60_000;
 const LEASE_POLL_MS = 20;
 
 /**
- * How far back the kernel's clock for timestamps may lie, in milliseconds: a change that comes so
- * shortly after the last one may leave the same ctime. File systems that keep whole seconds (or
- * two) show it by a ctime without a fraction.
+ * How far the kernel's clock for timestamps may lag, in milliseconds: a change so shortly after the
+ * previous one may leave the same ctime. A ctime without a fraction is taken for one of a file
+ * system that stores whole seconds, or every second one.
  */
 const TICK_MS = 50;
 const COARSE_TICK_MS = 2_100;
 
 /**
- * Whether a change after `since`, in milliseconds, might not show in the ctime that an inode has
- * now.
+ * Returns whether a change after `since` (milliseconds) may leave the ctime that an inode has now.
  */
 export function isRacy(stat: Stat, since: number): boolean {
   const { sec, nsec } = stat.ctime;
@@ -72,14 +75,14 @@ export function isRacy(stat: Stat, since: number): boolean {
 }
 
 /**
- * What may be read again by the next pack for want of {@link FilePacker.resyncIfRacy}, in bytes: so
- * much costs less than waiting for it, which a tiny pack would have to do each time.
+ * Racy files of this size together, in bytes, are worth {@link FilePacker.resyncIfRacy}'s wait: the
+ * next pack reads less in less time, and a tiny pack must not wait each time.
  */
 const RACY_BYTES = 1 << 20;
-/** How often one packer waits: what changes all the while is racy whenever it is looked at. */
+/** How often one packer waits: a file that changes continuously is racy after each wait. */
 const MAX_RESYNCS = 2;
 
-/** Nobody ever changes it: waiting on it is a pause. */
+/** Never notified: `Atomics.wait` on it is a synchronous sleep. */
 const SLEEP_CELL = new Int32Array(new SharedArrayBuffer(4));
 
 function isSame(a: Stat, b: Stat): boolean {
@@ -88,15 +91,16 @@ function isSame(a: Stat, b: Stat): boolean {
     a.mtime.nsec === b.mtime.nsec && a.mtime.sec === b.mtime.sec;
 }
 
+/** Writes regular files into a writer's layers, reading a file again if it changes meanwhile. */
 export class FilePacker {
   readonly #layers: LayerWriter;
   readonly #options: FilePackerOptions;
   #leaseWaitMs = LEASE_WAIT_MS;
   #syncedAt: number;
   #resyncs = 0;
-  /** Of files that were racy since the last sync. */
+  /** Size of the files that were racy since the last sync, in bytes. */
   #racyBytes = 0;
-  /** Not to change access times; only owners and root may ask for it. */
+  /** O_NOATIME, until it is refused: only a file's owner and root may use it. */
   #noAtime: number = O.NOATIME;
   filesRead = 0;
   bytesRead = 0;
@@ -108,10 +112,10 @@ export class FilePacker {
   }
 
   /**
-   * Waits, where `stat` is of a file that was changed so shortly before that a later change might
-   * not show in its ctime, until one would, if the next pack would read much again because of that.
-   * @returns whether a change might still not show in what `stat` says, of a file that is read
-   *   after this
+   * Waits until a later change of a racy file would show in its ctime, and syncs dirty pages again, if
+   * the next pack would otherwise read much because of racy files.
+   * @param stat of a file that is read after this
+   * @returns whether a later change may still leave everything that `stat` says as it is
    */
   resyncIfRacy(stat: Stat): boolean {
     if (!isRacy(stat, this.#syncedAt)) return false;
@@ -154,7 +158,7 @@ export class FilePacker {
     }
   }
 
-  /** Opens a file as soon as nobody holds a lease on it. */
+  /** Opens a file, waiting until no program holds a lease on it. */
   #openAwaitingLease(dir: Directory, name: Name): File {
     for (;;) {
       try {
@@ -183,20 +187,20 @@ export class FilePacker {
       const stat = file.stat();
       if (!stat.isFile) return "other";
       if (attempt === 1 && options.claim && !options.claim(stat)) return { claimed: stat };
-      let listed = true;
-      const xattrs = readXattrs(file, () => listed = false);
+      let isListed = true;
+      const xattrs = readXattrs(file, () => isListed = false);
       if (stat.size >= (options.largeFileBytes ?? Infinity)) return { large: stat, xattrs };
       this.resyncIfRacy(stat);
       const extents = sparseExtents(file, stat);
       const packed = this.#write(file, path, stat, xattrs, extents);
       const after = file.stat();
       const same = isSame(stat, after);
-      if (same || attempt === ATTEMPTS) {
+      if (same || attempt === MAX_ATTEMPTS) {
         this.filesRead++;
         this.bytesRead += packed.location.stored;
         const flags = (extents ? FLAG.sparse : 0) | (stat.nlink > 1 ? FLAG.linked : 0);
         const racy = !same || isRacy(stat, this.#syncedAt);
-        const unstable = !same || !listed;
+        const unstable = !same || !isListed;
         return { stat, xattrs, location: packed.location, flags, unstable, racy };
       }
       packed.undo();
@@ -237,7 +241,7 @@ export class FilePacker {
     };
   }
 
-  /** Copies a range of the file; what it no longer has becomes zeros. */
+  /** Copies an extent of the file; writes zeros for what the file has no more. */
   #copy(file: File, offset: number, length: number): void {
     const layers = this.#layers;
     for (let done = 0; done < length;) {
@@ -255,7 +259,7 @@ export class FilePacker {
   }
 }
 
-/** The data of a file with holes; `undefined` for one that has none worth the trouble. */
+/** Returns the data of a file with holes; `undefined` for a file without holes. */
 function sparseExtents(file: File, stat: Stat): Extent[] | undefined {
   if (stat.size === 0 || stat.blocks * 512 >= stat.size) return undefined;
   const extents: Extent[] = [];
@@ -265,7 +269,7 @@ function sparseExtents(file: File, stat: Stat): Extent[] | undefined {
     if (!found || found.offset >= stat.size) break;
     const { offset } = found;
     const length = Math.min(found.length, stat.size - offset);
-    // The file changes under us where an extent is empty.
+    // The file is being changed if an extent is empty.
     if (length <= 0) break;
     extents.push({ offset, length });
     data += length;
@@ -275,7 +279,7 @@ function sparseExtents(file: File, stat: Stat): Extent[] | undefined {
   return withoutSmallestHoles(extents, MAX_EXTENTS - 1);
 }
 
-/** Fills holes, small ones first, until no more than `max` extents are left. */
+/** Fills holes, smallest first, until at most `max` extents are left. */
 function withoutSmallestHoles(extents: Extent[], max: number): Extent[] {
   let kept = extents;
   for (let hole = 4096; kept.length > max; hole *= 2) {

@@ -1,4 +1,4 @@
-/** Writing layers: tar entries into seekable zstd in the spool, cut at a bounded size. */
+/** Writes layers: tar entries in seekable zstd, in files of the spool, cut at a bounded size. */
 
 import { createHash, type Hash } from "node:crypto";
 import {
@@ -16,7 +16,7 @@ import type { SpooledBlob } from "../../../spool.ts";
 import type { LayerDescriptor } from "../../../image/mod.ts";
 import type { OpenAreas } from "../../areas.ts";
 
-/** Uncompressed bytes of a frame at most. A file that fits into one is never divided. */
+/** The most uncompressed bytes of a frame. A file that fits into a frame is never divided. */
 export const FRAME_BYTES: number = BUFFER_BYTES;
 /** Uncompressed bytes after which a layer is closed; one large file may exceed it. */
 export const LAYER_BYTES = 128 << 20;
@@ -29,17 +29,17 @@ export interface SealedLayer extends SpooledBlob, LayerDescriptor {
   readonly rawSize: number;
 }
 
-/** The whole of a layer that fills no frame, so that several can become one. */
+/** The content of a layer that fills no frame, so that several can be joined. */
 export interface Remainder {
   readonly temporary: number;
   /** Whole tar entries. */
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** A point that a {@link LayerWriter} can go back to. */
+/** A position that a {@link LayerWriter} can go back to. */
 interface Mark {
   readonly used: number;
-  /** Absent where what follows cannot have left the frame. */
+  /** Absent if what follows fits into the current frame. */
   readonly before?: { readonly frames: FrameMark; readonly content: Hash };
 }
 
@@ -47,23 +47,24 @@ interface OpenLayer {
   readonly temporary: number;
   readonly name: string;
   readonly frames: FrameWriter;
-  /** Of the uncompressed bytes. */
+  /** Hash of the uncompressed bytes. */
   content: Hash;
   file: File | undefined;
-  /** Compressed bytes that are on their way to the disk. */
+  /** Compressed bytes of which writeback has begun. */
   writtenBack: number;
 }
 
 export interface LayerWriterOptions {
   readonly areas: OpenAreas;
-  /** Begins the names of spool files. */
+  /** Prefix of the names of spool files. */
   readonly name: string;
-  /** Number of the first layer; the next ones count up. */
+  /** Temporary number of the first layer; the next ones count up. */
   readonly firstNumber: number;
-  /** Called with each layer that is complete; the spool file is the callee's. */
+  /** Called with each layer that is complete. The callee owns the spool file. */
   onSealed(layer: SealedLayer): void;
 }
 
+/** Writes one layer after the other. Entries are never divided between layers. */
 export class LayerWriter implements Disposable {
   readonly #options: LayerWriterOptions;
   readonly #frame = buffers.take();
@@ -76,7 +77,7 @@ export class LayerWriter implements Disposable {
     this.#options = options;
   }
 
-  /** Number of the layer that is being written. */
+  /** Temporary number of the layer that is being written. */
   get layer(): number {
     return this.#layerToWrite().temporary;
   }
@@ -87,9 +88,9 @@ export class LayerWriter implements Disposable {
   }
 
   /**
-   * Makes ready for an entry with about `size` bytes of content: closes a layer that is full, and
-   * begins a frame where this one has too little space.
-   * @returns where to go {@link rewind} to
+   * Prepares for an entry with about `size` bytes of content: seals a full layer, and begins a
+   * frame if the current one has too little space.
+   * @returns the position for {@link rewind}
    */
   begin(size: number): Mark {
     if (this.position >= LAYER_BYTES) this.seal();
@@ -116,23 +117,28 @@ export class LayerWriter implements Disposable {
     this.#used = mark.used;
   }
 
-  /** Writes an entry's header. @returns where its content begins in the uncompressed layer */
+  /** Writes an entry's header. @returns the offset of its content in the uncompressed layer */
   header(entry: WrittenEntry): number {
     this.#layerToWrite();
     this.write(this.#headers.encode(entry));
     return this.position;
   }
 
-  /** The free part of the frame, never empty; what is put at its start is {@link advance}d over. */
+  /**
+   * Returns the free part of the frame, never empty. What the caller writes there it {@link
+   * advance}s over.
+   */
   space(): Uint8Array<ArrayBuffer> {
     if (this.#used === FRAME_BYTES) this.#flush(this.#layerToWrite());
     return this.#frame.subarray(this.#used);
   }
 
+  /** Counts bytes that were written into {@link space} as content. */
   advance(count: number): void {
     this.#used += count;
   }
 
+  /** Copies bytes into the layer. */
   write(bytes: Uint8Array): void {
     for (let rest = bytes; rest.length > 0;) {
       const space = this.space();
@@ -154,24 +160,24 @@ export class LayerWriter implements Disposable {
     }
   }
 
-  /** Fills up the block after `size` bytes of content. */
+  /** Pads `size` bytes of content to whole blocks of 512 bytes. */
   pad(size: number): void {
     const padding = paddingOf(size);
     if (padding > 0) this.zeros(padding);
   }
 
-  /** Takes the open layer away, unfinished, if no frame of it is filled. */
+  /** Returns the content of the open layer instead of sealing it, if it has filled no frame. */
   takeRemainder(): Remainder | undefined {
     const layer = this.#open;
     if (!layer || layer.frames.rawSize > 0 || this.#used === 0) return undefined;
     const bytes = this.#frame.slice(0, this.#used);
-    // It has a file where frames were filled and taken back.
+    // It has a file if frames were filled and rewound.
     this.#deleteOpen();
     this.#used = 0;
     return { temporary: layer.temporary, bytes };
   }
 
-  /** Adds what another writer began. @returns where it now begins in the layer */
+  /** Appends what another writer began. @returns its offset in the layer */
   append(remainder: Remainder): number {
     this.begin(remainder.bytes.length);
     const at = this.position;
@@ -179,7 +185,7 @@ export class LayerWriter implements Disposable {
     return at;
   }
 
-  /** Finishes the open layer, if there is one with anything in it. */
+  /** Completes the open layer, if it has any entries, and reports it. */
   seal(): void {
     const layer = this.#open;
     if (!layer || this.position === 0) return;
@@ -197,7 +203,7 @@ export class LayerWriter implements Disposable {
     });
   }
 
-  /** Deletes what was not finished; nothing can be written afterwards. */
+  /** Deletes the unfinished layer. Nothing can be written afterwards. */
   [Symbol.dispose](): void {
     this.#deleteOpen();
     buffers.giveBack(this.#frame);
@@ -243,7 +249,9 @@ export class LayerWriter implements Disposable {
   }
 }
 
-/** The disk begins when there are so many bytes for it, rather than when all are there. */
+/**
+ * Writeback begins whenever this many bytes are pending, so that the last sync has little to do.
+ */
 const WRITEBACK_BYTES = 16 << 20;
-/** What headers, a sparse map and padding take beside the content, mostly. */
+/** About the most that headers, a sparse map and padding take besides an entry's content. */
 const HEADER_BYTES = 16 * 1024;

@@ -1,3 +1,5 @@
+/** Makes tar headers for entries of a tree, escaping names that would be whiteouts. */
+
 import {
   escapePath,
   VENDOR,
@@ -8,7 +10,7 @@ import {
 import type { Timespec } from "../../../linux/mod.ts";
 import { type Xattr, xattrRecords } from "../../../image/mod.ts";
 
-/** What is written of an entry; paths are real ones. */
+/** An entry as it is written; its paths are those of the tree, not escaped. */
 export interface TreeEntry {
   readonly type: WrittenType;
   readonly path: Uint8Array;
@@ -17,7 +19,7 @@ export interface TreeEntry {
   readonly uid: number;
   readonly gid: number;
   readonly mtime: Timespec;
-  /** Bytes that follow. */
+  /** Bytes that follow the header. */
   readonly size: number;
   readonly sparseSize?: number;
   readonly device?: { readonly major: number; readonly minor: number } | undefined;
@@ -26,11 +28,11 @@ export interface TreeEntry {
 
 const TOP = Uint8Array.of(0x2e);
 
-/** The header of an entry. */
+/** Returns the header of an entry. */
 export function tarEntry(entry: TreeEntry): WrittenEntry {
   const { type, mode, uid, gid, mtime, size, xattrs, link, sparseSize, device } = entry;
   const path = entry.path.length === 0 ? TOP : escapePath(entry.path);
-  // A symlink's target is mere text; a hard link names an entry of the archive.
+  // A symlink's target is plain text; a hard link's names an entry of the archive.
   const target = link && entry.type === "link" ? escapePath(link) : link;
   const records = xattrs?.length ? xattrRecords(xattrs) : [];
   if (path !== entry.path && entry.path.length > 0) {
@@ -40,7 +42,7 @@ export function tarEntry(entry: TreeEntry): WrittenEntry {
   return { type, path, link: target, mode, uid, gid, mtime, size, sparseSize, device, records };
 }
 
-/** The header of a whiteout. */
+/** Returns the header of a whiteout. @param path the tree's path that it removes */
 export function whiteoutEntry(path: Uint8Array): WrittenEntry {
   const isReal = escapePath(path) === path;
   return {

@@ -1,0 +1,64 @@
+/** Writes a merged tree as the image's index and as the new baseline. */
+
+import {
+  type Block,
+  encodeHeader,
+  encodeStale,
+  IndexWriter,
+  type LayerInfo,
+  type StaleEntry,
+} from "../../../image/mod.ts";
+import type { SpooledBlob } from "../../../spool.ts";
+import type { OpenAreas } from "../../areas.ts";
+import { BaselineWriter } from "../../baseline/baseline_writer.ts";
+import { newBaselineToken } from "../../baseline/tokens.ts";
+
+export interface TreeFiles {
+  /** Name of the index file in the spool. */
+  readonly indexName: string;
+  readonly layers: readonly LayerInfo[];
+  /** Ordered by path. */
+  readonly blocks: readonly Block[];
+  /** Ordered by path and layer. */
+  readonly stale: readonly StaleEntry[];
+}
+
+/**
+ * Writes both files.
+ * @returns the index, in the spool, and the token of the uncommitted baseline
+ */
+export function writeTreeFiles(
+  areas: OpenAreas,
+  { indexName, layers, blocks, stale }: TreeFiles,
+): { index: SpooledBlob; newBaseline: string } {
+  const staleBytes = encodeStale(stale);
+  const header = encodeHeader({
+    layers,
+    blocks: blocks.length,
+    blockBytes: blocks.reduce((sum, block) => sum + block.length, 0),
+    stale: stale.length,
+    staleBytes: staleBytes.length,
+  });
+  const newBaseline = newBaselineToken();
+  using baselineFile = areas.baselines.createFile(newBaseline);
+  try {
+    using indexFile = areas.spool.createFile(indexName);
+    using baseline = new BaselineWriter(baselineFile);
+    using index = new IndexWriter(indexFile);
+    baseline.bytes(header);
+    index.bytes(header);
+    for (const block of blocks) {
+      baseline.block(block);
+      index.block(block);
+    }
+    baseline.bytes(staleBytes);
+    index.bytes(staleBytes);
+    baseline.finish();
+    baselineFile.startWriteback(0, 0);
+    const { digest, size } = index.seal();
+    return { index: { digest, size, file: { area: "spool", path: indexName } }, newBaseline };
+  } catch (error) {
+    areas.baselines.unlink(newBaseline);
+    throw error;
+  }
+}

@@ -1,0 +1,67 @@
+/** What the daemon's thread and the Workers of a pack tell each other. */
+
+import type { Digest } from "../../digest.ts";
+import type { Tree } from "../tree.ts";
+import type { PartTotals } from "./part_stats.ts";
+import type { Remainder, SealedLayer } from "./write/layer_writer.ts";
+
+/** What is the same for all parts of a pack. */
+export interface PackJob {
+  readonly tree: Tree;
+  /** Prefix of the names of the pack's spool files. */
+  readonly name: string;
+  /** The number of parts, one a Worker that does long work. */
+  readonly parts: number;
+  /** Name of the verified baseline, if there is one. */
+  readonly baseline?: string;
+  /** Layers of the baseline that are still stored. */
+  readonly reuse: readonly Digest[];
+  /** Milliseconds since the epoch; a ctime close to it or later is racy. */
+  readonly syncedAt: number;
+  /** Memory of a `SharedPackState`. */
+  readonly shared: SharedArrayBuffer;
+}
+
+/** The request for one part. */
+export interface PartRequest {
+  readonly job: PackJob;
+  /** From 0. */
+  readonly part: number;
+}
+
+/**
+ * Large files that a part packed: for each key a block in the arena, in the same order, whose
+ * record of itself is the file's.
+ */
+export interface LargeFileResults {
+  readonly keys: number[];
+  readonly arena: ArrayBuffer[];
+}
+
+/** What a part made, besides the layers that it has announced. */
+export interface PartResult {
+  /** Blocks of the directories that it walked. */
+  readonly arena: ArrayBuffer[];
+  readonly stale: { readonly count: number; readonly bytes: Uint8Array };
+  readonly largeFiles: LargeFileResults;
+  /** A last layer too small to be sealed; the merge appends it to its own. */
+  readonly remainder?: Remainder;
+  /** Paths of directories that changed, or were removed, after this part walked them. */
+  readonly changed: readonly Uint8Array[];
+  /** The number of items that it has done. */
+  readonly items: number;
+  readonly totals: PartTotals;
+}
+
+/** What a part emits. */
+export type PartEvent =
+  | { readonly kind: "layer"; readonly layer: SealedLayer }
+  /** There is enough work for the other parts. */
+  | { readonly kind: "help" }
+  /** The last event. An event, so that its buffers are moved rather than copied. */
+  | { readonly kind: "result"; readonly result: PartResult };
+
+/** Returns the buffers of a result that are moved with it rather than copied. */
+export function transferables({ arena, largeFiles }: PartResult): ArrayBuffer[] {
+  return [...arena, ...largeFiles.arena];
+}
