@@ -1,10 +1,15 @@
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
+import { digestOf } from "../../src/digest.ts";
 import { DaemonError } from "../../src/errors.ts";
 import {
   backupKey,
+  backupUrl,
   isIdentityPart,
+  isReferenceKey,
+  logKey,
   newSnapshotName,
+  parseBackupName,
   parseSnapshotName,
   snapshotKey,
 } from "../../src/snapshot/snapshot_names.ts";
@@ -84,4 +89,42 @@ Deno.test("a malformed snapshot name is INVALID_ARGUMENT and says which field an
     assertEquals(error.code, "INVALID_ARGUMENT", name);
     assert(error.message.startsWith("the.field "), error.message);
   }
+});
+
+Deno.test("a backup's url parses to whose it is and to its manifest", () => {
+  const manifest = digestOf("manifest");
+  fc.assert(fc.property(identity, (who) => {
+    assertEquals(parseBackupName(backupUrl(who, manifest)), { identity: who, manifest });
+  }));
+  assertEquals(parseBackupName("wsdaemon:backup/a/b"), {
+    identity: { owner: "a", metaId: "b" },
+  });
+  for (const other of ["wsdaemon:backup/a", "wsdaemon:backup/../b", "wsdaemon:backup/a/b/c", "x"]) {
+    assertEquals(parseBackupName(other), undefined, other);
+  }
+});
+
+Deno.test("a key is a reference's exactly where it is one that an identity's could be", () => {
+  fc.assert(fc.property(identity, (who) => {
+    assert(isReferenceKey(backupKey(who)) && isReferenceKey(snapshotKey(who, "id")));
+  }));
+  const others = [
+    "refs/backups/a.json",
+    "refs/backups/a/b",
+    "refs/backups/a/b/c.json",
+    "refs/snapshots/a/b.json",
+    "refs/other/a/b.json",
+    "xrefs/backups/a/b.json",
+  ];
+  for (const key of others) assert(!isReferenceKey(key), key);
+});
+
+Deno.test("a log's key is made of plain segments, whatever its task is called", () => {
+  const tasks = fc.oneof(fc.string(), fc.constantFrom(".", "..", "a/b", "\\", "x".repeat(300)));
+  fc.assert(fc.property(identity, tasks, tasks, (who, one, other) => {
+    const key = logKey(who, "instance", one);
+    assertEquals(key.split("/").length, 8);
+    for (const segment of key.split("/")) assert(segment !== "." && segment !== "..", key);
+    assertEquals(key === logKey(who, "instance", other), one === other);
+  }));
 });
