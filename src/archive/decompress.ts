@@ -5,6 +5,7 @@ import { GzipSource } from "./gzip_source.ts";
 import type { ByteSource } from "./byte_source.ts";
 import { ZstdSource } from "./zstd_source.ts";
 
+/** How an archive is compressed. */
 export type Compression = "none" | "gzip" | "zstd";
 
 /**

@@ -9,6 +9,7 @@ import { INCOMPRESSIBLE, seemsIncompressible, storedFrame } from "./stored_frame
 /** Where compressed bytes go; it must not keep `bytes`. */
 export type FrameSink = (bytes: Uint8Array) => void;
 
+/** What a {@link FrameWriter} has written, seek table included. */
 export interface SealedFrames {
   /** Of the compressed bytes. */
   readonly digest: Digest;
@@ -54,7 +55,7 @@ export class FrameWriter {
     return this.#rawSize;
   }
 
-  /** Makes `raw` a frame of its own. */
+  /** Compresses `raw` into a frame of its own, or stores it where compressing is of no use. */
   write(raw: Uint8Array): void {
     const before = this.#size;
     // Looking before each frame would cost more than it spares: what comes is mostly like what came.
@@ -70,7 +71,7 @@ export class FrameWriter {
     this.#rawSize += raw.length;
   }
 
-  /** The present point. */
+  /** Returns the present point, to which {@link rewind} goes back. */
   mark(): FrameMark {
     return {
       frames: this.#sizes.length,

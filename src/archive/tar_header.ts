@@ -9,6 +9,7 @@ import { asciiBytes, isUtf8, joinBytes } from "./bytes.ts";
 import { PaxWriter } from "./pax_writer.ts";
 import { BLOCK } from "./raw_header.ts";
 
+/** What kind of entry a header is of. */
 export type WrittenType =
   | "file"
   | "link"

@@ -1,7 +1,7 @@
 /**
- * What OCI or PAX cannot say under its own name: our stand-ins and vendor records.
+ * What OCI or PAX cannot say under its own name: escaped names and vendor records.
  *
- * In a layer, a file named `.wh.…` would mean a deletion. It is stored under a stand-in name, and so
+ * In a layer, a file named `.wh.…` would mean a deletion. It is stored under an escaped name, and so
  * is every name that looks like one; {@link VENDOR}`.path` has the real path. An extended attribute
  * whose name has `=` cannot be a PAX keyword; it is stored under its name in hexadecimal digits.
  */
@@ -9,10 +9,11 @@
 import { createHash } from "node:crypto";
 import { asciiBytes, joinBytes } from "./bytes.ts";
 
+/** Keywords of the PAX records that only wsdaemon writes and reads. */
 export const VENDOR = {
-  /** The real path of an entry that bears a stand-in. */
+  /** The real path of an entry that has an escaped name. */
   path: "WSDAEMON.path",
-  /** The real path that a hard link's target stands for. */
+  /** The real path of a hard link's target that has an escaped name. */
   linkPath: "WSDAEMON.linkpath",
   /** The real path that a whiteout removes. */
   whiteout: "WSDAEMON.whiteout",
@@ -48,7 +49,7 @@ function hasReserved(path: Uint8Array): boolean {
   return false;
 }
 
-/** The path under which a layer has `path`; `path` itself where nothing in it needs a stand-in. */
+/** Returns the path under which a layer has `path`; `path` itself where no name in it needs escaping. */
 export function escapePath(path: Uint8Array): Uint8Array {
   if (!hasReserved(path)) return path;
   const parts: Uint8Array[] = [];
@@ -62,20 +63,20 @@ export function escapePath(path: Uint8Array): Uint8Array {
   return joinBytes(...parts);
 }
 
-/** Of a length that every file system has room for; no two names meet. */
+/** Returns a name of 53 bytes, which every file system takes; no two names get the same. */
 function escapeName(name: Uint8Array): Uint8Array {
   const digest = createHash("sha256").update(name).digest("hex");
   return joinBytes(ESCAPED_PREFIX, asciiBytes(digest.slice(0, 40)));
 }
 
-/** The path of the whiteout that removes `path`, stand-ins and all. */
+/** Returns the path of the whiteout that removes `path`, which itself may have escaped names. */
 export function whiteoutPath(path: Uint8Array): Uint8Array {
   const stored = escapePath(path);
   const name = stored.lastIndexOf(SLASH) + 1;
   return joinBytes(stored.subarray(0, name), WHITEOUT, stored.subarray(name));
 }
 
-/** The keyword of an extended attribute's record, one character a byte. */
+/** Returns the keyword of an extended attribute's record, one character a byte. */
 export function xattrKeyword(name: Uint8Array): string {
   if (name.includes(EQUALS)) {
     return VENDOR.xattr + Array.from(name, (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -83,7 +84,7 @@ export function xattrKeyword(name: Uint8Array): string {
   return XATTR + String.fromCharCode(...name);
 }
 
-/** The attribute that a PAX keyword of {@link xattrKeyword} names; `undefined` for other keywords. */
+/** Returns the attribute that a PAX keyword of {@link xattrKeyword} names; `undefined` for other keywords. */
 export function xattrOfKeyword(keyword: string): Uint8Array | undefined {
   if (keyword.startsWith(XATTR)) {
     return Uint8Array.from(keyword.slice(XATTR.length), (c) => c.charCodeAt(0));

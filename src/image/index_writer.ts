@@ -7,6 +7,10 @@ import { HEAD, LOCAL_FIELDS, RECORD } from "./layout.ts";
 /** Uncompressed bytes of a frame. */
 const FRAME = BUFFER_BYTES;
 
+/**
+ * Writes an index into a file: frames of at most {@link BUFFER_BYTES} uncompressed bytes and a seek
+ * table. What only this node knows of an inode is written as zeros. The file stays the caller's.
+ */
 export class IndexWriter implements Disposable {
   readonly #frames: FrameWriter;
   readonly #buffer = buffers.take();
@@ -16,11 +20,13 @@ export class IndexWriter implements Disposable {
     this.#frames = new FrameWriter((bytes) => file.write(bytes));
   }
 
+  /** Adds bytes that are no block: a header, or stale entries. @throws {SystemError} */
   bytes(bytes: Uint8Array): void {
     this.#keepTogether(bytes.length);
     this.#append(bytes);
   }
 
+  /** Adds a block without its local fields. @throws {SystemError} */
   block(block: Block): void {
     const { bytes, count } = block;
     this.#keepTogether(bytes.length);
@@ -46,6 +52,7 @@ export class IndexWriter implements Disposable {
     this.#append(bytes.subarray(heap));
   }
 
+  /** Writes the seek table; nothing can follow. @throws {SystemError} */
   seal(): SealedFrames {
     this.#flush();
     return this.#frames.seal();

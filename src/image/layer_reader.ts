@@ -6,6 +6,10 @@ import { lowerBound } from "../binary_search.ts";
 import type { File } from "../linux/mod.ts";
 import { readFully, readSeekTable } from "./index_reader.ts";
 
+/**
+ * Reads a layer by its seek table, and keeps the frame that was read last. The layer's digest must
+ * have been checked; the file stays the caller's.
+ */
 export class LayerReader implements Disposable {
   readonly #file: File;
   readonly #table: SeekTable;
@@ -23,7 +27,10 @@ export class LayerReader implements Disposable {
     this.#table = table;
   }
 
-  /** Hands out `length` bytes from `offset`, in pieces that are gone with the next. @throws {ArchiveError} */
+  /**
+   * Calls `take` with `length` bytes from `offset`, in pieces that are valid during the call.
+   * @throws {ArchiveError} where the layer has fewer bytes, or a frame is damaged
+   */
   read(offset: number, length: number, take: (piece: Uint8Array) => void): void {
     const { rawOffsets } = this.#table;
     const end = offset + length;
@@ -36,7 +43,7 @@ export class LayerReader implements Disposable {
     }
   }
 
-  /** Gives its memory back; what was handed out is gone. */
+  /** Releases its memory, and with it the last piece. */
   [Symbol.dispose](): void {
     releaseFrame(this.#raw);
   }

@@ -1,5 +1,5 @@
 /**
- * How a tree is written down, byte by byte; little-endian, no padding but where said.
+ * The bytes of a tree's description; little-endian, without padding except where said.
  *
  * One **block** a directory: a head, the directory's own record, the records of its entries that are
  * no directories, ordered by name, and a heap with the path, names, link targets and extended
@@ -62,6 +62,7 @@ export const FIELD = {
 /** First byte of a record that only this node knows. */
 export const LOCAL_FIELDS = FIELD.ctimeNsec;
 
+/** What an entry is. */
 export const KIND = {
   /** Vanished while it was packed; never in an index or a baseline. */
   gone: 0,
@@ -75,6 +76,7 @@ export const KIND = {
   link: 7,
 } as const;
 
+/** What else is true of an entry; bits. */
 export const FLAG = {
   /** The content begins with a GNU sparse map, version 1.0. */
   sparse: 1,
@@ -95,7 +97,7 @@ export const OMITTED = 0xffff_fffe;
 export const TEMPORARY_LAYER = {
   /** A new layer's number is this and more. */
   first: 0x4000_0000,
-  /** A large file that some Worker packs apart; `offset` has its key. */
+  /** A large file that some Worker packs as a layer of its own; `offset` has its key. */
   largeFile: 0xffff_fffe,
   /** A link whose file is not found yet. */
   link: 0xffff_ffff,

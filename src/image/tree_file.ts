@@ -1,6 +1,6 @@
 /**
  * The form that index blobs and baselines share: a header, the table of layers, the blocks ordered
- * by path, and the dead paths. Version 1; little-endian.
+ * by path, and the stale entries. Version 1; little-endian.
  */
 
 import { type Digest, hexOf, sha256Digest } from "../digest.ts";
@@ -12,7 +12,7 @@ export const VERSION = 1;
 /** Bytes of the header and of one layer in the table that follows it. */
 export const HEADER = 48;
 export const LAYER = 88;
-/** Bytes before the path of a dead entry: u32 layer, u32 length. */
+/** Bytes before the path of a stale entry: u32 layer, u32 length. */
 export const STALE_HEAD = 8;
 
 /** A layer of the image. */
@@ -32,8 +32,10 @@ export interface StaleEntry {
 /** What a header says. */
 export interface TreeHeader {
   readonly layers: readonly LayerInfo[];
+  /** How many blocks there are. */
   readonly blocks: number;
   readonly blockBytes: number;
+  /** How many stale entries there are. */
   readonly stale: number;
   readonly staleBytes: number;
 }
@@ -43,6 +45,7 @@ export function headerSize(layers: number): number {
   return HEADER + layers * LAYER;
 }
 
+/** Encodes the header and the table of layers. */
 export function encodeHeader(header: TreeHeader): Uint8Array {
   const bytes = new Uint8Array(headerSize(header.layers.length));
   const view = new DataView(bytes.buffer);
@@ -96,15 +99,16 @@ export function decodeHeader(bytes: Uint8Array): TreeHeader {
     blocks: view.getUint32(16, true),
     stale: view.getUint32(20, true),
     blockBytes: wholeNumber(view.getFloat64(24, true), "the blocks' size"),
-    staleBytes: wholeNumber(view.getFloat64(32, true), "the dead paths' size"),
+    staleBytes: wholeNumber(view.getFloat64(32, true), "the stale entries' size"),
   };
 }
 
-export function encodeStale(dead: readonly StaleEntry[]): Uint8Array {
-  const bytes = new Uint8Array(dead.reduce((sum, { path }) => sum + STALE_HEAD + path.length, 0));
+/** Encodes stale entries, one after the other in the order given. */
+export function encodeStale(stale: readonly StaleEntry[]): Uint8Array {
+  const bytes = new Uint8Array(stale.reduce((sum, { path }) => sum + STALE_HEAD + path.length, 0));
   const view = viewOf(bytes);
   let at = 0;
-  for (const { layer, path } of dead) {
+  for (const { layer, path } of stale) {
     view.setUint32(at, layer, true);
     view.setUint32(at + 4, path.length, true);
     bytes.set(path, at + STALE_HEAD);
@@ -113,20 +117,23 @@ export function encodeStale(dead: readonly StaleEntry[]): Uint8Array {
   return bytes;
 }
 
-/** @throws {RangeError} where the bytes are no such list */
+/**
+ * Decodes `count` stale entries.
+ * @throws {RangeError} where the bytes are not exactly that many
+ */
 export function decodeStale(bytes: Uint8Array, count: number): StaleEntry[] {
   const view = viewOf(bytes);
-  const dead: StaleEntry[] = [];
+  const stale: StaleEntry[] = [];
   let at = 0;
-  while (dead.length < count) {
+  while (stale.length < count) {
     const length = view.getUint32(at + 4, true);
     const end = at + STALE_HEAD + length;
-    if (end > bytes.length) throw new RangeError("a dead path leaves the file");
-    dead.push({ layer: view.getUint32(at, true), path: bytes.slice(at + STALE_HEAD, end) });
+    if (end > bytes.length) throw new RangeError("a stale entry leaves the file");
+    stale.push({ layer: view.getUint32(at, true), path: bytes.slice(at + STALE_HEAD, end) });
     at = end;
   }
-  if (at !== bytes.length) throw new RangeError("bytes follow the dead paths");
-  return dead;
+  if (at !== bytes.length) throw new RangeError("bytes follow the stale entries");
+  return stale;
 }
 
 function viewOf(bytes: Uint8Array): DataView {

@@ -2,6 +2,7 @@ import type { Extent } from "../extent.ts";
 import type { Xattr } from "../image/mod.ts";
 import { SLASH, type Timespec } from "../linux/mod.ts";
 
+/** What an entry of an image is. */
 export type ImageEntryType =
   | "file"
   | "directory"

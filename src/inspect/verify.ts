@@ -46,6 +46,7 @@ export interface VerifyOptions {
   signal?: AbortSignal;
 }
 
+/** What {@link verifyImages} has read and found. */
 export interface VerifyResult {
   images: number;
   /** Blobs that were read, and their bytes. */

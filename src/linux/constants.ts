@@ -37,6 +37,7 @@ export const RESOLVE = {
   BENEATH: 0x08,
 } as const;
 
+/** Flags of the `…at` calls, and the descriptor that stands for the working directory. */
 export const AT = {
   FDCWD: -100,
   SYMLINK_NOFOLLOW: 0x100,
@@ -68,10 +69,13 @@ export const DT = {
   SOCK: 12,
 } as const;
 
+/** Flags of `renameat2`. */
 export const RENAME = { NOREPLACE: 1, EXCHANGE: 2 } as const;
 
+/** What a position is counted from; `DATA` and `HOLE` find the next of them. */
 export const SEEK = { SET: 0, CUR: 1, END: 2, DATA: 3, HOLE: 4 } as const;
 
+/** What a program will do with a file's pages. */
 export const FADVISE = { NORMAL: 0, SEQUENTIAL: 2, WILLNEED: 3, DONTNEED: 4 } as const;
 
 /** Longest name of one directory entry, in bytes. */

@@ -26,6 +26,7 @@ const BENEATH = RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS;
 /** `openat2` asks to be called again when a rename raced with it. */
 const MAX_EAGAIN_RETRIES = 100;
 
+/** How {@link Directory.openDirectory} resolves a path. */
 export interface OpenOptions {
   /** Whether the path may lead to another mount; a tree of its own file system is entered so. */
   crossMounts?: boolean;
@@ -46,6 +47,10 @@ function openBeneath(dir: Descriptor, path: Name, flags: number, mode: number, c
   }
 }
 
+/**
+ * An open directory, from which entries are reached by name or relative path, never through a
+ * symbolic link and never outside of it (ELOOP, EXDEV). What it opens is the caller's to close.
+ */
 export class Directory extends Descriptor {
   /**
    * Opens an area's folder, for start-up.

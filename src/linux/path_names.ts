@@ -6,7 +6,9 @@ import { SystemError } from "./errno.ts";
 /** A name or path: bytes as the kernel has them, or text that is encoded as UTF-8. */
 export type Name = Uint8Array | string;
 
+/** The byte between two components of a path. */
 export const SLASH = 0x2f;
+
 const DOT = 0x2e;
 
 const encoder = new TextEncoder();

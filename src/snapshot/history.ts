@@ -4,8 +4,8 @@
  * No store replaces an object on condition, so the history is read right before each attempt at
  * writing it, and looked at again afterwards: a backup that was removed and collected between the two
  * is taken out again, for a reference to what is gone would stop every later collection. Once the
- * reference counts, every blob of what it carries over is freshened: those that a collection was about
- * to take, because the reference had not counted when it looked, stay, or are known to be gone.
+ * reference counts, every blob of the backups that it retains is touched: those that a collection was
+ * about to take, because the reference had not counted when it looked, stay, or are known to be gone.
  */
 
 import type { Digest } from "../digest.ts";
@@ -21,16 +21,20 @@ import {
   readReference,
 } from "./references.ts";
 
+/** A change of an identity's backups. */
 export interface HistoryChange {
   key: string;
   identity: WorkspaceIdentity;
-  /** From the backups there are to those there are to be, the newest first. */
+  /**
+   * Returns the backups that there are to be, from those that there are; both newest first. Called
+   * once an attempt, so that what it adds may be there already.
+   */
   change(images: readonly ImageReference[]): ImageReference[];
   signal?: AbortSignal | undefined;
 }
 
 /**
- * Makes the history what `change` says, without backups whose manifest is gone.
+ * Makes the history what `change` says, without backups whose manifest is absent.
  * @throws {DaemonError} DATA_LOSS where the reference that is there cannot be read
  */
 export async function changeHistory(
@@ -38,23 +42,25 @@ export async function changeHistory(
   { key, identity, change, signal }: HistoryChange,
 ): Promise<void> {
   const options = signal ? { signal } : {};
-  const gone = new Set<Digest>();
-  let carried: Digest[];
+  const absent = new Set<Digest>();
+  let retained: Digest[];
   let last: ImageReference[] | undefined;
   let wasComplete: boolean;
   do {
-    carried = [];
+    retained = [];
     const read = async () => {
       const earlier = last = await readHistory(store, key, identity, signal).catch((error) => {
         // What an attempt of ours left damaged on the way is no reason to lose what was there.
         if (last && error instanceof DaemonError && error.code === "DATA_LOSS") return last;
         throw error;
       });
-      const known = new Set(earlier.map(({ manifest }) => manifest));
-      const images = change(earlier).filter(({ manifest }) => !gone.has(manifest));
-      carried = images.map(({ manifest }) => manifest).filter((manifest) => known.has(manifest));
-      for (const manifest of await missing(store, carried, signal)) gone.add(manifest);
-      return images.filter(({ manifest }) => !gone.has(manifest));
+      const previous = new Set(earlier.map(({ manifest }) => manifest));
+      const images = change(earlier).filter(({ manifest }) => !absent.has(manifest));
+      retained = images.map(({ manifest }) => manifest).filter((manifest) =>
+        previous.has(manifest)
+      );
+      for (const manifest of await absentManifests(store, retained, signal)) absent.add(manifest);
+      return images.filter(({ manifest }) => !absent.has(manifest));
     };
     let isEmpty = false;
     try {
@@ -68,9 +74,13 @@ export async function changeHistory(
       if (!isEmpty) throw error;
       await store.deleteRef(key, options);
     }
-    const lost = await incomplete(store, carried.filter((one) => !gone.has(one)), signal);
+    const lost = await incompleteManifests(
+      store,
+      retained.filter((one) => !absent.has(one)),
+      signal,
+    );
     wasComplete = lost.length === 0;
-    for (const manifest of lost) gone.add(manifest);
+    for (const manifest of lost) absent.add(manifest);
   } while (!wasComplete);
 }
 
@@ -84,8 +94,8 @@ async function readHistory(
   return bytes ? decodeReference(key, bytes, identity).images : [];
 }
 
-/** Which manifests are gone. One that is damaged is there. */
-async function missing(
+/** Returns the manifests that are absent; one that is damaged is there. */
+async function absentManifests(
   store: ObjectStore,
   manifests: readonly Digest[],
   signal: AbortSignal | undefined,
@@ -93,11 +103,11 @@ async function missing(
   const there = await Promise.all(
     manifests.map((manifest) => readManifest(store, manifest, signal)),
   );
-  return manifests.filter((_, n) => there[n] === "gone");
+  return manifests.filter((_, n) => there[n] === "absent");
 }
 
-/** Which images lack a blob; all blobs that are there are freshened. */
-async function incomplete(
+/** Returns the manifests of images that lack a blob; touches all blobs that are there. */
+async function incompleteManifests(
   store: ObjectStore,
   manifests: readonly Digest[],
   signal: AbortSignal | undefined,
@@ -123,7 +133,7 @@ async function readManifest(
   store: ObjectStore,
   digest: Digest,
   signal: AbortSignal | undefined,
-): Promise<ParsedManifest & { size: number } | "gone" | "damaged"> {
+): Promise<ParsedManifest & { size: number } | "absent" | "damaged"> {
   const options = signal ? { signal } : {};
   try {
     const bytes = await store.getBlobBytes(digest, MAX_MANIFEST_BYTES, options);
@@ -134,6 +144,6 @@ async function readManifest(
     if (error.code !== "NOT_FOUND") throw error;
     // Its backup is forgotten for that.
     await confirmMissing(store, blobKey(digest), error, options);
-    return "gone";
+    return "absent";
   }
 }

@@ -7,6 +7,7 @@ export interface WorkspaceIdentity {
   readonly metaId: string;
 }
 
+/** An image that was stored and is referred to. */
 export interface SavedImage {
   /** What a caller can restore it by. */
   url: string;
@@ -14,6 +15,7 @@ export interface SavedImage {
   stats: PackStats;
 }
 
+/** How a tree is saved. */
 export interface SaveOptions {
   /** Baseline name, so that only what changed is stored; the workspace's id. */
   baseline: string;
@@ -23,6 +25,7 @@ export interface SaveOptions {
 /** A terminal log longer than this is cut. */
 export const MAX_LOG_BYTES = 64 << 20;
 
+/** Whose terminal log is stored. */
 export interface SaveLogOptions {
   identity: WorkspaceIdentity;
   /** The workspace's id. */
@@ -32,7 +35,9 @@ export interface SaveLogOptions {
   signal?: AbortSignal;
 }
 
+/** How an image is restored. */
 export interface RestoreImageOptions {
+  /** Bytes on disk that the tree may take. */
   limitBytes?: number;
   signal?: AbortSignal;
 }

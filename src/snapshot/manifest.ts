@@ -10,6 +10,7 @@ import type { LayerDescriptor } from "../content/mod.ts";
 import { type Digest, digestOf, isDigest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
 
+/** Media type of an image's manifest (OCI image specification). */
 export const MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json";
 export const CONFIG_TYPE = "application/vnd.oci.image.config.v1+json";
 export const LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+zstd";
@@ -84,7 +85,10 @@ export function describeImage(image: ImageDescription): { manifest: SmallBlob; c
   return { manifest, config };
 }
 
-/** @throws {DaemonError} DATA_LOSS, naming the blob. */
+/**
+ * Parses a manifest, whose layers must be of the one type that images of ours have.
+ * @throws {DaemonError} DATA_LOSS naming the blob
+ */
 export function parseManifest(blob: SmallBlob): ParsedManifest {
   const manifest = parseJson(blob, manifestSchema, "manifest");
   for (const layer of manifest.layers) {

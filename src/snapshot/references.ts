@@ -72,6 +72,7 @@ export interface Reference extends WorkspaceIdentity {
 }
 
 /**
+ * Decodes a reference, checking the digest that it has of itself.
  * @throws {DaemonError} DATA_LOSS where the bytes are not a reference, or, given `expected`, are
  * that of another identity: content must never change hands.
  */
