@@ -1,9 +1,9 @@
 /**
  * The pact between collection and writers, on nothing but objects.
  *
- * A store cannot "delete unless it was freshened meanwhile" in one step. So a collection first
+ * A store cannot "delete unless it was touched meanwhile" in one step. So a collection first
  * writes down which blobs it is about to delete (they are condemned), then looks at each one's age
- * a last time, then deletes it. A writer that wants a blob freshens it first and then reads that
+ * a last time, then deletes it. A writer that wants a blob touches it first and then reads that
  * note. In whatever order the two meet, either the collection sees the fresh blob and leaves it, or
  * the writer sees the note, waits until it is withdrawn, and looks again.
  *
@@ -16,7 +16,7 @@ import type { Clock } from "../clock.ts";
 import { type Digest, hexOf } from "../digest.ts";
 
 /** Enough of a digest to name a blob: a chance match merely makes a writer wait. */
-const SHORT = 16;
+const SHORT_NAME_LENGTH = 16;
 /** How often a writer looks whether the note has been withdrawn; milliseconds. */
 const POLL_MS = 250;
 
@@ -37,7 +37,7 @@ export interface Lease {
 
 /** How a blob is named in a lease. */
 export function shortName(digest: Digest): string {
-  return hexOf(digest).slice(0, SHORT);
+  return hexOf(digest).slice(0, SHORT_NAME_LENGTH);
 }
 
 export function encodeLease(lease: Lease): Uint8Array {
@@ -66,7 +66,7 @@ export interface AwaitCollectorOptions {
 }
 
 /**
- * Waits until no collection is about to delete the blob. Call it after freshening, or after having
+ * Waits until no collection is about to delete the blob. Call it after touching, or after having
  * found it missing. Resolves to whether there was one: then what was found before may be gone.
  */
 export async function awaitCollector(

@@ -70,12 +70,12 @@ export class MeteredStore implements ObjectStore {
 
   compareAndClaimRef(
     key: string,
-    judge: (current: Uint8Array | undefined) => Uint8Array | undefined,
+    decide: (current: Uint8Array | undefined) => Uint8Array | undefined,
     options?: StoreOptions,
   ): Promise<boolean> {
     return this.#metrics.measure(
       "claim_ref",
-      () => this.#store.compareAndClaimRef(key, judge, options),
+      () => this.#store.compareAndClaimRef(key, decide, options),
     );
   }
 

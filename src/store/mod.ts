@@ -6,7 +6,7 @@
  * `tests/store/conformance.ts`.
  */
 
-export { collect, type CollectProgress, type CollectResult, DEFAULT_GRACE_MS } from "./gc.ts";
+export { collect, type CollectProgress, type CollectResult, DEFAULT_GRACE_MS } from "./collect.ts";
 export { blobKey } from "./keys.ts";
 export {
   keepsContent,

@@ -18,49 +18,60 @@
 import type { Digest } from "../digest.ts";
 import type { LeasedFile, SpooledBlob } from "../spool.ts";
 
+/** Options of every operation. */
 export interface StoreOptions {
-  signal?: AbortSignal;
+  /** Ends the operation; it rejects with ABORTED. */
+  signal?: AbortSignal | undefined;
 }
 
+/** Options of {@link ObjectStore.hasBlob}. */
 export interface HasBlobOptions extends StoreOptions {
-  /** Whether a blob that is there is freshened too: true unless said otherwise. */
+  /** Whether a stored blob is touched, too; true unless given. */
   touch?: boolean;
 }
 
+/** Options of {@link ObjectStore.deleteBlob}. */
 export interface DeleteBlobOptions extends StoreOptions {
   /**
-   * Leave the blob alone if it was stored or freshened at this moment or later; milliseconds since
-   * the epoch by the store's clock.
+   * Leaves the blob alone if it was stored or touched at this time or later. Milliseconds since the epoch
+   * by the store's clock.
    */
   olderThan?: number;
   /**
-   * Asked right before each attempt at the deletion itself, after the blob's age was looked at: the
-   * blob is left alone once it says no.
+   * Called right before each attempt at the deletion, after the blob's age was read: false leaves the blob
+   * alone.
    */
   mayDelete?(): boolean;
 }
 
+/** Options of {@link ObjectStore.sweepLeftovers}. */
 export interface SweepOptions extends StoreOptions {
-  /** Count only. */
+  /** Counts without removing. */
   dryRun?: boolean;
 }
 
-/** How much was found or removed. */
+/** A number of objects, and their bytes. */
 export interface Tally {
   count: number;
   bytes: number;
 }
 
+/** The bytes of a reference, or a function that makes them before each attempt. */
 export type RefBytes = Uint8Array | (() => Promise<Uint8Array>);
 
+/** An object of a listing. */
 export interface ObjectInfo {
   key: string;
   /** Bytes. */
   size: number;
-  /** Milliseconds since the epoch. */
+  /** When it was stored or touched. Milliseconds since the epoch by the store's clock. */
   modified: number;
 }
 
+/**
+ * A store of blobs and references, safe for concurrent use by several daemons. Operations are durable when
+ * they resolve; the owner closes it.
+ */
 export interface ObjectStore {
   /** For logs and metrics: `fs` or `s3`. */
   readonly kind: string;
@@ -74,28 +85,29 @@ export interface ObjectStore {
   probe(options?: StoreOptions): Promise<void>;
 
   /**
-   * Stores a spooled blob unless it is there already, and freshens one that is, so that collection
+   * Stores a spooled blob unless it is stored already, and touches one that is, so that collection
    * leaves it alone for another grace period. Durable when it resolves. The spool file is consumed
-   * in any case of success. Resolves to whether bytes were sent.
+   * whenever it succeeds. Resolves to whether bytes were sent.
    */
   putBlob(blob: SpooledBlob, options?: StoreOptions): Promise<boolean>;
   /** {@link putBlob} for a small blob in memory (manifest, config). */
   putBlobBytes(digest: Digest, bytes: Uint8Array, options?: StoreOptions): Promise<boolean>;
   /**
-   * Whether the blob is there, whole by its size: false only where the store itself says so; freshens it when it is. A blob that cannot be
-   * freshened counts as not there. Where a collection is about to delete it, waits for the outcome.
+   * Resolves to whether the blob is stored with that size, and touches it then. False only where the store
+   * itself says so; a blob that cannot be touched counts as missing. Waits for the outcome where a
+   * collection is about to delete it.
    */
   hasBlob(digest: Digest, size: number, options?: HasBlobOptions): Promise<boolean>;
-  /** A small blob, its digest checked. `maxBytes` caps what a lying store can send. */
+  /** Reads a small blob and checks its digest. `maxBytes` bounds what a faulty store can send. */
   getBlobBytes(digest: Digest, maxBytes: number, options?: StoreOptions): Promise<Uint8Array>;
   /**
-   * Brings a blob within the content Workers' reach: the embedded store's own file, or a download
-   * into the spool whose digest was checked.
+   * Makes a blob a file that content Workers can open: the embedded store's own, or a download into the
+   * spool whose digest was checked. The caller releases it.
    */
   acquireBlob(digest: Digest, size: number, options?: StoreOptions): Promise<LeasedFile>;
 
   /**
-   * A reference's bytes, past any cache. NOT_FOUND for one that is listed is the store's contradiction,
+   * Reads a reference, past any cache. NOT_FOUND for one that is listed is the store's contradiction,
    * which its reader has to take for UNAVAILABLE.
    */
   getRef(key: string, options?: StoreOptions): Promise<Uint8Array>;
@@ -106,31 +118,32 @@ export interface ObjectStore {
    */
   putRef(key: string, bytes: RefBytes, options?: StoreOptions): Promise<void>;
   /**
-   * Replaces a reference if `judge`, told what is there, has something to put in its place. Resolves
-   * to whether it did: of several callers that judge the same state, one is told so, and what it put
-   * is there then. On S3 that takes a while, and rests on what is said at the implementation.
+   * Replaces a reference if `decide`, given the current bytes, returns new ones. Resolves to whether it
+   * did: of several callers that decide on the same state, one succeeds, and its bytes are stored then.
+   * On S3 that takes half a minute; see `S3References.compareAndClaim` for what it rests on.
    */
   compareAndClaimRef(
     key: string,
-    judge: (current: Uint8Array | undefined) => Uint8Array | undefined,
+    decide: (current: Uint8Array | undefined) => Uint8Array | undefined,
     options?: StoreOptions,
   ): Promise<boolean>;
-  /** Removes a reference. No error if it is not there. */
+  /** Removes a reference, if it exists. */
   deleteRef(key: string, options?: StoreOptions): Promise<void>;
 
   /** Puts a spool file under a free key that is neither blob nor reference (terminal logs). Consumes it. */
   putObject(key: string, file: SpooledBlob, options?: StoreOptions): Promise<void>;
-  /** Brings a plain archive `<object>@<bucket>`, made by other tools, within the Workers' reach. */
+  /** Makes a plain archive `<object>@<bucket>` a file that content Workers can open; see {@link acquireBlob}. */
   acquireArchive(object: string, bucket: string, options?: StoreOptions): Promise<LeasedFile>;
 
-  /** Objects whose key starts with `prefix`, in no particular order; a listing may lag behind. */
+  /** Lists objects whose key starts with `prefix`, in no particular order; a listing may lag behind. */
   list(prefix: string, options?: StoreOptions): AsyncIterable<ObjectInfo>;
-  /** Deletes a blob; only collection does this. Resolves to whether it was there and is gone now. */
+  /** Deletes a blob; only collection does this. Resolves to whether it was stored and is deleted now. */
   deleteBlob(digest: Digest, options?: DeleteBlobOptions): Promise<boolean>;
   /** Removes what interrupted writers left before `olderThan` (temporary files, unfinished uploads). */
   sweepLeftovers(olderThan: number, options?: SweepOptions): Promise<Tally>;
-  /** The time by the clock that the store stamps objects with; milliseconds since the epoch. */
+  /** Returns the time by the clock that the store stamps objects with. Milliseconds since the epoch. */
   now(options?: StoreOptions): Promise<number>;
 
+  /** Ends what is running and frees connections. */
   close(): Promise<void>;
 }

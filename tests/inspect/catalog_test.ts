@@ -7,7 +7,7 @@ import { readImage, StoredImages } from "../../src/snapshot/stored_images.ts";
 import { liveBlobs } from "../../src/snapshot/references_scan.ts";
 import { backupKey } from "../../src/snapshot/snapshot_names.ts";
 import type { RefBytes } from "../../src/store/object_store.ts";
-import { collect } from "../../src/store/gc.ts";
+import { collect } from "../../src/store/collect.ts";
 import { file } from "../fixtures/tree.ts";
 import { ALICE, BOB, StoreFixture } from "../snapshot/fixture.ts";
 

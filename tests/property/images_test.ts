@@ -13,7 +13,7 @@ import { StoredImages } from "../../src/snapshot/stored_images.ts";
 import { imagesOf, liveBlobs, references } from "../../src/snapshot/references_scan.ts";
 import type { ObjectStore } from "../../src/store/object_store.ts";
 import { FileStore } from "../../src/store/file/file_store.ts";
-import { collect } from "../../src/store/gc.ts";
+import { collect } from "../../src/store/collect.ts";
 import { blobKey, blobOfKey } from "../../src/store/keys.ts";
 import { ChunkContent } from "../fixtures/chunk_content.ts";
 import { runs } from "../fixtures/soak.ts";

@@ -10,7 +10,7 @@ import { verifyImages } from "../../src/inspect/verify.ts";
 import { Directory, openLibc } from "../../src/linux/mod.ts";
 import { libcPath } from "../../src/process/libc.ts";
 import { liveBlobs } from "../../src/snapshot/references_scan.ts";
-import { collect } from "../../src/store/gc.ts";
+import { collect } from "../../src/store/collect.ts";
 import { type Digest, digestOf } from "../../src/digest.ts";
 import type { Fault } from "../fixtures/fault_proxy.ts";
 import { FOREIGN } from "../fixtures/foreign.ts";

@@ -165,14 +165,14 @@ const cases: Case[] = [
     assertEquals(await readHeld(bench, digestOf(bytes), 5000), bytes);
   }],
 
-  ["freshens a blob that is put or asked for, and only then", async (bench) => {
+  ["touches a blob that is put or asked for, and only then", async (bench) => {
     const bytes = freshBytes(3000);
     const digest = digestOf(bytes);
     const key = blobKey(digest);
     await bench.store.putBlobBytes(digest, bytes);
     const modified = async () => (await collectList(bench.store, key)).get(key)!.modified;
     for (
-      const freshen of [
+      const touch of [
         () => bench.store.hasBlob(digest, bytes.length),
         () => bench.store.putBlobBytes(digest, bytes),
         async () => bench.store.putBlob(await spool(bench.spoolDir, bytes)),
@@ -182,7 +182,7 @@ const cases: Case[] = [
       const old = await modified();
       assertEquals(await bench.store.hasBlob(digest, bytes.length, { touch: false }), true);
       assertEquals(await modified(), old);
-      const there = await freshen();
+      const there = await touch();
       const fresh = await modified() > old + 19 * HOUR;
       assert(fresh || (!bench.faithful && there === false), "it is fresh, or counts as missing");
       assertEquals(await readHeld(bench, digest, bytes.length), bytes);

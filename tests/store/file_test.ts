@@ -3,7 +3,7 @@ import { dirname, fromFileUrl, join, relative } from "@std/path";
 import { systemClock } from "../../src/clock.ts";
 import { type Digest, digestOf } from "../../src/digest.ts";
 import { FileStore } from "../../src/store/file/file_store.ts";
-import { collect } from "../../src/store/gc.ts";
+import { collect } from "../../src/store/collect.ts";
 import { blobKey } from "../../src/store/keys.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import {
@@ -77,7 +77,7 @@ Deno.test("file store gives a reference to one of those that claim it at once", 
   assertEquals([...bytes], [outcomes.indexOf(true)]);
 });
 
-Deno.test("file store freshens a cut blob before it replaces it, so that no deletion meets the whole one", async () => {
+Deno.test("file store touches a cut blob before it replaces it, so that no deletion meets the whole one", async () => {
   await using bench = await openBench();
   const bytes = freshBytes(1000);
   const digest = digestOf(bytes);

@@ -9,7 +9,7 @@ import { DaemonError, type ErrorCode } from "../../src/errors.ts";
 import type { ObjectStore } from "../../src/store/object_store.ts";
 import { MeteredStore } from "../../src/store/metered_store.ts";
 import { StoreMetrics } from "../../src/store/store_metrics.ts";
-import { collect } from "../../src/store/gc.ts";
+import { collect } from "../../src/store/collect.ts";
 import { blobKey, LEASE_KEY } from "../../src/store/keys.ts";
 import { ManualClock } from "../fixtures/clock.ts";
 import { type Fault, FaultProxy, type PlannedFault } from "../fixtures/fault_proxy.ts";

@@ -2,7 +2,7 @@
  * The embedded store: a folder.
  *
  * - `blobs/sha256/<hex>`, `refs/…`, `objects/…` hold the objects under their keys; a file's time of
- *   modification is when it was stored or last freshened.
+ *   modification is when it was stored or last touched.
  * - `archives/<bucket>/<object>` is for operators: plain archives that others made.
  * - `tmp/` holds what is being written; only a crash leaves something there.
  *
@@ -29,7 +29,7 @@ import type {
 } from "../object_store.ts";
 import { BLOB_PREFIX, blobKey, checkArchiveName, checkKey, KEY_ROOTS, LEASE_KEY } from "../keys.ts";
 import { awaitCollector } from "../lease.ts";
-import { spooledFile } from "../spooled.ts";
+import { spooledFile } from "../spooled_file.ts";
 import {
   copySynced,
   DIR_MODE,
@@ -50,6 +50,7 @@ const TMP = "tmp";
 const ARCHIVES = "archives";
 const CLAIM_LOCK = "claim.lock";
 
+/** What a {@link FileStore} uses. */
 export interface FileStoreOptions {
   /** The store's folder, absolute; made where it is missing. */
   folder: string;
@@ -64,7 +65,7 @@ const PARTS = ["blobs", "refs", TMP];
 /** {@link ObjectStore} in a folder. */
 export class FileStore implements ObjectStore {
   readonly kind = "fs";
-  /** A blob that is there is freshened each time: any grace will do that a backup fits in twice. */
+  /** A stored blob is touched each time, so any grace will do that is twice a backup's duration. */
   readonly minimumGraceMs = 0;
   readonly #folder: string;
   readonly #spool: string;
@@ -106,7 +107,7 @@ export class FileStore implements ObjectStore {
   async putBlob(blob: SpooledBlob, options: StoreOptions = {}): Promise<boolean> {
     return await this.#guard(`Cannot store the blob ${blob.digest}`, options, async () => {
       const source = await spooledFile(this.#spool, blob);
-      const missing = !await this.#freshen(blob.digest, blob.size, options);
+      const missing = !await this.#touchBlob(blob.digest, blob.size, options);
       if (missing) await this.#adopt(source, blobKey(blob.digest), options);
       else await removeIfThere(source);
       return missing;
@@ -119,7 +120,7 @@ export class FileStore implements ObjectStore {
     options: StoreOptions = {},
   ): Promise<boolean> {
     return await this.#guard(`Cannot store the blob ${digest}`, options, async () => {
-      if (await this.#freshen(digest, bytes.length, options)) return false;
+      if (await this.#touchBlob(digest, bytes.length, options)) return false;
       await this.#write(blobKey(digest), bytes);
       return true;
     });
@@ -127,7 +128,7 @@ export class FileStore implements ObjectStore {
 
   async hasBlob(digest: Digest, size: number, options: HasBlobOptions = {}): Promise<boolean> {
     return await this.#guard(`Cannot look for the blob ${digest}`, options, async () => {
-      if (options.touch ?? true) return await this.#freshen(digest, size, options);
+      if (options.touch ?? true) return await this.#touchBlob(digest, size, options);
       const info = await statOf(this.#path(blobKey(digest)));
       if (!info) await this.#checkFolder();
       return isWhole(info, size);
@@ -166,7 +167,7 @@ export class FileStore implements ObjectStore {
           `The blob ${digest} has ${info.size} bytes where ${size} were expected`,
         );
       }
-      return held(path);
+      return leased(path);
     });
   }
 
@@ -188,7 +189,7 @@ export class FileStore implements ObjectStore {
 
   async compareAndClaimRef(
     key: string,
-    judge: (current: Uint8Array | undefined) => Uint8Array | undefined,
+    decide: (current: Uint8Array | undefined) => Uint8Array | undefined,
     options: StoreOptions = {},
   ): Promise<boolean> {
     return await this.#guard(`Cannot claim ${key}`, options, async () => {
@@ -197,7 +198,7 @@ export class FileStore implements ObjectStore {
       // The lock goes with the descriptor: no crash leaves one.
       using file = await Deno.open(join(this.#folder, CLAIM_LOCK), lock);
       await file.lock(true);
-      const bytes = judge(await this.#readIfThere(key));
+      const bytes = decide(await this.#readIfThere(key));
       if (bytes) await this.#write(key, bytes);
       return bytes !== undefined;
     });
@@ -240,7 +241,7 @@ export class FileStore implements ObjectStore {
           throw new DaemonError("NOT_FOUND", `There is no archive ${name} in this store`);
         }
       }
-      return held(parts.join("/"));
+      return leased(parts.join("/"));
     });
   }
 
@@ -268,7 +269,7 @@ export class FileStore implements ObjectStore {
         await this.#checkFolder();
         return false;
       }
-      if (options.olderThan !== undefined && modified(info) >= options.olderThan) return false;
+      if (options.olderThan !== undefined && modifiedMs(info) >= options.olderThan) return false;
       if (options.mayDelete?.() === false) return false;
       return await removeDurably(path);
     });
@@ -295,10 +296,10 @@ export class FileStore implements ObjectStore {
   async close(): Promise<void> {}
 
   /**
-   * Whether the blob is there and safe from collection for another grace period; see `lease.ts`. One
-   * that is not whole is freshened too, so that no deletion is on its way to what replaces it.
+   * Touches the blob. Resolves to whether it is stored, and safe from collection for another grace period;
+   * see `lease.ts`. One of another size is touched, too, so that no deletion hits what replaces it.
    */
-  async #freshen(digest: Digest, size: number, options: StoreOptions): Promise<boolean> {
+  async #touchBlob(digest: Digest, size: number, options: StoreOptions): Promise<boolean> {
     const path = this.#path(blobKey(digest));
     for (;;) {
       const there = await this.#touch(path);
@@ -427,7 +428,7 @@ export class FileStore implements ObjectStore {
   }
 }
 
-function held(path: string): LeasedFile {
+function leased(path: string): LeasedFile {
   return { area: "blobs", path, release: () => Promise.resolve() };
 }
 
@@ -435,7 +436,7 @@ function isWhole(info: Deno.FileInfo | undefined, size: number): boolean {
   return info !== undefined && info.isFile && info.size === size;
 }
 
-function modified(info: Deno.FileInfo): number {
+function modifiedMs(info: Deno.FileInfo): number {
   return info.mtime?.getTime() ?? 0;
 }
 

@@ -40,7 +40,7 @@ export class Access {
    * Returns the error to report for one that a request ended in: a refusal of what has been replaced
    * since it was signed is one that passes.
    */
-  async judge(error: unknown, signed: Signing, signal?: AbortSignal): Promise<unknown> {
+  async explainRefusal(error: unknown, signed: Signing, signal?: AbortSignal): Promise<unknown> {
     const { kind } = failureOf(error, signal);
     const status = serviceError(error)?.status ?? 0;
     if (kind === "aborted" || ![400, 401, 403].includes(status)) return error;

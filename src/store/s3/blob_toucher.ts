@@ -1,7 +1,7 @@
 /**
  * Keeping blobs from collection; see `lease.ts` for the pact.
  *
- * A blob that is old is freshened by a copy onto itself. Where the server does not do that, it is
+ * A blob that is old is touched by a copy onto itself. Where the server does not do that, it is
  * sent again, and then looked for once more when no collection is about to delete it any more: a
  * deletion may have been on its way that looked at the old one's age.
  */
@@ -32,7 +32,7 @@ export interface StoredObjects {
   readLease(options: StoreOptions): Promise<Uint8Array | undefined>;
 }
 
-/** `stale` is there, but not safe: old where it cannot be freshened, or not whole. */
+/** `stale` is there, but not safe: old where it cannot be touched, or not whole. */
 type State = "fresh" | "missing" | "stale";
 
 export class BlobToucher {
@@ -45,7 +45,7 @@ export class BlobToucher {
   }
 
   /** Whether the blob is there and safe from collection for long enough. */
-  async freshen(digest: Digest, size: number, options: StoreOptions): Promise<boolean> {
+  async touch(digest: Digest, size: number, options: StoreOptions): Promise<boolean> {
     return await this.#stateOf(digest, size, { ...options, confirm: true, size }) === "fresh";
   }
 
@@ -91,7 +91,7 @@ export class BlobToucher {
   }
 
   #isFresh({ modified }: Head): boolean {
-    return this.#connection.now() - modified < this.#connection.tuning.freshenAfterMs;
+    return this.#connection.now() - modified < this.#connection.tuning.touchAfterMs;
   }
 
   /** Resolves to whether the server did it; a refusal merely means that the blob is sent again. */
@@ -114,7 +114,7 @@ export class BlobToucher {
       const { kind } = failureOf(error, options.signal);
       if (!["changed", "missing", "refused", "unsupported"].includes(kind)) throw error;
       log.warn(
-        "The store does not freshen {key} ({cause}); it is stored again where it is needed",
+        "The store does not touch {key} ({cause}); it is stored again where it is needed",
         { key, cause: messageOf(error) },
       );
       return false;

@@ -6,19 +6,17 @@ import { type Backoff, Semaphore } from "../../async/mod.ts";
 import type { Clock } from "../../clock.ts";
 import { DaemonError, messageOf } from "../../errors.ts";
 import type { StoreOptions } from "../object_store.ts";
-import { judgeAnswers } from "./answers.ts";
+import { checkAnswers } from "./check_answers.ts";
 import { Access } from "./access.ts";
 import { CredentialSource } from "./credentials.ts";
 import { type Failure, type FailureKind, failureOf } from "./s3_errors.ts";
-import { areEtagsMd5 } from "./etag_probe.ts";
 import { EtagCheck } from "./etags.ts";
 import { closedError } from "./http/pool.ts";
 import { ProgressHandler, type TrafficObserver } from "./http_handler.ts";
 import type { S3Options, S3Tuning } from "./options.ts";
 import { newBackoff, type S3RetryOptions, withRetries } from "./retry.ts";
-import { targetFor } from "./target.ts";
 
-/** What happens on the way to the server, for the metrics. */
+/** Receives what happens on the way to the server, for the metrics. */
 export interface S3Observer extends TrafficObserver {
   onFailure(failure: Failure): void;
   onRetry(failure: Failure, error: unknown): void;
@@ -26,21 +24,25 @@ export interface S3Observer extends TrafficObserver {
 
 const NO_ERRORS: readonly FailureKind[] = ["aborted", "local", "missing"];
 
+/** How a {@link Connection} reaches a server, and what it reports to. */
 export interface ConnectionOptions {
   storage: S3Options;
   tuning: S3Tuning;
   clock: Clock;
-  /** Times silence on the wire; the machine's clock unless given. */
-  wireClock?: Clock;
+  /** Times silence on the wire; the system's clock unless given. */
+  wireClock?: Clock | undefined;
   observer: S3Observer;
+  /** Resolves to whether the server's ETags are MD5s, found out by requests on that connection. */
+  probeEtags(connection: Connection, options: StoreOptions): Promise<boolean>;
 }
 
-/** Sends one request by the SDK, once. */
+/** Sends one request by the SDK, without retries. */
 export type Send<T> = (client: S3Client, options: { abortSignal?: AbortSignal }) => Promise<T>;
 
+/** A configured client of one S3 server, with bounded, retried requests. The owner closes it. */
 export class Connection {
   readonly tuning: S3Tuning;
-  /** What ETags tell of uploads to this server. */
+  /** Whether this server's ETags prove what was uploaded. */
   readonly etags: EtagCheck;
   readonly #client: S3Client;
   readonly #access: Access;
@@ -48,7 +50,7 @@ export class Connection {
   readonly #limiter: Semaphore;
   readonly #clock: Clock;
   readonly #observer: S3Observer;
-  /** Ends what waits between attempts. */
+  /** Ends delays between attempts when the connection is closed. */
   readonly #closed = new AbortController();
 
   private constructor(
@@ -59,12 +61,8 @@ export class Connection {
   ) {
     this.#access = access;
     this.tuning = options.tuning;
-    const { storage } = options;
-    const areMd5 = storage.serverSideEncryption === "aws:kms" ? false : undefined;
-    this.etags = new EtagCheck(areMd5, (options) => {
-      const target = targetFor(storage, `objects/etag-probe/${crypto.randomUUID()}`);
-      return areEtagsMd5(this, target, options);
-    });
+    const areMd5 = options.storage.serverSideEncryption === "aws:kms" ? false : undefined;
+    this.etags = new EtagCheck(areMd5, (probeOptions) => options.probeEtags(this, probeOptions));
     this.#client = client;
     this.#handler = handler;
     this.#limiter = new Semaphore(options.tuning.connections);
@@ -72,7 +70,7 @@ export class Connection {
     this.#observer = options.observer;
   }
 
-  /** @throws {DaemonError} FAILED_PRECONDITION where the options cannot work. */
+  /** Prepares a client; nothing is sent yet. @throws {DaemonError} FAILED_PRECONDITION for a bad option */
   static async open(options: ConnectionOptions): Promise<Connection> {
     const { storage, tuning, observer } = options;
     const ca = storage.caFile === undefined ? undefined : await readCa(storage.caFile);
@@ -81,32 +79,32 @@ export class Connection {
       workMs: tuning.workMs,
       slowestRate: tuning.slowestRate,
       observer,
-      ...(options.wireClock ? { clock: options.wireClock } : {}),
+      clock: options.wireClock,
       secure: new URL(storage.endpoint).protocol === "https:",
-      ...(ca === undefined ? {} : { ca }),
+      ca,
     });
     const credentials = await CredentialSource.open(storage);
     const client = newClient(storage, credentials, handler);
     return new Connection(client, new Access(client, credentials), handler, options);
   }
 
-  /** Sends a request until it succeeds or fails for good; every attempt waits for its turn. */
+  /** Sends a request with retries; every attempt waits for one of `tuning.connections` permits. */
   async request<T>(send: Send<T>, options: StoreOptions): Promise<T> {
     return await withRetries(() => this.once(send, options), this.#retryOptions(options));
   }
 
-  /** Makes one attempt at a request, when it is its turn. */
+  /** Makes one attempt at a request, once it has a permit. */
   async once<T>(send: Send<T>, options: StoreOptions): Promise<T> {
     using _permit = await this.#limiter.acquire(options.signal);
     return await this.#attempt(send, options);
   }
 
-  /** Makes one attempt at a request that waits for no other: it asks whether the store answers. */
+  /** Sends a request with retries but without permits: whether the store answers must not wait for others. */
   async probe<T>(send: Send<T>, options: StoreOptions): Promise<T> {
     return await withRetries(() => this.#attempt(send, options), this.#retryOptions(options));
   }
 
-  /** No exchange outlives its attempt, whatever the SDK leaves unread or still waits for. */
+  /** Makes one attempt. Its exchange ends with it, whatever the SDK leaves unread. */
   async #attempt<T>(send: Send<T>, { signal }: StoreOptions): Promise<T> {
     const attempt = new AbortController();
     const abortSignal = AbortSignal.any([attempt.signal, ...signal ? [signal] : []]);
@@ -126,34 +124,35 @@ export class Connection {
     try {
       return await send(this.#client);
     } catch (thrown) {
-      const error = await this.#access.judge(thrown, signed, signal);
+      const error = await this.#access.explainRefusal(thrown, signed, signal);
       const failure = failureOf(error, signal);
-      // That something is not there is often all that was asked.
+      // That an object is missing is often the answer that was asked for.
       if (!NO_ERRORS.includes(failure.kind)) this.#observer.onFailure(failure);
       throw error;
     }
   }
 
-  /** For work that retries by itself because it can go on from where it broke. */
+  /** Returns a back-off for work that retries by itself, because it can resume. */
   attempts(options: StoreOptions): Backoff {
     return newBackoff(this.#retryOptions(options));
   }
 
-  /** Retries something that is more than one request. */
+  /** Retries work of more than one request. */
   async retrying<T>(attempt: () => Promise<T>, options: StoreOptions): Promise<T> {
     return await withRetries(attempt, this.#retryOptions(options));
   }
 
-  /** The server's time as its own last answer told; milliseconds since the epoch. */
+  /** Returns the server's time, by the `Date` of its last answer. Milliseconds since the epoch. */
   now(): number {
     return this.#clock.now() + this.#client.config.systemClockOffset;
   }
 
+  /** The clock that delays are timed by. */
   get clock(): Clock {
     return this.#clock;
   }
 
-  /** Closes all connections; what is under way, or waits to be tried again, fails. */
+  /** Closes all connections; requests that are running or wait for another attempt fail. */
   close(): void {
     this.#client.destroy();
     this.#handler.destroy();
@@ -170,13 +169,14 @@ export class Connection {
   }
 }
 
-/** The SDK would warn on the console of each stream that it does not retry: we do. */
+/** Silences the SDK, which would warn on the console of each stream that it cannot retry. */
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 
 /**
- * Every setting is given, so that neither the environment nor a file in somebody's home changes what
- * we do, and none of it need be readable. Checksums: Content-MD5 and a signed SHA-256, which every
- * server knows, instead of the SDK's CRC32 trailers, which break many. Retries are ours.
+ * Makes the SDK's client. Every setting is given, so that neither the environment nor a file in a home
+ * folder changes anything, and the process needs no permission to read them. Checksums are Content-MD5
+ * and a signed SHA-256, which every server knows, instead of the SDK's CRC32 trailers, which many refuse.
+ * Retries are {@link Connection}'s.
  */
 function newClient(
   storage: S3Options,
@@ -209,7 +209,7 @@ function newClient(
     userAgentAppId: () => Promise.resolve(undefined),
     defaultUserAgentProvider: () => Promise.resolve([["wsdaemon", "1"]]),
   });
-  judgeAnswers(client);
+  checkAnswers(client);
   return client;
 }
 

@@ -1,4 +1,4 @@
-/** Finds out whether a server's ETags are MD5s, by an object of our own. */
+/** Finds out whether a server's ETags are MD5s, by storing an object of a few bytes. */
 
 import { DeleteObjectCommand, GetObjectCommand } from "@aws-sdk/client-s3";
 import { digestOf } from "../../digest.ts";
@@ -11,10 +11,11 @@ import { AlteredUploadError } from "./s3_errors.ts";
 import { isMd5 } from "./etags.ts";
 import { hashesOf } from "./slice.ts";
 import type { Target } from "./target.ts";
-import { sendWhole } from "./upload.ts";
+import { sendWhole } from "./put_object.ts";
 
 const log = logger("store");
-const SIZE = 64;
+/** Bytes of the probe. */
+const PROBE_BYTES = 64;
 
 /**
  * Stores a few bytes, reads them back, removes them, and resolves to whether the ETag was their MD5.
@@ -25,15 +26,15 @@ export async function areEtagsMd5(
   target: Target,
   options: StoreOptions,
 ): Promise<boolean> {
-  const bytes = crypto.getRandomValues(new Uint8Array(SIZE));
+  const bytes = crypto.getRandomValues(new Uint8Array(PROBE_BYTES));
   const hashes = hashesOf(bytes);
-  const body = { Body: bytes, ContentLength: SIZE, ContentMD5: hashes.md5 };
+  const body = { Body: bytes, ContentLength: PROBE_BYTES, ContentMD5: hashes.md5 };
   const where = { Bucket: target.Bucket, Key: target.Key };
   const etag = await sendWhole(connection, target, body, hashes, options);
   try {
     const stored = await connection.request(async (client, sending) => {
       const { Body } = await client.send(new GetObjectCommand(where), sending);
-      return await readBody(Body as AsyncIterable<Uint8Array>, SIZE);
+      return await readBody(Body as AsyncIterable<Uint8Array>, PROBE_BYTES);
     }, options);
     if (digestOf(stored) !== digestOf(bytes)) {
       throw new AlteredUploadError("it gives other bytes back than were sent");

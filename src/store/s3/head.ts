@@ -5,7 +5,7 @@
 
 import { GetObjectCommand, HeadObjectCommand } from "@aws-sdk/client-s3";
 import type { StoreOptions } from "../object_store.ts";
-import { isSigned } from "./answers.ts";
+import { isSigned } from "./check_answers.ts";
 import type { Connection } from "./connection.ts";
 import { failureOf, ForeignAnswerError, isBeyondEnd, serviceError } from "./s3_errors.ts";
 
@@ -19,7 +19,7 @@ export interface Head {
 }
 
 /** Where an object is, in the SDK's terms. */
-export interface Place {
+export interface ObjectLocation {
   Bucket: string;
   Key: string;
 }
@@ -40,7 +40,7 @@ export interface HeadOptions extends StoreOptions {
  */
 export async function headOnce(
   connection: Connection,
-  { Bucket, Key }: Place,
+  { Bucket, Key }: ObjectLocation,
   options: HeadOptions,
 ): Promise<Head> {
   try {
@@ -60,7 +60,7 @@ export async function headOnce(
 }
 
 function needsExplanation(error: unknown, { confirm = false, signal }: HeadOptions): boolean {
-  const { passes, kind } = failureOf(error, signal);
+  const { retryable: passes, kind } = failureOf(error, signal);
   const answer = serviceError(error);
   if (!answer || passes || kind === "aborted") return false;
   if (kind !== "missing" || confirm) return true;
@@ -71,7 +71,7 @@ function needsExplanation(error: unknown, { confirm = false, signal }: HeadOptio
 /** @throws {ForeignAnswerError} where a GET is answered with another size */
 async function confirmSize(
   connection: Connection,
-  where: Place,
+  where: ObjectLocation,
   size: number,
   options: StoreOptions,
 ): Promise<void> {
@@ -86,7 +86,7 @@ async function confirmSize(
 /** Gets an object's first byte. Resolves to the size of the whole, where the server tells it. */
 async function getFirst(
   connection: Connection,
-  where: Place,
+  where: ObjectLocation,
   options: StoreOptions,
 ): Promise<number | undefined> {
   try {
@@ -108,7 +108,7 @@ async function getFirst(
 /** Returns the error that a GET is answered with, or one that says that it contradicts the HEAD. */
 async function explain(
   connection: Connection,
-  where: Place,
+  where: ObjectLocation,
   options: StoreOptions,
 ): Promise<unknown> {
   try {

@@ -52,10 +52,10 @@ export interface ProgressHandlerOptions {
   /** Whether the endpoint speaks TLS; credentials always come by handlers of the SDK's own. */
   secure: boolean;
   /** PEM certificates to trust besides the usual ones. */
-  ca?: string;
+  ca?: string | undefined;
   observer: TrafficObserver;
   /** The machine's unless given. */
-  clock?: Clock;
+  clock?: Clock | undefined;
 }
 
 /** A request handler for the SDK's clients. */

@@ -29,8 +29,8 @@ export interface S3Tuning {
   multipartThreshold: number;
   /** Bytes of a part or range; at least 5 MiB for uploads, says S3. */
   partSize: number;
-  /** Blobs stored or freshened longer ago are freshened; at most half the grace of collection. */
-  freshenAfterMs: number;
+  /** Blobs stored or touched longer ago are touched; at most half the grace of collection. */
+  touchAfterMs: number;
   /** How long reading and replacing a reference may take where it is claimed; milliseconds. */
   claimMs: number;
   /** When a claim counts: longer than anybody else's can still take; milliseconds. */
@@ -49,7 +49,7 @@ export const DEFAULT_TUNING: S3Tuning = {
   partsPerObject: 4,
   multipartThreshold: 32 << 20,
   partSize: 16 << 20,
-  freshenAfterMs: 12 * 3600_000,
+  touchAfterMs: 12 * 3600_000,
   claimMs: 10_000,
   settleMs: 30_000,
 };

@@ -32,7 +32,7 @@ function backoffOptions({ tuning, clock, onRetry, signal }: S3RetryOptions): Ret
     baseDelay: tuning.baseDelayMs,
     maxDelay: tuning.maxDelayMs,
     jitter: 1,
-    isRetryable: (error) => failureOf(error, signal).passes,
+    isRetryable: (error) => failureOf(error, signal).retryable,
     minDelay: (error) => failureOf(error, signal).retryAfterMs ?? 0,
     onRetry: (error) => onRetry(failureOf(error, signal), error),
   };

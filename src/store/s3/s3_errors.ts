@@ -66,7 +66,7 @@ export class RenewedAccessError extends Error {
 export interface Failure {
   kind: FailureKind;
   /** Whether the same request may succeed if sent again. */
-  passes: boolean;
+  retryable: boolean;
   /** How long the server asked us to wait; milliseconds. */
   retryAfterMs?: number;
 }
@@ -184,31 +184,31 @@ function answered(kind: FailureKind, retryAfter: string | undefined): Failure {
   const seconds = Number(retryAfter);
   return {
     kind,
-    passes: PASSING.includes(kind),
+    retryable: PASSING.includes(kind),
     ...(seconds > 0 ? { retryAfterMs: seconds * 1000 } : {}),
   };
 }
 
 /** Judges anything that a request threw. */
 export function failureOf(error: unknown, signal?: AbortSignal): Failure {
-  if (signal?.aborted) return { kind: "aborted", passes: false };
-  if (error instanceof DaemonError) return { kind: "local", passes: false };
-  if (error instanceof StallError) return { kind: "timeout", passes: true };
-  if (error instanceof CorruptAnswerError) return { kind: "corrupt", passes: true };
-  if (error instanceof AlteredUploadError) return { kind: "corrupt", passes: true };
+  if (signal?.aborted) return { kind: "aborted", retryable: false };
+  if (error instanceof DaemonError) return { kind: "local", retryable: false };
+  if (error instanceof StallError) return { kind: "timeout", retryable: true };
+  if (error instanceof CorruptAnswerError) return { kind: "corrupt", retryable: true };
+  if (error instanceof AlteredUploadError) return { kind: "corrupt", retryable: true };
   // Asking again may help; if not, so does beginning anew.
-  if (error instanceof MissingResultError) return { kind: "upload_gone", passes: true };
-  if (error instanceof RenewedAccessError) return { kind: "renewed", passes: true };
+  if (error instanceof MissingResultError) return { kind: "upload_gone", retryable: true };
+  if (error instanceof RenewedAccessError) return { kind: "renewed", retryable: true };
   if (error instanceof ForeignAnswerError) return answered(kindOfForeign(error), error.retryAfter);
   const answer = serviceError(error);
   if (answer) return answered(kindOfAnswer(answer), answer.retryAfter);
-  if (error instanceof Deno.errors.NotCapable) return { kind: "refused", passes: false };
+  if (error instanceof Deno.errors.NotCapable) return { kind: "refused", retryable: false };
   const name = error instanceof Error ? error.name : "";
   if (name === "CredentialsProviderError" || name === "ProviderError") {
-    return { kind: "refused", passes: false };
+    return { kind: "refused", retryable: false };
   }
-  if (PERMANENT_TLS.test(messageOf(error))) return { kind: "refused", passes: false };
-  return { kind: "network", passes: true };
+  if (PERMANENT_TLS.test(messageOf(error))) return { kind: "refused", retryable: false };
+  return { kind: "network", retryable: true };
 }
 
 /** Whether the server says that an object ends before the bytes that were asked for. */

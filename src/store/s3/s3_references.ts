@@ -1,4 +1,4 @@
-/** References on S3: single objects, replaced in one step, that carry their own digest. */
+/** References on S3: single objects, replaced in one step, with their digest as metadata. */
 
 import { digestOf, hexOf } from "../../digest.ts";
 import { DaemonError } from "../../errors.ts";
@@ -9,10 +9,10 @@ import type { S3Options } from "./options.ts";
 import { ForeignAnswerError, MissingResultError, unlessMissing } from "./s3_errors.ts";
 import { getSmallObject, isReplaced, isSame, type SmallObject } from "./small_object.ts";
 import { type Target, targetFor } from "./target.ts";
-import { putBytes, putBytesOnce } from "./upload.ts";
-import { Vouching } from "./vouching.ts";
+import { putBytes, putBytesOnce } from "./put_object.ts";
+import { StoredContentCheck } from "./stored_content_check.ts";
 
-/** A reference is a few kilobytes; this is what a lying server can make us read. */
+/** Bounds what a faulty server can make the daemon read; a reference has a few kilobytes. */
 const MAX_REF_BYTES = 16 << 20;
 
 /** The references of one store. */
@@ -27,10 +27,10 @@ export class S3References {
 
   /** Reads a reference. @throws what a request throws where there is none */
   async get(key: string, options: StoreOptions): Promise<Uint8Array> {
-    const vouching = new Vouching(key);
+    const check = new StoredContentCheck(key);
     return await this.#connection.retrying(async () => {
       const answer = await this.#getOnce(key, options);
-      if (!vouching.isVouched(answer)) await this.#assertListed(key, answer.bytes.length, options);
+      if (!check.isStored(answer)) await this.#assertListed(key, answer.bytes.length, options);
       return answer.bytes;
     }, options);
   }
@@ -42,8 +42,8 @@ export class S3References {
 
   /**
    * Creates or replaces a reference. What was written is read back before it counts. Another writer
-   * may have replaced it meanwhile: that is so where the answer to our upload proves that our bytes
-   * arrived, and what is there now is neither ours nor what was there before.
+   * may have replaced it meanwhile: that is so where the answer to this upload proves that its bytes
+   * arrived, and what is read is neither those nor what was there before.
    */
   async put(key: string, bytes: RefBytes, options: StoreOptions): Promise<void> {
     await this.#connection.retrying(async () => {
@@ -58,15 +58,23 @@ export class S3References {
   }
 
   /**
-   * Claims a reference without conditional writes, by Fischer's algorithm: read, write, wait, read
-   * again. Whoever judged before our write took effect has had its own write take effect, or broken
-   * off, once we have waited; so what we then read as ours stays so, everybody later having judged it.
-   * This rests on reads of single objects being up to date, and on a request whose connection was
-   * broken taking effect within `settleMs - claimMs`, if at all.
+   * Claims a reference without conditional writes, by Fischer's mutual exclusion algorithm:
+   *
+   * 1. Read the reference. If `decide` has nothing to put in its place, the claim fails.
+   * 2. Write the new bytes, within `claimMs` of the read.
+   * 3. Wait `settleMs`.
+   * 4. Read again. The claim succeeds if the bytes are those of step 2.
+   *
+   * Another claimer that read before this write took effect has written, or given up, by the end of
+   * step 3, so no such write comes after step 4; one that read later was told of these bytes. Of several
+   * claimers, therefore, only the last to write finds its own bytes.
+   *
+   * This rests on reads of single objects being consistent, and on a request whose connection was closed
+   * taking effect within `settleMs - claimMs`, if at all.
    */
-  async claim(
+  async compareAndClaim(
     key: string,
-    judge: (current: Uint8Array | undefined) => Uint8Array | undefined,
+    decide: (current: Uint8Array | undefined) => Uint8Array | undefined,
     options: StoreOptions,
   ): Promise<boolean> {
     const { claimMs, settleMs } = this.#connection.tuning;
@@ -74,7 +82,7 @@ export class S3References {
     const signal = options.signal ? AbortSignal.any([options.signal, end]) : end;
     let bytes: Uint8Array | undefined;
     try {
-      bytes = judge(await this.find(key, { signal }));
+      bytes = decide(await this.find(key, { signal }));
       if (!bytes) return false;
       await putBytes(this.#connection, this.#target(key, bytes), bytes, { signal });
     } catch (error) {
@@ -87,7 +95,7 @@ export class S3References {
     return after !== undefined && digestOf(after) === digestOf(bytes);
   }
 
-  /** Nothing in an answer says that it is what was stored: then its size has to. */
+  /** Checks content that no metadata proves by the size in a listing. @throws {ForeignAnswerError} */
   async #assertListed(key: string, size: number, options: StoreOptions): Promise<void> {
     for await (const info of listObjects(this.#connection, this.#storage, key, options)) {
       if (info.key === key && info.size === size) return;

@@ -1,9 +1,9 @@
 /**
  * The S3 store: objects under their keys below a prefix of one bucket.
  *
- * It asks little of the server, because servers differ: PUT, GET with ranges, HEAD, DELETE, COPY,
+ * It requires little of the server, because servers differ: PUT, GET with ranges, HEAD, DELETE, COPY,
  * ListObjectsV2 and multipart uploads. No conditional writes: some answer 501 to them. References
- * are single objects, which S3 replaces in one step, and carry their own digest. Blobs are freshened
+ * are single objects, which S3 replaces in one step, and carry their own digest. Blobs are touched
  * by a copy onto themselves, where they are old enough for a collection to matter.
  */
 
@@ -27,11 +27,12 @@ import type {
 import { fileError } from "../file/file_errors.ts";
 import { removeIfThere } from "../file/durable.ts";
 import { blobKey, checkArchiveName, KEY_ROOTS, LEASE_KEY } from "../keys.ts";
-import { spooledFile } from "../spooled.ts";
+import { spooledFile } from "../spooled_file.ts";
 import { Connection, type S3Observer } from "./connection.ts";
 import { download, type Source } from "./download.ts";
 import { CorruptAnswerError, unlessMissing } from "./s3_errors.ts";
 import { BlobToucher } from "./blob_toucher.ts";
+import { areEtagsMd5 } from "./etag_probe.ts";
 import { type Head, headOnce, type HeadOptions } from "./head.ts";
 import { listObjects } from "./listing.ts";
 import { s3Error } from "./messages.ts";
@@ -41,13 +42,15 @@ import { sha256OfFile } from "./slice.ts";
 import { getSmallObject } from "./small_object.ts";
 import { sweepUploads } from "./sweep.ts";
 import { keyInBucket, prefixed, type Target, targetFor } from "./target.ts";
-import { putBytes, putFile } from "./upload.ts";
+import { putBytes } from "./put_object.ts";
+import { putFile } from "./upload.ts";
 
 const log = logger("store");
 
-/** How often a blob is downloaded that fails its digest. */
-const DOWNLOADS = 3;
+/** How often a blob that fails its digest is downloaded. */
+const MAX_DOWNLOADS = 3;
 
+/** What an {@link S3Store} uses. */
 export interface S3StoreOptions {
   storage: S3Options;
   /** The spool's folder, absolute. */
@@ -67,16 +70,16 @@ export class S3Store implements ObjectStore {
   readonly #storage: S3Options;
   readonly #spool: string;
   readonly #refs: S3References;
-  readonly #freshener: BlobToucher;
+  readonly #toucher: BlobToucher;
 
   private constructor(connection: Connection, options: S3StoreOptions) {
-    // What is younger than `freshenAfterMs` is not freshened: the rest must be half the grace.
-    this.minimumGraceMs = 2 * connection.tuning.freshenAfterMs;
+    // What is younger than `touchAfterMs` is not touched: the rest must be half the grace.
+    this.minimumGraceMs = 2 * connection.tuning.touchAfterMs;
     this.#connection = connection;
     this.#storage = options.storage;
     this.#spool = options.spoolDir;
     this.#refs = new S3References(connection, options.storage);
-    this.#freshener = new BlobToucher(connection, {
+    this.#toucher = new BlobToucher(connection, {
       target: (key) => this.#target(key),
       head: (key, options) => this.#head(key, options),
       readLease: (options) => this.#refs.find(LEASE_KEY, options),
@@ -86,13 +89,23 @@ export class S3Store implements ObjectStore {
   /** Prepares a client; nothing is sent yet. @throws {DaemonError} for options that cannot work. */
   static async open(options: S3StoreOptions): Promise<S3Store> {
     const tuning = { ...DEFAULT_TUNING, ...options.tuning };
-    return new S3Store(await Connection.open({ ...options, tuning }), options);
+    return new S3Store(
+      await Connection.open({
+        ...options,
+        tuning,
+        probeEtags: (connection, probeOptions) => {
+          const key = `objects/etag-probe/${crypto.randomUUID()}`;
+          return areEtagsMd5(connection, targetFor(options.storage, key), probeOptions);
+        },
+      }),
+      options,
+    );
   }
 
   async probe(options: StoreOptions = {}): Promise<void> {
     const { bucket } = this.#storage;
     await this.#guard(`Cannot use the bucket ${bucket}`, options, async () => {
-      // Nothing is there, so that the answer has no next page: a server may fail to point to one.
+      // No key has this prefix, so the answer has no next page: a server may fail to name one.
       const input = { Bucket: bucket, Prefix: this.#prefixed("probe/"), MaxKeys: 1 };
       await this.#connection.probe(
         (client, sending) => client.send(new ListObjectsV2Command(input), sending),
@@ -107,7 +120,7 @@ export class S3Store implements ObjectStore {
       const { digest, size } = blob;
       const file = { path, size, sha256: hexOf(digest) };
       const send = () => putFile(this.#connection, this.#target(blobKey(digest)), file, options);
-      const sent = await this.#freshener.ensure(digest, size, send, options);
+      const sent = await this.#toucher.ensure(digest, size, send, options);
       await removeIfThere(path);
       return sent;
     });
@@ -120,13 +133,13 @@ export class S3Store implements ObjectStore {
   ): Promise<boolean> {
     return await this.#guard(`Cannot store the blob ${digest}`, options, async () => {
       const send = () => putBytes(this.#connection, this.#target(blobKey(digest)), bytes, options);
-      return await this.#freshener.ensure(digest, bytes.length, send, options);
+      return await this.#toucher.ensure(digest, bytes.length, send, options);
     });
   }
 
   async hasBlob(digest: Digest, size: number, options: HasBlobOptions = {}): Promise<boolean> {
     return await this.#guard(`Cannot look for the blob ${digest}`, options, async () => {
-      if (options.touch ?? true) return await this.#freshener.freshen(digest, size, options);
+      if (options.touch ?? true) return await this.#toucher.touch(digest, size, options);
       const head = await this.#head(blobKey(digest), { ...options, confirm: true, size });
       return head?.size === size;
     });
@@ -154,7 +167,7 @@ export class S3Store implements ObjectStore {
         const file = await this.#downloadToSpool(source, options);
         if (await sha256OfFile(join(this.#spool, file.path), size) === hexOf(digest)) return file;
         await file.release();
-        if (downloads === DOWNLOADS) {
+        if (downloads === MAX_DOWNLOADS) {
           throw new DaemonError(
             "DATA_LOSS",
             `The blob ${digest} fails its digest each of ${downloads} times it was read`,
@@ -175,13 +188,13 @@ export class S3Store implements ObjectStore {
 
   async compareAndClaimRef(
     key: string,
-    judge: (current: Uint8Array | undefined) => Uint8Array | undefined,
+    decide: (current: Uint8Array | undefined) => Uint8Array | undefined,
     options: StoreOptions = {},
   ): Promise<boolean> {
     return await this.#guard(
       `Cannot claim ${key}`,
       options,
-      () => this.#refs.claim(key, judge, options),
+      () => this.#refs.compareAndClaim(key, decide, options),
     );
   }
 
@@ -241,7 +254,7 @@ export class S3Store implements ObjectStore {
     const input = { Bucket: this.#storage.bucket, Key: this.#key(blobKey(digest)) };
     return await this.#guard(`Cannot delete the blob ${digest}`, options, async () => {
       let sent = false;
-      // Its age is asked anew before each attempt: an answer that was lost may have taken a while.
+      // Reads the age again before each attempt: an answer that was lost may have taken a while.
       return await this.#connection.retrying(async () => {
         const head = await this.#head(blobKey(digest), options);
         if (!head) return sent;
@@ -260,7 +273,7 @@ export class S3Store implements ObjectStore {
     const { bucket } = this.#storage;
     return await this.#guard(`Cannot tidy the bucket ${bucket}`, options, async () => {
       const all: Tally = { count: 0, bytes: 0 };
-      // What lies elsewhere in the bucket is another application's.
+      // What else is in the bucket is another application's.
       for (const root of KEY_ROOTS) {
         const where = { Bucket: bucket, Prefix: this.#prefixed(`${root}/`) };
         const { count, bytes } = await sweepUploads(this.#connection, where, olderThan, options);
@@ -325,7 +338,7 @@ export class S3Store implements ObjectStore {
     return prefixed(this.#storage, start);
   }
 
-  /** Reading an object: what is not there is NOT_FOUND. */
+  /** Runs a read, in which a missing object is NOT_FOUND. */
   #reading<T>(doing: string, options: StoreOptions, work: () => Promise<T>): Promise<T> {
     return this.#guard(doing, options, work, "NOT_FOUND");
   }

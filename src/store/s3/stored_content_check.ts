@@ -14,7 +14,7 @@ const log = logger("store");
 const SAME_ANSWERS = 3;
 
 /** Judges the answers to one question for an object, asked until one is good. */
-export class Vouching {
+export class StoredContentCheck {
   readonly #key: string;
   #last = "";
   #repeats = 0;
@@ -28,7 +28,7 @@ export class Vouching {
    * nothing to prove it by.
    * @throws {CorruptAnswerError} where it is something else, unless it is so each time
    */
-  isVouched(answer: SmallObject): boolean {
+  isStored(answer: SmallObject): boolean {
     if (isProven(answer)) return true;
     const { bytes, sha256 } = answer;
     const actual = hexOf(digestOf(bytes));

@@ -2,8 +2,8 @@
  * Collection: deletes blobs that nothing refers to, while other nodes write.
  *
  * Why no blob that is needed is ever deleted:
- * - Only blobs stored or freshened before `now - grace` are candidates, and they are listed before
- *   the references are read. A writer freshens every blob that it builds upon, so what a reference
+ * - Only blobs stored or touched before `now - grace` are candidates, and they are listed before
+ *   the references are read. A writer touches every blob that it builds upon, so what a reference
  *   that is still to be written needs is young, as long as a backup takes less than half the grace.
  * - What is dead is condemned in the store before it is deleted, by one collection at a time, and its
  *   age is looked at once more after that: see `lease.ts` and `lease_holder.ts`.
@@ -25,27 +25,29 @@ import { BLOB_PREFIX, blobOfKey } from "./keys.ts";
 import { LeaseHolder } from "./lease_holder.ts";
 import { forEachIndex } from "../async/mod.ts";
 
-/** What a blob is left alone for after it was stored or freshened; milliseconds. */
+/** What a blob is left alone for after it was stored or touched; milliseconds. */
 export const DEFAULT_GRACE_MS = 24 * 3600_000;
 
 /** Blobs condemned at a time. */
-const BATCH = 200;
+const BATCH_SIZE = 200;
 /** Deletions under way at a time. */
-const WIDTH = 8;
+const DELETE_CONCURRENCY = 8;
 /** References are read again when the last reading is older; milliseconds. */
-const REMARK_MS = 5 * 60_000;
+const MAX_MARK_AGE_MS = 5 * 60_000;
 
+/** How far a collection is. */
 export interface CollectProgress {
   phase: "list" | "mark" | "sweep";
-  /** Blobs dealt with in this phase. */
+  /** Blobs handled in this phase. */
   done: number;
   /** Known in the sweep only. */
   total?: number;
 }
 
+/** How to collect. */
 export interface CollectOptions {
   /**
-   * Every blob that a live reference needs.
+   * Returns every blob that a live reference needs.
    * @throws where one cannot be read: what it needs is unknown, and nothing is deleted.
    */
   mark(signal?: AbortSignal): Promise<ReadonlySet<Digest>>;
@@ -57,9 +59,10 @@ export interface CollectOptions {
   force?: boolean;
   clock: Clock;
   onProgress?(progress: CollectProgress): void;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
+/** What a collection found and deleted, or would delete. */
 export interface CollectResult {
   dryRun: boolean;
   /** Whether what was deleted, or would be, is so much that only `force` permits it. */
@@ -80,6 +83,7 @@ export interface CollectResult {
   unknown: number;
 }
 
+/** A blob of the listing. */
 interface Blob {
   digest: Digest;
   size: number;
@@ -87,10 +91,10 @@ interface Blob {
 }
 
 /**
- * Collects once.
+ * Deletes the blobs that no reference needs, once. Can be aborted at any moment and run again.
  * @throws {DaemonError} INVALID_ARGUMENT for a grace that is too short for this kind of store;
  * FAILED_PRECONDITION while another collection runs, and for a deletion of most blobs without `force`;
- * what `mark` and the store throw. What was deleted by then is gone rightly.
+ * what `mark` and the store throw. What was deleted by then was not needed.
  */
 export async function collect(
   store: ObjectStore,
@@ -98,7 +102,7 @@ export async function collect(
 ): Promise<CollectResult> {
   const { signal, dryRun = false } = options;
   checkGrace(store, options.graceMs);
-  const startedAt = await store.now(signalOption(options));
+  const startedAt = await store.now(options);
   const cutoff = startedAt - options.graceMs;
   const result = newResult(dryRun);
   const candidates = await listBlobs(store, cutoff, result, options);
@@ -109,33 +113,33 @@ export async function collect(
     if (needed) count(result.live, blob);
     return !needed;
   });
-  settleYoung(result, live);
+  countYoung(result, live);
   result.needsForce = isExcessive(result, dead);
   if (dryRun) {
     for (const blob of dead) count(result.deleted, blob);
   } else if (dead.length > 0) {
-    if (result.needsForce && !options.force) throw excess(result, dead);
+    if (result.needsForce && !options.force) throw tooManyError(result, dead);
     await new Sweep(store, options, cutoff, result).run(dead);
   }
-  result.leftovers = await store.sweepLeftovers(cutoff, { ...signalOption(options), dryRun });
+  result.leftovers = await store.sweepLeftovers(cutoff, { ...options, dryRun });
   return finish(result);
 }
 
 /** Deleting so many blobs, or fewer, needs no `force` as long as others are needed. */
-const FEW = 20;
+const MAX_UNFORCED_BLOBS = 20;
 
 function isExcessive({ blobs, live }: CollectResult, dead: readonly Blob[]): boolean {
   if (dead.length === 0) return false;
   if (live.count === 0) return true;
   const isMost = 2 * dead.length > blobs.count || 2 * bytesOf(dead) > blobs.bytes;
-  return isMost && dead.length > FEW;
+  return isMost && dead.length > MAX_UNFORCED_BLOBS;
 }
 
 function bytesOf(blobs: readonly Blob[]): number {
   return blobs.reduce((sum, { size }) => sum + size, 0);
 }
 
-function excess({ blobs, live }: CollectResult, dead: readonly Blob[]): DaemonError {
+function tooManyError({ blobs, live }: CollectResult, dead: readonly Blob[]): DaemonError {
   return new DaemonError(
     "FAILED_PRECONDITION",
     `This would delete ${dead.length} of ${blobs.count} blobs, and ${bytesOf(dead)} of ` +
@@ -153,7 +157,7 @@ function checkGrace({ kind, minimumGraceMs }: ObjectStore, graceMs: number): voi
     `The grace must be at least ${
       hours(minimumGraceMs)
     } for a store of kind ${kind}, whose blobs ` +
-      `are freshened no sooner than at half that age: current value is ${hours(graceMs)}`,
+      `are touched no sooner than at half that age: current value is ${hours(graceMs)}`,
   );
 }
 
@@ -194,7 +198,7 @@ async function listBlobs(
   options: CollectOptions,
 ): Promise<Blob[]> {
   const candidates: Blob[] = [];
-  for await (const info of store.list(BLOB_PREFIX, signalOption(options))) {
+  for await (const info of store.list(BLOB_PREFIX, options)) {
     const blob = blobOf(info);
     if (!blob) {
       result.unknown++;
@@ -215,13 +219,13 @@ function blobOf({ key, size, modified }: ObjectInfo): Blob | undefined {
   return digest && { digest, size, modified };
 }
 
-function settleYoung(result: Running, live: ReadonlySet<Digest>): void {
+function countYoung(result: Running, live: ReadonlySet<Digest>): void {
   for (const blob of result.youngBlobs) {
     count(live.has(blob.digest) ? result.live : result.young, blob);
   }
 }
 
-/** The deleting half. */
+/** Deletes what nothing needs, in batches that are announced to writers first. */
 class Sweep {
   readonly #store: ObjectStore;
   readonly #options: CollectOptions;
@@ -244,13 +248,13 @@ class Sweep {
     this.#lease = new LeaseHolder(store, options);
   }
 
-  /** A sweep that fails leaves its lease to run out: a deletion of its may still be on its way. */
+  /** Deletes `dead`. Where it fails, the lease is left to expire: a deletion may still be in progress. */
   async run(dead: readonly Blob[]): Promise<void> {
-    for (let at = 0; at < dead.length; at += BATCH) {
-      await this.#sweepBatch(dead.slice(at, at + BATCH));
+    for (let at = 0; at < dead.length; at += BATCH_SIZE) {
+      await this.#sweepBatch(dead.slice(at, at + BATCH_SIZE));
       this.#options.onProgress?.({
         phase: "sweep",
-        done: Math.min(at + BATCH, dead.length),
+        done: Math.min(at + BATCH_SIZE, dead.length),
         total: dead.length,
       });
     }
@@ -259,12 +263,12 @@ class Sweep {
 
   async #sweepBatch(batch: readonly Blob[]): Promise<void> {
     const { clock, mark, signal } = this.#options;
-    if (clock.now() - this.#markedAt > REMARK_MS) {
+    if (clock.now() - this.#markedAt > MAX_MARK_AGE_MS) {
       this.#markedAt = clock.now();
       this.#live = await mark(signal);
     }
     await this.#lease.condemn(batch.map(({ digest }) => digest));
-    await forEachIndex(batch.length, WIDTH, signal, async (index, either) => {
+    await forEachIndex(batch.length, DELETE_CONCURRENCY, signal, async (index, either) => {
       const blob = batch[index]!;
       const gone = !this.#live.has(blob.digest) &&
         await this.#store.deleteBlob(blob.digest, {
@@ -275,8 +279,4 @@ class Sweep {
       count(gone ? this.#result.deleted : this.#result.spared, blob);
     });
   }
-}
-
-function signalOption({ signal }: { signal?: AbortSignal }): { signal?: AbortSignal } {
-  return signal ? { signal } : {};
 }

@@ -52,7 +52,7 @@ interface Answer {
  * Has every answer judged before the SDK parses it, every error tell which kind of request it is
  * about, and no cache on the way answer a read.
  */
-export function judgeAnswers(client: S3Client): void {
+export function checkAnswers(client: S3Client): void {
   const stack = client.middlewareStack;
   stack.add((next, context) => async (args) => {
     try {
@@ -74,7 +74,7 @@ export function judgeAnswers(client: S3Client): void {
   stack.add((next, context) => async (args) => {
     const result = await next(args);
     const answer = result.response as Answer;
-    await judge(context.commandName ?? "", answer);
+    await checkAnswer(context.commandName ?? "", answer);
     return result;
   }, { step: "deserialize", name: "judgeAnswer", priority: "low" });
 }
@@ -87,28 +87,28 @@ function operationOf(command: string | undefined): string {
  * Puts the bytes of a body that was read to be judged back in its place.
  * @throws {ForeignAnswerError} for what S3 does not answer
  */
-async function judge(command: string, answer: Answer): Promise<void> {
+async function checkAnswer(command: string, answer: Answer): Promise<void> {
   const { statusCode: status } = answer;
   if (command === "HeadObjectCommand") {
     const isSized = header(answer, "content-length") !== undefined;
     if (status < 300 && !(isSized && isObject(answer))) throw foreign(command, answer);
     return;
   }
-  if (status >= 300) return await judgeRefusal(command, answer);
+  if (status >= 300) return await checkRefusal(command, answer);
   const document = DOCUMENTS[command];
-  if (document) return await judgeXml(command, document, answer);
+  if (document) return await checkXml(command, document, answer);
   if (command === "GetObjectCommand" && !isObject(answer)) {
     throw foreign(command, answer, await readBody(answer.body, SHOWN));
   }
   if (command === "PutObjectCommand" || command === "UploadPartCommand") {
-    await judgeEmpty(command, answer, header(answer, "etag") !== undefined);
+    await checkEmpty(command, answer, header(answer, "etag") !== undefined);
   }
   if (command === "DeleteObjectCommand" || command === "AbortMultipartUploadCommand") {
-    await judgeEmpty(command, answer, status === 204 || isSigned(answer));
+    await checkEmpty(command, answer, status === 204 || isSigned(answer));
   }
 }
 
-async function judgeRefusal(command: string, answer: Answer): Promise<void> {
+async function checkRefusal(command: string, answer: Answer): Promise<void> {
   const body = answer.body = await readBody(answer.body, MAX_ERROR_BYTES);
   const text = new TextDecoder().decode(body);
   const root = rootOf(text);
@@ -119,7 +119,7 @@ async function judgeRefusal(command: string, answer: Answer): Promise<void> {
   if (!isError && !isBare) throw foreign(command, answer, body);
 }
 
-async function judgeXml(command: string, wanted: Document, answer: Answer): Promise<void> {
+async function checkXml(command: string, wanted: Document, answer: Answer): Promise<void> {
   const body = answer.body = await readBody(answer.body, MAX_XML_BYTES);
   const text = new TextDecoder().decode(body);
   const root = rootOf(text);
@@ -134,7 +134,7 @@ function hasElement(text: string, name: string | undefined): boolean {
   return name === undefined || new RegExp(`<(?:[\\w.-]+:)?${name}>[^<]`).test(text);
 }
 
-async function judgeEmpty(command: string, answer: Answer, isMarked: boolean): Promise<void> {
+async function checkEmpty(command: string, answer: Answer, isMarked: boolean): Promise<void> {
   const body = answer.body = await readBody(answer.body, MAX_ERROR_BYTES);
   const text = new TextDecoder().decode(body).trim();
   if (!isMarked || (text !== "" && !text.startsWith("<?xml"))) throw foreign(command, answer, body);

@@ -6,7 +6,7 @@ import { type Digest, digestOf } from "../../src/digest.ts";
 import { DaemonError } from "../../src/errors.ts";
 import { liveBlobs } from "../../src/snapshot/references_scan.ts";
 import type { ObjectStore } from "../../src/store/object_store.ts";
-import { collect, type CollectOptions } from "../../src/store/gc.ts";
+import { collect, type CollectOptions } from "../../src/store/collect.ts";
 import { FileStore } from "../../src/store/file/file_store.ts";
 import { blobKey, LEASE_KEY } from "../../src/store/keys.ts";
 import { ALICE, BOB, StoreFixture } from "../snapshot/fixture.ts";
@@ -145,9 +145,9 @@ Deno.test("collection deletes nothing when a reference cannot be read", async ()
   }
 });
 
-Deno.test("collection spares a blob that became live, or was freshened, while it ran", async () => {
+Deno.test("collection spares a blob that became live, or was touched, while it ran", async () => {
   await using fixture = await openRig();
-  const [referred, freshened, dead] = [
+  const [referred, touched, dead] = [
     await fixture.put("a1"),
     await fixture.put("b2"),
     await fixture.put("c3"),
@@ -156,12 +156,12 @@ Deno.test("collection spares a blob that became live, or was freshened, while it
   let marks = 0;
   const mark = async () => {
     if (++marks < 2) return new Set<Digest>();
-    await fixture.store.hasBlob(freshened, 2);
+    await fixture.store.hasBlob(touched, 2);
     return new Set([referred]);
   };
   const result = await collect(fixture.store, options(fixture, [], { mark }));
   assertEquals([result.deleted.count, result.spared.count], [1, 2]);
-  assert(await fixture.has(referred, "a1") && await fixture.has(freshened, "b2"));
+  assert(await fixture.has(referred, "a1") && await fixture.has(touched, "b2"));
   assertEquals(await fixture.has(dead, "c3"), false);
 });
 
