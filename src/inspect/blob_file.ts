@@ -22,8 +22,8 @@ export interface HoldOptions {
   onBytes?: ((count: number) => void) | undefined;
 }
 
-/** Buffers between two looks at the event loop, where signals wait. */
-const BREATH = 32;
+/** Buffers between two yields to the event loop, where signals are delivered. */
+const YIELD_INTERVAL = 32;
 
 /** A blob that is on this machine and open, as long as it is held. */
 export class BlobFile implements AsyncDisposable {
@@ -83,6 +83,6 @@ async function verify(
   let reads = 0;
   for (const count of verifyingBlob(file, blob)) {
     onBytes?.(count);
-    if (++reads % BREATH === 0) await yieldToEventLoop(signal);
+    if (++reads % YIELD_INTERVAL === 0) await yieldToEventLoop(signal);
   }
 }

@@ -10,8 +10,8 @@ export interface RawLayer {
 }
 
 const BUFFER = 1 << 20;
-/** Buffers between two looks at the event loop, where signals wait. */
-const BREATH = 32;
+/** Buffers between two yields to the event loop, where signals are delivered. */
+const YIELD_INTERVAL = 32;
 
 /**
  * Opens a layer: by its seek table, or, where another tool compressed it, by decompressing it into a
@@ -34,7 +34,7 @@ export async function openRawLayer(
   const buffer = new Uint8Array(BUFFER);
   for (let reads = 1, count = source.read(buffer); count > 0; count = source.read(buffer)) {
     expanded.write(buffer.subarray(0, count));
-    if (reads++ % BREATH === 0) await yieldToEventLoop(signal);
+    if (reads++ % YIELD_INTERVAL === 0) await yieldToEventLoop(signal);
   }
   return new ExpandedLayer(expanded);
 }

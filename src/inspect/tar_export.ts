@@ -14,8 +14,8 @@ import type { ImageFiles } from "./image_files.ts";
 import type { ImageEntry, ImageEntryType } from "./image_tree.ts";
 
 const CHUNK = 1 << 20;
-/** Entries between two looks at the event loop, where signals wait. */
-const BREATH = 500;
+/** Entries between two yields to the event loop, where signals are delivered. */
+const YIELD_INTERVAL = 500;
 
 const TYPES: Record<ImageEntryType, WrittenType> = {
   file: "file",
@@ -43,7 +43,7 @@ export async function* tarOf(
   let entries = 0;
   let top: ImageEntry | undefined;
   for (const entry of image.tree.entries()) {
-    if (++entries % BREATH === 0) await yieldToEventLoop(options.signal);
+    if (++entries % YIELD_INTERVAL === 0) await yieldToEventLoop(options.signal);
     if (entry.path.length === 0) {
       top = entry;
       continue;

@@ -33,4 +33,5 @@ export {
   parseSnapshotName,
   snapshotKey,
 } from "./snapshot_names.ts";
-export { readImage, requireBlob, StoredImages } from "./stored_images.ts";
+export { requireBlob } from "./require_blob.ts";
+export { readImage, StoredImages } from "./stored_images.ts";

@@ -7,7 +7,7 @@ import type { ObjectInfo, ObjectStore } from "../store/mod.ts";
 import type { WorkspaceIdentity } from "./images.ts";
 import { mapConcurrent } from "../async/mod.ts";
 import { STORE_CONCURRENCY } from "./concurrency.ts";
-import { requireBlob } from "./stored_images.ts";
+import { requireBlob } from "./require_blob.ts";
 import { MAX_MANIFEST_BYTES, type ParsedManifest, parseManifest } from "./manifest.ts";
 import {
   BACKUP_PREFIX,

@@ -43,6 +43,7 @@ import {
   type ImageReference,
   readReference,
 } from "./references.ts";
+import { requireBlob } from "./require_blob.ts";
 
 const log = logger("snapshot");
 
@@ -295,20 +296,6 @@ export async function readImage(
   });
   const parsed = parseManifest(await read(manifest));
   return joinConfig(parsed, await read(parsed.config.digest));
-}
-
-/** A blob that something live refers to must be there. */
-export async function requireBlob<T>(digest: Digest, result: Promise<T>): Promise<T> {
-  try {
-    return await result;
-  } catch (error) {
-    if (!(error instanceof DaemonError) || error.code !== "NOT_FOUND") throw error;
-    throw new DaemonError(
-      "DATA_LOSS",
-      `The store has lost blob ${digest}, which an image refers to`,
-      { cause: error },
-    );
-  }
 }
 
 function imageName(url: string): { key: string; identity: WorkspaceIdentity } {
