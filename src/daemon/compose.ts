@@ -55,8 +55,8 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   const store = await openConfiguredStore(config, metrics);
   stack.defer(() => store.close());
   const journal = stack.use(new Journal(join(config.root, "state", "state.db")));
-  const gate = stack.use(new EgressProxy(config.net));
-  const workspaces = manage(options, { store, journal, metrics, gate });
+  const egressProxy = stack.use(new EgressProxy(config.net));
+  const workspaces = manage(options, { store, journal, metrics, egressProxy });
   stack.defer(() => workspaces.stop(0));
   await workspaces.start();
   const rpc = await startRpc({
@@ -116,12 +116,12 @@ interface Parts {
   store: ObjectStore;
   journal: Journal;
   metrics: Metrics;
-  gate: EgressProxy;
+  egressProxy: EgressProxy;
 }
 
 function manage(
   { config, content, privileged, git: finding }: ComposeOptions,
-  { store, journal, metrics, gate }: Parts,
+  { store, journal, metrics, egressProxy }: Parts,
 ): WorkspaceManager {
   const clock = systemClock;
   const spool = spoolOf(config);
@@ -134,13 +134,13 @@ function manage(
     folder: join(config.root, "tmp", "git"),
     switchUser: privileged,
     contentOwner: config.contentOwner,
-    egressProxy: gate,
+    egressProxy,
     clock,
   });
   return new WorkspaceManager({
     content,
     images,
-    initializers: createInitializers({ git, egressProxy: gate, clock, spool, metrics }),
+    initializers: createInitializers({ git, egressProxy, clock, spool, metrics }),
     gitStatus: git,
     journal,
     clock,
