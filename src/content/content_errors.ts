@@ -1,9 +1,10 @@
 /** Maps failed system calls on content to the errors that the rest of the daemon understands. */
 
-import { DaemonError, type ErrorCode } from "../errors.ts";
-import { type ErrnoName, SystemError } from "../linux/mod.ts";
+import { DaemonError, type ErrorCode, machineErrorNamed } from "../errors.ts";
+import { SystemError } from "../linux/mod.ts";
 
-const CODES: Partial<Record<ErrnoName, ErrorCode>> = {
+/** What the table of this machine's errors leaves to whoever named the path. */
+const CODES: Readonly<Record<string, ErrorCode>> = {
   ENOENT: "NOT_FOUND",
   EEXIST: "ALREADY_EXISTS",
   // The caller's path leads through a link or a file, or out of the tree.
@@ -14,45 +15,38 @@ const CODES: Partial<Record<ErrnoName, ErrorCode>> = {
   EINVAL: "INVALID_ARGUMENT",
   ENAMETOOLONG: "INVALID_ARGUMENT",
   EILSEQ: "INVALID_ARGUMENT",
-  ENOSPC: "RESOURCE_EXHAUSTED",
-  EDQUOT: "RESOURCE_EXHAUSTED",
-  EFBIG: "RESOURCE_EXHAUSTED",
-  EMFILE: "RESOURCE_EXHAUSTED",
-  ENFILE: "RESOURCE_EXHAUSTED",
-  ENOMEM: "RESOURCE_EXHAUSTED",
-  EMLINK: "RESOURCE_EXHAUSTED",
-  // Not PERMISSION_DENIED: the daemon's user lacks the right, not the caller.
-  EACCES: "FAILED_PRECONDITION",
-  EPERM: "FAILED_PRECONDITION",
-  // A program holds a lease on a file and does not release it.
+  // A program holds a lease on a file, and does not let go.
   EAGAIN: "FAILED_PRECONDITION",
-  EBUSY: "FAILED_PRECONDITION",
   ENOTEMPTY: "FAILED_PRECONDITION",
-  EROFS: "FAILED_PRECONDITION",
 };
 
-/** Returns the gRPC code for a failed system call; INTERNAL for an errno that is not expected. */
-export function codeOf(error: SystemError): ErrorCode {
-  return CODES[error.errno] ?? "INTERNAL";
+/** The code that a failed system call means. */
+export function codeOf({ errno }: SystemError): ErrorCode {
+  return machineErrorNamed(errno)?.code ?? CODES[errno] ?? "INTERNAL";
 }
 
-/** Matches a path in a tree, relative to the areas. */
-const IN_TREE = /^(?:staging|workspaces)\/[^/]+\/(?:\.\/)*(?<path>.+)$/s;
-
 /**
- * Returns a `SystemError` as a DaemonError with the code for its errno; any other error unchanged.
+ * A {@link SystemError} as a DaemonError with the code that its errno means; others as they are. Of what
+ * is this machine's the message names the absolute path, the file system and the remedy.
  */
 export function contentError(error: unknown): unknown {
   if (!(error instanceof SystemError)) return error;
-  const refused = error.errno === "EACCES" || error.errno === "EPERM";
-  const message = refused ? refusalOf(error) : error.message;
-  return new DaemonError(codeOf(error), message, { cause: error });
+  return new DaemonError(codeOf(error), describe(error), { cause: error });
 }
 
-function refusalOf(error: SystemError): string {
-  const path = IN_TREE.exec(error.path)?.groups?.path ?? error.path;
-  return `${
-    JSON.stringify(path)
-  } is closed to wsdaemon's user (${error.syscall}: ${error.errno}): ` +
-    "give that user access, or move it away";
+function describe(error: SystemError): string {
+  const { errno, syscall, location, refusal } = error;
+  const path = JSON.stringify(location);
+  if (errno === "EACCES" || errno === "EPERM") {
+    const { cause, remedy } = refusal ?? {
+      cause: "it may not be accessed",
+      remedy: "give that user access, or move it away",
+    };
+    return `${path} is closed to wsdaemon's user (${syscall}: ${errno}): ${cause}; ${remedy}`;
+  }
+  const known = machineErrorNamed(errno);
+  if (!known?.code) return error.message;
+  const remedy = known.remedy?.({ path: location });
+  const what = `${syscall} ${path}: ${known.words} (${errno})`;
+  return remedy === undefined ? what : `${what}; ${remedy}`;
 }

@@ -4,7 +4,7 @@
  */
 
 import { requireConfined } from "../confinement.ts";
-import { messageOf, toWire } from "../errors.ts";
+import { configureFileSystems, messageOf, toWire } from "../errors.ts";
 import { openLibc } from "../linux/mod.ts";
 import type { ContentWorkerFailed, ContentWorkerStart } from "./worker_start.ts";
 import { contentError } from "./content_errors.ts";
@@ -34,6 +34,7 @@ function start(message: ContentWorkerStart): void {
 
 function serve(start: ContentWorkerStart): void {
   requireConfined(["env", "ffi", "net", "read", "run", "sys", "write"]);
+  configureFileSystems(() => start.fileSystems ?? []);
   openLibc(start.libc);
   const areas = openAreas(start.areas);
   const { port } = start;

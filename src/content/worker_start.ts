@@ -1,5 +1,7 @@
 /** The messages by which the process starts a content Worker. */
 
+import type { FileSystem } from "../errors.ts";
+
 /** The absolute paths of the areas, the folders that a content Worker may reach. */
 export interface Areas {
   workspaces: string;
@@ -21,6 +23,8 @@ export interface ContentWorkerStart {
   /** Absolute path of libc, the one library that the Worker may load. */
   libc: string;
   areas: Areas;
+  /** Those of the areas, for errors to name them; the Worker may not look. */
+  fileSystems?: readonly FileSystem[];
   /** The port that requests arrive on; the Worker owns it. */
   port: MessagePort;
 }

@@ -5,7 +5,7 @@
 
 import { requireConfined } from "../confinement.ts";
 import { connectContent } from "../content/mod.ts";
-import { DaemonError, messageOf } from "../errors.ts";
+import { configureFileSystems, DaemonError, messageOf } from "../errors.ts";
 import { configureQueuedLogging, flushLog, logger } from "../log/mod.ts";
 import type { DaemonWorkerStart, FromDaemonWorker, ToDaemonWorker } from "../process/mod.ts";
 import { Metrics } from "../telemetry/mod.ts";
@@ -35,7 +35,8 @@ function countDroppedLines(metrics: Metrics, counter: SharedArrayBuffer): void {
 }
 
 async function start(message: DaemonWorkerStart): Promise<void> {
-  const { config, git, version, privileged, content, droppedLines } = message;
+  const { config, git, version, privileged, content, droppedLines, fileSystems } = message;
+  configureFileSystems(() => fileSystems);
   try {
     configureQueuedLogging(config.log, droppedLines);
     const metrics = new Metrics();

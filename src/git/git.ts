@@ -10,12 +10,12 @@
 import { dirname } from "@std/path";
 import type { Clock } from "../clock.ts";
 import { type Content, groupOf, isAnonymous, type Owner, type Tree } from "../content/mod.ts";
-import { DaemonError } from "../errors.ts";
+import { DaemonError, firstError } from "../errors.ts";
 import type { EgressProxy, ProxySession } from "../outbound/mod.ts";
 import type { GitStatus, GitStatusReader } from "./git_status.ts";
 import { cloneInto } from "./clone_into.ts";
 import { Credentials } from "./credentials.ts";
-import { failureOf, firstError } from "./git_failure.ts";
+import { failureOf } from "./git_failure.ts";
 import { extractCredentials } from "./extract_credentials.ts";
 import { checkHost } from "./check_host.ts";
 import { type FoundGit, programOf } from "./git_program.ts";

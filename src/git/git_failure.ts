@@ -85,11 +85,6 @@ function lastLines(text: string): string {
   return short.length > MAX_LENGTH ? `${short.slice(0, MAX_LENGTH)}…` : short;
 }
 
-/** Returns the error that was thrown first; the others are of the cleanup after it. */
-export function firstError(error: unknown): unknown {
-  return error instanceof SuppressedError ? firstError(error.suppressed) : error;
-}
-
 /**
  * Returns the error that a checkout's caller is told: what this node lacks with what to do about it; a
  * remote out of reach as FAILED_PRECONDITION, the initializer's failure rather than the daemon's.

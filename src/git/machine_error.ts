@@ -5,88 +5,38 @@
  */
 
 import { statfs } from "node:fs/promises";
-import { DaemonError, errnoOf, type ErrorCode } from "../errors.ts";
+import {
+  causeErrno,
+  DaemonError,
+  errnoOf,
+  type ErrorCode,
+  type MachineError,
+  machineErrorNamed,
+  OWN_FILE_MOVED,
+} from "../errors.ts";
 
-interface MachineError {
-  code: ErrorCode;
-  /** What git, its shell or its helpers print for it. */
-  printed?: RegExp;
-  /** What is wrong and what to do. @param path absolute, on the file system that git works on */
-  advice(path: string): string | Promise<string>;
-}
+/** What git, its shell or its helpers print for an errno; of several that fit, the first counts. */
+const PRINTED: readonly (readonly [errno: string, words: RegExp])[] = [
+  ["ENOSPC", /no space left on device|out of disk ?space/i],
+  ["EDQUOT", /disk quota exceeded/i],
+  ["EFBIG", /file too large/i],
+  ["ENFILE", /too many open files in system/i],
+  ["EMFILE", /too many open files/i],
+  ["ENOMEM", /cannot allocate memory|out of memory|died of signal 9\b/i],
+  ["EAGAIN", /(?:fork|thread|spawn|async process).*resource temporarily unavailable|cannot fork/i],
+  ["EROFS", /read-only file system/i],
+  ["EIO", /input\/output error/i],
+  ["EUCLEAN", /structure needs cleaning/i],
+  ["EBADMSG", /bad message/i],
+  ["ESTALE", /stale (?:NFS )?file handle/i],
+  ["ENOTCONN", /transport endpoint is not connected/i],
+];
 
-/** Errors by their errno's name; of several that fit, the first counts. */
-const MACHINE_ERRORS: Readonly<Record<string, MachineError>> = {
-  ENOSPC: {
-    code: "RESOURCE_EXHAUSTED",
-    printed: /no space left on device|out of disk ?space/i,
-    advice: async (path) =>
-      `the file system of ${path} is full (${await freeSpace(path)}): make room there, for ` +
-      "instance by disposing of workspaces",
-  },
-  EDQUOT: {
-    code: "RESOURCE_EXHAUSTED",
-    printed: /disk quota exceeded/i,
-    advice: (path) =>
-      `a disk quota on the file system of ${path} is used up: raise it, or make room there`,
-  },
-  EFBIG: {
-    code: "RESOURCE_EXHAUSTED",
-    printed: /file too large/i,
-    advice: (path) =>
-      `a file would be larger than the file system of ${path}, or LimitFSIZE of the service, allows`,
-  },
-  ENFILE: {
-    code: "RESOURCE_EXHAUSTED",
-    printed: /too many open files in system/i,
-    advice: () => "this machine has as many files open as it may: raise fs.file-max",
-  },
-  EMFILE: {
-    code: "RESOURCE_EXHAUSTED",
-    printed: /too many open files/i,
-    advice: () => "too many files are open in one process: raise LimitNOFILE of the service",
-  },
-  ENOMEM: {
-    code: "RESOURCE_EXHAUSTED",
-    printed: /cannot allocate memory|out of memory|died of signal 9\b/i,
-    advice: () =>
-      "memory has run out: raise MemoryMax of the service, or make fewer workspaces at once",
-  },
-  EAGAIN: {
-    code: "RESOURCE_EXHAUSTED",
-    printed: /(?:fork|thread|spawn|async process).*resource temporarily unavailable|cannot fork/i,
-    advice: () => "no further process or thread may be started: raise TasksMax of the service",
-  },
-  EROFS: {
-    code: "FAILED_PRECONDITION",
-    printed: /read-only file system/i,
-    advice: (path) =>
-      `the file system of ${path} is read-only: see the kernel's log for why, and mount it for ` +
-      "writing",
-  },
-  EIO: {
-    code: "FAILED_PRECONDITION",
-    printed: /input\/output error/i,
-    advice: (path) => `the disk of ${path} fails: see the kernel's log, and replace or check it`,
-  },
-  EUCLEAN: {
-    code: "FAILED_PRECONDITION",
-    printed: /structure needs cleaning/i,
-    advice: (path) => `the file system of ${path} is damaged: check it (fsck)`,
-  },
-};
-
-/** Errors of our own file operations on our own files, which git and a request have no part in. */
-const OWN_FILE_ERRORS: Readonly<Record<string, MachineError>> = {
-  ENOENT: {
-    code: "FAILED_PRECONDITION",
-    advice: (path) =>
-      `${path} is not as wsdaemon left it: put back what was moved or removed, and restart wsdaemon`,
-  },
-  EACCES: {
-    code: "FAILED_PRECONDITION",
-    advice: (path) => `wsdaemon's user must own ${path} and everything in it`,
-  },
+/** Of a program that is to be started; elsewhere it only means that something would have to wait. */
+const NO_PROCESS: MachineError = {
+  code: "RESOURCE_EXHAUSTED",
+  words: "no further process or thread may be started",
+  remedy: () => "raise TasksMax of the service (pids.max), or the user's limit (ulimit -u)",
 };
 
 /** Failures to write for which git does not say why. */
@@ -102,12 +52,16 @@ const NEARLY_FULL = 1024 * 1024;
 export function printedErrno(stderr: string): string | undefined {
   const own = stderr.split(/[\r\n]+/)
     .filter((line) => !/^(?:fatal: )?remote(?: error)?: /.test(line)).join("\n");
-  return Object.entries(MACHINE_ERRORS).find(([, { printed }]) => printed?.test(own))?.[0];
+  return PRINTED.find(([, words]) => words.test(own))?.[0];
 }
 
-/** Returns the code that stands for an errno of this machine's; `undefined` for all other ones. */
+/** Returns the code that stands for an errno that git printed; `undefined` for all other ones. */
 export function codeOfErrno(errno: string | undefined): ErrorCode | undefined {
-  return errno === undefined ? undefined : MACHINE_ERRORS[errno]?.code;
+  return meaningOf(errno)?.code;
+}
+
+function meaningOf(errno: string | undefined): MachineError | undefined {
+  return errno === "EAGAIN" ? NO_PROCESS : machineErrorNamed(errno);
 }
 
 /**
@@ -121,11 +75,15 @@ export async function explainMachineError(
   path: string,
 ): Promise<DaemonError | undefined> {
   if (!(error instanceof Error)) return undefined;
-  const name = errno ?? errnoOf(error) ?? errnoOf(error.cause) ??
+  const own = errnoOf(error);
+  const name = errno ?? own ?? errnoOf(error.cause) ?? causeErrno(error.cause) ??
     (UNEXPLAINED.test(error.message) && await isNearlyFull(path) ? "ENOSPC" : undefined);
-  const known = MACHINE_ERRORS[name ?? ""] ?? OWN_FILE_ERRORS[errnoOf(error) ?? ""];
-  if (!known) return undefined;
-  const message = `${error.message}: ${await known.advice(path)}`;
+  // What may not be read or started is not what git works on.
+  if (own === undefined && (name === "EACCES" || name === "EPERM")) return undefined;
+  const known = own === "ENOENT" ? OWN_FILE_MOVED : meaningOf(name);
+  if (known?.code === undefined) return undefined;
+  const free = name === "ENOSPC" ? `, ${await freeSpace(path)}` : "";
+  const message = `${error.message}: ${path}: ${known.words}${free}; ${known.remedy?.({ path })}`;
   return new DaemonError(known.code, message, { cause: error });
 }
 

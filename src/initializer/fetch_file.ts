@@ -4,7 +4,7 @@ import { createHash, type Hash } from "node:crypto";
 import { join } from "@std/path";
 import type { Clock } from "../clock.ts";
 import type { ParsedDigest } from "../digest.ts";
-import { asDaemonError, DaemonError } from "../errors.ts";
+import { asDaemonError, DaemonError, machineError } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import { displayUrl, type HttpClient } from "../outbound/mod.ts";
 import { retry } from "../async/mod.ts";
@@ -52,7 +52,7 @@ export async function fetchFile(
   const path = join(options.spool, name);
   try {
     using file = await Deno.open(path, { write: true, createNew: true });
-    const transfer = new Transfer(url, digest.algorithm, file, options);
+    const transfer = new Transfer(url, digest.algorithm, { file, path }, options);
     await retry(() => transfer.attempt(), {
       ...options,
       attempts: ATTEMPTS,
@@ -68,19 +68,22 @@ export async function fetchFile(
   } catch (error) {
     await Deno.remove(path).catch(() => {});
     options.signal.throwIfAborted();
-    throw asFailure(error);
+    throw asFailure(error, path);
   }
 }
 
-/** Returns the error as the caller of the initialisation is to see it. */
-function asFailure(error: unknown): DaemonError {
-  if (error instanceof DaemonError && error.code !== "UNAVAILABLE") return error;
-  if (error instanceof Error && (error as { code?: unknown }).code === "ENOSPC") {
-    const message = "the disk of this node is full";
-    return new DaemonError("RESOURCE_EXHAUSTED", message, { cause: error });
+function asFailure(error: unknown, path: string): DaemonError {
+  if (error instanceof DaemonError) {
+    if (error.code !== "UNAVAILABLE") return error;
+    return new DaemonError("FAILED_PRECONDITION", error.message, { cause: error });
   }
-  if (!(error instanceof DaemonError)) return asDaemonError(error, "INTERNAL");
-  return new DaemonError("FAILED_PRECONDITION", error.message, { cause: error });
+  return spoolError(error, path);
+}
+
+function spoolError(error: unknown, path: string): DaemonError {
+  const doing = "Cannot write what was downloaded";
+  return machineError(error, { doing, path, isOwnFile: true }) ??
+    asDaemonError(error, "INTERNAL", doing);
 }
 
 /** The state of a download across its attempts. */
@@ -95,12 +98,20 @@ class Transfer {
   readonly #algorithm: string;
   readonly #url: string;
   readonly #file: Deno.FsFile;
+  /** Absolute, of the file. */
+  readonly #path: string;
   readonly #options: FetchOptions;
 
-  constructor(url: string, algorithm: string, file: Deno.FsFile, options: FetchOptions) {
+  constructor(
+    url: string,
+    algorithm: string,
+    { file, path }: { file: Deno.FsFile; path: string },
+    options: FetchOptions,
+  ) {
     this.#url = url;
     this.#algorithm = algorithm;
     this.#file = file;
+    this.#path = path;
     this.#options = options;
     this.#hash = createHash(algorithm);
   }
@@ -130,7 +141,6 @@ class Transfer {
         const slow = `sent fewer than ${MIN_PROGRESS_BYTES} bytes in ${stallTimeout / 1000} s`;
         throw new TransientError(`${this.#where} ${slow}`);
       }
-      if (isDiskError(error)) throw error;
       throw new TransientError(`${this.#where} broke off`, { cause: error });
     }
   }
@@ -181,15 +191,28 @@ class Transfer {
     this.size = 0;
     this.#validator = undefined;
     this.#hash = createHash(this.#algorithm);
-    await this.#file.truncate(0);
-    await this.#file.seek(0, Deno.SeekMode.Start);
+    await this.#spooling(async () => {
+      await this.#file.truncate(0);
+      await this.#file.seek(0, Deno.SeekMode.Start);
+    });
   }
 
   async #take(chunk: Uint8Array): Promise<void> {
     this.#refuseExcess(this.size + chunk.length);
-    for (let at = 0; at < chunk.length;) at += await this.#file.write(chunk.subarray(at));
+    await this.#spooling(async () => {
+      for (let at = 0; at < chunk.length;) at += await this.#file.write(chunk.subarray(at));
+    });
     this.#hash.update(chunk);
     this.size += chunk.length;
+  }
+
+  /** Works on the spool file: what fails there is this machine's, and no server's. */
+  async #spooling<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw spoolError(error, this.#path);
+    }
   }
 
   #refuseExcess(size: number): void {
@@ -200,8 +223,4 @@ class Transfer {
       `${this.#where} is longer than the ${limitBytes} bytes that the workspace's quota leaves`,
     );
   }
-}
-
-function isDiskError(error: unknown): boolean {
-  return error instanceof Error && (error as { code?: unknown }).code === "ENOSPC";
 }

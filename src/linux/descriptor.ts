@@ -1,10 +1,12 @@
 /** What every open descriptor can do: metadata by descriptor, and closing. */
 
 import { AT } from "./constants.ts";
-import { isErrno, lastErrno, SystemError, throwUnlessInterrupted } from "./errno.ts";
+import { type ErrnoName, type GuardedEntry, type Refusal, refusalOf } from "../errors.ts";
+import { isErrno, lastErrno, systemError, throwUnlessInterrupted } from "./errno.ts";
 import { system } from "./libc.ts";
-import { displayName, first, type Name } from "./path_names.ts";
-import { type Stat, statx, type Timespec } from "./stat.ts";
+import { displayName, first, isComponent, type Name, second } from "./path_names.ts";
+import { effectiveUser } from "./process.ts";
+import { type Stat, statx, type Timespec, tryStatx } from "./stat.ts";
 import { getXattr, listXattrs, procPath, removeXattr, setXattr } from "./xattr.ts";
 
 /** An empty NUL-terminated name, for `AT.EMPTY_PATH`. */
@@ -87,7 +89,16 @@ export class Descriptor implements Disposable {
 
   /** Absolute path of an entry of this directory, for operators. */
   locationOf(name: Name): string {
-    return `${this.location}/${displayName(name)}`;
+    // A walk calls its own top folder ".".
+    return `${this.location}/${displayName(name)}`.replaceAll("/./", "/");
+  }
+
+  /** Returns what stands in the way of a call that the kernel has just refused, on this or an entry. */
+  refusalOf(errno: ErrnoName, syscall: string, name?: Name): Refusal {
+    const [entry, folder] = name === undefined
+      ? [guardOf(this), this.above && guardOf(this.above)]
+      : [guardOf(this, name), guardOf(this)];
+    return refusalOf({ errno, syscall, uid: effectiveUser().uid, entry, folder });
   }
 
   /**
@@ -101,7 +112,7 @@ export class Descriptor implements Disposable {
     if (system().close(fd) < 0) {
       // An interrupted close has closed: the number may be another thread's already.
       const errno = lastErrno();
-      if (errno !== "EINTR") throw new SystemError(errno, "close", this.path);
+      if (errno !== "EINTR") throw systemError(errno, "close", this);
     }
   }
 
@@ -180,4 +191,20 @@ export function ignoreErrno(names: Parameters<typeof isErrno>[1][], action: () =
     if (isErrno(error, ...names)) return false;
     throw error;
   }
+}
+
+/** What is known of a descriptor or of an entry of it; nothing of what lies deeper. */
+function guardOf(at: Descriptor, name?: Name): GuardedEntry | undefined {
+  if (at.fd < 0 || name !== undefined && !isComponent(name)) return undefined;
+  const stat = name === undefined
+    ? tryStatx(at.fd, EMPTY, AT.EMPTY_PATH)
+    : tryStatx(at.fd, second.set(name, "statx"), 0);
+  if (!stat) return undefined;
+  const { uid, isImmutable, isAppendOnly } = stat;
+  return {
+    path: name === undefined ? at.location : at.locationOf(name),
+    uid,
+    isImmutable,
+    isAppendOnly,
+  };
 }

@@ -10,7 +10,13 @@
 import { AT, O, RENAME, RESOLVE, S, SYSCALL } from "./constants.ts";
 import { Descriptor, encodeTimes } from "./descriptor.ts";
 import { type Entry, type NameSink, readEntries, readNames } from "./entries.ts";
-import { lastErrno, lazyPath, SystemError, throwUnlessInterrupted } from "./errno.ts";
+import {
+  lastErrno,
+  SystemError,
+  systemError,
+  systemErrorBetween,
+  throwUnlessInterrupted,
+} from "./errno.ts";
 import { File } from "./file.ts";
 import { libc, type Symbols, system } from "./libc.ts";
 import { first, isComponent, type Name, second, splitPath } from "./path_names.ts";
@@ -43,7 +49,7 @@ function openBeneath(dir: Descriptor, path: Name, flags: number, mode: number, c
     if (fd >= 0) return fd;
     const errno = lastErrno();
     if (errno === "EINTR" || errno === "EAGAIN" && ++races < MAX_EAGAIN_RETRIES) continue;
-    throw new SystemError(errno, "openat2", lazyPath(dir, path));
+    throw systemError(errno, "openat2", dir, path);
   }
 }
 
@@ -64,7 +70,8 @@ export class Directory extends Descriptor {
     for (;;) {
       const fd = sys.openat(AT.FDCWD, first.set(path, "openat"), flags, 0);
       if (fd >= 0) return new Directory(fd, undefined, label, false, path);
-      throwUnlessInterrupted("openat", { path, pathOf: () => path });
+      const at = { path, location: path, pathOf: () => path, locationOf: () => path };
+      throwUnlessInterrupted("openat", at);
     }
   }
 
@@ -284,8 +291,7 @@ export class Directory extends Descriptor {
         while (call(sys, dir.fd, name, toDir.fd, toName) < 0) {
           const errno = lastErrno();
           if (errno === "EINTR") continue;
-          const [from, into] = [lazyPath(dir, leaf), lazyPath(toDir, toLeaf)];
-          throw new SystemError(errno, syscall, () => `${from()} -> ${into()}`);
+          throw systemErrorBetween(errno, syscall, [dir, leaf], [toDir, toLeaf]);
         }
       }));
   }

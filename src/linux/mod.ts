@@ -13,7 +13,8 @@ export { DT, FADVISE, NAME_MAX, O, PATH_MAX, S, SEEK } from "./constants.ts";
 export { Descriptor, ignoreErrno } from "./descriptor.ts";
 export { Directory, type OpenOptions } from "./directory.ts";
 export type { Entry } from "./entries.ts";
-export { type ErrnoName, isErrno, SystemError } from "./errno.ts";
+export type { ErrnoName } from "../errors.ts";
+export { isErrno, SystemError } from "./errno.ts";
 export { File } from "./file.ts";
 export { openLibc } from "./libc.ts";
 export {

@@ -188,3 +188,10 @@ export function statx(
   }
   return new Stat(result);
 }
+
+/** Metadata as {@link statx} returns it, for the advice in an error; `undefined` where it cannot be had. */
+export function tryStatx(fd: number, name: Uint8Array, flags: number): Stat | undefined {
+  const failed =
+    system().statx(fd, name, flags | AT.SYMLINK_NOFOLLOW, STATX_BASIC, result.bytes) < 0;
+  return failed ? undefined : new Stat(result);
+}

@@ -9,6 +9,7 @@ import type {
 } from "./messages.ts";
 import { contentPermissions, daemonPermissions, type Permissions } from "./worker_permissions.ts";
 import type { FoundGit } from "../git/mod.ts";
+import { fileSystemsOf, readFileSystems } from "./mounts.ts";
 import { StartError } from "./start_error.ts";
 
 export interface LaunchOptions {
@@ -65,12 +66,13 @@ export function launch(options: LaunchOptions): Launched {
     return worker;
   };
 
+  const fileSystems = fileSystemsOf([config.root, ...Object.values(areas)], readFileSystems());
   const content = Array.from({ length: navigator.hardwareConcurrency + 1 }, (_, index) => {
     const { port1, port2 } = new MessageChannel();
     const worker = start(modules.content, `content-${index + 1}`, contentPermissions(libc));
     worker.onmessage = ({ data }: MessageEvent<ContentWorkerFailed>) =>
       reject(new StartError(data.message));
-    const message: ContentWorkerStart = { kind: "start", libc, areas, port: port1 };
+    const message: ContentWorkerStart = { kind: "start", libc, areas, fileSystems, port: port1 };
     worker.postMessage(message, [port1]);
     return port2;
   });
@@ -92,6 +94,7 @@ export function launch(options: LaunchOptions): Launched {
     git,
     version,
     droppedLines: options.droppedLines,
+    fileSystems,
     privileged: Deno.uid() === 0,
     content,
   };

@@ -1,4 +1,5 @@
 import type { Config } from "../config/mod.ts";
+import type { FileSystem } from "../errors.ts";
 import type { FoundGit } from "../git/mod.ts";
 
 export interface DaemonWorkerStart {
@@ -9,6 +10,8 @@ export interface DaemonWorkerStart {
   version: string;
   /** Whether the process is root; the Worker may not ask. */
   privileged: boolean;
+  /** Those of the root and the store, for errors; the Worker may not look. */
+  fileSystems: FileSystem[];
   /** Where every thread counts the lines of the log that it had to drop: one Int32. */
   droppedLines: SharedArrayBuffer;
   /** One to each content Worker. */

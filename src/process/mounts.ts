@@ -1,14 +1,36 @@
 /** Which mount a path lies on. */
 
-/** Every mount point of this process, by absolute path. The last of several at one path is on top. */
-export function readMounts(): string[] {
+import type { FileSystem } from "../errors.ts";
+
+/** Every file system that this process sees; the last of several at one mount point is on top. */
+export function readFileSystems(): FileSystem[] {
   try {
     const lines = Deno.readTextFileSync("/proc/self/mountinfo").trimEnd().split("\n");
-    return lines.map((line) => unescape(line.split(" ")[4]!));
+    return lines.map((line) => {
+      const [mount, source] = line.split(" - ");
+      return { mountPoint: unescape(mount!.split(" ")[4]!), type: source!.split(" ")[0]! };
+    });
   } catch {
     // Where there is no /proc, the first rename says what is wrong.
-    return ["/"];
+    return [];
   }
+}
+
+/** Every mount point of this process, by absolute path. */
+export function readMounts(): string[] {
+  return ["/", ...readFileSystems().map(({ mountPoint }) => mountPoint)];
+}
+
+/** The file systems that hold one of `folders` or are mounted below one. */
+export function fileSystemsOf(
+  folders: readonly string[],
+  all: readonly FileSystem[],
+): FileSystem[] {
+  const contains = (above: string, path: string) =>
+    `${path}/`.startsWith(above === "/" ? "/" : `${above}/`);
+  return all.filter(({ mountPoint }) =>
+    folders.some((folder) => contains(mountPoint, folder) || contains(folder, mountPoint))
+  );
 }
 
 /** The mount point at or above an absolute path that leads through no link. */

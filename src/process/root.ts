@@ -10,7 +10,7 @@
 import { basename, dirname, join } from "@std/path";
 import { type Config, conflicts } from "../config/mod.ts";
 import type { Areas } from "../content/mod.ts";
-import { reasonOf } from "../errors.ts";
+import { machineError, reasonOf } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import { accessRemedy, describeKind, lstat } from "./entry.ts";
 import { lockPath } from "./lock.ts";
@@ -251,12 +251,13 @@ function makeStore(path: string): void {
 }
 
 function isFull(error: unknown): boolean {
-  return error instanceof Error && "code" in error &&
-    (error.code === "ENOSPC" || error.code === "EDQUOT");
+  return machineError(error)?.code === "RESOURCE_EXHAUSTED";
 }
 
 function makeFolder(path: string, mode: number): void {
-  if (!isFolder(path)) Deno.mkdirSync(path, { mode });
+  if (isFolder(path)) return;
+  if (lstat(path)) throw new StartError("it is there and not a folder");
+  Deno.mkdirSync(path, { mode });
 }
 
 function isFolder(path: string): boolean {

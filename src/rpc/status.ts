@@ -1,7 +1,7 @@
 /** The one place where an error becomes a gRPC status. */
 
 import { status as codes } from "@grpc/grpc-js";
-import { DaemonError, type ErrorCode } from "../errors.ts";
+import { asDaemonError, DaemonError, type ErrorCode } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 
 export interface CallStatus {
@@ -38,7 +38,7 @@ export function codeName(code: codes): string {
 
 function knownError(error: unknown): { code: ErrorCode; message: string } | undefined {
   if (error instanceof DaemonError) return error;
-  if (!(error instanceof DOMException)) return undefined;
+  if (!(error instanceof DOMException)) return asDaemonError(error, "INTERNAL");
   if (error.name === "TimeoutError") return { code: "DEADLINE_EXCEEDED", message: error.message };
   if (error.name === "AbortError") return { code: "CANCELLED", message: error.message };
   return undefined;

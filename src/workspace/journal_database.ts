@@ -10,7 +10,7 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
-import { DaemonError, type ErrorCode, messageOf } from "../errors.ts";
+import { asDaemonError, DaemonError, errnoOf, machineError } from "../errors.ts";
 import { Reserve } from "./reserve.ts";
 
 /** Bytes of free pages kept in the database, and as much in its rollback journal. */
@@ -24,17 +24,21 @@ export interface Schema {
 
 /** A durable SQLite database that can be written on a full disk. Synchronous throughout. */
 export class JournalDatabase implements Disposable {
+  readonly #path: string;
   readonly #db: DatabaseSync;
   readonly #reserve: Reserve;
 
   /**
    * Opens or creates the database in a file, which this process then has for itself.
-   * @throws {DaemonError} FAILED_PRECONDITION for one that is damaged or of another version,
-   *   RESOURCE_EXHAUSTED where there is no space to create one
+   * @throws {DaemonError} naming the file, its file system and the remedy, as every method does:
+   *   RESOURCE_EXHAUSTED where there is no space, memory or descriptor; FAILED_PRECONDITION for a file
+   *   that is damaged, read-only, moved, held by another program or of another version, and for a disk
+   *   that fails
    */
   constructor(path: string, schema: Schema) {
+    this.#path = path;
     this.#reserve = new Reserve(`${path}.reserve`);
-    this.#db = this.#withSpace(() => open(path, schema), `Cannot open the state in ${path}`);
+    this.#db = this.#withSpace(() => open(path, schema), "Cannot open the daemon's state");
     this.#reserve.hold();
     if (this.#reserve.held) this.#addFreePages();
   }
@@ -54,7 +58,7 @@ export class JournalDatabase implements Disposable {
 
   /**
    * Makes what `write` does durable in one step.
-   * @throws {DaemonError} RESOURCE_EXHAUSTED on a full disk, else INTERNAL; nothing is written then
+   * @throws {DaemonError} as the constructor does; nothing is written then
    */
   update(write: (db: DatabaseSync) => void): void {
     const run = () => {
@@ -64,7 +68,7 @@ export class JournalDatabase implements Disposable {
       this.#db.exec("COMMIT");
     };
     try {
-      this.#withSpace(run, "Cannot write the daemon's state", "INTERNAL");
+      this.#withSpace(run, "Cannot write the daemon's state");
     } catch (error) {
       // Where even this fails for want of space, it is done before the next write.
       ignoreFull(() => this.#rollBack());
@@ -78,7 +82,7 @@ export class JournalDatabase implements Disposable {
    * @throws {DaemonError} as {@link update}
    */
   read<T>(query: (db: DatabaseSync) => T): T {
-    return this.#withSpace(() => query(this.#db), "Cannot read the daemon's state", "INTERNAL");
+    return this.#withSpace(() => query(this.#db), "Cannot read the daemon's state");
   }
 
   /** Sets the reserve aside again, because something has just been deleted from the file system. */
@@ -91,11 +95,8 @@ export class JournalDatabase implements Disposable {
     if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
   }
 
-  /**
-   * Runs what may need space, a second time with the reserve released where there was none.
-   * @param otherwise the code of what fails for other reasons
-   */
-  #withSpace<T>(run: () => T, doing: string, otherwise: ErrorCode = "FAILED_PRECONDITION"): T {
+  /** Runs what may need space, a second time with the reserve released where there was none. */
+  #withSpace<T>(run: () => T, doing: string): T {
     try {
       try {
         return run();
@@ -105,11 +106,19 @@ export class JournalDatabase implements Disposable {
       }
     } catch (error) {
       if (error instanceof DaemonError) throw error;
-      throw new DaemonError(
-        isFull(error) ? "RESOURCE_EXHAUSTED" : otherwise,
-        `${doing}: ${messageOf(error)}`,
-        { cause: error },
-      );
+      throw machineError(this.#underlying(error) ?? error, { doing, path: this.#path }) ??
+        asDaemonError(error, "INTERNAL", doing);
+    }
+  }
+
+  /** What the system says of the file, where SQLite has but one word for several things. */
+  #underlying(error: unknown): unknown {
+    if (!AMBIGUOUS.has(errnoOf(error) ?? "")) return undefined;
+    try {
+      Deno.openSync(this.#path, { read: true, write: true }).close();
+      return undefined;
+    } catch (cause) {
+      return errnoOf(cause) === "ENOENT" ? undefined : cause;
     }
   }
 
@@ -185,12 +194,10 @@ function ignoreFull(work: () => void): void {
   }
 }
 
-/** Told by its message, because only some of `node:sqlite`'s errors carry SQLite's result code. */
-function isFull(error: unknown): boolean {
-  return /disk is full/.test(messageOf(error));
-}
+/** Results of SQLite that may mean a lack of descriptors or of rights, or a disk that fails. */
+const AMBIGUOUS = new Set(["SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_READONLY"]);
 
 /** A file system may notice only when it writes data out that there is no space for it. */
 function mayBeFull(error: unknown): boolean {
-  return isFull(error) || /disk I\/O error/.test(messageOf(error));
+  return ["SQLITE_FULL", "SQLITE_IOERR"].includes(errnoOf(error) ?? "");
 }

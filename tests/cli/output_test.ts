@@ -26,7 +26,10 @@ Deno.test("a command whose reader has had enough ends without a word", async () 
 Deno.test("a command that cannot write its output says so in one line", async () => {
   const child = printing(">/dev/full");
   await child.stdout.cancel();
-  assertEquals(await outcome(child), [1, "error: Cannot write to stdout: the disk is full\n"]);
+  assertEquals(await outcome(child), [
+    1,
+    "error: Cannot write to stdout: no space left, or no inodes\n",
+  ]);
 });
 
 Deno.test("a command whose stderr cannot be written does what it was asked to", async () => {

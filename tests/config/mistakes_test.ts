@@ -226,7 +226,10 @@ Deno.test("config problems do not repeat a secret when it has the wrong type", (
 });
 
 Deno.test("config file that cannot be read is named with the reason", () => {
-  const reasons = { "/nonexistent/wsdaemon.json": "no such file", "/proc": "it is a folder" };
+  const reasons = {
+    "/nonexistent/wsdaemon.json": "no such file or directory",
+    "/proc": "it is a directory",
+  };
   for (const [file, reason] of Object.entries(reasons)) {
     const error = assertThrows(() => readConfigFile(file), ConfigError);
     assertEquals(error.message, `Cannot read the config file ${file}: ${reason}`);

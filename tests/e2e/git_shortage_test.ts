@@ -54,7 +54,7 @@ for (const [name, isNoise] of [["pack", true], ["file", false]] as const) {
       using folder = testFolder();
       await using small = await smallNode(folder.path, 16 * MIB);
       const large = remoteWith(join(folder.path, "large"), 24 * MIB, isNoise);
-      const words = `the file system of ${join(folder.path, "node/tmp")} is full`;
+      const words = `${join(folder.path, "node/tmp")}: no space left`;
       await refuses(
         "RESOURCE_EXHAUSTED",
         words,
@@ -80,7 +80,7 @@ Deno.test({
     ]);
     await refuses(
       "RESOURCE_EXHAUSTED",
-      "is full",
+      "no space left",
       () => small.client.initWorkspace(fromGit("w", fileUrl(remote))),
     );
   },
@@ -131,7 +131,7 @@ Deno.test("a clone on a root that was moved is refused in words, and makes nothi
   const moved = join(folder.path, "moved");
   Deno.renameSync(node.root, moved);
   try {
-    const words = `${join(node.root, "tmp")} is not as wsdaemon left it`;
+    const words = `${join(node.root, "tmp")}: it was moved or removed`;
     await refuses(
       "FAILED_PRECONDITION",
       words,

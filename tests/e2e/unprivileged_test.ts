@@ -93,7 +93,7 @@ Deno.test({
     // What only root could read is neither left out nor a bug.
     const secret = join(workspace("w"), "secret");
     Deno.writeTextFileSync(secret, "root's", { mode: 0o600 });
-    const words = '"secret" is closed to wsdaemon\'s user';
+    const words = `"${secret}" is closed to wsdaemon's user`;
     await refuses("FAILED_PRECONDITION", words, () => client.backupWorkspace("w"));
     await refuses("DATA_LOSS", words, () => client.disposeWorkspace({ id: "w", backup: true }));
     Deno.removeSync(secret);

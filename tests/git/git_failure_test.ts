@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { DaemonError } from "../../src/errors.ts";
-import { failureOf, firstError, GitFailure } from "../../src/git/git_failure.ts";
+import { DaemonError, firstError } from "../../src/errors.ts";
+import { failureOf, GitFailure } from "../../src/git/git_failure.ts";
 import { type Ending, startGit } from "../../src/git/start_git.ts";
 import { testFolder } from "../fixtures/folder.ts";
 
@@ -65,12 +65,12 @@ Deno.test("a failure for what this machine lacks says so, with what to do", asyn
     [
       git("error: unable to write file a: Read-only file system"),
       "FAILED_PRECONDITION",
-      "mount it for writing",
+      "for writing",
     ],
     [
       git("fatal: write error: Input/output error"),
       "FAILED_PRECONDITION",
-      `the disk of ${folder.path} fails`,
+      `${folder.path}: the disk fails`,
     ],
     [git("error: unable to open a: Structure needs cleaning"), "FAILED_PRECONDITION", "fsck"],
     [
@@ -83,7 +83,7 @@ Deno.test("a failure for what this machine lacks says so, with what to do", asyn
       "FAILED_PRECONDITION",
       "ssh: ",
     ],
-    [node("ENOSPC"), "RESOURCE_EXHAUSTED", `the file system of ${folder.path} is full`],
+    [node("ENOSPC"), "RESOURCE_EXHAUSTED", `${folder.path}: no space left`],
     [
       new DaemonError("FAILED_PRECONDITION", "Cannot start git", { cause: node("EMFILE") }),
       "RESOURCE_EXHAUSTED",
@@ -94,8 +94,8 @@ Deno.test("a failure for what this machine lacks says so, with what to do", asyn
       "RESOURCE_EXHAUSTED",
       "TasksMax",
     ],
-    [node("ENOENT"), "FAILED_PRECONDITION", `${folder.path} is not as wsdaemon left it`],
-    [node("EACCES"), "FAILED_PRECONDITION", `must own ${folder.path}`],
+    [node("ENOENT"), "FAILED_PRECONDITION", `${folder.path}: it was moved or removed`],
+    [node("EACCES"), "FAILED_PRECONDITION", `give wsdaemon's user access to ${folder.path}`],
     [new DaemonError("UNAVAILABLE", "nobody there"), "FAILED_PRECONDITION", "nobody there"],
     [new Error("a bug"), "INTERNAL", "a bug"],
   ];

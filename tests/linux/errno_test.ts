@@ -5,9 +5,12 @@ import { testFolder } from "../fixtures/folder.ts";
 
 Deno.test("a SystemError tells where the call failed once it is asked, and not before", () => {
   let told = 0;
-  const error = new SystemError("ENOENT", "openat2", () => {
-    told++;
-    return "a/b";
+  const error = new SystemError("ENOENT", "openat2", {
+    get path() {
+      told++;
+      return "a/b";
+    },
+    location: "/root/a/b",
   });
   assertEquals(told, 0);
   const message = 'openat2 "a/b": no such file or directory (ENOENT)';

@@ -1,7 +1,8 @@
 /** A folder as a directory handle. */
 
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
-import { Directory, type ErrnoName, openLibc, SystemError } from "../../src/linux/mod.ts";
+import { type ErrnoName } from "../../src/errors.ts";
+import { Directory, openLibc, SystemError } from "../../src/linux/mod.ts";
 import { libcPath } from "../../src/process/libc.ts";
 import { testFolder } from "../fixtures/folder.ts";
 

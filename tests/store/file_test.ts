@@ -327,7 +327,7 @@ Deno.test({
       const store = await FileStore.open({ folder, spoolDir, clock: systemClock });
       const bytes = freshBytes(2 << 20);
       const blob = await spool(spoolDir, bytes);
-      await assertCode("RESOURCE_EXHAUSTED", () => store.putBlob(blob), "free some space");
+      await assertCode("RESOURCE_EXHAUSTED", () => store.putBlob(blob), "no space left");
       await assertCode("RESOURCE_EXHAUSTED", () => store.putBlobBytes(blob.digest, bytes));
       await assertCode("RESOURCE_EXHAUSTED", () => store.putRef("refs/a/b", bytes));
       assertEquals([...Deno.readDirSync(join(folder, "tmp"))], []);

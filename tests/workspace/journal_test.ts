@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { join } from "@std/path";
 import { DaemonError } from "../../src/errors.ts";
@@ -72,6 +72,28 @@ Deno.test("the journal forgets a workspace's promises with it", () =>
     assertEquals(journal.pendingSnapshots(), [{ url: "u2", workspaceId: "w2" }]);
   }));
 
+Deno.test("a journal that is damaged says so, and what to do", () =>
+  withFile((path) => {
+    const damaged = new Journal(path);
+    damaged.insert(record);
+    damaged[Symbol.dispose]();
+    // The first page stays, so that it opens.
+    const { size } = Deno.statSync(path);
+    using file = Deno.openSync(path, { write: true });
+    file.seekSync(4096, Deno.SeekMode.Start);
+    file.writeSync(new Uint8Array(size - 4096).fill(0x5a));
+    const reading = assertThrows(
+      () => {
+        using journal = new Journal(path);
+        journal.workspaces();
+      },
+      DaemonError,
+      path,
+    );
+    assertEquals(reading.code, "FAILED_PRECONDITION");
+    assertStringIncludes(reading.message, ".recover");
+  }));
+
 Deno.test("the journal refuses a state file of a newer version, and one that is not a database", () =>
   withFile((path) => {
     const db = new DatabaseSync(path);
@@ -80,7 +102,11 @@ Deno.test("the journal refuses a state file of a newer version, and one that is 
     const newer = assertThrows(() => new Journal(path), DaemonError, "version 99");
     assertEquals(newer.code, "FAILED_PRECONDITION");
     Deno.writeTextFileSync(path, "certainly not a database, and long enough to be read as one");
-    const damaged = assertThrows(() => new Journal(path), DaemonError, "Cannot open the state");
+    const damaged = assertThrows(
+      () => new Journal(path),
+      DaemonError,
+      "Cannot open the daemon's state",
+    );
     assertEquals(damaged.code, "FAILED_PRECONDITION");
   }));
 

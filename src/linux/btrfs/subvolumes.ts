@@ -2,7 +2,7 @@
 
 import type { Directory } from "../directory.ts";
 import { isErrno, SystemError } from "../errno.ts";
-import { bytesOf, isComponent, type Name } from "../path_names.ts";
+import { bytesOf, displayName, isComponent, type Name } from "../path_names.ts";
 import { fileSystemType } from "../process.ts";
 import type { Stat } from "../stat.ts";
 import { Argument, type BtrfsHandle, callIoctl, IOCTL, SIZE } from "./ioctl.ts";
@@ -81,9 +81,12 @@ export function destroySubvolumeById(at: BtrfsHandle, id: bigint): void {
 
 function volumeArguments(name: Name, syscall: string): Argument {
   const bytes = bytesOf(name);
-  const shown = typeof name === "string" ? name : () => new TextDecoder().decode(bytes);
-  if (!isComponent(bytes) || bytes.includes(0)) throw new SystemError("EINVAL", syscall, shown);
-  if (bytes.length > NAME_MAX) throw new SystemError("ENAMETOOLONG", syscall, shown);
+  if (!isComponent(bytes) || bytes.includes(0)) {
+    throw new SystemError("EINVAL", syscall, displayName(name));
+  }
+  if (bytes.length > NAME_MAX) {
+    throw new SystemError("ENAMETOOLONG", syscall, displayName(name));
+  }
   const argument = new Argument(SIZE.volumeArguments);
   argument.bytes.set(bytes, VOLUME.NAME);
   return argument;

@@ -3,10 +3,9 @@
  */
 
 import { GetObjectCommand, type GetObjectCommandOutput } from "@aws-sdk/client-s3";
-import { DaemonError } from "../../errors.ts";
+import { asDaemonError, DaemonError, machineError } from "../../errors.ts";
 import { release } from "../../memory.ts";
 import type { StoreOptions } from "../object_store.ts";
-import { fileError } from "../file/file_errors.ts";
 import type { Connection } from "./connection.ts";
 import { CorruptAnswerError, isBeyondEnd } from "./s3_errors.ts";
 import { forEachIndex } from "../../async/mod.ts";
@@ -159,6 +158,7 @@ async function local<T>(path: string, work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     if (error instanceof DaemonError) throw error;
-    throw fileError(error, `Cannot write the spool file ${path}`);
+    throw machineError(error, { doing: "Cannot write the spool file", path, isOwnFile: true }) ??
+      asDaemonError(error, "INTERNAL", `Cannot write the spool file ${path}`);
   }
 }
