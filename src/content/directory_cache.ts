@@ -11,7 +11,7 @@ interface CachedDirectory {
   readonly dir: Directory;
 }
 
-/** Keeps the directories open that lead to the last one that was asked for. */
+/** Keeps the directories open that lead to the last one that was asked for by its path. */
 export class DirectoryCache implements Disposable {
   readonly #top: Directory;
   readonly #stack: CachedDirectory[] = [];
@@ -20,7 +20,10 @@ export class DirectoryCache implements Disposable {
     this.#top = top;
   }
 
-  /** The directory at `path`; the handle is valid until the next call. @throws {SystemError} */
+  /**
+   * Opens the directory at `path`; the handle is valid until the next call.
+   * @throws {SystemError}
+   */
   open(path: Uint8Array): Directory {
     if (path.length === 0) return this.#top;
     const above = this.#nearest(path);
@@ -32,7 +35,7 @@ export class DirectoryCache implements Disposable {
     return dir;
   }
 
-  /** The directory at `path`, which the caller closes. @throws {SystemError} */
+  /** Opens the directory at `path` by a handle that the caller closes. @throws {SystemError} */
   openUncached(path: Uint8Array): Directory {
     return openLongPath(this.#top, path);
   }
@@ -64,7 +67,9 @@ export class DirectoryCache implements Disposable {
     for (const { dir } of this.#stack.splice(0)) dir.close();
   }
 
-  /** The deepest open directory at or above `path`; what is open beside it is closed. */
+  /**
+   * Returns the deepest open directory at or above `path`; closes those that are not on the path.
+   */
   #nearest(path: Uint8Array): CachedDirectory | undefined {
     for (let last = this.#stack.at(-1); last; last = this.#stack.at(-1)) {
       const { length } = last.path;

@@ -1,4 +1,4 @@
-/** Reading a baseline, directory by directory. */
+/** Reads a baseline, directory by directory. */
 
 import { crc32 } from "node:zlib";
 import { lowerBound } from "../../binary_search.ts";
@@ -24,7 +24,7 @@ const EMPTY_TABLE = new DataView(new ArrayBuffer(0));
 /** Where the parts of a baseline are. */
 interface Layout {
   header: TreeHeader;
-  /** Offset of the dead paths. */
+  /** Offset of the stale entries. */
   staleAt: number;
   table: DataView;
   directories: number;
@@ -96,13 +96,13 @@ export class BaselineReader {
     return this.#parts.directories;
   }
 
-  /** The paths that reused layers hold in vain. */
+  /** Returns the stale entries: paths that reused layers still have and the tree has not. */
   stale(): StaleEntry[] {
     const { header, staleAt: deadAt } = this.#parts;
     return decodeStale(readFully(this.#file, deadAt, header.staleBytes), header.stale);
   }
 
-  /** The block of the directory at `path`, and its number. It is valid until the next call. */
+  /** Returns the block of the directory at `path`, valid until the next call, and its number. */
   find(path: Uint8Array): { block: Block; number: number } | undefined {
     const { table, directories } = this.#parts;
     const hash = hashPath(path);
@@ -118,7 +118,7 @@ export class BaselineReader {
     return undefined;
   }
 
-  /** The block of that number. It is valid until the next call. */
+  /** Returns the block of that number, valid until the next call. */
   block(number: number): Block {
     const { table } = this.#parts;
     const length = table.getUint32(number * TABLE_ENTRY + 4, true);

@@ -1,4 +1,4 @@
-/** Writing a baseline. */
+/** Writes a baseline. */
 
 import { crc32 } from "node:zlib";
 import type { File } from "../../linux/mod.ts";
@@ -11,6 +11,7 @@ interface TableEntry {
   length: number;
 }
 
+/** Writes a baseline's bytes in order, and its table and checksum at the end. */
 export class BaselineWriter implements Disposable {
   readonly #file: File;
   readonly #buffer = buffers.take();
@@ -27,7 +28,7 @@ export class BaselineWriter implements Disposable {
     return this.#flushed + this.#used;
   }
 
-  /** Bytes of the tree file, in its order; blocks go through {@link block}. */
+  /** Appends bytes of the tree file, in its order; blocks go through {@link block}. */
   bytes(bytes: Uint8Array): void {
     if (this.#used + bytes.length > BUFFER_BYTES) this.#flush();
     if (bytes.length > BUFFER_BYTES) return this.#write(bytes);
@@ -35,6 +36,7 @@ export class BaselineWriter implements Disposable {
     this.#used += bytes.length;
   }
 
+  /** Appends the block of a directory and adds it to the table. */
   block(block: Block): void {
     const { bytes } = block;
     const hash = hashPath(block.path);
@@ -42,7 +44,7 @@ export class BaselineWriter implements Disposable {
     this.bytes(bytes);
   }
 
-  /** Writes what ends the file. */
+  /** Writes the table and the footer. */
   finish(): void {
     const tableAt = this.#position;
     this.#table.sort((a, b) => a.hash - b.hash);

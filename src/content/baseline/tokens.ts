@@ -8,7 +8,7 @@ import { isErrno } from "../../linux/mod.ts";
 import { checkAreaName, type OpenAreas } from "../areas.ts";
 import { deleteEntry } from "../delete_entry.ts";
 
-/** A fresh token. */
+/** Returns a fresh token. */
 export function newBaselineToken(): string {
   return `.${crypto.randomUUID()}`;
 }
@@ -58,7 +58,7 @@ function replace(areas: OpenAreas, token: string, name: string): void {
   }
 }
 
-/** Forgets a baseline, durably. No error if it is not there. */
+/** Deletes a baseline, durably. Succeeds if it does not exist. */
 export function dropBaseline(areas: OpenAreas, request: { name: string }): void {
   checkAreaName(request.name, "the baseline's name");
   if (deleteEntry(areas.baselines, request.name, areas.trash) !== "absent") areas.baselines.sync();
