@@ -1,5 +1,14 @@
 import { ConfigError } from "../config/mod.ts";
-import { DaemonError, reasonOf } from "../errors.ts";
+import {
+  causeErrno,
+  DaemonError,
+  errnoOf,
+  type ErrorCode,
+  firstError,
+  machineError,
+  reasonOf,
+  remedyOf,
+} from "../errors.ts";
 import { StartError } from "../process/mod.ts";
 
 /** A command that failed. Its message, if it has one, is not printed yet. */
@@ -12,23 +21,76 @@ export class OutputError extends Error {
   override readonly name = "OutputError";
 
   constructor(cause: unknown) {
-    super(`Cannot write to stdout: ${reasonOf(cause)}`, { cause });
+    super(`Cannot write to stdout: ${reasonOf(cause)}; see where it leads`, { cause });
   }
 
   /** Whether who reads it has had enough, as `head` has: nothing to complain of. */
   get isClosed(): boolean {
-    return this.cause instanceof Deno.errors.BrokenPipe;
+    return isClosedPipe(this.cause);
   }
 }
 
+/** What errors of a path that the command line names mean, and what to do about them. */
+const PATH_ERRORS: Readonly<Record<string, readonly [code: ErrorCode, remedy: string]>> = {
+  EEXIST: ["ALREADY_EXISTS", "choose another name, or remove what is there"],
+  EISDIR: ["FAILED_PRECONDITION", "name a file"],
+  ELOOP: ["FAILED_PRECONDITION", "name what the link leads to"],
+  ENAMETOOLONG: ["INVALID_ARGUMENT", "choose a shorter one"],
+  ENOENT: ["NOT_FOUND", "check the path"],
+  ENOTDIR: ["FAILED_PRECONDITION", "check the path"],
+};
+
+function isClosedPipe(error: unknown): boolean {
+  return error instanceof Deno.errors.BrokenPipe || errnoOf(error) === "EPIPE";
+}
+
+/** Returns why a file operation failed, and what to do about it, for a sentence that has begun. */
+export function explain(error: unknown, path?: string): string {
+  const remedy = PATH_ERRORS[causeErrno(error) ?? ""]?.[1] ?? remedyOf(error, { path });
+  return reasonOf(error) + (remedy === undefined ? "" : `; ${remedy}`);
+}
+
+/**
+ * Returns the failure to report for what was thrown while a command worked on this machine; what is no
+ * failure of the machine's as it is.
+ * @param doing what was attempted, with the path
+ * @param path absolute, of what was worked on
+ */
+export function localFailure(thrown: unknown, doing?: string, path?: string): unknown {
+  const error = firstError(thrown);
+  // Whoever read our output has enough; there is nobody to tell.
+  if (isClosedPipe(error)) return new Failure();
+  if (isDescribed(error)) return error;
+  const [otherwise, remedy] = PATH_ERRORS[causeErrno(error) ?? ""] ?? [];
+  if (doing !== undefined && causeErrno(error) !== undefined) {
+    const code = machineError(error)?.code ?? otherwise ?? "FAILED_PRECONDITION";
+    return new DaemonError(code, `${doing}: ${explain(error, path)}`, { cause: error });
+  }
+  const known = machineError(error, { path, ...(otherwise ? { otherwise } : {}) });
+  return known && remedy !== undefined
+    ? new DaemonError(known.code, `${known.message}; ${remedy}`, { cause: error })
+    : known ?? error;
+}
+
+/** Whether it is an error of ours, whose message says it all. */
+function isDescribed(error: unknown): boolean {
+  return [ConfigError, DaemonError, Failure, OutputError, StartError].some((kind) =>
+    error instanceof kind
+  );
+}
+
 /** The lines that tell people what became of a command. */
-export function describeFailure(error: unknown): string[] {
+export function describeFailure(thrown: unknown): string[] {
+  if (thrown instanceof OutputError) return thrown.isClosed ? [] : [`error: ${thrown.message}`];
+  const error = localFailure(thrown);
   if (error instanceof ConfigError) return error.problems.map((problem) => `error: ${problem}`);
-  if (error instanceof OutputError && error.isClosed) return [];
   if (error instanceof Failure) return error.message ? [`error: ${error.message}`] : [];
   if (error instanceof DaemonError) return [`error: ${error.code}: ${error.message}`];
   if (error instanceof StartError || error instanceof OutputError) {
     return [`error: ${error.message}`];
   }
-  return [`error: ${error instanceof Error ? error.stack ?? error.message : error}`];
+  return [
+    "error: a bug in wsdaemon, to be reported with what follows",
+    `error: ${error instanceof Error ? error.stack ?? error.message : error}`,
+  ];
 }

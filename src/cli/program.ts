@@ -1,6 +1,8 @@
 /** The command line: every command, and what its failures become. */
 
 import { Command, CommanderError } from "commander";
+import { configureFileSystems } from "../errors.ts";
+import { readFileSystems } from "../process/mod.ts";
 import { describeFailure } from "./failure.ts";
 import { printError, printErrorText, printText } from "./io.ts";
 import { VERSION, versionCommand } from "./version.ts";
@@ -30,6 +32,7 @@ const COMMANDS: Record<string, () => Command | Promise<Command>> = {
 
 /** Runs one command line and resolves to its exit code. */
 export async function runCommandLine(args: readonly string[]): Promise<number> {
+  configureFileSystems(readFileSystems);
   try {
     await (await program(args)).parseAsync([...args], { from: "user" });
     return EXIT.ok;

@@ -2,7 +2,7 @@
 
 import { findNodeAtLocation, type Node, type ParseError, parseTree } from "jsonc-parser";
 import { getNodeValue, printParseErrorCode } from "jsonc-parser";
-import { reasonOf } from "../errors.ts";
+import { reasonOf, remedyOf } from "../errors.ts";
 import { type ConfigSource, isObject } from "./config_source.ts";
 import { ConfigError } from "./problems.ts";
 
@@ -35,9 +35,13 @@ export function parseConfig(text: string, name: string): ConfigSource {
 
 function readText(path: string): string {
   try {
-    return Deno.readTextFileSync(path);
+    return new TextDecoder("utf-8", { fatal: true }).decode(Deno.readFileSync(path));
   } catch (error) {
-    throw new ConfigError([`Cannot read the config file ${path}: ${reasonOf(error)}`]);
+    const reason = error instanceof TypeError ? "it is not UTF-8 text" : reasonOf(error);
+    const remedy = remedyOf(error, { path });
+    throw new ConfigError([
+      `Cannot read the config file ${path}: ${reason}${remedy === undefined ? "" : `; ${remedy}`}`,
+    ]);
   }
 }
 

@@ -7,7 +7,7 @@ import { join } from "@std/path";
 import { systemClock } from "../clock.ts";
 import type { Config } from "../config/mod.ts";
 import type { Content } from "../content/mod.ts";
-import { DaemonError, messageOf } from "../errors.ts";
+import { DaemonError, messageOf, reasonOf } from "../errors.ts";
 import { type FoundGit, Git, reportFoundGit } from "../git/mod.ts";
 import { createInitializers } from "../initializer/mod.ts";
 import { logger } from "../log/mod.ts";
@@ -182,7 +182,7 @@ function readPem(name: string, path: string): Uint8Array {
   } catch (error) {
     throw new DaemonError(
       "FAILED_PRECONDITION",
-      `Cannot read the file of ${name}, ${path}: ${messageOf(error)}`,
+      `Cannot read the file of ${name}, ${path}: ${reasonOf(error)}`,
     );
   }
 }

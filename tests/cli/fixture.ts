@@ -14,6 +14,8 @@ export interface RunOptions {
   input?: string;
   /** Ends it. */
   signal?: AbortSignal;
+  /** How wsdaemon is run; from source unless given. */
+  command?: readonly string[];
   /** What a shell does before it, and then it as `"$@"`. */
   shell?: string;
 }
@@ -21,10 +23,10 @@ export interface RunOptions {
 /** Runs one command line to its end. */
 export async function wsdaemon(
   args: readonly string[],
-  { env = {}, input, signal, shell }: RunOptions = {},
+  { env = {}, input, signal, shell, command = FROM_SOURCE }: RunOptions = {},
 ): Promise<Outcome> {
   const under = shell === undefined ? [] : ["sh", "-c", shell, "sh"];
-  const [program, ...before] = [...under, ...FROM_SOURCE];
+  const [program, ...before] = [...under, ...command];
   const child = new Deno.Command(program!, {
     args: [...before, ...args],
     env: { NO_COLOR: "1", ...env },

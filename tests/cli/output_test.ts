@@ -28,7 +28,7 @@ Deno.test("a command that cannot write its output says so in one line", async ()
   await child.stdout.cancel();
   assertEquals(await outcome(child), [
     1,
-    "error: Cannot write to stdout: no space left, or no inodes\n",
+    "error: Cannot write to stdout: no space left, or no inodes; see where it leads\n",
   ]);
 });
 

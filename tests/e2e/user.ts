@@ -1,7 +1,7 @@
 /** A daemon that runs as an ordinary user. */
 
 import { fromFileUrl, join } from "@std/path";
-import { DaemonProcess } from "../../scripts/daemon_process.ts";
+import { DaemonProcess, FROM_SOURCE } from "../../scripts/daemon_process.ts";
 
 export const IS_ROOT = Deno.uid() === 0;
 
@@ -42,7 +42,12 @@ export async function asUser(
   const path = `${root}.jsonc`;
   Deno.writeTextFileSync(path, JSON.stringify({ metrics: { listen: "off" }, ...config }));
   const args = ["--config", path, "--root", root];
-  if (!IS_ROOT) return await DaemonProcess.start({ args });
+  return await DaemonProcess.start({ args, command: commandAsUser(folder) });
+}
+
+/** Returns the command that runs wsdaemon as {@link USER}. @param folder that everybody can pass through */
+export function commandAsUser(folder: string): readonly [string, ...string[]] {
+  if (!IS_ROOT) return FROM_SOURCE;
   const at = join(folder, "program");
   for (const name of ["cache", "repository/src"]) {
     Deno.mkdirSync(join(at, name), { recursive: true });
@@ -51,10 +56,7 @@ export async function asUser(
     Deno.writeTextFileSync(join(at, name), "");
   }
   const shown = [Deno.execPath(), denoDir(), REPOSITORY];
-  return await DaemonProcess.start({
-    args,
-    command: ["unshare", "--mount", "sh", "-c", BECOME, "sh", at, ...shown],
-  });
+  return ["unshare", "--mount", "sh", "-c", BECOME, "sh", at, ...shown];
 }
 
 /** Gives everything beneath a path to {@link USER}; only root has to, and can. */

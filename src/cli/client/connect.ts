@@ -2,11 +2,11 @@
 
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { parseDuration } from "../../config/mod.ts";
-import { messageOf, reasonOf } from "../../errors.ts";
+import { messageOf } from "../../errors.ts";
 import { clientWarning } from "../../process/mod.ts";
 import { parseAddress } from "../../address.ts";
 import type { CallOptions, ClientTls, WorkspaceClient } from "../../rpc/mod.ts";
-import { Failure } from "../failure.ts";
+import { explain, Failure } from "../failure.ts";
 import { printError } from "../io.ts";
 
 interface ConnectionFlags {
@@ -67,7 +67,7 @@ export async function withSession<T>(
   } catch (error) {
     if (error instanceof UnreachableError) {
       const hint = hintFor(error.message, tls);
-      throw new Failure(`${error.code}: ${error.message}; ${hint}`, { cause: error });
+      throw new Failure(`${error.code}: ${inWords(error.message)}; ${hint}`, { cause: error });
     }
     if (error instanceof ClientError) {
       throw new Failure(`${error.code}: ${error.message}`, { cause: error });
@@ -76,8 +76,29 @@ export async function withSession<T>(
   }
 }
 
+/** What the system says of a connection that was not made. */
+const CONNECT_ERRORS: Readonly<Record<string, string>> = {
+  EACCES: "permission denied",
+  ECONNREFUSED: "nobody listens there",
+  EHOSTUNREACH: "there is no way to that host",
+  ENOENT: "there is no such socket",
+  ENOTSOCK: "it is not a socket",
+  EPERM: "permission denied",
+  ETIMEDOUT: "that host does not answer",
+};
+
+function inWords(message: string): string {
+  return message.replace(
+    /connect (E[A-Z]+) \S+/,
+    (all, errno: string) => CONNECT_ERRORS[errno] ? `${CONNECT_ERRORS[errno]} (${errno})` : all,
+  );
+}
+
 /** What to do about a daemon that was not reached: one that is there and hangs up means TLS. */
 function hintFor(reason: string, tls: ClientTls | undefined): string {
+  if (/\bEACCES\b|\bEPERM\b/.test(reason)) {
+    return "run it as a user or group that may open the socket (its mode is 0660)";
+  }
   if (!/CertificateRequired|Failed to connect$/.test(reason)) {
     return "see that it runs there, or say where with --addr or WSDAEMON_ADDR";
   }
@@ -108,19 +129,26 @@ function tlsOf(flags: ConnectionFlags, command: Command): ClientTls | undefined 
   }
   if (!tls && !tlsCa && !tlsCert && !tlsServerName) return undefined;
   return {
-    ...(tlsCa ? { ca: readFile(tlsCa) } : {}),
-    ...(tlsCert ? { cert: readFile(tlsCert) } : {}),
-    ...(tlsKey ? { key: readFile(tlsKey) } : {}),
+    ...(tlsCa ? { ca: readPem(tlsCa, "--tls-ca") } : {}),
+    ...(tlsCert ? { cert: readPem(tlsCert, "--tls-cert") } : {}),
+    ...(tlsKey ? { key: readPem(tlsKey, "--tls-key") } : {}),
     ...(tlsServerName ? { serverName: tlsServerName } : {}),
   };
 }
 
-function readFile(path: string): Uint8Array {
+/** Reads a PEM file. @throws {Failure} where it cannot be read or is none */
+function readPem(path: string, flag: string): Uint8Array {
+  let bytes: Uint8Array;
   try {
-    return Deno.readFileSync(path);
+    bytes = Deno.readFileSync(path);
   } catch (error) {
-    throw new Failure(`Cannot read ${path}: ${reasonOf(error)}`, { cause: error });
+    throw new Failure(`Cannot read ${path} (${flag}): ${explain(error, path)}`, { cause: error });
   }
+  if (new TextDecoder().decode(bytes).includes("-----BEGIN ")) return bytes;
+  const why = bytes.length === 0 ? "it is empty" : "it is not PEM";
+  throw new Failure(
+    `Cannot use ${path} (${flag}): ${why}; name a file that begins with -----BEGIN`,
+  );
 }
 
 function checkAddress(text: string): string {

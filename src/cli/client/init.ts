@@ -2,8 +2,7 @@
 
 import { Command, InvalidArgumentError } from "commander";
 import { isObject, parseSize } from "../../config/mod.ts";
-import { reasonOf } from "../../errors.ts";
-import { Failure } from "../failure.ts";
+import { explain, Failure } from "../failure.ts";
 import { printJson, printLine } from "../io.ts";
 import { withSession } from "./connect.ts";
 import { addInitializerFlags, combine, type InitializerJson } from "./initializers.ts";
@@ -94,7 +93,7 @@ async function fromFile(command: Command, file: string, mixed: boolean): Promise
     return request;
   } catch (error) {
     const name = file === "-" ? "stdin" : file;
-    throw new Failure(`Cannot read the request from ${name}: ${reasonOf(error)}`, {
+    throw new Failure(`Cannot read the request from ${name}: ${explain(error)}`, {
       cause: error,
     });
   }

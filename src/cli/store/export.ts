@@ -1,6 +1,7 @@
 /** `wsdaemon store export`. */
 
 import { Command } from "commander";
+import { resolve } from "@std/path";
 import { formatSize } from "../../config/mod.ts";
 import { DaemonError } from "../../errors.ts";
 import {
@@ -11,6 +12,7 @@ import {
   OCI_TAG,
   tarOf,
 } from "../../inspect/mod.ts";
+import { localFailure } from "../failure.ts";
 import { printJson, printLine, writeBytes } from "../io.ts";
 import { Progress } from "../progress.ts";
 import { formatTally } from "./format.ts";
@@ -61,7 +63,7 @@ export function exportCommand(): Command {
 
 async function toOci(session: StoreSession, image: FoundImage, folder: string): Promise<void> {
   using progress = new Progress();
-  const { blobs, bytes } = await exportOci(session, image.manifest, folder, {
+  const exported = exportOci(session, image.manifest, folder, {
     signal: session.signal,
     onProgress: ({ bytes, ofBytes }) =>
       progress.update({
@@ -69,6 +71,9 @@ async function toOci(session: StoreSession, image: FoundImage, folder: string): 
         fraction: bytes / ofBytes,
         detail: `${formatSize(bytes)} of ${formatSize(ofBytes)}`,
       }),
+  });
+  const { blobs, bytes } = await exported.catch((error) => {
+    throw localFailure(error, `Cannot export to ${folder}`, resolve(folder));
   });
   progress[Symbol.dispose]();
   if (session.json) printJson({ url: image.url, oci: folder, tag: OCI_TAG, blobs, bytes });
@@ -87,7 +92,7 @@ async function toTarFile(session: StoreSession, image: FoundImage, path: string)
     await Deno.rename(temporary, path);
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});
-    throw error;
+    throw localFailure(error, `Cannot write ${path}`, resolve(path));
   }
   if (session.json) printJson({ url: image.url, tar: path, bytes });
   else printLine(`${path} is ${image.url} (${formatSize(bytes)})`);
@@ -123,7 +128,10 @@ async function requireFree(path: string): Promise<void> {
     await Deno.lstat(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return;
-    throw error;
+    throw localFailure(error, `Cannot export to ${path}`, resolve(path));
   }
-  throw new DaemonError("ALREADY_EXISTS", `Cannot export to ${path}: it is there already`);
+  throw new DaemonError(
+    "ALREADY_EXISTS",
+    `Cannot export to ${path}: it is there already; choose another name, or remove what is there`,
+  );
 }

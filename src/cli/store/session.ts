@@ -12,7 +12,8 @@ import { keepsContent, openStore, type StorageOptions, storeFolder } from "../..
 import { Metrics } from "../../telemetry/mod.ts";
 import { addConfigFlags, loadFromFlags } from "../config_flags.ts";
 import { printError, printErrorText } from "../io.ts";
-import { localFailure } from "./failures.ts";
+import { localFailure } from "../failure.ts";
+import { contentError } from "../../content/mod.ts";
 
 /** An open store for one command, and how its user wants to be answered. */
 export interface StoreSession extends BlobSource {
@@ -44,7 +45,7 @@ export async function withStore<T>(
     const source = await openSource(requireStorage(config), stack);
     return await use({ ...source, signal, json: command.optsWithGlobals().json ?? false });
   } catch (error) {
-    throw localFailure(error);
+    throw localFailure(contentError(error));
   }
 }
 
@@ -53,7 +54,7 @@ async function openSource(
   stack: AsyncDisposableStack,
 ): Promise<BlobSource> {
   openLibc(libcPath());
-  const spoolDir = await Deno.realPath(await Deno.makeTempDir({ prefix: "wsdaemon-store-" }));
+  const spoolDir = await makeSpool();
   stack.defer(() => Deno.remove(spoolDir, { recursive: true }));
   const spool = stack.use(Directory.open(spoolDir, "spool"));
   const folder = storeFolder(storage);
@@ -73,12 +74,23 @@ function requireStorage({ storage }: Config): StorageOptions {
   );
 }
 
+async function makeSpool(): Promise<string> {
+  try {
+    return await Deno.realPath(await Deno.makeTempDir({ prefix: "wsdaemon-store-" }));
+  } catch (error) {
+    const path = Deno.env.get("TMPDIR") ?? "/tmp";
+    throw localFailure(error, `Cannot use ${path} for temporary files (TMPDIR)`, path);
+  }
+}
+
 /** Opening an embedded store makes it; looking into one must not. */
 async function requireFolder(path: string): Promise<void> {
   try {
     if ((await Deno.stat(join(path, "blobs"))).isDirectory) return;
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (!(error instanceof Deno.errors.NotFound)) {
+      throw localFailure(error, `Cannot look into the store in ${path}`, path);
+    }
   }
   throw new DaemonError(
     "NOT_FOUND",
