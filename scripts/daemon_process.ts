@@ -31,6 +31,8 @@ export interface DaemonProcessOptions {
   listeners?: number;
   /** Milliseconds. */
   startTimeout?: number;
+  /** Told each line that it logs, from its start on. */
+  onLine?(line: string): void;
 }
 
 /** A daemon that serves. Disposing of it is SIGTERM and waiting for its end. */
@@ -72,6 +74,7 @@ export class DaemonProcess implements AsyncDisposable {
     const serving = Promise.withResolvers<void>();
     const drained = collect(child, (line) => {
       log.push(line);
+      options.onLine?.(line);
       for (const watch of watchers) watch(line);
       const address = /^listening on (\S+)$/.exec(line)?.[1];
       if (address) addresses.push(address);

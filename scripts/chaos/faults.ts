@@ -2,51 +2,121 @@
 
 import { join } from "@std/path";
 import { fillDisk } from "../../tests/e2e/disk.ts";
-import { FROM_SOURCE } from "../daemon_process.ts";
 import type { Node } from "./cluster.ts";
+import type { Disks } from "./disks.ts";
+import type { Gate, Occasion } from "./gate.ts";
+import { killGit } from "./processes.ts";
 import type { Random } from "./random.ts";
+import type { FileServer, ServerFault } from "./sources.ts";
 
 export interface FaultsOptions {
   random: Random;
   nodes: readonly Node[];
   over: AbortSignal;
-  /** Whether each root is a small file system of its own, which can be filled. */
+  disks: Disks;
+  /** Shared by whoever uses a disk. */
+  diskGate: Gate;
+  /** Whether the disks can be filled, and whether they can lose what was not synced. */
   canFill: boolean;
-  /** Breaks the way to the store for a while; absent for the embedded store. */
+  canLosePower: boolean;
+  server: FileServer;
+  /** Each answer that promises something: what comes right after it must not undo that. */
+  answers: Occasion;
+  /** Breaks the way to the store, or ends its server, for a while; absent for the embedded store. */
   breakStore?: (random: Random) => Promise<void>;
-  /** Collects; absent where the store asks for a grace longer than a run. */
-  collect?: () => Promise<void>;
+  killStore?: () => Promise<void>;
+  /** Looks at everything while the clients are at rest. */
+  audit(): Promise<void>;
   log(line: string): void;
 }
 
-const FAULTS = { kill: 6, stop: 2, fill: 2, breakStore: 4, collect: 3 } as const;
+const FAULTS = {
+  kill: 4,
+  stop: 1.5,
+  powerCut: 2,
+  fill: 2,
+  breakStore: 4,
+  killStore: 1,
+  breakSources: 2,
+  killGit: 3,
+  audit: 2,
+} as const;
+
+/** Faults that happened, by their names. */
+export type FaultCounts = Map<keyof typeof FAULTS, number>;
 
 /** Goes from fault to fault until the run is over. */
-export async function runFaults(options: FaultsOptions): Promise<void> {
-  const { random, nodes, over, log } = options;
+export async function runFaults(options: FaultsOptions, counts: FaultCounts): Promise<void> {
+  const { random, over } = options;
   while (!over.aborted) {
-    await pause(random.whole(50, 4_000), over);
+    await pause(random.whole(50, 3_000), over);
     if (over.aborted) return;
-    const node = random.pick(nodes);
-    switch (random.weighted(FAULTS)) {
-      case "kill":
-        log(`kill -9 of ${node.root}`);
-        await node.restart("SIGKILL");
-        break;
-      case "stop":
-        log(`SIGTERM to ${node.root}`);
-        await node.restart("SIGTERM");
-        break;
-      case "fill":
-        if (options.canFill) await fill(node, random, over, log);
-        break;
-      case "breakStore":
-        await options.breakStore?.(random);
-        break;
-      case "collect":
-        await options.collect?.();
-    }
+    const fault = random.weighted(FAULTS);
+    if (await inflict(fault, options)) counts.set(fault, (counts.get(fault) ?? 0) + 1);
   }
+}
+
+/** Returns whether there is such a fault in this run, and it happened. */
+async function inflict(fault: keyof typeof FAULTS, options: FaultsOptions): Promise<boolean> {
+  const { random, nodes, over, log, server } = options;
+  const node = random.pick(nodes);
+  switch (fault) {
+    case "kill":
+      if (random.next() < 0.5) await nextAnswer(options);
+      log(`kill -9 of ${node.root}`);
+      await node.restart("SIGKILL");
+      return true;
+    case "stop":
+      log(`SIGTERM to ${node.root}`);
+      await node.restart("SIGTERM");
+      return true;
+    case "powerCut":
+      if (options.canLosePower) await cutPower(options);
+      return options.canLosePower;
+    case "fill":
+      if (options.canFill) await fill(node, random, over, log);
+      return options.canFill;
+    case "breakStore":
+      await options.breakStore?.(random);
+      return options.breakStore !== undefined;
+    case "killStore":
+      await options.killStore?.();
+      return options.killStore !== undefined;
+    case "breakSources": {
+      const kind = random.pick<ServerFault>(["refuse", "cut", "stall"]);
+      log(`the server of files and repositories: ${kind}`);
+      server.plan(kind, random.whole(1, kind === "stall" ? 2 : 6));
+      return true;
+    }
+    case "killGit":
+      return await killGit(node, over, log);
+    case "audit":
+      await options.audit();
+      return true;
+  }
+}
+
+/** Ends all daemons, and takes away what no disk had synced by then. */
+async function cutPower(options: FaultsOptions): Promise<void> {
+  const { nodes, disks, diskGate, log } = options;
+  const down = nodes.reduceRight<() => Promise<void>>(
+    (work, node) => () => node.whileDown("SIGKILL", work),
+    async () => {
+      await disks.cutPower();
+      for (const node of nodes) node.powerCuts++;
+    },
+  );
+  await diskGate.exclusive(async () => {
+    await nextAnswer(options);
+    log("the power is cut");
+    await down();
+    log("the power is back");
+  });
+}
+
+/** Waits until a call is answered, where one is soon. */
+async function nextAnswer({ answers, over }: FaultsOptions): Promise<void> {
+  await Promise.race([answers.next, pause(1_000, over)]);
 }
 
 /** Fills the file system of a root for a while. */
@@ -69,24 +139,8 @@ async function fill(
   }
 }
 
-/** Runs a store command on a node's config. @throws {Error} with what it said where it fails */
-export async function storeCommand(
-  node: Node,
-  args: readonly string[],
-  allowed: RegExp | undefined,
-  command: readonly [string, ...string[]] = FROM_SOURCE,
-): Promise<void> {
-  const [program, ...before] = command;
-  const { success, stdout, stderr } = await new Deno.Command(program, {
-    args: [...before, "store", ...args, "--config", node.configFile, "--root", node.root],
-    env: { NO_COLOR: "1" },
-  }).output();
-  if (success) return;
-  const said = new TextDecoder().decode(stderr) + new TextDecoder().decode(stdout);
-  if (!allowed?.test(said)) throw new Error(`store ${args.join(" ")}: ${said}`);
-}
-
-async function pause(milliseconds: number, over: AbortSignal): Promise<void> {
+/** Waits, less long where the run is over. */
+export async function pause(milliseconds: number, over: AbortSignal): Promise<void> {
   await new Promise<void>((resolve) => {
     const done = () => {
       clearTimeout(timer);
@@ -95,5 +149,6 @@ async function pause(milliseconds: number, over: AbortSignal): Promise<void> {
     };
     const timer = setTimeout(done, milliseconds);
     over.addEventListener("abort", done, { once: true });
+    if (over.aborted) done();
   });
 }

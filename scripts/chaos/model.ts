@@ -11,6 +11,10 @@ export interface KnownWorkspace {
   id: string;
   node: number;
   metaId: string;
+  /** How often its node's disk had lost what was not synced when that was last looked at. */
+  powerCuts: number;
+  /** Its tree as its init left it; absent once it was edited. */
+  fresh?: string;
 }
 
 /** A saved image: which trees restoring it may give; absent trees mean that it may be missing. */
@@ -57,6 +61,18 @@ export class Promises {
       const known = this.#snapshots.get(url);
       if (known?.mayBeMissing) known.isAny = true;
     }
+  }
+
+  /** Notes that a snapshot was taken of a tree that lost what was not synced. */
+  mayHoldAnything(url: string): void {
+    const known = this.#snapshots.get(url);
+    if (known) known.isAny = true;
+  }
+
+  /** Notes the same of a backup. */
+  backupMayHoldAnything(metaId: string): void {
+    const known = this.#backups.get(metaId);
+    if (known) known.isAny = true;
   }
 
   /** Notes that a pending snapshot must be stored by now. */

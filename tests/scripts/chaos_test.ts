@@ -1,9 +1,18 @@
-import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotEquals,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
 import { readTree } from "../fixtures/tree.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { editTree } from "../../scripts/chaos/edits.ts";
 import { BrokenPromise, Promises } from "../../scripts/chaos/model.ts";
 import { Random } from "../../scripts/chaos/random.ts";
+import { Gate } from "../../scripts/chaos/gate.ts";
+import { runChaos } from "../../scripts/chaos/run.ts";
 
 Deno.test("chaos model permits only the acknowledged backup, and of an uncertain one old and new", () => {
   const promises = new Promises();
@@ -38,4 +47,40 @@ Deno.test("chaos makes the same choices and the same trees of the same seed", as
   };
   assertEquals(await make(7), await make(7));
   assertNotEquals(await make(7), await make(8));
+});
+
+Deno.test("chaos lets what must happen alone wait for the others, and them for it", async () => {
+  const gate = new Gate();
+  const order: string[] = [];
+  const first = Promise.withResolvers<void>();
+  const work = [
+    gate.shared(() => first.promise.then(() => void order.push("shared"))),
+    gate.exclusive(() => Promise.resolve().then(() => void order.push("exclusive"))),
+    gate.shared(() => Promise.resolve(void order.push("later"))),
+  ];
+  first.resolve();
+  await Promise.all(work);
+  assertEquals(order, ["shared", "exclusive", "later"]);
+});
+
+Deno.test("chaos finds a daemon that answers backups which it has not stored", async () => {
+  using folder = testFolder();
+  const trace: string[] = [];
+  const { message } = await assertRejects(
+    () =>
+      runChaos({
+        seed: 7,
+        minutes: 1,
+        store: "fs",
+        fs: "dir",
+        replaced: {
+          "src/snapshot/mod.ts": new URL("./forgetful_images.ts", import.meta.url),
+        },
+        folder: folder.path,
+        log: (line) => trace.push(line),
+      }),
+    BrokenPromise,
+  );
+  assertMatch(message, /backup m\d/);
+  assert(trace.some((line) => / on node \d: backup$/.test(line)), trace.join("\n"));
 });

@@ -1,0 +1,62 @@
+/** Looks at what is on the nodes' disks while nothing is under way. */
+
+import { join } from "@std/path";
+import type { ChaosClient } from "./client.ts";
+import type { Node } from "./cluster.ts";
+import { BrokenPromise } from "./model.ts";
+
+/** Milliseconds for what goes on after the last answer: deletion, and what a killed daemon left. */
+const PATIENCE = 60_000;
+
+/**
+ * Holds each node to what its clients know of: no other workspace is visible, none is missing, and no
+ * tree is left half-made or half-deleted. No client may be at anything.
+ */
+export async function audit(
+  nodes: readonly Node[],
+  clients: readonly ChaosClient[],
+): Promise<void> {
+  for (const [at, node] of nodes.entries()) {
+    const known = clients.flatMap((client) => client.workspacesOn(at)).toSorted();
+    await eventually(node, () => difference(namesIn(node, "workspaces"), known, "workspaces"));
+    for (const area of ["tmp/staging", "tmp/trash"]) {
+      await eventually(node, () => difference(namesIn(node, area), [], area));
+    }
+  }
+}
+
+/** After an orderly stop, with every workspace disposed of, a root holds nothing. */
+export function checkNothingLeft(node: Node): void {
+  if (node.bugs.length > 0) throw new Error(`the daemon has found bugs: ${node.bugs.join("\n")}`);
+  for (const area of ["workspaces", "tmp/staging", "tmp/trash", "tmp/spool", "state/baselines"]) {
+    const problem = difference(namesIn(node, area), [], area);
+    if (problem) throw new BrokenPromise(`${node.root}: ${problem}`);
+  }
+}
+
+function namesIn(node: Node, area: string): string[] {
+  return [...Deno.readDirSync(join(node.root, area))].map(({ name }) => name).toSorted();
+}
+
+function difference(
+  found: readonly string[],
+  expected: readonly string[],
+  area: string,
+): string | undefined {
+  const extra = found.filter((name) => !expected.includes(name));
+  const missing = expected.filter((name) => !found.includes(name));
+  if (extra.length + missing.length === 0) return undefined;
+  return `${area} has ${extra.join(", ") || "nothing"} too much, and lacks ` +
+    (missing.join(", ") || "nothing");
+}
+
+async function eventually(node: Node, look: () => string | undefined): Promise<void> {
+  const end = performance.now() + PATIENCE;
+  while (true) {
+    await node.client();
+    const problem = look();
+    if (problem === undefined) return;
+    if (performance.now() > end) throw new BrokenPromise(`${node.root}: ${problem}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

@@ -1,0 +1,66 @@
+/** The disks of a chaos run, whose power can be cut. */
+
+import { basename, join } from "@std/path";
+import { type DiskKind, smallDisk } from "../../tests/e2e/disk.ts";
+
+/** Of a disk that can be filled. */
+const NODE_BYTES = 512 << 20;
+/** Of the disk that an embedded store is on, which all nodes share. */
+const STORE_BYTES = 4 * 1024 ** 3;
+
+/** Whether what was not synced can be made to vanish from file systems of this kind. */
+export function canLosePower(kind: "dir" | DiskKind): boolean {
+  return kind === "ext4" || kind === "xfs";
+}
+
+/** File systems in files, mounted below one folder. */
+export class Disks implements Disposable {
+  readonly #stack = new DisposableStack();
+  readonly #paths: string[] = [];
+
+  constructor(readonly kind: "dir" | DiskKind) {}
+
+  /** Makes a disk at a new folder. */
+  add(path: string, use: "node" | "store"): void {
+    if (this.kind === "dir") return Deno.mkdirSync(path);
+    this.#stack.use(smallDisk(path, use === "node" ? NODE_BYTES : STORE_BYTES, this.kind));
+    this.#paths.push(path);
+  }
+
+  /** Takes all disks away with what was not synced, and mounts them again. Nobody may use them. */
+  async cutPower(): Promise<void> {
+    for (const path of this.#paths) await run("xfs_io", "-x", "-c", "shutdown", path);
+    for (const path of this.#paths) {
+      await unmount(path);
+      await run("mount", "-o", "loop", `${path}.img`, path);
+    }
+  }
+
+  /** Copies what is on them to a folder, for whoever looks for the cause of a failure. */
+  async keep(folder: string): Promise<void> {
+    for (const path of this.#paths) {
+      await run("cp", "-a", path, join(folder, `kept-${basename(path)}`));
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#stack.dispose();
+  }
+}
+
+/** A child of a daemon that was killed may live a moment longer. */
+async function unmount(path: string): Promise<void> {
+  for (let tries = 0;; tries++) {
+    try {
+      return await run("umount", path);
+    } catch (error) {
+      if (tries === 100) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+}
+
+async function run(command: string, ...args: string[]): Promise<void> {
+  const { success, stderr } = await new Deno.Command(command, { args }).output();
+  if (!success) throw new Error(`${command}: ${new TextDecoder().decode(stderr)}`);
+}
