@@ -2,6 +2,7 @@
 
 import { delay } from "@std/async";
 
+/** The time, and waiting for it. */
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;

@@ -6,7 +6,10 @@
 /** Permissions that a Worker of ours may have for named targets at most. */
 export type Confined = "env" | "ffi" | "net" | "read" | "run" | "sys" | "write";
 
-/** @throws {Error} where this thread has one of these permissions without limits */
+/**
+ * Checks that this thread has each of these permissions for named targets at most.
+ * @throws {Error} where this thread has one of these permissions without limits
+ */
 export function requireConfined(names: readonly Confined[]): void {
   const unlimited = names.filter((name) =>
     Deno.permissions.querySync({ name }).state === "granted"

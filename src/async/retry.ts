@@ -5,6 +5,7 @@ import type { Clock } from "../clock.ts";
 /** The longest delay that a timer can keep; a longer one would fire at once. Milliseconds. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
+/** When to try again, and how long to wait before. */
 export interface RetryOptions {
   clock: Clock;
   /** Ends the delays, and so the retries; its reason is what they reject with. */

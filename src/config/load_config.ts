@@ -11,6 +11,7 @@ import { type Config, configSchema } from "./schema.ts";
 
 export { ConfigError };
 
+/** Everything that says something of the config. */
 export interface ConfigSources {
   /** Path of the config file, if there is one. */
   file?: string;
@@ -22,6 +23,7 @@ export interface ConfigSources {
   gid: number;
 }
 
+/** A config, and what is to be said of it. */
 export interface LoadedConfig {
   config: Config;
   /** What is odd but no reason to stop. */
@@ -37,7 +39,10 @@ const PATHS: readonly (readonly string[])[] = [
   ...STORAGE_PATH_KEYS.map((key) => ["storage", key]),
 ];
 
-/** @throws {ConfigError} with every problem that was found. */
+/**
+ * Returns the config that flags, environment, file and defaults make together.
+ * @throws {ConfigError} with every problem that was found
+ */
 export function loadConfig(sources: ConfigSources): LoadedConfig {
   const env = readEnvironment(sources.env);
   const file = sources.file === undefined

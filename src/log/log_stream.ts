@@ -1,7 +1,7 @@
 import { resolvesWithin } from "../async/mod.ts";
 import { systemClock } from "../clock.ts";
 
-/** Where lines go. */
+/** What a {@link LogStream} writes to. */
 export interface Destination {
   /** Writes some of the bytes and resolves to how many. */
   write(bytes: Uint8Array): Promise<number>;
@@ -19,6 +19,10 @@ const CHUNK_BYTES = 64 << 10;
 /** Milliseconds until a destination that is not ready (it does not block) is tried again. */
 const NOT_READY_DELAY = 50;
 
+/**
+ * A bounded queue of lines before a destination that may be slow or gone: writing returns at once, and
+ * lines that find the queue full are dropped and counted.
+ */
 export class LogStream {
   readonly #to: Destination;
   readonly #capacity: number;
@@ -92,7 +96,7 @@ export class LogStream {
     try {
       while (written < bytes.length) written += await this.#writeSome(bytes.subarray(written));
     } catch {
-      // Nobody reads, or there is no area: there is nowhere to say so.
+      // Nobody reads, or the disk is full: there is nowhere to say so.
     }
     let whole = 0;
     for (let rest = written; whole < lines.length && lines[whole]!.length <= rest; whole++) {

@@ -1,5 +1,5 @@
 /**
- * Structured logging. An area logs through `logger("area")`; what becomes of the records is
+ * Structured logging. A module logs through `logger("module")`; what becomes of the records is
  * decided where a process or Worker starts. Nothing that is a secret is ever given to a logger.
  */
 
@@ -7,7 +7,7 @@ import { getLogger, type Logger } from "@logtape/logtape";
 
 export type { Logger };
 
-/** The logger of an area: category `wsdaemon.<area>`. */
-export function logger(area: string): Logger {
-  return getLogger(["wsdaemon", area]);
+/** Returns the logger of a module, with the category `wsdaemon.<module>`. */
+export function logger(module: string): Logger {
+  return getLogger(["wsdaemon", module]);
 }

@@ -19,9 +19,9 @@ import { storeFolder } from "../store/mod.ts";
 import { hasOurState } from "./own_root.ts";
 import { StartError } from "./start_error.ts";
 
-/** Of what leads to trees: an owner reaches its own by name, and sees no other's. */
+/** Mode of the directories above a tree: searchable (x), not listable (r). */
 export const SEARCHABLE_MODE = 0o711;
-/** Of a root that is not there yet. */
+/** Mode of a root that the daemon makes. */
 const ROOT_MODE = 0o711;
 const CLOSED_MODE = 0o700;
 
@@ -244,7 +244,7 @@ function makeStore(path: string): void {
     makeFolder(path, CLOSED_MODE);
     Deno.removeSync(Deno.makeTempFileSync({ dir: path, prefix: ".probe-" }));
   } catch (error) {
-    // A full disk is no reason not to start: area is made through the API.
+    // A full disk is no reason not to start: space is freed through the API, by disposals.
     if (isFull(error)) return;
     throw new StartError(`Cannot use ${path} as the store: ${reasonOf(error)}`, { cause: error });
   }

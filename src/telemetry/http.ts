@@ -10,6 +10,7 @@ export interface HealthStatus {
   message: string;
 }
 
+/** What the endpoints are served on and from. */
 export interface MetricsHttpOptions {
   listen: { hostname: string; port: number };
   metrics: Metrics;
@@ -19,6 +20,7 @@ export interface MetricsHttpOptions {
   ready: () => HealthStatus;
 }
 
+/** The endpoints, being served. */
 export interface MetricsHttp {
   /** What was bound, with the port that was picked. */
   readonly address: { hostname: string; port: number };
@@ -38,8 +40,8 @@ export function startMetricsHttp(options: MetricsHttpOptions): MetricsHttp {
   const { hostname, port } = options.listen;
   const endpoints: Readonly<Record<string, Endpoint>> = {
     "/metrics": async () => respond(200, await options.metrics.text(), options.metrics.contentType),
-    "/healthz": () => wellness(options.health()),
-    "/readyz": () => wellness(options.ready()),
+    "/healthz": () => healthResponse(options.health()),
+    "/readyz": () => healthResponse(options.ready()),
   };
   try {
     const server = Deno.serve(
@@ -77,7 +79,7 @@ async function answer(
   return await endpoint();
 }
 
-function wellness({ ok, message }: HealthStatus): Response {
+function healthResponse({ ok, message }: HealthStatus): Response {
   return respond(ok ? 200 : 503, `${message}\n`);
 }
 

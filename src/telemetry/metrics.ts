@@ -1,5 +1,5 @@
 /**
- * The daemon's metrics: one registry, made where the daemon starts and handed to the areas, each of
+ * The daemon's metrics: one registry, made where the daemon starts and handed to the modules, each of
  * which registers its own. Names follow Prometheus' conventions: `wsdaemon_` first, the unit last.
  */
 

@@ -1,6 +1,7 @@
 /** Initializers from flags, in the order in which the flags were given. */
 
 import { type Command, InvalidArgumentError } from "commander";
+import type { InitializerSpec } from "../../initializer/mod.ts";
 
 /** proto3 JSON of what we make here; `rpc` turns it into messages and checks it. */
 export type InitializerJson = Record<string, unknown>;
@@ -9,6 +10,17 @@ interface GitJson {
   remoteUri: string;
   [field: string]: unknown;
 }
+
+/** The flag of each kind; `undefined` for one that only a request in JSON can describe. */
+const FLAGS = {
+  backup: "--from-backup",
+  composite: undefined,
+  download: "--download <url=path#digest>",
+  empty: "--empty",
+  git: "--git <url>",
+  prebuild: undefined,
+  snapshot: "--snapshot <url>",
+} as const satisfies Readonly<Record<InitializerSpec["kind"], string | undefined>>;
 
 const HELP = {
   git: "clone this repository; the next six flags are about the --git before them",
@@ -32,8 +44,8 @@ export function addInitializerFlags(command: Command): InitializerJson[] {
     });
   };
 
-  flag("--empty", "start from nothing", () => found.push({ empty: {} }));
-  flag("--git <url>", HELP.git, (remoteUri) => found.push({ git: { remoteUri } }));
+  flag(FLAGS.empty, "start from nothing", () => found.push({ empty: {} }));
+  flag(FLAGS.git, HELP.git, (remoteUri) => found.push({ git: { remoteUri } }));
   const target = (targetMode: string) => (cloneTaget: string) => {
     Object.assign(lastGit(found, "targetMode"), { targetMode, cloneTaget });
   };
@@ -49,13 +61,13 @@ export function addInitializerFlags(command: Command): InitializerJson[] {
   flag("--full-clone", "clone with the whole history", () => {
     lastGit(found, "fullClone").fullClone = true;
   });
-  flag("--snapshot <url>", "restore this snapshot", (snapshot) => {
+  flag(FLAGS.snapshot, "restore this snapshot", (snapshot) => {
     found.push({ snapshot: { snapshot } });
   });
-  flag("--from-backup", "restore the latest backup of OWNER and META-ID", () => {
+  flag(FLAGS.backup, "restore the latest backup of OWNER and META-ID", () => {
     found.push({ backup: {} });
   });
-  flag("--download <url=path#digest>", HELP.download, (text) => addDownload(found, text));
+  flag(FLAGS.download, HELP.download, (text) => addDownload(found, text));
   return found;
 }
 
