@@ -6,12 +6,14 @@
 
 import { fromFileUrl, resolve } from "@std/path";
 import { docViolations } from "./check/docs.ts";
-import { layerViolations } from "./check/layers.ts";
+import { GENERATED, layerViolations } from "./check/layers.ts";
 import { readSources } from "./check/sources.ts";
 import { wordViolations } from "./check/words.ts";
 
 const project = resolve(Deno.args[0] ?? fromFileUrl(new URL("..", import.meta.url)));
-const sources = (await readSources(project)).filter(({ path }) => !path.startsWith("src/rpc/gen/"));
+const sources = (await readSources(project)).filter(({ path }) =>
+  !path.startsWith(GENERATED.folder)
+);
 const entries = sources.map(({ path }) => path).filter((path) =>
   /^src\/(?:[^/]+\/mod|[^/]+)\.ts$/.test(path)
 );

@@ -8,7 +8,7 @@ import { fromFileUrl, join, relative, resolve, toFileUrl } from "@std/path";
 
 /** The modules, topmost first; a module may use those on its own level and below, without a cycle. */
 const LEVELS: readonly (readonly string[])[] = [
-  ["cli", "config", "daemon", "process", "rpc"],
+  ["cli", "client", "config", "daemon", "process", "rpc"],
   ["workspace"],
   ["initializer"],
   ["inspect"],
@@ -34,6 +34,7 @@ const LEVELS: readonly (readonly string[])[] = [
     "std",
     "telemetry",
     "uncaught",
+    "wire",
   ],
 ];
 
@@ -51,7 +52,7 @@ const PRIVILEGES = [
 ];
 
 /** Generated code and who may import it. */
-const GENERATED = { folder: "src/rpc/gen/", modules: ["rpc", "cli"] };
+const GENERATED = { folder: "src/wire/gen/", modules: ["wire"] };
 
 /** A source file, by its path in the project, and the project's files that it imports. */
 export interface SourceFile {

@@ -1,5 +1,5 @@
 /**
- * Makes what is derived from other files: `src/rpc/gen` from `proto/`, with the pinned generator of
+ * Makes what is derived from other files: `src/wire/gen` from `proto/`, with the pinned generator of
  * the import map, and `docs/configuration.md` from the config's schema.
  *
  * `deno task gen` writes them; with `--check` nothing is written, and it fails, naming the files,
@@ -13,7 +13,7 @@ import { configurationPage } from "./configuration_page.ts";
 
 const root = fromFileUrl(new URL("..", import.meta.url));
 const protoFolder = join(root, "proto");
-const GENERATED_CODE = "src/rpc/gen";
+const GENERATED_CODE = "src/wire/gen";
 const CONFIGURATION_PAGE = "docs/configuration.md";
 
 /** A command line that runs the binary of an npm package with this same Deno. */

@@ -5,7 +5,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
-import { type InitWorkspaceInit, WorkspaceClient } from "../src/rpc/client.ts";
+import { type InitWorkspaceInit, WorkspaceClient } from "../src/client/mod.ts";
 import { listenerProblem } from "../src/process/runtime.ts";
 import { DaemonProcess } from "./daemon_process.ts";
 

@@ -1,7 +1,7 @@
 /** How long a small call takes: on an idle daemon, and beside a backup that has every core busy. */
 
 import { join } from "@std/path";
-import { WorkspaceClient } from "../../src/rpc/client.ts";
+import { WorkspaceClient } from "../../src/client/mod.ts";
 import { DaemonProcess } from "../daemon_process.ts";
 import type { Corpus } from "./corpora.ts";
 import { percentile } from "./measure.ts";

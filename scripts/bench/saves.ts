@@ -1,7 +1,7 @@
 /** How long backups of tiny workspaces take one after the other, and what memory they leave taken. */
 
 import { join } from "@std/path";
-import { WorkspaceClient } from "../../src/rpc/client.ts";
+import { WorkspaceClient } from "../../src/client/mod.ts";
 import { Resident } from "../../tests/fixtures/resident.ts";
 import { DaemonProcess } from "../daemon_process.ts";
 

@@ -1,6 +1,6 @@
 /** Calls of a chaos client: which ends of one are to be expected, and what they leave open. */
 
-import { type CallOptions, ClientError, type WorkspaceClient } from "../../src/rpc/client.ts";
+import { type CallOptions, ClientError, type WorkspaceClient } from "../../src/client/mod.ts";
 import type { Node } from "./cluster.ts";
 import type { Occasion } from "./gate.ts";
 import { BrokenPromise, type KnownWorkspace } from "./model.ts";

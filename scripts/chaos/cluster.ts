@@ -1,7 +1,7 @@
 /** Nodes of a chaos run: real daemons on one store, that are killed and started again. */
 
 import { join } from "@std/path";
-import { WorkspaceClient } from "../../src/rpc/client.ts";
+import { WorkspaceClient } from "../../src/client/mod.ts";
 import { Semaphore } from "../../src/async/mod.ts";
 import { DaemonProcess } from "../daemon_process.ts";
 import { CrashPoints } from "./crash_points.ts";

@@ -1,6 +1,6 @@
 /** What a workspace starts from, and what it then has to be. */
 
-import type { InitWorkspaceInit } from "../../src/rpc/client.ts";
+import type { InitWorkspaceInit } from "../../src/client/mod.ts";
 import type { TreeEntry } from "../../tests/fixtures/tree.ts";
 import type { Random } from "./random.ts";
 import {

@@ -8,7 +8,7 @@ import { moduleOf, type SourceFile } from "./sources.ts";
 
 /** The modules, topmost first; one may use those on its own level and below, without a circle. */
 export const LEVELS: readonly (readonly string[])[] = [
-  ["cli", "config", "daemon", "process", "rpc"],
+  ["cli", "client", "config", "daemon", "process", "rpc"],
   ["workspace"],
   ["initializer"],
   ["inspect"],
@@ -34,6 +34,7 @@ export const LEVELS: readonly (readonly string[])[] = [
     "std",
     "telemetry",
     "uncaught",
+    "wire",
   ],
 ];
 
@@ -57,7 +58,7 @@ const PRIVILEGES = [
 ];
 
 /** Generated code and who may import it. */
-const GENERATED = { folder: "src/rpc/gen/", modules: ["rpc", "cli"] };
+export const GENERATED = { folder: "src/wire/gen/", modules: ["wire"] };
 
 /** Returns every violation, in words. */
 export function layerViolations(files: readonly SourceFile[]): string[] {

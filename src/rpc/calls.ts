@@ -11,7 +11,7 @@ import {
 } from "@grpc/grpc-js";
 import { logger } from "../log/mod.ts";
 import type { Metrics } from "../telemetry/mod.ts";
-import { codeName } from "./status.ts";
+import { codeName } from "../wire/mod.ts";
 
 const log = logger("rpc");
 

@@ -7,8 +7,11 @@ import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import type { Server } from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation, service as healthService } from "grpc-health-check";
-import { file_content_service_api_initializer } from "./gen/content-service-api/initializer_pb.ts";
-import { file_daemon, WorkspaceContentService } from "./gen/daemon_pb.ts";
+import {
+  file_content_service_api_initializer,
+  file_daemon,
+  WorkspaceContentService,
+} from "../wire/mod.ts";
 
 /** The names that health is asked by: the API's own, and "" for the server. */
 const HEALTH_NAMES = ["", WorkspaceContentService.typeName] as const;

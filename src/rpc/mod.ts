@@ -3,6 +3,5 @@
  * nothing else; one mapper turns errors into statuses.
  */
 
-export { type CallOptions, type ClientTls, type GitStatus, WorkspaceClient } from "./client.ts";
 export { type RpcServer, startRpc } from "./server.ts";
 export type { TlsMaterial } from "./tls.ts";

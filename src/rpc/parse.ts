@@ -2,7 +2,7 @@
 
 import { invalid } from "../errors.ts";
 import type { InitRequest } from "../workspace/mod.ts";
-import type { DisposeWorkspaceRequest, InitWorkspaceRequest } from "./gen/daemon_pb.ts";
+import type { DisposeWorkspaceRequest, InitWorkspaceRequest } from "../wire/mod.ts";
 import { parseInitializer } from "./parse_initializer.ts";
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;

@@ -22,7 +22,7 @@ import {
   type PrebuildInitializer,
   type SnapshotInitializer,
   type WorkspaceInitializer,
-} from "./gen/content-service-api/initializer_pb.ts";
+} from "../wire/mod.ts";
 
 import {
   checkBytes,

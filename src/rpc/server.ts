@@ -16,7 +16,7 @@ import type { Metrics } from "../telemetry/mod.ts";
 import type { Workspaces } from "../workspace/mod.ts";
 import { formatAddress, type ListenAddress } from "../address.ts";
 import { Calls } from "./calls.ts";
-import { WorkspaceContentService } from "./gen/daemon_pb.ts";
+import { WorkspaceContentService } from "../wire/mod.ts";
 import { addReflection, Health } from "./health.ts";
 import { listen } from "./listen.ts";
 import { workspaceContentService } from "./service.ts";

@@ -3,8 +3,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { GitStatus } from "../git/mod.ts";
 import type { Workspaces } from "../workspace/mod.ts";
-import type { GitStatusSchema } from "./gen/content-service-api/initializer_pb.ts";
-import type { WorkspaceContentService } from "./gen/daemon_pb.ts";
+import type { GitStatusSchema, WorkspaceContentService } from "../wire/mod.ts";
 import { parseDispose, parseId, parseInit } from "./parse.ts";
 import type { Handlers } from "./unary.ts";
 

@@ -31,11 +31,6 @@ export function statusOf(error: unknown, method: string): CallStatus {
   };
 }
 
-/** The name of a status code. */
-export function codeName(code: codes): string {
-  return codes[code] ?? String(code);
-}
-
 function knownError(error: unknown): { code: ErrorCode; message: string } | undefined {
   if (error instanceof DaemonError) return error;
   if (!(error instanceof DOMException)) return asDaemonError(error, "INTERNAL");

@@ -1,7 +1,7 @@
 /** Unary methods of a protobuf-es service, as grpc-js wants them. */
 
-import { Buffer } from "node:buffer";
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { Buffer } from "node:buffer";
+import { create, fromBinary } from "@bufbuild/protobuf";
 import type {
   DescMessage,
   DescMethod,
@@ -19,9 +19,9 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { DaemonError, messageOf } from "../errors.ts";
+import { addWarning, encode, methodPath } from "../wire/mod.ts";
 import { checkShape } from "./request_limits.ts";
 import { statusOf } from "./status.ts";
-import { addWarning } from "./warnings.ts";
 
 /** What a handler may know of its call. */
 export interface CallContext {
@@ -43,17 +43,6 @@ export type Handlers<S> = S extends GenService<infer M> ? { readonly [K in keyof
   : never;
 
 type AnyHandler = (request: unknown, call: CallContext) => unknown;
-
-/** The path that a method is called by. */
-export function methodPath(method: DescMethod): string {
-  return `/${method.parent.typeName}/${method.name}`;
-}
-
-/** A message as bytes in the type that grpc-js passes about. */
-export function encode<D extends DescMessage>(schema: D, message: MessageShape<D>): Buffer {
-  const bytes = toBinary(schema, message);
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
 
 /** The definition that grpc-js registers. Requests stay bytes, so that decoding is ours to report. */
 export function serviceDefinition(service: DescService): ServiceDefinition {

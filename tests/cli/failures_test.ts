@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertNotMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { DaemonProcess } from "../../scripts/daemon_process.ts";
-import { WorkspaceClient } from "../../src/rpc/client.ts";
+import { WorkspaceClient } from "../../src/client/mod.ts";
 import { request } from "../e2e/node.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { commandAsUser, IS_ROOT } from "../e2e/user.ts";

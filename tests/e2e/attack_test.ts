@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { ClientError } from "../../src/rpc/client.ts";
+import { ClientError } from "../../src/client/mod.ts";
 import { type Attack, startAttack } from "../fixtures/attack.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { git } from "../fixtures/git_repos.ts";

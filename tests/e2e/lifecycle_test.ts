@@ -7,7 +7,7 @@ import {
 } from "@std/assert";
 import { exists } from "@std/fs";
 import { join } from "@std/path";
-import { ClientError } from "../../src/rpc/client.ts";
+import { ClientError } from "../../src/client/mod.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { directory, file, makeTree, readTree, symlink, type TreeTable } from "../fixtures/tree.ts";
 import { fromBackup, fromSnapshot, refuses, request, sharedNode, TestNode } from "./node.ts";

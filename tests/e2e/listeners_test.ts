@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { DaemonProcess } from "../../scripts/daemon_process.ts";
-import { ClientError, WorkspaceClient } from "../../src/rpc/client.ts";
+import { ClientError, WorkspaceClient } from "../../src/client/mod.ts";
 import { hasOpenssl, makeCertificates } from "../rpc/certificates.ts";
 import { testFolder } from "../fixtures/folder.ts";
 

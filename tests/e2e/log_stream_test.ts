@@ -3,7 +3,7 @@
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { FROM_SOURCE } from "../../scripts/daemon_process.ts";
-import { WorkspaceClient } from "../../src/rpc/client.ts";
+import { WorkspaceClient } from "../../src/client/mod.ts";
 import { testFolder } from "../fixtures/folder.ts";
 
 /** Calls whose lines are more than a pipe holds, and some where it does not matter. */

@@ -2,7 +2,7 @@
 
 import { join } from "@std/path";
 import { DaemonProcess } from "../../scripts/daemon_process.ts";
-import { ClientError, type InitWorkspaceInit, WorkspaceClient } from "../../src/rpc/client.ts";
+import { ClientError, type InitWorkspaceInit, WorkspaceClient } from "../../src/client/mod.ts";
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { testFolder } from "../fixtures/folder.ts";
 import { judgeStore } from "./judge_store.ts";

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import { WorkspaceClient } from "../../src/rpc/client.ts";
+import { WorkspaceClient } from "../../src/client/mod.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { fileUrl, git, makeRemote } from "../fixtures/git_repos.ts";
 import {

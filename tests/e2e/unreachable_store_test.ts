@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { systemClock } from "../../src/clock.ts";
-import type { WorkspaceClient } from "../../src/rpc/client.ts";
+import type { WorkspaceClient } from "../../src/client/mod.ts";
 import { StoredImages } from "../../src/snapshot/stored_images.ts";
 import { openStore } from "../../src/store/kinds.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { assert, assertEquals } from "@std/assert";
 import { delay } from "@std/async";
 import { join } from "@std/path";
-import { WorkspaceClient } from "../../src/rpc/client.ts";
+import { WorkspaceClient } from "../../src/client/mod.ts";
 import { temporaryFolder, TestServer } from "../rpc/fixture.ts";
 
 /** Each is a chance to close what a Worker opened meanwhile: enough that some would be taken. */

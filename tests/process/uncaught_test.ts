@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { launch } from "../../src/process/launch.ts";
 import { libcPath } from "../../src/process/libc.ts";
 import { makeAreas, prepareRoot } from "../../src/process/root.ts";
-import { WorkspaceClient } from "../../src/rpc/client.ts";
+import { WorkspaceClient } from "../../src/client/mod.ts";
 import { FAULTS } from "../daemon/faults.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { configOf } from "./fixture.ts";

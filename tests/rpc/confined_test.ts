@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { parseAddress, resolveAddress } from "../../src/address.ts";
-import { WorkspaceClient } from "../../src/rpc/client.ts";
+import { WorkspaceClient } from "../../src/client/mod.ts";
 import { rpcPermissions } from "../../src/process/rpc_permissions.ts";
 import { temporaryFolder } from "./fixture.ts";
 

@@ -8,8 +8,8 @@ import {
   type DescMessage,
   ScalarType,
 } from "@bufbuild/protobuf";
-import { file_content_service_api_initializer } from "../../src/rpc/gen/content-service-api/initializer_pb.ts";
-import { file_daemon } from "../../src/rpc/gen/daemon_pb.ts";
+import { file_content_service_api_initializer } from "../../src/wire/gen/content-service-api/initializer_pb.ts";
+import { file_daemon } from "../../src/wire/gen/daemon_pb.ts";
 
 const DAEMON = `
 go_package github.com/gitpod-io/gitpod/ws-daemon/api

@@ -1,7 +1,7 @@
 /** What the tests of the API share: workspaces to serve, servers that are stopped, certificates. */
 
 import { formatAddress, parseAddress } from "../../src/address.ts";
-import { type ClientTls, WorkspaceClient } from "../../src/rpc/client.ts";
+import { type ClientTls, WorkspaceClient } from "../../src/client/mod.ts";
 import { type RpcOptions, type RpcServer, startRpc } from "../../src/rpc/server.ts";
 import { DaemonError } from "../../src/errors.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";

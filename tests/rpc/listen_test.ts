@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { DaemonError } from "../../src/errors.ts";
-import { WorkspaceClient } from "../../src/rpc/client.ts";
+import { WorkspaceClient } from "../../src/client/mod.ts";
 import { temporaryFolder, TestServer } from "./fixture.ts";
 
 async function refusal(listen: string[], code = "FAILED_PRECONDITION"): Promise<string> {

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { DaemonError } from "../../src/errors.ts";
+import { initRequestFromJson } from "../../src/client/mod.ts";
 import type { InitializerSpec } from "../../src/initializer/specs.ts";
-import { initRequestFromJson } from "../../src/rpc/client.ts";
 import { parseDispose, parseId, parseInit } from "../../src/rpc/parse.ts";
 
 type Json = Record<string, unknown>;

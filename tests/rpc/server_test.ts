@@ -10,7 +10,7 @@ import { Buffer } from "node:buffer";
 import { Client, credentials, makeClientConstructor, type ServiceError } from "@grpc/grpc-js";
 import { service as healthService } from "grpc-health-check";
 import { DaemonError } from "../../src/errors.ts";
-import { type CallOptions, ClientError } from "../../src/rpc/client.ts";
+import { type CallOptions, ClientError } from "../../src/client/mod.ts";
 import type { InitRequest } from "../../src/workspace/workspaces.ts";
 import { TestServer } from "./fixture.ts";
 

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { connect } from "node:tls";
 import { DaemonError } from "../../src/errors.ts";
-import { ClientError, type ClientTls } from "../../src/rpc/client.ts";
+import { ClientError, type ClientTls } from "../../src/client/mod.ts";
 import type { TlsMaterial } from "../../src/rpc/tls.ts";
 import { type Certificates, hasOpenssl, makeCertificates } from "./certificates.ts";
 import { temporaryFolder, TestServer } from "./fixture.ts";

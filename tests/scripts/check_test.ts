@@ -74,7 +74,7 @@ const BAD: { name: string; files: SourceFile[]; says: string }[] = [
   },
   {
     name: "generated code is imported elsewhere",
-    files: [file("src/daemon/a.ts", ["src/rpc/gen/daemon_pb.ts"])],
+    files: [file("src/daemon/a.ts", ["src/wire/gen/daemon_pb.ts"])],
     says: "src/daemon/a.ts: imports generated code",
   },
   {

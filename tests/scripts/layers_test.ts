@@ -48,12 +48,12 @@ const BAD: { name: string; files: SourceFile[]; says: string }[] = [
   },
   {
     name: "generated code is imported elsewhere",
-    files: [file("src/workspace/a.ts", ["src/rpc/gen/daemon_pb.ts"])],
-    says: "src/workspace/a.ts: upward arrow to src/rpc/gen/daemon_pb.ts",
+    files: [file("src/workspace/a.ts", ["src/wire/gen/daemon_pb.ts"])],
+    says: "src/workspace/a.ts: imports generated code",
   },
   {
-    name: "generated code is imported by a module beside rpc",
-    files: [file("src/daemon/a.ts", ["src/rpc/gen/daemon_pb.ts"])],
+    name: "generated code is imported by a module beside wire",
+    files: [file("src/daemon/a.ts", ["src/wire/gen/daemon_pb.ts"])],
     says: "src/daemon/a.ts: imports generated code",
   },
   {

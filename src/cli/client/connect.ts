@@ -5,7 +5,7 @@ import { parseDuration } from "../../config/mod.ts";
 import { messageOf } from "../../errors.ts";
 import { clientWarning } from "../../process/mod.ts";
 import { parseAddress } from "../../address.ts";
-import type { CallOptions, ClientTls, WorkspaceClient } from "../../rpc/mod.ts";
+import type { CallOptions, ClientTls, WorkspaceClient } from "../../client/mod.ts";
 import { explain, Failure } from "../failure.ts";
 import { printError } from "../io.ts";
 
@@ -54,7 +54,7 @@ export async function withSession<T>(
   const flags: ConnectionFlags = command.optsWithGlobals();
   const tls = tlsOf(flags, command);
   // Loaded here, so that the daemon's own process never holds a gRPC client.
-  const { WorkspaceClient, ClientError, UnreachableError } = await import("../../rpc/client.ts");
+  const { WorkspaceClient, ClientError, UnreachableError } = await import("../../client/mod.ts");
   const warning = clientWarning(Deno.version.deno);
   if (warning) printError(`warning: ${warning}`);
   using client = new WorkspaceClient({ address: flags.addr, ...(tls ? { tls } : {}) });

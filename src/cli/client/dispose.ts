@@ -1,9 +1,7 @@
 /** `wsdaemon client dispose`. */
 
-import { toJson } from "@bufbuild/protobuf";
 import { Command } from "commander";
-import type { GitStatus } from "../../rpc/mod.ts";
-import { GitStatusSchema } from "../../rpc/gen/content-service-api/initializer_pb.ts";
+import type { GitStatus } from "../../client/mod.ts";
 import { printJson, printLine, table } from "../io.ts";
 import { addIdArgument, idOf, withSession } from "./connect.ts";
 
@@ -23,9 +21,8 @@ export function disposeCommand(): Command {
       await withSession(command, async ({ client, call, json }) => {
         const status = await client.disposeWorkspace({ id, backup, backupLogs }, call);
         if (json) {
-          const gitStatus = status &&
-            toJson(GitStatusSchema, status, { alwaysEmitImplicit: true });
-          printJson({ id, ...(gitStatus === undefined ? {} : { gitStatus }) });
+          const { gitStatusToJson } = await import("../../client/mod.ts");
+          printJson({ id, ...(status ? { gitStatus: gitStatusToJson(status) } : {}) });
         } else {
           printLine(`${id} is gone`);
           if (status) printLine(describeStatus(status));

@@ -49,7 +49,7 @@ export function initCommand(): Command {
         ? fromFlags(command, flags, combine(initializers))
         : await fromFile(command, file, initializers.length > 0);
       await withSession(command, async (session) => {
-        const { initRequestFromJson } = await import("../../rpc/client.ts");
+        const { initRequestFromJson } = await import("../../client/mod.ts");
         const request = initRequestFromJson(json);
         await session.client.initWorkspace(request, session.call);
         if (session.json) printJson({ id: request.id });

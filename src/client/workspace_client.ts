@@ -1,54 +1,35 @@
-/** A client of the API, for the command line and for tests. */
+/** The client of the API: one method for each call. */
 
 import "../patches/mod.ts";
-import { Buffer } from "node:buffer";
-import { isIP } from "node:net";
-import { checkServerIdentity } from "node:tls";
+import type { Buffer } from "node:buffer";
 import {
   create,
   type DescMessage,
   type DescMethod,
   fromBinary,
-  fromJson,
-  type JsonValue,
   type Message,
   type MessageInitShape,
   type MessageShape,
 } from "@bufbuild/protobuf";
+import { Client, connectivityState, type ServiceError } from "@grpc/grpc-js";
+import { formatAddress, parseAddress } from "../address.ts";
 import {
-  type ChannelCredentials,
-  Client,
-  connectivityState,
-  credentials as channelCredentials,
-  type ServiceError,
-} from "@grpc/grpc-js";
-import { DaemonError, messageOf } from "../errors.ts";
-import { type Address, formatAddress, parseAddress } from "../address.ts";
-import type { GitStatus } from "./gen/content-service-api/initializer_pb.ts";
-import {
+  codeName,
   type DisposeWorkspaceRequestSchema,
-  type InitWorkspaceRequest,
-  InitWorkspaceRequestSchema,
+  encode,
+  type GitStatus,
+  type InitWorkspaceRequestSchema,
+  methodPath,
+  warningsIn,
   WorkspaceContentService,
-} from "./gen/daemon_pb.ts";
-import { codeName } from "./status.ts";
-import { encode, methodPath } from "./unary.ts";
-import { warningsIn } from "./warnings.ts";
+} from "../wire/mod.ts";
+import { ClientError, UnreachableError } from "./client_error.ts";
+import { channelOptions, type ClientTls, credentials } from "./tls.ts";
 
-export type { GitStatus, InitWorkspaceRequest };
+/** The fields of an InitWorkspace request; those that are absent have their default value. */
 export type InitWorkspaceInit = MessageInitShape<typeof InitWorkspaceRequestSchema>;
 
-/** PEM files' content. */
-export interface ClientTls {
-  /** Authorities to trust; the system's where absent. */
-  ca?: Uint8Array;
-  /** The client's own certificate and key, for mTLS. */
-  cert?: Uint8Array;
-  key?: Uint8Array;
-  /** The name to expect in the server's certificate, where it is not the address' host. */
-  serverName?: string;
-}
-
+/** Where a {@link WorkspaceClient} connects, and how. */
 export interface ClientOptions {
   /** `HOST:PORT` or `unix:///path`. */
   address: string;
@@ -56,6 +37,7 @@ export interface ClientOptions {
   tls?: ClientTls;
 }
 
+/** How one call is made. */
 export interface CallOptions {
   /** Milliseconds from now until the call fails with DEADLINE_EXCEEDED; none if absent. */
   deadline?: number;
@@ -64,20 +46,6 @@ export interface CallOptions {
   /** Told the warnings that come with an answer. */
   onWarning?: (message: string) => void;
 }
-
-/** A call that failed, with the name of its gRPC code. */
-export class ClientError extends Error {
-  override readonly name = "ClientError";
-  readonly code: string;
-
-  constructor(code: string, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
-}
-
-/** Nobody could be connected to. */
-export class UnreachableError extends ClientError {}
 
 /** What grpc-js wraps the reason in, with a time that says nothing. */
 const LAST_ERROR =
@@ -94,11 +62,12 @@ export class WorkspaceClient implements Disposable {
   constructor(options: ClientOptions) {
     const address = parseAddress(options.address);
     this.#address = formatAddress(address);
-    this.#client = new Client(this.#address, credentials(address, options.tls), {
-      // The daemon is on this node or next to it: proxies are for the world outside.
-      "grpc.enable_http_proxy": 0,
-      ...(options.tls ? { "grpc.ssl_target_name_override": sentName(address, options.tls) } : {}),
-    });
+    const { tls } = options;
+    this.#client = new Client(
+      this.#address,
+      credentials(address, tls),
+      channelOptions(address, tls),
+    );
   }
 
   async initWorkspace(request: InitWorkspaceInit, options?: CallOptions): Promise<void> {
@@ -181,37 +150,4 @@ export class WorkspaceClient implements Disposable {
     const problem = `Cannot reach a daemon at ${this.#address}: ${reason}`;
     return new UnreachableError(code, problem, { cause: error });
   }
-}
-
-/**
- * An InitWorkspace request from its proto3 JSON form.
- * @throws {DaemonError} INVALID_ARGUMENT naming the field that cannot be read.
- */
-export function initRequestFromJson(json: unknown): InitWorkspaceRequest {
-  try {
-    return fromJson(InitWorkspaceRequestSchema, json as JsonValue);
-  } catch (error) {
-    const problem = `Cannot read the request as InitWorkspaceRequest: ${messageOf(error)}`;
-    throw new DaemonError("INVALID_ARGUMENT", problem, { cause: error });
-  }
-}
-
-function credentials(address: Address, tls: ClientTls | undefined): ChannelCredentials {
-  if (!tls) return channelCredentials.createInsecure();
-  const part = (bytes?: Uint8Array) => bytes ? Buffer.from(bytes) : null;
-  const expected = expectedName(address, tls);
-  return channelCredentials.createSsl(part(tls.ca), part(tls.key), part(tls.cert), {
-    checkServerIdentity: (_sent, certificate) => checkServerIdentity(expected, certificate),
-  });
-}
-
-/** What the server's certificate must be for. */
-function expectedName(address: Address, tls: ClientTls): string {
-  return tls.serverName ?? (address.kind === "tcp" ? address.host : "localhost");
-}
-
-/** The name to ask the server for, which TLS does not allow to be an IP address. */
-function sentName(address: Address, tls: ClientTls): string {
-  const expected = expectedName(address, tls);
-  return isIP(expected) === 0 ? expected : "localhost";
 }

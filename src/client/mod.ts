@@ -1,0 +1,12 @@
+/** A client of the API over gRPC, for the command line and for tests. It does not load the server. */
+
+export { ClientError, UnreachableError } from "./client_error.ts";
+export { gitStatusToJson, initRequestFromJson } from "./json.ts";
+export type { ClientTls } from "./tls.ts";
+export {
+  type CallOptions,
+  type ClientOptions,
+  type InitWorkspaceInit,
+  WorkspaceClient,
+} from "./workspace_client.ts";
+export type { GitStatus, InitWorkspaceRequest } from "../wire/mod.ts";

@@ -1,0 +1,10 @@
+/**
+ * What the server and the clients of the API share: the messages and the service of `proto/` as
+ * generated code, the methods' paths, encoding, names of status codes, and warnings in metadata.
+ */
+
+export { encode, methodPath } from "./codec.ts";
+export * from "./gen/content-service-api/initializer_pb.ts";
+export * from "./gen/daemon_pb.ts";
+export { codeName } from "./status_code.ts";
+export { addWarning, WARNING_KEY, warningsIn } from "./warnings.ts";
