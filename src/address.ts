@@ -4,6 +4,7 @@ import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { DaemonError, messageOf } from "./errors.ts";
 
+/** A TCP address. */
 export interface TcpAddress {
   readonly kind: "tcp";
   /** A name or an IP literal, without brackets. */
@@ -12,15 +13,17 @@ export interface TcpAddress {
   readonly port: number;
 }
 
+/** The address of a unix socket. */
 export interface UnixAddress {
   readonly kind: "unix";
   /** Absolute path of the socket. */
   readonly path: string;
 }
 
+/** An address to listen on or to connect to; see {@link parseAddress} for the text form. */
 export type Address = TcpAddress | UnixAddress;
 
-/** Where a server listens; see {@link parseAddress} for the text form. */
+/** An address that a server listens on. */
 export type ListenAddress = Address;
 
 /** `sun_path` of unix(7) holds 108 bytes, the last of them NUL. */

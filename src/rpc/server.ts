@@ -56,6 +56,7 @@ export interface RpcOptions {
   limits?: Partial<RpcLimits>;
 }
 
+/** A server that is listening, from {@link startRpc} on until it is stopped. */
 export interface RpcServer {
   /** What was bound, with the ports that were picked. */
   readonly addresses: readonly ListenAddress[];
