@@ -25,6 +25,8 @@ import type {
   Tree,
   TreeFolder,
 } from "./tree.ts";
+import type { VolumeChoice, VolumeDriver } from "./volume/choose_volume.ts";
+import type { VolumeUsage } from "./volume/volume.ts";
 
 /** Options of methods that take time. */
 export interface OperationOptions {
@@ -58,6 +60,21 @@ export interface Content {
   /** The number of Workers that do long work side by side. */
   readonly workers: number;
 
+  /**
+   * Decides what the trees that are made from now on are, and reports what limits them. Trees that
+   * are there go on working, whatever they are. Until then new trees are plain folders.
+   * @throws {DaemonError} FAILED_PRECONDITION if a driver is named that cannot work here
+   */
+  chooseVolume(driver: VolumeDriver): Promise<VolumeChoice>;
+  /**
+   * Has the kernel limit what a tree takes, whoever writes to it; more than that stays, and cannot
+   * grow.
+   * @param bytes absent for no limit
+   * @returns false if nothing here can limit this tree
+   */
+  limit(tree: Tree, bytes?: number): Promise<boolean>;
+  /** Returns what published trees take and may take, as far as the file system counts that, by id. */
+  usages(): Promise<ReadonlyMap<string, VolumeUsage>>;
   /**
    * Makes an empty staging tree with mode 0755.
    * @param workspace id of the workspace that it is for; a tree that a crash leaves behind is

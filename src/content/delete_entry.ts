@@ -5,10 +5,28 @@
  * entered: an entry that is replaced by a link meanwhile is unlinked as a link. Directories deeper
  * than {@link MAX_DEPTH} are first moved up to the trash, so that neither the stack nor the number
  * of descriptors grows with the depth of a tree.
+ *
+ * A subvolume of btrfs is deleted as a whole, after the subvolumes within. Without `CAP_SYS_ADMIN`
+ * its entries are deleted one by one; directories that are too deep are then moved up to its top, since
+ * nothing but whole subvolumes can be moved from one to another.
  */
 
 import { DaemonError } from "../errors.ts";
-import { Directory, DT, ignoreErrno, type Name, SystemError } from "../linux/mod.ts";
+import {
+  destroySubvolume,
+  Directory,
+  DT,
+  ignoreErrno,
+  isBtrfs,
+  isErrno,
+  isSubvolumeTop,
+  type Name,
+  nestedSubvolumePath,
+  nestedSubvolumes,
+  openLongPath,
+  setReadOnlySubvolume,
+  SystemError,
+} from "../linux/mod.ts";
 import { deletionError } from "./deletion_error.ts";
 import { newTreeName } from "./tree_names.ts";
 
@@ -70,18 +88,23 @@ class Removal {
   /** Directories that were moved to `overflow`. */
   readonly #moved: string[] = [];
   readonly #options: RemovalOptions;
+  readonly #isOnBtrfs: boolean;
+  /** The directory that everything of a subvolume can be moved to: its top, or what is emptied. */
+  #upper: Directory | undefined;
   #failure: unknown;
   /** Whether time was up before everything was deleted. */
   stopped = false;
 
   constructor(overflow: Directory, options: RemovalOptions) {
     this.#overflow = overflow;
+    this.#isOnBtrfs = isBtrfs(overflow);
     this.#options = options;
   }
 
   /** Deletes the entries that a directory has now. @returns whether it may have more by now */
   pass(dir: Directory): boolean {
     let found = false;
+    this.#upper = dir;
     for (const { name, type } of dir.entries()) {
       found = true;
       this.entry(dir, name, type, 0);
@@ -129,15 +152,73 @@ class Removal {
   }
 
   #directory(dir: Directory, name: Name, depth: number): Outcome {
-    if (depth === MAX_DEPTH) {
-      const moved = newTreeName(this.#options.group);
-      dir.rename(name, this.#overflow, moved, { exclusive: true });
-      this.#moved.push(moved);
-      return "deleted";
+    if (depth === MAX_DEPTH) return this.#moveUp(dir, name);
+    {
+      using inner = dir.openDirectory(name);
+      if (!this.#isOnBtrfs || !isSubvolumeTop(inner.stat())) {
+        if (!this.#contents(inner, depth)) return "kept";
+      } else {
+        const outcome = this.#subvolume(dir, name, inner, depth);
+        if (outcome) return outcome;
+      }
     }
-    if (!this.#contents(dir, name, depth)) return "kept";
     dir.removeDirectory(name);
     return this.#deleted();
+  }
+
+  /** Moves a directory to where it is deleted from a lesser depth. */
+  #moveUp(dir: Directory, name: Name): Outcome {
+    const moved = newTreeName(this.#options.group);
+    try {
+      dir.rename(name, this.#overflow, moved, { exclusive: true });
+      this.#moved.push(moved);
+    } catch (error) {
+      if (!isErrno(error, "EXDEV") || !this.#upper) throw error;
+      // Met again as an entry of that directory, which is not empty for as long.
+      dir.rename(name, this.#upper, moved, { exclusive: true });
+    }
+    return "deleted";
+  }
+
+  /**
+   * Deletes a subvolume, or what is in it.
+   * @param inner its top
+   * @returns `undefined` where it is empty now and still to be removed
+   */
+  #subvolume(dir: Directory, name: Name, inner: Directory, depth: number): Outcome | undefined {
+    try {
+      destroySubvolume(dir, name);
+      return this.#deleted();
+    } catch (error) {
+      if (!isErrno(error, "ENOTEMPTY", "EPERM", "EACCES")) throw error;
+      ignoreErrno(["EPERM", "EACCES"], () => setReadOnlySubvolume(inner, false));
+      if (error.errno === "ENOTEMPTY" && this.#nested(inner, depth) === "deleted") throw error;
+    }
+    const outer = this.#upper;
+    this.#upper = inner;
+    try {
+      return this.#contents(inner, depth) ? undefined : "kept";
+    } finally {
+      this.#upper = outer;
+    }
+  }
+
+  /** Deletes the subvolumes within one. @returns whether that is worth another attempt at the outer one */
+  #nested(top: Directory, depth: number): Outcome {
+    let outcome: Outcome = "deleted";
+    for (const nested of nestedSubvolumes(top)) {
+      try {
+        const { parent, name } = nestedSubvolumePath(top, nested);
+        using dir = openLongPath(top, parent);
+        if (this.entry(dir, name, DT.DIR, depth + 1) === "kept") outcome = "kept";
+      } catch (error) {
+        // It was moved or deleted meanwhile.
+        if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) continue;
+        if (!isErrno(error, "ENAMETOOLONG", "ENOTTY")) throw error;
+        outcome = "kept";
+      }
+    }
+    return outcome;
   }
 
   #deleted(): Outcome {
@@ -146,8 +227,7 @@ class Removal {
   }
 
   /** Deletes a directory's entries. @returns whether all that were listed are deleted */
-  #contents(dir: Directory, name: Name, depth: number): boolean {
-    using inner = dir.openDirectory(name);
+  #contents(inner: Directory, depth: number): boolean {
     let gone = true;
     for (let batch = inner.readBatch(); batch; batch = inner.readBatch()) {
       for (const entry of batch) {
@@ -178,5 +258,16 @@ export function unlockEntry(dir: Directory, name: Name): void {
   ignoreErrno(["EPERM", "EACCES", "ENOENT"], () => {
     using entry = dir.openPath(name);
     if (entry.stat().isDirectory) entry.chmod(0o700);
+  });
+}
+
+/**
+ * Makes an entry writable if it is a subvolume that is not, as its owner may have made it: it could
+ * not be moved into another directory.
+ */
+export function makeWritable(dir: Directory, name: Name): void {
+  ignoreErrno(["EPERM", "EACCES", "ENOENT", "ENOTTY", "EINVAL", "ENOTDIR", "ELOOP"], () => {
+    using entry = dir.openDirectory(name);
+    setReadOnlySubvolume(entry, false);
   });
 }

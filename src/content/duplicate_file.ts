@@ -1,6 +1,6 @@
-/** Copies a file within a tree, for file systems that take no further hard link of it. */
+/** Copies a file with its holes and metadata, where it can be neither linked nor moved. */
 
-import type { Directory, File } from "../linux/mod.ts";
+import type { Directory, File, Name } from "../linux/mod.ts";
 import { readXattrs } from "./read_xattrs.ts";
 
 /**
@@ -9,15 +9,13 @@ import { readXattrs } from "./read_xattrs.ts";
  */
 export const LINK_REFUSALS = ["EMLINK", "EPERM", "EOPNOTSUPP"] as const;
 
-const BUFFER = 1 << 20;
-
 /**
  * Creates the file `toName` with the content, holes and metadata of the file `name`.
  * @throws {SystemError} EEXIST if there is an entry of that name
  */
 export function duplicateFile(
   from: Directory,
-  name: Uint8Array,
+  name: Name,
   to: Directory,
   toName: Uint8Array,
 ): void {
@@ -33,16 +31,16 @@ export function duplicateFile(
 }
 
 function copyData(from: File, to: File, size: number): void {
-  const buffer = new Uint8Array(BUFFER);
   to.truncate(size);
   let end = 0;
   for (let extent = from.nextData(0); extent; extent = from.nextData(end)) {
     end = extent.offset + extent.length;
-    for (let at = extent.offset; at < end;) {
-      const count = from.readAt(buffer.subarray(0, Math.min(BUFFER, end - at)), at);
+    from.seek(extent.offset);
+    to.seek(extent.offset);
+    for (let left = extent.length; left > 0;) {
+      const count = to.copyFrom(from, left);
       if (count === 0) return;
-      to.writeAt(buffer.subarray(0, count), at);
-      at += count;
+      left -= count;
     }
   }
 }

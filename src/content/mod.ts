@@ -10,6 +10,7 @@
  *   operation by name;
  * - `pack/mod.ts`: how an image is made; `baseline/`: what a node remembers of it;
  * - `restore/restore.ts`: how an image is restored; `extract/`: how a foreign archive is;
+ * - `volume/volume.ts`: what a root's file system can do with whole trees;
  * - `delete_entry.ts`: how a tree is deleted while somebody still writes to it.
  *
  * `worker.ts` is the thread itself, started by URL.
@@ -25,4 +26,6 @@ export { contentError } from "./content_errors.ts";
 export { DIRECTORY_BYTES, fileBytes, largestFile } from "./disk_usage.ts";
 export { connectContent } from "./connect_content.ts";
 export { groupOf, isAnonymous } from "./tree_names.ts";
+export type { VolumeChoice, VolumeDriver } from "./volume/choose_volume.ts";
+export type { VolumeKind, VolumeUsage } from "./volume/volume.ts";
 export type { Areas, ContentWorkerFailed, ContentWorkerStart } from "./worker_start.ts";

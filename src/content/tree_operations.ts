@@ -6,6 +6,7 @@ import { DaemonError } from "../errors.ts";
 import type { Content, OperationOptions } from "./content.ts";
 import type { Tree } from "./tree.ts";
 import type { Dispatcher } from "./dispatcher.ts";
+import type { VolumeKind } from "./volume/volume.ts";
 
 /** The methods of {@link Content} that are not a pack, a restore or an extraction. */
 export type TreeOperations = Omit<
@@ -15,9 +16,23 @@ export type TreeOperations = Omit<
 
 /** Returns those methods, sending their requests through `workers`. */
 export function connectTrees(workers: Dispatcher): TreeOperations {
+  let volume: VolumeKind = "plain";
   return {
+    async chooseVolume(driver) {
+      const choice = await workers.quick("probeVolume", { driver });
+      volume = choice.kind;
+      if (choice.quota !== "none") await workers.quick("sweepLimits", {});
+      return choice;
+    },
+    limit: (tree, bytes) =>
+      workers.quick("limitTree", { tree, ...(bytes === undefined ? {} : { bytes }) }),
+    usages: () => workers.quick("treeUsages", {}),
     create: (owner, workspace) =>
-      workers.quick("create", { owner, ...(workspace === undefined ? {} : { workspace }) }),
+      workers.quick("create", {
+        owner,
+        volume,
+        ...(workspace === undefined ? {} : { workspace }),
+      }),
     publish: (tree, id) => workers.quick("publish", { tree, id }),
     remove: (tree, options) => remove(workers, tree, options),
     deleteTrash: (group, options) => deleteTrash(workers, group, options),
@@ -52,8 +67,14 @@ export function connectTrees(workers: Dispatcher): TreeOperations {
     },
     inspectPaths: (tree, folder, paths) =>
       inBatches(paths, (some) => workers.quick("inspectPaths", { tree, folder, paths: some })),
-    movePaths: (from, to, moves, owner) =>
-      inBatches(moves, (some) => workers.quick("movePaths", { from, to, moves: some, owner })),
+    movePaths(from, to, moves, owner) {
+      // From one subvolume to another everything is copied, which takes its time.
+      const mode = volume === "btrfs" ? "run" : "quick";
+      return inBatches(
+        moves,
+        (some) => workers[mode]("movePaths", { from, to, moves: some, owner }),
+      );
+    },
     hashFile: (tree, folder, path, { signal } = {}) =>
       workers.run("hashFile", { tree, folder, path }, { signal }),
     readLink: (tree, path) => workers.quick("readLink", { tree, path }),
@@ -86,6 +107,7 @@ async function deleteTrash(
 ): Promise<void> {
   const request = { group, budgetMs: DELETION_SLICE };
   while (!await workers.run("deleteTrash", request, { signal }));
+  await workers.quick("sweepLimits", {});
 }
 
 /** Entries in one quick request: milliseconds of work. */

@@ -18,9 +18,10 @@ import {
   isReadOnlySubvolume,
   isSubvolumeTop,
   limitQgroup,
+  nestedSubvolumePath,
   nestedSubvolumes,
   openLibc,
-  qgroupOfLevel1,
+  qgroupId,
   qgroupUsages,
   quotaStatus,
   setReadOnlySubvolume,
@@ -95,6 +96,8 @@ Deno.test({
     const [nested, ...others] = nestedSubvolumes(a);
     assertEquals(others, []);
     assertEquals(nested!.directoryInode, folder.stat().ino);
+    const { parent, name } = nestedSubvolumePath(a, nested!);
+    assertEquals([text(parent), text(name)], ["folder", "nested"]);
     assertEquals(text(inodePath(top, nested!.directoryInode, subvolumeInfo(a).id)), "folder");
     assertThrows(() => destroySubvolume(top, "a"), SystemError, "ENOTEMPTY");
     destroySubvolumeById(top, nested!.id);
@@ -191,7 +194,7 @@ Deno.test({
     using w = top.openDirectory("w");
     w.chmod(0o777);
     const { id } = subvolumeInfo(w);
-    const group = qgroupOfLevel1(id);
+    const group = qgroupId(1, id);
     createQgroup(top, group);
     assignQgroup(top, id, group);
     assignQgroup(top, id, group);

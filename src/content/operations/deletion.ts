@@ -9,10 +9,12 @@ import { deletionError } from "../deletion_error.ts";
 import {
   deleteContents,
   deleteEntry,
+  makeWritable,
   type RemovalOptions,
   type Removed,
   unlockEntry,
 } from "../delete_entry.ts";
+import { volumeAt } from "../volume/choose_volume.ts";
 import { checkAreaName, type OpenAreas, openTree, requireStaging } from "../areas.ts";
 import { groupOf, isTemporaryName, isTreeName, newTreeName } from "../tree_names.ts";
 import { isBaselineToken } from "../baseline/tokens.ts";
@@ -74,11 +76,12 @@ function deleteOnFullDisk(
   name: string,
   options: RemovalOptions,
 ): Removed {
+  const volume = volumeAt(areas.staging);
   try {
-    return deleteEntry(area, name, areas.trash, options);
+    return volume.remove(area, name, areas.trash, options);
   } catch (error) {
     if (!(error instanceof DaemonError) || error.code !== "RESOURCE_EXHAUSTED") throw error;
-    return deleteEntry(area, name, areas.trash, options);
+    return volume.remove(area, name, areas.trash, options);
   }
 }
 
@@ -122,9 +125,10 @@ function moveToTrash(areas: OpenAreas, from: Directory, name: string, group: str
     try {
       move();
     } catch (error) {
-      if (!isErrno(error, "EACCES")) throw error;
+      if (!isErrno(error, "EACCES", "EROFS")) throw error;
       // A directory that is read-only even to its owner cannot get another parent.
-      unlockEntry(from, name);
+      if (error.errno === "EROFS") makeWritable(from, name);
+      else unlockEntry(from, name);
       move();
     }
   } catch (error) {

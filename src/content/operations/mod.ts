@@ -40,6 +40,7 @@ import { movePaths } from "./move_paths.ts";
 import { place } from "./place.ts";
 import { create, exists, publish, published } from "./trees.ts";
 import { usage } from "./usage.ts";
+import { limitTree, probeVolume, sweepLimits, treeUsages } from "./volume.ts";
 
 /** All operations. Adding one here makes it callable by `Dispatcher.run`, with its types. */
 export const operations = {
@@ -60,6 +61,7 @@ export const operations = {
   hashFile,
   inspectPaths,
   leftovers,
+  limitTree,
   list,
   makeDirectory,
   movePaths,
@@ -68,6 +70,7 @@ export const operations = {
   packPart,
   packPrepare,
   place,
+  probeVolume,
   publish,
   published,
   readLink,
@@ -81,6 +84,8 @@ export const operations = {
   restoreOthers,
   restorePlan,
   restoreVerify,
+  sweepLimits,
   trash,
+  treeUsages,
   usage,
 } satisfies Record<string, Operation<never, unknown, never>>;

@@ -2,6 +2,7 @@
 
 import { type Directory, isErrno, splitPath } from "../../linux/mod.ts";
 import type { MovedPath, MoveResult, Owner, TreeFolder } from "../tree.ts";
+import { moveEntry } from "../move_entry.ts";
 import { makePath, openPath } from "../open_path.ts";
 import { treePath } from "../tree_path.ts";
 import { type OpenAreas, openTree, requireStaging } from "../areas.ts";
@@ -21,7 +22,8 @@ export function movePaths(areas: OpenAreas, request: MovePathsRequest): MoveResu
   requireStaging(request.to.tree);
   using source = openFolder(areas, request.from);
   using target = openFolder(areas, request.to);
-  return request.moves.map((move) => moveOne(source, target, move, request.owner));
+  const { moves, owner } = request;
+  return moves.map((move) => moveOne(source, target, move, { owner, overflow: areas.trash }));
 }
 
 function openFolder(areas: OpenAreas, { tree, folder }: TreeFolder): Directory {
@@ -29,16 +31,21 @@ function openFolder(areas: OpenAreas, { tree, folder }: TreeFolder): Directory {
   return openPath(top, treePath(folder));
 }
 
-function moveOne(source: Directory, target: Directory, move: MovedPath, owner: Owner): MoveResult {
+function moveOne(
+  source: Directory,
+  target: Directory,
+  move: MovedPath,
+  { owner, overflow }: { owner: Owner; overflow: Directory },
+): MoveResult {
   const { parent, leaf } = splitPath(move.to);
   try {
     using into = makePath(target, parent === undefined ? [] : componentsOf(parent), owner);
     try {
-      source.rename(move.from, into, leaf, { exclusive: true });
+      moveEntry(source, move.from, into, leaf as Uint8Array, overflow);
       return "moved";
     } catch (error) {
       if (!isErrno(error, "EEXIST", "ENOTEMPTY")) throw error;
-      return mergeDirectories(source, move.from, into, leaf as Uint8Array);
+      return mergeDirectories(source, move.from, into, leaf as Uint8Array, overflow);
     }
   } catch (error) {
     if (isErrno(error, "ENOENT")) return "absent";
@@ -55,6 +62,7 @@ function mergeDirectories(
   from: Uint8Array,
   into: Directory,
   leaf: Uint8Array,
+  overflow: Directory,
 ): MoveResult {
   if (!isDirectory(source, from) || !isDirectory(into, leaf)) return "taken";
   let result: MoveResult = "moved";
@@ -63,10 +71,10 @@ function mergeDirectories(
     using right = into.openDirectory(leaf);
     for (const name of [...left.entries()].map((entry) => entry.name)) {
       try {
-        left.rename(name, right, name, { exclusive: true });
+        moveEntry(left, name, right, name, overflow);
       } catch (error) {
         if (!isErrno(error, "EEXIST", "ENOTEMPTY")) throw error;
-        if (mergeDirectories(left, name, right, name) === "taken") result = "taken";
+        if (mergeDirectories(left, name, right, name, overflow) === "taken") result = "taken";
       }
     }
   }

@@ -5,17 +5,22 @@ import { isErrno } from "../../linux/mod.ts";
 import type { Owner, Tree } from "../tree.ts";
 import { setOwnerAndMode } from "../set_owner_and_mode.ts";
 import { newTreeName } from "../tree_names.ts";
+import { openVolume } from "../volume/choose_volume.ts";
+import type { VolumeKind } from "../volume/volume.ts";
 import { checkAreaName, type OpenAreas, openTree, requireStaging } from "../areas.ts";
 
 /**
  * Makes an empty staging tree that belongs to `owner`, with mode 0755.
  * @throws {DaemonError} INVALID_ARGUMENT
  */
-export function create(areas: OpenAreas, request: { owner: Owner; workspace?: string }): Tree {
+export function create(
+  areas: OpenAreas,
+  request: { owner: Owner; workspace?: string; volume?: VolumeKind },
+): Tree {
   const { workspace } = request;
   if (workspace !== undefined) checkAreaName(workspace, "the workspace id");
   const name = newTreeName(workspace);
-  areas.staging.makeDirectory(name, 0o700);
+  openVolume(request.volume ?? "plain", areas.staging).make(areas.staging, name);
   try {
     using top = areas.staging.openDirectory(name);
     setOwnerAndMode(top, request.owner, 0o755);

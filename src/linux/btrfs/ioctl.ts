@@ -20,7 +20,7 @@ const MAGIC = 0x94;
 export const SIZE = {
   /** `struct btrfs_ioctl_vol_args_v2` */
   volumeArguments: 4096,
-  /** `struct btrfs_ioctl_ino_lookup_args` */
+  /** `struct btrfs_ioctl_ino_lookup_args`, `struct btrfs_ioctl_ino_lookup_user_args` */
   inodeLookup: 4096,
   /** `struct btrfs_ioctl_search_key` */
   searchKey: 104,
@@ -76,6 +76,7 @@ export const IOCTL = {
   quotaRescanWait: ioctl("QUOTA_RESCAN_WAIT", "none", 46, 0),
   subvolumeInfo: ioctl("GET_SUBVOL_INFO", "read", 60, SIZE.subvolumeInfo),
   rootReferences: ioctl("GET_SUBVOL_ROOTREF", "readWrite", 61, SIZE.rootReferences),
+  inodeLookupUser: ioctl("INO_LOOKUP_USER", "readWrite", 62, SIZE.inodeLookup),
   snapshotDestroy: ioctl("SNAP_DESTROY_V2", "write", 63, SIZE.volumeArguments),
 } as const;
 

@@ -6,6 +6,9 @@
  * extent for the subvolume that wrote it as long as the extent is there, and put a subvolume that is
  * made within another into the same groups; full qgroups count what each subvolume refers to, at a
  * price that grows with the number of snapshots.
+ *
+ * Changes are written by a transaction of the subvolume that the handle is in, and so refused (EDQUOT)
+ * where that one is full: they want a handle outside of what is limited.
  */
 
 import { isErrno } from "../errno.ts";
@@ -39,9 +42,9 @@ const MAX_REFERENCED = 1n;
 const UNLIMITED = 2n ** 64n - 1n;
 const LEVEL_SHIFT = 48n;
 
-/** The id of a qgroup of level 1. */
-export function qgroupOfLevel1(number: bigint): bigint {
-  return 1n << LEVEL_SHIFT | number;
+/** The id of a qgroup. @param level from 0 to 65535 */
+export function qgroupId(level: number, number: bigint): bigint {
+  return BigInt(level) << LEVEL_SHIFT | number;
 }
 
 /** The level of a qgroup. */

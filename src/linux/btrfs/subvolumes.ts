@@ -2,7 +2,7 @@
 
 import type { Directory } from "../directory.ts";
 import { isErrno, SystemError } from "../errno.ts";
-import { bytesOf, displayName, isComponent, type Name } from "../path_names.ts";
+import { bytesOf, displayName, isComponent, type Name, SLASH } from "../path_names.ts";
 import { fileSystemType } from "../process.ts";
 import type { Stat } from "../stat.ts";
 import { Argument, type BtrfsHandle, callIoctl, IOCTL, SIZE } from "./ioctl.ts";
@@ -208,6 +208,30 @@ export function nestedSubvolumes(top: BtrfsHandle): NestedSubvolume[] {
   }
 }
 
+/** Offsets in `struct btrfs_ioctl_ino_lookup_user_args`. */
+const USER_LOOKUP = { DIRECTORY: 0, SUBVOLUME: 8, NAME: 16, PATH: 272 } as const;
+
+/**
+ * Tells where a nested subvolume is. It needs no privilege, but rights to the folders.
+ * @param top the top folder of the subvolume that it is in
+ * @returns the path of its directory beneath `top`, empty for `top` itself, and its name there
+ * @throws {SystemError} ENOENT where it is not there any more; ENAMETOOLONG where the path is longer
+ *   than 3823 bytes
+ */
+export function nestedSubvolumePath(
+  top: BtrfsHandle,
+  nested: NestedSubvolume,
+): { parent: Uint8Array; name: Uint8Array } {
+  const argument = new Argument(SIZE.inodeLookup);
+  argument.set(USER_LOOKUP.DIRECTORY, nested.directoryInode);
+  argument.set(USER_LOOKUP.SUBVOLUME, nested.id);
+  callIoctl(top, IOCTL.inodeLookupUser, argument, `subvolume ${nested.id}`);
+  return {
+    parent: withoutSlash(textAt(argument, USER_LOOKUP.PATH)),
+    name: textAt(argument, USER_LOOKUP.NAME),
+  };
+}
+
 /** Offsets in `struct btrfs_ioctl_ino_lookup_args`. */
 const LOOKUP = { TREE: 0, INODE: 8, NAME: 16 } as const;
 
@@ -222,9 +246,16 @@ export function inodePath(at: BtrfsHandle, inode: bigint, tree = 0n): Uint8Array
   argument.set(LOOKUP.TREE, tree);
   argument.set(LOOKUP.INODE, inode);
   callIoctl(at, IOCTL.inodeLookup, argument, `inode ${inode}`);
-  const path = argument.bytes.subarray(LOOKUP.NAME, argument.bytes.indexOf(0, LOOKUP.NAME));
-  // The kernel ends the path of a directory with a slash.
-  return path.slice(0, path.at(-1) === 0x2f ? -1 : path.length);
+  return withoutSlash(textAt(argument, LOOKUP.NAME));
+}
+
+function textAt(argument: Argument, offset: number): Uint8Array {
+  return argument.bytes.slice(offset, argument.bytes.indexOf(0, offset));
+}
+
+/** The kernel ends the paths of directories with a slash. */
+function withoutSlash(path: Uint8Array): Uint8Array {
+  return path.at(-1) === SLASH ? path.subarray(0, -1) : path;
 }
 
 /** Has all that was written become durable. @throws {SystemError} */

@@ -1,0 +1,119 @@
+/**
+ * Snapshots of a tree with the subvolumes that its owner made within it.
+ *
+ * The kernel's snapshot of a subvolume has an empty folder in place of each subvolume within. Those are
+ * replaced by snapshots of their own, and only then is a frozen tree made read-only. Nobody but this
+ * process reaches the copy meanwhile; the source may change at any moment.
+ */
+
+import {
+  createSnapshot,
+  Directory,
+  inodePath,
+  isErrno,
+  type NestedSubvolume,
+  nestedSubvolumePath,
+  nestedSubvolumes,
+  openLongPath,
+  setReadOnlySubvolume,
+  subvolumeInfo,
+  SystemError,
+} from "../../linux/mod.ts";
+import { deleteEntry } from "../delete_entry.ts";
+
+/** How often a tree is copied again because subvolumes within were moved about meanwhile. */
+const ATTEMPTS = 5;
+/** `BTRFS_EMPTY_SUBVOL_DIR_OBJECTID`: the inode number of a folder in the place of a subvolume. */
+const PLACEHOLDER_INODE = 2n;
+
+/**
+ * Makes a snapshot of a tree and of the subvolumes within it.
+ * @param parent a directory that only this user can reach
+ * @throws {SystemError} EEXIST; EAGAIN where subvolumes within kept being moved about; ENAMETOOLONG
+ *   where one lies deeper than can be told
+ */
+export function snapshotTree(
+  source: Directory,
+  parent: Directory,
+  name: string,
+  { readOnly }: { readOnly: boolean },
+): void {
+  for (let attempt = 1;; attempt++) {
+    createSnapshot(source, parent, name);
+    try {
+      using copy = parent.openDirectory(name);
+      copyNested(source, copy, readOnly);
+      if (readOnly) setReadOnlySubvolume(copy, true);
+      return;
+    } catch (error) {
+      deleteEntry(parent, name, parent);
+      if (!isErrno(error, "EAGAIN") || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+/** Puts snapshots of the subvolumes within `source` into its snapshot `copy`. */
+function copyNested(source: Directory, copy: Directory, readOnly: boolean): void {
+  const { createdGeneration } = subvolumeInfo(copy);
+  for (const nested of nestedSubvolumes(source)) {
+    const found = openNested(source, nested);
+    if (!found) continue;
+    using inner = found.directory;
+    using dir = openFolder(copy, nested.directoryInode);
+    if (!dir || !isPlaceholder(dir, found.name)) {
+      // One that was made after the snapshot is no part of it; any other was elsewhere then.
+      if (subvolumeInfo(inner).createdGeneration > createdGeneration) continue;
+      throw new SystemError("EAGAIN", "snapshot", inner.path);
+    }
+    const { mtime } = dir.stat();
+    dir.removeDirectory(found.name);
+    createSnapshot(inner, dir, found.name);
+    using innerCopy = dir.openDirectory(found.name);
+    copyNested(inner, innerCopy, readOnly);
+    if (readOnly) setReadOnlySubvolume(innerCopy, true);
+    dir.setTimes(mtime);
+  }
+}
+
+/** Opens a subvolume within another. @returns `undefined` where it is gone. @throws {SystemError} EAGAIN */
+function openNested(
+  source: Directory,
+  nested: NestedSubvolume,
+): { directory: Directory; name: Uint8Array } | undefined {
+  let path: ReturnType<typeof nestedSubvolumePath>;
+  try {
+    path = nestedSubvolumePath(source, nested);
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return undefined;
+    throw error;
+  }
+  const { parent, name } = path;
+  try {
+    using dir = openLongPath(source, parent);
+    const directory = dir.openDirectory(name);
+    if (subvolumeInfo(directory).id === nested.id) return { directory, name };
+    directory.close();
+  } catch (error) {
+    if (!isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) throw error;
+  }
+  throw new SystemError("EAGAIN", "snapshot", () => source.pathOf(name));
+}
+
+/** Opens the directory with that inode number; `undefined` where there is none. */
+function openFolder(copy: Directory, inode: bigint): Directory | undefined {
+  try {
+    return openLongPath(copy, inodePath(copy, inode));
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return undefined;
+    throw error;
+  }
+}
+
+function isPlaceholder(dir: Directory, name: Uint8Array): boolean {
+  try {
+    return dir.statEntry(name).ino === PLACEHOLDER_INODE;
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return false;
+    throw error;
+  }
+}

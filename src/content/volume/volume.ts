@@ -1,0 +1,90 @@
+/**
+ * What the file system of a root can do with whole trees.
+ *
+ * Every file system can make a tree and delete one. Some can do more: make a copy that shares its
+ * blocks, freeze a tree as of one point in time, limit what it may take, and tell what changed in it.
+ * What a volume cannot do is absent from it, and callers do that work themselves: they unpack instead
+ * of cloning, pack the live tree instead of a frozen one, and walk instead of asking.
+ *
+ * Volumes work on handles, in content Workers only. Names are components.
+ */
+
+import type { Directory } from "../../linux/mod.ts";
+import type { RemovalOptions, Removed } from "../delete_entry.ts";
+
+/** The implementations. */
+export type VolumeKind = "plain" | "btrfs";
+
+/** Trees of one file system. */
+export interface Volume {
+  readonly kind: VolumeKind;
+  /**
+   * Makes an empty tree, which belongs to this process's user; its mode is for the caller to set.
+   * @throws {SystemError} EEXIST
+   */
+  make(parent: Directory, name: string): void;
+  /**
+   * Deletes a tree and everything in it, trees that others made there included; never anything
+   * outside.
+   * @param overflow a directory on the same file system that only this user can reach
+   * @throws {DaemonError} the first failure; the rest is deleted, and the call can be repeated
+   */
+  remove(parent: Directory, name: string, overflow: Directory, options?: RemovalOptions): Removed;
+  /** Absent where trees can be copied by reading and writing only. */
+  readonly snapshots?: Snapshots;
+  /** Absent where nothing limits a tree. */
+  readonly limits?: Limits;
+}
+
+/** Copies of trees that share their blocks until one of them is changed. */
+export interface Snapshots {
+  /**
+   * Makes a writable copy of a tree, also of a frozen one; of trees within it, too.
+   * @throws {SystemError} EEXIST
+   */
+  clone(source: Directory, parent: Directory, name: string): void;
+  /**
+   * Makes a read-only copy of a tree that shows it at one point in time. Trees within it are shown a
+   * little later each. What is frozen takes room only for what changes in the tree afterwards.
+   * @throws {SystemError} EEXIST; EAGAIN where trees within kept being moved about meanwhile
+   */
+  freeze(source: Directory, parent: Directory, name: string): void;
+  /**
+   * Lists what changed in a tree since it was frozen.
+   * @param top the live tree, or a later freeze of it
+   * @param frozen an earlier freeze
+   * @returns `undefined` where this cannot be told: the two are not of the same tree
+   */
+  changedSince(top: Directory, frozen: Directory): ChangedInode[] | undefined;
+}
+
+/** An inode that changed, by what it has become. */
+export interface ChangedInode {
+  /** Within the tree; trees within are not looked into. */
+  readonly inode: bigint;
+  readonly isDirectory: boolean;
+}
+
+/** Limits that the kernel holds every process to, and the use that they are compared with. */
+export interface Limits {
+  /**
+   * Limits what a tree and the trees made within it take together, from now on and across restarts;
+   * what exceeds the limit stays, and the next write fails with EDQUOT.
+   * @param outside a directory that is in no limited tree, so that this itself is not refused
+   * @param bytes absent for no limit
+   * @returns false where this tree cannot be limited, as it was made by another volume
+   */
+  limit(outside: Directory, top: Directory, bytes?: number): boolean;
+  /** Returns what trees take, as of the last seconds, by the key that {@link keyOf} tells. */
+  usages(outside: Directory): Map<bigint, VolumeUsage>;
+  /** Returns the key of a tree; `undefined` where it is not limited. */
+  keyOf(top: Directory): bigint | undefined;
+  /** Forgets limits of trees that are gone. */
+  sweep(outside: Directory): void;
+}
+
+/** What a tree takes and may take, in bytes. */
+export interface VolumeUsage {
+  readonly bytes: number;
+  readonly limit?: number;
+}
