@@ -103,7 +103,11 @@ export const configSchema = section({
       ["auto", "btrfs", "xfs", "loop", "none"],
       expected('one of "auto", "btrfs", "xfs", "loop", "none"'),
     ).default("auto")
-      .describe("What enforces storage_quota_bytes; one named outright must work"),
+      .describe(
+        "What limits a workspace's processes to storage_quota_bytes, and what workspaces are made " +
+          "of: auto takes what the root's file system has, none limits only what the daemon writes; " +
+          "one named outright must work",
+      ),
   }).prefault({}),
   shutdown: section({
     grace: duration.prefault("30s").describe("How long running calls may take to end"),

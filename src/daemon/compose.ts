@@ -51,7 +51,7 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   const { config, metrics } = options;
   describeBuild(metrics, options);
   reportFoundGit(options.git);
-  chooseQuotaDriver(config.quota.driver, metrics);
+  await chooseQuotaDriver(config.quota.driver, options.content, metrics);
   const store = await openConfiguredStore(config, metrics);
   stack.defer(() => store.close());
   const journal = stack.use(new Journal(join(config.root, "state", "state.db")));

@@ -13,7 +13,7 @@ export async function bytesLeft(context: InitializerContext): Promise<number | u
 
 /**
  * Runs `work`, whose signal aborts once the tree is larger than its limit; it is measured every
- * `tuning.usageInterval`, and once more at the end.
+ * `tuning.usageInterval`, and once more at the end, and limited by the file system where that can.
  * @param others staging trees that count, too, while they are there
  * @throws {DaemonError} RESOURCE_EXHAUSTED where it is larger; what `work` throws
  */
@@ -36,12 +36,16 @@ export async function withinLimit(
       await refuseExcess(context, others).catch((error) => exceeded.abort(error));
     }
   };
+  const { content, tree, limitBytes } = context;
+  // Where the file system can, it refuses what is too much at once; what is watched are the others.
+  const isLimited = await content.limit(tree, limitBytes);
   const watching = watch();
   try {
     await work(AbortSignal.any([context.signal, exceeded.signal]));
   } finally {
     finished.abort();
     await watching;
+    if (isLimited) await content.limit(tree);
   }
   await refuseExcess(context);
 }

@@ -75,6 +75,26 @@ export class Metrics {
     });
   }
 
+  /** Gauges by label that are read when they are asked for; those that cannot be read are left out. */
+  observedGauges<L extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly L[],
+    read: () => Promise<readonly { labels: Record<L, string>; value: number }[]>,
+  ): void {
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers: [this.#registry],
+      async collect() {
+        const values = await read().catch(() => []);
+        this.reset();
+        for (const { labels, value } of values) this.set(labels, value);
+      },
+    });
+  }
+
   /** How something is distributed; durations are in seconds and end in `_seconds`. */
   histogram<L extends string = never>(
     name: string,

@@ -21,6 +21,7 @@ import { checkDisposePreconditions } from "./dispose_preconditions.ts";
 import type { Journal } from "./journal.ts";
 import type { WorkspaceMetrics } from "./workspace_metrics.ts";
 import { ImageSaver } from "./image_saver.ts";
+import { restoreLimits } from "./limits.ts";
 import { recover } from "./recover.ts";
 import { WorkspaceRegistry } from "./registry.ts";
 import { setUp } from "./setup.ts";
@@ -80,6 +81,7 @@ export class WorkspaceManager implements Workspaces {
   async start(): Promise<void> {
     const recovered = await recover(this.#options.content, this.#options);
     this.#registry.fill(recovered);
+    await restoreLimits(this.#options.content, recovered.workspaces);
     this.#saver.resume(this.#registry.all());
     await this.#deleter.resume(recovered.leftovers, recovered.workspaces);
   }

@@ -4,6 +4,7 @@ import type { InitializerPlan, Initializers } from "../initializer/mod.ts";
 import { logger } from "../log/mod.ts";
 import type { Images } from "../snapshot/mod.ts";
 import type { WorkspaceMetrics } from "./workspace_metrics.ts";
+import { limitTree } from "./limits.ts";
 import type { Workspace } from "./workspace.ts";
 
 const log = logger("workspace");
@@ -52,6 +53,8 @@ export async function setUp(
       },
     });
     signal.throwIfAborted();
+    // Not before: content that the workspace's own backup has is restored whatever it takes.
+    await limitTree(content, tree, workspace.record.quotaBytes);
     await adoptBaseline(content, baselines, id);
     await publish(content, tree, workspace.tree, trees);
     workspace.apply("ready");

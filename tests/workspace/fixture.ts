@@ -124,6 +124,9 @@ function contentOn(disk: Disk): Content {
   let count = 0;
   return {
     workers: 1,
+    chooseVolume: unused,
+    limit: () => Promise.resolve(false),
+    usages: unused,
     create: (_owner, workspace) => {
       const tree: Tree = { area: "staging", name: `${workspace}~${++count}` };
       disk.trees.add(key(tree));

@@ -96,7 +96,7 @@ function openNested(
   } catch (error) {
     if (!isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) throw error;
   }
-  throw new SystemError("EAGAIN", "snapshot", () => source.pathOf(name));
+  throw new SystemError("EAGAIN", "snapshot", source.pathOf(name));
 }
 
 /** Opens the directory with that inode number; `undefined` where there is none. */
