@@ -83,6 +83,6 @@ Deno.test("client says UNAVAILABLE when nobody answers", async () => {
   const { code, stderr } = await inProcess("client", "--addr", "127.0.0.1:1", "exists", "w");
   assertEquals(code, 1);
   const reason =
-    "UNAVAILABLE: Cannot reach a daemon at 127.0.0.1:1: nobody listens there \(ECONNREFUSED\)";
+    "UNAVAILABLE: Cannot reach a daemon at 127.0.0.1:1: nobody listens there \\(ECONNREFUSED\\)";
   assertMatch(stderr, new RegExp(`^error: ${reason}.*--addr or WSDAEMON_ADDR\n$`));
 });
