@@ -245,3 +245,29 @@ Deno.test("S3 store asks that no cache answers what it reads", () =>
     assertEquals(proxy.requests.length, 3);
     for (const { headers } of proxy.requests) assertEquals(headers["cache-control"], "no-cache");
   }));
+
+Deno.test("a blob answered with foreign content and an ETag is UNAVAILABLE, damaged content is DATA_LOSS", () =>
+  withProxy(async (bench, proxy) => {
+    await bench.store.putBlobBytes(digestOf(small), small);
+    await bench.store.putBlob(await spool(bench.spoolDir, big));
+    const reads = {
+      [digestOf(small)]: () => bench.store.getBlobBytes(digestOf(small), 5000),
+      [digestOf(big)]: () => held(bench, big),
+    };
+    const on = /^GET .*blobs\/.*GetObject/;
+    const headers = { "content-type": "application/octet-stream", ETag: '"0123"' };
+    for (const [digest, read] of Object.entries(reads)) {
+      const length = digest === digestOf(small) ? small.length : big.length;
+      for (const body of ["sign in", "x".repeat(length), "y".repeat(length * 2)]) {
+        proxy.plan({ fault: { kind: "foreign", status: 200, body, headers }, on, times: Infinity });
+        await assertCode("UNAVAILABLE", read, digest);
+        proxy.plan({ fault: { kind: "foreign", status: 200, body, headers }, on, times: 1 });
+        await read();
+      }
+      proxy.plan({ fault: { kind: "corrupt-answer" }, on, times: Infinity });
+      await assertCode("DATA_LOSS", read, digest);
+      proxy.plan({ fault: { kind: "corrupt-answer" }, on, times: 1 });
+      await read();
+    }
+    assertEquals([...Deno.readDirSync(bench.spoolDir)], []);
+  }));

@@ -26,7 +26,8 @@ const PROGRESS = 4 << 10;
 const SHARE = 1 / 16;
 
 /**
- * Downloads an object into a new file. The content is not checked.
+ * Downloads an object into a new file, and returns the ETag that it came with. The content is not
+ * checked.
  * @throws what the requests throw, or a DaemonError where the file cannot be written.
  */
 export async function download(
@@ -34,7 +35,8 @@ export async function download(
   source: Source,
   path: string,
   { signal }: StoreOptions,
-): Promise<void> {
+): Promise<string | undefined> {
+  let etag: string | undefined;
   await local(path, async () => {
     using file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
     await file.truncate(source.size);
@@ -44,8 +46,9 @@ export async function download(
   await forEachIndex(count, partsPerObject, signal, async (index, either) => {
     const start = index * partSize;
     const end = Math.min(start + partSize, source.size);
-    await fetchRange(connection, source, { path, start, end }, { signal: either });
+    etag = await fetchRange(connection, source, { path, start, end }, { signal: either }) ?? etag;
   });
+  return etag;
 }
 
 interface Range {
@@ -60,7 +63,8 @@ async function fetchRange(
   source: Source,
   range: Range,
   options: StoreOptions,
-): Promise<void> {
+): Promise<string | undefined> {
+  let etag: string | undefined;
   using file = await local(range.path, () => Deno.open(range.path, { write: true }));
   await local(range.path, () => file.seek(range.start, Deno.SeekMode.Start));
   const attempts = connection.attempts(options);
@@ -74,6 +78,7 @@ async function fetchRange(
           new GetObjectCommand(rangeInput(source, at, range)),
           sending,
         );
+        etag = answer.ETag;
         for await (const chunk of bodyFrom(answer, source, at)) {
           const wanted = chunk.subarray(0, range.end - at);
           await local(range.path, () => writeAll(file, wanted));
@@ -96,6 +101,7 @@ async function fetchRange(
       await attempts.next(isBeyondEnd(error) ? tooShort(source, error) : error);
     }
   }
+  return etag;
 }
 
 function rangeInput(
@@ -121,10 +127,10 @@ async function* bodyFrom(
     if (!match || Number(match[1]) !== at) {
       throw new CorruptAnswerError(`the store answered with the range ${ContentRange}`);
     }
-    checkSize(match[2] === "*" ? undefined : Number(match[2]), source);
+    checkSize(match[2] === "*" ? undefined : Number(match[2]), source, answer.ETag);
     skip = 0;
   } else {
-    checkSize(answer.ContentLength, source);
+    checkSize(answer.ContentLength, source, answer.ETag);
   }
   for await (const chunk of Body as AsyncIterable<Uint8Array>) {
     const dropped = Math.min(skip, chunk.length);
@@ -139,10 +145,11 @@ function tooShort({ Key, size }: Source, cause: unknown): CorruptAnswerError {
   });
 }
 
-function checkSize(size: number | undefined, source: Source): void {
+function checkSize(size: number | undefined, source: Source, etag: string | undefined): void {
   if (size === undefined || size === source.size) return;
   throw new CorruptAnswerError(
     `${source.Key} has ${size} bytes where ${source.size} were expected`,
+    { etag },
   );
 }
 

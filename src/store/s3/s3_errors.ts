@@ -31,6 +31,13 @@ export class StallError extends Error {
 /** Content that is not what was stored; asking again may help, and if not, it is lost. */
 export class CorruptAnswerError extends Error {
   override readonly name = "CorruptAnswerError";
+  /** The ETag that came with the content, where one did. */
+  readonly etag: string | undefined;
+
+  constructor(message: string, options: ErrorOptions & { etag?: string | undefined } = {}) {
+    super(message, options);
+    this.etag = options.etag;
+  }
 }
 
 /** A server that says it did something and has nothing to show for it, or says so without a sign. */

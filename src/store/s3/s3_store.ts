@@ -30,6 +30,7 @@ import { blobKey, checkArchiveName, KEY_ROOTS, LEASE_KEY } from "../keys.ts";
 import { spooledFile } from "../spooled_file.ts";
 import { Connection, type S3Observer } from "./connection.ts";
 import { download, type Source } from "./download.ts";
+import { refuseForeignContent } from "./foreign_content.ts";
 import { CorruptAnswerError, unlessMissing } from "./s3_errors.ts";
 import { BlobToucher } from "./blob_toucher.ts";
 import { areEtagsMd5 } from "./etag_probe.ts";
@@ -150,27 +151,27 @@ export class S3Store implements ObjectStore {
     maxBytes: number,
     options: StoreOptions = {},
   ): Promise<Uint8Array> {
-    return await this.#reading(`Cannot read the blob ${digest}`, options, async () => {
+    return await this.#readingBlob(digest, options, async () => {
       return await this.#connection.retrying(async () => {
         const where = { storage: this.#storage, key: blobKey(digest) };
-        const { bytes } = await getSmallObject(this.#connection, where, maxBytes, options);
+        const { bytes, etag } = await getSmallObject(this.#connection, where, maxBytes, options);
         if (digestOf(bytes) === digest) return bytes;
-        throw new CorruptAnswerError("its content fails its digest");
+        throw new CorruptAnswerError("its content fails its digest", { etag });
       }, options);
     });
   }
 
   async acquireBlob(digest: Digest, size: number, options: StoreOptions = {}): Promise<LeasedFile> {
-    return await this.#reading(`Cannot read the blob ${digest}`, options, async () => {
+    return await this.#readingBlob(digest, options, async () => {
       const source = { Bucket: this.#storage.bucket, Key: this.#key(blobKey(digest)), size };
       for (let downloads = 1;; downloads++) {
         const file = await this.#downloadToSpool(source, options);
         if (await sha256OfFile(join(this.#spool, file.path), size) === hexOf(digest)) return file;
         await file.release();
         if (downloads === MAX_DOWNLOADS) {
-          throw new DaemonError(
-            "DATA_LOSS",
-            `The blob ${digest} fails its digest each of ${downloads} times it was read`,
+          throw new CorruptAnswerError(
+            `it fails its digest each of ${downloads} times it was read`,
+            { etag: file.etag },
           );
         }
         log.warn("The blob {digest} came with a wrong digest and is read again", { digest });
@@ -307,7 +308,29 @@ export class S3Store implements ObjectStore {
     );
   }
 
-  async #downloadToSpool(source: Source, options: StoreOptions): Promise<LeasedFile> {
+  /** Reads a blob; damaged content is the store's only where the store knows of it. */
+  async #readingBlob<T>(
+    digest: Digest,
+    options: StoreOptions,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    return await this.#reading(`Cannot read the blob ${digest}`, options, async () => {
+      try {
+        return await work();
+      } catch (error) {
+        if (error instanceof CorruptAnswerError && error.etag !== undefined) {
+          const where = { Bucket: this.#storage.bucket, Key: this.#key(blobKey(digest)) };
+          await refuseForeignContent(this.#connection, where, error.etag, options);
+        }
+        throw error;
+      }
+    });
+  }
+
+  async #downloadToSpool(
+    source: Source,
+    options: StoreOptions,
+  ): Promise<LeasedFile & { etag: string | undefined }> {
     const name = `download-${crypto.randomUUID()}`;
     const path = join(this.#spool, name);
     const release = async () => {
@@ -318,12 +341,12 @@ export class S3Store implements ObjectStore {
       }
     };
     try {
-      await download(this.#connection, source, path, options);
+      const etag = await download(this.#connection, source, path, options);
+      return { area: "spool", path: name, release, etag };
     } catch (error) {
       await release();
       throw error;
     }
-    return { area: "spool", path: name, release };
   }
 
   #target(key: string): Target {

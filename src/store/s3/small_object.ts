@@ -2,12 +2,12 @@
 
 import { GetObjectCommand } from "@aws-sdk/client-s3";
 import { digestOf, hexOf } from "../../digest.ts";
-import { DaemonError } from "../../errors.ts";
 import type { StoreOptions } from "../object_store.ts";
 import { readBody } from "./body.ts";
 import type { Connection } from "./connection.ts";
 import { isMd5 } from "./etags.ts";
 import type { S3Options } from "./options.ts";
+import { CorruptAnswerError } from "./s3_errors.ts";
 import { hashesOf } from "./slice.ts";
 import { keyInBucket } from "./target.ts";
 
@@ -38,7 +38,7 @@ export function isProven({ bytes, etag, sha256 }: SmallObject): boolean {
   return sha256 === hexOf(digestOf(bytes)) || isMd5(etag, hashesOf(bytes).md5Hex);
 }
 
-/** Reads a small object, once. @throws {DaemonError} DATA_LOSS once it exceeds `maxBytes` */
+/** Reads a small object, once. @throws {CorruptAnswerError} once it exceeds `maxBytes` */
 export async function getSmallObject(
   connection: Connection,
   { storage, key }: { storage: S3Options; key: string },
@@ -50,10 +50,8 @@ export async function getSmallObject(
     const { Body, ETag, Metadata = {} } = await client.send(new GetObjectCommand(input), sending);
     const bytes = await readBody(Body as AsyncIterable<Uint8Array>, maxBytes);
     if (bytes.length > maxBytes) {
-      throw new DaemonError(
-        "DATA_LOSS",
-        `${key} has more than the ${maxBytes} bytes that were expected`,
-      );
+      const problem = `${key} has more than the ${maxBytes} bytes that were expected`;
+      throw new CorruptAnswerError(problem, { etag: ETag });
     }
     return { bytes, etag: ETag, sha256: Metadata.sha256 };
   }, options);
