@@ -6,7 +6,7 @@ import type { Node } from "./cluster.ts";
 import { BrokenPromise } from "./model.ts";
 
 /** Milliseconds for what goes on after the last answer: deletion, and what a killed daemon left. */
-const PATIENCE = 60_000;
+const PATIENCE = 30_000;
 
 /**
  * Holds each node to what its clients know of: no other workspace is visible, none is missing, and no

@@ -27,6 +27,11 @@ export class Disks implements Disposable {
     this.#paths.push(path);
   }
 
+  /** Makes durable what is on them. */
+  async sync(): Promise<void> {
+    for (const path of this.#paths) await run("sync", "--file-system", path);
+  }
+
   /** Takes all disks away with what was not synced, and mounts them again. Nobody may use them. */
   async cutPower(): Promise<void> {
     for (const path of this.#paths) await run("xfs_io", "-x", "-c", "shutdown", path);

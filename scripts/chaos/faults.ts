@@ -39,7 +39,7 @@ const FAULTS = {
   killStore: 1,
   breakSources: 2,
   killGit: 3,
-  audit: 2,
+  audit: 4,
 } as const;
 
 /** Faults that happened, by their names. */

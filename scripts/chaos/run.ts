@@ -131,6 +131,7 @@ async function makeWorld(
   const server = stack.use(new FileServer(folder));
   const sources = { ...await makeSources(folder, plan.fork(), server), server };
   await store.addArchives(sources.archives);
+  await disks.sync();
   const nodes = await makeNodes(options, plan, disks, store);
   const shared = { nodes, quiet: new Gate(), diskGate: new Gate(), answers: new Occasion(), over };
   const clients = makeClients({ ...shared, sources, log }, plan);

@@ -119,6 +119,9 @@ export interface RemoteFile {
   bytes: Uint8Array<ArrayBuffer>;
 }
 
+/** Milliseconds that an answer stands still: as long as a client waits would stop the whole run. */
+const STALL = 5_000;
+
 export type ServerFault = "refuse" | "cut" | "stall";
 
 /** Serves files and repositories by HTTP, now and then badly. */
@@ -190,8 +193,8 @@ function cutBody(bytes: Uint8Array<ArrayBuffer>, fault: "cut" | "stall") {
     async pull(controller) {
       controller.enqueue(bytes.slice(0, bytes.length >> 1));
       if (fault === "cut") return controller.error(new Error("planned"));
-      // Nothing more comes until the client has had enough.
-      await new Promise(() => {});
+      await new Promise((resolve) => setTimeout(resolve, STALL));
+      controller.error(new Error("planned"));
     },
   });
 }
