@@ -15,7 +15,7 @@ import { parseArgs } from "node:util";
 import { canMountDisk, type DiskKind } from "../tests/e2e/disk.ts";
 import { type Counts, runChaos, type RunOptions } from "./chaos/run.ts";
 
-function parseOptions(args: string[]): Omit<RunOptions, "folder" | "log"> {
+function parseOptions(args: string[]): Omit<RunOptions, "folder" | "log" | "signal"> {
   const { values } = parseArgs({
     args,
     options: {
@@ -85,8 +85,12 @@ async function main(): Promise<number> {
   const trace = new Trace(`${folder}.trace`);
   const how = `--store ${store} --fs ${fs}${binary === undefined ? "" : ` --binary ${binary}`}`;
   say(`chaos: --seed ${seed} --minutes ${minutes} ${how}`);
+  const interrupt = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => interrupt.abort(new Error(`stopped by ${signal}`)));
+  }
   try {
-    report(await runChaos({ ...options, folder, log: trace.log }));
+    report(await runChaos({ ...options, folder, log: trace.log, signal: interrupt.signal }));
     say("chaos: everything that was promised was kept");
     await Deno.remove(folder, { recursive: true });
     await Deno.remove(trace.path);

@@ -4,11 +4,21 @@ import { IN_FORCE, REACHED } from "./crash_points/points.ts";
 import type { Random } from "./random.ts";
 import { POINTS_OF, SourceCommand } from "./source_command.ts";
 
-/** How many daemons of ten are armed. */
-const ARMED_SHARE = 0.7;
-/** Steps that come in nearly every life of a workspace are chosen more often. */
-const COMMON =
-  /^(?:store\.(?:put|getRef|hasBlob)|journal\.|worker\.(?:create|publish|trash|commit|pack|restore))/;
+/** How many of the daemons are armed. */
+const ARMED_SHARE = 0.9;
+/** Steps after which something is true that was not before: these are chosen most often. */
+const COMMITS = [
+  "journal.insert",
+  "journal.remove",
+  "journal.setState",
+  "store.putRef",
+  "worker.commitBaseline",
+  "worker.create",
+  "worker.publish",
+  "worker.trash",
+];
+/** How many of the armed daemons stop at one of those. */
+const COMMITS_SHARE = 0.6;
 
 /** The points of one node, and the daemon that carries them. */
 export class CrashPoints {
@@ -42,6 +52,8 @@ export class CrashPoints {
       if ([...methods].some((method) => method.startsWith(`${what}.`))) continue;
       throw new Error(`A daemon from source has no crash points of its ${what}: has that moved?`);
     }
+    const unknown = COMMITS.filter((method) => !methods.has(method));
+    if (unknown.length > 0) throw new Error(`There are no steps ${unknown.join(", ")} any more`);
     this.#methods = [...methods].toSorted();
   }
 
@@ -51,13 +63,12 @@ export class CrashPoints {
     if (this.#isCalm || this.#methods.length === 0 || random.next() > ARMED_SHARE) {
       return this.#source.arm(undefined);
     }
-    const common = this.#methods.filter((method) => COMMON.test(method));
-    const method = random.pick(random.next() < 0.7 ? common : this.#methods);
+    const method = random.pick(random.next() < COMMITS_SHARE ? COMMITS : this.#methods);
     const isUncaught = method.startsWith("worker.") && random.next() < 0.1;
     const moment = isUncaught ? "throw" : random.pick(["before", "after"]);
     this.#source.arm({
       point: `${method}.${moment}`,
-      hit: random.whole(1, 3),
+      hit: random.whole(1, 2),
       linger: random.pick([0, 400]),
     });
   }

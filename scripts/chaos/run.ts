@@ -26,6 +26,8 @@ export interface RunOptions {
   binary?: string;
   /** Modules of the source, by their path in the project, and what stands for them. */
   replaced?: Readonly<Record<string, URL>>;
+  /** Gives the run up: its daemons end, its disks are unmounted. */
+  signal?: AbortSignal;
   /** A folder for everything, which stays. */
   folder: string;
   log(line: string): void;
@@ -53,9 +55,15 @@ export async function runChaos(options: RunOptions): Promise<Counts> {
   const plan = new Random(options.seed);
   const end = new AbortController();
   const world = await makeWorld(options, plan, stack, end.signal);
+  const { promise: interrupted, reject } = Promise.withResolvers<never>();
+  options.signal?.addEventListener("abort", () => {
+    end.abort();
+    reject(options.signal!.reason);
+  });
   try {
-    return await live(options, plan, world, end);
+    return await Promise.race([live(options, plan, world, end), interrupted]);
   } catch (error) {
+    await Promise.allSettled(world.nodes.map((node) => node.stop()));
     await world.disks.keep(options.folder);
     throw error;
   }
@@ -87,7 +95,6 @@ async function live(
     return summary(world, faults, await collections);
   } finally {
     clearTimeout(timer);
-    await Promise.allSettled(nodes.map((node) => node.stop()));
   }
 }
 
