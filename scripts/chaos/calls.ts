@@ -70,7 +70,7 @@ export class Calls {
       }
       // What a client makes of a connection that ended differs; there was no answer.
       const isLost = node.kills > kills && ["INTERNAL", "UNKNOWN"].includes(code);
-      const wasTold = node.toldToFail > toldToFail && code === "INTERNAL";
+      const wasTold = code === "INTERNAL" && await grows(() => node.toldToFail, toldToFail);
       if (isLost || wasTold || EXPECTED.has(code) || expected.includes(code)) {
         return { kind: "failed", code, message };
       }
@@ -114,6 +114,14 @@ function asClientError(error: unknown): ClientError {
   if (error instanceof ClientError) return error;
   if (!(error instanceof Error) || !/Channel has been shut down/.test(error.message)) throw error;
   return new ClientError("UNAVAILABLE", error.message, { cause: error });
+}
+
+/** Whether a number grows: what a daemon says on stderr may come after what it answers. */
+async function grows(read: () => number, from: number): Promise<boolean> {
+  for (let tries = 0; tries < 40 && read() === from; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return read() > from;
 }
 
 /** Now and then a deadline that passes or a cancellation: the work goes on all the same. */
