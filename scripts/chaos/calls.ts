@@ -42,7 +42,7 @@ export class Calls {
   /** Calls that ended, by how. */
   readonly counts = new Map<string, number>();
 
-  /** @param answers told of each answer that promises something */
+  /** @param answers told of each call that was answered well, by the first word of what it was */
   constructor(nodes: readonly Node[], log: (line: string) => void, answers: Occasion) {
     this.#nodes = nodes;
     this.#log = log;
@@ -58,7 +58,7 @@ export class Calls {
     this.#log(`${workspace.id} on node ${workspace.node}: ${what}`);
     try {
       const value = await call(client, { deadline: HANGS_AFTER, ...patience });
-      this.#answers.happens();
+      this.#answers.happens(what.split(" ")[0]!);
       this.#end(workspace, what, "OK");
       return { kind: "ok", value };
     } catch (thrown) {

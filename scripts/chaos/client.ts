@@ -36,7 +36,7 @@ export interface ChaosClientOptions {
   quiet: Gate;
   /** Shared while the client itself uses a node's disk. */
   disks: Gate;
-  /** Told of each answer that promises something. */
+  /** Told of each call that was answered well. */
   answers: Occasion;
   /** Aborts when the run is over: the operation under way is the last. */
   over: AbortSignal;

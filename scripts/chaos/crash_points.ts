@@ -69,7 +69,7 @@ export class CrashPoints {
     this.#source.arm({
       point: `${method}.${moment}`,
       hit: random.whole(1, 2),
-      linger: random.pick([0, 400]),
+      linger: random.pick([0, 400, 400]),
     });
   }
 

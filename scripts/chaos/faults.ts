@@ -62,7 +62,7 @@ async function inflict(fault: keyof typeof FAULTS, options: FaultsOptions): Prom
   const node = random.pick(nodes);
   switch (fault) {
     case "kill":
-      if (random.next() < 0.5) await nextAnswer(options);
+      if (random.next() < 0.7) await nextAnswer(options);
       log(`kill -9 of ${node.root}`);
       await node.restart("SIGKILL");
       return true;
@@ -114,9 +114,12 @@ async function cutPower(options: FaultsOptions): Promise<void> {
   });
 }
 
-/** Waits until a call is answered, where one is soon. */
-async function nextAnswer({ answers, over }: FaultsOptions): Promise<void> {
-  await Promise.race([answers.next, pause(1_000, over)]);
+/** Answers that promise something. */
+const PROMISES = ["backup", "snapshot", "pending", "init", "dispose-with-backup", "dispose"];
+
+/** Waits until a call of some kind is answered, where one is soon. */
+async function nextAnswer({ random, answers, over }: FaultsOptions): Promise<void> {
+  await Promise.race([answers.next(random.pick(PROMISES)), pause(2_000, over)]);
 }
 
 /** Fills the file system of a root for a while. */

@@ -37,18 +37,20 @@ export class Gate {
   }
 }
 
-/** Something that happens again and again, which others wait for. */
+/** Something that happens again and again, under a name each time, which others wait for. */
 export class Occasion {
-  #next = Promise.withResolvers<void>();
+  readonly #waiting = new Map<string, PromiseWithResolvers<void>>();
 
-  /** Resolves when it happens next. */
-  get next(): Promise<void> {
-    return this.#next.promise;
+  /** Resolves when it happens next under that name. */
+  next(name: string): Promise<void> {
+    const waiting = this.#waiting.get(name) ?? Promise.withResolvers<void>();
+    this.#waiting.set(name, waiting);
+    return waiting.promise;
   }
 
   /** Says that it happens. */
-  happens(): void {
-    this.#next.resolve();
-    this.#next = Promise.withResolvers();
+  happens(name: string): void {
+    this.#waiting.get(name)?.resolve();
+    this.#waiting.delete(name);
   }
 }
