@@ -45,6 +45,10 @@ export class Node {
   kills = 0;
   /** How often its disk has lost what was not synced. */
   powerCuts = 0;
+  /** Whether its disk is full, and of a kind where even a start needs a block. */
+  mayLackRoomToStart = false;
+  /** Starts that were refused for that. */
+  refusedStarts = 0;
   /** Operations that were told to fail. */
   toldToFail = 0;
   /** Bugs that the daemon itself has found are findings of ours. */
@@ -131,11 +135,22 @@ export class Node {
         if (!wasKilled) return daemon;
         await daemon.status;
       } catch (error) {
-        if (!wasKilled) throw error;
+        if (!wasKilled && !this.#lacksRoom(error)) throw error;
       }
       this.kills++;
       this.#points?.armNext();
     }
+  }
+
+  /**
+   * Whether a start was refused because not a byte can be written where every write takes a new block,
+   * and the filler has taken what the state had set aside.
+   */
+  #lacksRoom(error: unknown): boolean {
+    if (!this.mayLackRoomToStart || !/no space left/.test(String(error))) return false;
+    this.#options.log(`${this.root}: no room to start`);
+    this.refusedStarts++;
+    return true;
   }
 
   /** Notes the end of a daemon that nobody has told to end. */

@@ -74,7 +74,7 @@ async function inflict(fault: keyof typeof FAULTS, options: FaultsOptions): Prom
       if (options.canLosePower) await cutPower(options);
       return options.canLosePower;
     case "fill":
-      if (options.canFill) await fill(node, random, over, log);
+      if (options.canFill) await fill(node, options);
       return options.canFill;
     case "breakStore":
       await options.breakStore?.(random);
@@ -123,22 +123,23 @@ async function nextAnswer({ random, answers, over }: FaultsOptions): Promise<voi
 }
 
 /** Fills the file system of a root for a while. */
-async function fill(
-  node: Node,
-  random: Random,
-  over: AbortSignal,
-  log: (line: string) => void,
-): Promise<void> {
+async function fill(node: Node, { random, over, disks, log }: FaultsOptions): Promise<void> {
   const folder = join(node.root, "..", `filler-${crypto.randomUUID()}`);
   await Deno.mkdir(folder);
   log(`the disk of ${node.root} is full`);
+  let restarted: Promise<void> | undefined;
   try {
+    node.mayLackRoomToStart = disks.kind === "btrfs";
     fillDisk(folder);
-    if (random.next() < 0.3) await node.restart("SIGKILL");
+    if (random.next() < 0.3) restarted = node.restart("SIGKILL");
     await pause(random.whole(500, 4_000), over);
   } finally {
     await Deno.remove(folder, { recursive: true });
     log(`the disk of ${node.root} has room again`);
+    // On btrfs, what was deleted is free once that is committed.
+    await disks.sync();
+    await restarted;
+    node.mayLackRoomToStart = false;
   }
 }
 

@@ -233,11 +233,14 @@ async function collect(plan: Random, { log }: RunOptions, world: World): Promise
 
 function summary(world: World, faults: FaultCounts, collections: number): Counts {
   const counts = new Map<string, number>();
-  const add = (key: string, count: number) => counts.set(key, (counts.get(key) ?? 0) + count);
+  const add = (key: string, count: number) => {
+    if (count > 0) counts.set(key, (counts.get(key) ?? 0) + count);
+  };
   for (const { counts } of world.clients) for (const [key, count] of counts) add(key, count);
   for (const [fault, count] of faults) add(`fault: ${fault}`, count);
   add("collections that came to their end", collections);
-  for (const { crashes } of world.nodes) {
+  for (const { crashes, refusedStarts } of world.nodes) {
+    add("fault: no room to start", refusedStarts);
     for (const [point, count] of crashes) {
       add(`fault: ${point.endsWith(".throw") ? "exception" : "kill"} at a crash point`, count);
     }
