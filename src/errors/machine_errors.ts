@@ -110,7 +110,7 @@ const MACHINE_ERRORS: Readonly<Partial<Record<KnownErrno | SqliteResult, Machine
   },
   EFBIG: {
     code: "RESOURCE_EXHAUSTED",
-    words: "the file would be larger than is allowed",
+    words: "the file would be too large",
     remedy: ({ path }) =>
       `see what ${describeFileSystem(path)} and LimitFSIZE of the service allow`,
   },
