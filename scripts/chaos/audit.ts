@@ -1,9 +1,13 @@
 /** Looks at what is on the nodes' disks while nothing is under way. */
 
 import { join } from "@std/path";
-import type { ChaosClient } from "./client.ts";
 import type { Node } from "./cluster.ts";
 import { BrokenPromise } from "./model.ts";
+
+/** Who knows which workspaces there have to be. */
+export interface Knowing {
+  workspacesOn(node: number): string[];
+}
 
 /** Milliseconds for what goes on after the last answer: deletion, and what a killed daemon left. */
 const PATIENCE = 30_000;
@@ -14,7 +18,7 @@ const PATIENCE = 30_000;
  */
 export async function audit(
   nodes: readonly Node[],
-  clients: readonly ChaosClient[],
+  clients: readonly Knowing[],
 ): Promise<void> {
   for (const [at, node] of nodes.entries()) {
     const known = clients.flatMap((client) => client.workspacesOn(at)).toSorted();
@@ -22,6 +26,29 @@ export async function audit(
     for (const area of ["tmp/staging", "tmp/trash"]) {
       await eventually(node, () => difference(namesIn(node, area), [], area));
     }
+  }
+}
+
+/**
+ * Holds a node to an init that failed: nothing of it is left, in sight or out of it. Whether that was so
+ * nobody can tell any more once the node was killed; and a full disk, or an operation that was told
+ * to fail, may keep it from clearing up at once.
+ */
+export async function checkNothingLeftOf(id: string, node: Node): Promise<void> {
+  const { kills, toldToFail } = node;
+  const isHindered = () => node.isFull || node.kills > kills || node.toldToFail > toldToFail;
+  const end = performance.now() + PATIENCE;
+  while (!isHindered()) {
+    const left = ["workspaces", "tmp/staging", "tmp/trash"].flatMap((area) =>
+      namesIn(node, area)
+        .filter((name) => name === id || name.startsWith(`${id}~`))
+        .map((name) => `${area}/${name}`)
+    );
+    if (left.length === 0) return;
+    if (performance.now() > end) {
+      throw new BrokenPromise(`an init failed and left ${left.join(", ")} in ${node.root}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 

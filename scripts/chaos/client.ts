@@ -5,6 +5,7 @@
 
 import { join } from "@std/path";
 import { readTree, type TreeEntry } from "../../tests/fixtures/tree.ts";
+import { checkNothingLeftOf } from "./audit.ts";
 import { Calls, impatience, type Outcome } from "./calls.ts";
 import type { Node } from "./cluster.ts";
 import { editTree } from "./edits.ts";
@@ -216,7 +217,7 @@ export class ChaosClient {
     // Sources fail in this run, and what they answer is not the daemon's.
     const expected = start === emptyStart ? [] : ["FAILED_PRECONDITION"];
     const outcome = await this.#callInit(workspace, start.what, start.initializer, expected);
-    if (outcome.kind === "failed" && !await this.#calls.isThere(workspace)) return false;
+    if (outcome.kind === "failed" && !await this.#isMade(workspace)) return false;
     this.#workspaces.push(workspace);
     const tree = await this.#read(workspace);
     const problem = start.problem(tree, this.#node(workspace).daemonLog.slice(daemonLog.length));
@@ -268,7 +269,7 @@ export class ChaosClient {
         if (!NO_SAVE.test(outcome.message)) throw new BrokenPromise(outcome.message);
         return this.#promises.missing(name, saved);
       }
-      if (!await this.#calls.isThere(workspace)) return;
+      if (!await this.#isMade(workspace)) return;
     }
     this.#workspaces.push(workspace);
     const tree = await this.#fingerprint(workspace);
@@ -294,9 +295,17 @@ export class ChaosClient {
     });
     await init;
     // Whichever of the two came first.
-    if (!await this.#calls.isThere(workspace)) return;
+    if (!await this.#isMade(workspace)) return;
     workspace.fresh = await this.#fingerprint(workspace);
     this.#workspaces.push(workspace);
+  }
+
+  /** Whether an init that was not answered well has made its workspace; if not, it leaves nothing. */
+  async #isMade(workspace: KnownWorkspace): Promise<boolean> {
+    if (await this.#calls.isThere(workspace)) return true;
+    const { disks } = this.#options;
+    await disks.shared(() => checkNothingLeftOf(workspace.id, this.#node(workspace)));
+    return false;
   }
 
   /** Makes a checkout, builds something in it, and takes a snapshot of that. */

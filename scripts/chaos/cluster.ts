@@ -45,7 +45,9 @@ export class Node {
   kills = 0;
   /** How often its disk has lost what was not synced. */
   powerCuts = 0;
-  /** Whether its disk is full, and of a kind where even a start needs a block. */
+  /** Whether its disk is full. */
+  isFull = false;
+  /** Whether it is, and of a kind where even a start needs a block. */
   mayLackRoomToStart = false;
   /** Starts that were refused for that. */
   refusedStarts = 0;

@@ -32,7 +32,7 @@ export interface FaultsOptions {
 
 const FAULTS = {
   kill: 4,
-  stop: 1.5,
+  stop: 1,
   powerCut: 2,
   fill: 2,
   breakStore: 4,
@@ -129,6 +129,7 @@ async function fill(node: Node, { random, over, disks, log }: FaultsOptions): Pr
   log(`the disk of ${node.root} is full`);
   let restarted: Promise<void> | undefined;
   try {
+    node.isFull = true;
     node.mayLackRoomToStart = disks.kind === "btrfs";
     fillDisk(folder);
     if (random.next() < 0.3) restarted = node.restart("SIGKILL");
@@ -140,6 +141,7 @@ async function fill(node: Node, { random, over, disks, log }: FaultsOptions): Pr
     await disks.sync();
     await restarted;
     node.mayLackRoomToStart = false;
+    node.isFull = false;
   }
 }
 
