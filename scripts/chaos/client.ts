@@ -471,17 +471,20 @@ export class ChaosClient {
   /** Disposes of everything with a backup, then restores all that was promised, on every node. */
   async finish(): Promise<void> {
     await this.#noticePowerCuts();
-    for (const workspace of [...this.#workspaces]) {
-      for (let tries = 0; this.#workspaces.includes(workspace); tries++) {
-        if (tries === 20) throw new BrokenPromise(`${workspace.id} cannot be disposed of`);
-        await this.#dispose(workspace, [true]);
-      }
-    }
+    for (const workspace of [...this.#workspaces]) await this.#disposeSurely(workspace, true);
     for (const metaId of this.#promises.metaIds) {
       await this.#restoreOnce("backup", metaId, this.#promises.backup(metaId)!);
     }
     for (const [url, saved] of this.#promises.snapshots) {
       await this.#restoreOnce(url, "restored", saved);
+    }
+  }
+
+  /** A call that is given up may never have come to the daemon. */
+  async #disposeSurely(workspace: KnownWorkspace, backup: boolean): Promise<void> {
+    for (let tries = 0; this.#workspaces.includes(workspace); tries++) {
+      if (tries === 20) throw new BrokenPromise(`${workspace.id} cannot be disposed of`);
+      await this.#dispose(workspace, [backup]);
     }
   }
 
@@ -492,7 +495,7 @@ export class ChaosClient {
       const id = `${name}-${++this.#ids}`;
       const workspace = { id, node, metaId, powerCuts: nodes[node]!.powerCuts };
       await this.#restore(workspace, what, saved);
-      if (this.#workspaces.includes(workspace)) return await this.#dispose(workspace, [false]);
+      if (this.#workspaces.includes(workspace)) return await this.#disposeSurely(workspace, false);
       if (saved.mayBeMissing) return;
     }
     throw new BrokenPromise(`${what} cannot be restored`);
