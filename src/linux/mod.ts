@@ -27,6 +27,13 @@ export {
   splitPath,
 } from "./path_names.ts";
 export { effectiveUser, fileSystemType } from "./process.ts";
-export { nanoseconds, Stat, type Timespec, timespec } from "./stat.ts";
+export {
+  type DeviceName,
+  nameDevices,
+  nanoseconds,
+  Stat,
+  type Timespec,
+  timespec,
+} from "./stat.ts";
 
 export { joinPath, openLongPath, splitLast } from "./long_path.ts";

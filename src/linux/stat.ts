@@ -67,6 +67,26 @@ class StatxBuffer {
 
 const HIGH = 2 ** 32;
 
+/** A device, and the numbers that stand for it in a {@link Stat}. */
+export interface DeviceName {
+  readonly devMajor: number;
+  readonly devMinor: number;
+  readonly major: number;
+  readonly minor: number;
+}
+
+let names: readonly DeviceName[] | undefined;
+
+/**
+ * Has every {@link Stat} of this thread name devices so, until the result is disposed of; others keep
+ * their numbers. For work that compares inodes with those of an earlier time, when a file system gave
+ * them other devices.
+ */
+export function nameDevices(devices: readonly DeviceName[]): Disposable {
+  names = devices.length === 0 ? undefined : devices;
+  return { [Symbol.dispose]: () => names = undefined };
+}
+
 /** Metadata of one inode, at the time of the call. */
 export class Stat {
   /** Type and permission bits. */
@@ -108,6 +128,13 @@ export class Stat {
     this.ctime = result.time(STATX.ctime);
     this.devMajor = result.u32(STATX.devMajor);
     this.devMinor = result.u32(STATX.devMinor);
+    const name = names?.find((one) =>
+      one.devMinor === this.devMinor && one.devMajor === this.devMajor
+    );
+    if (name) {
+      this.devMajor = name.major;
+      this.devMinor = name.minor;
+    }
     this.rdevMajor = result.u32(STATX.rdevMajor);
     this.rdevMinor = result.u32(STATX.rdevMinor);
     this.attributes = result.u32(STATX.attributes);

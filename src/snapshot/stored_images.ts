@@ -195,6 +195,7 @@ export class StoredImages implements Images {
       await this.#commitBaseline(packed.newBaseline, options.baseline);
       reportBaseline(options.baseline, packed.baselineProblem);
       reportOdd(options.baseline, packed);
+      reportLive(options.baseline, packed.freezeProblem);
       return { url, manifest, stats: packed.stats };
     } catch (error) {
       await this.#tidy(() => this.content.discard(packed.index.file));
@@ -314,6 +315,15 @@ function signalOf(options: { signal?: AbortSignal }): { signal?: AbortSignal } {
 function reportBaseline(workspace: string, problem: string | undefined): void {
   if (problem === undefined) return;
   log.warn("Everything in workspace {workspace} is read for its next image: {problem}", {
+    workspace,
+    problem,
+  });
+}
+
+/** Says that a tree was packed while it may have changed, though it could have been frozen. */
+function reportLive(workspace: string, problem: string | undefined): void {
+  if (problem === undefined) return;
+  log.warn("The tree of workspace {workspace} was saved without freezing it first: {problem}", {
     workspace,
     problem,
   });

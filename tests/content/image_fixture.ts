@@ -8,7 +8,7 @@ import type { RestoreResult } from "../../src/content/restore/restore_result.ts"
 import type { Tree } from "../../src/content/tree.ts";
 import { type Digest, digestOf, hexOf } from "../../src/digest.ts";
 import { startContent } from "../fixtures/content.ts";
-import { testFolder } from "../fixtures/folder.ts";
+import { type TestFolder, testFolder } from "../fixtures/folder.ts";
 import { makeTree, readTree, type TreeEntry, type TreeTable } from "../fixtures/tree.ts";
 import { ME } from "./fixture.ts";
 
@@ -22,12 +22,14 @@ export interface RestoreHow {
 
 /** Content Workers and a store of blobs in a folder that is gone with the fixture. */
 export class ImageFixture implements AsyncDisposable {
-  readonly #folder = testFolder();
+  readonly #folder: TestFolder;
   readonly #started;
   /** Digests in the order they were stored; a layer that was there already comes again. */
   readonly stored: Digest[] = [];
 
-  constructor(workers = 2) {
+  /** @param folder where everything is; gone with the fixture */
+  constructor(workers = 2, folder: TestFolder = testFolder()) {
+    this.#folder = folder;
     this.#started = startContent(this.#folder.path, { workers });
   }
 

@@ -34,6 +34,7 @@ import { copyOut } from "./copy_out.ts";
 import { extract } from "./extract.ts";
 import { closeDirectory, openDirectory } from "./open_directory.ts";
 import { hashFile, inspectPaths, readLink } from "./inspect_paths.ts";
+import { discardFrozen, freezeTree } from "./freeze.ts";
 import { list } from "./list.ts";
 import { chownDirectory, makeDirectory } from "./make_directory.ts";
 import { movePaths } from "./move_paths.ts";
@@ -52,11 +53,13 @@ export const operations = {
   create,
   deleteInPlace,
   deleteTrash,
+  discardFrozen,
   discardLeftovers,
   discardSpool,
   dropBaseline,
   exists,
   extract,
+  freezeTree,
   chownDirectory,
   hashFile,
   inspectPaths,

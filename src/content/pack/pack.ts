@@ -8,6 +8,7 @@ import { DaemonError } from "../../errors.ts";
 import type { PackOptions, PackResult, PackStats } from "./pack_result.ts";
 import type { Tree } from "../tree.ts";
 import type { Dispatcher } from "../dispatcher.ts";
+import type { FrozenTree } from "../operations/freeze.ts";
 import type { FinishResult } from "./merge/finish.ts";
 import type { SealedLayer } from "./write/layer_writer.ts";
 import { type PackJob, type PartEvent, type PartResult, transferables } from "./pack_job.ts";
@@ -21,17 +22,40 @@ export interface PackServices {
   readonly states: PackStatePool;
 }
 
-/** Packs a tree; see {@link Content.pack}. */
+/** Packs a tree, frozen where its file system can do that; see {@link Content.pack}. */
 export async function pack(
-  { dispatcher, states }: PackServices,
+  services: PackServices,
   tree: Tree,
+  options: PackOptions,
+): Promise<PackResult> {
+  const { dispatcher } = services;
+  const frozen = await dispatcher.run("freezeTree", { tree }, { signal: options.signal });
+  const { problem } = frozen;
+  try {
+    const result = await packFrozen(services, frozen, options);
+    return problem === undefined ? result : { ...result, freezeProblem: problem };
+  } finally {
+    if (frozen.frozenAt !== undefined) {
+      // What cannot be deleted now is a leftover of the next start's.
+      await dispatcher.run("discardFrozen", { name: frozen.tree.name }).catch(() => {});
+    }
+  }
+}
+
+async function packFrozen(
+  { dispatcher, states }: PackServices,
+  { tree, frozenAt, devices }: FrozenTree,
   options: PackOptions,
 ): Promise<PackResult> {
   const { baseline, reuse, signal } = options;
   const isKnown = baseline !== undefined && reuse.length > 0;
   const { directories, syncedAt, problem } = await dispatcher.run(
     "packPrepare",
-    { tree, ...(isKnown ? { baseline } : {}) },
+    {
+      tree,
+      ...(isKnown ? { baseline } : {}),
+      ...(frozenAt === undefined ? {} : { frozenAt }),
+    },
     { signal },
   );
   const shared = states.acquire(directories ?? 0);
@@ -42,6 +66,8 @@ export async function pack(
     ...(baseline !== undefined && directories !== undefined ? { baseline } : {}),
     reuse: reuse.map(({ digest }) => digest),
     syncedAt,
+    isFrozen: frozenAt !== undefined,
+    devices,
     shared: shared.memory,
   };
   const run = new PackRun(dispatcher, { job, shared, options });

@@ -1,6 +1,7 @@
 /** What the daemon's thread and the Workers of a pack tell each other. */
 
 import type { Digest } from "../../digest.ts";
+import type { DeviceName } from "../../linux/mod.ts";
 import type { Tree } from "../tree.ts";
 import type { PartTotals } from "./part_stats.ts";
 import type { Remainder, SealedLayer } from "./write/layer_writer.ts";
@@ -18,6 +19,10 @@ export interface PackJob {
   readonly reuse: readonly Digest[];
   /** Milliseconds since the epoch; a ctime close to it or later is racy. */
   readonly syncedAt: number;
+  /** Whether the tree is frozen: then no page of it is dirty, and `syncedAt` is when it was frozen. */
+  readonly isFrozen: boolean;
+  /** What devices are called in baselines. */
+  readonly devices: readonly DeviceName[];
   /** Memory of a `SharedPackState`. */
   readonly shared: SharedArrayBuffer;
 }

@@ -59,5 +59,7 @@ export interface PackResult {
   newBaseline: string;
   /** Why the baseline of the request could not be used, so that everything was read. */
   baselineProblem?: string;
+  /** Why the tree was not frozen while it was packed, though its file system can do that. */
+  freezeProblem?: string;
   stats: PackStats;
 }

@@ -6,7 +6,7 @@
 
 import { DaemonError } from "../../errors.ts";
 import { Arena, BlockBuilder, blocksOf, encodeStale } from "../../image/mod.ts";
-import { type Directory, isErrno, openLongPath, splitLast } from "../../linux/mod.ts";
+import { type Directory, isErrno, nameDevices, openLongPath, splitLast } from "../../linux/mod.ts";
 import { Abilities } from "../abilities.ts";
 import { type OpenAreas, openTree } from "../areas.ts";
 import { BaselineReader } from "../baseline/baseline_reader.ts";
@@ -42,6 +42,7 @@ export function packPart(
   if (!shared.beginPart(request.part)) {
     throw new DaemonError("ABORTED", "the other parts have done everything");
   }
+  using _names = nameDevices(request.job.devices);
   using top = openTree(areas, request.job.tree);
   using baseline = request.job.baseline === undefined
     ? undefined
@@ -85,7 +86,7 @@ class Part implements Disposable {
     this.#layers = openPartLayers(areas, job, part, context);
     this.#packer = new FilePacker(this.#layers, {
       syncedAt: job.syncedAt,
-      resync: () => syncDirtyPages(top),
+      resync: () => job.isFrozen ? job.syncedAt : syncDirtyPages(top),
       tick: () => context.throwIfCancelled(),
     });
     this.#queue = new PartQueue({

@@ -65,13 +65,13 @@ export interface Prepared {
 /** Verifies the baseline, if it is to be used, and syncs dirty pages. */
 export function packPrepare(
   areas: OpenAreas,
-  request: { tree: Tree; baseline?: string },
+  request: { tree: Tree; baseline?: string; frozenAt?: number },
 ): Prepared {
   using top = openTree(areas, request.tree);
   const { value, problem }: Reading<number> = request.baseline === undefined || !showsStores(top)
     ? {}
     : readBaseline(areas, request.baseline, directoriesOf);
-  const syncedAt = syncDirtyPages(top);
+  const syncedAt = request.frozenAt ?? syncDirtyPages(top);
   return {
     syncedAt,
     ...(value === undefined ? {} : { directories: value }),

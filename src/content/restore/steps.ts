@@ -28,7 +28,8 @@ import {
 import type { OperationContext } from "../operation.ts";
 import { OmissionLog } from "../omissions.ts";
 import { newBaselineToken } from "../baseline/tokens.ts";
-import { type Directory, isErrno, joinPath, S, splitLast } from "../../linux/mod.ts";
+import { type Directory, isErrno, joinPath, nameDevices, S, splitLast } from "../../linux/mod.ts";
+import { deviceNamesOf } from "../volume/device_names.ts";
 import { type OpenAreas, openLocalFile, openTree, requireStaging } from "../areas.ts";
 import { MetadataPolicy, NAME_REFUSALS, NODE_REFUSALS } from "./metadata_policy.ts";
 import { DirectoryCache } from "../directory_cache.ts";
@@ -62,6 +63,7 @@ class Step implements Disposable {
   readonly omissions = new OmissionLog();
   readonly dirs: DirectoryCache;
   readonly #top;
+  readonly #names: Disposable;
 
   constructor(areas: OpenAreas, request: StepRequest) {
     requireStaging(request.tree);
@@ -72,6 +74,7 @@ class Step implements Disposable {
       omissions: this.omissions,
     });
     this.#top = openTree(areas, request.tree);
+    this.#names = nameDevices(deviceNamesOf(this.#top));
     this.dirs = new DirectoryCache(this.#top);
   }
 
@@ -88,6 +91,7 @@ class Step implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#names[Symbol.dispose]();
     this.dirs[Symbol.dispose]();
     this.#top.close();
   }

@@ -16,7 +16,7 @@ import { snapshotTree } from "./snapshot_tree.ts";
 import type { ChangedInode, Limits, Snapshots, Volume } from "./volume.ts";
 
 const snapshots: Snapshots = {
-  clone: (source, parent, name) => snapshotTree(source, parent, name, { readOnly: false }),
+  clone: (source, parent, name) => void snapshotTree(source, parent, name, { readOnly: false }),
   freeze: (source, parent, name) => snapshotTree(source, parent, name, { readOnly: true }),
   changedSince,
 };

@@ -8,6 +8,7 @@
 
 import {
   createSnapshot,
+  type DeviceName,
   Directory,
   inodePath,
   isErrno,
@@ -20,6 +21,7 @@ import {
   SystemError,
 } from "../../linux/mod.ts";
 import { deleteEntry } from "../delete_entry.ts";
+import { deviceName } from "./device_names.ts";
 
 /** How often a tree is copied again because subvolumes within were moved about meanwhile. */
 const ATTEMPTS = 5;
@@ -29,6 +31,7 @@ const PLACEHOLDER_INODE = 2n;
 /**
  * Makes a snapshot of a tree and of the subvolumes within it.
  * @param parent a directory that only this user can reach
+ * @returns the devices of the copies, named as those of what they are copies of
  * @throws {SystemError} EEXIST; EAGAIN where subvolumes within kept being moved about; ENAMETOOLONG
  *   where one lies deeper than can be told
  */
@@ -37,14 +40,14 @@ export function snapshotTree(
   parent: Directory,
   name: string,
   { readOnly }: { readOnly: boolean },
-): void {
+): DeviceName[] {
   for (let attempt = 1;; attempt++) {
     createSnapshot(source, parent, name);
     try {
       using copy = parent.openDirectory(name);
-      copyNested(source, copy, readOnly);
+      const names = [deviceName(copy, source), ...copyNested(source, copy, readOnly)];
       if (readOnly) setReadOnlySubvolume(copy, true);
-      return;
+      return names;
     } catch (error) {
       deleteEntry(parent, name, parent);
       if (!isErrno(error, "EAGAIN") || attempt === ATTEMPTS) throw error;
@@ -52,8 +55,9 @@ export function snapshotTree(
   }
 }
 
-/** Puts snapshots of the subvolumes within `source` into its snapshot `copy`. */
-function copyNested(source: Directory, copy: Directory, readOnly: boolean): void {
+/** Puts snapshots of the subvolumes within `source` into its snapshot `copy`. @returns their devices */
+function copyNested(source: Directory, copy: Directory, readOnly: boolean): DeviceName[] {
+  const names: DeviceName[] = [];
   const { createdGeneration } = subvolumeInfo(copy);
   for (const nested of nestedSubvolumes(source)) {
     const found = openNested(source, nested);
@@ -69,10 +73,11 @@ function copyNested(source: Directory, copy: Directory, readOnly: boolean): void
     dir.removeDirectory(found.name);
     createSnapshot(inner, dir, found.name);
     using innerCopy = dir.openDirectory(found.name);
-    copyNested(inner, innerCopy, readOnly);
+    names.push(deviceName(innerCopy, inner), ...copyNested(inner, innerCopy, readOnly));
     if (readOnly) setReadOnlySubvolume(innerCopy, true);
     dir.setTimes(mtime);
   }
+  return names;
 }
 
 /** Opens a subvolume within another. @returns `undefined` where it is gone. @throws {SystemError} EAGAIN */

@@ -9,7 +9,7 @@
  * Volumes work on handles, in content Workers only. Names are components.
  */
 
-import type { Directory } from "../../linux/mod.ts";
+import type { DeviceName, Directory } from "../../linux/mod.ts";
 import type { RemovalOptions, Removed } from "../delete_entry.ts";
 
 /** The implementations. */
@@ -44,11 +44,13 @@ export interface Snapshots {
    */
   clone(source: Directory, parent: Directory, name: string): void;
   /**
-   * Makes a read-only copy of a tree that shows it at one point in time. Trees within it are shown a
-   * little later each. What is frozen takes room only for what changes in the tree afterwards.
+   * Makes a read-only copy of a tree as of one point in time: with everything that was written
+   * before the call. Of what is written during the call, each file has a part, as after a loss of
+   * power; trees within the tree are shown a little later each. What is frozen takes room only for what changes in the tree afterwards.
+   * @returns what the devices of the copy are called in baselines: as those of the tree itself
    * @throws {SystemError} EEXIST; EAGAIN where trees within kept being moved about meanwhile
    */
-  freeze(source: Directory, parent: Directory, name: string): void;
+  freeze(source: Directory, parent: Directory, name: string): DeviceName[];
   /**
    * Lists what changed in a tree since it was frozen.
    * @param top the live tree, or a later freeze of it

@@ -11,7 +11,7 @@ import {
   type StaleEntry,
   TEMPORARY_LAYER,
 } from "../../../image/mod.ts";
-import { type Directory, isErrno, joinPath } from "../../../linux/mod.ts";
+import { type Directory, isErrno, joinPath, nameDevices } from "../../../linux/mod.ts";
 import type { SpooledBlob } from "../../../spool.ts";
 import { Abilities } from "../../abilities.ts";
 import { type OpenAreas, openTree } from "../../areas.ts";
@@ -69,6 +69,7 @@ export function packFinish(
   context: OperationContext<PartEvent>,
 ): FinishResult {
   const { job } = request;
+  using _names = nameDevices(job.devices);
   using top = openTree(areas, job.tree);
   using file = job.baseline === undefined ? undefined : areas.baselines.openFile(job.baseline);
   const baseline = file && new BaselineReader(file);
@@ -111,7 +112,7 @@ class Finish {
     this.#shared = new SharedPackState(job.shared, job.parts);
     this.#packer = new FilePacker(options.layers, {
       syncedAt: job.syncedAt,
-      resync: () => syncDirtyPages(options.top),
+      resync: () => job.isFrozen ? job.syncedAt : syncDirtyPages(options.top),
       tick: () => context.throwIfCancelled(),
     });
     this.#tree = new MergedTree(parts.flatMap((part) => blocksOf(part.arena)));
