@@ -70,8 +70,10 @@ export class Calls {
       }
       // What a client makes of a connection that ended differs; there was no answer.
       const isLost = node.kills > kills && ["INTERNAL", "UNKNOWN"].includes(code);
+      // The daemon's clock may end the call before the client's own does.
+      const isGivenUp = Object.keys(patience).length > 0 && /RST_STREAM/.test(message);
       const wasTold = code === "INTERNAL" && await grows(() => node.toldToFail, toldToFail);
-      if (isLost || wasTold || EXPECTED.has(code) || expected.includes(code)) {
+      if (isLost || isGivenUp || wasTold || EXPECTED.has(code) || expected.includes(code)) {
         return { kind: "failed", code, message };
       }
       throw new BrokenPromise(`${what} of ${workspace.id}: ${code}: ${message}`, { cause: error });

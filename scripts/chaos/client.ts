@@ -369,7 +369,7 @@ export class ChaosClient {
     const outcome = await backup(impatience(this.#options.random));
     if (outcome.kind === "ok") return;
     // The first goes on, and a second comes after it: until then the tree must not change.
-    if (["DEADLINE_EXCEEDED", "CANCELLED"].includes(outcome.code)) await backup();
+    if (["DEADLINE_EXCEEDED", "CANCELLED", "INTERNAL"].includes(outcome.code)) await backup();
     await this.#settle(workspace);
   }
 
