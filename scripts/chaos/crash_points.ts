@@ -6,14 +6,17 @@ import { POINTS_OF, SourceCommand } from "./source_command.ts";
 
 /** How many of the daemons are armed. */
 const ARMED_SHARE = 0.9;
-/** Steps after which something is true that was not before: these are chosen most often. */
+/** Steps after which something is true that was not before, some named twice: the most chosen ones. */
 const COMMITS = [
   "journal.insert",
   "journal.remove",
   "journal.setState",
+  "journal.setState",
+  "store.putRef",
   "store.putRef",
   "worker.commitBaseline",
   "worker.create",
+  "worker.publish",
   "worker.publish",
   "worker.trash",
 ];

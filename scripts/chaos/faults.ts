@@ -49,7 +49,7 @@ export type FaultCounts = Map<keyof typeof FAULTS, number>;
 export async function runFaults(options: FaultsOptions, counts: FaultCounts): Promise<void> {
   const { random, over } = options;
   while (!over.aborted) {
-    await pause(random.whole(50, 3_000), over);
+    await pause(random.whole(50, 1_500), over);
     if (over.aborted) return;
     const fault = random.weighted(FAULTS);
     if (await inflict(fault, options)) counts.set(fault, (counts.get(fault) ?? 0) + 1);
