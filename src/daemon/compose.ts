@@ -17,9 +17,10 @@ import { type RpcServer, startRpc, type TlsMaterial } from "../rpc/mod.ts";
 import { StoredImages } from "../snapshot/mod.ts";
 import { keepsContent, type ObjectStore, openStore } from "../store/mod.ts";
 import { Metrics, type MetricsHttp, startMetricsHttp } from "../telemetry/mod.ts";
-import { Journal, WorkspaceManager, WorkspaceMetrics } from "../workspace/mod.ts";
+import { type Journal, WorkspaceManager, WorkspaceMetrics } from "../workspace/mod.ts";
 import { chooseQuotaDriver } from "./quota.ts";
 import { LeftoverSweeper } from "./leftover_sweeper.ts";
+import { openJournal } from "./open_journal.ts";
 import { Readiness } from "./readiness.ts";
 
 const log = logger("daemon");
@@ -54,7 +55,9 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   await chooseQuotaDriver(config.quota.driver, options.content, metrics);
   const store = await openConfiguredStore(config, metrics);
   stack.defer(() => store.close());
-  const journal = stack.use(new Journal(join(config.root, "state", "state.db")));
+  const journal = stack.use(
+    await openJournal(join(config.root, "state", "state.db"), options.content),
+  );
   const egressProxy = stack.use(new EgressProxy(config.net));
   const workspaces = manage(options, { store, journal, metrics, egressProxy });
   stack.defer(() => workspaces.stop(0));

@@ -64,6 +64,62 @@ async function fullDiskMakesRoom(kind: DiskKind): Promise<void> {
   await node.client.initWorkspace(request("last"));
 }
 
+{
+  const can = canMountDisk("btrfs");
+  Deno.test({
+    name: `what a killed daemon left makes way for a start that finds no room at all${
+      can ? "" : " (ignored: needs root, a loop device and mkfs.btrfs)"
+    }`,
+    ignore: !can,
+    fn: leftoversMakeRoom,
+  });
+}
+
+/** On btrfs, undoing a change of the journal takes blocks, also after the reserve was used up. */
+async function leftoversMakeRoom(): Promise<void> {
+  using folder = testFolder();
+  const disk = join(folder.path, "disk");
+  using _disk = smallDisk(disk, undefined, "btrfs");
+  Deno.mkdirSync(join(disk, "root"));
+  Deno.symlinkSync(join(disk, "root"), join(folder.path, "node"));
+  const storage = { kind: "fs", path: join(folder.path, "store") };
+  await using node = await TestNode.start(folder.path, "node", { config: { storage } });
+  await node.client.initWorkspace(request("kept"));
+  await node.end("SIGTERM");
+
+  const left = join(node.root, `tmp/staging/w~${crypto.randomUUID()}`);
+  Deno.mkdirSync(left);
+  Deno.writeFileSync(join(left, "half-made"), crypto.getRandomValues(new Uint8Array(65536)));
+  for (let n = 0; n < 63; n++) {
+    const part = crypto.getRandomValues(new Uint8Array(65536));
+    Deno.writeFileSync(join(left, "half-made"), part, { append: true });
+  }
+  Deno.removeSync(join(node.root, "state/state.db.reserve"));
+  await interruptChange(join(node.root, "state/state.db"));
+  fillDisk(disk);
+
+  await node.startAgain();
+  await node.client.waitForInit("kept");
+  await node.client.disposeWorkspace({ id: "kept" });
+}
+
+/** Leaves a database as a process does that is killed in the midst of a change. */
+async function interruptChange(path: string): Promise<void> {
+  const script = `
+    import { DatabaseSync } from "node:sqlite";
+    const db = new DatabaseSync(Deno.args[0]);
+    db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = PERSIST; PRAGMA cache_size = 1");
+    db.exec("BEGIN IMMEDIATE; CREATE TABLE other (x BLOB); INSERT INTO other VALUES (randomblob(100000))");
+    db.exec("UPDATE workspaces SET owner = 'nobody'; INSERT INTO other VALUES (randomblob(300000))");
+    Deno.kill(Deno.pid, "SIGKILL");
+  `;
+  const { signal } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", script, path],
+    stderr: "inherit",
+  }).output();
+  assertEquals(signal, "SIGKILL");
+}
+
 /** Files of a disk whose pages the daemon writes: one that the disk has no block for ends it. */
 function mappedForWriting({ daemon }: TestNode, disk: string): string[] {
   return Deno.readTextFileSync(`/proc/${daemon.pid}/maps`).split("\n")
