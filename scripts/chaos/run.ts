@@ -65,6 +65,7 @@ export async function runChaos(options: RunOptions): Promise<Counts> {
   } catch (error) {
     await Promise.allSettled(world.nodes.map((node) => node.stop()));
     await world.disks.keep(options.folder);
+    await world.store.keep(options.folder);
     throw error;
   }
 }

@@ -19,6 +19,8 @@ export interface ChaosStore extends AsyncDisposable {
   /** Breaks the way to the store, or ends its server; absent where there is neither. */
   break?: (random: Random) => Promise<void>;
   kill?: () => Promise<void>;
+  /** Copies to a folder what is not on the run's disks, and the latest requests. */
+  keep(folder: string): Promise<void>;
   /** Makes all well again. */
   mend(): void;
 }
@@ -41,6 +43,7 @@ export function folderStore(folder: string): ChaosStore {
         await Deno.copyFile(file, join(place, object));
       }
     },
+    keep: () => Promise.resolve(),
     mend() {},
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
@@ -85,6 +88,12 @@ export async function s3Store(log: (line: string) => void): Promise<ChaosStore> 
       server = await startS3(server.folder);
       upstream.port = server.port;
       log("the S3 server is back");
+    },
+    async keep(folder) {
+      await new Deno.Command("cp", { args: ["-a", server.folder, join(folder, "kept-s3")] })
+        .output();
+      const lines = proxy.requests.map(({ line, fault }) => `${line} ${fault ?? ""}\n`);
+      await Deno.writeTextFile(join(folder, "requests.log"), lines.join(""));
     },
     mend: () => proxy.plan(),
     async [Symbol.asyncDispose]() {
