@@ -1,23 +1,23 @@
-/** Keys: where objects stand in a store, the same for every kind of store. */
+/** The keys of a store's objects, the same for every kind of store; see `docs/formats.md`. */
 
 import { type Digest, hexOf, isDigest } from "../digest.ts";
 import { DaemonError, invalid } from "../errors.ts";
 
-/** Below this key stand all blobs; OCI's own layout. */
+/** The prefix of every blob's key, as in an OCI image layout. */
 export const BLOB_PREFIX = "blobs/sha256/";
 
-/** What a collection under way says about itself; see `lease.ts`. */
+/** The key of the lease of a running collection; see `lease.ts`. */
 export const LEASE_KEY = "gc/lease.json";
 
 /** The folders of a store that hold keyed objects. */
 export const KEY_ROOTS = ["blobs", "gc", "objects", "refs"] as const;
 
-/** The key of a blob. */
+/** Returns the key of a blob. */
 export function blobKey(digest: Digest): string {
   return BLOB_PREFIX + hexOf(digest);
 }
 
-/** The digest that a blob's key names; `undefined` for anything else found beside the blobs. */
+/** Returns the digest in a blob's key; `undefined` for any other key. */
 export function blobOfKey(key: string): Digest | undefined {
   if (!key.startsWith(BLOB_PREFIX)) return undefined;
   const digest = `sha256:${key.slice(BLOB_PREFIX.length)}`;
@@ -26,7 +26,7 @@ export function blobOfKey(key: string): Digest | undefined {
 
 /**
  * Refuses a key that is no plain relative path, or lies outside the folders that hold such objects.
- * Callers encode what goes into a key; this is the second line, for what must never happen.
+ * Callers encode the names that they put into keys; this check is a second line of defence.
  * @throws {DaemonError} INTERNAL
  */
 export function checkKey(key: string, roots: readonly string[]): void {
@@ -37,7 +37,7 @@ export function checkKey(key: string, roots: readonly string[]): void {
 }
 
 /**
- * Refuses the name of a plain archive that could mean anything but an object in that bucket.
+ * Refuses the name of a plain archive that could lead anywhere but to an object in that bucket.
  * @throws {DaemonError} INVALID_ARGUMENT
  */
 export function checkArchiveName(object: string, bucket: string): void {

@@ -1,16 +1,17 @@
 /**
- * A collection's side of the pact in `lease.ts`: only one holds the lease at a time, and nothing is
- * deleted but by its holder, while writers still believe it.
+ * The collection's side of the protocol in `lease.ts`: one collection at a time holds the lease, and
+ * only its holder deletes, while the lease is in force.
  *
- * - It is **claimed** with nothing condemned, which the store does for one at a time: see
- *   {@link ObjectStore.compareAndClaimRef}. Whoever finds somebody else's lease in force is refused.
- * - Only once it is ours is anything **condemned**. That replaces our own lease while it is in force,
- *   when nobody else touches it. It is given up well before it runs out, and a replacement that hangs
- *   is broken off by then, so that none comes after another collection has claimed it.
- * - **Deletions** begin in the first half of the time that the lease was written for; what is under
- *   way then ends before writers cease to believe it.
- * - It is **withdrawn** after the last deletion has ended, and left to run out where one failed:
- *   that one may be on its way still.
+ * - A collection **claims** the lease with nothing condemned. The store lets one claim succeed at a time:
+ *   see {@link ObjectStore.compareAndClaimRef}. While another collection's lease is in force, it is
+ *   refused.
+ * - It **condemns** blobs only while it holds the lease, by replacing its own lease, which no other
+ *   collection writes to meanwhile. It counts the lease as lost well before it expires, and aborts a
+ *   replacement that is still under way then, so that none takes effect after another collection's claim.
+ * - It begins **deletions** in the first half of the lease's duration, so that they end before the lease
+ *   expires.
+ * - It **withdraws** the lease after the last deletion has ended. Where one failed it lets the lease
+ *   expire, because that deletion may still take effect.
  */
 
 import type { Clock } from "../clock.ts";
@@ -20,27 +21,28 @@ import type { ObjectStore } from "./object_store.ts";
 import { LEASE_KEY } from "./keys.ts";
 import { decodeLease, encodeLease, type Lease, shortName } from "./lease.ts";
 
-/** How long writers believe a lease that is not renewed; milliseconds. */
+/** How long a lease is in force after it was written. Milliseconds. */
 const LEASE_MS = 5 * 60_000;
-/** No deletion begins later than this after the lease was written; milliseconds. */
+/** How long after the lease was written deletions may begin. Milliseconds. */
 const USE_MS = LEASE_MS / 2;
-/** Before a lease runs out it is ours no more: clocks differ, and what was sent may linger. */
+/** The lease counts as lost this long before it expires, as clocks differ and requests linger. Milliseconds. */
 const MARGIN_MS = 60_000;
 
+/** What a {@link LeaseHolder} uses. */
 export interface LeaseHolderOptions {
   clock: Clock;
   signal?: AbortSignal | undefined;
 }
 
-/** One collection's hold on the store's lease. */
+/** Claims, renews and withdraws the store's lease for one collection. */
 export class LeaseHolder {
   readonly #store: ObjectStore;
   readonly #clock: Clock;
   readonly #signal: AbortSignal | undefined;
   readonly #holder: string = crypto.randomUUID();
-  /** Until when nobody else can have claimed it; by our clock. */
-  #oursUntil = -Infinity;
-  /** Until when deletions may begin; by our clock. */
+  /** When the lease counts as lost: no other collection can claim it sooner. By this node's clock. */
+  #heldUntil = -Infinity;
+  /** When the last deletion may begin, by this node's clock. */
   #usableUntil = -Infinity;
 
   constructor(store: ObjectStore, { clock, signal }: LeaseHolderOptions) {
@@ -50,60 +52,60 @@ export class LeaseHolder {
   }
 
   /**
-   * Tells writers what is about to go, in place of what was condemned before.
+   * Announces to writers which blobs are about to be deleted, in place of those announced before.
    * @throws {DaemonError} FAILED_PRECONDITION while another collection holds the lease
    */
   async condemn(digests: readonly Digest[]): Promise<void> {
     this.#usableUntil = -Infinity;
     const condemned = digests.map(shortName);
-    if (!this.#isOurs()) await this.#claim();
+    if (!this.#isHeld()) await this.#claim();
     const begun = this.#clock.now();
     const lease = await this.#encode(condemned);
-    await this.#whileOurs((options) => this.#store.putRef(LEASE_KEY, lease, options));
-    this.#oursUntil = begun + LEASE_MS - MARGIN_MS;
+    await this.#whileHeld((options) => this.#store.putRef(LEASE_KEY, lease, options));
+    this.#heldUntil = begun + LEASE_MS - MARGIN_MS;
     this.#usableUntil = begun + USE_MS;
   }
 
-  /** Whether a deletion of what is condemned may begin now. */
+  /** Returns whether a deletion of a condemned blob may begin now. */
   mayDelete(): boolean {
     return this.#clock.now() < this.#usableUntil;
   }
 
-  /** Lets writers go on; only after the last deletion has ended well. */
+  /** Deletes the lease, so that writers go on. To be called only after every deletion has succeeded. */
   async withdraw(): Promise<void> {
     this.#usableUntil = -Infinity;
-    if (!this.#isOurs()) return;
-    await this.#whileOurs((options) => this.#store.deleteRef(LEASE_KEY, options));
-    this.#oursUntil = -Infinity;
+    if (!this.#isHeld()) return;
+    await this.#whileHeld((options) => this.#store.deleteRef(LEASE_KEY, options));
+    this.#heldUntil = -Infinity;
   }
 
   async #claim(): Promise<void> {
-    const options = this.#signal ? { signal: this.#signal } : {};
+    const options = { signal: this.#signal };
     const begun = this.#clock.now();
     const now = await this.#store.now(options);
-    const mine = await this.#encode([], now);
+    const own = await this.#encode([], now);
     let other: Lease | undefined;
     const claimed = await this.#store.compareAndClaimRef(LEASE_KEY, (bytes) => {
       const lease = bytes && decodeLease(bytes);
       other = lease && lease.holder !== this.#holder && lease.expiresAt > now ? lease : undefined;
-      return other ? undefined : mine;
+      return other ? undefined : own;
     }, options);
     if (!claimed) throw refusal(other);
-    this.#oursUntil = begun + LEASE_MS - MARGIN_MS;
+    this.#heldUntil = begun + LEASE_MS - MARGIN_MS;
   }
 
   async #encode(condemned: string[], now?: number): Promise<Uint8Array> {
-    const time = now ?? await this.#store.now(this.#signal ? { signal: this.#signal } : {});
+    const time = now ?? await this.#store.now({ signal: this.#signal });
     return encodeLease({ holder: this.#holder, expiresAt: time + LEASE_MS, condemned });
   }
 
-  #isOurs(): boolean {
-    return this.#clock.now() < this.#oursUntil;
+  #isHeld(): boolean {
+    return this.#clock.now() < this.#heldUntil;
   }
 
-  /** Does something to the lease, and breaks it off when the lease is ours no more. */
-  async #whileOurs(work: (options: { signal: AbortSignal }) => Promise<void>): Promise<void> {
-    const left = Math.max(0, this.#oursUntil - this.#clock.now());
+  /** Runs a change of the lease, and aborts it when the lease counts as lost. */
+  async #whileHeld(work: (options: { signal: AbortSignal }) => Promise<void>): Promise<void> {
+    const left = Math.max(0, this.#heldUntil - this.#clock.now());
     const end = AbortSignal.timeout(left);
     const signal = this.#signal ? AbortSignal.any([this.#signal, end]) : end;
     try {

@@ -1,4 +1,4 @@
-/** Measuring as a decorator: any store, with its operations counted and timed. */
+/** Counts and times the operations of any store, as a decorator. */
 
 import type { Digest } from "../digest.ts";
 import type { LeasedFile, SpooledBlob } from "../spool.ts";
@@ -14,7 +14,7 @@ import type {
 } from "./object_store.ts";
 import type { StoreMetrics } from "./store_metrics.ts";
 
-/** {@link ObjectStore} that reports what it does. */
+/** An {@link ObjectStore} that passes every operation on to another, and reports it to the metrics. */
 export class MeteredStore implements ObjectStore {
   readonly kind: string;
   readonly minimumGraceMs: number;
@@ -60,7 +60,7 @@ export class MeteredStore implements ObjectStore {
   }
 
   getRef(key: string, options?: StoreOptions): Promise<Uint8Array> {
-    // Whether there is a backup yet is asked by this.
+    // NOT_FOUND is no error here: this is how callers ask whether there is a backup.
     return this.#metrics.measure("get_ref", () => this.#store.getRef(key, options), "NOT_FOUND");
   }
 
@@ -92,7 +92,7 @@ export class MeteredStore implements ObjectStore {
     return this.#metrics.measure("hold_archive", hold);
   }
 
-  /** A listing's time is not measured: it includes whatever its reader does meanwhile. */
+  /** Lists without measuring: a listing's time would include whatever its reader does meanwhile. */
   list(prefix: string, options?: StoreOptions): AsyncIterable<ObjectInfo> {
     return this.#store.list(prefix, options);
   }

@@ -6,7 +6,8 @@
  * `tests/store/conformance.ts`.
  */
 
-export { collect, type CollectProgress, type CollectResult, DEFAULT_GRACE_MS } from "./collect.ts";
+export { collect, type CollectProgress, DEFAULT_GRACE_MS } from "./collect.ts";
+export type { CollectResult } from "./collect_tally.ts";
 export { blobKey } from "./keys.ts";
 export {
   keepsContent,

@@ -1,10 +1,10 @@
-/** What a store costs, as metrics; names are `wsdaemon_store_*`. */
+/** The metrics of object stores, `wsdaemon_store_*`. */
 
 import { asDaemonError, type ErrorCode } from "../errors.ts";
 import type { Counter, Histogram, Metrics } from "../telemetry/mod.ts";
 import type { Failure } from "./s3/s3_errors.ts";
 
-/** The metrics of one store; several stores of one process share them. */
+/** Records what one store does. Several stores of one process share the metrics, labelled by kind. */
 export class StoreMetrics {
   readonly #kind: string;
   readonly #operations: Counter<"operation" | "store">;
@@ -60,7 +60,7 @@ export class StoreMetrics {
     );
   }
 
-  /** Measures one operation; a code that is `expected` is an answer, and no error. */
+  /** Runs an operation, and counts and times it. A failure with the code `expected` is not counted as one. */
   async measure<T>(
     operation: string,
     work: () => Promise<T>,
@@ -80,22 +80,27 @@ export class StoreMetrics {
     }
   }
 
+  /** Counts a blob that was put. @param stored false where it was stored already */
   onBlob(stored: boolean, size: number): void {
     this.#blobBytes.inc({ store: this.#kind, outcome: stored ? "stored" : "spared" }, size);
   }
 
+  /** Counts an answer of the server by its HTTP status. */
   onAnswer(method: string, status: number): void {
     this.#requests.inc({ store: this.#kind, method, status: String(status) });
   }
 
+  /** Counts bytes of bodies. */
   onBytes(direction: "received" | "sent", bytes: number): void {
     this.#bytes.inc({ store: this.#kind, direction }, bytes);
   }
 
+  /** Counts a request that failed. */
   onFailure({ kind }: Failure): void {
     this.#requestErrors.inc({ store: this.#kind, kind });
   }
 
+  /** Counts a request that is sent again. */
   onRetry(failure: Failure): void {
     this.#retries.inc({ store: this.#kind, reason: failure.kind });
   }

@@ -1,0 +1,81 @@
+/** The sweep of a collection: deletes what was found to be needed by nothing. */
+
+import { forEachIndex } from "../async/mod.ts";
+import type { Clock } from "../clock.ts";
+import type { Digest } from "../digest.ts";
+import type { CollectTally, ListedBlob } from "./collect_tally.ts";
+import { LeaseHolder } from "./lease_holder.ts";
+import type { ObjectStore } from "./object_store.ts";
+
+/** Blobs condemned at a time. */
+const BATCH_SIZE = 200;
+/** Deletions under way at a time. */
+const DELETE_CONCURRENCY = 8;
+/** References are read again when the last reading is older; milliseconds. */
+const MAX_MARK_AGE_MS = 5 * 60_000;
+
+/** What a {@link Sweep} uses of the options of a collection. */
+export interface SweepBlobsOptions {
+  /** Returns every blob that a live reference needs. */
+  mark(signal?: AbortSignal): Promise<ReadonlySet<Digest>>;
+  clock: Clock;
+  onProgress?(progress: { phase: "sweep"; done: number; total: number }): void;
+  signal?: AbortSignal | undefined;
+}
+
+/** Deletes blobs that nothing needs, in batches that are announced to writers first. */
+export class Sweep {
+  readonly #store: ObjectStore;
+  readonly #options: SweepBlobsOptions;
+  readonly #cutoff: number;
+  readonly #tally: CollectTally;
+  readonly #lease: LeaseHolder;
+  #live: ReadonlySet<Digest> = new Set();
+  #markedAt = -Infinity;
+
+  constructor(
+    store: ObjectStore,
+    options: SweepBlobsOptions,
+    cutoff: number,
+    tally: CollectTally,
+  ) {
+    this.#store = store;
+    this.#options = options;
+    this.#cutoff = cutoff;
+    this.#tally = tally;
+    this.#lease = new LeaseHolder(store, options);
+  }
+
+  /** Deletes the blobs. Where it fails, the lease is left to expire: a deletion may still be in progress. */
+  async run(unneeded: readonly ListedBlob[]): Promise<void> {
+    for (let at = 0; at < unneeded.length; at += BATCH_SIZE) {
+      await this.#sweepBatch(unneeded.slice(at, at + BATCH_SIZE));
+      this.#options.onProgress?.({
+        phase: "sweep",
+        done: Math.min(at + BATCH_SIZE, unneeded.length),
+        total: unneeded.length,
+      });
+    }
+    await this.#lease.withdraw();
+  }
+
+  async #sweepBatch(batch: readonly ListedBlob[]): Promise<void> {
+    const { clock, mark, signal } = this.#options;
+    if (clock.now() - this.#markedAt > MAX_MARK_AGE_MS) {
+      this.#markedAt = clock.now();
+      this.#live = await mark(signal);
+    }
+    await this.#lease.condemn(batch.map(({ digest }) => digest));
+    await forEachIndex(batch.length, DELETE_CONCURRENCY, signal, async (index, either) => {
+      const blob = batch[index]!;
+      const isDeleted = !this.#live.has(blob.digest) &&
+        await this.#store.deleteBlob(blob.digest, {
+          signal: either,
+          olderThan: this.#cutoff,
+          mayDelete: () => this.#lease.mayDelete(),
+        });
+      if (isDeleted) this.#tally.addDeleted(blob);
+      else this.#tally.addSpared(blob);
+    });
+  }
+}
