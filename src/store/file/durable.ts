@@ -1,27 +1,28 @@
 /**
- * Durable writes: temporary file, fsync, rename, fsync of the directory. What a name shows is whole,
- * at every moment and after a crash at any; what was acknowledged survives a power cut.
+ * Writes, moves and removes files durably: temporary file, fsync, rename, fsync of the directory. A name
+ * shows a whole file at every moment, also after a crash, and what was acknowledged survives a power cut.
  */
 
 import { dirname, join } from "@std/path";
 import { isMissing } from "./file_errors.ts";
 
-/** Of everything that a store makes: closed to other users of the node. */
+/** Mode of a store's directories, which are closed to other users of the node. */
 export const DIR_MODE = 0o700;
+/** Mode of a store's files. */
 export const FILE_MODE = 0o600;
 
-/** A put meets a sweep of empty folders at most this often before it gives up. */
+/** How often a move is tried whose folder another process removes because it is empty. */
 const MAX_RACES = 20;
 
-/** Makes what was done to a directory's entries durable. */
+/** Makes changes of a directory's entries durable. */
 export async function syncDirectory(path: string): Promise<void> {
   using directory = await Deno.open(path, { read: true });
   await directory.sync();
 }
 
 /**
- * Makes a directory and its missing parents, each durable, also those that are there already: who
- * made one may not have come to that yet. `base` is there.
+ * Makes a directory and its missing parents below `base`, which must exist. Each is made durable, also
+ * one that exists already: the process that made it may not have done so yet.
  */
 export async function makeDirectories(base: string, relative: string): Promise<void> {
   let path = base;
@@ -37,7 +38,7 @@ export async function makeDirectories(base: string, relative: string): Promise<v
   }
 }
 
-/** Writes a new file and makes its content durable, its name not yet. */
+/** Writes a new file and makes its content durable; its name becomes so by {@link syncDirectory}. */
 export async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {
   using file = await Deno.open(path, { write: true, createNew: true, mode: FILE_MODE });
   for (let written = 0; written < bytes.length;) {
@@ -46,13 +47,13 @@ export async function writeSynced(path: string, bytes: Uint8Array): Promise<void
   await file.sync();
 }
 
-/** Makes the content of a file that others wrote durable. */
+/** Makes the content of an existing file durable. */
 export async function syncFile(path: string): Promise<void> {
   using file = await Deno.open(path, { read: true });
   await file.sync();
 }
 
-/** Copies a file to a new one, durably, its name not yet. */
+/** Copies a file and makes the copy's content durable; its name becomes so by {@link syncDirectory}. */
 export async function copySynced(from: string, to: string, signal?: AbortSignal): Promise<void> {
   using source = await Deno.open(from, { read: true });
   using target = await Deno.open(to, { write: true, createNew: true, mode: FILE_MODE });
@@ -69,8 +70,8 @@ export async function copySynced(from: string, to: string, signal?: AbortSignal)
 }
 
 /**
- * Moves a synced file to `<base>/<relative>`, replacing what is there in one step, and makes that
- * durable. The target's folders are made, again if a sweep takes them away meanwhile.
+ * Moves a synced file to `<base>/<relative>`, replacing what is there in one step, and makes the move
+ * durable. Makes the target's folders, again if another process removes them meanwhile.
  */
 export async function moveDurably(from: string, base: string, relative: string): Promise<void> {
   const target = join(base, relative);
@@ -87,7 +88,7 @@ export async function moveDurably(from: string, base: string, relative: string):
   await syncNearest(dirname(target));
 }
 
-/** Makes changes in a directory durable; where it was removed since, that is what is made durable. */
+/** Makes changes of a directory's entries durable; where it was removed meanwhile, its removal. */
 async function syncNearest(path: string): Promise<void> {
   try {
     await syncDirectory(path);
@@ -118,7 +119,7 @@ export async function removeIfThere(path: string): Promise<void> {
   }
 }
 
-/** Removes folders that have become empty, upwards from `relative` to below its first segment. */
+/** Removes the folders of `relative` that are empty, upwards, except for its first segment. */
 export async function pruneUpwards(base: string, relative: string): Promise<void> {
   for (let path = dirname(relative); path.includes("/"); path = dirname(path)) {
     try {

@@ -5,7 +5,6 @@
  *   modification is when it was stored or last touched.
  * - `archives/<bucket>/<object>` is for operators: plain archives that others made.
  * - `tmp/` holds what is being written; only a crash leaves something there.
- *
  * - `claim.lock` is locked while somebody claims a reference, and otherwise empty and without meaning.
  *
  * Nothing else is locked: every step is atomic in the file system itself, so several daemons may
@@ -27,28 +26,13 @@ import type {
   SweepOptions,
   Tally,
 } from "../object_store.ts";
-import { BLOB_PREFIX, blobKey, checkArchiveName, checkKey, KEY_ROOTS, LEASE_KEY } from "../keys.ts";
+import { blobKey, checkArchiveName, KEY_ROOTS, LEASE_KEY } from "../keys.ts";
 import { awaitCollector } from "../lease.ts";
 import { spooledFile } from "../spooled_file.ts";
-import {
-  copySynced,
-  DIR_MODE,
-  FILE_MODE,
-  makeDirectories,
-  moveDurably,
-  pruneUpwards,
-  removeDurably,
-  removeIfThere,
-  syncDirectory,
-  syncFile,
-  writeSynced,
-} from "./durable.ts";
-import { fileError, isCrossDevice, isMissing, throwIfAborted } from "./file_errors.ts";
+import { FILE_MODE, pruneUpwards, removeDurably, removeIfThere, syncDirectory } from "./durable.ts";
+import { fileError, isMissing, throwIfAborted } from "./file_errors.ts";
+import { ARCHIVES, ObjectFolder, TMP } from "./object_folder.ts";
 import { statOf, walkKeys } from "./walk_keys.ts";
-
-const TMP = "tmp";
-const ARCHIVES = "archives";
-const CLAIM_LOCK = "claim.lock";
 
 /** What a {@link FileStore} uses. */
 export interface FileStoreOptions {
@@ -59,20 +43,17 @@ export interface FileStoreOptions {
   clock: Clock;
 }
 
-/** Folders that every store has from its beginning; none is removed when it is empty. */
-const PARTS = ["blobs", "refs", TMP];
-
 /** {@link ObjectStore} in a folder. */
 export class FileStore implements ObjectStore {
   readonly kind = "fs";
   /** A stored blob is touched each time, so any grace will do that is twice a backup's duration. */
   readonly minimumGraceMs = 0;
-  readonly #folder: string;
+  readonly #folder: ObjectFolder;
   readonly #spool: string;
   readonly #clock: Clock;
 
-  private constructor(options: FileStoreOptions) {
-    this.#folder = options.folder;
+  private constructor(folder: ObjectFolder, options: FileStoreOptions) {
+    this.#folder = folder;
     this.#spool = options.spoolDir;
     this.#clock = options.clock;
   }
@@ -80,22 +61,15 @@ export class FileStore implements ObjectStore {
   /** Opens a store, making its folders. @throws {DaemonError} where it cannot be used. */
   static async open(options: FileStoreOptions): Promise<FileStore> {
     try {
-      await Deno.mkdir(options.folder, { recursive: true, mode: DIR_MODE });
-      await closeToOthers(options.folder);
-      for (const name of [BLOB_PREFIX, "gc", "objects", "refs", ARCHIVES, TMP]) {
-        await requireOwnFolder(options.folder, name);
-        await makeDirectories(options.folder, name);
-      }
-      await requireOwnLock(join(options.folder, CLAIM_LOCK));
+      return new FileStore(await ObjectFolder.open(options.folder, options.clock), options);
     } catch (error) {
       throw fileError(error, `Cannot open the store in ${options.folder}`, "FAILED_PRECONDITION");
     }
-    return new FileStore(options);
   }
 
   async probe(options: StoreOptions = {}): Promise<void> {
-    await this.#guard(`Cannot write to the store in ${this.#folder}`, options, async () => {
-      const path = this.#temporary();
+    await this.#guard(`Cannot write to the store in ${this.#folder.root}`, options, async () => {
+      const path = this.#folder.temporaryPath();
       try {
         await Deno.writeFile(path, new Uint8Array(1), { createNew: true, mode: FILE_MODE });
       } finally {
@@ -108,7 +82,7 @@ export class FileStore implements ObjectStore {
     return await this.#guard(`Cannot store the blob ${blob.digest}`, options, async () => {
       const source = await spooledFile(this.#spool, blob);
       const missing = !await this.#touchBlob(blob.digest, blob.size, options);
-      if (missing) await this.#adopt(source, blobKey(blob.digest), options);
+      if (missing) await this.#folder.adopt(source, blobKey(blob.digest), options);
       else await removeIfThere(source);
       return missing;
     });
@@ -121,7 +95,7 @@ export class FileStore implements ObjectStore {
   ): Promise<boolean> {
     return await this.#guard(`Cannot store the blob ${digest}`, options, async () => {
       if (await this.#touchBlob(digest, bytes.length, options)) return false;
-      await this.#write(blobKey(digest), bytes);
+      await this.#folder.write(blobKey(digest), bytes);
       return true;
     });
   }
@@ -129,8 +103,8 @@ export class FileStore implements ObjectStore {
   async hasBlob(digest: Digest, size: number, options: HasBlobOptions = {}): Promise<boolean> {
     return await this.#guard(`Cannot look for the blob ${digest}`, options, async () => {
       if (options.touch ?? true) return await this.#touchBlob(digest, size, options);
-      const info = await statOf(this.#path(blobKey(digest)));
-      if (!info) await this.#checkFolder();
+      const info = await statOf(this.#folder.path(blobKey(digest)));
+      if (!info) await this.#folder.check();
       return isWhole(info, size);
     });
   }
@@ -141,7 +115,7 @@ export class FileStore implements ObjectStore {
     options: StoreOptions = {},
   ): Promise<Uint8Array> {
     return await this.#reading(`Cannot read the blob ${digest}`, options, async () => {
-      const path = this.#path(blobKey(digest));
+      const path = this.#folder.path(blobKey(digest));
       const { size } = await Deno.lstat(path);
       if (size > maxBytes) {
         throw new DaemonError(
@@ -160,7 +134,7 @@ export class FileStore implements ObjectStore {
   async acquireBlob(digest: Digest, size: number, options: StoreOptions = {}): Promise<LeasedFile> {
     return await this.#reading(`Cannot read the blob ${digest}`, options, async () => {
       const path = blobKey(digest);
-      const info = await Deno.lstat(this.#path(path));
+      const info = await Deno.lstat(this.#folder.path(path));
       if (!isWhole(info, size)) {
         throw new DaemonError(
           "DATA_LOSS",
@@ -175,7 +149,7 @@ export class FileStore implements ObjectStore {
     return await this.#reading(
       `Cannot read ${key}`,
       options,
-      () => Deno.readFile(this.#path(key)),
+      () => Deno.readFile(this.#folder.path(key)),
     );
   }
 
@@ -183,7 +157,7 @@ export class FileStore implements ObjectStore {
     await this.#guard(
       `Cannot write ${key}`,
       options,
-      async () => this.#write(key, typeof bytes === "function" ? await bytes() : bytes),
+      async () => this.#folder.write(key, typeof bytes === "function" ? await bytes() : bytes),
     );
   }
 
@@ -193,28 +167,25 @@ export class FileStore implements ObjectStore {
     options: StoreOptions = {},
   ): Promise<boolean> {
     return await this.#guard(`Cannot claim ${key}`, options, async () => {
-      await this.#checkFolder();
-      const lock = { read: true, write: true, create: true, mode: FILE_MODE };
-      // The lock goes with the descriptor: no crash leaves one.
-      using file = await Deno.open(join(this.#folder, CLAIM_LOCK), lock);
-      await file.lock(true);
-      const bytes = decide(await this.#readIfThere(key));
-      if (bytes) await this.#write(key, bytes);
-      return bytes !== undefined;
+      return await this.#folder.whileLocked(async () => {
+        const bytes = decide(await this.#folder.readIfThere(key));
+        if (bytes) await this.#folder.write(key, bytes);
+        return bytes !== undefined;
+      });
     });
   }
 
   async deleteRef(key: string, options: StoreOptions = {}): Promise<void> {
     await this.#guard(`Cannot delete ${key}`, options, async () => {
-      if (!await removeDurably(this.#path(key))) await this.#checkFolder();
-      await pruneUpwards(this.#folder, key);
+      if (!await removeDurably(this.#folder.path(key))) await this.#folder.check();
+      await pruneUpwards(this.#folder.root, key);
     });
   }
 
   async putObject(key: string, file: SpooledBlob, options: StoreOptions = {}): Promise<void> {
     await this.#guard(`Cannot store ${key}`, options, async () => {
       const source = await spooledFile(this.#spool, file);
-      await this.#adopt(source, key, options);
+      await this.#folder.adopt(source, key, options);
     });
   }
 
@@ -228,7 +199,7 @@ export class FileStore implements ObjectStore {
     return await this.#reading(`Cannot read the archive ${name}`, options, async () => {
       const parts = [ARCHIVES, bucket, ...object.split("/")];
       for (let n = 2; n <= parts.length; n++) {
-        const info = await statOf(join(this.#folder, ...parts.slice(0, n)));
+        const info = await statOf(join(this.#folder.root, ...parts.slice(0, n)));
         if (info?.isSymlink) {
           throw new DaemonError(
             "FAILED_PRECONDITION",
@@ -237,7 +208,7 @@ export class FileStore implements ObjectStore {
           );
         }
         if (!(n === parts.length ? info?.isFile : info?.isDirectory)) {
-          await this.#checkFolder();
+          await this.#folder.check();
           throw new DaemonError("NOT_FOUND", `There is no archive ${name} in this store`);
         }
       }
@@ -250,23 +221,23 @@ export class FileStore implements ObjectStore {
       for (const root of KEY_ROOTS) {
         if (!`${root}/`.startsWith(prefix) && !prefix.startsWith(`${root}/`)) continue;
         const below = prefix.length > root.length ? prefix : `${root}/`;
-        for await (const info of walkKeys(this.#folder, below)) {
+        for await (const info of walkKeys(this.#folder.root, below)) {
           throwIfAborted(options.signal);
           yield info;
         }
       }
-      await this.#checkFolder();
+      await this.#folder.check();
     } catch (error) {
-      throw fileError(error, `Cannot list ${prefix} in the store in ${this.#folder}`);
+      throw fileError(error, `Cannot list ${prefix} in the store in ${this.#folder.root}`);
     }
   }
 
   async deleteBlob(digest: Digest, options: DeleteBlobOptions = {}): Promise<boolean> {
     return await this.#guard(`Cannot delete the blob ${digest}`, options, async () => {
-      const path = this.#path(blobKey(digest));
+      const path = this.#folder.path(blobKey(digest));
       const info = await statOf(path);
       if (!info) {
-        await this.#checkFolder();
+        await this.#folder.check();
         return false;
       }
       if (options.olderThan !== undefined && modifiedMs(info) >= options.olderThan) return false;
@@ -276,12 +247,12 @@ export class FileStore implements ObjectStore {
   }
 
   async sweepLeftovers(olderThan: number, options: SweepOptions = {}): Promise<Tally> {
-    return await this.#guard(`Cannot tidy the store in ${this.#folder}`, options, async () => {
+    return await this.#guard(`Cannot tidy the store in ${this.#folder.root}`, options, async () => {
       const tally: Tally = { count: 0, bytes: 0 };
-      for await (const info of walkKeys(this.#folder, `${TMP}/`)) {
+      for await (const info of walkKeys(this.#folder.root, `${TMP}/`)) {
         throwIfAborted(options.signal);
         if (info.modified >= olderThan) continue;
-        if (!options.dryRun) await removeIfThere(join(this.#folder, info.key));
+        if (!options.dryRun) await removeIfThere(join(this.#folder.root, info.key));
         tally.count++;
         tally.bytes += info.size;
       }
@@ -300,27 +271,16 @@ export class FileStore implements ObjectStore {
    * see `lease.ts`. One of another size is touched, too, so that no deletion hits what replaces it.
    */
   async #touchBlob(digest: Digest, size: number, options: StoreOptions): Promise<boolean> {
-    const path = this.#path(blobKey(digest));
+    const path = this.#folder.path(blobKey(digest));
     for (;;) {
-      const there = await this.#touch(path);
+      const there = await this.#folder.touch(path);
       if (await this.#awaitCollector(digest, options)) continue;
       const info = await statOf(path);
       if (!info && there) continue;
       // Whoever put it there may not have made its name durable yet, and now we vouch for it.
       if (isWhole(info, size)) await syncDirectory(dirname(path));
-      if (!info) await this.#checkFolder();
+      if (!info) await this.#folder.check();
       return isWhole(info, size);
-    }
-  }
-
-  async #touch(path: string): Promise<boolean> {
-    const now = this.#clock.now() / 1000;
-    try {
-      await Deno.utime(path, now, now);
-      return true;
-    } catch (error) {
-      if (isMissing(error)) return false;
-      throw error;
     }
   }
 
@@ -328,73 +288,12 @@ export class FileStore implements ObjectStore {
     return awaitCollector(digest, {
       clock: this.#clock,
       now: () => this.#clock.now(),
-      read: () => this.#readIfThere(LEASE_KEY),
-      ...(options.signal ? { signal: options.signal } : {}),
+      read: () => this.#folder.readIfThere(LEASE_KEY),
+      signal: options.signal,
     });
   }
 
-  async #readIfThere(key: string): Promise<Uint8Array | undefined> {
-    try {
-      return await Deno.readFile(this.#path(key));
-    } catch (error) {
-      if (!isMissing(error)) throw error;
-      await this.#checkFolder();
-      return undefined;
-    }
-  }
-
-  async #write(key: string, bytes: Uint8Array): Promise<void> {
-    checkKey(key, KEY_ROOTS);
-    await this.#checkFolder();
-    const temporary = this.#temporary();
-    try {
-      await writeSynced(temporary, bytes);
-      await this.#publish(temporary, key);
-    } catch (error) {
-      await removeIfThere(temporary);
-      throw error;
-    }
-  }
-
-  /** Takes a spool file over as the object `key`: by name where it can be, else by copy. */
-  async #adopt(source: string, key: string, options: StoreOptions): Promise<void> {
-    checkKey(key, KEY_ROOTS);
-    await this.#checkFolder();
-    await syncFile(source);
-    try {
-      await this.#publish(source, key);
-      return;
-    } catch (error) {
-      if (!isCrossDevice(error)) throw error;
-    }
-    const temporary = this.#temporary();
-    try {
-      await copySynced(source, temporary, options.signal);
-      await this.#publish(temporary, key);
-    } catch (error) {
-      await removeIfThere(temporary);
-      throw error;
-    }
-    await removeIfThere(source);
-  }
-
-  /** Moves a synced file into place; it is never there with an older time than now. */
-  async #publish(path: string, key: string): Promise<void> {
-    await Deno.chmod(path, FILE_MODE);
-    await this.#touch(path);
-    await moveDurably(path, this.#folder, key);
-  }
-
-  #path(key: string): string {
-    checkKey(key, KEY_ROOTS);
-    return join(this.#folder, key);
-  }
-
-  #temporary(): string {
-    return join(this.#folder, TMP, crypto.randomUUID());
-  }
-
-  /** Reading an object: what is not there is NOT_FOUND. */
+  /** Runs a read, in which a missing object is NOT_FOUND. */
   #reading<T>(doing: string, options: StoreOptions, work: () => Promise<T>): Promise<T> {
     return this.#guard(doing, options, work, "NOT_FOUND");
   }
@@ -410,20 +309,8 @@ export class FileStore implements ObjectStore {
       return await work();
     } catch (error) {
       throwIfAborted(options.signal);
-      if (isMissing(error)) await this.#checkFolder();
+      if (isMissing(error)) await this.#folder.check();
       throw fileError(error, doing, missing);
-    }
-  }
-
-  /** A folder that was unmounted, or lost a part, must not pass for a store without objects. */
-  async #checkFolder(): Promise<void> {
-    for (const part of PARTS) {
-      if ((await statOf(join(this.#folder, part)))?.isDirectory) continue;
-      throw new DaemonError(
-        "UNAVAILABLE",
-        `The store's folder ${this.#folder} is gone or has no folder ${part}: is its file system ` +
-          "mounted?",
-      );
     }
   }
 }
@@ -438,36 +325,4 @@ function isWhole(info: Deno.FileInfo | undefined, size: number): boolean {
 
 function modifiedMs(info: Deno.FileInfo): number {
   return info.mtime?.getTime() ?? 0;
-}
-
-/** @throws where the folder is open to others and not ours to close. */
-async function closeToOthers(folder: string): Promise<void> {
-  const { mode } = await Deno.stat(folder);
-  if (mode !== null && (mode & 0o077) !== 0) await Deno.chmod(folder, DIR_MODE);
-}
-
-/** @throws {DaemonError} where a part of the path is no folder: what is below a link lies elsewhere */
-async function requireOwnFolder(folder: string, relative: string): Promise<void> {
-  let path = folder;
-  for (const part of relative.split("/").filter((part) => part !== "")) {
-    path = join(path, part);
-    const info = await statOf(path);
-    if (!info) return;
-    if (!info.isDirectory) throw foreign(path, info.isSymlink, "folder");
-  }
-}
-
-/** @throws {DaemonError} where opening the lock would follow a link, or wait for a FIFO's other end */
-async function requireOwnLock(path: string): Promise<void> {
-  const info = await statOf(path);
-  if (info && !info.isFile) throw foreign(path, info.isSymlink, "file");
-}
-
-function foreign(path: string, isLink: boolean, wanted: string): DaemonError {
-  return new DaemonError(
-    "FAILED_PRECONDITION",
-    `Cannot use the store: ${path} is ${
-      isLink ? "a link" : "something else"
-    }, not a ${wanted}; move it away`,
-  );
 }

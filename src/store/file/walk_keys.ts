@@ -1,12 +1,12 @@
-/** Listing a folder tree as keys. */
+/** Lists the files of a folder tree as keys of a store. */
 
 import { join } from "@std/path";
 import type { ObjectInfo } from "../object_store.ts";
 import { isMissing } from "./file_errors.ts";
 
 /**
- * Regular files below `<base>` whose path relative to it starts with `prefix`, which may end in the
- * middle of a name. What vanishes meanwhile is passed over; links are not followed.
+ * Lists the regular files below `base` whose path relative to it starts with `prefix`, which may end in
+ * the middle of a name. Skips what is removed meanwhile; does not follow links.
  */
 export async function* walkKeys(base: string, prefix: string): AsyncGenerator<ObjectInfo> {
   const folder = prefix.slice(0, prefix.lastIndexOf("/") + 1);
@@ -37,7 +37,7 @@ async function* entriesOf(path: string): AsyncGenerator<Deno.DirEntry> {
   }
 }
 
-/** What stands at a path, without following a link; `undefined` where nothing does. */
+/** Returns the metadata of a path, of a link itself; `undefined` where there is nothing. */
 export async function statOf(path: string): Promise<Deno.FileInfo | undefined> {
   try {
     return await Deno.lstat(path);
