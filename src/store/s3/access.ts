@@ -1,24 +1,25 @@
 /**
- * What a request is signed with: credentials and a clock. Both change under way: keys are rotated,
- * tokens expire, a clock jumps. A refusal of what has been replaced since is no refusal: the same
- * request is sent again with what is there now.
+ * Tells refusals that a retry can cure from others. A request is signed with credentials and a time, and
+ * both change while it is under way: keys are rotated, tokens expire, a clock jumps. A request that was
+ * refused for credentials or a time that have been replaced since is sent again with the new ones.
  */
 
 import type { S3Client } from "@aws-sdk/client-s3";
 import type { CredentialSource } from "./credentials.ts";
 import { failureOf, RenewedAccessError, serviceError } from "./s3_errors.ts";
 
-/** How far the clock's correction must have moved to be the reason of a refusal; milliseconds. */
+/** A change of the clock's correction that can explain a refusal. Milliseconds. */
 const SKEW_MS = 60_000;
 
-/** What a request was signed with, or with something newer. */
+/** The state that a request was signed with; it may have been signed with a newer one. */
 export interface Signing {
+  /** See {@link CredentialSource.version}. */
   credentials: number;
-  /** What the SDK adds to our clock for the server's; milliseconds. */
+  /** The server's time minus this node's, as the SDK estimates it. Milliseconds. */
   clockOffset: number;
 }
 
-/** Access to one server, by the client that signs. */
+/** Judges refusals of one server by the credentials and the clock of the client that signs. */
 export class Access {
   readonly #client: S3Client;
   readonly #credentials: CredentialSource;
@@ -28,7 +29,7 @@ export class Access {
     this.#credentials = credentials;
   }
 
-  /** Returns what a request that is sent now is signed with. */
+  /** Returns the state that a request sent now is signed with. */
   current(): Signing {
     return {
       credentials: this.#credentials.version,
@@ -37,8 +38,9 @@ export class Access {
   }
 
   /**
-   * Returns the error to report for one that a request ended in: a refusal of what has been replaced
-   * since it was signed is one that passes.
+   * Returns the error to report for `error`, which a request ended in: a retryable
+   * {@link RenewedAccessError} where the server refused credentials or a time that have been replaced
+   * since the request was signed, otherwise `error` itself. May read the credentials again.
    */
   async explainRefusal(error: unknown, signed: Signing, signal?: AbortSignal): Promise<unknown> {
     const { kind } = failureOf(error, signal);
@@ -50,7 +52,7 @@ export class Access {
       : error;
   }
 
-  /** The SDK has compared the clocks by the `Date` of the answer. */
+  /** Names what has been replaced. The SDK has corrected its clock by the answer's `Date` by now. */
   async #replacedSince({ credentials, clockOffset }: Signing): Promise<string | undefined> {
     const { systemClockOffset } = this.#client.config;
     if (Math.abs(systemClockOffset - clockOffset) >= SKEW_MS) return "the clock";

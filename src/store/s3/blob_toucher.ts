@@ -1,9 +1,9 @@
 /**
- * Keeping blobs from collection; see `lease.ts` for the pact.
+ * Touches blobs, so that collection leaves them alone; see `lease.ts` for the protocol.
  *
- * A blob that is old is touched by a copy onto itself. Where the server does not do that, it is
- * sent again, and then looked for once more when no collection is about to delete it any more: a
- * deletion may have been on its way that looked at the old one's age.
+ * An old blob is touched by a copy onto itself. Where the server does not support that, the blob is sent
+ * again, and then looked for once more when no collection is about to delete it any more: a deletion that
+ * read the old blob's age may have been under way.
  */
 
 import { CopyObjectCommand } from "@aws-sdk/client-s3";
@@ -20,21 +20,22 @@ import type { Target } from "./target.ts";
 
 const log = logger("store");
 
-/** S3 copies no larger object in one request. */
+/** The largest object that S3 copies in one request. Bytes. */
 const MAX_COPY_BYTES = 5 * 2 ** 30;
-/** How often a blob is sent whose predecessor is deleted meanwhile. */
+/** How often a blob is sent that is gone each time afterwards. */
 const MAX_SENDS = 5;
 
-/** How the store's objects are reached. */
+/** Access to the store's objects. */
 export interface StoredObjects {
   target(key: string): Target;
   head(key: string, options: HeadOptions): Promise<Head | undefined>;
   readLease(options: StoreOptions): Promise<Uint8Array | undefined>;
 }
 
-/** `stale` is there, but not safe: old where it cannot be touched, or not whole. */
+/** A blob's state: `stale` if it is stored, but is old and cannot be touched, or has another size. */
 type State = "fresh" | "missing" | "stale";
 
+/** Touches the blobs of one store, or has them sent again. */
 export class BlobToucher {
   readonly #connection: Connection;
   readonly #objects: StoredObjects;
@@ -44,12 +45,15 @@ export class BlobToucher {
     this.#objects = objects;
   }
 
-  /** Whether the blob is there and safe from collection for long enough. */
+  /** Touches a blob if it is old. Resolves to whether it is stored and young afterwards. */
   async touch(digest: Digest, size: number, options: StoreOptions): Promise<boolean> {
     return await this.#stateOf(digest, size, { ...options, confirm: true, size }) === "fresh";
   }
 
-  /** Sees to it that the blob is there and safe. Resolves to whether it had to be sent. */
+  /**
+   * Ensures that the blob is stored and young, by `send` where it is not. Resolves to whether it was sent.
+   * @throws {DaemonError} UNAVAILABLE where it is gone each time after it was sent; what requests throw
+   */
   async ensure(
     digest: Digest,
     size: number,
@@ -60,7 +64,7 @@ export class BlobToucher {
       const state = await this.#stateOf(digest, size, options);
       if (state === "fresh") return sends > 0;
       await send();
-      if (state === "missing" || await this.#outlived(digest, size, options)) return true;
+      if (state === "missing" || await this.#isStillStored(digest, size, options)) return true;
     }
     throw new DaemonError(
       "UNAVAILABLE",
@@ -84,8 +88,8 @@ export class BlobToucher {
     }
   }
 
-  /** Whether what was sent in place of something old is still there after any deletion under way. */
-  async #outlived(digest: Digest, size: number, options: StoreOptions): Promise<boolean> {
+  /** Returns whether a blob that replaced an old one is still stored after any deletion under way. */
+  async #isStillStored(digest: Digest, size: number, options: StoreOptions): Promise<boolean> {
     await this.#awaitCollector(digest, options);
     return (await this.#objects.head(blobKey(digest), options))?.size === size;
   }
@@ -94,7 +98,7 @@ export class BlobToucher {
     return this.#connection.now() - modified < this.#connection.tuning.touchAfterMs;
   }
 
-  /** Resolves to whether the server did it; a refusal merely means that the blob is sent again. */
+  /** Touches an object by a copy. Resolves to false where the server refuses, so that it is sent again. */
   async #copyOntoItself(key: string, size: number, options: StoreOptions): Promise<boolean> {
     if (size > MAX_COPY_BYTES) return false;
     const target = this.#objects.target(key);
@@ -126,7 +130,7 @@ export class BlobToucher {
       clock: this.#connection.clock,
       now: () => this.#connection.now(),
       read: () => this.#objects.readLease(options),
-      ...(options.signal ? { signal: options.signal } : {}),
+      signal: options.signal,
     });
   }
 }

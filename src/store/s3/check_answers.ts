@@ -1,16 +1,16 @@
 /**
- * Whether an answer is one that S3 gives. Captive portals, proxies and gateways answer in a server's
- * place, often with 200 and a page of their own; nothing that they say counts, neither as success nor
- * as "it is not there".
+ * Refuses answers that no S3 server gives. Captive portals, proxies and gateways answer in a server's
+ * place, often with 200 and a page of their own; such an answer must count neither as success nor as
+ * "it is not there".
  *
- * What every S3 server says, and what is asked of an answer here:
- * - PutObject and UploadPart: an ETag. Content types mean nothing where there is no body: Google
- *   sends `text/html` with its empty ones.
- * - HeadObject and GetObject: an ETag or a time of modification, a length, and content that is no web
- *   page: what we read is stored as binary.
+ * An answer is accepted if it has what every S3 server sends:
+ * - PutObject and UploadPart: an ETag, and no body. Its content type is ignored: Google sends
+ *   `text/html` with empty bodies.
+ * - HeadObject and GetObject: an ETag or a time of modification, a length, and a content type other
+ *   than that of a web page, as this daemon stores everything as binary.
  * - DeleteObject and AbortMultipartUpload: 204.
- * - Listings, copies, the start and the end of an upload: XML with the right root, whole.
- * - Every refusal with a body: XML with an `Error` that has a `Code`.
+ * - Listings, copies, the start and the end of an upload: a complete XML document with the right root.
+ * - Refusals with a body: an XML document of an `Error` that has a `Code`.
  */
 
 import type { S3Client } from "@aws-sdk/client-s3";
@@ -18,27 +18,27 @@ import { readBody } from "./body.ts";
 import { ForeignAnswerError } from "./s3_errors.ts";
 import { oneLine } from "./messages.ts";
 
-/** An answer in XML: its root element, and another without which it says nothing. */
+/** An answer in XML: its root element, and another that it must have. */
 interface Document {
   root: string;
   element?: string;
 }
 
-/** By the command that asks for it. */
+/** The XML answers, by the SDK's command that asks for them. */
 const DOCUMENTS: Record<string, Document> = {
   CompleteMultipartUploadCommand: { root: "CompleteMultipartUploadResult" },
   CopyObjectCommand: { root: "CopyObjectResult" },
   CreateMultipartUploadCommand: { root: "InitiateMultipartUploadResult", element: "UploadId" },
   ListMultipartUploadsCommand: { root: "ListMultipartUploadsResult" },
-  // Without it, any damage to an answer would make an empty listing.
+  // Without this element, a damaged answer could pass for an empty listing.
   ListObjectsV2Command: { root: "ListBucketResult", element: "IsTruncated" },
 };
 
-/** A page of a listing is a few megabytes at most. */
+/** Bytes that are read of an XML answer; a page of a listing has a few megabytes at most. */
 const MAX_XML_BYTES = 16 << 20;
-/** What is read of a refusal, and of an answer that should have no body. */
+/** Bytes that are read of a refusal, and of an answer that should have no body. */
 const MAX_ERROR_BYTES = 64 << 10;
-/** How much of a foreign answer is shown; characters. */
+/** Characters of a foreign answer that an error shows. */
 const SHOWN = 80;
 
 /** An answer in the SDK's shape. */
@@ -49,8 +49,8 @@ interface Answer {
 }
 
 /**
- * Has every answer judged before the SDK parses it, every error tell which kind of request it is
- * about, and no cache on the way answer a read.
+ * Adds middleware to a client that checks every answer before the SDK parses it, that adds the kind of
+ * request to every error, and that keeps caches from answering reads.
  */
 export function checkAnswers(client: S3Client): void {
   const stack = client.middlewareStack;
@@ -84,8 +84,8 @@ function operationOf(command: string | undefined): string {
 }
 
 /**
- * Puts the bytes of a body that was read to be judged back in its place.
- * @throws {ForeignAnswerError} for what S3 does not answer
+ * Checks an answer. A body that has to be read for that is replaced by its bytes.
+ * @throws {ForeignAnswerError} where no S3 server answers so
  */
 async function checkAnswer(command: string, answer: Answer): Promise<void> {
   const { statusCode: status } = answer;
@@ -114,7 +114,7 @@ async function checkRefusal(command: string, answer: Answer): Promise<void> {
   const root = rootOf(text);
   const isError = (root === "Error" || root === "ErrorResponse") &&
     /<Code>[^<]+<\/Code>/.test(text);
-  // Some servers leave it at the status where they do not know a kind of request, or a condition.
+  // Some servers send no body where they do not support a kind of request, or a condition.
   const isBare = body.length === 0 && [405, 412, 501].includes(answer.statusCode);
   if (!isError && !isBare) throw foreign(command, answer, body);
 }
@@ -123,7 +123,7 @@ async function checkXml(command: string, wanted: Document, answer: Answer): Prom
   const body = answer.body = await readBody(answer.body, MAX_XML_BYTES);
   const text = new TextDecoder().decode(body);
   const root = rootOf(text);
-  // An error that came up after the status had been sent.
+  // The server ran into an error after it had sent the status; the SDK parses it as one then.
   if (root === "Error") answer.statusCode = 500;
   else if (root !== wanted.root || !hasElement(text, wanted.element)) {
     throw foreign(command, answer, body);
@@ -140,7 +140,7 @@ async function checkEmpty(command: string, answer: Answer, isMarked: boolean): P
   if (!isMarked || (text !== "" && !text.startsWith("<?xml"))) throw foreign(command, answer, body);
 }
 
-/** Whether this can be an object that we or another tool stored. */
+/** Returns whether an answer can be a stored object. */
 function isObject(answer: Answer): boolean {
   const isStored = header(answer, "etag") ?? header(answer, "last-modified");
   return isStored !== undefined && (!isPage(answer) || isSigned(answer));
@@ -150,14 +150,14 @@ function isPage(answer: Answer): boolean {
   return /^text\/html\b/i.test(header(answer, "content-type") ?? "");
 }
 
-/** Whether an answer has a mark that only S3 servers put on theirs. */
+/** Returns whether an answer has a header that only S3 servers send. */
 export function isSigned({ headers }: { headers: Record<string, string | undefined> }): boolean {
   return Object.keys(headers).some((name) =>
     /^(x-amz-(request-id|id-2)|x-guploader-uploadid)$/i.test(name)
   );
 }
 
-/** The name of an XML document's root element, without its namespace; none where it is not whole. */
+/** Returns the name of an XML document's root element without its prefix; `undefined` if it is cut off. */
 function rootOf(text: string): string | undefined {
   const document = text.trim().replace(/^\uFEFF/, "").replace(/^<\?xml[^>]*\?>\s*/, "");
   const [, name] = /^<((?:[\w.-]+:)?[\w.-]+)[\s/>]/.exec(document) ?? [];
@@ -188,7 +188,7 @@ function foreign(
   });
 }
 
-/** Without path and query, which may hold somebody's session. */
+/** Returns a URL without path and query, which may hold a session. */
 function originOf(location: string): string {
   try {
     return new URL(location).origin;

@@ -10,7 +10,7 @@ import { checkAnswers } from "./check_answers.ts";
 import { Access } from "./access.ts";
 import { CredentialSource } from "./credentials.ts";
 import { type Failure, type FailureKind, failureOf } from "./s3_errors.ts";
-import { EtagCheck } from "./etags.ts";
+import { EtagCheck } from "./etag_check.ts";
 import { closedError } from "./http/pool.ts";
 import { ProgressHandler, type TrafficObserver } from "./http_handler.ts";
 import type { S3Options, S3Tuning } from "./options.ts";

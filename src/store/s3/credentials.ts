@@ -1,7 +1,7 @@
 /**
- * Where S3 credentials come from, in this order: the config, a credentials file, the environment, a
- * web identity token, the container, the instance. The first source that is configured decides: a
- * source that fails is an error, not a reason to act as somebody else.
+ * Reads S3 credentials from the first of these sources that is configured: the config, a credentials
+ * file, the environment, a web identity token, the container, the instance. If that source fails, no
+ * other is tried: the daemon must not act with another identity than the configured one.
  */
 
 import { deadline } from "@std/async";
@@ -11,7 +11,7 @@ import type { S3Options } from "./options.ts";
 
 const log = logger("store");
 
-/** The SDK's shape; what has an `expiration` is read again before then. */
+/** Credentials in the SDK's shape. They are read again before their `expiration`. */
 export interface Credentials {
   accessKeyId: string;
   secretAccessKey: string;
@@ -19,34 +19,35 @@ export interface Credentials {
   expiration?: Date;
 }
 
-/** One place that credentials come from. */
+/** A source of credentials. */
 interface Source {
   read(): Promise<Credentials>;
-  /** How long what was read is used without looking again, if it does not expire sooner; milliseconds. */
+  /** How long credentials are used before they are read again, unless they expire sooner. Milliseconds. */
   lifetimeMs: number;
-  /** How long the source is left alone after a refusal or a failure made us read it; milliseconds. */
+  /** The least time between two reads that refusals or failures cause. Milliseconds. */
   restMs: number;
 }
 
-/** A file that is replaced while its keys go on being valid is noticed after this long; milliseconds. */
+/** A replaced file is noticed after this long while its old keys are still valid. Milliseconds. */
 const FILE_LIFETIME_MS = 5 * 60_000;
-/** A service that hands out keys is not asked for each request that somebody refuses; milliseconds. */
+/** The least time between two requests to a service of credentials that refusals cause. Milliseconds. */
 const SERVICE_REST_MS = 10_000;
-/** Credentials are replaced this long before they expire; milliseconds. */
+/** Credentials are replaced this long before they expire. Milliseconds. */
 const EARLY_MS = 5 * 60_000;
-/** How long credentials may take to come: their service may have fallen silent; milliseconds. */
+/** Bounds one read of credentials, whose service may not answer. Milliseconds. */
 const READ_MS = 30_000;
-/** Makes the SDK ask for credentials with each request: what is kept is ours to decide. */
+/** An expiry in the past, so that the SDK asks with each request and keeps no credentials itself. */
 const ALWAYS = new Date(0);
 
-/** The credentials of one store, read again from their source when they age and when they are refused. */
+/** Provides the credentials of one store; reads them again when they are old and when they are refused. */
 export class CredentialSource {
   readonly #source: Source;
   #current: Credentials | undefined;
-  /** How often they have changed. */
+  /** The number of changes so far. */
   #version = 0;
-  /** By a clock that nobody sets, as the next one. */
+  /** When they were read last, by `performance.now()`, which a change of the clock does not affect. */
   #readAt = -Infinity;
+  /** When a refusal or a failure last caused a read, by the same clock. */
   #restedAt = -Infinity;
   #failed = false;
   #reading: Promise<void> | undefined;
@@ -55,12 +56,12 @@ export class CredentialSource {
     this.#source = source;
   }
 
-  /** @throws {DaemonError} FAILED_PRECONDITION where the options are half */
+  /** Chooses the source. @throws {DaemonError} FAILED_PRECONDITION where half of a pair of keys is missing */
   static async open(options: S3Options): Promise<CredentialSource> {
     return new CredentialSource(await sourceFor(options));
   }
 
-  /** Counts changes: what is signed now is signed with this version, or a newer one. */
+  /** The version of the credentials, which rises with each change. */
   get version(): number {
     return this.#version;
   }
@@ -72,8 +73,7 @@ export class CredentialSource {
   };
 
   /**
-   * Reads the credentials again after a refusal. Resolves to whether they are others than those of
-   * `version`.
+   * Reads the credentials again after a refusal. Resolves to whether they differ from those of `version`.
    */
   async renewedSince(version: number): Promise<boolean> {
     await this.#reading;
@@ -98,7 +98,7 @@ export class CredentialSource {
     return this.#reading ??= this.#read().finally(() => this.#reading = undefined);
   }
 
-  /** A source that fails, as a file does while it is being written, costs no good credentials. */
+  /** Reads the source. If it fails, as a file may while it is written, credentials in use are kept. */
   async #read(): Promise<void> {
     try {
       const read = await deadline(this.#source.read(), READ_MS);
@@ -190,7 +190,7 @@ async function fromFile(path: string): Promise<Credentials> {
   }, `aws_access_key_id and aws_secret_access_key, in ${path}`);
 }
 
-/** The `[default]` profile of a shared credentials file; the keys before any profile count too. */
+/** Returns the keys of the `[default]` profile of a shared credentials file, and those before any profile. */
 export function parseProfile(text: string): Map<string, string> {
   const keys = new Map<string, string>();
   let profile = "default";

@@ -1,6 +1,4 @@
-/**
- * Downloads: ranges side by side into one spool file, each resumed where it broke.
- */
+/** Downloads an object in parallel ranges into one spool file; each range resumes where it broke off. */
 
 import { GetObjectCommand, type GetObjectCommandOutput } from "@aws-sdk/client-s3";
 import { asDaemonError, DaemonError, machineError } from "../../errors.ts";
@@ -16,14 +14,14 @@ export interface Source {
   Key: string;
   /** Bytes. */
   size: number;
-  /** Refuse any other version; for objects that may be replaced. */
-  etag?: string;
+  /** Any other version is refused; for objects that may be replaced. */
+  etag?: string | undefined;
 }
 
-/** As much as this is progress that earns fresh attempts, and so is less of a short rest; bytes. */
-const PROGRESS = 4 << 10;
-/** The part of the rest that is progress where the rest is short: a bounded number of them is left. */
-const SHARE = 1 / 16;
+/** Received bytes that reset the count of attempts; of a short remainder, {@link MIN_SHARE} suffices. */
+const MIN_PROGRESS = 4 << 10;
+/** The share of the remaining bytes that resets the count: it can do so a bounded number of times. */
+const MIN_SHARE = 1 / 16;
 
 /**
  * Downloads an object into a new file, and returns the ETag that it came with. The content is not
@@ -37,7 +35,7 @@ export async function download(
   { signal }: StoreOptions,
 ): Promise<string | undefined> {
   let etag: string | undefined;
-  await local(path, async () => {
+  await onSpool(path, async () => {
     using file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
     await file.truncate(source.size);
   });
@@ -51,13 +49,16 @@ export async function download(
   return etag;
 }
 
+/** The bytes of an object that one chain of requests downloads. */
 interface Range {
+  /** Absolute path of the spool file. */
   path: string;
   start: number;
   /** Exclusive. */
   end: number;
 }
 
+/** Downloads one range. Returns the ETag of the last answer. */
 async function fetchRange(
   connection: Connection,
   source: Source,
@@ -65,12 +66,12 @@ async function fetchRange(
   options: StoreOptions,
 ): Promise<string | undefined> {
   let etag: string | undefined;
-  using file = await local(range.path, () => Deno.open(range.path, { write: true }));
-  await local(range.path, () => file.seek(range.start, Deno.SeekMode.Start));
+  using file = await onSpool(range.path, () => Deno.open(range.path, { write: true }));
+  await onSpool(range.path, () => file.seek(range.start, Deno.SeekMode.Start));
   const attempts = connection.attempts(options);
   let at = range.start;
-  /** Up to where progress has been rewarded: many small steps count as a large one. */
-  let earned = at;
+  /** Where the count of attempts was last reset: small steps add up to progress. */
+  let counted = at;
   while (at < range.end) {
     try {
       await connection.once(async (client, sending) => {
@@ -81,22 +82,24 @@ async function fetchRange(
         etag = answer.ETag;
         for await (const chunk of bodyFrom(answer, source, at)) {
           const wanted = chunk.subarray(0, range.end - at);
-          await local(range.path, () => writeAll(file, wanted));
+          await onSpool(range.path, () => writeAll(file, wanted));
           at += wanted.length;
           release(chunk);
           if (at === range.end) break;
         }
       }, options);
-      // A connection that breaks throws; this answer was whole by its own account.
+      // A broken connection throws; this answer ended where it had announced.
       if (at < range.end) {
         throw new CorruptAnswerError(
           `the store's answer for ${source.Key} ended at byte ${at} of ${range.end}`,
         );
       }
     } catch (error) {
-      if (at > earned && at - earned >= Math.min(PROGRESS, (range.end - earned) * SHARE)) {
+      if (
+        at > counted && at - counted >= Math.min(MIN_PROGRESS, (range.end - counted) * MIN_SHARE)
+      ) {
         attempts.reset();
-        earned = at;
+        counted = at;
       }
       await attempts.next(isBeyondEnd(error) ? tooShort(source, error) : error);
     }
@@ -113,7 +116,7 @@ function rangeInput(
   return { Bucket, Key, Range, ...(etag ? { IfMatch: etag } : {}) };
 }
 
-/** The body from byte `at` on, whether the server knows ranges or answers with everything. */
+/** Yields the body from byte `at` on, also where the server ignores ranges and sends the whole object. */
 async function* bodyFrom(
   answer: GetObjectCommandOutput,
   source: Source,
@@ -159,8 +162,8 @@ async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
   }
 }
 
-/** Work on the spool: its failures are ours, and no retry helps. */
-async function local<T>(path: string, work: () => Promise<T>): Promise<T> {
+/** Runs work on the spool file; its failures are this node's, so they are DaemonErrors, never retried. */
+async function onSpool<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {

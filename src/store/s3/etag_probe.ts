@@ -8,7 +8,7 @@ import type { StoreOptions } from "../object_store.ts";
 import { readBody } from "./body.ts";
 import type { Connection } from "./connection.ts";
 import { AlteredUploadError } from "./s3_errors.ts";
-import { isMd5 } from "./etags.ts";
+import { isMd5 } from "./etag_check.ts";
 import { hashesOf } from "./slice.ts";
 import type { Target } from "./target.ts";
 import { sendWhole } from "./put_object.ts";

@@ -1,6 +1,6 @@
 /**
- * Asking for an object's size and age. The answer to a HEAD has no body that could say why it was
- * refused, or whether it was the store at all that said "not there": a GET of its first byte tells.
+ * Asks for an object's size and age. The answer to a HEAD has no body that could tell why it was refused,
+ * or whether the store said "not there" or something on the way to it: a GET of one byte finds that out.
  */
 
 import { GetObjectCommand, HeadObjectCommand } from "@aws-sdk/client-s3";
@@ -9,28 +9,29 @@ import { isSigned } from "./check_answers.ts";
 import type { Connection } from "./connection.ts";
 import { failureOf, ForeignAnswerError, isBeyondEnd, serviceError } from "./s3_errors.ts";
 
-/** What the server says of an object. */
+/** An object's size, age and version. */
 export interface Head {
   /** Bytes. */
   size: number;
-  /** Milliseconds since the epoch. */
+  /** When it was stored or touched. Milliseconds since the epoch by the store's clock. */
   modified: number;
   etag?: string;
 }
 
-/** Where an object is, in the SDK's terms. */
+/** The location of an object, in the SDK's terms. */
 export interface ObjectLocation {
   Bucket: string;
   Key: string;
 }
 
+/** Options of {@link headOnce}. */
 export interface HeadOptions extends StoreOptions {
   /**
-   * Has "not there" confirmed by another kind of request even where the answer has the marks of an
-   * S3 server: for what is final.
+   * Confirms "not there" by a GET even where the answer has the headers of an S3 server; for callers
+   * that act on it for good.
    */
   confirm?: boolean;
-  /** How many bytes the object should have; where that is final, another size is confirmed, too. */
+  /** The size that the object should have; with `confirm`, another size is confirmed, too. Bytes. */
   size?: number;
 }
 
@@ -60,15 +61,15 @@ export async function headOnce(
 }
 
 function needsExplanation(error: unknown, { confirm = false, signal }: HeadOptions): boolean {
-  const { retryable: passes, kind } = failureOf(error, signal);
+  const { retryable, kind } = failureOf(error, signal);
   const answer = serviceError(error);
-  if (!answer || passes || kind === "aborted") return false;
+  if (!answer || retryable || kind === "aborted") return false;
   if (kind !== "missing" || confirm) return true;
   const { $response } = error as { $response?: { headers: Record<string, string> } };
   return !$response || !isSigned($response);
 }
 
-/** @throws {ForeignAnswerError} where a GET is answered with another size */
+/** Confirms an object's size by a GET. @throws {ForeignAnswerError} where it answers another size */
 async function confirmSize(
   connection: Connection,
   where: ObjectLocation,
@@ -83,7 +84,7 @@ async function confirmSize(
   );
 }
 
-/** Gets an object's first byte. Resolves to the size of the whole, where the server tells it. */
+/** Gets an object's first byte. Resolves to the size of the whole object, if the server tells it. */
 async function getFirst(
   connection: Connection,
   where: ObjectLocation,

@@ -1,36 +1,36 @@
 /**
- * How the SDK's requests travel: an HTTP/1.1 client of our own on Node's sockets.
+ * Sends the SDK's requests by an HTTP/1.1 client of this project on Node's sockets.
  *
- * Why none that exists, each tried on Deno 2.8.3 (and 2.7.11, the runtime of the npm binary):
+ * Existing clients do not suffice; each was tried on Deno 2.8.3 (and 2.7.11, the runtime of the npm binary):
  * - `node:http` sends a request again by itself when a connection that it reused ends, or when we
- *   end it: an abort or a timeout became a second request that nothing timed, and a body that was
- *   given back by then ended the process (denoland/deno#36786). No setting turns that off.
+ *   end it: an abort or a timeout became a second request without a time limit, and a body that was
+ *   closed by then ended the process (denoland/deno#36786). No setting turns that off.
  * - `fetch` does the same (denoland/deno#35610), and sends streams chunked, which S3 refuses,
  *   whatever content-length is given (denoland/deno#20274).
- * - `Deno.connect` cannot be cut short: closing a connection leaves a pending write, and in 2.8.3 a
- *   pending read, unsettled, and its socket open for as long as the peer says nothing.
- * - undici on `node:net` ended all of this properly, but does not say when the system has taken a
- *   chunk: 2.5 GiB up and down cost 138 and 148 MiB; with one buffer an upload, which is written
- *   again once the socket's callback says that it may be, 23 and 23 MiB.
+ * - `Deno.connect` cannot be aborted: closing a connection leaves a pending write, and in 2.8.3 a
+ *   pending read, unsettled, and its socket open for as long as the peer sends nothing.
+ * - undici on `node:net` has none of these faults, but does not tell when the system has taken a chunk:
+ *   an upload and a download of 2.5 GiB cost 138 and 148 MiB. With one buffer for each upload, reused
+ *   once the socket's callback permits it, they cost 23 and 23 MiB.
  * - `node:net` and `node:tls` sockets, used directly, end at once and for good when destroyed.
  *
- * An attempt ends when nothing has moved for a while; what moves, however slowly, goes on.
+ * An attempt ends when no byte has moved for a while; as long as bytes move, however slowly, it goes on.
  */
 
 import { Readable } from "node:stream";
 import { rootCertificates } from "node:tls";
 import { type Clock, systemClock } from "../../clock.ts";
 import { Exchange, type ExchangeContext } from "./http/exchange.ts";
-import { Pace } from "./http/pace.ts";
+import { SendRate } from "./http/send_rate.ts";
 import { ConnectionPool } from "./http/pool.ts";
 
-/** What goes over the wire, for the metrics. */
+/** Receives what goes over the wire, for the metrics. */
 export interface TrafficObserver {
   onAnswer(method: string, status: number): void;
   onBytes(direction: "received" | "sent", bytes: number): void;
 }
 
-/** The parts of the SDK's request that we send. */
+/** The parts of the SDK's request that are sent. */
 export interface OutgoingRequest {
   method: string;
   protocol: string;
@@ -42,23 +42,24 @@ export interface OutgoingRequest {
   body?: unknown;
 }
 
+/** Limits of a {@link ProgressHandler}, and what it reports to. */
 export interface ProgressHandlerOptions {
-  /** Milliseconds. */
+  /** An attempt ends when no byte moved for this long. Milliseconds. */
   stallMs: number;
-  /** The same while the server joins or copies an object, if longer; milliseconds. */
+  /** The same limit while the server joins or copies an object, if it is longer. Milliseconds. */
   workMs?: number;
-  /** How slowly what the system has buffered may still go out; bytes a second. */
+  /** The slowest rate at which bytes that the system has buffered may be sent. Bytes a second. */
   slowestRate: number;
-  /** Whether the endpoint speaks TLS; credentials always come by handlers of the SDK's own. */
+  /** Whether the endpoint uses TLS. Requests for credentials have handlers of the SDK's own. */
   secure: boolean;
   /** PEM certificates to trust besides the usual ones. */
   ca?: string | undefined;
   observer: TrafficObserver;
-  /** The machine's unless given. */
+  /** The system's clock unless given. */
   clock?: Clock | undefined;
 }
 
-/** A request handler for the SDK's clients. */
+/** A request handler for the SDK's clients. Its owner destroys it. */
 export class ProgressHandler {
   readonly metadata = { handlerProtocol: "http/1.1" };
   readonly #observer: TrafficObserver;
@@ -68,13 +69,13 @@ export class ProgressHandler {
   constructor(options: ProgressHandlerOptions) {
     const { stallMs, workMs = stallMs, slowestRate, secure, ca, observer } = options;
     const { clock = systemClock } = options;
-    // What is given here replaces the defaults; left out, an environment variable would be asked.
+    // These replace the defaults; without them an environment variable would be read.
     const trusted = secure ? [...rootCertificates, ...(ca ? [ca] : [])] : [];
     this.#observer = observer;
     this.#workMs = workMs;
     this.#context = {
       pool: new ConnectionPool(clock, trusted),
-      pace: new Pace(slowestRate),
+      sendRate: new SendRate(slowestRate),
       clock,
       stallMs,
       slowestRate,
@@ -83,8 +84,8 @@ export class ProgressHandler {
   }
 
   /**
-   * Sends a request, once; resolves when the answer's head is there. The body is a Node stream; its
-   * connection is given back, or closed, when the stream ends, is destroyed, or the signal fires.
+   * Sends a request, once. Resolves when the answer's head has arrived. The answer's body is a Node
+   * stream; when it ends, is destroyed, or the signal fires, its connection is kept or closed.
    */
   async handle(
     request: OutgoingRequest,
@@ -104,7 +105,7 @@ export class ProgressHandler {
         target: query ? `${request.path}?${query}` : request.path,
         headers: request.headers,
         body: request.body,
-        ...(takesWork(request) ? { workMs: this.#workMs } : {}),
+        ...(makesServerWork(request) ? { workMs: this.#workMs } : {}),
       },
       this.#context,
       signal,
@@ -115,15 +116,15 @@ export class ProgressHandler {
     return { response: { statusCode: status, headers, body } };
   }
 
-  /** Closes every connection; what is under way fails. */
+  /** Closes every connection; requests under way fail. */
   destroy(): void {
     this.#context.pool.close();
   }
 
-  /** Part of the SDK's interface; nothing is adjustable later. */
+  /** Does nothing: the SDK's interface asks for it, and no setting can change later. */
   updateHttpClientConfig(): void {}
 
-  /** Part of the SDK's interface. */
+  /** Returns no settings: the SDK's interface asks for it. */
   httpHandlerConfigs(): Record<string, never> {
     return {};
   }
@@ -136,12 +137,12 @@ export interface Answer {
   body: Readable | undefined;
 }
 
-/** An answer's body, read from the connection as it is read from here. */
+/** An answer's body. Reads from the connection only what its own reader asks for. */
 class AnswerBody extends Readable {
   readonly #exchange: Exchange;
 
   constructor(exchange: Exchange) {
-    // One piece at a time: what is read ahead would be copied into one.
+    // One piece at a time: pieces that are read ahead would be copied into one buffer.
     super({ highWaterMark: 1 });
     this.#exchange = exchange;
   }
@@ -159,13 +160,13 @@ class AnswerBody extends Readable {
   }
 }
 
-/** Whether the server joins or copies an object before it answers. */
-function takesWork({ method, query, headers }: OutgoingRequest): boolean {
+/** Returns whether the server joins or copies an object before it answers. */
+function makesServerWork({ method, query, headers }: OutgoingRequest): boolean {
   const isJoin = method === "POST" && query?.uploadId !== undefined;
   return isJoin || headers["x-amz-copy-source"] !== undefined;
 }
 
-/** Percent-encodes as the signature does: everything but RFC 3986's unreserved characters. */
+/** Encodes a query as its signature does: everything but RFC 3986's unreserved characters. */
 function encodeQuery(query: NonNullable<OutgoingRequest["query"]>): string {
   const parts: string[] = [];
   for (const [name, value] of Object.entries(query)) {

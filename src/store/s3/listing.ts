@@ -1,4 +1,4 @@
-/** Listings of a bucket, page after page. */
+/** Lists the objects of a bucket, page by page. */
 
 import { ListObjectsV2Command } from "@aws-sdk/client-s3";
 import type { ObjectInfo, StoreOptions } from "../object_store.ts";
@@ -7,7 +7,10 @@ import type { S3Options } from "./options.ts";
 import { ForeignAnswerError, MissingResultError } from "./s3_errors.ts";
 import { prefixed } from "./target.ts";
 
-/** Lists the objects of the store whose key begins with `prefix`. */
+/**
+ * Lists the objects of the store whose key begins with `prefix`.
+ * @throws {MissingResultError} where the server cuts a listing off; what requests throw
+ */
 export async function* listObjects(
   connection: Connection,
   storage: S3Options,
@@ -23,7 +26,7 @@ export async function* listObjects(
         client.send(new ListObjectsV2Command({ ...input, ContinuationToken }), sending),
       options,
     );
-    // A cache that does not look at queries answers with another listing.
+    // A cache that ignores queries answers with another listing.
     if (page.Prefix !== undefined && page.Prefix !== input.Prefix) {
       const what = `ListObjectsV2 was answered for ${page.Prefix} instead of ${input.Prefix}`;
       throw new ForeignAnswerError(what, { status: 200 });

@@ -1,4 +1,4 @@
-/** What a failed request means in the terms that a store promises, and what to do about it. */
+/** Turns a failed request into the DaemonError that the store's contract promises, with advice. */
 
 import { asDaemonError, DaemonError, type ErrorCode, messageOf } from "../../errors.ts";
 import {
@@ -12,6 +12,7 @@ import {
   serviceError,
 } from "./s3_errors.ts";
 
+/** The code of each kind of failure. */
 const CODE: Record<FailureKind, ErrorCode> = {
   aborted: "ABORTED",
   changed: "UNAVAILABLE",
@@ -33,6 +34,7 @@ const CODE: Record<FailureKind, ErrorCode> = {
 const UNREACHABLE = "check that this node reaches storage.endpoint";
 const TROUBLED = "the store has trouble of its own: try again later";
 
+/** What an operator can do, by kind of failure. */
 const ADVICE: Partial<Record<FailureKind, string>> = {
   corrupt: "something damages what comes and goes: check the store and the way to it",
   foreign: "it was not the store that answered: look for a captive portal, a proxy or a gateway " +
@@ -54,6 +56,7 @@ const UNKNOWN_KEYS =
   "the store does not take these credentials, though they were read again from " +
   "their source: check the keys that the config names";
 
+/** What an operator can do, by the server's error code; takes precedence over {@link ADVICE}. */
 const ADVICE_BY_CODE: Record<string, string> = {
   AccessDenied: "allow these credentials to list, read, write and delete in storage.bucket",
   AuthorizationHeaderMalformed: "check storage.region",
@@ -67,17 +70,18 @@ const ADVICE_BY_CODE: Record<string, string> = {
   SignatureDoesNotMatch: UNKNOWN_KEYS,
 };
 
-/** What a failed request was. */
+/** The operation that failed. */
 export interface Attempted {
+  /** Begins the message, such as `Cannot read refs/x`. */
   doing: string;
-  /** Where the server is. */
+  /** The server's URL. */
   endpoint: string;
   signal?: AbortSignal | undefined;
-  /** What it means that something is not there: UNAVAILABLE, unless that is what was asked. */
+  /** The code for a missing object; UNAVAILABLE unless the operation asked whether there is one. */
   missing?: ErrorCode | undefined;
 }
 
-/** Returns a failed request as a DaemonError that says which store it is about, and what to do. */
+/** Returns the DaemonError for a failed operation; it names the store and says what to do. */
 export function s3Error(
   error: unknown,
   { doing, endpoint, signal, missing = CODE.missing }: Attempted,
@@ -97,7 +101,7 @@ function adviceFor(error: unknown, kind: FailureKind, code: ErrorCode): string |
   return ADVICE_BY_CODE[serviceError(error)?.name ?? ""] ?? ADVICE[kind];
 }
 
-/** Errors whose messages are our own words. */
+/** Errors whose messages this module's own code wrote, so that they hold no foreign text. */
 const OURS = [AlteredUploadError, CorruptAnswerError, MissingResultError];
 
 function describe(error: unknown, kind: FailureKind, endpoint: string): string {
@@ -111,7 +115,7 @@ function describe(error: unknown, kind: FailureKind, endpoint: string): string {
   if (answer) {
     const { name, status, operation = "the request" } = answer;
     const what = `the store at ${endpoint} answered ${operation} with ${status}`;
-    // The SDK's own words about what it could not parse help nobody.
+    // The SDK's message about what it could not parse would not help an operator.
     if (status < 300) return `${what} and a body that cannot be read`;
     return `${what} ${name}${text && text !== name ? ` (${text})` : ""}`;
   }
@@ -120,10 +124,10 @@ function describe(error: unknown, kind: FailureKind, endpoint: string): string {
   return `the store at ${endpoint} is out of reach: ${reason}`;
 }
 
-/** Long words of letters and digits: keys, tokens and signatures look so, and nothing worth reading. */
+/** Matches long words with digits: keys, tokens and signatures look like that. */
 const SECRET = /(?=[A-Za-z0-9+/=_%-]*\d)[A-Za-z0-9+/=_%-]{20,}/g;
 
-/** Returns foreign text as one short line without anything that may be a secret. */
+/** Returns foreign text as one line of at most `maxLength` characters, without what may be a secret. */
 export function oneLine(text: string, maxLength: number): string {
   const line = text.replace(/[^\x20-\x7e]+/g, " ").replace(SECRET, "[...]").replace(/\s+/g, " ")
     .trim();

@@ -1,43 +1,43 @@
-/** What an S3 store is configured by. */
+/** The options and the tuning of an S3 store. */
 
 import type { S3Storage } from "./s3_storage.ts";
 
-/** `storage` of the config, described in its schema, of which keys with a default may be left out. */
+/** The config's `storage`, described in its schema; keys that have a default may be missing. */
 export type S3Options =
   & Omit<S3Storage, "archiveBuckets" | "forcePathStyle">
   & Partial<Pick<S3Storage, "archiveBuckets" | "forcePathStyle">>;
 
-/** How hard an S3 store tries, and how much it does at a time. */
+/** Limits of an S3 store: of attempts, of times, and of work at a time. */
 export interface S3Tuning {
-  /** Attempts at one request without progress in between. */
+  /** Maximum consecutive attempts at one request without progress. */
   attempts: number;
-  /** First pause between attempts; doubled each time, with full jitter; milliseconds. */
+  /** The delay after the first attempt, doubled after each, with full jitter. Milliseconds. */
   baseDelayMs: number;
-  /** Longest such pause; milliseconds. */
+  /** Bounds that delay. Milliseconds. */
   maxDelayMs: number;
-  /** An attempt ends when nothing moved in either direction for this long; milliseconds. */
+  /** An attempt ends when no byte moved in either direction for this long. Milliseconds. */
   stallMs: number;
-  /** The same while the server joins the parts of an object, or copies one; milliseconds. */
+  /** The same limit while the server joins the parts of an object, or copies one. Milliseconds. */
   workMs: number;
-  /** A way to the server that is slower than this counts as none; bytes a second. */
+  /** The slowest rate that still counts as progress. Bytes a second. */
   slowestRate: number;
-  /** Requests under way at a time, over all operations. */
+  /** Requests under way at a time, of all operations together. */
   connections: number;
   /** Parts of one object under way at a time. */
   partsPerObject: number;
-  /** Files above this go up in parts; bytes. */
+  /** Files larger than this are sent in parts. Bytes. */
   multipartThreshold: number;
-  /** Bytes of a part or range; at least 5 MiB for uploads, says S3. */
+  /** Size of a part of an upload, for which S3 requires 5 MiB, and of a range of a download. Bytes. */
   partSize: number;
-  /** Blobs stored or touched longer ago are touched; at most half the grace of collection. */
+  /** Blobs older than this are touched; at most half the grace period of collection. Milliseconds. */
   touchAfterMs: number;
-  /** How long reading and replacing a reference may take where it is claimed; milliseconds. */
+  /** Bounds the read and the write of a claim; see `S3References.compareAndClaim`. Milliseconds. */
   claimMs: number;
-  /** When a claim counts: longer than anybody else's can still take; milliseconds. */
+  /** The wait between the write and the last read of a claim; more than `claimMs`. Milliseconds. */
   settleMs: number;
 }
 
-/** How hard a daemon's S3 store tries. */
+/** The tuning of a daemon's S3 store. */
 export const DEFAULT_TUNING: S3Tuning = {
   attempts: 8,
   baseDelayMs: 200,

@@ -1,6 +1,6 @@
 /**
- * What an S3 server, or the way to it, says when it fails, by kind, and which of it passes. What that
- * means in the terms that a store promises is in `messages.ts`.
+ * Classifies the failures of requests to an S3 server by kind, and tells which are retryable. `messages.ts`
+ * turns them into the errors that a store's contract promises.
  */
 
 import { DaemonError, messageOf } from "../../errors.ts";
@@ -23,12 +23,12 @@ export type FailureKind =
   | "unsupported"
   | "upload_gone";
 
-/** A connection on which nothing moved for too long. */
+/** No byte moved on a connection for too long. */
 export class StallError extends Error {
   override readonly name = "StallError";
 }
 
-/** Content that is not what was stored; asking again may help, and if not, it is lost. */
+/** The content of an answer is not what was stored. A retry may help; if it does not, data is lost. */
 export class CorruptAnswerError extends Error {
   override readonly name = "CorruptAnswerError";
   /** The ETag that came with the content, where one did. */
@@ -40,24 +40,24 @@ export class CorruptAnswerError extends Error {
   }
 }
 
-/** A server that says it did something and has nothing to show for it, or says so without a sign. */
+/** A server reported success, and the result is missing or the answer does not name it. */
 export class MissingResultError extends Error {
-  override readonly name = "HollowAnswerError";
+  override readonly name = "MissingResultError";
 }
 
-/** An upload that arrived as other bytes than were sent. */
+/** A server stored other bytes than were sent. */
 export class AlteredUploadError extends Error {
   override readonly name = "AlteredUploadError";
 }
 
-/** An answer that no S3 server gives to such a request: somebody on the way to it answered. */
+/** No S3 server answers such a request so: something between this node and the store answered. */
 export class ForeignAnswerError extends Error {
   override readonly name = "ForeignAnswerError";
   /** HTTP status. */
   readonly status: number;
   readonly retryAfter: string | undefined;
 
-  /** @param message What was asked and what came back, in words that are safe to show. */
+  /** @param message names the request and the answer, without secrets */
   constructor(message: string, answer: { status: number; retryAfter?: string | undefined }) {
     super(message);
     this.status = answer.status;
@@ -65,20 +65,22 @@ export class ForeignAnswerError extends Error {
   }
 }
 
-/** A refusal of credentials or of a clock that have been replaced since the request was signed. */
+/** A request was refused for credentials or a time that have been replaced since it was signed. */
 export class RenewedAccessError extends Error {
   override readonly name = "RenewedAccessError";
 }
 
+/** A failure of a request, classified. */
 export interface Failure {
   kind: FailureKind;
   /** Whether the same request may succeed if sent again. */
   retryable: boolean;
-  /** How long the server asked us to wait; milliseconds. */
+  /** How long the server asked the client to wait. Milliseconds. */
   retryAfterMs?: number;
 }
 
-const PASSING: readonly FailureKind[] = [
+/** The kinds of failure that a retry may cure. */
+const RETRYABLE: readonly FailureKind[] = [
   "corrupt",
   "foreign",
   "network",
@@ -121,12 +123,12 @@ const KIND_BY_CODE: Record<string, FailureKind> = {
   EntityTooLarge: "full",
 };
 
-/** How servers name it that a bucket, a user or a disk has no room; none of it is Amazon's. */
+/** Error codes of other servers than Amazon's for a full bucket, disk or quota. */
 const FULL = /quotaexceeded|exceedquota|storagefull|insufficientstorage|diskfull/i;
-/** Codes of limits on the rate of requests can have a quota in their names, too. */
+/** Tells codes of rate limits, whose names can contain a quota, from those of {@link FULL}. */
 const RATE = /throttl|request|rate/i;
 
-/** What a status means whoever sent it: load balancers and gateways in front of S3 use these, too. */
+/** Kinds by HTTP status, for answers of S3 servers and of gateways in front of them alike. */
 const STATUS: Record<number, FailureKind> = {
   405: "unsupported",
   408: "timeout",
@@ -178,32 +180,32 @@ function kindOfAnswer({ name, status }: ServiceError): FailureKind {
   return STATUS[status] ?? (status >= 500 ? "server" : "refused");
 }
 
-/** A status with which gateways and load balancers speak for themselves says what is wrong with them. */
+/** Returns the kind of a foreign answer; gateways use some statuses to report failures of their own. */
 function kindOfForeign({ status }: ForeignAnswerError): FailureKind {
   const spoken = status >= 500 && status !== 501 || [408, 413, 429].includes(status);
   return spoken ? STATUS[status] ?? "server" : "foreign";
 }
 
-/** Classes of failure of the way to the server that no second attempt changes. */
+/** Matches messages of TLS failures that no retry can cure. */
 const PERMANENT_TLS = /certificate|self.signed|UnknownIssuer|NotValidForName|invalid peer/i;
 
 function answered(kind: FailureKind, retryAfter: string | undefined): Failure {
   const seconds = Number(retryAfter);
   return {
     kind,
-    retryable: PASSING.includes(kind),
+    retryable: RETRYABLE.includes(kind),
     ...(seconds > 0 ? { retryAfterMs: seconds * 1000 } : {}),
   };
 }
 
-/** Judges anything that a request threw. */
+/** Classifies anything that a request threw. */
 export function failureOf(error: unknown, signal?: AbortSignal): Failure {
   if (signal?.aborted) return { kind: "aborted", retryable: false };
   if (error instanceof DaemonError) return { kind: "local", retryable: false };
   if (error instanceof StallError) return { kind: "timeout", retryable: true };
   if (error instanceof CorruptAnswerError) return { kind: "corrupt", retryable: true };
   if (error instanceof AlteredUploadError) return { kind: "corrupt", retryable: true };
-  // Asking again may help; if not, so does beginning anew.
+  // A retry may help; if not, beginning the upload anew does.
   if (error instanceof MissingResultError) return { kind: "upload_gone", retryable: true };
   if (error instanceof RenewedAccessError) return { kind: "renewed", retryable: true };
   if (error instanceof ForeignAnswerError) return answered(kindOfForeign(error), error.retryAfter);
@@ -218,12 +220,12 @@ export function failureOf(error: unknown, signal?: AbortSignal): Failure {
   return { kind: "network", retryable: true };
 }
 
-/** Whether the server says that an object ends before the bytes that were asked for. */
+/** Returns whether the server answered that an object ends before the requested range. */
 export function isBeyondEnd(error: unknown): boolean {
   return serviceError(error)?.status === 416;
 }
 
-/** Resolves to what a request answers, or to `undefined` where the server says that it is not there. */
+/** Resolves to the answer of a request, or to `undefined` where the server says that there is no object. */
 export async function unlessMissing<T>(request: Promise<T>): Promise<T | undefined> {
   try {
     return await request;

@@ -8,11 +8,9 @@
  */
 
 import { DeleteObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
-import { join } from "@std/path";
 import type { Clock } from "../../clock.ts";
-import { type Digest, digestOf, hexOf } from "../../digest.ts";
+import { type Digest, hexOf } from "../../digest.ts";
 import { DaemonError, type ErrorCode } from "../../errors.ts";
-import { logger } from "../../log/mod.ts";
 import type { LeasedFile, SpooledBlob } from "../../spool.ts";
 import type {
   DeleteBlobOptions,
@@ -24,32 +22,23 @@ import type {
   SweepOptions,
   Tally,
 } from "../object_store.ts";
-import { fileError } from "../file/file_errors.ts";
 import { removeIfThere } from "../file/durable.ts";
 import { blobKey, checkArchiveName, KEY_ROOTS, LEASE_KEY } from "../keys.ts";
 import { spooledFile } from "../spooled_file.ts";
 import { Connection, type S3Observer } from "./connection.ts";
-import { download, type Source } from "./download.ts";
-import { refuseForeignContent } from "./foreign_content.ts";
-import { CorruptAnswerError, unlessMissing } from "./s3_errors.ts";
+import { unlessMissing } from "./s3_errors.ts";
 import { BlobToucher } from "./blob_toucher.ts";
 import { areEtagsMd5 } from "./etag_probe.ts";
-import { type Head, headOnce, type HeadOptions } from "./head.ts";
+import type { Head, HeadOptions } from "./head.ts";
 import { listObjects } from "./listing.ts";
 import { s3Error } from "./messages.ts";
+import { ObjectReader } from "./object_reader.ts";
 import { DEFAULT_TUNING, type S3Options, type S3Tuning } from "./options.ts";
 import { S3References } from "./s3_references.ts";
-import { sha256OfFile } from "./slice.ts";
-import { getSmallObject } from "./small_object.ts";
-import { sweepUploads } from "./sweep.ts";
+import { sweepUploads } from "./sweep_uploads.ts";
 import { keyInBucket, prefixed, type Target, targetFor } from "./target.ts";
 import { putBytes } from "./put_object.ts";
 import { putFile } from "./upload.ts";
-
-const log = logger("store");
-
-/** How often a blob that fails its digest is downloaded. */
-const MAX_DOWNLOADS = 3;
 
 /** What an {@link S3Store} uses. */
 export interface S3StoreOptions {
@@ -70,6 +59,7 @@ export class S3Store implements ObjectStore {
   readonly #connection: Connection;
   readonly #storage: S3Options;
   readonly #spool: string;
+  readonly #reader: ObjectReader;
   readonly #refs: S3References;
   readonly #toucher: BlobToucher;
 
@@ -79,6 +69,7 @@ export class S3Store implements ObjectStore {
     this.#connection = connection;
     this.#storage = options.storage;
     this.#spool = options.spoolDir;
+    this.#reader = new ObjectReader(connection, options);
     this.#refs = new S3References(connection, options.storage);
     this.#toucher = new BlobToucher(connection, {
       target: (key) => this.#target(key),
@@ -151,32 +142,19 @@ export class S3Store implements ObjectStore {
     maxBytes: number,
     options: StoreOptions = {},
   ): Promise<Uint8Array> {
-    return await this.#readingBlob(digest, options, async () => {
-      return await this.#connection.retrying(async () => {
-        const where = { storage: this.#storage, key: blobKey(digest) };
-        const { bytes, etag } = await getSmallObject(this.#connection, where, maxBytes, options);
-        if (digestOf(bytes) === digest) return bytes;
-        throw new CorruptAnswerError("its content fails its digest", { etag });
-      }, options);
-    });
+    return await this.#reading(
+      `Cannot read the blob ${digest}`,
+      options,
+      () => this.#reader.getBlobBytes(digest, maxBytes, options),
+    );
   }
 
   async acquireBlob(digest: Digest, size: number, options: StoreOptions = {}): Promise<LeasedFile> {
-    return await this.#readingBlob(digest, options, async () => {
-      const source = { Bucket: this.#storage.bucket, Key: this.#key(blobKey(digest)), size };
-      for (let downloads = 1;; downloads++) {
-        const file = await this.#downloadToSpool(source, options);
-        if (await sha256OfFile(join(this.#spool, file.path), size) === hexOf(digest)) return file;
-        await file.release();
-        if (downloads === MAX_DOWNLOADS) {
-          throw new CorruptAnswerError(
-            `it fails its digest each of ${downloads} times it was read`,
-            { etag: file.etag },
-          );
-        }
-        log.warn("The blob {digest} came with a wrong digest and is read again", { digest });
-      }
-    });
+    return await this.#reading(
+      `Cannot read the blob ${digest}`,
+      options,
+      () => this.#reader.acquireBlob(digest, size, options),
+    );
   }
 
   async getRef(key: string, options: StoreOptions = {}): Promise<Uint8Array> {
@@ -234,11 +212,11 @@ export class S3Store implements ObjectStore {
       );
     }
     return await this.#guard(`Cannot read the archive ${name}`, options, async () => {
-      const head = await this.#headOf(bucket, object, { ...options, confirm: true });
+      const where = { Bucket: bucket, Key: object };
+      const head = await this.#reader.head(where, { ...options, confirm: true });
       if (!head) throw new DaemonError("NOT_FOUND", `There is no archive ${name} in this store`);
       const { size, etag } = head;
-      const source = { Bucket: bucket, Key: object, size, ...(etag ? { etag } : {}) };
-      return await this.#downloadToSpool(source, options);
+      return await this.#reader.download({ ...where, size, etag }, options);
     });
   }
 
@@ -296,57 +274,7 @@ export class S3Store implements ObjectStore {
   }
 
   #head(key: string, options: HeadOptions): Promise<Head | undefined> {
-    return this.#headOf(this.#storage.bucket, this.#key(key), options);
-  }
-
-  async #headOf(Bucket: string, Key: string, options: HeadOptions): Promise<Head | undefined> {
-    return await unlessMissing(
-      this.#connection.retrying(
-        () => headOnce(this.#connection, { Bucket, Key }, options),
-        options,
-      ),
-    );
-  }
-
-  /** Reads a blob; damaged content is the store's only where the store knows of it. */
-  async #readingBlob<T>(
-    digest: Digest,
-    options: StoreOptions,
-    work: () => Promise<T>,
-  ): Promise<T> {
-    return await this.#reading(`Cannot read the blob ${digest}`, options, async () => {
-      try {
-        return await work();
-      } catch (error) {
-        if (error instanceof CorruptAnswerError && error.etag !== undefined) {
-          const where = { Bucket: this.#storage.bucket, Key: this.#key(blobKey(digest)) };
-          await refuseForeignContent(this.#connection, where, error.etag, options);
-        }
-        throw error;
-      }
-    });
-  }
-
-  async #downloadToSpool(
-    source: Source,
-    options: StoreOptions,
-  ): Promise<LeasedFile & { etag: string | undefined }> {
-    const name = `download-${crypto.randomUUID()}`;
-    const path = join(this.#spool, name);
-    const release = async () => {
-      try {
-        await removeIfThere(path);
-      } catch (error) {
-        throw fileError(error, `Cannot remove the spool file ${path}`);
-      }
-    };
-    try {
-      const etag = await download(this.#connection, source, path, options);
-      return { area: "spool", path: name, release, etag };
-    } catch (error) {
-      await release();
-      throw error;
-    }
+    return this.#reader.head({ Bucket: this.#storage.bucket, Key: this.#key(key) }, options);
   }
 
   #target(key: string): Target {

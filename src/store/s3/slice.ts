@@ -1,4 +1,4 @@
-/** Pieces of a spool file: hashed, and streamed without ever being whole in memory. */
+/** Hashes and streams ranges of spool files, in pieces, so that none is held in memory whole. */
 
 import { createHash } from "node:crypto";
 import { DaemonError } from "../../errors.ts";
@@ -8,28 +8,32 @@ const CHUNK = 256 << 10;
 
 /** A range of a file. */
 export interface Slice {
+  /** Absolute. */
   path: string;
+  /** Bytes. */
   offset: number;
+  /** Bytes. */
   length: number;
 }
 
+/** The hashes that an upload is checked by. */
 export interface SliceHashes {
-  /** For `Content-MD5`: base64. */
+  /** The MD5 in base64, as `Content-MD5` has it. */
   md5: string;
-  /** The same in hexadecimal. */
+  /** The MD5 in hexadecimal. */
   md5Hex: string;
   /** Hexadecimal. */
   sha256: string;
 }
 
-/** Hashes bytes in memory. */
+/** Returns the hashes of bytes in memory. */
 export function hashesOf(bytes: Uint8Array): SliceHashes {
   const hashes = new Hashes();
   hashes.update(bytes);
   return hashes.digest();
 }
 
-/** Reads a slice once for what must be known before the first byte is sent. */
+/** Reads a slice and returns its hashes, which the headers of its upload need. */
 export async function hashSlice(slice: Slice): Promise<SliceHashes> {
   const hashes = new Hashes();
   for await (const chunk of chunksOf(slice)) hashes.update(chunk);
@@ -55,7 +59,10 @@ class Hashes {
   }
 }
 
-/** The SHA-256 of a whole file in hexadecimal. */
+/**
+ * Returns the SHA-256 of a whole file in hexadecimal.
+ * @throws {DaemonError} DATA_LOSS where it has fewer than `size` bytes
+ */
 export async function sha256OfFile(path: string, size: number): Promise<string> {
   const hash = createHash("sha256");
   const whole = { path, offset: 0, length: size };
@@ -64,8 +71,8 @@ export async function sha256OfFile(path: string, size: number): Promise<string> 
 }
 
 /**
- * A slice as a request's body: a stream of the type "bytes", so that its reader lends the memory.
- * The file is opened by the first read.
+ * Returns a slice as a request's body. The stream is of the type "bytes", so that it fills its reader's
+ * memory. The first read opens the file; the end, an error and a cancellation close it.
  */
 export function streamSlice({ path, offset, length }: Slice): ReadableStream<Uint8Array> {
   let file: Deno.FsFile | undefined;
@@ -89,7 +96,7 @@ export function streamSlice({ path, offset, length }: Slice): ReadableStream<Uin
       }
       try {
         file ??= await openAt(path, offset);
-        // It may have been cancelled meanwhile, when there was no file to close.
+        // The stream may have been cancelled while the file was being opened.
         if (isClosed) return close();
         const view = new Uint8Array(request.view!.buffer, request.view!.byteOffset);
         const read = await file.read(view.subarray(0, left));
@@ -105,7 +112,7 @@ export function streamSlice({ path, offset, length }: Slice): ReadableStream<Uin
   });
 }
 
-/** Yields a slice's bytes; each chunk is good until the next one is asked for. */
+/** Yields a slice's bytes; each chunk is valid until the next one is requested. */
 async function* chunksOf({ path, offset, length }: Slice): AsyncGenerator<Uint8Array> {
   const buffer = new Uint8Array(CHUNK);
   using file = await openAt(path, offset);

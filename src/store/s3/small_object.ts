@@ -1,30 +1,30 @@
-/** Objects that are small enough to be held in memory: references, manifests, configs. */
+/** Reads and compares objects that are held in memory: references, manifests, configs. */
 
 import { GetObjectCommand } from "@aws-sdk/client-s3";
 import { digestOf, hexOf } from "../../digest.ts";
 import type { StoreOptions } from "../object_store.ts";
 import { readBody } from "./body.ts";
 import type { Connection } from "./connection.ts";
-import { isMd5 } from "./etags.ts";
+import { isMd5 } from "./etag_check.ts";
 import type { S3Options } from "./options.ts";
 import { CorruptAnswerError } from "./s3_errors.ts";
 import { hashesOf } from "./slice.ts";
 import { keyInBucket } from "./target.ts";
 
-/** A small object as it was read. */
+/** The answer to the read of a small object. */
 export interface SmallObject {
   bytes: Uint8Array;
   etag: string | undefined;
-  /** The digest in hexadecimal that was stored beside it, where the answer has one. */
+  /** The SHA-256 in hexadecimal that its writer stored as metadata, if the answer has it. */
   sha256: string | undefined;
 }
 
-/** Returns whether an object that was read is these bytes. */
+/** Returns whether an object that was read has these bytes. */
 export function isSame(read: SmallObject | undefined, bytes: Uint8Array): boolean {
   return read !== undefined && digestOf(read.bytes) === digestOf(bytes);
 }
 
-/** Returns whether one object certainly came in the place of another, or of none. */
+/** Returns whether `after` is proven to be another object than `before`, or one where there was none. */
 export function isReplaced(
   before: SmallObject | undefined,
   after: SmallObject | undefined,
@@ -33,7 +33,7 @@ export function isReplaced(
   return !isSame(before, after.bytes);
 }
 
-/** Returns whether an answer has a digest of its content that fits. */
+/** Returns whether an answer's metadata or ETag has the digest of its content. */
 export function isProven({ bytes, etag, sha256 }: SmallObject): boolean {
   return sha256 === hexOf(digestOf(bytes)) || isMd5(etag, hashesOf(bytes).md5Hex);
 }

@@ -1,4 +1,4 @@
-/** Whether what was read is what was stored, for small objects that are not named by their digest. */
+/** Checks that a small object which is not named by its digest was read as it was stored. */
 
 import { digestOf, hexOf } from "../../digest.ts";
 import { logger } from "../../log/mod.ts";
@@ -8,12 +8,12 @@ import { isProven, type SmallObject } from "./small_object.ts";
 const log = logger("store");
 
 /**
- * An object that reads the same this often is what is stored, whatever its metadata says: some
- * servers do not replace the two together. Its reader checks its form.
+ * Content that contradicts its metadata is accepted after this many equal answers in a row, as some
+ * servers do not replace content and metadata together. Its reader checks its form.
  */
 const SAME_ANSWERS = 3;
 
-/** Judges the answers to one question for an object, asked until one is good. */
+/** Judges the answers to repeated reads of one object. */
 export class StoredContentCheck {
   readonly #key: string;
   #last = "";
@@ -24,9 +24,9 @@ export class StoredContentCheck {
   }
 
   /**
-   * Returns whether the answer proves that its content is what was stored; false where it has
-   * nothing to prove it by.
-   * @throws {CorruptAnswerError} where it is something else, unless it is so each time
+   * Returns whether the answer is proven to be the stored content; false where it has no metadata to
+   * prove it by.
+   * @throws {CorruptAnswerError} where the content contradicts the metadata, for the first answers
    */
   isStored(answer: SmallObject): boolean {
     if (isProven(answer)) return true;

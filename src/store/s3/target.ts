@@ -1,9 +1,9 @@
-/** Where and as what an object is written, from the config. */
+/** Makes the location and the attributes of stored objects from the config. */
 
 import { checkKey, KEY_ROOTS } from "../keys.ts";
 import type { S3Options } from "./options.ts";
 
-/** Where and as what an object is written; in the SDK's terms. */
+/** The location and the attributes that an object is stored with, in the SDK's terms. */
 export interface Target {
   Bucket: string;
   Key: string;
@@ -27,13 +27,13 @@ export function targetFor(storage: S3Options, key: string): Target {
   };
 }
 
-/** Returns the key in the bucket of a key of the store. */
+/** Returns a store's key as a key of the bucket. @throws {DaemonError} INTERNAL for a malformed key */
 export function keyInBucket(storage: S3Options, key: string): string {
   checkKey(key, KEY_ROOTS);
   return prefixed(storage, key);
 }
 
-/** Returns the same for the beginning of a key. */
+/** Returns the beginning of a store's key as the beginning of a key of the bucket. */
 export function prefixed({ prefix }: S3Options, start: string): string {
   return prefix ? `${prefix}/${start}` : start;
 }

@@ -1,12 +1,12 @@
-/** One connection to a server: bytes out, bytes in, and no wait that {@link destroy} does not end. */
+/** One connection to a server. Every wait for it ends at the latest when it is destroyed. */
 
 import * as net from "node:net";
 import * as tls from "node:tls";
 
-/** Received bytes that wait for their reader before the socket is told to stop. */
+/** The socket is paused when this many received bytes wait for their reader. */
 const READ_AHEAD = 256 << 10;
 
-/** Where a connection goes. */
+/** The server that a connection leads to. */
 export interface Origin {
   secure: boolean;
   /** A name or an address, without brackets. */
@@ -14,6 +14,7 @@ export interface Origin {
   port: number;
 }
 
+/** A TCP or TLS connection. Its owner destroys it. */
 export class HttpConnection {
   /** Resolves once bytes can be sent, over TLS when the server's certificate was verified. */
   readonly established: Promise<void>;
@@ -22,12 +23,12 @@ export class HttpConnection {
   #receivedBytes = 0;
   #ended = false;
   #failure: Error | undefined;
-  /** Called whenever the connection fails, each once. */
+  /** Called once when the connection fails. */
   readonly #onFailure = new Set<(failure: Error) => void>();
   /** Called when there is something new for the reader. */
   #wakeReader = () => {};
 
-  /** @param ca PEM certificates; all that are trusted. */
+  /** Begins to connect. @param ca PEM certificates, the only ones that are trusted */
   constructor({ secure, host, port }: Origin, ca: readonly string[] = []) {
     this.#socket = secure
       ? tls.connect({ host, port, ca: [...ca], ALPNProtocols: ["http/1.1"] })
@@ -37,16 +38,16 @@ export class HttpConnection {
     this.established = this.#unlessFailed((resolve) =>
       this.#socket.once(secure ? "secureConnect" : "connect", () => resolve())
     );
-    // Whoever opened the connection may have given up before anybody waits for it.
+    // The rejection is handled even if the opener gives up before it awaits it.
     this.established.catch(() => {});
   }
 
-  /** Whether another exchange can begin here: it is open and the server has said nothing unasked. */
+  /** Whether another exchange can begin: the connection is open and no received byte is unread. */
   get isQuiet(): boolean {
     return this.#failure === undefined && !this.#ended && this.#received.length === 0;
   }
 
-  /** Resolves once the system has taken the bytes; until then they must not be touched. */
+  /** Sends bytes. Resolves once the system has taken them; the caller must not change them until then. */
   write(bytes: Uint8Array): Promise<void> {
     return this.#unlessFailed((resolve, reject) =>
       this.#socket.write(bytes, (error) => error ? reject(error) : resolve())
@@ -54,8 +55,8 @@ export class HttpConnection {
   }
 
   /**
-   * Returns bytes as they came, whose memory is the caller's; `undefined` at the end.
-   * @throws {Error} once what came before the failure has been read
+   * Returns received bytes, whose memory is the caller's; `undefined` at the end.
+   * @throws {Error} where the connection has failed and all that was received before has been read
    */
   async read(): Promise<Uint8Array | undefined> {
     for (;;) {
@@ -71,13 +72,13 @@ export class HttpConnection {
     }
   }
 
-  /** Calls `listener` once the connection is of no more use; at once where it is so already. */
+  /** Calls `listener` when the connection fails or is closed; at once where that has happened. */
   onFailure(listener: () => void): void {
     if (this.#failure) listener();
     else this.#onFailure.add(listener);
   }
 
-  /** Closes the connection; all that wait for it, or will, reject with `reason`. */
+  /** Closes the connection. Every wait for it, also a later one, rejects with `reason`. */
   destroy(reason: Error): void {
     this.#fail(reason);
     this.#socket.destroy();

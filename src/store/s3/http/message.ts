@@ -1,11 +1,11 @@
-/** HTTP/1.1 as it is on the wire: the head of a request, and an answer piece by piece (RFC 9112). */
+/** Encodes the heads of HTTP/1.1 requests, and parses answers piece by piece (RFC 9112). */
 
-/** What an answer's head may have; S3's are some hundred bytes long. */
+/** Bounds an answer's head and its trailers; S3's heads have some hundred bytes. */
 const MAX_HEAD_BYTES = 64 << 10;
-/** Answers of status 1xx before the final one. */
+/** Maximum answers of status 1xx before the final one. */
 const MAX_INTERIM = 8;
 
-/** A request's head in parts. */
+/** The parts of a request's head. */
 export interface RequestHead {
   method: string;
   /** The path and query, percent-encoded. */
@@ -13,9 +13,10 @@ export interface RequestHead {
   headers: Readonly<Record<string, string>>;
 }
 
+/** The head of an answer. */
 export interface AnswerHead {
   status: number;
-  /** By their names in lower case; repeated ones are joined by `, `. */
+  /** Values by names in lower case; those of a repeated name are joined by `, `. */
   headers: Record<string, string>;
 }
 
@@ -33,24 +34,24 @@ export function encodeHead({ method, target, headers }: RequestHead): Uint8Array
   return new TextEncoder().encode(lines.join("\r\n") + "\r\n\r\n");
 }
 
-/** How an answer's body ends: after so many bytes, by its last chunk, or with the connection. */
+/** What ends an answer's body: its length, its last chunk, or the end of the connection. */
 type Framing = { kind: "chunked" | "close" } | { kind: "length"; left: number };
 
-/** Reads one answer. The bytes it returns are those of the source wherever that is possible. */
+/** Reads one answer. Returns the source's own bytes, without a copy, where that is possible. */
 export class AnswerReader {
   readonly #source: () => Promise<Uint8Array | undefined>;
   /** Whether the request was a HEAD, whose answer has no body whatever it announces. */
   readonly #headOnly: boolean;
-  /** What was read and not yet used. */
+  /** Bytes that were read from the source and not returned yet. */
   #rest: Uint8Array = new Uint8Array();
   #framing: Framing = { kind: "length", left: 0 };
-  /** Bytes of the body, or the current chunk of it, that are still to come. */
+  /** Bytes of the body, or of its current chunk, that have not been read. */
   #left = 0;
   #delivered = 0;
   #isComplete = false;
   #keepMs: number | undefined;
 
-  /** @param source Returns what comes next, and `undefined` at the connection's end. */
+  /** @param source returns the next bytes of the connection, `undefined` at its end */
   constructor(source: () => Promise<Uint8Array | undefined>, { headOnly }: { headOnly: boolean }) {
     this.#source = source;
     this.#headOnly = headOnly;
@@ -62,14 +63,14 @@ export class AnswerReader {
   }
 
   /**
-   * How long the server keeps the connection after this answer, in milliseconds; `Infinity` where
-   * it does not say, `undefined` where it closes it or the answer was followed by something.
+   * How long the server keeps the connection open after this answer. Milliseconds; `Infinity` where it
+   * does not tell, `undefined` where it closes the connection or sent more than the answer.
    */
   get keepMs(): number | undefined {
     return this.#isComplete && this.#rest.length === 0 ? this.#keepMs : undefined;
   }
 
-  /** Reads up to the body. @throws {Error} where this is no HTTP, or the connection ends */
+  /** Reads the head. @throws {Error} where the answer is no HTTP/1.1, or the connection ends */
   async head(): Promise<AnswerHead> {
     for (let interim = 0; interim <= MAX_INTERIM; interim++) {
       const { head, version } = parseHead(await this.#readHead());
@@ -121,7 +122,7 @@ export class AnswerReader {
     return `the answer ended after ${this.#delivered} of ${announced} bytes`;
   }
 
-  /** Reads a chunk's size, or the end of the body. */
+  /** Reads the size of the next chunk; after the last, the trailers. */
   async #beginChunk(): Promise<void> {
     const line = await this.#readLine();
     const size = /^([0-9a-f]{1,12})[ \t]*(;.*)?$/i.exec(line)?.[1];
@@ -161,7 +162,7 @@ export class AnswerReader {
     );
   }
 
-  /** Reads up to `mark`, which it drops. */
+  /** Returns the bytes before `mark`, and skips the mark. */
   async #readUntil(mark: string, ended: string): Promise<Uint8Array> {
     for (let searched = 0;;) {
       const at = indexOf(this.#rest, mark, Math.max(0, searched - mark.length + 1));
@@ -198,7 +199,7 @@ function framingOf({ status, headers }: AnswerHead, headOnly: boolean): Framing 
   const coding = headers["transfer-encoding"];
   const length = headers["content-length"];
   if (coding !== undefined) {
-    // Both together say two different things, and something in between believes the other.
+    // A server that sends both, or another hop, may mean the other one (RFC 9112, section 6.1).
     if (coding.toLowerCase() !== "chunked" || length !== undefined) throw notHttp();
     return { kind: "chunked" };
   }
@@ -219,7 +220,7 @@ function notHttp(): Error {
   return new Error("the server's answer is not HTTP/1.1");
 }
 
-/** Bytes as Latin-1, which is what headers are. */
+/** Decodes bytes as Latin-1, the encoding of headers. */
 function decode(bytes: Uint8Array): string {
   let text = "";
   for (const byte of bytes) text += String.fromCharCode(byte);

@@ -1,52 +1,55 @@
-/** Connections that wait for their next request. */
+/** Keeps idle connections for the next requests to the same server. */
 
 import type { Clock } from "../../../clock.ts";
 import { DaemonError } from "../../../errors.ts";
 import { HttpConnection, type Origin } from "./connection.ts";
 
-/** How long a connection is kept where the server does not say how long it does; milliseconds. */
+/** How long an idle connection is kept at most. Milliseconds. */
 const IDLE_MS = 15_000;
-/** How much sooner than the server we close a connection, so that the two do not meet. */
+/** A connection is closed this long before the server would, so that no request meets that. Milliseconds. */
 const MARGIN_MS = 1000;
 
-/** A connection for one exchange. */
-export interface Lease {
+/** A connection for one exchange; given back, or destroyed, by its end. */
+export interface PooledConnection {
   connection: HttpConnection;
   origin: Origin;
-  /** Whether it served another exchange before: the server may be about to close it. */
+  /** Whether it served another exchange before, so that the server may just be closing it. */
   reused: boolean;
 }
 
-/** A kept connection, and what ends the wait for its expiry. */
+/** An idle connection, and what ends the timer of its expiry. */
 interface Idle {
   connection: HttpConnection;
   taken: AbortController;
 }
 
+/** The connections of one client. Its owner closes it. */
 export class ConnectionPool {
   readonly #clock: Clock;
   readonly #ca: readonly string[];
-  /** By origin; the one used last is taken first. */
+  /** Idle connections by origin; the one used last is taken first. */
   readonly #idle = new Map<string, Idle[]>();
   readonly #all = new Set<HttpConnection>();
   #closed = false;
 
-  /** @param ca PEM certificates; all that are trusted. */
+  /** @param ca PEM certificates, the only ones that are trusted */
   constructor(clock: Clock, ca: readonly string[]) {
     this.#clock = clock;
     this.#ca = ca;
   }
 
-  /** Returns a kept connection, or one that is being opened. @throws {DaemonError} UNAVAILABLE after
-   * {@link close} */
-  take(origin: Origin): Lease {
+  /**
+   * Returns an idle connection, or a new one that is being opened.
+   * @throws {DaemonError} UNAVAILABLE after {@link close}
+   */
+  take(origin: Origin): PooledConnection {
     if (this.#closed) throw closedError();
     const idle = this.#idle.get(keyOf(origin)) ?? [];
     for (let kept = idle.pop(); kept; kept = idle.pop()) {
       kept.taken.abort();
       const { connection } = kept;
       if (connection.isQuiet) return { connection, origin, reused: true };
-      connection.destroy(new Error("the server closed a kept connection"));
+      connection.destroy(new Error("the server closed an idle connection"));
     }
     const connection = new HttpConnection(origin, this.#ca);
     this.#all.add(connection);
@@ -54,8 +57,11 @@ export class ConnectionPool {
     return { connection, origin, reused: false };
   }
 
-  /** Keeps a connection whose exchange is complete. @param keepMs how long the server keeps it */
-  giveBack({ connection, origin }: Lease, keepMs = Infinity): void {
+  /**
+   * Takes back a connection whose exchange is complete, and keeps it for a while.
+   * @param keepMs how long the server keeps it; milliseconds
+   */
+  giveBack({ connection, origin }: PooledConnection, keepMs = Infinity): void {
     const idleMs = Math.min(IDLE_MS, keepMs - MARGIN_MS);
     if (this.#closed || idleMs <= 0 || !connection.isQuiet) {
       connection.destroy(new Error("the connection is not kept"));
@@ -73,12 +79,12 @@ export class ConnectionPool {
   }
 
   /**
-   * Closes what is kept for `origin`: a server that closed one kept connection, as after its
-   * restart, has closed the others.
+   * Closes the idle connections to `origin`: a server that closed one idle connection, as by a restart,
+   * has closed the others.
    */
   dropIdle(origin: Origin): void {
     for (const { connection } of [...this.#idle.get(keyOf(origin)) ?? []]) {
-      connection.destroy(new Error("the server closed its kept connections"));
+      connection.destroy(new Error("the server closed its idle connections"));
     }
   }
 
@@ -100,7 +106,7 @@ function keyOf({ secure, host, port }: Origin): string {
   return `${secure ? "https" : "http"} ${host} ${port}`;
 }
 
-/** What requests end in that outlive their store. */
+/** Returns the error of requests that are running when their store is closed. */
 export function closedError(): DaemonError {
   return new DaemonError("UNAVAILABLE", "The store was closed");
 }

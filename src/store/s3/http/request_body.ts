@@ -1,14 +1,18 @@
-/** The body of a request, piece by piece, of exactly the length that was announced. */
+/** Reads the body of a request piece by piece, and checks that it has the announced length. */
 
-/** How much is handed to the socket at a time; bytes. */
+/** Bytes that are passed to the socket at a time. */
 const CHUNK = 256 << 10;
 
+/** The body of a request. */
 export interface BodySource {
   /** Bytes. */
   readonly length: number;
-  /** Returns the next bytes, good until the next call; `undefined` after the last. */
+  /**
+   * Returns the next bytes, valid until the next call; `undefined` after the last.
+   * @throws {TypeError} where the body has another length than announced
+   */
   next(): Promise<Uint8Array | undefined>;
-  /** Gives up what the rest would come from. */
+  /** Closes the source of bytes that are still to come. */
   close(): void;
 }
 
@@ -51,7 +55,7 @@ class StreamSource implements BodySource {
   readonly length: number;
   readonly #cancel: () => Promise<void>;
   readonly #read: () => Promise<Uint8Array | undefined>;
-  #given = 0;
+  #delivered = 0;
 
   constructor(stream: ReadableStream<Uint8Array<ArrayBuffer>>, length: number) {
     this.length = length;
@@ -73,8 +77,8 @@ class StreamSource implements BodySource {
 
   async next(): Promise<Uint8Array | undefined> {
     const chunk = await this.#read();
-    this.#given += chunk?.length ?? 0;
-    if (this.#given > this.length || (!chunk && this.#given < this.length)) {
+    this.#delivered += chunk?.length ?? 0;
+    if (this.#delivered > this.length || (!chunk && this.#delivered < this.length)) {
       throw new TypeError(`The body is not of the ${this.length} bytes that were announced`);
     }
     return chunk;

@@ -1,11 +1,11 @@
-/** Notices when the other side has been silent for too long. */
+/** Detects that a connection has made no progress for too long. */
 
 import type { Clock } from "../../../clock.ts";
 
 /**
- * A timer that is told of progress. While there is some it fires no sooner than the limit after
- * {@link start}, and no later than twice the limit after the last progress: to restart a timer for
- * every few bytes would cost more than the bytes.
+ * A timer that progress defers. It fires at the earliest one limit after {@link start}, and at the
+ * latest two limits after the last progress: a timer that every few bytes restarted would cost more than
+ * the bytes.
  */
 export class Watchdog {
   readonly #clock: Clock;
@@ -14,13 +14,13 @@ export class Watchdog {
   #hasMoved = false;
   #isPaused = false;
 
-  /** @param onSilence Called once with the limit, in milliseconds, when nothing moved. */
+  /** @param onSilence called once, with the limit in milliseconds, when there was no progress */
   constructor(clock: Clock, onSilence: (limitMs: number) => void) {
     this.#clock = clock;
     this.#onSilence = onSilence;
   }
 
-  /** Starts anew with this limit, in milliseconds. */
+  /** Starts, or starts anew. @param limitMs milliseconds */
   start(limitMs: number): void {
     this.stop();
     this.#running = new AbortController();
@@ -29,21 +29,23 @@ export class Watchdog {
     this.#watch(limitMs, this.#running.signal).catch(() => {});
   }
 
-  /** Notes that something moved. */
+  /** Notes progress. */
   moved(): void {
     this.#hasMoved = true;
   }
 
-  /** Lets silence count for nothing while it is we who are slow. */
+  /** Stops timing while this side, not the server, is what the exchange waits for. */
   pause(): void {
     this.#isPaused = true;
   }
 
+  /** Times on, from now. */
   resume(): void {
     this.#isPaused = false;
     this.#hasMoved = true;
   }
 
+  /** Stops; it does not fire any more. */
   stop(): void {
     this.#running?.abort();
     this.#running = undefined;

@@ -1,3 +1,5 @@
+/** Checks uploads by the ETags that a server answers. */
+
 import { logger } from "../../log/mod.ts";
 import type { StoreOptions } from "../object_store.ts";
 import { AlteredUploadError } from "./s3_errors.ts";
@@ -7,12 +9,12 @@ const log = logger("store");
 /** Stores something small, reads it back, and resolves to whether its ETag was its MD5. */
 export type EtagProbe = (options: StoreOptions) => Promise<boolean>;
 
-/** What is known of one server's ETags. */
+/** Checks uploads to one server, and learns whether its ETags are MD5s. */
 export class EtagCheck {
   #areMd5: boolean | undefined;
   readonly #probe: EtagProbe;
 
-  /** @param areMd5 False where encryption is known to make ETags something else. */
+  /** @param areMd5 false where encryption is known to make ETags something else */
   constructor(areMd5: false | undefined, probe: EtagProbe) {
     this.#areMd5 = areMd5;
     this.#probe = probe;

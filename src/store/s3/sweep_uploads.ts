@@ -1,4 +1,4 @@
-/** Unfinished uploads: a writer that died leaves parts that nobody sees and everybody pays for. */
+/** Aborts unfinished uploads, whose parts no listing of objects shows, though they are paid for. */
 
 import {
   AbortMultipartUploadCommand,
@@ -14,8 +14,9 @@ import { CorruptAnswerError, failureOf } from "./s3_errors.ts";
 const log = logger("store");
 
 /**
- * Aborts uploads begun before `olderThan`. How many bytes their parts hold is not asked. A server
- * that cannot list uploads is left alone.
+ * Aborts uploads begun before `olderThan` (milliseconds since the epoch, by the store's clock). Counts
+ * them, but not their bytes, which would take a request for each. Logs a warning and does nothing where
+ * the server cannot list uploads.
  */
 export async function sweepUploads(
   connection: Connection,
@@ -31,7 +32,7 @@ export async function sweepUploads(
     for (const { Key, UploadId, Initiated } of page?.Uploads ?? []) {
       if (!Key?.startsWith(where.Prefix) || !UploadId) continue;
       if (!Initiated || Initiated.getTime() >= olderThan) continue;
-      if (!options.dryRun) await end(connection, { ...where, Key, UploadId, Initiated }, options);
+      if (!options.dryRun) await abort(connection, { ...where, Key, UploadId, Initiated }, options);
       tally.count++;
     }
     const next = page && nextMarkers(page);
@@ -46,6 +47,7 @@ export async function sweepUploads(
   return tally;
 }
 
+/** The place where the next page of a listing begins. */
 interface Markers {
   KeyMarker?: string;
   UploadIdMarker?: string;
@@ -79,8 +81,8 @@ async function listUploads(
   }
 }
 
-/** Ends an upload, so that its parts are given back; one that has ended meanwhile is no error. */
-async function end(
+/** Aborts an upload, which frees its parts. One that has ended meanwhile is no error. */
+async function abort(
   connection: Connection,
   upload: { Bucket: string; Key: string; UploadId: string; Initiated: Date },
   options: SweepOptions,
