@@ -4,12 +4,11 @@
  */
 
 import { fromFileUrl } from "@std/path";
+import { WORKERS } from "./check/layers.ts";
 import { V8_FLAGS } from "./daemon_process.ts";
 
 const PROJECT = fromFileUrl(new URL("..", import.meta.url));
 const OUTPUT = "dist/wsdaemon";
-/** Entry modules of Workers, which no import leads to. */
-const WORKERS = ["src/daemon/worker.ts", "src/content/worker.ts"];
 
 /** Compiles with the base runtime at `denort`, or with the one that Deno downloads. */
 export async function compile(denort?: string): Promise<void> {

@@ -2,9 +2,10 @@
 
 import { createHash } from "node:crypto";
 
+/** Tells a checked digest from any other text. Only the compiler knows it. */
 declare const brand: unique symbol;
 
-/** A well-formed `sha256:<64 hex>` digest; what every blob of ours is named by. */
+/** A well-formed `sha256:<64 hex>` digest; the name of every blob. */
 export type Digest = string & { readonly [brand]: "digest" };
 
 /** A digest of either registered algorithm, as a caller may give for a download. */
@@ -15,7 +16,7 @@ export interface ParsedDigest {
 
 const HEX_LENGTH = { sha256: 64, sha512: 128 } as const;
 
-/** Parses `sha256:…` or `sha512:…` in lower-case hex; `undefined` where it is neither. */
+/** Parses `sha256:…` or `sha512:…` in lower-case hex; returns `undefined` where it is neither. */
 export function parseDigest(text: string): ParsedDigest | undefined {
   const match = /^(sha256|sha512):([0-9a-f]+)$/.exec(text);
   if (!match) return undefined;
@@ -24,24 +25,27 @@ export function parseDigest(text: string): ParsedDigest | undefined {
   return hex.length === HEX_LENGTH[algorithm] ? { algorithm, hex } : undefined;
 }
 
-/** Whether `text` can name a blob of ours. */
+/** Returns whether `text` can name a blob: whether it is a digest by SHA-256. */
 export function isDigest(text: string): text is Digest {
   return parseDigest(text)?.algorithm === "sha256";
 }
 
-/** The blob name that 64 hexadecimal digits of SHA-256 make. @throws {TypeError} for anything else. */
+/**
+ * Makes the digest of the 64 hexadecimal digits of a SHA-256.
+ * @throws {TypeError} for anything else
+ */
 export function sha256Digest(hex: string): Digest {
   const digest = `sha256:${hex}`;
   if (!isDigest(digest)) throw new TypeError(`Cannot use as SHA-256: ${JSON.stringify(hex)}`);
   return digest;
 }
 
-/** The digest of bytes in memory. */
+/** Computes the SHA-256 of bytes in memory, or of a text's UTF-8. */
 export function digestOf(bytes: Uint8Array | string): Digest {
   return sha256Digest(createHash("sha256").update(bytes).digest("hex"));
 }
 
-/** The hexadecimal part. */
+/** Returns the 64 hexadecimal digits of a digest. */
 export function hexOf(digest: Digest): string {
   return digest.slice("sha256:".length);
 }

@@ -1,6 +1,6 @@
 /** Checks that every symbol that a module's entry exports has a comment of its own. */
 
-import { join } from "@std/path";
+import { join, toFileUrl } from "@std/path";
 import { GENERATED } from "./layers.ts";
 
 /** The parts of `deno doc --json` that are looked at. */
@@ -17,27 +17,31 @@ export async function docViolations(
   project: string,
   entries: readonly string[],
 ): Promise<string[]> {
-  const found: string[] = [];
-  for (const entry of entries) {
-    const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["doc", "--json", join(project, entry)],
-      cwd: project,
-    }).output();
-    if (!success) throw new Error(`deno doc: ${new TextDecoder().decode(stderr)}`);
-    for (const name of undocumented(JSON.parse(new TextDecoder().decode(stdout)))) {
-      found.push(`${entry}: exports ${name} without a comment that says what it does`);
-    }
-  }
-  return found;
+  if (entries.length === 0) return [];
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["doc", "--json", ...entries.map((entry) => join(project, entry))],
+    cwd: project,
+  }).output();
+  if (!success) throw new Error(`deno doc: ${new TextDecoder().decode(stderr)}`);
+  const { nodes }: { nodes: Record<string, { symbols?: DocNode[] }> } = JSON.parse(
+    new TextDecoder().decode(stdout),
+  );
+  return entries.flatMap((entry) => {
+    const documented = nodes[toFileUrl(join(project, entry)).href];
+    if (!documented) throw new Error(`deno doc says nothing of ${entry}`);
+    return undocumented(documented.symbols ?? []).map((name) =>
+      `${entry}: exports ${name} without a comment that says what it does`
+    );
+  });
 }
 
-function undocumented(output: { nodes?: unknown }): string[] {
-  return Object.values(output.nodes ?? {})
-    .flatMap((file) => (file as { symbols?: DocNode[] }).symbols ?? [])
+function undocumented(symbols: readonly DocNode[]): string[] {
+  return symbols
     .filter(({ declarations = [] }) =>
-      // The comments of generated code are those of `proto/`.
-      !declarations.some(({ jsDoc, location }) =>
-        jsDoc?.doc || location?.filename.includes(GENERATED.folder)
+      // A symbol of several entries is described at one of them; the others refer to it. The
+      // comments of generated code are those of `proto/`.
+      !declarations.some(({ kind, jsDoc, location }) =>
+        kind === "reference" || jsDoc?.doc || location?.filename.includes(GENERATED.folder)
       )
     )
     .map(({ name }) => name);

@@ -1,40 +1,46 @@
+/** The messages between the main thread and the daemon Worker. */
+
 import type { Config } from "../config/mod.ts";
 import type { FileSystem } from "../errors.ts";
 import type { FoundGit } from "../git/mod.ts";
 
+/** Everything the daemon Worker starts from. It is sent once, before any other message. */
 export interface DaemonWorkerStart {
   kind: "start";
   config: Config;
   git: FoundGit;
-  /** Of wsdaemon. */
+  /** The version of wsdaemon, for the logs, the metrics and the archives. */
   version: string;
-  /** Whether the process is root; the Worker may not ask. */
+  /** Whether the process is root; the Worker has no permission to ask. */
   privileged: boolean;
-  /** Those of the root and the store, for errors; the Worker may not look. */
+  /** The file systems of the root and the store, for error messages; the Worker cannot read them. */
   fileSystems: FileSystem[];
-  /** Where every thread counts the lines of the log that it had to drop: one Int32. */
+  /** One Int32 in which every thread counts the log lines that it had to drop. */
   droppedLines: SharedArrayBuffer;
-  /** One to each content Worker. */
+  /** One port to each content Worker. */
   content: MessagePort[];
 }
 
+/** Asks the daemon Worker to let running calls end, and to stop. */
 export interface DaemonWorkerStop {
   kind: "stop";
   /** Milliseconds that running calls have left. */
   grace: number;
 }
 
-/** To read the certificates again. */
+/** Asks the daemon Worker to read its TLS certificates again. */
 export interface DaemonWorkerReload {
   kind: "reload";
 }
 
+/** What the main thread sends to the daemon Worker. */
 export type ToDaemonWorker = DaemonWorkerStart | DaemonWorkerReload | DaemonWorkerStop;
 
+/** What the daemon Worker reports to the main thread. */
 export type FromDaemonWorker =
   /** It serves at `address`. */
   | { kind: "listening"; address: string }
-  /** It could not start, and holds nothing any more. */
+  /** It could not start, and has released everything. */
   | { kind: "failed"; message: string }
-  /** It was asked to stop, and did. */
+  /** It was asked to stop, and has stopped. */
   | { kind: "stopped" };

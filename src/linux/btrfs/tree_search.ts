@@ -25,8 +25,8 @@ export interface TreeItem {
 }
 
 const MAX = 2n ** 64n - 1n;
-/** Room for items in one answer; the largest item is smaller than a block, at most 64 KiB. */
-const ROOM = 256 * 1024;
+/** Bytes for the items of one answer. The largest item is smaller than a block: at most 64 KiB. */
+const ITEMS_BYTES = 256 * 1024;
 /** Offsets in `struct btrfs_ioctl_search_key`. */
 const KEY = {
   TREE: 0,
@@ -58,7 +58,7 @@ export function searchTree(
   search: TreeSearch,
   visit: (item: TreeItem) => void,
 ): void {
-  const args = argument ??= new Argument(BUFFER + ROOM);
+  const args = argument ??= new Argument(BUFFER + ITEMS_BYTES);
   const { view } = args;
   const next = { object: search.minObject, type: search.minType, offset: 0n };
   for (;;) {
@@ -73,7 +73,7 @@ export function searchTree(
     view.setUint32(KEY.MIN_TYPE, next.type, true);
     view.setUint32(KEY.MAX_TYPE, search.maxType, true);
     view.setUint32(KEY.COUNT, 0xffff_ffff, true);
-    args.set(KEY.BUFFER_SIZE, BigInt(ROOM));
+    args.set(KEY.BUFFER_SIZE, BigInt(ITEMS_BYTES));
     callIoctl(at, IOCTL.treeSearch, args);
     const count = view.getUint32(KEY.COUNT, true);
     if (count === 0) return;
@@ -149,8 +149,8 @@ export function changedInodes(
 
 /** Offsets in `struct btrfs_ioctl_ino_path_args`, and in the container that it points to. */
 const PATHS = { INODE: 0, SIZE: 8, POINTER: 48, MISSING: 4, COUNT: 8, FIRST: 16 } as const;
-/** What the kernel fills at most. */
-const PATHS_ROOM = 64 * 1024;
+/** Bytes of the container, more than which the kernel does not fill. */
+const PATHS_BYTES = 64 * 1024;
 
 /**
  * All paths of an inode beneath the top folder of the subvolume that `at` is in.
@@ -158,10 +158,10 @@ const PATHS_ROOM = 64 * 1024;
  * @throws {SystemError} ENOENT where there is no such inode; EPERM without `CAP_DAC_READ_SEARCH`
  */
 export function inodePaths(at: BtrfsHandle, inode: bigint): Uint8Array[] | undefined {
-  const container = new Uint8Array(PATHS_ROOM);
+  const container = new Uint8Array(PATHS_BYTES);
   const args = new Argument(SIZE.inodePaths);
   args.set(PATHS.INODE, inode);
-  args.set(PATHS.SIZE, BigInt(PATHS_ROOM));
+  args.set(PATHS.SIZE, BigInt(PATHS_BYTES));
   args.set(PATHS.POINTER, system().addressOf(container, container, 0n));
   try {
     callIoctl(at, IOCTL.inodePaths, args, `inode ${inode}`);
