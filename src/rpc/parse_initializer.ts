@@ -1,22 +1,27 @@
 /**
- * The wire's initializers in the daemon's own terms. Only what has no such terms is refused here
+ * Parses the wire's initializers into the daemon's own terms. Only what has no such terms is refused here
  * (nothing set, an enum value of a later protocol), and what is too long or too many to be looked at;
  * the rest is judged by the initializers.
  */
 
 import { invalid } from "../errors.ts";
 import type {
+  BackupSpec,
   CloneTargetMode as TargetMode,
+  CompositeSpec,
   DownloadSpec,
   GitAuthMethod as AuthMethod,
   GitSpec,
   InitializerSpec,
   PrebuildSpec,
   SnapshotSpec,
+  SpecOf,
 } from "../initializer/mod.ts";
 import {
   CloneTargetMode,
+  type CompositeInitializer,
   type FileDownloadInitializer,
+  type FromBackupInitializer,
   GitAuthMethod,
   type GitInitializer,
   type PrebuildInitializer,
@@ -48,9 +53,38 @@ const AUTH_METHODS: Readonly<Record<GitAuthMethod, AuthMethod>> = {
   [GitAuthMethod.BASIC_AUTH_OTS]: "BASIC_AUTH_OTS",
 };
 
+type WireSpec = Extract<WorkspaceInitializer["spec"], { case: string }>;
+type WireCase = WireSpec["case"];
+type Kind = InitializerSpec["kind"];
+
+/** The message of a case; `never` for a kind that the wire does not have. */
+type MessageOf<Case> = Extract<WireSpec, { case: Case }>["value"];
+
+/** What becomes of one case of the wire's `spec`. */
+interface WireParser<Case> {
+  /** Returns how many initializers a message holds, itself included. */
+  count(message: MessageOf<Case>): number;
+  /** @throws {DaemonError} INVALID_ARGUMENT naming a field below `path` */
+  parse(message: MessageOf<Case>, path: string): SpecOf<Case & Kind>;
+}
+
+/** Every kind, in the order of `proto/`. One that only the specs or only the wire has does not compile. */
+const PARSERS: { readonly [Case in Kind | WireCase]: WireParser<Case> } = {
+  empty: { count: () => 1, parse: () => ({ kind: "empty" }) },
+  git: { count: () => 1, parse: parseGit },
+  snapshot: { count: () => 1, parse: parseSnapshot },
+  prebuild: { count: ({ git }) => 1 + git.length, parse: parsePrebuild },
+  composite: {
+    count: ({ initializer }) => initializer.reduce((sum, one) => sum + countInitializers(one), 1),
+    parse: parseComposite,
+  },
+  download: { count: () => 1, parse: parseDownload },
+  backup: { count: () => 1, parse: parseBackup },
+};
+
 /**
- * The initializer at `path` of the request.
- * @throws {DaemonError} INVALID_ARGUMENT naming the field.
+ * Parses the initializer at `path` of the request.
+ * @throws {DaemonError} INVALID_ARGUMENT naming the field
  */
 export function parseInitializer(
   message: WorkspaceInitializer | undefined,
@@ -60,62 +94,57 @@ export function parseInitializer(
   return parseOne(message, path);
 }
 
-/** How many initializers there are in one, itself included. */
+/** Returns how many initializers there are in one, itself included; 1 where none is set. */
 function countInitializers(message: WorkspaceInitializer | undefined): number {
-  switch (message?.spec.case) {
-    case "composite":
-      return message.spec.value.initializer.reduce((sum, one) => sum + countInitializers(one), 1);
-    case "prebuild":
-      return 1 + message.spec.value.git.length;
-    default:
-      return 1;
-  }
+  return message?.spec.case ? countAs(message.spec.case, message.spec.value) : 1;
+}
+
+function countAs<Case extends WireCase>(kind: Case, message: MessageOf<Case>): number {
+  const parser: WireParser<Case> = PARSERS[kind];
+  return parser.count(message);
 }
 
 function parseOne(message: WorkspaceInitializer | undefined, path: string): InitializerSpec {
   if (!message?.spec.case) {
-    const choices = "empty, git, snapshot, prebuild, composite, download, backup";
-    throw invalid(path, `must be set to one of ${choices}`);
+    throw invalid(path, `must be set to one of ${Object.keys(PARSERS).join(", ")}`);
   }
-  const { case: kind, value } = message.spec;
-  const field = `${path}.${kind}`;
-  switch (kind) {
-    case "empty":
-      return { kind };
-    case "git":
-      return parseGit(value, field);
-    case "snapshot":
-      return parseSnapshot(value, field);
-    case "prebuild":
-      return parsePrebuild(value, field);
-    case "composite":
-      return {
-        kind,
-        initializers: value.initializer.map((part, index) =>
-          parseOne(part, `${field}.initializer[${index}]`)
-        ),
-      };
-    case "download":
-      return parseDownload(value, field);
-    case "backup": {
-      const location = `${field}.checkout_location`;
-      return {
-        kind,
-        checkoutLocation: checkLocation(value.checkoutLocation, location),
-        fromVolumeSnapshot: value.fromVolumeSnapshot,
-      };
-    }
-  }
+  return parseAs(message.spec.case, message.spec.value, `${path}.${message.spec.case}`);
+}
+
+function parseAs<Case extends WireCase>(
+  kind: Case,
+  message: MessageOf<Case>,
+  path: string,
+): SpecOf<Case> {
+  const parser: WireParser<Case> = PARSERS[kind];
+  return parser.parse(message, path);
+}
+
+function parseComposite({ initializer }: CompositeInitializer, path: string): CompositeSpec {
+  return {
+    kind: "composite",
+    initializers: initializer.map((member, index) =>
+      parseOne(member, `${path}.initializer[${index}]`)
+    ),
+  };
+}
+
+function parseBackup(message: FromBackupInitializer, path: string): BackupSpec {
+  return {
+    kind: "backup",
+    checkoutLocation: checkLocation(message.checkoutLocation, `${path}.checkout_location`),
+    fromVolumeSnapshot: message.fromVolumeSnapshot,
+  };
 }
 
 function parseGit(message: GitInitializer, path: string): GitSpec {
-  const upstream = `${path}.upstream_remote_uri`;
+  const upstream = `${path}.upstream_Remote_uri`;
   const location = `${path}.checkout_location`;
   return {
     kind: "git",
     remoteUri: checkBytes(message.remoteUri, `${path}.remote_uri`, MAX_BYTES.url),
     upstreamRemoteUri: checkBytes(message.upstreamRemoteUri, upstream, MAX_BYTES.url),
-    targetMode: known(TARGET_MODES, message.targetMode, `${path}.target_mode`),
+    targetMode: nameOf(TARGET_MODES, message.targetMode, `${path}.target_mode`),
     cloneTarget: checkBytes(message.cloneTaget, `${path}.clone_taget`, MAX_BYTES.ref),
     checkoutLocation: checkLocation(message.checkoutLocation, location),
     fullClone: message.fullClone,
@@ -129,7 +158,7 @@ function parseConfig(config: GitInitializer["config"], path: string): GitSpec["c
   return {
     customConfig,
     authentication: config
-      ? known(AUTH_METHODS, config.authentication, `${path}.authentication`)
+      ? nameOf(AUTH_METHODS, config.authentication, `${path}.authentication`)
       : "NO_AUTH",
     authUser: checkBytes(config?.authUser ?? "", `${path}.auth_user`, MAX_BYTES.user),
     authPassword: checkBytes(
@@ -180,8 +209,8 @@ function parseDownload(message: FileDownloadInitializer, path: string): Download
   };
 }
 
-/** Enums are open in proto3: any number can arrive. */
-function known<T>(names: Readonly<Record<number, T>>, value: number, path: string): T {
+/** Returns the name of an enum's value. Enums are open in proto3: any number can arrive. */
+function nameOf<T>(names: Readonly<Record<number, T>>, value: number, path: string): T {
   const name = names[value];
   if (name === undefined) throw invalid(path, `has the value ${value}, which is not known here`);
   return name;

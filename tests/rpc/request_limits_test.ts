@@ -34,7 +34,7 @@ const LIMITS: readonly [Json, Json, string][] = [
   [
     git({ upstreamRemoteUri: "x".repeat(8192) }),
     git({ upstreamRemoteUri: "ä".repeat(4097) }),
-    "initializer.git.upstream_remote_uri must be at most 8192 bytes: current size is 8194",
+    "initializer.git.upstream_Remote_uri must be at most 8192 bytes: current size is 8194",
   ],
   [
     git({ cloneTaget: "x".repeat(1024) }),
