@@ -1,4 +1,7 @@
-/** Time as a dependency, so that tests of retries, grace and retention need not wait. */
+/**
+ * Time as a dependency, so that tests of retries, grace and retention need not wait; and the one way
+ * for synchronous code to wait.
+ */
 
 import { delay } from "@std/async";
 
@@ -15,3 +18,11 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   sleep: (ms, signal) => delay(ms, signal ? { signal } : {}),
 };
+
+/** Never notified: `Atomics.wait` on it is a synchronous sleep. */
+const SLEEP_CELL = new Int32Array(new SharedArrayBuffer(4));
+
+/** Blocks this thread for `ms` milliseconds; returns at once if they are not positive. */
+export function sleepSync(ms: number): void {
+  if (ms > 0) Atomics.wait(SLEEP_CELL, 0, 0, ms);
+}

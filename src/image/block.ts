@@ -188,6 +188,12 @@ export class Block {
   }
 }
 
+/** A record, by its position, and the block that it is in. */
+export interface BlockRecord {
+  readonly block: Block;
+  readonly record: number;
+}
+
 /** Writes what an archive can hold of `stat`; the size of files alone. */
 export function writeStat(view: DataView, record: number, stat: Stat): void {
   view.setUint16(record + FIELD.mode, stat.permissions, true);

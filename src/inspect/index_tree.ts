@@ -1,5 +1,12 @@
 import { binaryString } from "../archive/mod.ts";
-import { type Block, FLAG, KIND, type LoadedIndex, RECORD } from "../image/mod.ts";
+import {
+  type Block,
+  type BlockRecord,
+  FLAG,
+  KIND,
+  type LoadedIndex,
+  RECORD,
+} from "../image/mod.ts";
 import { joinPath, splitLast } from "../linux/mod.ts";
 import {
   comparePaths,
@@ -16,12 +23,6 @@ const TYPES = new Map<number, ImageEntryType>([
   [KIND.character, "character-device"],
   [KIND.block, "block-device"],
 ]);
-
-/** A record and the block that it is in. */
-interface Found {
-  block: Block;
-  record: number;
-}
 
 /** {@link ImageTree} of a checked index. */
 export class IndexTree implements ImageTree {
@@ -92,7 +93,7 @@ export class IndexTree implements ImageTree {
   }
 
   /** The record of what is no directory. */
-  #record(path: Uint8Array): Found | undefined {
+  #record(path: Uint8Array): BlockRecord | undefined {
     const { parent, name } = splitLast(path);
     const block = this.#byPath.get(binaryString(parent));
     if (!block) return undefined;

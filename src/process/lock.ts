@@ -7,6 +7,7 @@
  */
 
 import { join } from "@std/path";
+import { sleepSync } from "../clock.ts";
 import { reasonOf } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import { accessRemedy, describeKind, lstat } from "./entry.ts";
@@ -17,8 +18,6 @@ const PID_WIDTH = 10;
 
 const LOCK_ATTEMPTS = 11;
 const LOCK_PAUSE_MS = 100;
-/** Never notified; `Atomics.wait` on it is a synchronous sleep. */
-const SLEEP_CELL = new Int32Array(new SharedArrayBuffer(4));
 
 export function lockPath(root: string): string {
   return join(root, "state", "lock");
@@ -52,7 +51,7 @@ function tryLock(file: Deno.FsFile): boolean {
   for (let attempt = 1;; attempt++) {
     if (file.tryLockSync(true)) return true;
     if (attempt === LOCK_ATTEMPTS) return false;
-    Atomics.wait(SLEEP_CELL, 0, 0, LOCK_PAUSE_MS);
+    sleepSync(LOCK_PAUSE_MS);
   }
 }
 

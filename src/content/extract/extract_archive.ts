@@ -14,7 +14,7 @@ import type { OmissionKind } from "../omissions.ts";
 import type { RestoreResult } from "../restore/restore_result.ts";
 import { isUncommonTime, tryChown } from "../attributes.ts";
 import { takenBytes } from "../disk_usage.ts";
-import { Budget } from "./budget.ts";
+import { Budget } from "../budget.ts";
 import {
   applyMetadata,
   type ApplyOptions,
@@ -96,7 +96,7 @@ class Extraction implements Disposable {
     this.#applyOptions = { owners, abilities, omissions: this.#omissions };
     this.#top = top;
     this.#limits = limits;
-    this.#budget = new Budget(limits.bytes);
+    this.#budget = new Budget({ subject: "archive", limitBytes: limits.bytes });
     this.#directories = new DeferredMetadata((bytes) => this.#budget.keep(bytes));
     this.#tree = new ExtractTree(top, {
       implied: () => {

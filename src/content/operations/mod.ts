@@ -12,16 +12,15 @@ import { packFinish } from "../pack/merge/finish.ts";
 import { packPart } from "../pack/part.ts";
 import { restoreLayers } from "../restore/apply_layers.ts";
 import { restorePlan } from "../restore/restore_plan.ts";
+import { restoreBaseline } from "../restore/restore_baseline.ts";
 import {
-  restoreBaseline,
   restoreClosedDirectories,
   restoreDirectories,
-  restoreFiles,
-  restoreLinks,
   restoreMetadata,
-  restoreOthers,
-  restoreVerify,
-} from "../restore/steps.ts";
+} from "../restore/restore_directories.ts";
+import { restoreFiles, restoreVerify } from "../restore/restore_files.ts";
+import { restoreLinks } from "../restore/restore_links.ts";
+import { restoreNodes } from "../restore/restore_nodes.ts";
 import {
   clear,
   deleteInPlace,
@@ -84,7 +83,7 @@ export const operations = {
   restoreLayers,
   restoreLinks,
   restoreMetadata,
-  restoreOthers,
+  restoreNodes,
   restorePlan,
   restoreVerify,
   sweepLimits,

@@ -26,7 +26,7 @@ import type { OmissionKind } from "../omissions.ts";
 import type { RestoreResult } from "./restore_result.ts";
 import type { Tree } from "../tree.ts";
 import { LINK_BYTES, takenBytes } from "../disk_usage.ts";
-import { Budget } from "../extract/budget.ts";
+import { Budget } from "../budget.ts";
 import {
   dataLoss,
   MAX_FOREIGN_DEPTH,
@@ -145,7 +145,11 @@ class AppliedLayers {
     this.#trash = trash;
     this.#removal = { group: groupOf(request.tree.name) };
     this.#context = context;
-    this.#budget = new Budget(request.limitBytes, request.trusted);
+    this.#budget = new Budget({
+      subject: "image",
+      limitBytes: request.limitBytes,
+      trusted: request.trusted,
+    });
     this.#policy = new MetadataPolicy({
       trusted: request.trusted,
       abilities: new Abilities(staging),

@@ -1,6 +1,6 @@
 /**
- * Restoring, as the daemon's own thread sees it: by the index, side by side on all Workers, where
- * there is one; layer after layer on one Worker where there is none.
+ * Runs a restore from the daemon's thread: by the index, concurrently on all Workers; or, if the
+ * image has none, layer after layer on one Worker.
  */
 
 import type { Digest } from "../../digest.ts";
@@ -12,6 +12,7 @@ import type { Dispatcher } from "../dispatcher.ts";
 import { checkLayersOfIndex } from "../../image/mod.ts";
 import { sumOmissions } from "../omissions.ts";
 import type { RestorePlan } from "./restore_plan.ts";
+import type { StepRequest } from "./step.ts";
 
 /** Restores an image; see {@link Content.restore}. */
 export async function restore(
@@ -23,6 +24,7 @@ export async function restore(
   return options.index ? await run.byIndex(options.index) : await run.byLayers();
 }
 
+/** One restore, and the controller that cancels its requests when one of them fails. */
 class RestoreRun {
   readonly #dispatcher: Dispatcher;
   readonly #tree: Tree;
@@ -46,7 +48,7 @@ class RestoreRun {
         this.#dispatcher.run("restorePlan", { file, blob: index, limitBytes }, this.#cancel()),
     );
     checkLayersOfIndex(index.digest, plan.layers, this.#options.layers);
-    const request = {
+    const request: StepRequest = {
       tree: this.#tree,
       trusted,
       plan: {
@@ -56,23 +58,23 @@ class RestoreRun {
         indexDigest: plan.indexDigest,
       },
     };
-    const eachRange = (operation: "restoreDirectories" | "restoreOthers") =>
+    const eachRange = (operation: "restoreDirectories" | "restoreNodes") =>
       plan.ranges.map((range) =>
         this.#dispatcher.run(operation, { ...request, range }, this.#cancel())
       );
     const omitted = await this.#all(eachRange("restoreDirectories"));
-    const entries = [...eachRange("restoreOthers"), ...this.#layers(plan, request)];
+    const entries = [...eachRange("restoreNodes"), ...this.#layers(plan, request)];
     omitted.push(...await this.#all(entries));
     if (plan.linkCount > 0) {
       omitted.push(await this.#dispatcher.run("restoreLinks", request, this.#cancel()));
     }
-    const finished = await this.#all(
+    const metadata = await this.#all(
       plan.ranges.map((range) =>
         this.#dispatcher.run("restoreMetadata", { ...request, range }, this.#cancel())
       ),
     );
-    omitted.push(...finished.map((range) => range.omitted));
-    const directories = finished.flatMap(({ later }) => later);
+    omitted.push(...metadata.map((range) => range.omitted));
+    const directories = metadata.flatMap(({ closed }) => closed);
     if (directories.length > 0) {
       const closed = { ...request, directories };
       omitted.push(
@@ -86,35 +88,38 @@ class RestoreRun {
 
   async byLayers(): Promise<RestoreResult> {
     const { layers, limitBytes, trusted } = this.#options;
-    const held: LeasedFile[] = [];
+    const leases: LeasedFile[] = [];
     try {
-      for (const layer of layers) held.push(await this.#options.fetch(layer));
-      const files = held.map(({ area, path }): LocalFile => ({ area, path }));
+      for (const layer of layers) leases.push(await this.#options.fetch(layer));
+      const files = leases.map(({ area, path }): LocalFile => ({ area, path }));
       return await this.#dispatcher.run(
         "restoreLayers",
         { tree: this.#tree, layers, files, limitBytes, trusted },
         this.#cancel(),
       );
     } finally {
-      await Promise.all(held.map((file) => file.release()));
+      await Promise.all(leases.map((lease) => lease.release()));
     }
   }
 
-  /** Restores the files of every layer that has any; a few layers are within reach at a time. */
-  #layers(plan: RestorePlan, request: StepOptions): Promise<Omissions>[] {
-    const needed = plan.layers.map((_, layer) => layer)
+  /**
+   * Restores the files of every layer that has any. At most one layer more than there are Workers is
+   * fetched at a time, which bounds what the spool holds.
+   */
+  #layers(plan: RestorePlan, request: StepRequest): Promise<Omissions>[] {
+    const pending = plan.layers.map((_, layer) => layer)
       .filter((layer) => plan.units.some((unit) => unit.layer === layer));
-    const lanes = Math.min(needed.length, this.#dispatcher.workers + 1);
+    const lanes = Math.min(pending.length, this.#dispatcher.workers + 1);
     return Array.from({ length: lanes }, async () => {
       const omitted: Omissions[] = [];
-      for (let layer = needed.shift(); layer !== undefined; layer = needed.shift()) {
+      for (let layer = pending.shift(); layer !== undefined; layer = pending.shift()) {
         omitted.push(...await this.#layer(plan, request, layer));
       }
       return sumOmissions(omitted);
     });
   }
 
-  async #layer(plan: RestorePlan, request: StepOptions, number: number): Promise<Omissions[]> {
+  async #layer(plan: RestorePlan, request: StepRequest, number: number): Promise<Omissions[]> {
     const layer = plan.layers[number]!;
     const blob = { digest: layer.digest, size: layer.size };
     return await this.#withBlob(blob, async (file) => {
@@ -133,15 +138,15 @@ class RestoreRun {
     use: (file: LocalFile) => Promise<T>,
   ): Promise<T> {
     this.#signal.throwIfAborted();
-    const held = await this.#options.fetch(blob);
+    const lease = await this.#options.fetch(blob);
     try {
-      return await use({ area: held.area, path: held.path });
+      return await use({ area: lease.area, path: lease.path });
     } finally {
-      await held.release();
+      await lease.release();
     }
   }
 
-  /** Waits for all; when one fails the others are cancelled, waited for, and its error thrown. */
+  /** Waits for all. If one fails, cancels the others, waits for them and throws its error. */
   async #all<T>(work: Promise<T>[]): Promise<T[]> {
     let failure: { error: unknown } | undefined;
     const watched = work.map((one) =>
@@ -159,10 +164,4 @@ class RestoreRun {
   #cancel(): { signal: AbortSignal } {
     return { signal: this.#signal };
   }
-}
-
-interface StepOptions {
-  readonly tree: Tree;
-  readonly trusted: boolean;
-  readonly plan: Pick<RestorePlan, "index" | "blocks" | "files" | "indexDigest">;
 }

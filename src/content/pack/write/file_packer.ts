@@ -1,12 +1,14 @@
 /** Reads regular files into layers, while programs may be writing to them. */
 
-import { encodeSparseMap, MAX_EXTENTS } from "../../../archive/mod.ts";
+import { encodeSparseMap } from "../../../archive/mod.ts";
+import { sleepSync } from "../../../clock.ts";
 import type { Extent } from "../../../extent.ts";
 import { type Directory, type File, isErrno, type Name, O, type Stat } from "../../../linux/mod.ts";
 import { FLAG, type Location, type Xattr } from "../../../image/mod.ts";
 import { readXattrs } from "../../read_xattrs.ts";
 import { tarEntry } from "./tar_entries.ts";
 import type { LayerWriter } from "./layer_writer.ts";
+import { sparseExtents } from "./sparse_extents.ts";
 
 /** A file that was written into a layer. */
 export interface PackedFile {
@@ -82,9 +84,6 @@ const RACY_BYTES = 1 << 20;
 /** How often one packer waits: a file that changes continuously is racy after each wait. */
 const MAX_RESYNCS = 2;
 
-/** Never notified: `Atomics.wait` on it is a synchronous sleep. */
-const SLEEP_CELL = new Int32Array(new SharedArrayBuffer(4));
-
 function isSame(a: Stat, b: Stat): boolean {
   return a.size === b.size &&
     a.ctime.nsec === b.ctime.nsec && a.ctime.sec === b.ctime.sec &&
@@ -127,7 +126,7 @@ export class FilePacker {
     if (nsec === 0 || wait > 2 * TICK_MS) return true;
     this.#resyncs++;
     this.#racyBytes = 0;
-    if (wait > 0) Atomics.wait(SLEEP_CELL, 0, 0, wait);
+    sleepSync(wait);
     this.#syncedAt = this.#options.resync();
     return isRacy(stat, this.#syncedAt);
   }
@@ -167,7 +166,7 @@ export class FilePacker {
         if (!isErrno(error, "EAGAIN") || this.#leaseWaitMs <= 0) throw error;
         this.#leaseWaitMs -= LEASE_POLL_MS;
         this.#options.tick();
-        Atomics.wait(SLEEP_CELL, 0, 0, LEASE_POLL_MS);
+        sleepSync(LEASE_POLL_MS);
       }
     }
   }
@@ -257,45 +256,4 @@ export class FilePacker {
       done += count;
     }
   }
-}
-
-/** Returns the data of a file with holes; `undefined` for a file without holes. */
-function sparseExtents(file: File, stat: Stat): Extent[] | undefined {
-  if (stat.size === 0 || stat.blocks * 512 >= stat.size) return undefined;
-  const extents: Extent[] = [];
-  let data = 0;
-  for (let at = 0; at < stat.size;) {
-    const found = file.nextData(at);
-    if (!found || found.offset >= stat.size) break;
-    const { offset } = found;
-    const length = Math.min(found.length, stat.size - offset);
-    // The file is being changed if an extent is empty.
-    if (length <= 0) break;
-    extents.push({ offset, length });
-    data += length;
-    at = offset + length;
-  }
-  if (data === stat.size) return undefined;
-  return withoutSmallestHoles(extents, MAX_EXTENTS - 1);
-}
-
-/** Fills holes, smallest first, until at most `max` extents are left. */
-function withoutSmallestHoles(extents: Extent[], max: number): Extent[] {
-  let kept = extents;
-  for (let hole = 4096; kept.length > max; hole *= 2) {
-    const merged: Extent[] = [];
-    for (const next of kept) {
-      const last = merged.at(-1);
-      if (last && next.offset - (last.offset + last.length) <= hole) {
-        merged[merged.length - 1] = {
-          offset: last.offset,
-          length: next.offset + next.length - last.offset,
-        };
-      } else {
-        merged.push(next);
-      }
-    }
-    kept = merged;
-  }
-  return kept;
 }

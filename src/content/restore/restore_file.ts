@@ -1,62 +1,69 @@
+/** Restores one regular file from its layer. */
+
 import { ArchiveError, SparseMapReader } from "../../archive/mod.ts";
 import type { Extent } from "../../extent.ts";
 import { type Block, FLAG, type LayerReader } from "../../image/mod.ts";
 import type { OperationContext } from "../operation.ts";
 import { type Directory, type File, isErrno, joinPath } from "../../linux/mod.ts";
 import { type MetadataPolicy, NAME_REFUSALS } from "./metadata_policy.ts";
-import { hasSecondGranularity, storedMetadata } from "./record_metadata.ts";
+import { hasWholeSeconds, storedMetadata } from "./record_metadata.ts";
 
+/** A file's record, and what is needed to make the file. */
 export interface FileToRestore {
+  /** The directory to make it in. */
   readonly dir: Directory;
   readonly block: Block;
   readonly record: number;
+  /** The layer that has the content. */
   readonly reader: LayerReader;
   readonly policy: MetadataPolicy;
   readonly context: OperationContext;
 }
 
-/** Until the mode is known to be right. */
-const PRIVATE = 0o600;
+/** The mode of a file whose xattrs are still to be set: nobody else may read it before. */
+const PRIVATE_MODE = 0o600;
 
 /**
- * Creates the file, and notes what this node knows of it in the record.
- * @returns false where the file system has no place for such a name or size: nothing is left then
+ * Makes a file with its content and metadata, and sets its inode and ctime in its record.
+ * @returns false if the file system cannot hold a file of such a name or size; none is left then
  * @throws {SystemError}
+ * @throws {ArchiveError} if the layer does not have the content that the record describes
  */
-export function restoreContent(wanted: FileToRestore): boolean {
-  const { dir, block, record, policy } = wanted;
+export function restoreFile(options: FileToRestore): boolean {
+  const { dir, block, record, policy } = options;
   const stored = storedMetadata(block, record);
-  const isPlain = stored.xattrs.length === 0;
+  const hasXattrs = stored.xattrs.length > 0;
   const name = block.name(record);
-  let file: File;
+  let created: File;
   try {
-    file = dir.createFile(name, isPlain ? policy.creationModeOf(stored) : PRIVATE);
+    created = dir.createFile(name, hasXattrs ? PRIVATE_MODE : policy.creationModeOf(stored));
   } catch (error) {
     if (isErrno(error, ...NAME_REFUSALS)) return false;
     throw error;
   }
-  using created = file;
+  using file = created;
   try {
-    if (block.flags(record) & FLAG.sparse) sparseContent(created, wanted);
-    else plainContent(created, wanted);
+    if (block.flags(record) & FLAG.sparse) writeSparse(file, options);
+    else writePlain(file, options);
   } catch (error) {
     if (!isErrno(error, "EFBIG")) throw error;
     dir.unlink(name);
     return false;
   }
-  const stat = policy.apply(created, stored, () => joinPath(block.path, name));
-  block.setLocal(record, stat, hasSecondGranularity(stat));
+  const stat = policy.apply(file, stored, () => joinPath(block.path, name));
+  block.setLocal(record, stat, hasWholeSeconds(stat));
   return true;
 }
 
-function plainContent(file: File, { block, record, reader, context }: FileToRestore): void {
+function writePlain(file: File, { block, record, reader, context }: FileToRestore): void {
   reader.read(block.offset(record), block.stored(record), (piece) => {
     context.throwIfCancelled();
     file.write(piece);
   });
 }
 
-function sparseContent(file: File, { block, record, reader, context }: FileToRestore): void {
+/** Writes the data behind the sparse map (PAX 1.0) that the stored bytes begin with. */
+function writeSparse(file: File, { block, record, reader, context }: FileToRestore): void {
   const size = block.size(record);
   const map = new SparseMapReader();
   let extents: Extent[] | undefined;
