@@ -11,6 +11,7 @@ import {
   TENANT,
   writeAsTenant,
 } from "../fixtures/btrfs.ts";
+import type { ClientError } from "../../src/client/mod.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { has } from "../fixtures/tools.ts";
 import { readTree } from "../fixtures/tree.ts";
@@ -146,6 +147,53 @@ Deno.test({
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     assertEquals(subvolumesOf(node, fs.path), ["workspaces/w"]);
+  },
+});
+
+/** Leaves room neither for data nor for metadata. */
+function fill(folder: string): void {
+  Deno.mkdirSync(folder);
+  const data = new Uint8Array(1 << 20).fill(1);
+  for (const size of [1 << 20, 2000]) {
+    try {
+      for (let n = 0;; n++) {
+        Deno.writeFileSync(join(folder, `${size}-${n}`), data.subarray(0, size));
+      }
+    } catch (error) {
+      assertStringIncludes(`${error}`, "No space left");
+    }
+    btrfs("filesystem", "sync", folder);
+  }
+}
+
+Deno.test({
+  name: "a full btrfs loses nothing, kills nobody, and is made room on by disposals",
+  ignore,
+  async fn() {
+    using fs = mountBtrfs(200 * MIB);
+    using folder = testFolder();
+    const config = { ...CONFIG, storage: { kind: "fs", path: join(folder.path, "store") } };
+    await using node = await TestNode.start(fs.path, "node", { config });
+    await node.client.initWorkspace(request("w"));
+    await node.client.initWorkspace(limited("x", 20));
+    Deno.writeTextFileSync(join(node.workspace("w"), "work"), "unsaved work");
+    assertEquals(writeAsTenant(join(node.workspace("x"), "data"), 8), "written");
+    fill(join(fs.path, "ballast"));
+    const mayBeRefused = (error: ClientError) =>
+      assertEquals(error.code, "RESOURCE_EXHAUSTED", error.message);
+    for (let n = 0; n < 2; n++) {
+      await node.client.initWorkspace(request(`e${n}`)).catch(mayBeRefused);
+      await node.client.backupWorkspace("w").catch(mayBeRefused);
+      assertEquals(Deno.readTextFileSync(join(node.workspace("w"), "work")), "unsaved work");
+      await node.end("SIGKILL");
+      await node.startAgain();
+    }
+    await node.client.disposeWorkspace({ id: "x" });
+    Deno.removeSync(join(fs.path, "ballast"), { recursive: true });
+    btrfs("filesystem", "sync", fs.path);
+    await node.client.disposeWorkspace({ id: "w", backup: true });
+    await node.client.initWorkspace(fromBackup("again"));
+    assertEquals(Deno.readTextFileSync(join(node.workspace("again"), "work")), "unsaved work");
   },
 });
 
