@@ -114,6 +114,11 @@ export interface Content {
     options?: OperationOptions,
   ): Promise<string[]>;
 
+  /**
+   * Returns whether nothing in a tree has changed since it was in a state that {@link pack} has told:
+   * then its image is the same. False where the file system cannot tell.
+   */
+  isUnchanged(tree: Tree, state: string, options?: OperationOptions): Promise<boolean>;
   /** Packs a tree into layers, an index and a new baseline; `pack/mod.ts` tells how. */
   pack(tree: Tree, options: PackOptions): Promise<PackResult>;
   /** Restores an image into an empty staging tree. */

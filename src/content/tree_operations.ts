@@ -52,6 +52,8 @@ export function connectTrees(workers: Dispatcher): TreeOperations {
     chownDirectory: (tree, path, owner) => workers.quick("chownDirectory", { tree, path, owner }),
     place: (tree, path, file, owner, mode) =>
       workers.run("place", { tree, path, file: { area: file.area, path: file.path }, owner, mode }),
+    isUnchanged: (tree, state, { signal } = {}) =>
+      workers.run("isUnchanged", { tree, state }, { signal }),
     list: (tree, path) => workers.quick("list", { tree, path }),
     copyOut: (tree, path, maxBytes) => workers.run("copyOut", { tree, path, maxBytes }),
     discard: ({ path }) => workers.quick("discardSpool", { names: [path] }),

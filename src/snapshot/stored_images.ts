@@ -12,7 +12,14 @@
  */
 
 import type { Clock } from "../clock.ts";
-import type { Content, LayerDescriptor, PackResult, RestoreResult, Tree } from "../content/mod.ts";
+import type {
+  Content,
+  LayerDescriptor,
+  PackResult,
+  PackStats,
+  RestoreResult,
+  Tree,
+} from "../content/mod.ts";
 import type { Digest } from "../digest.ts";
 import { DaemonError, messageOf } from "../errors.ts";
 import { logger } from "../log/mod.ts";
@@ -27,6 +34,7 @@ import {
   type WorkspaceIdentity,
 } from "./images.ts";
 import { changeHistory } from "./history.ts";
+import { type LastImage, LastImages, unchangedStats } from "./last_images.ts";
 import { describeImage, joinConfig, MAX_MANIFEST_BYTES, parseManifest } from "./manifest.ts";
 import type { ImageDescription } from "./manifest.ts";
 import {
@@ -61,6 +69,7 @@ export class StoredImages implements Images {
   readonly #store: ObjectStore;
   readonly #clock: Clock;
   readonly #retain: number;
+  readonly #last = new LastImages();
 
   constructor(options: ImagesOptions) {
     this.content = options.content;
@@ -176,6 +185,12 @@ export class StoredImages implements Images {
     options: SaveOptions,
     refer: (image: ImageReference) => Promise<string>,
   ): Promise<SavedImage> {
+    const unchanged = await this.#unchanged(tree, options);
+    if (unchanged) {
+      const { manifest } = unchanged;
+      const stats = unchangedStats(unchanged.stats);
+      return { url: await refer(this.#reference(manifest, stats)), manifest, stats };
+    }
     const reuse = await this.#reusable(options);
     const packed = await this.content.pack(tree, {
       ...options,
@@ -185,23 +200,39 @@ export class StoredImages implements Images {
       },
     });
     try {
-      const manifest = await this.#putImage(packed, options);
-      const url = await refer({
-        manifest,
-        createdAt: this.#clock.now(),
-        contentBytes: packed.stats.contentBytes,
-        files: packed.stats.files,
-      });
+      const { manifest, blobs } = await this.#putImage(packed, options);
+      const url = await refer(this.#reference(manifest.digest, packed.stats));
       await this.#commitBaseline(packed.newBaseline, options.baseline);
       reportBaseline(options.baseline, packed.baselineProblem);
       reportOdd(options.baseline, packed);
       reportLive(options.baseline, packed.freezeProblem);
-      return { url, manifest, stats: packed.stats };
+      const { state, stats } = packed;
+      this.#last.set(
+        options.baseline,
+        state === undefined ? undefined : { state, manifest: manifest.digest, blobs, stats },
+      );
+      return { url, manifest: manifest.digest, stats };
     } catch (error) {
       await this.#tidy(() => this.content.discard(packed.index.file));
       await this.#tidy(() => this.content.dropBaseline(packed.newBaseline));
       throw error;
     }
+  }
+
+  #reference(manifest: Digest, { contentBytes, files }: PackStats): ImageReference {
+    return { manifest, createdAt: this.#clock.now(), contentBytes, files };
+  }
+
+  /** The last image of a tree that has not changed since, if all of it is still stored. */
+  async #unchanged(tree: Tree, options: SaveOptions): Promise<LastImage | undefined> {
+    const last = this.#last.get(options.baseline);
+    if (!last || !await this.content.isUnchanged(tree, last.state, signalOf(options))) {
+      return undefined;
+    }
+    const there = await Promise.all(
+      last.blobs.map(({ digest, size }) => this.#store.hasBlob(digest, size, signalOf(options))),
+    );
+    return there.every((isThere) => isThere) ? last : undefined;
   }
 
   /** The image is stored by now: without its baseline the next one merely reads more. */
@@ -236,7 +267,8 @@ export class StoredImages implements Images {
     return layers.filter((_, n) => there[n]);
   }
 
-  async #putImage(packed: PackResult, options: SaveOptions): Promise<Digest> {
+  /** Stores what an image has besides its layers. @returns all blobs that it needs */
+  async #putImage(packed: PackResult, options: SaveOptions) {
     const { digest, size } = packed.index;
     const { manifest, config } = describeImage({ layers: packed.layers, index: { digest, size } });
     const puts = [
@@ -247,7 +279,11 @@ export class StoredImages implements Images {
     await Promise.allSettled(puts);
     await Promise.all(puts);
     await this.#store.putBlobBytes(manifest.digest, manifest.bytes, signalOf(options));
-    return manifest.digest;
+    const blobs = [...packed.layers, packed.index, config, manifest].map((blob) => ({
+      digest: blob.digest,
+      size: "size" in blob ? blob.size : blob.bytes.length,
+    }));
+    return { manifest, blobs };
   }
 
   async #restore(

@@ -1,6 +1,7 @@
 /** A daemon whose root is on btrfs: workspaces are subvolumes, and quotas hold for whoever writes. */
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { walkSync } from "@std/fs";
 import { join } from "@std/path";
 import { FROM_SOURCE } from "../../scripts/daemon_process.ts";
 import {
@@ -15,7 +16,7 @@ import type { ClientError } from "../../src/client/mod.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { has } from "../fixtures/tools.ts";
 import { readTree } from "../fixtures/tree.ts";
-import { fromBackup, type Request, request, TestNode } from "./node.ts";
+import { fromBackup, fromSnapshot, type Request, request, TestNode } from "./node.ts";
 
 const ignore = !canMountBtrfs();
 const MIB = 1 << 20;
@@ -98,6 +99,39 @@ Deno.test({
     await client.initWorkspace(limited("more", 100, fromBackup("more")));
     assertEquals(writeAsTenant(join(node.workspace("more"), "b"), 20), "written");
     assertEquals(writeAsTenant(join(node.workspace("more"), "b"), 60), "quota");
+  },
+});
+
+Deno.test({
+  name:
+    "a save of what has not changed refers to the image that is there, unless some of it is gone",
+  ignore,
+  async fn() {
+    using fs = mountBtrfs();
+    await using node = await TestNode.start(fs.path, "node", { config: CONFIG });
+    const { client } = node;
+    await client.initWorkspace(request("w"));
+    const file = join(node.workspace("w"), "file");
+    Deno.writeTextFileSync(file, "one");
+    const first = await client.backupWorkspace("w");
+    assertEquals(await client.backupWorkspace("w"), first);
+    const snapshot = await client.takeSnapshot({ id: "w" });
+    Deno.writeTextFileSync(file, "two");
+    const second = await client.backupWorkspace("w");
+    assert(second !== first);
+    await client.initWorkspace(fromSnapshot("s", snapshot));
+    assertEquals(Deno.readTextFileSync(join(node.workspace("s"), "file")), "one");
+
+    // Somebody has deleted the blobs: they are stored again.
+    for (const folder of ["blobs", "refs"]) {
+      for (const { path } of walkSync(join(node.root, "store", folder), { includeDirs: false })) {
+        Deno.removeSync(path);
+      }
+    }
+    await client.disposeWorkspace({ id: "w", backup: true });
+    await client.initWorkspace(fromBackup("again"));
+    assertEquals(Deno.readTextFileSync(join(node.workspace("again"), "file")), "two");
+    await client.disposeWorkspace({ id: "s" });
   },
 });
 

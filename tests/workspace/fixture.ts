@@ -125,6 +125,7 @@ function contentOn(disk: Disk): Content {
   return {
     workers: 1,
     chooseVolume: unused,
+    isUnchanged: unused,
     limit: () => Promise.resolve(false),
     usages: unused,
     create: (_owner, workspace) => {

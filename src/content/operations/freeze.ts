@@ -16,6 +16,8 @@ export interface FrozenTree {
   readonly frozenAt?: number;
   /** What the devices of the tree to be packed are called in baselines. */
   readonly devices: readonly DeviceName[];
+  /** The state of the tree that the frozen copy shows; see {@link isUnchanged}. */
+  readonly state?: string;
   /** Why a tree that could be frozen was not. */
   readonly problem?: string;
 }
@@ -46,11 +48,18 @@ export function freezeTree(areas: OpenAreas, request: { tree: Tree }): FrozenTre
   const frozenAt = Date.now();
   try {
     const frozen = snapshots.freeze(top, areas.staging, name);
-    return { tree: { area: "staging", name }, frozenAt, devices: frozen };
+    return { tree: { area: "staging", name }, frozenAt, ...frozen };
   } catch (error) {
     if (!(error instanceof SystemError) || !isErrno(error, ...TOLERATED)) throw error;
     return { tree, devices, problem: messageOf(error) };
   }
+}
+
+/** Returns whether nothing in a tree has changed since it was in that state. */
+export function isUnchanged(areas: OpenAreas, request: { tree: Tree; state: string }): boolean {
+  using top = openTree(areas, request.tree);
+  if (deviceNamesOf(top).length === 0) return false;
+  return volumeAt(areas.staging).snapshots?.state(top) === request.state;
 }
 
 /** Deletes a frozen tree. @throws {DaemonError} what keeps it; a restart tries again */

@@ -33,7 +33,7 @@ import { copyOut } from "./copy_out.ts";
 import { extract } from "./extract.ts";
 import { closeDirectory, openDirectory } from "./open_directory.ts";
 import { hashFile, inspectPaths, readLink } from "./inspect_paths.ts";
-import { discardFrozen, freezeTree } from "./freeze.ts";
+import { discardFrozen, freezeTree, isUnchanged } from "./freeze.ts";
 import { list } from "./list.ts";
 import { chownDirectory, makeDirectory } from "./make_directory.ts";
 import { movePaths } from "./move_paths.ts";
@@ -63,6 +63,7 @@ export const operations = {
   hashFile,
   inspectPaths,
   leftovers,
+  isUnchanged,
   limitTree,
   list,
   makeDirectory,

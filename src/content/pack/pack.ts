@@ -30,10 +30,14 @@ export async function pack(
 ): Promise<PackResult> {
   const { dispatcher } = services;
   const frozen = await dispatcher.run("freezeTree", { tree }, { signal: options.signal });
-  const { problem } = frozen;
+  const { problem, state } = frozen;
   try {
     const result = await packFrozen(services, frozen, options);
-    return problem === undefined ? result : { ...result, freezeProblem: problem };
+    return {
+      ...result,
+      ...(state === undefined ? {} : { state }),
+      ...(problem === undefined ? {} : { freezeProblem: problem }),
+    };
   } finally {
     if (frozen.frozenAt !== undefined) {
       // What cannot be deleted now is a leftover of the next start's.

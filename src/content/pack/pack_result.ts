@@ -59,6 +59,8 @@ export interface PackResult {
   newBaseline: string;
   /** Why the baseline of the request could not be used, so that everything was read. */
   baselineProblem?: string;
+  /** The state of the tree that the image shows, where its file system tells; see `Content.isUnchanged`. */
+  state?: string;
   /** Why the tree was not frozen while it was packed, though its file system can do that. */
   freezeProblem?: string;
   stats: PackStats;

@@ -12,12 +12,17 @@ import {
 } from "../../linux/mod.ts";
 import { deleteEntry, type RemovalOptions, type Removed } from "../delete_entry.ts";
 import { QgroupLimits } from "./qgroup_limits.ts";
-import { snapshotTree } from "./snapshot_tree.ts";
+import { snapshotTree, stateOf } from "./snapshot_tree.ts";
 import type { ChangedInode, Limits, Snapshots, Volume } from "./volume.ts";
 
 const snapshots: Snapshots = {
   clone: (source, parent, name) => void snapshotTree(source, parent, name, { readOnly: false }),
   freeze: (source, parent, name) => snapshotTree(source, parent, name, { readOnly: true }),
+  state(top) {
+    // What is not written yet is in no transaction that has a number.
+    top.syncFileSystem();
+    return stateOf(top);
+  },
   changedSince,
 };
 

@@ -22,6 +22,7 @@ import {
 } from "../../linux/mod.ts";
 import { deleteEntry } from "../delete_entry.ts";
 import { deviceName } from "./device_names.ts";
+import type { Freeze } from "./volume.ts";
 
 /** How often a tree is copied again because subvolumes within were moved about meanwhile. */
 const ATTEMPTS = 5;
@@ -31,7 +32,7 @@ const PLACEHOLDER_INODE = 2n;
 /**
  * Makes a snapshot of a tree and of the subvolumes within it.
  * @param parent a directory that only this user can reach
- * @returns the devices of the copies, named as those of what they are copies of
+ * @returns the devices of the copies, named as those of what they are copies of, and the state shown
  * @throws {SystemError} EEXIST; EAGAIN where subvolumes within kept being moved about; ENAMETOOLONG
  *   where one lies deeper than can be told
  */
@@ -40,14 +41,17 @@ export function snapshotTree(
   parent: Directory,
   name: string,
   { readOnly }: { readOnly: boolean },
-): DeviceName[] {
+): Freeze {
   for (let attempt = 1;; attempt++) {
     createSnapshot(source, parent, name);
     try {
       using copy = parent.openDirectory(name);
-      const names = [deviceName(copy, source), ...copyNested(source, copy, readOnly)];
+      const copies = [describeCopy(source, copy), ...copyNested(source, copy, readOnly)];
       if (readOnly) setReadOnlySubvolume(copy, true);
-      return names;
+      return {
+        devices: copies.map(({ device }) => device),
+        state: copies.map(({ state }) => state).join(),
+      };
     } catch (error) {
       deleteEntry(parent, name, parent);
       if (!isErrno(error, "EAGAIN") || attempt === ATTEMPTS) throw error;
@@ -55,9 +59,9 @@ export function snapshotTree(
   }
 }
 
-/** Puts snapshots of the subvolumes within `source` into its snapshot `copy`. @returns their devices */
-function copyNested(source: Directory, copy: Directory, readOnly: boolean): DeviceName[] {
-  const names: DeviceName[] = [];
+/** Puts snapshots of the subvolumes within `source` into its snapshot `copy` */
+function copyNested(source: Directory, copy: Directory, readOnly: boolean): Copy[] {
+  const copies: Copy[] = [];
   const { createdGeneration } = subvolumeInfo(copy);
   for (const nested of nestedSubvolumes(source)) {
     const found = openNested(source, nested);
@@ -73,11 +77,54 @@ function copyNested(source: Directory, copy: Directory, readOnly: boolean): Devi
     dir.removeDirectory(found.name);
     createSnapshot(inner, dir, found.name);
     using innerCopy = dir.openDirectory(found.name);
-    names.push(deviceName(innerCopy, inner), ...copyNested(inner, innerCopy, readOnly));
+    copies.push(describeCopy(inner, innerCopy), ...copyNested(inner, innerCopy, readOnly));
     if (readOnly) setReadOnlySubvolume(innerCopy, true);
     dir.setTimes(mtime);
   }
-  return names;
+  return copies;
+}
+
+/** What is told of one copy. */
+interface Copy {
+  readonly device: DeviceName;
+  readonly state: string;
+}
+
+/**
+ * The kernel gives the transaction that makes a snapshot to the source, too: as long as that is its
+ * generation, nothing in it has changed.
+ */
+function describeCopy(source: Directory, copy: Directory): Copy {
+  const { createdGeneration } = subvolumeInfo(copy);
+  return {
+    device: deviceName(copy, source),
+    state: `${subvolumeInfo(source).uuid}:${createdGeneration}`,
+  };
+}
+
+/**
+ * Returns the state of a tree, to be compared with that of a {@link Freeze}, as of what was synced
+ * before; `undefined` where subvolumes within are being moved about.
+ * @throws {SystemError}
+ */
+export function stateOf(source: Directory): string | undefined {
+  try {
+    return statesOf(source).join();
+  } catch (error) {
+    if (isErrno(error, "EAGAIN", "ENAMETOOLONG")) return undefined;
+    throw error;
+  }
+}
+
+function statesOf(source: Directory): string[] {
+  const { uuid, generation } = subvolumeInfo(source);
+  const within = nestedSubvolumes(source).flatMap((nested) => {
+    const found = openNested(source, nested);
+    if (!found) return [];
+    using inner = found.directory;
+    return statesOf(inner);
+  });
+  return [`${uuid}:${generation}`, ...within];
 }
 
 /** Opens a subvolume within another. @returns `undefined` where it is gone. @throws {SystemError} EAGAIN */

@@ -47,10 +47,14 @@ export interface Snapshots {
    * Makes a read-only copy of a tree as of one point in time: with everything that was written
    * before the call. Of what is written during the call, each file has a part, as after a loss of
    * power; trees within the tree are shown a little later each. What is frozen takes room only for what changes in the tree afterwards.
-   * @returns what the devices of the copy are called in baselines: as those of the tree itself
    * @throws {SystemError} EEXIST; EAGAIN where trees within kept being moved about meanwhile
    */
-  freeze(source: Directory, parent: Directory, name: string): DeviceName[];
+  freeze(source: Directory, parent: Directory, name: string): Freeze;
+  /**
+   * Returns the state of a tree, which equals that of a {@link Freeze} as long as nothing in it has
+   * changed since then; `undefined` where that cannot be told.
+   */
+  state(top: Directory): string | undefined;
   /**
    * Lists what changed in a tree since it was frozen.
    * @param top the live tree, or a later freeze of it
@@ -58,6 +62,14 @@ export interface Snapshots {
    * @returns `undefined` where this cannot be told: the two are not of the same tree
    */
   changedSince(top: Directory, frozen: Directory): ChangedInode[] | undefined;
+}
+
+/** A tree that was frozen. */
+export interface Freeze {
+  /** What the devices of the copy are called in baselines: as those of the tree itself. */
+  readonly devices: DeviceName[];
+  /** The state of the tree that the copy shows; see {@link Snapshots.state}. */
+  readonly state: string;
 }
 
 /** An inode that changed, by what it has become. */

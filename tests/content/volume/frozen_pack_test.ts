@@ -121,6 +121,53 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "that nothing has changed since a save is told, and any change is told from it",
+  ignore,
+  async fn() {
+    await using fixture = new BtrfsFixture();
+    const path = await fixture.make("w", TREE);
+    btrfs("subvolume", "create", join(path, "inner"));
+    const tree = { area: "workspaces", name: "w" } as const;
+    const python = (code: string) => {
+      const { success, stderr } = new Deno.Command(PYTHON, {
+        args: ["-c", `import os, mmap\nos.chdir("${path}")\n${code}`],
+      }).outputSync();
+      assert(success, new TextDecoder().decode(stderr));
+    };
+    const changes: Record<string, () => void> = {
+      "a file written": () => Deno.writeTextFileSync(join(path, "a/x"), "FIRST"),
+      "a file written in a subvolume": () => Deno.writeTextFileSync(join(path, "inner/f"), "x"),
+      "a mapped page": () =>
+        python('f = open("a/y", "r+b"); m = mmap.mmap(f.fileno(), 5); m[0:1] = b"O"; m.close()'),
+      "a mode": () => Deno.chmodSync(join(path, "linked"), 0o600),
+      "an attribute": () => python('os.setxattr("linked", "user.a", b"b")'),
+      "a time": () => Deno.utimeSync(join(path, "linked"), 1, 1),
+      "a name": () => Deno.renameSync(join(path, "link"), join(path, "link2")),
+      "a subvolume made": () => void btrfs("subvolume", "create", join(path, "b/more")),
+      "a subvolume renamed": () => Deno.renameSync(join(path, "inner"), join(path, "renamed")),
+      "a subvolume in another's place": () => {
+        btrfs("subvolume", "delete", join(path, "b/more"));
+        btrfs("subvolume", "create", join(path, "b/more"));
+      },
+    };
+    for (const [what, change] of Object.entries(changes)) {
+      const { state } = await fixture.pack("w");
+      assert(state !== undefined);
+      assert(await fixture.content.isUnchanged(tree, state), `before ${what}`);
+      assert(await fixture.content.isUnchanged(tree, state), `again before ${what}`);
+      change();
+      assertEquals(await fixture.content.isUnchanged(tree, state), false, what);
+    }
+    const { state } = await fixture.pack("w");
+    btrfs("subvolume", "snapshot", path, `${path}.other`);
+    assertEquals(
+      await fixture.content.isUnchanged({ area: "workspaces", name: "w.other" }, state!),
+      false,
+    );
+  },
+});
+
 /** Writes one number into two files, one after the other, until it is killed. */
 const COUNT = `
 import os, sys

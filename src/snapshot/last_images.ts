@@ -1,0 +1,46 @@
+/** What was saved last of each tree, so that a tree that has not changed needs no new image. */
+
+import type { PackStats } from "../content/mod.ts";
+import type { Digest } from "../digest.ts";
+
+/** A blob that an image needs. */
+interface ImageBlob {
+  readonly digest: Digest;
+  readonly size: number;
+}
+
+/** An image that is stored, and the state of the tree that it shows. */
+export interface LastImage {
+  /** As `PackResult.state` has it. */
+  readonly state: string;
+  readonly manifest: Digest;
+  /** All of the image, the manifest included. */
+  readonly blobs: readonly ImageBlob[];
+  readonly stats: PackStats;
+}
+
+/** Most trees that are remembered: the next save of another walks it. */
+const MAX_TREES = 10_000;
+
+/** The images that this process stored last, by the name of the tree's baseline. Lost by a restart. */
+export class LastImages {
+  readonly #images = new Map<string, LastImage>();
+
+  get(baseline: string): LastImage | undefined {
+    return this.#images.get(baseline);
+  }
+
+  /** Remembers an image, or that there is none to go by. */
+  set(baseline: string, image: LastImage | undefined): void {
+    this.#images.delete(baseline);
+    if (!image) return;
+    this.#images.set(baseline, image);
+    const [oldest] = this.#images.keys();
+    if (this.#images.size > MAX_TREES) this.#images.delete(oldest!);
+  }
+}
+
+/** The statistics of a save that read and stored nothing. */
+export function unchangedStats(stats: PackStats): PackStats {
+  return { ...stats, filesRead: 0, bytesRead: 0, newLayers: 0, newLayerBytes: 0 };
+}
