@@ -1,6 +1,6 @@
 /**
- * The daemon, put together: the only place that names concrete stores. What starts later needs what
- * started earlier, and is stopped before it.
+ * Composes the daemon from its modules. A component that starts later needs those that started
+ * earlier, and is stopped before them.
  */
 
 import { join } from "@std/path";
@@ -18,6 +18,7 @@ import { StoredImages } from "../snapshot/mod.ts";
 import { keepsContent, type ObjectStore, openStore } from "../store/mod.ts";
 import { Metrics, type MetricsHttp, startMetricsHttp } from "../telemetry/mod.ts";
 import { type Journal, WorkspaceManager, WorkspaceMetrics } from "../workspace/mod.ts";
+import type { DaemonMetrics } from "./daemon_metrics.ts";
 import { chooseQuotaDriver } from "./quota.ts";
 import { LeftoverSweeper } from "./leftover_sweeper.ts";
 import { openJournal } from "./open_journal.ts";
@@ -25,15 +26,15 @@ import { Readiness } from "./readiness.ts";
 
 const log = logger("daemon");
 
+/** What the daemon is composed from. The caller keeps `content`. */
 export interface ComposeOptions {
   config: Config;
   content: Content;
   git: FoundGit;
-  /** Of wsdaemon. */
-  version: string;
   /** Whether the process is root, and so can run Git as the content's owner. */
   privileged: boolean;
   metrics: Metrics;
+  daemonMetrics: DaemonMetrics;
   /** Called for each address once it serves. */
   onListening(address: string): void;
 }
@@ -46,11 +47,13 @@ export interface RunningDaemon {
   reload(): void;
 }
 
-/** @throws {DaemonError} where it cannot start; nothing is left running then. */
+/**
+ * Starts everything that the config asks for, and serves.
+ * @throws {DaemonError} where it cannot start; nothing is left running then
+ */
 export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   await using stack = new AsyncDisposableStack();
-  const { config, metrics } = options;
-  describeBuild(metrics, options);
+  const { config, metrics, daemonMetrics } = options;
   reportFoundGit(options.git);
   await chooseQuotaDriver(config.quota.driver, options.content, metrics);
   const store = await openConfiguredStore(config, metrics);
@@ -59,7 +62,7 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
     await openJournal(join(config.root, "state", "state.db"), options.content),
   );
   const egressProxy = stack.use(new EgressProxy(config.net));
-  const workspaces = manage(options, { store, journal, metrics, egressProxy });
+  const workspaces = createManager(options, { store, journal, metrics, egressProxy });
   stack.defer(() => workspaces.stop(0));
   await workspaces.start();
   const rpc = await startRpc({
@@ -70,15 +73,15 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
     ...(config.tls ? { tls: readTls(config.tls) } : {}),
   });
   stack.defer(() => rpc.stop(0));
-  const readiness = stack.use(new Readiness(store, systemClock, metrics));
+  const readiness = stack.use(new Readiness(store, systemClock, daemonMetrics));
   readiness.start();
-  stack.use(new LeftoverSweeper(store, systemClock, metrics)).start();
+  stack.use(new LeftoverSweeper(store, systemClock, daemonMetrics)).start();
   const http = serveMetrics(config, metrics, readiness);
   rpc.setServing(true);
   for (const address of rpc.addresses) options.onListening(formatAddress(address));
-  const rest = stack.move();
+  const resources = stack.move();
   return {
-    stop: (graceMs) => stop(graceMs, { workspaces, rpc, http, readiness, rest }),
+    stop: (graceMs) => stop(graceMs, { workspaces, rpc, http, readiness, resources }),
     reload: () => reload(config, rpc),
   };
 }
@@ -93,45 +96,47 @@ function reload({ tls }: Config, rpc: RpcServer): void {
   }
 }
 
-interface Running {
+/** What a running daemon stops, in this order; `resources` are what is left. */
+interface Components {
   workspaces: WorkspaceManager;
   rpc: RpcServer;
   http: MetricsHttp | undefined;
   readiness: Readiness;
-  rest: AsyncDisposableStack;
+  resources: AsyncDisposableStack;
 }
 
-async function stop(graceMs: number, running: Running): Promise<void> {
-  const { workspaces, rpc, http, readiness, rest } = running;
+async function stop(graceMs: number, components: Components): Promise<void> {
+  const { workspaces, rpc, http, readiness, resources } = components;
   log.info("Stopping: running work has {seconds} s", { seconds: graceMs / 1000 });
   rpc.setServing(false);
   readiness.drain();
-  // Together: a call that a cancelled operation answers must still find its connection.
+  // Both at once: the answer of a cancelled operation must still find its connection.
   await Promise.all([workspaces.stop(graceMs), rpc.stop(graceMs + ANSWER_TIME)]);
   await http?.stop();
-  await rest.disposeAsync();
+  await resources.disposeAsync();
 }
 
 /** Milliseconds for the answers of cancelled operations to leave. */
 const ANSWER_TIME = 2_000;
 
-interface Parts {
+/** What the workspace manager needs besides the options of the daemon. */
+interface ManagerDependencies {
   store: ObjectStore;
   journal: Journal;
   metrics: Metrics;
   egressProxy: EgressProxy;
 }
 
-function manage(
-  { config, content, privileged, git: finding }: ComposeOptions,
-  { store, journal, metrics, egressProxy }: Parts,
+function createManager(
+  { config, content, privileged, git: found }: ComposeOptions,
+  { store, journal, metrics, egressProxy }: ManagerDependencies,
 ): WorkspaceManager {
   const clock = systemClock;
   const spool = spoolOf(config);
   const images = new StoredImages({ content, store, clock, retain: config.backup.retain });
   const git = Git.open({
     ...config.git,
-    found: finding,
+    found,
     content,
     spool,
     folder: join(config.root, "tmp", "git"),
@@ -190,7 +195,10 @@ function readPem(name: string, path: string): Uint8Array {
   }
 }
 
-/** Metrics are a comfort: only an address that was asked for stops the start. */
+/**
+ * Serves metrics, health and readiness. An address that cannot be bound stops the start only where
+ * `metrics.listen` was configured; the default is given up with a warning.
+ */
 function serveMetrics(
   config: Config,
   metrics: Metrics,
@@ -217,9 +225,4 @@ function serveMetrics(
     log.warn("No metrics are served: {reason}", { reason: messageOf(error) });
     return undefined;
   }
-}
-
-function describeBuild(metrics: Metrics, { version }: ComposeOptions): void {
-  metrics.gauge("wsdaemon_build_info", "Always 1; its labels say what runs", ["version", "deno"])
-    .set({ version, deno: Deno.version.deno }, 1);
 }

@@ -1,37 +1,38 @@
 /**
- * Tidies the store while the daemon runs: unfinished uploads of writers that died, or whose beginning
- * was answered into the void, are seen by nobody and paid for by somebody. Collection does the same,
- * but runs when an operator says so.
+ * Removes leftovers from the store while the daemon runs. Unfinished uploads, of writers that died or
+ * never got the answer that began the upload, are not listed as objects but take space that is paid
+ * for. Garbage collection removes them too, but runs only when an operator starts it.
  */
 
 import type { Clock } from "../clock.ts";
 import { messageOf } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import type { ObjectStore } from "../store/mod.ts";
-import type { Counter, Metrics } from "../telemetry/mod.ts";
+import type { DaemonMetrics } from "./daemon_metrics.ts";
 
 const log = logger("daemon");
 
 const HOUR_MS = 3600_000;
-/** From one sweep to the next; with {@link MAX_AGE_MS} less than a day. */
+/** Milliseconds from one sweep to the next; with {@link MAX_AGE_MS} less than a day. */
 const INTERVAL_MS = 4 * HOUR_MS;
-/** What was begun longer ago than that is taken for left; an upload that is not begins again. */
+/**
+ * An upload that began longer ago is taken for abandoned. Where its writer is still alive after all, it
+ * begins the upload again.
+ */
 const MAX_AGE_MS = 18 * HOUR_MS;
 
+/** Sweeps one store at intervals until it is disposed of. */
 export class LeftoverSweeper implements AsyncDisposable {
   readonly #store: ObjectStore;
   readonly #clock: Clock;
-  readonly #removed: Counter;
+  readonly #metrics: DaemonMetrics;
   readonly #stop = new AbortController();
   #sweeping: Promise<void> = Promise.resolve();
 
-  constructor(store: ObjectStore, clock: Clock, metrics: Metrics) {
+  constructor(store: ObjectStore, clock: Clock, metrics: DaemonMetrics) {
     this.#store = store;
     this.#clock = clock;
-    this.#removed = metrics.counter(
-      "wsdaemon_store_leftovers_removed_total",
-      "Unfinished uploads and temporary files of interrupted writers that were removed",
-    );
+    this.#metrics = metrics;
   }
 
   /** Sweeps every {@link INTERVAL_MS}, first within that time, so that nodes do not do it at once. */
@@ -59,7 +60,7 @@ export class LeftoverSweeper implements AsyncDisposable {
     try {
       const olderThan = await this.#store.now({ signal }) - MAX_AGE_MS;
       const { count } = await this.#store.sweepLeftovers(olderThan, { signal });
-      this.#removed.inc(count);
+      this.#metrics.leftoversRemoved(count);
       if (count > 0) log.info("Removed {count} leftovers of interrupted writers", { count });
     } catch (error) {
       if (signal.aborted) return;

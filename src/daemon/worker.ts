@@ -1,6 +1,6 @@
 /**
- * The daemon Worker: composes the daemon when the main thread says so, tells it what is served, and
- * stops when it is asked to.
+ * The daemon Worker: composes the daemon when the main thread sends `start`, reports each address that
+ * is served, and stops when it is asked to.
  */
 
 import { requireConfined } from "../confinement.ts";
@@ -9,30 +9,20 @@ import { configureFileSystems, DaemonError, messageOf } from "../errors.ts";
 import { configureQueuedLogging, flushLog, logger } from "../log/mod.ts";
 import type { DaemonWorkerStart, FromDaemonWorker, ToDaemonWorker } from "../process/mod.ts";
 import { Metrics } from "../telemetry/mod.ts";
-import { compose } from "./compose.ts";
+import { compose, type RunningDaemon } from "./compose.ts";
+import { DaemonMetrics } from "./daemon_metrics.ts";
 import { reportUncaught } from "./uncaught_reporter.ts";
 
 const log = logger("daemon");
 
-type Daemon = Awaited<ReturnType<typeof compose>>;
-
-/** The Worker's end of what it and the main thread say; `self` has no types for it here. */
+/** The port to the main thread: `self`, which has no types of a Worker here. */
 interface MainThread {
   postMessage(message: FromDaemonWorker): void;
   addEventListener(type: "message", listener: (event: MessageEvent<ToDaemonWorker>) => void): void;
 }
 
 const main = self as unknown as MainThread;
-const daemon = Promise.withResolvers<Daemon>();
-
-function countDroppedLines(metrics: Metrics, counter: SharedArrayBuffer): void {
-  const lines = new Int32Array(counter);
-  metrics.observedCounter(
-    "wsdaemon_log_lines_dropped_total",
-    "Lines of the log that stderr did not take",
-    () => Atomics.load(lines, 0),
-  );
-}
+const daemon = Promise.withResolvers<RunningDaemon>();
 
 async function start(message: DaemonWorkerStart): Promise<void> {
   const { config, git, version, privileged, content, droppedLines, fileSystems } = message;
@@ -40,8 +30,10 @@ async function start(message: DaemonWorkerStart): Promise<void> {
   try {
     configureQueuedLogging(config.log, droppedLines);
     const metrics = new Metrics();
-    const report = reportUncaught(metrics);
-    countDroppedLines(metrics, droppedLines);
+    const dropped = new Int32Array(droppedLines);
+    const daemonMetrics = new DaemonMetrics(metrics, () => Atomics.load(dropped, 0));
+    daemonMetrics.runs(version, Deno.version.deno);
+    const report = reportUncaught(daemonMetrics);
     requireConfined(["env", "ffi", "read", "run", "sys", "write"]);
     log.info("wsdaemon {version} starts, confined to {root}", { version, root: config.root });
     daemon.resolve(
@@ -49,9 +41,9 @@ async function start(message: DaemonWorkerStart): Promise<void> {
         config,
         content: connectContent(content, report),
         git,
-        version,
         privileged,
         metrics,
+        daemonMetrics,
         onListening: (address) => void announce(address),
       }),
     );
@@ -60,13 +52,13 @@ async function start(message: DaemonWorkerStart): Promise<void> {
   }
 }
 
-/** Says that an address is served, once the log has what was said before. */
+/** Reports that an address is served, once everything logged before is written. */
 async function announce(address: string): Promise<void> {
   await flushLog();
   main.postMessage({ kind: "listening", address });
 }
 
-/** Waits for a start that is still under way. */
+/** Stops the daemon; a start that is still under way ends first. */
 async function stop(grace: number): Promise<void> {
   try {
     await (await daemon.promise).stop(grace);
@@ -77,7 +69,7 @@ async function stop(grace: number): Promise<void> {
   main.postMessage({ kind: "stopped" });
 }
 
-/** Waits likewise. */
+/** Reads the certificates again; a start that is still under way ends first. */
 async function reload(): Promise<void> {
   (await daemon.promise).reload();
 }

@@ -1,4 +1,4 @@
-/** Every call under way, health and reflection included: counted, timed, logged, and ended. */
+/** Counts, times, logs and ends the calls of a server, health and reflection included. */
 
 import {
   ResponderBuilder,
@@ -10,8 +10,8 @@ import {
   status as codes,
 } from "@grpc/grpc-js";
 import { logger } from "../log/mod.ts";
-import type { Metrics } from "../telemetry/mod.ts";
 import { codeName } from "../wire/mod.ts";
+import type { RpcMetrics } from "./rpc_metrics.ts";
 
 const log = logger("rpc");
 
@@ -21,7 +21,8 @@ const log = logger("rpc");
  */
 const MAX_STREAM_REQUESTS = 100;
 
-interface Ended {
+/** A call that has ended, and how. */
+interface EndedCall {
   method: string;
   streaming: boolean;
   code: string;
@@ -34,24 +35,22 @@ interface Ended {
 /** Watches the calls of one server through its {@link Calls.interceptor}. */
 export class Calls {
   readonly #open = new Set<OpenCall>();
-  readonly #record: (ended: Ended) => void;
+  readonly #metrics: RpcMetrics;
   #draining: string | undefined;
 
-  constructor(metrics: Metrics) {
-    this.#record = recorder(metrics);
-    metrics.observedGauge(
-      "wsdaemon_grpc_calls_in_flight",
-      "gRPC calls that have not ended",
-      () => this.#open.size,
-    );
+  constructor(metrics: RpcMetrics) {
+    this.#metrics = metrics;
+    metrics.observeInFlight(() => this.#open.size);
   }
 
-  /** To be given to the server. */
+  /** The interceptor that the server is made with. */
   readonly interceptor: ServerInterceptor = (method, base) => {
     const streaming = method.requestStream || method.responseStream;
     const call = new OpenCall(method.path, streaming, base, (ended) => {
       this.#open.delete(call);
-      this.#record(ended);
+      this.#metrics.ended(ended.method, ended.code);
+      if (!ended.streaming) this.#metrics.took(ended.method, ended.duration);
+      logEnd(ended);
     });
     this.#open.add(call);
     return call.intercept(streaming ? this.#draining : undefined);
@@ -83,7 +82,7 @@ class OpenCall {
     readonly method: string,
     readonly streaming: boolean,
     private readonly base: ServerInterceptingCallInterface,
-    private readonly onEnd: (ended: Ended) => void,
+    private readonly onEnd: (ended: EndedCall) => void,
   ) {
     // Asked for now, since a connection that is gone has none.
     this.#peer = base.getPeer();
@@ -152,22 +151,8 @@ class OpenCall {
   }
 }
 
-function recorder(metrics: Metrics): (ended: Ended) => void {
-  const finished = metrics.counter("wsdaemon_grpc_calls_total", "gRPC calls that have ended", [
-    "method",
-    "code",
-  ]);
-  const durations = metrics.histogram(
-    "wsdaemon_grpc_call_duration_seconds",
-    "Time from a unary call's headers to its status",
-    ["method"],
-  );
-  return (ended) => {
-    const { method, code, duration } = ended;
-    finished.inc({ method, code });
-    if (!ended.streaming) durations.observe({ method }, duration);
-    const record = { ...ended, milliseconds: Math.round(duration * 1000) };
-    if (code === "OK") log.debug("{method} from {peer}: OK in {milliseconds} ms", record);
-    else log.info("{method} from {peer}: {code} in {milliseconds} ms: {details}", record);
-  };
+function logEnd({ method, code, details, peer, duration }: EndedCall): void {
+  const record = { method, code, details, peer, milliseconds: Math.round(duration * 1000) };
+  if (code === "OK") log.debug("{method} from {peer}: OK in {milliseconds} ms", record);
+  else log.info("{method} from {peer}: {code} in {milliseconds} ms: {details}", record);
 }

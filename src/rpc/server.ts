@@ -19,6 +19,7 @@ import { Calls } from "./calls.ts";
 import { WorkspaceContentService } from "../wire/mod.ts";
 import { addReflection, Health } from "./health.ts";
 import { listen } from "./listen.ts";
+import { RpcMetrics } from "./rpc_metrics.ts";
 import { workspaceContentService } from "./service.ts";
 import { TlsCredentials, type TlsMaterial } from "./tls.ts";
 import { serviceDefinition, serviceImplementation } from "./unary.ts";
@@ -86,7 +87,7 @@ const SHUTTING_DOWN = "the daemon is shutting down";
 export async function startRpc(options: RpcOptions): Promise<RpcServer> {
   logThroughOurs();
   const tls = options.tls && new TlsCredentials(options.tls);
-  const calls = new Calls(options.metrics);
+  const calls = new Calls(new RpcMetrics(options.metrics));
   const health = new Health();
   const server = new Server(serverOptions({ ...DEFAULT_LIMITS, ...options.limits }, calls));
   server.addService(

@@ -25,12 +25,12 @@ export const DURATION_BUCKETS: readonly number[] = [
 export class Metrics {
   readonly #registry: Registry;
 
-  /** Over a registry that others may share. */
+  /** Registers into a registry that others may share. */
   constructor(registry = new Registry()) {
     this.#registry = registry;
   }
 
-  /** Something that only grows; its name ends in `_total`. */
+  /** Registers a value that only grows; its name ends in `_total`. */
   counter<L extends string = never>(
     name: string,
     help: string,
@@ -40,7 +40,7 @@ export class Metrics {
       new Counter({ name, help, labelNames, registers: [this.#registry] });
   }
 
-  /** Something that goes up and down. */
+  /** Registers a value that goes up and down. */
   gauge<L extends string = never>(
     name: string,
     help: string,
@@ -50,7 +50,7 @@ export class Metrics {
       new Gauge({ name, help, labelNames, registers: [this.#registry] });
   }
 
-  /** A counter that is kept elsewhere, and read when it is asked for. */
+  /** Registers a counter that is kept elsewhere, and read when somebody scrapes. */
   observedCounter(name: string, help: string, read: () => number): void {
     new Counter({
       name,
@@ -63,7 +63,7 @@ export class Metrics {
     });
   }
 
-  /** A gauge that is read when it is asked for. */
+  /** Registers a gauge that is read when somebody scrapes. */
   observedGauge(name: string, help: string, read: () => number): void {
     new Gauge({
       name,

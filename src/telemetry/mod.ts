@@ -3,4 +3,4 @@
  */
 
 export { type HealthStatus, type MetricsHttp, startMetricsHttp } from "./http.ts";
-export { Counter, Histogram, Metrics } from "./metrics.ts";
+export { Counter, Gauge, Histogram, Metrics } from "./metrics.ts";

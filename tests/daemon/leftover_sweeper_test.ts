@@ -2,6 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { LeftoverSweeper } from "../../src/daemon/leftover_sweeper.ts";
 import { DaemonError } from "../../src/errors.ts";
 import { noStore } from "../../src/store/no_store.ts";
+import { DaemonMetrics } from "../../src/daemon/daemon_metrics.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import { ManualClock } from "../fixtures/clock.ts";
 
@@ -23,7 +24,7 @@ Deno.test("what a writer left in the store is removed within a day, also after a
         : Promise.resolve({ count: 2, bytes: 0 });
     },
   };
-  await using sweeper = new LeftoverSweeper(store, clock, metrics);
+  await using sweeper = new LeftoverSweeper(store, clock, new DaemonMetrics(metrics, () => 0));
   sweeper.start();
   await clock.wakeAll();
   await clock.wakeAll();

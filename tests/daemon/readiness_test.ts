@@ -2,6 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { DaemonError } from "../../src/errors.ts";
 import { Readiness } from "../../src/daemon/readiness.ts";
 import { noStore } from "../../src/store/no_store.ts";
+import { DaemonMetrics } from "../../src/daemon/daemon_metrics.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import { ManualClock } from "../fixtures/clock.ts";
 
@@ -21,7 +22,7 @@ Deno.test("a node is ready while its store answers, and not while it stops", asy
         ? Promise.reject(new DaemonError("UNAVAILABLE", "connection refused"))
         : Promise.resolve(),
   };
-  await using readiness = new Readiness(store, clock, metrics);
+  await using readiness = new Readiness(store, clock, new DaemonMetrics(metrics, () => 0));
   assertEquals(readiness.get(), { ok: false, message: "the daemon is starting" });
   readiness.start();
   await changed(readiness, "the daemon is starting");
@@ -53,7 +54,7 @@ Deno.test("a node is not ready once a probe has gone unanswered, and is again wh
       return isSilent ? new Promise<void>(() => {}) : Promise.resolve();
     },
   };
-  await using readiness = new Readiness(store, clock, new Metrics());
+  await using readiness = new Readiness(store, clock, new DaemonMetrics(new Metrics(), () => 0));
   readiness.start();
   await clock.wakeAll();
   await changed(readiness, "the daemon is starting");

@@ -1,5 +1,6 @@
 /** A Worker that throws what it is told to, and tells what its last handler makes of it. */
 
+import { DaemonMetrics } from "../../src/daemon/daemon_metrics.ts";
 import { reportUncaught } from "../../src/daemon/uncaught_reporter.ts";
 import { messageOf } from "../../src/errors.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
@@ -8,7 +9,7 @@ import { captureLogs } from "../fixtures/logs.ts";
 import { FAULTS } from "./faults.ts";
 
 const metrics = new Metrics();
-reportUncaught(metrics);
+reportUncaught(new DaemonMetrics(metrics, () => 0));
 const logs = captureLogs();
 
 /** Throws by a way, in an operation, and answers with how often and how that was seen. */

@@ -1,0 +1,61 @@
+/** The metrics of the daemon as a whole. */
+
+import type { Counter, Gauge, Metrics } from "../telemetry/mod.ts";
+import type { Uncaught } from "../uncaught.ts";
+
+/** Records what concerns no single workspace, call or operation of the store. */
+export class DaemonMetrics {
+  readonly #build: Gauge<"deno" | "version">;
+  readonly #storeUp: Gauge;
+  readonly #leftoversRemoved: Counter;
+  readonly #uncaught: Counter<"kind">;
+
+  /** @param droppedLines returns how many lines of the log were dropped so far */
+  constructor(metrics: Metrics, droppedLines: () => number) {
+    this.#build = metrics.gauge(
+      "wsdaemon_build_info",
+      "Always 1; its labels say what runs",
+      ["version", "deno"],
+    );
+    this.#storeUp = metrics.gauge(
+      "wsdaemon_store_up",
+      "Whether the store answered the last probe",
+    );
+    this.#leftoversRemoved = metrics.counter(
+      "wsdaemon_store_leftovers_removed_total",
+      "Unfinished uploads and temporary files of interrupted writers that were removed",
+    );
+    this.#uncaught = metrics.counter(
+      "wsdaemon_uncaught_exceptions_total",
+      "Exceptions and rejections that nothing caught: bugs",
+      ["kind"],
+    );
+    this.#uncaught.inc({ kind: "exception" }, 0);
+    this.#uncaught.inc({ kind: "rejection" }, 0);
+    metrics.observedCounter(
+      "wsdaemon_log_lines_dropped_total",
+      "Lines of the log that stderr did not take",
+      droppedLines,
+    );
+  }
+
+  /** Records which versions of wsdaemon and Deno run. */
+  runs(version: string, deno: string): void {
+    this.#build.set({ version, deno }, 1);
+  }
+
+  /** Records whether the store answered the last probe. */
+  storeProbed(answered: boolean): void {
+    this.#storeUp.set(answered ? 1 : 0);
+  }
+
+  /** Counts what a sweep of the store removed. */
+  leftoversRemoved(count: number): void {
+    this.#leftoversRemoved.inc(count);
+  }
+
+  /** Counts a bug that no operation caught. */
+  uncaught(kind: Uncaught["kind"]): void {
+    this.#uncaught.inc({ kind });
+  }
+}
