@@ -1,14 +1,14 @@
-/** Memory that outlives what it is needed for: given back at once, or kept for the next. */
+/** Frees or reuses large buffers without waiting for the garbage collector. */
 
 /**
- * Gives back at once the memory of bytes that nobody needs any more: the collector lets a hundred
- * megabytes lie about before it comes by. Nothing is done where others may share their buffer.
+ * Frees the memory of bytes that nobody needs any more. The garbage collector would leave a hundred
+ * megabytes of it allocated before it runs. Does nothing where other views may share the buffer.
  */
 export function release({ buffer, byteLength }: Uint8Array): void {
   if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
 }
 
-/** Buffers kept for use again at most, of each size. */
+/** Maximum number of unused buffers that are kept. */
 const MAX_KEPT = 4;
 
 /**

@@ -1,4 +1,4 @@
-/** Tries again with exponential back-off: delays that are capped, jittered and abortable. */
+/** Retries with exponential back-off: delays are capped, jittered and abortable. */
 
 import type { Clock } from "../clock.ts";
 
@@ -8,7 +8,7 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 /** When to try again, and how long to wait before. */
 export interface RetryOptions {
   clock: Clock;
-  /** Ends the delays, and so the retries; its reason is what they reject with. */
+  /** Ends the delays, and so the retries, which reject with its reason. */
   signal?: AbortSignal | undefined;
   /** Maximum consecutive failures without progress, at least 1; may be `Infinity`. */
   attempts: number;

@@ -6,27 +6,30 @@ import { suggest } from "./problems.ts";
 
 const PREFIX = "WSDAEMON_";
 /** Variables that are not keys of the config: its file, and the client's address. */
-const OTHERS = ["WSDAEMON_CONFIG", "WSDAEMON_ADDR"];
+const NOT_SETTINGS = ["WSDAEMON_CONFIG", "WSDAEMON_ADDR"];
 
-/** The variable of a key: `["storage", "accessKeyId"]` is `WSDAEMON_STORAGE_ACCESS_KEY_ID`. */
+/** Returns the variable of a key: `["storage", "accessKeyId"]` is `WSDAEMON_STORAGE_ACCESS_KEY_ID`. */
 export function variableOf(path: readonly string[]): string {
   const words = path.map((key) => key.replaceAll(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase());
   return PREFIX + words.join("_");
 }
 
-/** The settings in `env`. Unknown variables are warned of: orchestrators add some of their own. */
+/**
+ * Reads the settings in `env`. Unknown variables become warnings, not errors: orchestrators add some of
+ * their own.
+ */
 export function readEnvironment(
   env: Readonly<Record<string, string>>,
 ): ConfigSource & { warnings: string[] } {
   const keys = leaves(configJsonSchema()).filter((leaf) => !leaf.path[0]!.startsWith("$"));
-  const known = new Map(keys.map((leaf) => [variableOf(leaf.path), leaf]));
+  const settings = new Map(keys.map((leaf) => [variableOf(leaf.path), leaf]));
   const values: Record<string, unknown> = {};
   const warnings: string[] = [];
   for (const [name, text] of Object.entries(env)) {
-    if (!name.startsWith(PREFIX) || OTHERS.includes(name)) continue;
-    const leaf = known.get(name);
+    if (!name.startsWith(PREFIX) || NOT_SETTINGS.includes(name)) continue;
+    const leaf = settings.get(name);
     if (leaf) setAt(values, leaf.path, fromText(leaf, text));
-    else warnings.push(`${name} is not a setting; ${suggest(name, [...known.keys()])}`);
+    else warnings.push(`${name} is not a setting; ${suggest(name, [...settings.keys()])}`);
   }
   return {
     values,
@@ -35,7 +38,7 @@ export function readEnvironment(
   };
 }
 
-/** What cannot be converted stays text, for the schema to refuse. */
+/** Converts a variable's text to the key's type. Text that cannot be converted is left for the schema to refuse. */
 function fromText({ type }: Leaf, text: string): unknown {
   if (type === "boolean" && /^(?:true|false|1|0)$/.test(text)) {
     return text === "true" || text === "1";

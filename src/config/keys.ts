@@ -15,7 +15,7 @@ export interface JsonSchema {
 
 let schema: JsonSchema | undefined;
 
-/** The JSON Schema of the config file. */
+/** Returns the JSON Schema of the config file. */
 export function configJsonSchema(): JsonSchema {
   schema ??= z.toJSONSchema(configSchema, { io: "input" }) as JsonSchema;
   return schema;
@@ -27,7 +27,7 @@ export interface Leaf {
   type: string;
 }
 
-/** Every leaf below `node`; one that several alternatives share is named once. */
+/** Returns every leaf below `node`; one that several alternatives share is named once. */
 export function leaves(node: JsonSchema, path: readonly string[] = []): Leaf[] {
   const found = new Map<string, Leaf>();
   const below = node.oneOf?.flatMap((alternative) => leaves(alternative, path)) ??
@@ -37,7 +37,7 @@ export function leaves(node: JsonSchema, path: readonly string[] = []): Leaf[] {
   return path.length > 0 && node.type !== "object" ? [{ path, type: node.type ?? "string" }] : [];
 }
 
-/** The keys that may stand in the object at `path`; `values` decides between alternatives. */
+/** Returns the keys that may stand in the object at `path`; `values` decides between alternatives. */
 export function keysAt(root: JsonSchema, path: KeyPath, values: unknown): string[] {
   let node: JsonSchema | undefined = root;
   path.forEach((part, depth) => {

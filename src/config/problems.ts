@@ -1,4 +1,4 @@
-/** Mistakes in a config, in words: where, which key, what was expected, what was meant perhaps. */
+/** Describes mistakes in a config: where, which key, what was expected, and what may have been meant. */
 
 import { levenshteinDistance } from "@std/text";
 import type { z } from "zod";
@@ -13,7 +13,7 @@ import {
 } from "./config_source.ts";
 import { configJsonSchema, keysAt } from "./keys.ts";
 
-/** What may be a password in a URL. */
+/** The part of a URL that may hold a password. */
 const USERINFO = /\/\/[^/@"]*@/g;
 
 /** A config that cannot be used; every problem is one line. */
@@ -27,14 +27,14 @@ export class ConfigError extends Error {
   }
 }
 
-/** The problem with the value at `path`, preceded by where it was said. */
+/** Returns the problem with the value at `path`, preceded by the source that set the value. */
 export function problemAt(layers: readonly ConfigSource[], path: KeyPath, problem: string): string {
   const origin = originOf(layers, path);
   const text = `${formatPath(path)}: ${problem}`;
   return origin === undefined ? text : `${origin}: ${text}`;
 }
 
-/** One line for each key that an issue of the schema is about. */
+/** Returns one line for each key that an issue of the schema is about. */
 export function describeIssue(
   issue: z.core.$ZodIssue,
   layers: readonly ConfigSource[],
@@ -42,25 +42,26 @@ export function describeIssue(
 ): string[] {
   const path = issue.path.map((part) => typeof part === "symbol" ? String(part) : part);
   if (issue.code === "unrecognized_keys") {
-    const known = keysAt(configJsonSchema(), path, merged);
+    const allowed = keysAt(configJsonSchema(), path, merged);
     return issue.keys.map((key) =>
-      problemAt(layers, [...path, key], `unknown key; ${suggest(key, known)}`)
+      problemAt(layers, [...path, key], `unknown key; ${suggest(key, allowed)}`)
     );
   }
   return [problemAt(layers, path, `${issue.message}, ${got(path, merged)}`)];
 }
 
-/** What to write instead of `word`: the word that is nearly it, or all there are. */
-export function suggest(word: string, known: readonly string[]): string {
+/** Returns what to write instead of `word`: a candidate that is nearly spelt so, or all of them. */
+export function suggest(word: string, candidates: readonly string[]): string {
   const distance = (other: string) => levenshteinDistance(word.toLowerCase(), other.toLowerCase());
-  const nearest = known.toSorted((a, b) => distance(a) - distance(b))[0];
+  const nearest = candidates.toSorted((a, b) => distance(a) - distance(b))[0];
   if (nearest !== undefined && distance(nearest) <= Math.max(1, word.length / 3)) {
     return `did you mean ${JSON.stringify(nearest)}?`;
   }
-  return `expected one of ${known.join(", ")}`;
+  return `expected one of ${candidates.join(", ")}`;
 }
 
-function got(path: KeyPath, merged: unknown): string {
+/** Describes the value at `path` without its secrets. */
+export function got(path: KeyPath, merged: unknown): string {
   const value = valueAt(merged, path);
   if (value === undefined) return "but it is missing";
   const secret = path.some((part) => SECRET_STORAGE_KEYS.includes(String(part)));

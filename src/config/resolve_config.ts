@@ -1,4 +1,4 @@
-/** What the schema cannot say: keys that depend on each other, and on the machine. */
+/** Decides the keys that depend on each other and on the machine, which the schema cannot express. */
 
 import { isAbsolute, join, relative, resolve } from "@std/path";
 import { type Address, isLocal, parseAddress } from "../address.ts";
@@ -14,15 +14,15 @@ import { type Config, type DecodedConfig, OFF } from "./schema.ts";
 
 const DEFAULT_METRICS = "127.0.0.1:9500";
 
-/** What of the machine and the user a config depends on. */
+/** The properties of the machine and the user that a config depends on. */
 export interface HostContext {
-  /** What relative paths start from. */
+  /** The folder that relative paths start from, absolute. */
   cwd: string;
   uid: number;
   gid: number;
 }
 
-/** A key that is wrong by what others say. */
+/** A key whose value conflicts with that of others. */
 export interface Conflict {
   path: KeyPath;
   problem: string;
@@ -56,7 +56,7 @@ function listenConflicts({ listen, insecure, tls }: Config): Conflict[] {
     const address = parseAddress(text);
     const again = listen.indexOf(text) !== index && !text.endsWith(":0");
     if (again) return [{ path, problem: `${text} is listed twice` }];
-    if (insecure || tls || staysHere(address)) return [];
+    if (insecure || tls || isReachedLocallyOnly(address)) return [];
     return [{
       path,
       problem: `${text} can be reached from other machines; set tls.cert and tls.key, ` +
@@ -65,8 +65,8 @@ function listenConflicts({ listen, insecure, tls }: Config): Conflict[] {
   });
 }
 
-/** Other names than this one may lead anywhere by the time they are looked up. */
-function staysHere(address: Address): boolean {
+/** Returns whether only this machine reaches an address. Of names, only `localhost` is trusted to. */
+function isReachedLocallyOnly(address: Address): boolean {
   return isLocal(address) || (address.kind === "tcp" && address.host === "localhost");
 }
 
@@ -89,7 +89,7 @@ function folderConflicts(root: string, { key, path }: StoreFolder): Conflict[] {
   }];
 }
 
-/** Whether `path` is `folder` or lies beneath it. Both absolute. */
+/** Returns whether `path` is `folder` or lies beneath it. Both absolute. */
 function isWithin(path: string, folder: string): boolean {
   const way = relative(folder, path);
   return way !== ".." && !way.startsWith("../") && !isAbsolute(way);

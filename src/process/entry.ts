@@ -1,4 +1,4 @@
-/** What lies at a path, in words for people. */
+/** Describes the entry at a path, for error messages. */
 
 import { reasonOf } from "../errors.ts";
 import { StartError } from "./start_error.ts";
@@ -13,7 +13,7 @@ export function lstat(path: string): Deno.FileInfo | undefined {
   }
 }
 
-/** What kind of entry it is, with an article. */
+/** Returns the kind of an entry, with an article. */
 export function describeKind(info: Deno.FileInfo): string {
   if (info.isDirectory) return "a folder";
   if (info.isFile) return "a file";
@@ -23,7 +23,7 @@ export function describeKind(info: Deno.FileInfo): string {
   return "a device";
 }
 
-/** What an operator can do where the kernel denies a change. */
+/** Returns what an operator can do where the kernel denies a change. */
 export function accessRemedy(path: string): string {
   return `give wsdaemon's user access to it, or take the attributes immutable and append-only from ` +
     `it (chattr -i -a ${path})`;

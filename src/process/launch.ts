@@ -18,9 +18,9 @@ export interface LaunchOptions {
   /** Absolute path of libc. */
   libc: string;
   git: FoundGit;
-  /** Of wsdaemon. */
+  /** The version of wsdaemon. */
   version: string;
-  /** Where dropped lines of the log are counted. */
+  /** One Int32 in which dropped lines of the log are counted. */
   droppedLines: SharedArrayBuffer;
   onListening(address: string): void;
   /** What the Workers run; the daemon's own unless given. */

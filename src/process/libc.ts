@@ -1,4 +1,4 @@
-/** Where the C library is; the one library that a Worker may be allowed to load. */
+/** Finds the C library, the only library that a Worker may be allowed to load. */
 
 import { StartError } from "./start_error.ts";
 

@@ -1,13 +1,13 @@
 /**
- * What the system lets this process have. Where threads or descriptors run out, the runtime panics in
- * words that tell an operator nothing, possibly long after the start: so it is asked before.
+ * Checks that the system allows enough threads and open files. Where they run out, the runtime panics
+ * with words that do not help an operator, possibly long after the start: so it is checked before.
  */
 
 import { dirname, join } from "@std/path";
 
-/** What a daemon needs at most, idle connections aside. */
+/** The most that a daemon needs, idle connections aside. */
 export interface Needs {
-  /** Of this process and of the Git processes that it runs at once. */
+  /** Threads of this process and of the Git processes that it runs at once. */
   threads: number;
   openFiles: number;
 }
@@ -18,7 +18,7 @@ const BLOCKING_THREADS = 32;
 const CHILD_PROCESSES = 8;
 /** Descriptors of a content Worker: its areas, the directories on its way, what it reads and writes. */
 const FILES_OF_CONTENT_WORKER = 96;
-/** Those of the rest: two runtimes, the state, listeners, and connections of a few callers and to the store. */
+/** Descriptors of the other threads: two runtimes, the state, listeners, and connections of a few callers and to the store. */
 const FILES_OF_DAEMON = 128;
 
 /**
@@ -35,7 +35,7 @@ export function needsOf(processors: number): Needs {
   };
 }
 
-/** What is known of a system; `undefined` where a file is not there or may not be read. */
+/** What this process can learn of the system; `undefined` where a file is missing or not readable. */
 export interface System {
   read(path: string): string | undefined;
   /** Numbers of all processes that can be seen. */
@@ -71,7 +71,9 @@ function openFilesProblem({ openFiles }: Needs, system: System): string | undefi
     "raise the limit (LimitNOFILE= of a systemd unit, ulimit -n of a shell)";
 }
 
-/** Of the cgroup that this process is in, and of each above it, the narrowest counts. */
+/**
+ * Returns why a cgroup allows too few threads. Those of the process's own and of each above it count.
+ */
 function cgroupProblem({ threads }: Needs, system: System): string | undefined {
   const own = threadsOf("self", system);
   for (const folder of pidsFolders(system)) {

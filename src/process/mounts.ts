@@ -1,4 +1,4 @@
-/** Which mount a path lies on. */
+/** Finds the mount that a path lies on. */
 
 import type { FileSystem } from "../errors.ts";
 

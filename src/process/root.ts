@@ -167,7 +167,7 @@ function requireWritableFile(path: string): void {
   }
 }
 
-/** How many foreign entries are named. */
+/** Maximum number of foreign entries that a message names. */
 const MAX_NAMED = 20;
 
 function reportForeign(tmp: string, areas: Areas): void {
@@ -210,7 +210,7 @@ function refuseForeignRoot(root: string): void {
   );
 }
 
-/** Where a path leads; itself where nothing is there yet. */
+/** Returns where a path leads through symbolic links; the path itself where nothing is there yet. */
 function leadsTo(path: string): string {
   return isFolder(path) ? Deno.realPathSync(path) : path;
 }

@@ -1,3 +1,5 @@
+/** Runs the daemon's process from its config to its exit. */
+
 import type { Config } from "../config/mod.ts";
 import { reasonOf } from "../errors.ts";
 import { configureQueuedLogging, logger } from "../log/mod.ts";
@@ -15,44 +17,47 @@ import { onSignals } from "./signals.ts";
 import { StartError } from "./start_error.ts";
 import { handleUncaught } from "../uncaught.ts";
 
-/** How long after the grace period the daemon Worker may take for what it cannot leave undone. */
+/** Milliseconds after the grace period in which the daemon Worker may finish what must not be left undone. */
 const STOP_MARGIN = 10_000;
 
+/** What the process runs with. */
 export interface RunOptions {
   config: Config;
-  /** Of wsdaemon. */
+  /** The version of wsdaemon. */
   version: string;
-  /** Oddities of the config, for the log. */
+  /** Warnings about the config, for the log. */
   warnings: readonly string[];
-  /** A line for people and for whoever started us. Must return at once. */
+  /** Prints a line for people and for the parent process. Must return at once. */
   print(line: string): void;
 }
 
 /**
- * Serves until a signal ends it. Resolves to whether it stopped in an orderly way.
+ * Serves until a signal ends it. Returns whether it stopped in an orderly way.
  * @throws {StartError} where it cannot start; nothing is half-started then
  */
-export async function runDaemon({ config: given, version, warnings, print }: RunOptions) {
+export async function runDaemon(
+  { config: loaded, version, warnings, print }: RunOptions,
+): Promise<boolean> {
   const droppedLines = new SharedArrayBuffer(4);
-  configureQueuedLogging(given.log, droppedLines);
+  configureQueuedLogging(loaded.log, droppedLines);
   const log = logger("process");
   using _uncaught = handleUncaught(({ kind, error }) =>
     log.error("A bug, to be reported: nothing caught the {kind} {error}", { kind, error })
   );
   for (const warning of warnings) log.warn("{warning}", { warning });
-  const oddity = runtimeWarning(Deno.version.deno);
-  if (oddity) log.warn("{oddity}", { oddity });
+  const warning = runtimeWarning(Deno.version.deno);
+  if (warning) log.warn("{warning}", { warning });
 
   const needs = needsOf(navigator.hardwareConcurrency);
   const problem = limitProblem(needs, thisSystem) ??
-    ownerProblem(given.contentOwner, Deno.uid()!) ??
+    ownerProblem(loaded.contentOwner, Deno.uid()!) ??
     listenerProblem(Deno.version.deno, {
-      unix: given.listen.some((address) => parseAddress(address).kind === "unix"),
-      tls: given.tls !== undefined,
+      unix: loaded.listen.some((address) => parseAddress(address).kind === "unix"),
+      tls: loaded.tls !== undefined,
     });
   if (problem) throw new StartError(problem);
-  for (const path of secretFiles(given)) requireReadable(path);
-  const config = prepareRoot(await resolveListeners(given));
+  for (const path of secretFiles(loaded)) requireReadable(path);
+  const config = prepareRoot(await resolveListeners(loaded));
   using _lock = lockRoot(config.root);
   const areas = makeAreas(config);
   using launched = launch({
@@ -97,7 +102,7 @@ async function untilEnded(launched: Launched, grace: number): Promise<boolean> {
   }
 }
 
-/** The config with its listeners' names looked up: permissions are given for what is bound. */
+/** Returns the config with its listeners' names looked up: permissions are given for what is bound. */
 async function resolveListeners(config: Config): Promise<Config> {
   const listen = config.listen.map(async (text) =>
     formatAddress(await resolveAddress(parseAddress(text)))

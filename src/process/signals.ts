@@ -6,12 +6,13 @@
  */
 const SAME_SIGNAL = 500;
 
+/** What signals do. */
 export interface SignalHandlers {
-  /** The first time. */
+  /** Called on the first SIGTERM or SIGINT. */
   stop(signal: Deno.Signal): void;
-  /** Every further time. */
+  /** Called on each further one. */
   abort(signal: Deno.Signal): void;
-  /** On SIGHUP. */
+  /** Called on SIGHUP. */
   reload(): void;
 }
 

@@ -6,13 +6,13 @@ import { type Address, formatAddress, isLocal, resolveAddress } from "../address
 import { clearStaleSocket, closeToOthers } from "./unix_socket.ts";
 
 export interface ListenOptions {
-  /** For TCP listeners; a unix socket is guarded by its file's mode. */
+  /** The credentials of TCP listeners; a unix socket is guarded by its file's mode. */
   tls?: ServerCredentials;
   /** Allows TCP without TLS beyond loopback. */
   insecure: boolean;
 }
 
-/** What the errno at the end of a failed bind means to the person who configured it. */
+/** Explains the errno at the end of a failed bind to the person who configured it. */
 const REASONS: Readonly<Record<string, string>> = {
   EACCES: "this user may not listen there (EACCES)",
   EADDRINUSE: "the port is taken by another process (EADDRINUSE)",

@@ -26,7 +26,7 @@ import { serviceDefinition, serviceImplementation } from "./unary.ts";
 
 const log = logger("rpc");
 
-/** What one client may take. Times are in milliseconds. */
+/** Limits on what one client takes. Times are in milliseconds. */
 export interface RpcLimits {
   /** Bytes of one message, either way. */
   maxMessageBytes: number;
@@ -59,9 +59,9 @@ export interface RpcOptions {
 
 /** A server that is listening, from {@link startRpc} on until it is stopped. */
 export interface RpcServer {
-  /** What was bound, with the ports that were picked. */
+  /** The addresses that were bound, with the ports that were picked. */
   readonly addresses: readonly ListenAddress[];
-  /** What health says; NOT_SERVING at first. */
+  /** Sets the answer of the health service; NOT_SERVING at first. */
   setServing(serving: boolean): void;
   /**
    * Uses other certificates for connections made from now on.
@@ -75,7 +75,7 @@ export interface RpcServer {
   stop(grace: number): Promise<void>;
 }
 
-/** For a call that was told UNAVAILABLE to be told so before its connection is cut; milliseconds. */
+/** Milliseconds for an UNAVAILABLE to reach its client before the connection is cut. */
 const FLUSH_TIME = 1000;
 
 const SHUTTING_DOWN = "the daemon is shutting down";

@@ -11,7 +11,7 @@ export interface TlsMaterial {
   /** The server's certificate, followed by its intermediates. */
   cert: Uint8Array;
   key: Uint8Array;
-  /** Where there is one, a client needs a certificate from this authority (mTLS). */
+  /** The authority that must have issued a client's certificate (mTLS); without it none is needed. */
   clientCa?: Uint8Array;
   /** The files that they are from, for people. */
   files?: Partial<Record<Part, string>>;
@@ -53,7 +53,7 @@ export class TlsCredentials extends ServerCredentials {
   }
 }
 
-/** Of a key's PEM, in the form of PKCS #8 and in the older one. */
+/** Matches the PEM of an encrypted key, in the form of PKCS #8 and in the older one. */
 const ENCRYPTED = /^-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m;
 
 function contextOptions(material: TlsMaterial): SecureContextOptions {

@@ -23,7 +23,7 @@ import { addWarning, encode, methodPath } from "../wire/mod.ts";
 import { checkShape } from "./request_limits.ts";
 import { statusOf } from "./status.ts";
 
-/** What a handler may know of its call. */
+/** The context of a call, for its handler. */
 export interface CallContext {
   /** Aborts with a DaemonError when the caller goes away or its deadline passes. */
   readonly signal: AbortSignal;
@@ -38,7 +38,7 @@ type Handler<M> = M extends
   ) => MessageInitShape<O> | Promise<MessageInitShape<O>>
   : never;
 
-/** One function for each method of the service. */
+/** The handlers: one function for each method of the service. */
 export type Handlers<S> = S extends GenService<infer M> ? { readonly [K in keyof M]: Handler<M[K]> }
   : never;
 

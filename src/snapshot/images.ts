@@ -1,4 +1,4 @@
-import type { Content, PackStats, RestoreResult, Tree } from "../content/mod.ts";
+import type { PackStats, RestoreResult, Tree } from "../content/mod.ts";
 import type { Digest } from "../digest.ts";
 
 /** Whose content an image is. */
@@ -44,7 +44,6 @@ export interface RestoreImageOptions {
 
 /** Saving and restoring images of a workspace, on top of an object store and the content Workers. */
 export interface Images {
-  readonly content: Content;
   /** Checks a snapshot name's form. @throws DaemonError INVALID_ARGUMENT naming `path`. */
   checkSnapshotName(name: string, path: string): void;
   /** A fresh url for a snapshot of this identity; nothing is stored yet. */

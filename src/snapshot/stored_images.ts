@@ -65,14 +65,14 @@ export interface ImagesOptions {
 
 /** {@link Images} on an object store. */
 export class StoredImages implements Images {
-  readonly content: Content;
+  readonly #content: Content;
   readonly #store: ObjectStore;
   readonly #clock: Clock;
   readonly #retain: number;
   readonly #last = new LastImages();
 
   constructor(options: ImagesOptions) {
-    this.content = options.content;
+    this.#content = options.content;
     this.#store = options.store;
     this.#clock = options.clock;
     this.#retain = options.retain;
@@ -131,7 +131,7 @@ export class StoredImages implements Images {
         signalOf(options),
       );
       try {
-        return await this.content.extract(tree, archive, {
+        return await this.#content.extract(tree, archive, {
           ...options,
           compression: parsed.compression,
         });
@@ -171,11 +171,11 @@ export class StoredImages implements Images {
 
   async saveLog(tree: Tree, path: string, options: SaveLogOptions): Promise<void> {
     const { identity, instance, task } = options;
-    const copy = await this.content.copyOut(tree, path, MAX_LOG_BYTES);
+    const copy = await this.#content.copyOut(tree, path, MAX_LOG_BYTES);
     try {
       await this.#store.putObject(logKey(identity, instance, task), copy, signalOf(options));
     } catch (error) {
-      await this.#tidy(() => this.content.discard(copy.file));
+      await this.#tidy(() => this.#content.discard(copy.file));
       throw error;
     }
   }
@@ -192,7 +192,7 @@ export class StoredImages implements Images {
       return { url: await refer(this.#reference(manifest, stats)), manifest, stats };
     }
     const reuse = await this.#reusable(options);
-    const packed = await this.content.pack(tree, {
+    const packed = await this.#content.pack(tree, {
       ...options,
       reuse,
       onLayer: async (layer) => {
@@ -213,8 +213,8 @@ export class StoredImages implements Images {
       );
       return { url, manifest: manifest.digest, stats };
     } catch (error) {
-      await this.#tidy(() => this.content.discard(packed.index.file));
-      await this.#tidy(() => this.content.dropBaseline(packed.newBaseline));
+      await this.#tidy(() => this.#content.discard(packed.index.file));
+      await this.#tidy(() => this.#content.dropBaseline(packed.newBaseline));
       throw error;
     }
   }
@@ -226,7 +226,7 @@ export class StoredImages implements Images {
   /** The last image of a tree that has not changed since, if all of it is still stored. */
   async #unchanged(tree: Tree, options: SaveOptions): Promise<LastImage | undefined> {
     const last = this.#last.get(options.baseline);
-    if (!last || !await this.content.isUnchanged(tree, last.state, signalOf(options))) {
+    if (!last || !await this.#content.isUnchanged(tree, last.state, signalOf(options))) {
       return undefined;
     }
     const there = await Promise.all(
@@ -238,13 +238,13 @@ export class StoredImages implements Images {
   /** The image is stored by now: without its baseline the next one merely reads more. */
   async #commitBaseline(token: string, name: string): Promise<void> {
     try {
-      await this.content.commitBaseline(token, name);
+      await this.#content.commitBaseline(token, name);
     } catch (error) {
       log.warn("The next image of {workspace} will read more than it needs to: {reason}", {
         workspace: name,
         reason: messageOf(error),
       });
-      await this.#tidy(() => this.content.dropBaseline(token));
+      await this.#tidy(() => this.#content.dropBaseline(token));
     }
   }
 
@@ -259,7 +259,7 @@ export class StoredImages implements Images {
 
   /** Layers of the baseline's image that are certainly still there; asking for one freshens it. */
   async #reusable(options: SaveOptions): Promise<LayerDescriptor[]> {
-    const { layers, problem } = await this.content.baselineLayers(options.baseline);
+    const { layers, problem } = await this.#content.baselineLayers(options.baseline);
     reportBaseline(options.baseline, problem);
     const there = await Promise.all(
       layers.map((layer) => this.#store.hasBlob(layer.digest, layer.size, signalOf(options))),
@@ -304,7 +304,7 @@ export class StoredImages implements Images {
         index: index.digest,
       });
     }
-    return await this.content.restore(tree, {
+    return await this.#content.restore(tree, {
       ...options,
       ...rest,
       ...(usable ? { index } : {}),

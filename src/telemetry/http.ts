@@ -10,7 +10,7 @@ export interface HealthStatus {
   message: string;
 }
 
-/** What the endpoints are served on and from. */
+/** The listener of the endpoints, and the sources of their answers. */
 export interface MetricsHttpOptions {
   listen: { hostname: string; port: number };
   metrics: Metrics;
@@ -22,7 +22,7 @@ export interface MetricsHttpOptions {
 
 /** The endpoints, being served. */
 export interface MetricsHttp {
-  /** What was bound, with the port that was picked. */
+  /** The address that was bound, with the port that was picked. */
   readonly address: { hostname: string; port: number };
   stop(): Promise<void>;
 }

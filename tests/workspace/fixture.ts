@@ -247,7 +247,7 @@ export class Fixture implements AsyncDisposable {
     const content = contentOn(this.disk);
     return new WorkspaceManager({
       content,
-      images: this.#images(content),
+      images: this.#images(),
       initializers: this.#initializers(),
       gitStatus: {
         status: async (_tree, _location, { signal } = {}) => {
@@ -264,7 +264,7 @@ export class Fixture implements AsyncDisposable {
     });
   }
 
-  #images(content: Content): Images {
+  #images(): Images {
     let count = 0;
     const save = async (url: string, signal?: AbortSignal): Promise<SavedImage> => {
       await this.saveBarrier.pass(url, signal);
@@ -272,7 +272,6 @@ export class Fixture implements AsyncDisposable {
       return { url, manifest: digestOf(url), stats: STATS };
     };
     return {
-      content,
       checkSnapshotName: () => {},
       newSnapshotUrl: () => `snapshot-${++count}`,
       snapshotExists: (url) => Promise.resolve(this.stored.has(url)),

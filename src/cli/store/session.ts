@@ -70,7 +70,7 @@ function requireStorage({ storage }: Config): StorageOptions {
   if (keepsContent(storage)) return storage;
   throw new DaemonError(
     "FAILED_PRECONDITION",
-    "The config says that there is no store: storage.kind is none",
+    `The config says that there is no store: storage.kind is ${storage.kind}`,
   );
 }
 
