@@ -176,18 +176,3 @@ Deno.test("both flags of DisposeWorkspace are told apart", () => {
   assertEquals(parseDispose(request({ backup: true })), { ...flags, backup: true });
   assertEquals(parseDispose(request({ backupLogs: true })), { ...flags, backupLogs: true });
 });
-
-Deno.test("JSON that is not a request is refused, naming what cannot be read", () => {
-  const refused: [unknown, string][] = [
-    [{ id: 5 }, "wsdaemon.InitWorkspaceRequest.id"],
-    [{ idd: "x" }, '"idd"'],
-    [{ initializer: { empty: {}, git: {} } }, "oneof"],
-    [{ initializer: { git: { targetMode: "NOWHERE" } } }, "NOWHERE"],
-    [[], "wsdaemon.InitWorkspaceRequest"],
-    ["text", "wsdaemon.InitWorkspaceRequest"],
-  ];
-  for (const [json, why] of refused) {
-    const message = refusal(() => initRequestFromJson(json));
-    assertEquals(message.includes(why), true, `${message} should name ${why}`);
-  }
-});

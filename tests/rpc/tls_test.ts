@@ -1,36 +1,9 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { connect } from "node:tls";
 import { DaemonError } from "../../src/errors.ts";
-import { ClientError, type ClientTls } from "../../src/client/mod.ts";
 import type { TlsMaterial } from "../../src/rpc/tls.ts";
-import { type Certificates, hasOpenssl, makeCertificates } from "./certificates.ts";
-import { temporaryFolder, TestServer } from "./fixture.ts";
-
-function tlsTest(name: string, run: (certificates: Certificates) => Promise<void>): void {
-  Deno.test({
-    name: hasOpenssl ? name : `${name} (ignored: there is no openssl)`,
-    ignore: !hasOpenssl,
-    fn: async () => {
-      await using folder = await temporaryFolder();
-      await run(await makeCertificates(folder.path));
-    },
-  });
-}
-
-function serve(tls: TlsMaterial, listen = ["127.0.0.1:0"]): Promise<TestServer> {
-  return TestServer.start({ exists: () => true }, { tls, listen });
-}
-
-/** Whether a client gets an answer; where not, it must be for want of a connection. */
-async function answers(server: TestServer, tls?: ClientTls): Promise<boolean> {
-  using client = server.client(tls);
-  try {
-    return await client.isWorkspaceExists("a", { deadline: 5000 });
-  } catch (error) {
-    if (error instanceof ClientError && error.code === "UNAVAILABLE") return false;
-    throw error;
-  }
-}
+import { temporaryFolder, type TestServer } from "./fixture.ts";
+import { answers, serve, tlsTest } from "./tls_fixture.ts";
 
 /** The name in the certificate that a new connection is shown. */
 function shownName(server: TestServer, ca: Uint8Array): Promise<string> {
@@ -56,20 +29,6 @@ tlsTest("TLS serves clients that trust the authority, and no others", async ({ c
   assertEquals(await answers(tls, { ca }), true);
   assertEquals(await answers(tls, {}), false);
   assertEquals(await answers(tls), false);
-});
-
-tlsTest("a client refuses a server whose certificate is for another name", async (all) => {
-  const { ca, server, client } = all;
-  await using other = await serve(client);
-  assertEquals(await answers(other, { ca }), false);
-  assertEquals(await answers(other, { ca, serverName: "client" }), true);
-  await using tls = await serve(server);
-  for (const serverName of ["localhost", "127.0.0.1"]) {
-    assertEquals(await answers(tls, { ca, serverName }), true);
-  }
-  for (const serverName of ["example.org", "127.0.0.2"]) {
-    assertEquals(await answers(tls, { ca, serverName }), false);
-  }
 });
 
 tlsTest("mTLS serves clients with a certificate of the authority, and no others", async (all) => {
