@@ -37,13 +37,13 @@ export function parseAddress(text: string): Address {
   return text.startsWith("unix:") ? parseUnix(text) : parseTcp(text);
 }
 
-/** The text that {@link parseAddress} reads. */
+/** Formats an address as the text that {@link parseAddress} reads. */
 export function formatAddress(address: Address): string {
   if (address.kind === "unix") return `unix://${address.path}`;
   return `${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`;
 }
 
-/** Whether only this machine can reach it. A name counts only after {@link resolveAddress}. */
+/** Returns whether only this machine can reach the address. A name counts only after {@link resolveAddress}. */
 export function isLocal(address: Address): boolean {
   if (address.kind === "unix") return true;
   const host = address.host.replace(/^::ffff:/i, "");
@@ -51,8 +51,7 @@ export function isLocal(address: Address): boolean {
 }
 
 /**
- * The address with its name, if it has one, looked up; IPv4 is preferred. A name thus means one
- * address, so that permissions can be given for exactly what will be bound.
+ * Looks up the name of an address, if it has one; IPv4 is preferred. A name thus means one address, so that permissions can be given for exactly what will be bound.
  * @throws {DaemonError} FAILED_PRECONDITION where the name is unknown.
  */
 export async function resolveAddress<A extends Address>(address: A): Promise<A> {

@@ -1,10 +1,10 @@
 /**
- * The environment's say in how connections are made, which nothing of ours may listen to: `NO_PROXY`
- * leads `fetch` past the gate even where a client names the gate as its proxy, and a proxy from the
- * environment would be handed what goes to the object store.
+ * The environment variables that configure proxies, none of which may take effect: `NO_PROXY` makes
+ * `fetch` bypass the egress proxy even where a client names it as its proxy, and a proxy from the
+ * environment would receive what goes to the object store.
  */
 
-/** What Deno's and Node's HTTP clients read each time that one is made or used. */
+/** The variables that the HTTP clients of Deno and Node read whenever one is made or used. */
 export const PROXY_VARIABLES: readonly string[] = [
   "ALL_PROXY",
   "HTTP_PROXY",
@@ -17,7 +17,7 @@ export const PROXY_VARIABLES: readonly string[] = [
   "no_proxy",
 ];
 
-/** Takes the variables from this process, all its threads included. */
+/** Deletes the variables from the environment of this process, which all its threads share. */
 export function clearProxyVariables(): void {
   for (const name of PROXY_VARIABLES) if (Deno.env.has(name)) Deno.env.delete(name);
 }

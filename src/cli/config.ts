@@ -15,6 +15,7 @@ Examples:
     $ wsdaemon config schema > wsdaemon.schema.json
 `;
 
+/** Returns `config` with its subcommands. */
 export function configCommand(): Command {
   const config = new Command("config")
     .description("Check, show and describe the config")
@@ -23,7 +24,7 @@ export function configCommand(): Command {
     addConfigFlags(new Command("validate"))
       .description("Check the config that these flags, the environment and the file make")
       .action((_options: unknown, command: Command) => {
-        loadAloud(command);
+        loadAndWarn(command);
         printLine("The config is valid.");
       }),
   );
@@ -31,7 +32,7 @@ export function configCommand(): Command {
     addConfigFlags(new Command("show"))
       .description("Print that config, whole, with secrets covered")
       .action((_options: unknown, command: Command) => {
-        printJson(showConfig(loadAloud(command)));
+        printJson(showConfig(loadAndWarn(command)));
       }),
   );
   config.addCommand(
@@ -42,8 +43,8 @@ export function configCommand(): Command {
   return config;
 }
 
-/** The config, with its warnings on stderr. */
-function loadAloud(command: Command): Config {
+/** Loads the config and prints its warnings to stderr. @throws {ConfigError} with every problem */
+function loadAndWarn(command: Command): Config {
   const { config, warnings } = loadFromFlags(command);
   for (const warning of warnings) printError(`warning: ${warning}`);
   return config;

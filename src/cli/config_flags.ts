@@ -10,6 +10,7 @@ import {
   valueAt,
 } from "../config/mod.ts";
 
+/** A flag that sets one key of the config. */
 interface ConfigFlag {
   flags: string;
   path: readonly string[];
@@ -55,7 +56,7 @@ const FLAGS: readonly ConfigFlag[] = [
   },
 ];
 
-/** Adds `--config` and the flags that set keys; only those of `keys`, where they are given. */
+/** Adds `--config` and the flags that set keys: those in `keys`, or all if absent. */
 export function addConfigFlags(command: Command, keys?: readonly string[]): Command {
   command.option("--config <file>", "config file, JSON with comments (or WSDAEMON_CONFIG)");
   for (const flag of FLAGS) {
@@ -67,7 +68,7 @@ export function addConfigFlags(command: Command, keys?: readonly string[]): Comm
 }
 
 /**
- * The config by the flags given to `command`, the environment and the file.
+ * Loads the config from the flags given to `command`, the environment and the file.
  * @throws {ConfigError} with every problem
  */
 export function loadFromFlags(command: Command): LoadedConfig {
@@ -83,6 +84,7 @@ export function loadFromFlags(command: Command): LoadedConfig {
   });
 }
 
+/** Returns the flags given to `command` as the topmost source of the config. */
 function flagLayer(command: Command): ConfigSource {
   const options = command.opts();
   const values: Record<string, unknown> = {};
@@ -94,9 +96,9 @@ function flagLayer(command: Command): ConfigSource {
     values,
     locate(path) {
       const key = formatPath(path.filter((part) => typeof part === "string"));
-      const given = FLAGS.filter((flag) => valueAt(values, flag.path) !== undefined);
-      const flag = given.find((candidate) => candidate.path.join(".") === key) ??
-        given.find((candidate) => candidate.path.join(".").startsWith(`${key}.`));
+      const present = FLAGS.filter((flag) => valueAt(values, flag.path) !== undefined);
+      const flag = present.find((candidate) => candidate.path.join(".") === key) ??
+        present.find((candidate) => candidate.path.join(".").startsWith(`${key}.`));
       return flag ? new Option(flag.flags).long ?? flag.flags : "flags";
     },
   };

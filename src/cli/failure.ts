@@ -1,3 +1,5 @@
+/** What a failed command reports: which errors are the user's, and the lines that describe them. */
+
 import { ConfigError } from "../config/mod.ts";
 import {
   causeErrno,
@@ -11,12 +13,12 @@ import {
 } from "../errors.ts";
 import { StartError } from "../process/mod.ts";
 
-/** A command that failed. Its message, if it has one, is not printed yet. */
+/** A failure of a command. Its message is printed at the end; an empty one means that all is said. */
 export class Failure extends Error {
   override readonly name = "Failure";
 }
 
-/** What a command prints could not be written. */
+/** A failure to write a command's output to stdout. */
 export class OutputError extends Error {
   override readonly name = "OutputError";
 
@@ -24,7 +26,7 @@ export class OutputError extends Error {
     super(`Cannot write to stdout: ${reasonOf(cause)}; see where it leads`, { cause });
   }
 
-  /** Whether who reads it has had enough, as `head` has: nothing to complain of. */
+  /** Whether the reader has closed the pipe, as `head` does; that is not reported. */
   get isClosed(): boolean {
     return isClosedPipe(this.cause);
   }
@@ -51,14 +53,14 @@ export function explain(error: unknown, path?: string): string {
 }
 
 /**
- * Returns the failure to report for what was thrown while a command worked on this machine; what is no
- * failure of the machine's as it is.
+ * Returns the failure to report for what was thrown while a command worked on this machine. What is no
+ * failure of the machine is returned unchanged.
  * @param doing what was attempted, with the path
  * @param path absolute, of what was worked on
  */
 export function localFailure(thrown: unknown, doing?: string, path?: string): unknown {
   const error = firstError(thrown);
-  // Whoever read our output has enough; there is nobody to tell.
+  // The reader of stdout has closed it, which is not reported.
   if (isClosedPipe(error)) return new Failure();
   if (isDescribed(error)) return error;
   const [otherwise, remedy] = PATH_ERRORS[causeErrno(error) ?? ""] ?? [];
@@ -66,20 +68,20 @@ export function localFailure(thrown: unknown, doing?: string, path?: string): un
     const code = machineError(error)?.code ?? otherwise ?? "FAILED_PRECONDITION";
     return new DaemonError(code, `${doing}: ${explain(error, path)}`, { cause: error });
   }
-  const known = machineError(error, { path, ...(otherwise ? { otherwise } : {}) });
-  return known && remedy !== undefined
-    ? new DaemonError(known.code, `${known.message}; ${remedy}`, { cause: error })
-    : known ?? error;
+  const described = machineError(error, { path, ...(otherwise ? { otherwise } : {}) });
+  return described && remedy !== undefined
+    ? new DaemonError(described.code, `${described.message}; ${remedy}`, { cause: error })
+    : described ?? error;
 }
 
-/** Whether it is an error of ours, whose message says it all. */
+/** Returns whether the error is one of wsdaemon's own, whose message is complete. */
 function isDescribed(error: unknown): boolean {
   return [ConfigError, DaemonError, Failure, OutputError, StartError].some((kind) =>
     error instanceof kind
   );
 }
 
-/** The lines that tell people what became of a command. */
+/** Returns the lines for stderr that describe a failed command; none for a pipe that was closed. */
 export function describeFailure(thrown: unknown): string[] {
   if (thrown instanceof OutputError) return thrown.isClosed ? [] : [`error: ${thrown.message}`];
   const error = localFailure(thrown);

@@ -1,4 +1,4 @@
-/** Standard streams, and what a command needs of the world around it. */
+/** Output of commands: text, JSON, tables and bytes to the standard streams. */
 
 import { OutputError } from "./failure.ts";
 
@@ -21,12 +21,12 @@ export function printError(line: string): void {
   printErrorText(`${line}\n`);
 }
 
-/** Writes text to stderr; where that cannot be written, there is nowhere to say so. */
+/** Writes text to stderr. A failure to write is ignored, since it cannot be reported anywhere. */
 export function printErrorText(text: string): void {
   try {
     writeAll(Deno.stderr, text);
   } catch {
-    // Full, or closed by who reads it.
+    // Its disk is full, or its reader has closed it.
   }
 }
 
@@ -35,7 +35,7 @@ export function printJson(value: unknown): void {
   printLine(JSON.stringify(value, null, 2));
 }
 
-/** Lines with their columns aligned; the last column is not padded. */
+/** Returns the rows as lines with aligned columns; the last column is not padded. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = rows.reduce<number[]>((widest, row) => {
     row.forEach((cell, column) => widest[column] = Math.max(widest[column] ?? 0, cell.length));

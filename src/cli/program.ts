@@ -1,4 +1,4 @@
-/** The command line: every command, and what its failures become. */
+/** The root command: loads the subcommand that runs, and turns failures into exit codes. */
 
 import { Command, CommanderError } from "commander";
 import { configureFileSystems } from "../errors.ts";
@@ -7,7 +7,7 @@ import { describeFailure } from "./failure.ts";
 import { printError, printErrorText, printText } from "./io.ts";
 import { VERSION, versionCommand } from "./version.ts";
 
-/** What a process answers: all went well, something failed, or it was asked wrongly. */
+/** Exit codes: success, a failed command, a malformed command line. */
 export const EXIT = { ok: 0, failure: 1, usage: 2 } as const;
 
 const EXAMPLES = `
@@ -21,7 +21,7 @@ Examples:
 Exit codes: 0 done, 1 failed, 2 asked wrongly. "wsdaemon help COMMAND" says more on a command.
 `;
 
-/** In the order of the help. Loading the code of all takes longer than most of them run. */
+/** The commands in the order of the help, each loaded on demand: loading all takes longer than most run. */
 const COMMANDS: Record<string, () => Command | Promise<Command>> = {
   run: async () => (await import("./run.ts")).runCommand(),
   client: async () => (await import("./client/mod.ts")).clientCommand(),
@@ -41,7 +41,10 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
   }
 }
 
-/** With the one command that `args` begin with, or else with all: for the help, and for hints. */
+/**
+ * Returns the root command with the subcommand that the arguments begin with, or with all of them where
+ * they begin with none: the help and the hints name all.
+ */
 async function program([name = ""]: readonly string[]): Promise<Command> {
   const root = new Command("wsdaemon")
     .description("Looks after the content of the workspaces on a node")
@@ -66,6 +69,7 @@ function throwing(command: Command): Command {
   return command;
 }
 
+/** Prints what a failure is, if commander has not, and returns the exit code. */
 function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   for (const line of describeFailure(error)) printError(line);

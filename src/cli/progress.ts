@@ -4,10 +4,11 @@ import { printErrorText } from "./io.ts";
 
 /** Milliseconds between two drawings. */
 const INTERVAL = 100;
+/** Characters of the bar. */
 const BAR = 24;
 const ERASE = "\r\x1b[K";
 
-/** Draws over its own line until it is disposed of, which erases it. */
+/** A line on stderr that is redrawn in place; disposing of it erases the line. */
 export class Progress implements Disposable {
   readonly #isShown: boolean;
   #drawnAt = -Infinity;
@@ -17,7 +18,7 @@ export class Progress implements Disposable {
     this.#isShown = isShown;
   }
 
-  /** Draws how far things are; not more often than anybody can see. */
+  /** Draws the progress, at most once every {@link INTERVAL}. */
   update(line: ProgressLine): void {
     if (!this.#isShown || performance.now() - this.#drawnAt < INTERVAL) return;
     this.#drawnAt = performance.now();
@@ -31,15 +32,17 @@ export class Progress implements Disposable {
   }
 }
 
+/** The progress of a command. */
 export interface ProgressLine {
+  /** What it does, as a participle. */
   doing: string;
-  /** From 0 to 1; absent where nobody knows how much there is to do. */
+  /** From 0 to 1; absent where the total is not known. */
   fraction?: number;
   /** What is done, in words. */
   detail: string;
 }
 
-/** One line: what is done, a bar, and how much. */
+/** Returns the progress as one line: activity, bar, percentage, detail. */
 export function progressLine({ doing, fraction, detail }: ProgressLine): string {
   if (fraction === undefined) return `${doing}  ${detail}`;
   const part = Math.min(Math.max(fraction, 0), 1);
@@ -48,6 +51,7 @@ export function progressLine({ doing, fraction, detail }: ProgressLine): string 
   return `${doing} [${"#".repeat(filled)}${"-".repeat(BAR - filled)}] ${percent}  ${detail}`;
 }
 
+/** Returns the width of the terminal, or 80 where there is none. */
 function columns(): number {
   try {
     return Deno.consoleSize().columns || 80;

@@ -21,6 +21,7 @@ Examples:
     $ wsdaemon run --listen 0.0.0.0:8080 --tls-cert node.pem --tls-key node.key --tls-client-ca ca.pem
 `;
 
+/** Returns `run`, which serves until a signal and fails where the daemon did not end in order. */
 export function runCommand(): Command {
   return addConfigFlags(new Command("run"))
     .description("Serve the workspace content API until SIGTERM")

@@ -4,9 +4,10 @@ import { Command } from "commander";
 import manifest from "../../deno.json" with { type: "json" };
 import { printJson, printLine } from "./io.ts";
 
-/** Of wsdaemon. */
+/** The version of wsdaemon, from deno.json. */
 export const VERSION: string = manifest.version;
 
+/** Returns `version`. */
 export function versionCommand(): Command {
   return new Command("version")
     .description("Print the versions of wsdaemon and of the Deno it runs on")

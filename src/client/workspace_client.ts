@@ -43,17 +43,26 @@ export interface CallOptions {
   deadline?: number;
   /** Cancels the call. */
   signal?: AbortSignal;
-  /** Told the warnings that come with an answer. */
+  /** Receives each warning that the daemon sends with its answer. */
   onWarning?: (message: string) => void;
 }
 
-/** What grpc-js wraps the reason in, with a time that says nothing. */
+/**
+ * Finds the reason in the details of a grpc-js connection failure, which puts it between phrases about
+ * name resolution and a timestamp.
+ */
 const LAST_ERROR =
   /Last error: (?:Error: )?(.+?)(?: \(\d{4}-\d\d-\d\dT[\d:.]+Z\))?\.? Resolution note:/s;
 
 type Methods = typeof WorkspaceContentService["method"];
 
-/** The six calls. All of them reject with a {@link ClientError}. */
+/**
+ * Calls a daemon: one method for each call of the API. A call that fails rejects with a
+ * {@link ClientError} that has the code of the gRPC status: UNAVAILABLE as an {@link UnreachableError}
+ * where no connection could be made, DEADLINE_EXCEEDED after `deadline`, CANCELLED after `signal`,
+ * INVALID_ARGUMENT for a field that the daemon refuses. The other codes of each call are in
+ * `docs/api.md`. Nothing is retried.
+ */
 export class WorkspaceClient implements Disposable {
   readonly #client: Client;
   readonly #address: string;
@@ -70,19 +79,33 @@ export class WorkspaceClient implements Disposable {
     );
   }
 
+  /**
+   * Creates a workspace and fills it; resolves once its content is whole and durable. An accepted
+   * initialisation goes on in the daemon when a deadline or signal ends this call.
+   */
   async initWorkspace(request: InitWorkspaceInit, options?: CallOptions): Promise<void> {
     await this.#call("initWorkspace", request, options);
   }
 
+  /**
+   * Resolves once the workspace is initialised. Rejects with NOT_FOUND for an unknown workspace, and
+   * with FAILED_PRECONDITION where none is going on or the one waited for fails. A deadline ends the
+   * wait, not the initialisation.
+   */
   async waitForInit(id: string, options?: CallOptions): Promise<void> {
     await this.#call("waitForInit", { id }, options);
   }
 
+  /** Resolves to whether the daemon knows the workspace, in whatever state. */
   async isWorkspaceExists(id: string, options?: CallOptions): Promise<boolean> {
     return (await this.#call("isWorkspaceExists", { id }, options)).exists;
   }
 
-  /** Resolves to the snapshot's url. */
+  /**
+   * Stores a snapshot and resolves to its url once it is durable in the store. With
+   * `returnImmediately` it resolves once the daemon's journal has the snapshot, which the daemon then
+   * finishes even across restarts; until then the url cannot be restored.
+   */
   async takeSnapshot(
     request: { id: string; returnImmediately?: boolean },
     options?: CallOptions,
@@ -90,12 +113,19 @@ export class WorkspaceClient implements Disposable {
     return (await this.#call("takeSnapshot", request, options)).url;
   }
 
-  /** Resolves to the backup's url. */
+  /**
+   * Replaces the backup of the workspace's owner and meta_id; resolves to its url once it is durable
+   * in the store. After a failure the previous backup stands.
+   */
   async backupWorkspace(id: string, options?: CallOptions): Promise<string> {
     return (await this.#call("backupWorkspace", { id }, options)).url;
   }
 
-  /** Resolves to the Git status, where the workspace had one. */
+  /**
+   * Deletes a workspace, after a final backup where the request asks for one. Resolves to the Git
+   * status from just before, or `undefined` where it has no checkout. If the backup fails, the
+   * workspace stays.
+   */
   async disposeWorkspace(
     request: MessageInitShape<typeof DisposeWorkspaceRequestSchema>,
     options?: CallOptions,
@@ -103,6 +133,7 @@ export class WorkspaceClient implements Disposable {
     return (await this.#call("disposeWorkspace", request, options)).gitStatus;
   }
 
+  /** Closes the connection. */
   close(): void {
     this.#client.close();
   }

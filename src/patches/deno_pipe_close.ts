@@ -5,6 +5,9 @@
  * Deno 2.8.3 closes it twice, one right after the other (denoland/deno#36353 mends that). All
  * Workers share the process' table of descriptors, so that in between another one may open a file
  * of another tenant under that number, have it closed under it, and go on in whatever comes next.
+ *
+ * Remove it once wsdaemon requires a version of Deno that has that change;
+ * `tests/patches/deno_pipe_close_test.ts` fails if that is too early.
  */
 
 import process from "node:process";

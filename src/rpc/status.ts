@@ -15,13 +15,13 @@ const log = logger("rpc");
 const MAX_ENCODED_DETAILS = 6000;
 
 /**
- * The status that answers `error`. What is not a DaemonError, or is one with INTERNAL, is a bug:
+ * Returns the status that answers `error`. What is not a DaemonError, or is one with INTERNAL, is a bug:
  * the caller gets an id, and the log what belongs to it, since the message may say anything.
  */
 export function statusOf(error: unknown, method: string): CallStatus {
-  const known = knownError(error);
-  if (known && known.code !== "INTERNAL") {
-    return { code: codes[known.code], details: fit(known.message) };
+  const expected = expectedError(error);
+  if (expected && expected.code !== "INTERNAL") {
+    return { code: codes[expected.code], details: fit(expected.message) };
   }
   const id = crypto.randomUUID();
   log.error("internal error {id} in {method}: {error}", { id, method, error });
@@ -31,7 +31,8 @@ export function statusOf(error: unknown, method: string): CallStatus {
   };
 }
 
-function knownError(error: unknown): { code: ErrorCode; message: string } | undefined {
+/** Returns the error with its code, or undefined for one that nothing foresaw. */
+function expectedError(error: unknown): { code: ErrorCode; message: string } | undefined {
   if (error instanceof DaemonError) return error;
   if (!(error instanceof DOMException)) return asDaemonError(error, "INTERNAL");
   if (error.name === "TimeoutError") return { code: "DEADLINE_EXCEEDED", message: error.message };
@@ -39,7 +40,7 @@ function knownError(error: unknown): { code: ErrorCode; message: string } | unde
   return undefined;
 }
 
-/** The message, well-formed and cut to what fits once it is percent-encoded. */
+/** Returns the message, well-formed and cut to what fits once it is percent-encoded. */
 function fit(message: string): string {
   const whole = message.toWellFormed();
   if (encodeURI(whole).length <= MAX_ENCODED_DETAILS) return whole;

@@ -6,14 +6,14 @@ import type { SecureContextOptions } from "node:tls";
 import { ServerCredentials } from "@grpc/grpc-js";
 import { DaemonError, messageOf } from "../errors.ts";
 
-/** PEM files' content. */
+/** Certificates and key of the server; each part is the content of a PEM file. */
 export interface TlsMaterial {
   /** The server's certificate, followed by its intermediates. */
   cert: Uint8Array;
   key: Uint8Array;
   /** The authority that must have issued a client's certificate (mTLS); without it none is needed. */
   clientCa?: Uint8Array;
-  /** The files that they are from, for people. */
+  /** Paths of the files that the parts are from, for messages. */
   files?: Partial<Record<Part, string>>;
 }
 

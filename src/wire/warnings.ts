@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import type { Metadata } from "@grpc/grpc-js";
 
-/** UTF-8 text; one value for each warning. */
+/** The metadata key of warnings: one value each, UTF-8 text. */
 export const WARNING_KEY = "wsdaemon-warning-bin";
 
 /** Clients refuse answers whose metadata is larger than 8 KiB by default, in Base64. */

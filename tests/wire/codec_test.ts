@@ -30,7 +30,7 @@ const initRequest: fc.Arbitrary<InitWorkspaceRequest> = fc.record({
         case: "composite",
         value: {
           initializer: urls.map((snapshot) => ({
-            spec: { case: "snapshot", value: { snapshot } },
+            spec: { case: "snapshot" as const, value: { snapshot } },
           })),
         },
       },

@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { printJson, printLine } from "../io.ts";
 import { addIdArgument, idOf, withSession } from "./connect.ts";
 
+/** Returns `client backup`. */
 export function backupCommand(): Command {
   return addIdArgument(new Command("backup"))
     .description("Back a workspace up, in place of its last backup, and print the backup's url")

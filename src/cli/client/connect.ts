@@ -20,10 +20,12 @@ interface ConnectionFlags {
   tlsServerName?: string;
 }
 
-/** A connection for one command, and how its user wants to be answered. */
+/** A connection for one command, with the options that its flags give. */
 export interface Session {
   client: WorkspaceClient;
+  /** Deadline and warnings of every call. */
   call: CallOptions;
+  /** Whether to print JSON. */
   json: boolean;
 }
 
@@ -46,7 +48,10 @@ export function addConnectionFlags(command: Command): Command {
     .option("--tls-server-name <name>", "name to expect in the daemon's certificate");
 }
 
-/** Connects as the flags of `command` and its parents say, for as long as `use` takes. */
+/**
+ * Connects as the flags of `command` and its parents say, and closes the connection after `use`.
+ * @throws {Failure} what a call answers, with its code; where no connection is made, also what to do
+ */
 export async function withSession<T>(
   command: Command,
   use: (session: Session) => Promise<T>,
@@ -76,7 +81,7 @@ export async function withSession<T>(
   }
 }
 
-/** What the system says of a connection that was not made. */
+/** The meanings of errors of connect(2). */
 const CONNECT_ERRORS: Readonly<Record<string, string>> = {
   EACCES: "permission denied",
   ECONNREFUSED: "nobody listens there",
@@ -87,6 +92,7 @@ const CONNECT_ERRORS: Readonly<Record<string, string>> = {
   ETIMEDOUT: "that host does not answer",
 };
 
+/** Replaces the name of a connect(2) error in a message by its meaning. */
 function inWords(message: string): string {
   return message.replace(
     /connect (E[A-Z]+) \S+/,
@@ -94,7 +100,10 @@ function inWords(message: string): string {
   );
 }
 
-/** What to do about a daemon that was not reached: one that is there and hangs up means TLS. */
+/**
+ * Returns what to do about a daemon that was not reached. A peer that accepts the connection and then
+ * closes it most likely expects TLS, or a client certificate.
+ */
 function hintFor(reason: string, tls: ClientTls | undefined): string {
   if (/\bEACCES\b|\bEPERM\b/.test(reason)) {
     return "run it as a user or group that may open the socket (its mode is 0660)";
@@ -113,7 +122,7 @@ export function addIdArgument(command: Command): Command {
   return command.argument("[id]", "the workspace").option("--id <id>", "the same, as a flag");
 }
 
-/** The id that was given; a usage error where there is none, or two. */
+/** Returns the workspace id; ends with a usage error where there is none, or two. */
 export function idOf(argument: string | undefined, command: Command): string {
   const flag: string | undefined = command.opts().id;
   if ((argument === undefined) === (flag === undefined)) {
@@ -122,6 +131,7 @@ export function idOf(argument: string | undefined, command: Command): string {
   return argument ?? flag!;
 }
 
+/** Reads the certificates that the flags name; returns undefined for a connection in the clear. */
 function tlsOf(flags: ConnectionFlags, command: Command): ClientTls | undefined {
   const { tls, tlsCa, tlsCert, tlsKey, tlsServerName } = flags;
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
@@ -136,7 +146,7 @@ function tlsOf(flags: ConnectionFlags, command: Command): ClientTls | undefined 
   };
 }
 
-/** Reads a PEM file. @throws {Failure} where it cannot be read or is none */
+/** Reads a PEM file. @throws {Failure} if it cannot be read or is not PEM */
 function readPem(path: string, flag: string): Uint8Array {
   let bytes: Uint8Array;
   try {

@@ -10,6 +10,7 @@ interface DisposeFlags {
   backupLogs?: true;
 }
 
+/** Returns `client dispose`. */
 export function disposeCommand(): Command {
   return addIdArgument(new Command("dispose"))
     .description("Delete a workspace and print what its Git checkout was like just before")
@@ -31,7 +32,7 @@ export function disposeCommand(): Command {
     });
 }
 
-/** A Git status for people: a line for what there is, and below each kind of change its entries. */
+/** Returns a Git status as a table: branch, commit, and for each kind of change its count and entries. */
 export function describeStatus(status: GitStatus): string {
   const changes: [string, bigint, string[]][] = [
     ["uncommitted", status.totalUncommitedFiles, status.uncommitedFiles],

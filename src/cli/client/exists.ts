@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { printJson, printLine } from "../io.ts";
 import { addIdArgument, idOf, withSession } from "./connect.ts";
 
+/** Returns `client exists`. */
 export function existsCommand(): Command {
   return addIdArgument(new Command("exists"))
     .description("Print whether the daemon knows a workspace, in whatever state: true or false")

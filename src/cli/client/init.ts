@@ -32,6 +32,7 @@ interface InitFlags {
   remoteStorage: boolean;
 }
 
+/** Returns `client init`. */
 export function initCommand(): Command {
   const command = new Command("init")
     .description("Create a workspace and fill it")
@@ -58,6 +59,7 @@ export function initCommand(): Command {
     });
 }
 
+/** Returns the request that the flags describe, as JSON; a usage error names what is missing. */
 function fromFlags(
   command: Command,
   { id, owner, metaId, quota, remoteStorage }: InitFlags,
@@ -78,10 +80,15 @@ function fromFlags(
   };
 }
 
-async function fromFile(command: Command, file: string, mixed: boolean): Promise<unknown> {
-  const given = ["id", "owner", "metaId", "quota", "remoteStorage"]
+/** Reads the request from a file or stdin. @throws {Failure} if it cannot be read or is no JSON object */
+async function fromFile(
+  command: Command,
+  file: string,
+  hasInitializerFlags: boolean,
+): Promise<unknown> {
+  const hasRequestFlags = ["id", "owner", "metaId", "quota", "remoteStorage"]
     .some((name) => command.getOptionValueSource(name) === "cli");
-  if (mixed || given) {
+  if (hasInitializerFlags || hasRequestFlags) {
     command.error("error: expected a request or flags, not both");
   }
   try {

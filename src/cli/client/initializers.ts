@@ -3,7 +3,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { InitializerSpec } from "../../initializer/mod.ts";
 
-/** proto3 JSON of what we make here; `rpc` turns it into messages and checks it. */
+/** An initializer as proto3 JSON; the daemon checks it. */
 export type InitializerJson = Record<string, unknown>;
 
 interface GitJson {
@@ -27,9 +27,9 @@ const HELP = {
   download: "fetch a file to PATH within the workspace, checked against its digest; repeatable",
 };
 
-/** Adds the initializer flags. The result has, after parsing, what they describe. */
+/** Adds the initializer flags. Returns a list that parsing fills with what they describe. */
 export function addInitializerFlags(command: Command): InitializerJson[] {
-  const found: InitializerJson[] = [];
+  const initializers: InitializerJson[] = [];
   const flag = (flags: string, description: string, act: (value: string) => void) => {
     command.option(flags, description);
     const name = /--(?:no-)?([a-z-]+)/.exec(flags)![1]!;
@@ -44,52 +44,53 @@ export function addInitializerFlags(command: Command): InitializerJson[] {
     });
   };
 
-  flag(FLAGS.empty, "start from nothing", () => found.push({ empty: {} }));
-  flag(FLAGS.git, HELP.git, (remoteUri) => found.push({ git: { remoteUri } }));
+  flag(FLAGS.empty, "start from nothing", () => initializers.push({ empty: {} }));
+  flag(FLAGS.git, HELP.git, (remoteUri) => initializers.push({ git: { remoteUri } }));
   const target = (targetMode: string) => (cloneTaget: string) => {
-    Object.assign(lastGit(found, "targetMode"), { targetMode, cloneTaget });
+    Object.assign(lastGit(initializers, "targetMode"), { targetMode, cloneTaget });
   };
   flag("--branch <name>", "check this remote branch out", target("REMOTE_BRANCH"));
   flag("--commit <hash>", "check this commit out", target("REMOTE_COMMIT"));
   flag("--local-branch <name>", "make this branch at the remote's HEAD", target("LOCAL_BRANCH"));
   flag("--checkout <location>", "folder of the checkout within the workspace", (location) => {
-    lastGit(found, "checkoutLocation").checkoutLocation = location;
+    lastGit(initializers, "checkoutLocation").checkoutLocation = location;
   });
   flag("--upstream <url>", "add and fetch this remote as upstream", (url) => {
-    lastGit(found, "upstreamRemoteUri").upstreamRemoteUri = url;
+    lastGit(initializers, "upstreamRemoteUri").upstreamRemoteUri = url;
   });
   flag("--full-clone", "clone with the whole history", () => {
-    lastGit(found, "fullClone").fullClone = true;
+    lastGit(initializers, "fullClone").fullClone = true;
   });
   flag(FLAGS.snapshot, "restore this snapshot", (snapshot) => {
-    found.push({ snapshot: { snapshot } });
+    initializers.push({ snapshot: { snapshot } });
   });
   flag(FLAGS.backup, "restore the latest backup of OWNER and META-ID", () => {
-    found.push({ backup: {} });
+    initializers.push({ backup: {} });
   });
-  flag(FLAGS.download, HELP.download, (text) => addDownload(found, text));
-  return found;
+  flag(FLAGS.download, HELP.download, (text) => addDownload(initializers, text));
+  return initializers;
 }
 
-/** One initializer for those that flags described. */
-export function combine(found: readonly InitializerJson[]): InitializerJson | undefined {
-  return found.length > 1 ? { composite: { initializer: found } } : found[0];
+/** Returns the one initializer of the request: a composite for several, undefined for none. */
+export function combine(initializers: readonly InitializerJson[]): InitializerJson | undefined {
+  return initializers.length > 1 ? { composite: { initializer: initializers } } : initializers[0];
 }
 
-function lastGit(found: readonly InitializerJson[], field: string): GitJson {
-  const git = found.at(-1)?.git as GitJson | undefined;
+/** Returns the `--git` that a flag after it completes; refuses a field that is set already. */
+function lastGit(initializers: readonly InitializerJson[], field: string): GitJson {
+  const git = initializers.at(-1)?.git as GitJson | undefined;
   if (!git) throw new InvalidArgumentError("belongs after the --git that it is about");
   if (field in git) throw new InvalidArgumentError("is given twice, or contradicts another flag");
   return git;
 }
 
-/** Downloads side by side are the files of one initializer. */
-function addDownload(found: InitializerJson[], text: string): void {
+/** Adds a file to download. Adjacent `--download` flags become one initializer. */
+function addDownload(initializers: InitializerJson[], text: string): void {
   const match = /^(.+)=([^=#]+)#([^#]+)$/.exec(text);
   if (!match) throw new InvalidArgumentError("expected URL=PATH#sha256:HEX");
   const [, url, filePath, digest] = match;
   const file = { url, filePath, digest };
-  const last = found.at(-1)?.download as { files: unknown[] } | undefined;
+  const last = initializers.at(-1)?.download as { files: unknown[] } | undefined;
   if (last) last.files.push(file);
-  else found.push({ download: { files: [file] } });
+  else initializers.push({ download: { files: [file] } });
 }

@@ -20,6 +20,7 @@ Examples:
     $ wsdaemon client --addr node7:8080 --tls-ca ca.pem --tls-cert me.pem --tls-key me.key exists w1
 `;
 
+/** Returns `client` with its subcommands. */
 export function clientCommand(): Command {
   const client = addConnectionFlags(new Command("client"))
     .description("Call a running daemon")

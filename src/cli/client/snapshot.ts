@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { printJson, printLine } from "../io.ts";
 import { addIdArgument, idOf, withSession } from "./connect.ts";
 
+/** Returns `client snapshot`. */
 export function snapshotCommand(): Command {
   return addIdArgument(new Command("snapshot"))
     .description("Take a snapshot of a workspace and print its url")

@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { printJson, printLine } from "../io.ts";
 import { addIdArgument, idOf, withSession } from "./connect.ts";
 
+/** Returns `client wait`. */
 export function waitCommand(): Command {
   return addIdArgument(new Command("wait"))
     .description("Wait until a workspace is initialised; fails if its initialisation does")

@@ -17,6 +17,7 @@ Examples:
     $ wsdaemon store cat "$(wsdaemon client snapshot w1)" package.json | jq .version
 `;
 
+/** Returns `store cat`. */
 export function catCommand(): Command {
   return new Command("cat")
     .description("Write one file of an image to stdout")
@@ -39,6 +40,7 @@ export function catCommand(): Command {
     });
 }
 
+/** @throws {DaemonError} FAILED_PRECONDITION, saying what the entry is */
 function requireFile(entry: ImageEntry): ImageEntry {
   if (entry.type === "file") return entry;
   const name = showName(entry.path);

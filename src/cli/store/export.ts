@@ -38,6 +38,7 @@ interface ExportFlags {
   tar?: string;
 }
 
+/** Returns `store export`. */
 export function exportCommand(): Command {
   return new Command("export")
     .description("Write an image for other tools")
@@ -61,6 +62,7 @@ export function exportCommand(): Command {
     });
 }
 
+/** Writes an image as an OCI layout and prints its tally. */
 async function toOci(session: StoreSession, image: FoundImage, folder: string): Promise<void> {
   using progress = new Progress();
   const exported = exportOci(session, image.manifest, folder, {
@@ -80,7 +82,7 @@ async function toOci(session: StoreSession, image: FoundImage, folder: string): 
   else printLine(`${folder}:${OCI_TAG} is ${image.url} (${formatTally({ count: blobs, bytes })})`);
 }
 
-/** The file is there only once it is whole. */
+/** Writes the archive to a temporary file beside `path`, syncs it, and renames it once it is whole. */
 async function toTarFile(session: StoreSession, image: FoundImage, path: string): Promise<void> {
   await requireFree(path);
   const temporary = `${path}.${crypto.randomUUID()}.partial`;
@@ -98,7 +100,7 @@ async function toTarFile(session: StoreSession, image: FoundImage, path: string)
   else printLine(`${path} is ${image.url} (${formatSize(bytes)})`);
 }
 
-/** @returns bytes written */
+/** Writes an image as a tar archive. @returns bytes written */
 async function writeTar(
   session: StoreSession,
   { manifest, contentBytes }: FoundImage,
@@ -123,6 +125,7 @@ async function writeTar(
   return bytes;
 }
 
+/** @throws {DaemonError} ALREADY_EXISTS */
 async function requireFree(path: string): Promise<void> {
   try {
     await Deno.lstat(path);

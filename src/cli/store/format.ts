@@ -1,3 +1,5 @@
+/** Images and their files as text and as JSON. */
+
 import { formatSize } from "../../config/mod.ts";
 import type { CatalogEntry, FoundImage, ImageEntry, ImageEntryType } from "../../inspect/mod.ts";
 import { showName } from "./object_names.ts";
@@ -12,22 +14,22 @@ const TYPE_LETTERS: Record<ImageEntryType, string> = {
   "block-device": "b",
 };
 
-/** A whole number with its thousands set apart. */
+/** Formats a whole number with separators of thousands: `1,234`. */
 export function formatCount(count: number): string {
   return count.toLocaleString("en-US");
 }
 
-/** `12 blobs, 3.4 MiB`. */
+/** Formats a count of blobs and their bytes: `12 blobs, 3.4 MiB`. */
 export function formatTally({ count, bytes }: { count: number; bytes: number }): string {
   return `${formatCount(count)} ${count === 1 ? "blob" : "blobs"}, ${formatSize(bytes)}`;
 }
 
-/** A moment to the second, in UTC. */
+/** Formats milliseconds since the epoch to the second, in UTC. */
 export function formatTime(milliseconds: number): string {
   return new Date(milliseconds).toISOString().slice(0, 19).replace("T", " ") + "Z";
 }
 
-/** An image as JSON has it; sizes in bytes. */
+/** Returns an image as `--json` prints it; sizes in bytes. */
 export function imageJson(image: CatalogEntry | FoundImage) {
   const { kind, url, owner, metaId, manifest, createdAt, files, contentBytes } = image;
   const sizes = "sizes" in image ? image.sizes : undefined;
@@ -44,7 +46,7 @@ export function imageJson(image: CatalogEntry | FoundImage) {
   };
 }
 
-/** A file of an image as JSON has it. */
+/** Returns a file of an image as `--json` prints it. */
 export function entryJson(entry: ImageEntry) {
   const { type, mode, uid, gid, size, link, device, xattrs } = entry;
   return {
@@ -63,7 +65,7 @@ export function entryJson(entry: ImageEntry) {
   };
 }
 
-/** A file of an image as `ls -l` would have it. */
+/** Returns a file of an image as a line in the form of `ls -l`. */
 export function entryLine(entry: ImageEntry): string {
   const { type, mode, uid, gid, link, device } = entry;
   const size = device ? `${device.major}, ${device.minor}` : String(entry.size);
@@ -78,7 +80,7 @@ export function entryLine(entry: ImageEntry): string {
   ].join(" ");
 }
 
-/** `rwxr-x--t` and the like. */
+/** Returns the permission bits of a mode as letters, such as `rwxr-x--t`. */
 function modeLetters(mode: number): string {
   const letters = Array.from("rwxrwxrwx", (letter, n) => mode & (0o400 >> n) ? letter : "-");
   const special = [[0o4000, 2, "s"], [0o2000, 5, "s"], [0o1000, 8, "t"]] as const;
@@ -88,14 +90,14 @@ function modeLetters(mode: number): string {
   return letters.join("");
 }
 
-/** The most seconds from the epoch that a Date can be away from it. */
+/** The largest distance of a Date from the epoch, in seconds. */
 const DATE_SECONDS = 8.64e12;
 
 function listedTime(sec: number): string {
   return Math.abs(sec) <= DATE_SECONDS ? formatTime(sec * 1000) : `@${sec}`;
 }
 
-/** To the nanosecond; seconds since the epoch after an `@` where no calendar has the moment. */
+/** Formats a time to the nanosecond; as `@` and seconds since the epoch beyond the range of a Date. */
 function preciseTime({ sec, nsec }: { sec: number; nsec: number }): string {
   const fraction = String(nsec).padStart(9, "0");
   if (Math.abs(sec) > DATE_SECONDS) return `@${sec}.${fraction}`;

@@ -29,7 +29,7 @@ Examples:
     $ wsdaemon store gc --config /etc/wsdaemon/config.json --json
 `;
 
-/** Below this, a backup that is under way may well be older than its first blobs' grace. */
+/** A shorter grace gets a warning: a backup under way may take longer than its first blobs are spared. */
 const SHORT_GRACE_MS = 3600_000;
 
 interface GcFlags {
@@ -38,6 +38,7 @@ interface GcFlags {
   dryRun?: boolean;
 }
 
+/** Returns `store gc`. */
 export function gcCommand(): Command {
   return new Command("gc")
     .description("Delete what no snapshot or backup needs")

@@ -36,6 +36,7 @@ interface LsFlags {
   metaId?: string;
 }
 
+/** Returns `store ls`. */
 export function lsCommand(): Command {
   return new Command("ls")
     .description("List backups and snapshots with their sizes")

@@ -25,6 +25,7 @@ Examples:
     $ wsdaemon store rm wsdaemon:backup/alice/notes && wsdaemon store gc
 `;
 
+/** Returns `store` with its subcommands. */
 export function storeCommand(): Command {
   const store = addStoreFlags(new Command("store"))
     .description("Look into the object store, and keep it in order")

@@ -12,10 +12,10 @@ const encoder = new TextEncoder();
  * arrow that listings put before a link's target.
  */
 const ODD = /[\\\p{C}\p{Zl}\p{Zp}]| (?=-> )/gu;
-/** What would get lost at the ends. */
+/** Spaces at the ends, which are easily lost when a name is copied. */
 const OUTER_SPACE = /^ | $/g;
 
-/** A name or path of any bytes; the top folder is `.`. */
+/** Returns a name or path of any bytes as printable text; the top folder is `.`. */
 export function showName(name: Uint8Array): string {
   if (name.length === 0) return ".";
   return textOrBytes(name).replace(OUTER_SPACE, "\\x20");
@@ -30,8 +30,8 @@ function textOrBytes(name: Uint8Array): string {
 }
 
 /**
- * The path that {@link showName} printed, or that a shell's user typed: a leading `/` or `./` and
- * slashes at the end change nothing. `undefined` where an escape is none, or the path leaves the tree.
+ * Parses a path that {@link showName} printed or a user typed. A leading `/` or `./` and slashes at the
+ * end change nothing. Returns `undefined` for a malformed escape or a path that leaves the tree.
  */
 export function parseName(text: string): Uint8Array | undefined {
   const bytes = unescape(text);
@@ -52,7 +52,7 @@ function showText(text: string): string {
   return text.replace(ODD, (odd) => odd === "\\" ? "\\\\" : escape(encoder.encode(odd)));
 }
 
-/** Valid stretches as text, the other bytes one by one. */
+/** Prints the parts that are UTF-8 as text and escapes the other bytes one by one. */
 function showBytes(bytes: Uint8Array): string {
   let shown = "";
   let text = "";
@@ -69,7 +69,7 @@ function showBytes(bytes: Uint8Array): string {
   return shown + showText(text);
 }
 
-/** Bytes of the UTF-8 character at `at`; 0 where there is none. */
+/** Returns the length in bytes of the UTF-8 character at `at`; 0 if there is none. */
 function characterLength(bytes: Uint8Array, at: number): number {
   for (let length = 1; length <= 4 && at + length <= bytes.length; length++) {
     try {

@@ -6,7 +6,7 @@ import type { ImageEntry, ImageFiles } from "../../inspect/mod.ts";
 import { printError } from "../io.ts";
 import { parseName, showName } from "./object_names.ts";
 
-/** The path that an argument means; a usage error where it means none. */
+/** Parses a path argument; ends with a usage error where it is malformed. */
 export function pathOf(argument: string, command: Command): Uint8Array {
   const path = parseName(argument);
   if (!path) {
@@ -18,14 +18,14 @@ export function pathOf(argument: string, command: Command): Uint8Array {
   return path;
 }
 
-/** @throws {DaemonError} NOT_FOUND */
+/** Returns the entry at `path`. @throws {DaemonError} NOT_FOUND */
 export function requireEntry(image: ImageFiles, path: Uint8Array, url: string): ImageEntry {
   const entry = image.tree.find(path);
   if (entry) return entry;
   throw new DaemonError("NOT_FOUND", `There is no ${showName(path)} in ${url}`);
 }
 
-/** Says that an image is read without its index. */
+/** Warns on stderr that an image is read without its index. */
 export function warnOfIndex(error: DaemonError): void {
   printError(`warning: the layers are read, as the index cannot be: ${error.message}`);
 }

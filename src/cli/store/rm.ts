@@ -19,6 +19,7 @@ Examples:
     $ wsdaemon store ls --owner alice --json | jq -r '.[].url' | xargs wsdaemon store rm
 `;
 
+/** Returns `store rm`. */
 export function rmCommand(): Command {
   return new Command("rm")
     .description("Forget snapshots and backups")
@@ -53,7 +54,7 @@ export function rmCommand(): Command {
     });
 }
 
-/** Whether the next url may fare better. */
+/** Returns whether the failure concerns this url alone, so that the others can still be removed. */
 function isAboutUrl(error: unknown): error is DaemonError {
   return error instanceof DaemonError &&
     ["DATA_LOSS", "INVALID_ARGUMENT", "NOT_FOUND"].includes(error.code);

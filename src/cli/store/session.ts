@@ -11,12 +11,13 @@ import type { BlobSource } from "../../inspect/mod.ts";
 import { keepsContent, openStore, type StorageOptions, storeFolder } from "../../store/mod.ts";
 import { Metrics } from "../../telemetry/mod.ts";
 import { addConfigFlags, loadFromFlags } from "../config_flags.ts";
-import { printError, printErrorText } from "../io.ts";
 import { localFailure } from "../failure.ts";
+import { printError, printErrorText } from "../io.ts";
 import { contentError } from "../../content/mod.ts";
 
-/** An open store for one command, and how its user wants to be answered. */
+/** An open store for one command, with the options that its flags give. */
 export interface StoreSession extends BlobSource {
+  /** Whether to print JSON. */
   json: boolean;
   /** Aborts on SIGINT and SIGTERM. */
   signal: AbortSignal;
@@ -49,6 +50,7 @@ export async function withStore<T>(
   }
 }
 
+/** Opens the store, and the folders that its blobs are read from or downloaded to. */
 async function openSource(
   storage: StorageOptions,
   stack: AsyncDisposableStack,
@@ -83,7 +85,7 @@ async function makeSpool(): Promise<string> {
   }
 }
 
-/** Opening an embedded store makes it; looking into one must not. */
+/** Refuses a folder without a store, since opening an embedded store creates it. */
 async function requireFolder(path: string): Promise<void> {
   try {
     if ((await Deno.stat(join(path, "blobs"))).isDirectory) return;
@@ -98,7 +100,7 @@ async function requireFolder(path: string): Promise<void> {
   );
 }
 
-/** A signal that the first SIGINT or SIGTERM aborts; a second one ends the process as ever. */
+/** Returns a signal that the first SIGINT or SIGTERM aborts; a second one ends the process. */
 function interruption(stack: AsyncDisposableStack): AbortSignal {
   const controller = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {

@@ -19,6 +19,7 @@ Examples:
     $ wsdaemon store show wsdaemon:backup/alice/notes --files src --json | jq -r '.entries[].path'
 `;
 
+/** Returns `store show`. */
 export function showCommand(): Command {
   return new Command("show")
     .description("Show what an image consists of, or the files in it")
@@ -36,7 +37,7 @@ export function showCommand(): Command {
     });
 }
 
-/** All that an image consists of. */
+/** Reads the manifest of an image and returns what it lists. */
 async function describe({ store, signal }: StoreSession, image: FoundImage) {
   const manifest = await readManifest(store, image.manifest, signal);
   const { layers, index } = await readImage(store, image.manifest, signal);
@@ -71,7 +72,7 @@ async function listFiles(
   for await (const entry of filesAt(session, manifest, path, url)) printLine(entryLine(entry));
 }
 
-/** One JSON object; its entries are written as they come, since there may be millions. */
+/** Prints one JSON object; entries are written as they are read, since there may be millions. */
 async function showJson(
   session: StoreSession,
   image: FoundImage,

@@ -25,6 +25,7 @@ interface VerifyFlags {
   quarantine?: boolean;
 }
 
+/** Returns `store verify`. */
 export function verifyCommand(): Command {
   return new Command("verify")
     .description("Check every digest")
