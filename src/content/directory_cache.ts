@@ -1,9 +1,9 @@
 import { compareBytes } from "../archive/mod.ts";
 import { type Directory, isErrno, openLongPath, SLASH, splitLast } from "../linux/mod.ts";
 
-/** While content is written, no one else is to look. */
-const PRIVATE = 0o700;
-/** Handles kept open. */
+/** The mode of directories until their own metadata is set: only the daemon may enter them. */
+const PRIVATE_MODE = 0o700;
+/** The most handles that are kept open. */
 const MAX_OPEN = 64;
 
 interface CachedDirectory {
@@ -11,11 +11,15 @@ interface CachedDirectory {
   readonly dir: Directory;
 }
 
-/** Keeps the directories open that lead to the last one that was asked for by its path. */
+/**
+ * Keeps the directories open that lead to the last one that was opened by its path. Callers that remove
+ * or replace a directory must have opened its parent last: then no handle of it is kept.
+ */
 export class DirectoryCache implements Disposable {
   readonly #top: Directory;
   readonly #stack: CachedDirectory[] = [];
 
+  /** @param top stays open; the caller closes it */
   constructor(top: Directory) {
     this.#top = top;
   }
@@ -26,18 +30,29 @@ export class DirectoryCache implements Disposable {
    */
   open(path: Uint8Array): Directory {
     if (path.length === 0) return this.#top;
-    const above = this.#nearest(path);
-    if (above && above.path.length === path.length) return above.dir;
-    const dir = above
-      ? openLongPath(above.dir, path.subarray(above.path.length + 1))
-      : openLongPath(this.#top, path);
+    for (const { dir } of this.#stack.splice(this.#leading(path))) dir.close();
+    const last = this.#stack.at(-1);
+    if (last && last.path.length === path.length) return last.dir;
+    const dir = this.openUncached(path);
     this.#push({ path, dir });
     return dir;
   }
 
   /** Opens the directory at `path` by a handle that the caller closes. @throws {SystemError} */
   openUncached(path: Uint8Array): Directory {
-    return openLongPath(this.#top, path);
+    const { dir, rest } = this.nearest(path);
+    return openLongPath(dir, rest);
+  }
+
+  /**
+   * Returns the deepest open directory at or above `path`, and the rest of the path from there. The
+   * handle is valid until the next call of {@link open} or {@link make}.
+   */
+  nearest(path: Uint8Array): { dir: Directory; rest: Uint8Array } {
+    const last = this.#stack[this.#leading(path) - 1];
+    return last
+      ? { dir: last.dir, rest: path.subarray(last.path.length + 1) }
+      : { dir: this.#top, rest: path };
   }
 
   /**
@@ -56,7 +71,7 @@ export class DirectoryCache implements Disposable {
       dir = this.open(parent);
     }
     try {
-      dir.makeDirectory(name, PRIVATE);
+      dir.makeDirectory(name, PRIVATE_MODE);
     } catch (error) {
       // Another Worker needed it as a parent before.
       if (!isErrno(error, "EEXIST")) throw error;
@@ -67,18 +82,15 @@ export class DirectoryCache implements Disposable {
     for (const { dir } of this.#stack.splice(0)) dir.close();
   }
 
-  /**
-   * Returns the deepest open directory at or above `path`; closes those that are not on the path.
-   */
-  #nearest(path: Uint8Array): CachedDirectory | undefined {
-    for (let last = this.#stack.at(-1); last; last = this.#stack.at(-1)) {
-      const { length } = last.path;
-      const leads = length === path.length || length < path.length && path[length] === SLASH;
-      if (leads && compareBytes(last.path, path.subarray(0, length)) === 0) return last;
-      last.dir.close();
-      this.#stack.pop();
+  /** Returns how many of the open directories are at or above `path`: the first ones of the stack. */
+  #leading(path: Uint8Array): number {
+    for (let count = this.#stack.length; count > 0; count--) {
+      const above = this.#stack[count - 1]!.path;
+      const { length } = above;
+      const ends = length === path.length || length < path.length && path[length] === SLASH;
+      if (ends && compareBytes(above, path.subarray(0, length)) === 0) return count;
     }
-    return undefined;
+    return 0;
   }
 
   #push(one: CachedDirectory): void {

@@ -1,14 +1,7 @@
-import { ArchiveError, showName, type TarEntry, type TarReader } from "../../archive/mod.ts";
-import { DaemonError } from "../../errors.ts";
-import {
-  type Directory,
-  effectiveUser,
-  type File,
-  isErrno,
-  type Stat,
-  SystemError,
-  timespec,
-} from "../../linux/mod.ts";
+/** Extracts plain archives, which anybody may have made: nothing in them is trusted. */
+
+import type { TarEntry, TarReader } from "../../archive/mod.ts";
+import { type Directory, effectiveUser, isErrno, type Stat, timespec } from "../../linux/mod.ts";
 import type { Abilities } from "../abilities.ts";
 import type { OmissionKind } from "../omissions.ts";
 import type { RestoreResult } from "../restore/restore_result.ts";
@@ -24,11 +17,13 @@ import {
 } from "./foreign_metadata.ts";
 import { MAX_FOREIGN_DEPTH, type MemberPath, memberPath, refusal } from "../../image/mod.ts";
 import { ExtractTree, type Leaf } from "./extract_tree.ts";
-import { contentError } from "../content_errors.ts";
+import { HardLinker } from "./hard_linker.ts";
+import { entryError, extractionError } from "./extraction_error.ts";
+import { writeContent } from "./write_content.ts";
 import { OmissionLog } from "../omissions.ts";
 import { DeferredMetadata } from "./deferred_metadata.ts";
 
-/** What an extraction made. */
+/** What an extraction made, in regular files. */
 export interface ExtractStats {
   /** Regular files, whatever number of names each has. */
   files: number;
@@ -36,28 +31,29 @@ export interface ExtractStats {
   contentBytes: number;
 }
 
-/** The same, with what it took and left out. */
+/** What an extraction made, what that takes on disk, and what was left out. */
 export type ExtractResult = ExtractStats & Pick<RestoreResult, "diskBytes" | "omitted">;
 
-/** Padding after the end marker that is read, to check a compressed stream to its end. */
+/** The most padding after the end marker that is read, to check a compressed stream to its end. */
 const MAX_PADDING = 1024 * 1024 * 1024;
 const BUFFER = 256 * 1024;
-/** The kernel takes targets shorter than this. */
+/** The kernel refuses targets of this size and more, on every file system. */
 const MAX_TARGET_BYTES = 4096;
-/** Where trailing data is, for people. */
+/** What an omission of trailing data has in place of a path. */
 const END = new TextEncoder().encode("(after the end)");
-/** Bytes of heap that a name in a set takes besides itself. */
+/** Bytes of heap that a name in a set takes besides its own. */
 const KEY_BYTES = 64;
 
+/** What ends an extraction early. */
 export interface ExtractLimits {
-  /** What may be taken on disk; absent for no limit but the disk. */
+  /** The most bytes that may be taken on disk; absent for no limit but the disk. */
   readonly bytes?: number | undefined;
-  /** Asked between the steps that an entry can make many of. @throws {DaemonError} ABORTED */
+  /** Called between steps, of which one entry can need many. @throws {DaemonError} ABORTED */
   throwIfCancelled(): void;
 }
 
 /**
- * Extracts what `reader` reads beneath `top`. After a failure the tree is to be thrown away.
+ * Extracts what `reader` reads below `top`. After a failure the caller deletes the tree.
  * @throws {DaemonError} FAILED_PRECONDITION (refused or malformed; the entry is named),
  *   RESOURCE_EXHAUSTED (a limit, quota or the disk), ABORTED (also by the reader's source)
  */
@@ -76,18 +72,20 @@ export function extractArchive(
   }
 }
 
+/** One extraction in progress. */
 class Extraction implements Disposable {
   readonly stats: ExtractStats = { files: 0, contentBytes: 0 };
   readonly #reader: TarReader;
   readonly #top: Directory;
   readonly #limits: ExtractLimits;
   readonly #tree: ExtractTree;
+  readonly #linker: HardLinker;
   readonly #budget: Budget;
   readonly #omissions = new OmissionLog();
   readonly #applyOptions: ApplyOptions;
   readonly #buffer = new Uint8Array(BUFFER);
   readonly #directories: DeferredMetadata<Metadata>;
-  /** Entries that are left out, so that hard links to them are too. */
+  /** Paths of entries that were left out: hard links to them are left out too. */
   readonly #skipped = new Set<string>();
 
   constructor(reader: TarReader, top: Directory, abilities: Abilities, limits: ExtractLimits) {
@@ -104,10 +102,10 @@ class Extraction implements Disposable {
         this.#budget.directory();
       },
       removed: (path, stat) => this.#forget(path, stat),
-      copying: (stat) => {
-        limits.throwIfCancelled();
-        this.#budget.bytes(takenBytes(stat));
-      },
+    });
+    this.#linker = new HardLinker(this.#tree, (stat) => {
+      limits.throwIfCancelled();
+      this.#budget.bytes(takenBytes(stat));
     });
   }
 
@@ -125,7 +123,7 @@ class Extraction implements Disposable {
     }
   }
 
-  /** Applies what had to wait, and reads the archive to its end. */
+  /** Sets the metadata of directories, and reads the archive to its end. */
   finish(): ExtractResult {
     this.#directories.apply(this.#top, (dir, metadata, path) => {
       this.#limits.throwIfCancelled();
@@ -163,7 +161,7 @@ class Extraction implements Disposable {
   }
 
   #directory(path: MemberPath, entry: TarEntry): void {
-    // The top folder is there already.
+    // The top directory exists before the extraction.
     if (path.depth === 0) this.#budget.link();
     else this.#budget.directory();
     this.#budget.bytes(entry.storedSize);
@@ -177,36 +175,17 @@ class Extraction implements Disposable {
     this.#budget.file(entry.storedSize);
     const metadata = this.#metadata(entry);
     using file = this.#tree.replace(leaf, ({ dir, name }) => dir.createFile(name));
-    if (entry.sparse) this.#sparseContent(file, entry);
-    else this.#content(file);
+    writeContent(file, entry, this.#reader, this.#buffer);
     applyMetadata(file, metadata, () => leaf.path.bytes, this.#applyOptions);
     this.stats.files++;
     this.stats.contentBytes += entry.size;
   }
 
-  /** Attributes take space as content does; how many entries there may be is limited by itself. */
+  /** Returns the metadata that is set, and counts its xattrs: they take space as content does. */
   #metadata(entry: TarEntry): Metadata {
     const metadata = metadataOf(entry);
     this.#budget.bytes(xattrBytes(metadata));
     return metadata;
-  }
-
-  #content(file: File): void {
-    for (let n = this.#reader.read(this.#buffer); n > 0; n = this.#reader.read(this.#buffer)) {
-      file.write(this.#buffer.subarray(0, n));
-    }
-  }
-
-  #sparseContent(file: File, entry: TarEntry): void {
-    file.truncate(entry.size);
-    for (const { offset, length } of entry.sparse ?? []) {
-      for (let done = 0; done < length;) {
-        const wanted = Math.min(BUFFER, length - done);
-        const count = this.#reader.read(this.#buffer.subarray(0, wanted));
-        file.writeAt(this.#buffer.subarray(0, count), offset + done);
-        done += count;
-      }
-    }
   }
 
   #symlink(leaf: Leaf, entry: TarEntry): void {
@@ -216,22 +195,22 @@ class Extraction implements Disposable {
     try {
       this.#tree.replace(leaf, ({ dir, name }) => dir.symlink(entry.linkPath, name));
     } catch (error) {
-      // XFS has room for 1,024 bytes of target where others have a block; longer than any is refused.
-      const isForeign = entry.linkPath.length < MAX_TARGET_BYTES;
-      if (!isForeign || !isErrno(error, "ENAMETOOLONG")) throw error;
+      // XFS holds targets of 1,024 bytes, others of a block. What no file system holds is refused.
+      const isLegal = entry.linkPath.length < MAX_TARGET_BYTES;
+      if (!isLegal || !isErrno(error, "ENAMETOOLONG")) throw error;
       return this.#omit(leaf.path, "symlink");
     }
     this.#applyToEntry(leaf, entry);
   }
 
-  /** Owner and times of what cannot be opened. */
+  /** Sets owner and times of an entry that cannot be opened. */
   #applyToEntry({ dir, name, path }: Leaf, { uid, gid, mtime }: TarEntry): void {
     const { owners } = this.#applyOptions;
-    const isGiven = !owners || tryChown(() => dir.chownEntry(name, uid, gid));
-    if (!isGiven) this.#omissions.add("owner", path.bytes);
-    const wanted = timespec(mtime);
-    dir.setEntryTimes(name, wanted);
-    if (!isUncommonTime(wanted) || dir.statEntry(name).mtime.sec === wanted.sec) return;
+    const isOwned = !owners || tryChown(() => dir.chownEntry(name, uid, gid));
+    if (!isOwned) this.#omissions.add("owner", path.bytes);
+    const time = timespec(mtime);
+    dir.setEntryTimes(name, time);
+    if (!isUncommonTime(time) || dir.statEntry(name).mtime.sec === time.sec) return;
     this.#omissions.add("time", path.bytes);
   }
 
@@ -240,9 +219,9 @@ class Extraction implements Disposable {
     this.#budget.link();
     this.#budget.bytes(entry.storedSize);
     if (this.#skipped.has(target.key)) return this.#skip(path, "link");
-    const how = this.#tree.linkOrCopy(this.#leaf(path), target);
-    if (how === "linked") return;
-    if (how === "omitted") return this.#omit(path, "link");
+    const outcome = this.#linker.linkOrCopy(this.#leaf(path), target);
+    if (outcome === "linked") return;
+    if (outcome === "omitted") return this.#omit(path, "link");
     this.#omissions.add("copied-link", path.bytes);
     this.stats.files++;
   }
@@ -258,7 +237,7 @@ class Extraction implements Disposable {
     fifo.chmod(mode);
   }
 
-  /** Leaves an entry out; what an earlier one made of its name goes, as if it had been replaced. */
+  /** Leaves an entry out, and removes what an earlier entry of that name made. */
   #skip(path: MemberPath, kind: OmissionKind): void {
     this.#tree.clear(this.#leaf(path));
     this.#omit(path, kind);
@@ -272,43 +251,9 @@ class Extraction implements Disposable {
 
   #forget(path: MemberPath, stat: Stat): void {
     if (stat.isDirectory) this.#directories.forget(path);
-    // What has another name is still there.
+    // With another name the file still exists.
     if (!stat.isFile || stat.nlink > 1) return;
     this.stats.files--;
     this.stats.contentBytes -= stat.size;
   }
-}
-
-/** Failures that say what is wrong with the archive rather than with this node. */
-const ARCHIVES_FAULT = [
-  "E2BIG",
-  "EEXIST",
-  "EINVAL",
-  "EISDIR",
-  "ELOOP",
-  "ENAMETOOLONG",
-  "ENOENT",
-  "ENOTDIR",
-  "ENOTEMPTY",
-  "ERANGE",
-  "EXDEV",
-] as const;
-
-function entryError(error: unknown, entry: TarEntry): unknown {
-  const known = extractionError(error);
-  if (!(known instanceof DaemonError) || known.code === "ABORTED") return known;
-  // What the reader throws names the entry already.
-  if (error instanceof ArchiveError) return known;
-  return known.withContext(`entry ${showName(entry.path)} at offset ${entry.offset}`);
-}
-
-function extractionError(error: unknown): unknown {
-  if (error instanceof ArchiveError) {
-    const code = error.problem === "limit" ? "RESOURCE_EXHAUSTED" : "FAILED_PRECONDITION";
-    return new DaemonError(code, error.message, { cause: error });
-  }
-  if (error instanceof SystemError && ARCHIVES_FAULT.some((errno) => errno === error.errno)) {
-    return new DaemonError("FAILED_PRECONDITION", error.message, { cause: error });
-  }
-  return contentError(error);
 }

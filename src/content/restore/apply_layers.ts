@@ -1,7 +1,11 @@
 /**
- * Restoring without an index: layers applied one after the other, as the OCI image layer
- * specification says ("Applying Changesets"), our vendor records honoured. An image can come this
- * way that other tools have made or copied.
+ * Restores an image without an index, as other tools make or copy it: applies its layers one after the
+ * other, as the OCI image layer specification says ("Applying Changesets"), and our vendor records.
+ *
+ * `inspect/layer_tree.ts` applies changesets too, to a tree in memory. They share the parsing of
+ * whiteouts and paths (`image/whiteout.ts`), not the loop: this one reads each layer twice, because a
+ * layer's headers need not fit into memory, and writes content as it passes; that one reads a layer
+ * once, keeps its headers and skips the content. A loop for both would be two calls of callbacks.
  */
 
 import { createHash } from "node:crypto";
@@ -38,6 +42,8 @@ import {
 } from "../../image/mod.ts";
 import { contentError } from "../content_errors.ts";
 import { ExtractTree, type Leaf } from "../extract/extract_tree.ts";
+import { HardLinker } from "../extract/hard_linker.ts";
+import { writeContent } from "../extract/write_content.ts";
 import { OmissionLog } from "../omissions.ts";
 import type { OperationContext } from "../operation.ts";
 import { deleteContents, deleteEntry, type RemovalOptions } from "../delete_entry.ts";
@@ -51,22 +57,25 @@ import {
   type StoredMetadata,
 } from "./metadata_policy.ts";
 
+/** The layers to restore, and where. */
 export interface LayersRequest {
   readonly tree: Tree;
   /** Lowest first. */
   readonly layers: readonly LayerDescriptor[];
-  /** Where they are, in the same order. */
+  /** The layers' local files, in the same order. */
   readonly files: readonly LocalFile[];
+  /** The most bytes that the tree may take on disk; absent for no limit but the disk. */
   readonly limitBytes: number | undefined;
+  /** Whether this product made the image; see `RestoreOptions.trusted`. */
   readonly trusted: boolean;
 }
 
 const BUFFER = 1 << 20;
-/** Bytes of heap that a name in a set takes besides itself. */
+/** Bytes of heap that a name in a set takes besides its own. */
 const KEY_BYTES = 64;
 
 /**
- * Restores layers.
+ * Restores an image by its layers. After a failure the caller deletes the tree.
  * @throws {DaemonError} DATA_LOSS naming the layer, RESOURCE_EXHAUSTED, ABORTED
  */
 export async function restoreLayers(
@@ -81,7 +90,7 @@ export async function restoreLayers(
     using file = openLocalFile(areas, request.files[n]!);
     verifyBlob(file, layer, () => context.throwIfCancelled());
     try {
-      // Whiteouts are of what lower layers have, wherever in the layer they stand.
+      // Whiteouts apply to lower layers only, wherever in the layer they are: they go first.
       await applied.pass(file, (entry, { tree }) => applied.remove(entry, tree));
       const diffId = await applied.pass(file, (entry, at) => applied.apply(entry, at));
       if (diffId !== layer.diffId) {
@@ -103,7 +112,7 @@ const KINDS = {
   "block-device": "device",
 } as const satisfies Partial<Record<TarEntry["type"], OmissionKind>>;
 
-/** How a layer is compressed, by its first bytes. */
+/** Returns how a layer is compressed, by its first bytes. */
 function compressionOf(file: File): Compression {
   const start = new Uint8Array(4);
   file.readAt(start, 0);
@@ -112,12 +121,14 @@ function compressionOf(file: File): Compression {
   return (magic & 0xffff) === 0x8b1f ? "gzip" : "none";
 }
 
-/** One reading of a layer. */
+/** One reading of a layer from its start to its end. */
 interface LayerPass {
   readonly reader: TarReader;
   readonly tree: ExtractTree;
+  readonly linker: HardLinker;
 }
 
+/** A tree that layers are applied to, and what was made of them so far. */
 class AppliedLayers {
   #files = 0;
   #contentBytes = 0;
@@ -129,7 +140,7 @@ class AppliedLayers {
   readonly #budget: Budget;
   readonly #policy: MetadataPolicy;
   readonly #buffer = new Uint8Array(BUFFER);
-  /** Devices that are left out, so that hard links to them are too; by path. */
+  /** Paths of entries that were left out: hard links to them are left out too. */
   readonly #omitted = new Set<string>();
   readonly #directories: DeferredMetadata<StoredMetadata>;
   readonly #maxDepth: number;
@@ -160,7 +171,10 @@ class AppliedLayers {
     this.#maxExtensionBytes = request.trusted ? MAX_OWN_EXTENSION_BYTES : MAX_EXTENSION_BYTES;
   }
 
-  /** Reads a layer to its end. @returns the digest of its uncompressed bytes */
+  /**
+   * Reads a layer to its end and calls `action` for each entry.
+   * @returns the digest of its uncompressed bytes
+   */
   async pass(
     file: File,
     action: (entry: TarEntry, at: LayerPass) => void,
@@ -182,14 +196,14 @@ class AppliedLayers {
         this.#budget.directory();
       },
       removed: (path, stat) => this.#forget(path, stat),
-      copying: (stat) => {
-        this.#context.throwIfCancelled();
-        this.#budget.bytes(takenBytes(stat));
-      },
+    });
+    const linker = new HardLinker(tree, (stat) => {
+      this.#context.throwIfCancelled();
+      this.#budget.bytes(takenBytes(stat));
     });
     for (let entry = reader.next(); entry; entry = reader.next()) {
       try {
-        action(entry, { reader, tree });
+        action(entry, { reader, tree, linker });
       } catch (error) {
         throw inEntry(error, entry);
       }
@@ -198,7 +212,7 @@ class AppliedLayers {
     return sha256Digest(hash.digest("hex"));
   }
 
-  /** Does what a whiteout says. */
+  /** Removes what a whiteout removes; does nothing for other entries. */
   remove(entry: TarEntry, tree: ExtractTree): void {
     const whiteout = whiteoutOf(entry, this.#maxDepth);
     if (!whiteout) return;
@@ -220,8 +234,8 @@ class AppliedLayers {
     }
   }
 
-  /** Puts an entry where it belongs, in place of what a lower layer has there. */
-  apply(entry: TarEntry, { reader, tree }: LayerPass): void {
+  /** Makes an entry, in place of what a lower layer has there; does nothing for whiteouts. */
+  apply(entry: TarEntry, { reader, tree, linker }: LayerPass): void {
     if (whiteoutOf(entry, this.#maxDepth)) return;
     const path = this.#path(entry.pax.get(VENDOR.path) ?? entry.path);
     const metadata = metadataOf(entry);
@@ -230,7 +244,7 @@ class AppliedLayers {
     const leaf = tree.leaf(path);
     this.#clear(leaf, path);
     if (this.#omitted.size > 0) this.#omitted.delete(path.key);
-    if (entry.type === "hardlink") return this.#hardlink(tree, leaf, path, entry);
+    if (entry.type === "hardlink") return this.#hardlink(linker, leaf, entry);
     const isMade = entry.type === "file"
       ? this.#file(leaf, entry, reader, metadata)
       : this.#node(leaf, entry, metadata);
@@ -244,7 +258,7 @@ class AppliedLayers {
       case "file":
         return budget.file(entry.storedSize);
       case "directory":
-        // The top folder is there already.
+        // The top directory exists before the restore.
         return path.depth === 0 ? budget.link() : budget.directory();
       case "symlink":
         return budget.symlink(entry.linkPath.length);
@@ -255,7 +269,7 @@ class AppliedLayers {
     }
   }
 
-  /** Makes a symlink, FIFO or device. @returns false where this node has no place for it */
+  /** Makes a symlink, FIFO or device. @returns false if this node cannot or must not have it */
   #node(leaf: Leaf, entry: TarEntry, metadata: StoredMetadata): boolean {
     const { dir, name, path } = leaf;
     try {
@@ -272,12 +286,12 @@ class AppliedLayers {
       if (isErrno(error, ...NODE_REFUSALS)) return false;
       throw error;
     }
-    const how = { hasMode: entry.type !== "symlink", path: () => path.bytes };
-    this.#policy.applyToEntry(dir, name, metadata, how);
+    const options = { hasMode: entry.type !== "symlink", path: () => path.bytes };
+    this.#policy.applyToEntry(dir, name, metadata, options);
     return true;
   }
 
-  /** Gives directories their metadata. @returns what was restored */
+  /** Sets the metadata of directories. @returns what was restored */
   finish(): RestoreResult {
     this.#directories.apply(this.#top, (dir, stored, path) => {
       this.#context.throwIfCancelled();
@@ -300,13 +314,14 @@ class AppliedLayers {
     this.#directories.set(path, metadata);
   }
 
-  #hardlink(tree: ExtractTree, leaf: Leaf, path: MemberPath, entry: TarEntry): void {
+  #hardlink(linker: HardLinker, leaf: Leaf, entry: TarEntry): void {
+    const { path } = leaf;
     const name = entry.pax.get(VENDOR.linkPath) ?? entry.linkPath;
     const target = this.#path(name, "hard link's target");
     if (this.#omitted.has(target.key)) return this.#omit(path, "link");
-    const how = tree.linkOrCopy(leaf, target);
-    if (how === "omitted") return this.#omit(path, "link");
-    if (how === "copied") this.#omissions.add("copied-link", path.bytes);
+    const outcome = linker.linkOrCopy(leaf, target);
+    if (outcome === "omitted") return this.#omit(path, "link");
+    if (outcome === "copied") this.#omissions.add("copied-link", path.bytes);
     this.#files++;
   }
 
@@ -316,12 +331,12 @@ class AppliedLayers {
     this.#omissions.add(kind, path.bytes);
   }
 
-  /** @returns false where the file system has no place for a file of such a name or size */
+  /** @returns false if the file system cannot hold a file of such a name or size */
   #file(leaf: Leaf, entry: TarEntry, reader: TarReader, metadata: StoredMetadata): boolean {
     const { dir, name, path } = leaf;
     try {
       using file = dir.createFile(name);
-      this.#content(file, entry, reader);
+      writeContent(file, entry, reader, this.#buffer);
       this.#policy.apply(file, metadata, () => path.bytes);
     } catch (error) {
       if (isErrno(error, ...NAME_REFUSALS)) return false;
@@ -332,18 +347,6 @@ class AppliedLayers {
     this.#files++;
     this.#contentBytes += entry.size;
     return true;
-  }
-
-  #content(file: File, entry: TarEntry, reader: TarReader): void {
-    const extents = entry.sparse ?? [{ offset: 0, length: entry.storedSize }];
-    if (entry.sparse) file.truncate(entry.size);
-    for (const { offset, length } of extents) {
-      for (let done = 0; done < length;) {
-        const count = reader.read(this.#buffer.subarray(0, Math.min(BUFFER, length - done)));
-        file.writeAt(this.#buffer.subarray(0, count), offset + done);
-        done += count;
-      }
-    }
   }
 
   /** Removes what a lower layer has at a path. */
@@ -375,8 +378,8 @@ function metadataOf(entry: TarEntry): StoredMetadata {
 
 function inEntry(error: unknown, entry: TarEntry): unknown {
   const where = `entry ${showName(entry.path)} at offset ${entry.offset}`;
-  const known = contentError(error);
-  return known instanceof DaemonError && known.code !== "ABORTED"
-    ? known.withContext(where)
+  const mapped = contentError(error);
+  return mapped instanceof DaemonError && mapped.code !== "ABORTED"
+    ? mapped.withContext(where)
     : error;
 }
