@@ -25,6 +25,9 @@ const MAX_COPY_BYTES = 5 * 2 ** 30;
 /** How often a blob is sent that is gone each time afterwards. */
 const MAX_SENDS = 5;
 
+/** What a {@link BlobToucher} uses of a {@link Connection}. */
+export type TouchConnection = Pick<Connection, "clock" | "now" | "request" | "tuning">;
+
 /** Access to the store's objects. */
 export interface StoredObjects {
   target(key: string): Target;
@@ -37,10 +40,10 @@ type State = "fresh" | "missing" | "stale";
 
 /** Touches the blobs of one store, or has them sent again. */
 export class BlobToucher {
-  readonly #connection: Connection;
+  readonly #connection: TouchConnection;
   readonly #objects: StoredObjects;
 
-  constructor(connection: Connection, objects: StoredObjects) {
+  constructor(connection: TouchConnection, objects: StoredObjects) {
     this.#connection = connection;
     this.#objects = objects;
   }
