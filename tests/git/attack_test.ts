@@ -4,7 +4,7 @@ import { DaemonError } from "../../src/errors.ts";
 import { startAttack } from "../fixtures/attack.ts";
 import { fileUrl, git, makeRemote } from "../fixtures/git_repos.ts";
 import { rounds } from "../fixtures/soak.ts";
-import { cloned, type GitFixture, gitRig, request } from "./fixture.ts";
+import { cloned, type GitFixture, gitFixture, request } from "./fixture.ts";
 
 /** A neighbour's checkout, with names and a subject that are its own affair. */
 async function neighbour(fixture: GitFixture, remote: string): Promise<string> {
@@ -16,7 +16,7 @@ async function neighbour(fixture: GitFixture, remote: string): Promise<string> {
 }
 
 async function attacked(pairsIn: "top" | "checkout" | "git folder"): Promise<void> {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const remote = fileUrl(makeRemote(join(fixture.remotes, "a.git"), [
     { branch: "main", subject: "first", files: { "a.txt": "one\n" } },
   ]));

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { join } from "@std/path";
 import { DaemonError } from "../../src/errors.ts";
 import { addCommits, fileUrl, git, makeRemote } from "../fixtures/git_repos.ts";
-import { cloned, gitRig, isRoot, request } from "./fixture.ts";
+import { cloned, gitFixture, isRoot, request } from "./fixture.ts";
 
 const COMMITS = [
   { branch: "main", subject: "first", files: { "a.txt": "one\n" } },
@@ -11,7 +11,7 @@ const COMMITS = [
 ];
 
 Deno.test("clone checks out the remote's HEAD when the mode is REMOTE_HEAD", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const remote = makeRemote(join(fixture.remotes, "a.git"), COMMITS);
   const { path } = await cloned(fixture, request(fileUrl(remote)));
   assertEquals(Deno.readTextFileSync(join(path, "a.txt")), "two\n");
@@ -23,7 +23,7 @@ Deno.test("clone checks out the remote's HEAD when the mode is REMOTE_HEAD", asy
 });
 
 Deno.test("clone is shallow unless the whole history is asked for", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const remote = makeRemote(join(fixture.remotes, "a.git"), COMMITS);
   const shallow = await cloned(fixture, request(fileUrl(remote)));
   assertEquals(git(shallow.path, "rev-list", "--count", "--all"), "1");
@@ -33,7 +33,7 @@ Deno.test("clone is shallow unless the whole history is asked for", async () => 
 });
 
 Deno.test("a shallow clone fetches any branch later, and finds it by its name", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const remote = makeRemote(join(fixture.remotes, "a.git"), COMMITS);
   const { path } = await cloned(fixture, request(fileUrl(remote)));
   assertEquals(git(path, "config", "checkout.defaultRemote"), "origin");
@@ -43,7 +43,7 @@ Deno.test("a shallow clone fetches any branch later, and finds it by its name", 
 });
 
 Deno.test("clone checks out a commit that the shallow clone lacks when the mode is REMOTE_COMMIT", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const remote = makeRemote(join(fixture.remotes, "a.git"), COMMITS);
   const first = git(remote, "rev-parse", "main~1");
   for (const target of [first, first.slice(0, 10)]) {
@@ -64,7 +64,7 @@ Deno.test("clone checks out a commit that the shallow clone lacks when the mode 
 });
 
 Deno.test("clone says so when the remote has no such commit", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const remote = makeRemote(join(fixture.remotes, "a.git"), COMMITS);
   const target = "1234567890".repeat(4);
   const error = await assertRejects(
@@ -76,7 +76,7 @@ Deno.test("clone says so when the remote has no such commit", async () => {
 });
 
 Deno.test("clone checks out a branch that follows the remote's when the mode is REMOTE_BRANCH", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const remote = makeRemote(join(fixture.remotes, "a.git"), COMMITS);
   for (const full of [false, true]) {
     const { path } = await cloned(
@@ -93,7 +93,7 @@ Deno.test("clone checks out a branch that follows the remote's when the mode is 
 });
 
 Deno.test("clone falls back to the default branch's content when the remote lacks the branch", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const remote = makeRemote(join(fixture.remotes, "a.git"), COMMITS);
   const { path } = await cloned(
     fixture,
@@ -104,7 +104,7 @@ Deno.test("clone falls back to the default branch's content when the remote lack
 });
 
 Deno.test("clone makes a branch of its own when the mode is LOCAL_BRANCH", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const remote = makeRemote(join(fixture.remotes, "a.git"), COMMITS);
   const { path } = await cloned(
     fixture,
@@ -116,7 +116,7 @@ Deno.test("clone makes a branch of its own when the mode is LOCAL_BRANCH", async
 });
 
 Deno.test("clone takes an empty remote for what it is", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const remote = makeRemote(join(fixture.remotes, "empty.git"));
   for (const full of [false, true]) {
     const { path } = await cloned(fixture, request(fileUrl(remote), { full }));
@@ -130,7 +130,7 @@ Deno.test("clone takes an empty remote for what it is", async () => {
 });
 
 Deno.test("clone takes an empty upstream for what it is, and says which remote is empty", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const remote = makeRemote(join(fixture.remotes, "a.git"), COMMITS);
   const empty = fileUrl(makeRemote(join(fixture.remotes, "empty.git")));
   const { path } = await cloned(fixture, request(fileUrl(remote), { upstream: empty }));
@@ -151,7 +151,7 @@ Deno.test("clone takes an empty upstream for what it is, and says which remote i
 });
 
 Deno.test("clone takes a commit for a commit, whatever branches and tags are called", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const remote = makeRemote(join(fixture.remotes, "a.git"), COMMITS);
   const first = git(remote, "rev-parse", "main~1");
   const target = first.slice(0, 8);
@@ -166,7 +166,7 @@ Deno.test("clone takes a commit for a commit, whatever branches and tags are cal
 });
 
 Deno.test("clone takes a repository of SHA-256", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const remote = join(fixture.remotes, "a.git");
   Deno.mkdirSync(remote);
   git(remote, "init", "--quiet", "--bare", "--object-format=sha256", "--initial-branch=main");
@@ -178,7 +178,7 @@ Deno.test("clone takes a repository of SHA-256", async () => {
 });
 
 Deno.test("clone detaches when the remote's HEAD is no branch", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const remote = makeRemote(join(fixture.remotes, "a.git"), COMMITS);
   const first = git(remote, "rev-parse", "main~1");
   git(remote, "update-ref", "--no-deref", "HEAD", first);
@@ -190,7 +190,7 @@ Deno.test("clone detaches when the remote's HEAD is no branch", async () => {
 });
 
 Deno.test("clone adds and fetches the upstream remote when there is one", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const remote = makeRemote(join(fixture.remotes, "a.git"), COMMITS);
   const upstream = makeRemote(join(fixture.remotes, "up.git"), COMMITS);
   addCommits(upstream, [{ branch: "main", subject: "newer", files: { "c.txt": "c" } }]);
@@ -201,7 +201,7 @@ Deno.test("clone adds and fetches the upstream remote when there is one", async 
 });
 
 Deno.test("clone applies custom config, what runs programs only after its own work", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const remote = makeRemote(join(fixture.remotes, "a.git"), [
     {
       branch: "main",
@@ -240,7 +240,7 @@ Deno.test("clone applies custom config, what runs programs only after its own wo
 });
 
 Deno.test("clone fills a folder of the workspace, beside another checkout", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const remote = makeRemote(join(fixture.remotes, "a.git"), COMMITS);
   const { tree, path } = await cloned(fixture, request(fileUrl(remote)), "src/a");
   const signal = new AbortController().signal;
@@ -259,7 +259,7 @@ Deno.test({
   name: "clone leaves everything to the content's owner when the daemon is root",
   ignore: !isRoot,
   async fn() {
-    await using fixture = await gitRig();
+    await using fixture = await gitFixture();
     const remote = makeRemote(join(fixture.remotes, "a.git"), COMMITS);
     const { path } = await cloned(fixture, request(fileUrl(remote)), "src/a");
     const { stdout } = new Deno.Command("find", {
@@ -270,7 +270,7 @@ Deno.test({
 });
 
 Deno.test("clone says what is wrong with git when there is none to use", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const git = await fixture.other({ found: { problem: "git is version 1.8; install Git 2.30" } });
   const { tree } = await fixture.tree();
   const place = { tree, location: "", owner: fixture.owner, signal: new AbortController().signal };
@@ -283,7 +283,7 @@ Deno.test("clone says what is wrong with git when there is none to use", async (
 });
 
 Deno.test("clone of ten thousand files and two thousand commits comes whole", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const commits = Array.from({ length: 2000 }, (_, n) => ({
     branch: "main",
     subject: `commit ${n}`,

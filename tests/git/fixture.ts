@@ -33,14 +33,14 @@ export interface GitFixture extends AsyncDisposable {
   other(options: Partial<GitOptions>): Promise<Git>;
 }
 
-export interface RigOptions {
+export interface GitFixtureOptions {
   rules?: Partial<OutboundRules>;
   git?: Partial<GitOptions>;
 }
 
 export const isRoot = Deno.uid() === 0;
 
-export async function gitRig(options: RigOptions = {}): Promise<GitFixture> {
+export async function gitFixture(options: GitFixtureOptions = {}): Promise<GitFixture> {
   const stack = new AsyncDisposableStack();
   const folder = stack.use(testFolder());
   Deno.chmodSync(folder.path, 0o711);

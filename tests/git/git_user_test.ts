@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { DaemonError } from "../../src/errors.ts";
 import { gitUser } from "../../src/git/git_user.ts";
 import { addCommits, fileUrl, makeRemote } from "../fixtures/git_repos.ts";
-import { cloned, gitRig, isRoot, request } from "./fixture.ts";
+import { cloned, gitFixture, isRoot, request } from "./fixture.ts";
 
 const COMMITS = [{ branch: "main", subject: "first", files: { "a.txt": "one\n" } }];
 const USER = { uid: 33333, gid: 33333 };
@@ -19,7 +19,7 @@ Deno.test({
   name: "git does not run on a folder of root's unless content is root's",
   ignore: !isRoot,
   async fn() {
-    await using fixture = await gitRig();
+    await using fixture = await gitFixture();
     const remote = makeRemote(join(fixture.remotes, "r.git"), COMMITS);
     const what = request(fileUrl(remote));
     const { tree, path } = await cloned(fixture, what, "repo");

@@ -5,7 +5,7 @@ import { dirname, join } from "@std/path";
 import type { Tree } from "../../src/content/tree.ts";
 import { DaemonError } from "../../src/errors.ts";
 import { addCommits, addSubmodule, fileUrl, git, makeRemote } from "../fixtures/git_repos.ts";
-import { cloned, type GitFixture, gitRig, isRoot, request } from "./fixture.ts";
+import { cloned, type GitFixture, gitFixture, isRoot, request } from "./fixture.ts";
 
 const COMMITS = [
   { branch: "main", subject: "first", files: { "a.txt": "one\n", "b.txt": "b\n" } },
@@ -77,7 +77,7 @@ const PROGRAMS: readonly (readonly [string, (run: string) => string])[] = [
 ];
 
 Deno.test("update runs no program that a restored config names, and keeps the config", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const place = await restored(fixture);
   const config = join(place.path, ".git/config");
   for (const [name, value] of PROGRAMS) git(place.path, "config", name, value(place.run));
@@ -104,7 +104,7 @@ Deno.test("update runs no program that a restored config names, and keeps the co
 });
 
 Deno.test("the programs of that config do run for a git that nobody hardened", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const place = await restored(fixture);
   git(place.path, "config", "core.fsmonitor", place.run);
   git(place.path, "config", "filter.evil.clean", place.run);
@@ -140,7 +140,7 @@ Deno.test("update refuses a Git folder that leads elsewhere, and names what does
       Deno.symlinkSync(outside, folder);
     }],
   ];
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   for (const [named, change] of cases) {
     await t.step(named, async () => {
       const place = await restored(fixture);
@@ -152,7 +152,7 @@ Deno.test("update refuses a Git folder that leads elsewhere, and names what does
 });
 
 Deno.test("update reads no objects of elsewhere that a restored repository names", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const place = await restored(fixture);
   const neighbour = makeRemote(join(fixture.remotes, "neighbour.git"), [
     { branch: "main", subject: "private", files: { "secret.txt": "secret" } },
@@ -169,7 +169,7 @@ Deno.test("update reads no objects of elsewhere that a restored repository names
 });
 
 Deno.test("update leaves a submodule alone whose .git leads elsewhere", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const place = await restored(fixture);
   const child = makeRemote(join(fixture.remotes, "child.git"), COMMITS);
   const commit = git(child, "rev-parse", "main");
@@ -187,7 +187,7 @@ Deno.test("update leaves a submodule alone whose .git leads elsewhere", async ()
 });
 
 Deno.test("update disarms the config of submodules too", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const remote = makeRemote(join(fixture.remotes, "p.git"), COMMITS);
   const child = makeRemote(join(fixture.remotes, "child.git"), COMMITS);
   const add = () => {
@@ -219,7 +219,7 @@ Deno.test("update disarms the config of submodules too", async () => {
 });
 
 Deno.test("clone does not go through a link to its location", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const remote = makeRemote(join(fixture.remotes, "a.git"), COMMITS);
   const { tree, path } = await fixture.tree();
   const outside = join(fixture.root, "outside");
@@ -239,7 +239,7 @@ Deno.test("clone does not go through a link to its location", async () => {
 });
 
 Deno.test("clone runs no hook of the remote's and of no template", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const remote = makeRemote(join(fixture.remotes, "a.git"), COMMITS);
   const { path } = await cloned(fixture, request(fileUrl(remote)));
   assert(![...Deno.readDirSync(join(path, ".git"))].some(({ name }) => name === "hooks"));

@@ -12,7 +12,7 @@ import {
   linkTo,
   makeRemote,
 } from "../fixtures/git_repos.ts";
-import { cloned, type GitFixture, gitRig, isRoot, request } from "./fixture.ts";
+import { cloned, type GitFixture, gitFixture, isRoot, request } from "./fixture.ts";
 
 type Files = Record<string, string | null>;
 
@@ -22,19 +22,19 @@ interface Place {
   remote: string;
 }
 
-async function checkout(rig: GitFixture, base: Files): Promise<Place> {
-  const remote = makeRemote(join(rig.remotes, `${crypto.randomUUID()}.git`), [
+async function checkout(fixture: GitFixture, base: Files): Promise<Place> {
+  const remote = makeRemote(join(fixture.remotes, `${crypto.randomUUID()}.git`), [
     { branch: "main", subject: "base", files: { keep: "keep\n", ...base } },
   ]);
-  return { ...await cloned(rig, request(fileUrl(remote)), "repo"), remote };
+  return { ...await cloned(fixture, request(fileUrl(remote)), "repo"), remote };
 }
 
 /** Updates the checkout to a commit with those changes. @returns what it warned of */
-async function update(rig: GitFixture, place: Place, target: Files): Promise<string[]> {
+async function update(fixture: GitFixture, place: Place, target: Files): Promise<string[]> {
   addCommits(place.remote, [{ branch: "main", subject: "target", files: target }]);
-  give(rig, place.path);
+  give(fixture, place.path);
   const warnings: string[] = [];
-  await rig.git.update(request(fileUrl(place.remote)), {
+  await fixture.git.update(request(fileUrl(place.remote)), {
     tree: place.tree,
     location: "repo",
     signal: new AbortController().signal,
@@ -195,10 +195,10 @@ const CASES: Case[] = [
 
 for (const one of CASES) {
   Deno.test(`update: ${one.name}`, async () => {
-    await using rig = await gitRig();
-    const place = await checkout(rig, one.base);
+    await using fixture = await gitFixture();
+    const place = await checkout(fixture, one.base);
     sh(place.path, one.local);
-    const warnings = await update(rig, place, one.target);
+    const warnings = await update(fixture, place, one.target);
     const content = Object.entries(contentOf(place.path)).map(([name, text]) => {
       return [name.replace("aside/files/", "aside/"), text];
     });
@@ -214,10 +214,10 @@ for (const one of CASES) {
 }
 
 Deno.test("a file that was made executable keeps that", async () => {
-  await using rig = await gitRig();
-  const place = await checkout(rig, { a: "a\n" });
+  await using fixture = await gitFixture();
+  const place = await checkout(fixture, { a: "a\n" });
   Deno.chmodSync(join(place.path, "a"), 0o755);
-  await update(rig, place, { a: "changed\n" });
+  await update(fixture, place, { a: "changed\n" });
   assertEquals(Deno.statSync(join(place.path, "a")).mode! & 0o777, 0o755);
 });
 
@@ -225,22 +225,22 @@ Deno.test({
   name: "an update that fails halfway leaves the working tree and the index as they were",
   ignore: !isRoot,
   async fn() {
-    await using rig = await gitRig();
-    const place = await checkout(rig, { a: "a\n", "d/x": "x\n", z: "z\n" });
+    await using fixture = await gitFixture();
+    const place = await checkout(fixture, { a: "a\n", "d/x": "x\n", z: "z\n" });
     sh(place.path, "echo mine >> a; echo new > n; git -c safe.directory=* add n; echo z > z2");
     addCommits(place.remote, [{
       branch: "main",
       subject: "target",
       files: { a: "changed\n", "d/x": "changed\n", z: null, "z2/y": "y\n", "0": "new\n" },
     }]);
-    give(rig, place.path);
+    give(fixture, place.path);
     // Its files can be moved by the daemon, but git cannot write there.
     sh(place.path, "chown root:root d");
     const before = contentOf(place.path);
     const staged = git(place.path, "diff", "--cached", "--raw");
     await assertRejects(
       () =>
-        rig.git.update(request(fileUrl(place.remote)), {
+        fixture.git.update(request(fileUrl(place.remote)), {
           tree: place.tree,
           location: "repo",
           signal: new AbortController().signal,
@@ -255,22 +255,22 @@ Deno.test({
 });
 
 Deno.test("a fresh clone has its own submodules; what was in their place is set aside", async () => {
-  await using rig = await gitRig();
-  const child = makeRemote(join(rig.remotes, "child.git"), [
+  await using fixture = await gitFixture();
+  const child = makeRemote(join(fixture.remotes, "child.git"), [
     { branch: "main", subject: "child", files: { "c.txt": "c\n" } },
   ]);
-  const remote = makeRemote(join(rig.remotes, "parent.git"), [
+  const remote = makeRemote(join(fixture.remotes, "parent.git"), [
     { branch: "main", subject: "base", files: { a: "a\n" } },
   ]);
   const commit = git(child, "rev-parse", "main");
   addSubmodule(remote, { branch: "main", name: "m", at: "m", url: "../child.git", commit });
   const what = request(fileUrl(remote));
-  const { tree, path } = await cloned(rig, what, "repo");
+  const { tree, path } = await cloned(fixture, what, "repo");
   Deno.writeTextFileSync(join(path, "m/mine"), "mine\n");
-  give(rig, path);
+  give(fixture, path);
   Deno.removeSync(join(path, ".git/HEAD"));
   const place = { tree, location: "repo", signal: new AbortController().signal };
-  await rig.git.replace(what, place, () => {});
+  await fixture.git.replace(what, place, () => {});
   const content = contentOf(path);
   assertEquals(content["m/c.txt"], "c\n");
   assertEquals(content["aside/submodules/m/mine"], "mine\n");

@@ -12,7 +12,7 @@ import { gitEnvironment } from "../../src/git/git_environment.ts";
 import { EgressProxy } from "../../src/outbound/egress_proxy.ts";
 import { addSubmodule, git, makeRemote, serveGit } from "../fixtures/git_repos.ts";
 import { captureLogs } from "../fixtures/logs.ts";
-import { cloned, gitRig, request } from "./fixture.ts";
+import { cloned, gitFixture, request } from "./fixture.ts";
 import { holdTime } from "./time.ts";
 
 const COMMITS = [{ branch: "main", subject: "first", files: { "a.txt": "one\n" } }];
@@ -35,7 +35,7 @@ function guarded(folder: string, onRequest: () => void = () => {}) {
 }
 
 Deno.test("clone logs in over http, and the secret is in no argument, environment or file", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   makeRemote(join(fixture.remotes, "a.git"), COMMITS);
   const seen: string[] = [];
   await using server = guarded(fixture.remotes, () => seen.push(processTable()));
@@ -52,7 +52,7 @@ Deno.test("clone logs in over http, and the secret is in no argument, environmen
 
 Deno.test("clone keeps secrets out of its logs, also when it tries again", async () => {
   using logs = captureLogs();
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   makeRemote(join(fixture.remotes, "a.git"), COMMITS);
   await using server = serveGit(fixture.remotes, {
     intercept(request, count) {
@@ -71,7 +71,7 @@ Deno.test("clone keeps secrets out of its logs, also when it tries again", async
 });
 
 Deno.test("clone tells nobody a token that a URL has for a username", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   await using server = serveGit(fixture.remotes, {
     intercept: (request) =>
       request.headers.has("authorization")
@@ -91,7 +91,7 @@ Deno.test("clone tells nobody a token that a URL has for a username", async () =
 });
 
 Deno.test("clone logs in with what the custom config's URLs hold, and keeps none of it", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   makeRemote(join(fixture.remotes, "a.git"), COMMITS);
   const seen: string[] = [];
   await using server = guarded(fixture.remotes, () => seen.push(processTable()));
@@ -127,7 +127,7 @@ Deno.test("ssh is given no key, agent or known host of the user whom git runs as
 });
 
 Deno.test("clone takes userinfo out of the URL and logs in with it", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   makeRemote(join(fixture.remotes, "a.git"), COMMITS);
   await using server = guarded(fixture.remotes);
   const userinfo = `${encodeURIComponent(LOGIN.username)}:${encodeURIComponent(LOGIN.password)}@`;
@@ -139,7 +139,7 @@ Deno.test("clone takes userinfo out of the URL and logs in with it", async () =>
 });
 
 Deno.test("clone gives its login to submodules on the same host, and to no other host", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const child = makeRemote(join(fixture.remotes, "child.git"), COMMITS);
   const parent = makeRemote(join(fixture.remotes, "parent.git"), COMMITS);
   const commit = git(child, "rev-parse", "main");
@@ -157,7 +157,7 @@ Deno.test("clone gives its login to submodules on the same host, and to no other
 });
 
 Deno.test("clone does not try again when the login is refused, and keeps it to itself", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   makeRemote(join(fixture.remotes, "a.git"), COMMITS);
   await using server = serveGit(fixture.remotes, { login: "someone:else" });
   const refused = request(`${server.url}/a.git`, { login: LOGIN });
@@ -178,7 +178,7 @@ Deno.test("clone does not try again when the login is refused, and keeps it to i
 });
 
 Deno.test("clone says what the server said when there is no such repository", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   await using server = serveGit(fixture.remotes);
   const error = await assertRejects(
     () => cloned(fixture, request(`${server.url}/nothing.git`)),
@@ -198,7 +198,7 @@ Deno.test("clone tries again with growing pauses while the server fails", async 
       return Promise.resolve();
     },
   };
-  await using fixture = await gitRig({ git: { clock } });
+  await using fixture = await gitFixture({ git: { clock } });
   makeRemote(join(fixture.remotes, "a.git"), COMMITS);
   await using server = serveGit(fixture.remotes, {
     intercept: (_, count) => count <= 3 ? new Response("busy", { status: 503 }) : undefined,
@@ -213,7 +213,7 @@ Deno.test("clone tries again with growing pauses while the server fails", async 
 
 Deno.test("clone waits for a pack as long as the server says that it is at work", async () => {
   using logs = captureLogs();
-  await using fixture = await gitRig({ git: { silence: 1 } });
+  await using fixture = await gitFixture({ git: { silence: 1 } });
   makeRemote(join(fixture.remotes, "a.git"), COMMITS);
   const hook = join(fixture.remotes, "hook");
   Deno.writeTextFileSync(hook, '#!/bin/sh\nsleep 4\nexec "$@"\n');
@@ -228,7 +228,7 @@ Deno.test("clone waits for a pack as long as the server says that it is at work"
 
 Deno.test("clone gives up on a server that has fallen silent, and tries again", async () => {
   using logs = captureLogs();
-  await using fixture = await gitRig({ git: { silence: 1 } });
+  await using fixture = await gitFixture({ git: { silence: 1 } });
   makeRemote(join(fixture.remotes, "a.git"), COMMITS);
   const silent = Promise.withResolvers<Response>();
   await using server = serveGit(fixture.remotes, {
@@ -241,7 +241,7 @@ Deno.test("clone gives up on a server that has fallen silent, and tries again", 
 });
 
 Deno.test("clone gives up in words when nobody answers", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const { port } = freePort();
   const error = await assertRejects(
     () => cloned(fixture, request(`http://127.0.0.1:${port}/a.git`)),
@@ -252,7 +252,7 @@ Deno.test("clone gives up in words when nobody answers", async () => {
 });
 
 Deno.test("clone ends with everything it started when its time is over", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   makeRemote(join(fixture.remotes, "a.git"), COMMITS);
   const stalled = Promise.withResolvers<Response>();
   using time = holdTime();
@@ -274,7 +274,7 @@ Deno.test("clone ends with everything it started when its time is over", async (
 });
 
 Deno.test("clone ends with its caller's reason when it is cancelled", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   makeRemote(join(fixture.remotes, "a.git"), COMMITS);
   const controller = new AbortController();
   const stalled = Promise.withResolvers<Response>();
@@ -293,7 +293,7 @@ Deno.test("clone ends with its caller's reason when it is cancelled", async () =
 });
 
 Deno.test("clone reaches no host that the rules forbid, by redirect or submodule either", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const child = makeRemote(join(fixture.remotes, "child.git"), COMMITS);
   const parent = makeRemote(join(fixture.remotes, "parent.git"), COMMITS);
   const metadata = "http://169.254.169.254/latest/meta-data";
@@ -316,7 +316,7 @@ Deno.test("clone reaches no host that the rules forbid, by redirect or submodule
 });
 
 Deno.test("clone follows a redirect that the rules allow", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   makeRemote(join(fixture.remotes, "a.git"), COMMITS);
   await using server = serveGit(fixture.remotes, {
     intercept(request) {
@@ -331,7 +331,7 @@ Deno.test("clone follows a redirect that the rules allow", async () => {
 });
 
 Deno.test("clone reaches this machine only where the rules allow it", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   makeRemote(join(fixture.remotes, "a.git"), COMMITS);
   await using server = serveGit(fixture.remotes);
   using egressProxy = new EgressProxy({ allowLoopback: false, allowHosts: [], denyHosts: [] });
@@ -375,7 +375,7 @@ function freePort(): { port: number } {
 }
 
 Deno.test("messages of git hold neither control characters nor userinfo", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   await using server = serveGit(fixture.remotes, {
     intercept: () =>
       new Response("ERR \x1b[31mred https://user:pass@example.com/\n", {

@@ -11,7 +11,7 @@ import {
   makeRemote,
   serveGit,
 } from "../fixtures/git_repos.ts";
-import { cloned, type GitFixture, gitRig, isRoot, request } from "./fixture.ts";
+import { cloned, type GitFixture, gitFixture, isRoot, request } from "./fixture.ts";
 
 const FIRST = [{
   branch: "main",
@@ -51,7 +51,7 @@ function give({ owner }: GitFixture, path: string): void {
 }
 
 Deno.test("update takes branches for branches, whatever files of Git they are named like", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const place = await checkout(fixture);
   const names = ["config", "x/config", "info/alternates", "commondir", "y/config.worktree"];
   addCommits(
@@ -68,7 +68,7 @@ Deno.test("update takes branches for branches, whatever files of Git they are na
 });
 
 Deno.test("update works beside a linked worktree, wherever it says that it belongs", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const place = await checkout(fixture);
   git(place.path, "checkout", "--quiet", "-b", "other");
   git(place.path, "worktree", "add", "--quiet", join(place.path, "linked"), "main");
@@ -79,7 +79,7 @@ Deno.test("update works beside a linked worktree, wherever it says that it belon
 });
 
 Deno.test("update is not held up by the locks of a git that was at work", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const place = await checkout(fixture);
   const folder = join(place.path, ".git");
   for (const name of ["index", "HEAD", "config", "packed-refs", "refs/remotes/origin/main"]) {
@@ -92,7 +92,7 @@ Deno.test("update is not held up by the locks of a git that was at work", async 
 });
 
 Deno.test("update drops the changes of a merge that was not finished", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const place = await checkout(fixture);
   for (const branch of ["ours", "theirs"]) {
     git(place.path, "checkout", "--quiet", "-b", branch, "origin/main");
@@ -110,7 +110,7 @@ Deno.test("update drops the changes of a merge that was not finished", async () 
 });
 
 Deno.test("update keeps a sparse checkout sparse", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const place = await checkout(fixture);
   git(place.path, "sparse-checkout", "set", "--cone", "d");
   const settings = join(place.path, ".git/config.worktree");
@@ -125,7 +125,7 @@ Deno.test("update keeps a sparse checkout sparse", async () => {
 });
 
 Deno.test("update connects where the request says, not where a restored config does", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const good = join(fixture.remotes, "good");
   const evil = join(fixture.remotes, "evil");
   for (const folder of [good, evil]) {

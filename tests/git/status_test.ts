@@ -4,7 +4,7 @@ import type { Tree } from "../../src/content/tree.ts";
 import { DaemonError } from "../../src/errors.ts";
 import { addCommits, addSubmodule, fileUrl, git, makeRemote } from "../fixtures/git_repos.ts";
 import { type TestFolder, testFolder } from "../fixtures/folder.ts";
-import { cloned, type GitFixture, gitRig, isRoot, request } from "./fixture.ts";
+import { cloned, type GitFixture, gitFixture, isRoot, request } from "./fixture.ts";
 
 const COMMITS = [
   { branch: "main", subject: "first", files: { "a.txt": "one\n" } },
@@ -50,7 +50,7 @@ function give({ owner }: GitFixture, path: string): void {
 }
 
 Deno.test("status tells branch, commit, and what is uncommitted, untracked and unpushed", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const { tree, path } = await checkout(fixture, "src/repo");
   git(path, "checkout", "--quiet", "-b", "topic");
   Deno.writeTextFileSync(join(path, "c.txt"), "c");
@@ -83,7 +83,7 @@ Deno.test("status tells branch, commit, and what is uncommitted, untracked and u
 });
 
 Deno.test("status of a clean clone has nothing to tell but where it is", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const { tree, path } = await checkout(fixture);
   assertEquals(await fixture.git.status(tree, ""), {
     branch: "main",
@@ -98,7 +98,7 @@ Deno.test("status of a clean clone has nothing to tell but where it is", async (
 });
 
 Deno.test("status counts what any remote has as pushed, on every branch and on none", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const { tree, path } = await checkout(fixture);
   const fork = makeRemote(join(fixture.remotes, "fork.git"));
   const commit = (subject: string) =>
@@ -121,14 +121,14 @@ Deno.test("status counts what any remote has as pushed, on every branch and on n
 });
 
 Deno.test("status is of no repository where there is none", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const { tree } = await checkout(fixture, "repo");
   assertEquals(await fixture.git.status(tree, ""), undefined);
   assertEquals(await fixture.git.status(tree, "repo/nowhere"), undefined);
 });
 
 Deno.test("status of a repository without commits has no commit", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const { tree, path } = await fresh(fixture);
   Deno.writeTextFileSync(join(path, "a.txt"), "");
   give(fixture, path);
@@ -140,7 +140,7 @@ Deno.test("status of a repository without commits has no commit", async () => {
 });
 
 Deno.test("status cuts its lists at a hundred and counts the rest", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const { tree, path } = await checkout(fixture);
   for (let n = 0; n < 150; n++) {
     Deno.writeTextFileSync(join(path, `u${n}`), "");
@@ -169,7 +169,7 @@ Deno.test("status cuts its lists at a hundred and counts the rest", async () => 
 });
 
 Deno.test("status counts hundreds of untracked files of many folders", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const { tree, path } = await fresh(fixture);
   const script = "for d in $(seq 20); do mkdir $d; (cd $d && seq 30 | xargs touch); done";
   new Deno.Command("sh", { args: ["-c", script], cwd: path }).outputSync();
@@ -179,7 +179,7 @@ Deno.test("status counts hundreds of untracked files of many folders", async () 
 });
 
 Deno.test("status notices an edit that keeps size and second of the last checkout", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const { tree, path } = await checkout(fixture);
   const { mtime } = Deno.statSync(join(path, "a.txt"));
   Deno.writeTextFileSync(join(path, "a.txt"), "TWO\n");
@@ -188,7 +188,7 @@ Deno.test("status notices an edit that keeps size and second of the last checkou
 });
 
 Deno.test("status of a damaged repository is an error that says what git said", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const { tree, path } = await checkout(fixture);
   for (const { name } of Deno.readDirSync(join(path, ".git/objects"))) {
     if (name !== "pack") Deno.removeSync(join(path, ".git/objects", name), { recursive: true });
@@ -199,7 +199,7 @@ Deno.test("status of a damaged repository is an error that says what git said", 
 });
 
 Deno.test("status knows a submodule's other commit, and reads nothing within it", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const child = makeRemote(join(fixture.remotes, "child.git"), COMMITS);
   const parent = makeRemote(join(fixture.remotes, "parent.git"), COMMITS);
   const commit = git(child, "rev-parse", "main");
@@ -215,7 +215,7 @@ Deno.test("status knows a submodule's other commit, and reads nothing within it"
 });
 
 Deno.test("status of a submodule itself is read where its .git leads", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const child = makeRemote(join(fixture.remotes, "child.git"), COMMITS);
   const parent = makeRemote(join(fixture.remotes, "parent.git"), COMMITS);
   const commit = git(child, "rev-parse", "main");
@@ -254,7 +254,7 @@ const PROGRAMS: readonly (readonly [string, (run: string) => string])[] = [
 ];
 
 Deno.test("status runs no program and goes nowhere that a hostile config names", async (t) => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const { tree, path } = await checkout(fixture);
   const { canary, run } = canaryIn(fixture);
   for (const hook of ["fsmonitor-watchman", "post-index-change", "reference-transaction"]) {
@@ -281,7 +281,7 @@ Deno.test("status runs no program and goes nowhere that a hostile config names",
 });
 
 Deno.test("status runs no hook of the repository", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const { tree, path } = await checkout(fixture);
   const { canary, run } = canaryIn(fixture);
   Deno.mkdirSync(join(path, ".git/hooks"));
@@ -316,7 +316,7 @@ Deno.test("status is not read of a repository that leads out of the workspace", 
       Deno.writeTextFileSync(join(folder, "objects/info/alternates"), `${outside}/objects\n`);
     }],
   ];
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   for (const [name, change] of cases) {
     await t.step(name, async () => {
       const { tree, path, remote } = await checkout(fixture, "repo");
@@ -342,15 +342,15 @@ Deno.test("status follows links of a Git folder that stay within the workspace",
     ["the checkout", "mv ../repo ../elsewhere; ln -s elsewhere ../repo"],
     ["HEAD, as the first git made it", "rm .git/HEAD; ln -s refs/heads/main .git/HEAD"],
   ];
-  await using rig = await gitRig();
+  await using fixture = await gitFixture();
   for (const [name, script] of scripts) {
     await t.step(name, async () => {
-      const { tree, path } = await checkout(rig, "repo");
+      const { tree, path } = await checkout(fixture, "repo");
       const hash = git(path, "rev-parse", "HEAD");
       new Deno.Command("sh", { args: ["-ec", script], cwd: path }).outputSync();
       Deno.writeTextFileSync(join(path, "a.txt"), "changed\n");
-      give(rig, dirname(path));
-      const status = await rig.git.status(tree, "repo");
+      give(fixture, dirname(path));
+      const status = await fixture.git.status(tree, "repo");
       assertEquals(status?.latestCommit, hash);
       assertEquals(status?.branch, "main");
       assertEquals(status?.uncommittedFiles, ["a.txt"]);
@@ -359,7 +359,7 @@ Deno.test("status follows links of a Git folder that stay within the workspace",
 });
 
 Deno.test("status takes refs that are links for missing, and shows no other repository's", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const { tree, path, remote } = await checkout(fixture);
   addCommits(remote, [{ branch: "main", subject: "private", files: { "p.txt": "" } }]);
   Deno.removeSync(join(path, ".git/refs/heads"), { recursive: true });
@@ -369,7 +369,7 @@ Deno.test("status takes refs that are links for missing, and shows no other repo
 });
 
 Deno.test("status leaves nothing in the repository and nothing behind", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const { tree, path } = await checkout(fixture);
   const before = Deno.statSync(join(path, ".git/index")).mtime;
   await fixture.git.status(tree, "");
@@ -379,7 +379,7 @@ Deno.test("status leaves nothing in the repository and nothing behind", async ()
 });
 
 Deno.test("status copies no more of a Git folder than one can need", async (t) => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const { tree, path } = await checkout(fixture);
   const grow = (name: string, mebibytes: number) => {
     using file = Deno.openSync(join(path, ".git", name), { write: true, create: true });
@@ -409,7 +409,7 @@ Deno.test("status copies no more of a Git folder than one can need", async (t) =
 });
 
 Deno.test("status ends in the midst of many refs when its caller gives up", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const { tree, path } = await checkout(fixture);
   const hash = git(path, "rev-parse", "HEAD");
   for (let n = 0; n < 500; n++) {
@@ -437,7 +437,7 @@ Deno.test("status ends in the midst of many refs when its caller gives up", asyn
 });
 
 Deno.test("status ends when its caller gives up", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const { tree } = await checkout(fixture);
   const signal = AbortSignal.abort(new DaemonError("ABORTED", "enough"));
   await assertRejects(() => fixture.git.status(tree, "", { signal }), DaemonError, "enough");

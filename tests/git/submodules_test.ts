@@ -12,7 +12,7 @@ import {
 import { parseRemote } from "../../src/git/remote.ts";
 import { EgressProxy } from "../../src/outbound/egress_proxy.ts";
 import { holdTime } from "./time.ts";
-import { cloned, gitRig, PROTOCOLS, request } from "./fixture.ts";
+import { cloned, gitFixture, PROTOCOLS, request } from "./fixture.ts";
 
 const commit = (files: Record<string, string>) => [
   { branch: "main", subject: "old", files: { "old.txt": "old" } },
@@ -20,7 +20,7 @@ const commit = (files: Record<string, string>) => [
 ];
 
 Deno.test("clone fetches submodules within submodules, as shallow as itself", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const inner = makeRemote(join(fixture.remotes, "inner.git"), commit({ "in.txt": "in" }));
   const middle = makeRemote(join(fixture.remotes, "middle.git"), commit({ "mid.txt": "mid" }));
   const outer = makeRemote(join(fixture.remotes, "outer.git"), commit({ "out.txt": "out" }));
@@ -43,7 +43,7 @@ Deno.test("clone fetches submodules within submodules, as shallow as itself", as
 });
 
 Deno.test("clone takes the other submodules when one cannot be had", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const child = makeRemote(join(fixture.remotes, "child.git"), commit({ "c.txt": "c" }));
   const parent = makeRemote(join(fixture.remotes, "parent.git"), commit({ "p.txt": "p" }));
   const hash = git(child, "rev-parse", "main");
@@ -57,7 +57,7 @@ Deno.test("clone takes the other submodules when one cannot be had", async () =>
 });
 
 Deno.test("clone has a submodule's old commit although the server gives branches only", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const child = makeRemote(join(fixture.remotes, "child.git"), commit({ "c.txt": "c" }));
   git(child, "config", "uploadpack.allowAnySHA1InWant", "false");
   const parent = makeRemote(join(fixture.remotes, "parent.git"), commit({ "p.txt": "p" }));
@@ -110,7 +110,7 @@ Deno.test("clone runs nothing and leaves nothing outside for hostile submodules"
       at: "x",
     },
   ];
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const child = makeRemote(join(fixture.remotes, "child.git"), commit({ "c.txt": "c" }));
   const outside = join(fixture.root, "outside");
   Deno.mkdirSync(outside);
@@ -135,7 +135,7 @@ Deno.test("clone runs nothing and leaves nothing outside for hostile submodules"
 });
 
 Deno.test("clone reaches no host of a submodule past the egress proxy that the rules forbid", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const parent = makeRemote(join(fixture.remotes, "parent.git"), commit({ "p.txt": "p" }));
   const child = makeRemote(join(fixture.remotes, "child.git"), commit({ "c.txt": "c" }));
   let reached = 0;
@@ -172,7 +172,7 @@ Deno.test("clone reaches no host of a submodule past the egress proxy that the r
 });
 
 Deno.test("clone is whole, and an update keeps local changes, when the time ends at a submodule", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const parent = makeRemote(
     join(fixture.remotes, "parent.git"),
     commit({ "p.txt": "p", "q": "q" }),
@@ -220,7 +220,7 @@ function module(name: string, path: string, url: string): string {
 }
 
 Deno.test("clone fetches a submodule's commit that its server does not give by its hash", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const child = makeRemote(join(fixture.remotes, "child.git"), [
     { branch: "main", subject: "first", files: { "m.txt": "one" } },
     { branch: "main", subject: "second", files: { "m.txt": "two" } },
@@ -245,7 +245,7 @@ Deno.test("clone fetches a submodule's commit that its server does not give by i
 });
 
 Deno.test("clone warns its caller of a submodule that it leaves out, without secrets", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const parent = makeRemote(join(fixture.remotes, "parent.git"), [
     { branch: "main", subject: "first", files: { "a.txt": "a" } },
   ]);

@@ -5,7 +5,7 @@ import { join } from "@std/path";
 import { DaemonError } from "../../src/errors.ts";
 import type { CheckoutRequest } from "../../src/git/checkout_request.ts";
 import { addSubmodule, fileUrl, git, makeRemote, serveGit } from "../fixtures/git_repos.ts";
-import { cloned, type GitFixture, gitRig, request } from "./fixture.ts";
+import { cloned, type GitFixture, gitFixture, request } from "./fixture.ts";
 
 const COMMITS = [
   ...Array.from({ length: 30 }, (_, n) => ({
@@ -33,7 +33,7 @@ function taggedRemote(fixture: GitFixture, name = "a.git"): string {
 type Changed = Partial<Pick<CheckoutRequest, "mode" | "target" | "full">>;
 
 Deno.test("clone reaches tags and full refs that are given as the branch", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const remote = taggedRemote(fixture);
   for (
     const [target, revision, tag] of [
@@ -61,7 +61,7 @@ Deno.test("clone reaches tags and full refs that are given as the branch", async
 });
 
 Deno.test("clone takes a branch by its full name, and before a tag of the same name", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const remote = taggedRemote(fixture);
   for (const target of ["feature/x", "refs/heads/feature/x", "heads/feature/x"]) {
     const { path } = await cloned(
@@ -78,7 +78,7 @@ Deno.test("clone takes a branch by its full name, and before a tag of the same n
 });
 
 Deno.test("clone refuses a ref that is missing or no commit, and never takes another for it", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const remote = taggedRemote(fixture);
   for (
     const [target, words] of [
@@ -95,7 +95,7 @@ Deno.test("clone refuses a ref that is missing or no commit, and never takes ano
 });
 
 Deno.test("clone warns its caller of a branch that is missing, without secrets", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   taggedRemote(fixture);
   await using server = serveGit(fixture.remotes);
   const url = `${server.url}/a.git`;
@@ -111,7 +111,7 @@ Deno.test("clone warns its caller of a branch that is missing, without secrets",
 });
 
 Deno.test("clone says so when the remote's HEAD names no branch that exists", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const remote = taggedRemote(fixture);
   git(remote, "symbolic-ref", "HEAD", "refs/heads/gone");
   const url = fileUrl(remote);
@@ -138,7 +138,7 @@ Deno.test("clone says so when the remote's HEAD names no branch that exists", as
 });
 
 Deno.test("a shallow clone has the tags of what it has, and twenty commits of a commit's history", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const remote = taggedRemote(fixture);
   const head = await cloned(fixture, request(fileUrl(remote)));
   assertEquals(git(head.path, "describe"), "v2.0");
@@ -166,7 +166,7 @@ Deno.test("a shallow clone has the tags of what it has, and twenty commits of a 
 });
 
 Deno.test("clone finds a commit that the server does not give by its hash", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const remote = taggedRemote(fixture);
   await using server = serveGit(fixture.remotes, { v0: true });
   for (const revision of ["main~25", "v1.0", "elsewhere"]) {
@@ -186,7 +186,7 @@ Deno.test("clone finds a commit that the server does not give by its hash", asyn
 });
 
 Deno.test("clone takes the whole history from a server that cannot cut it", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const remote = taggedRemote(fixture);
   const child = makeRemote(join(fixture.remotes, "child.git"), COMMITS);
   const commit = git(child, "rev-parse", "main~1");

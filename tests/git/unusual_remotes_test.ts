@@ -14,7 +14,7 @@ import {
   makeRemote,
   serveGit,
 } from "../fixtures/git_repos.ts";
-import { cloned, gitRig, request } from "./fixture.ts";
+import { cloned, gitFixture, request } from "./fixture.ts";
 
 const COMMITS = [
   { branch: "main", subject: "first", files: { "a.txt": "one\n" } },
@@ -161,7 +161,7 @@ const CASES: readonly Case[] = [
 
 for (const { name, make, request: changed, expect, refusal } of CASES) {
   Deno.test(`clone of a remote with ${name} ${refusal ? "is refused in words" : "comes whole"}`, async () => {
-    await using fixture = await gitRig();
+    await using fixture = await gitFixture();
     const path = join(fixture.remotes, "r.git");
     const url = make(path) ?? fileUrl(path);
     for (const full of [false, true]) {
@@ -183,7 +183,7 @@ for (const { name, make, request: changed, expect, refusal } of CASES) {
 }
 
 Deno.test("clone finds the branch of a server that does not say which one its HEAD is", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const remote = makeRemote(join(fixture.remotes, "r.git"), [
     ...COMMITS,
     { branch: "another", subject: "third", files: { b: "b" }, from: "main" },

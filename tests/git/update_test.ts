@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { DaemonError } from "../../src/errors.ts";
 import type { CheckoutRequest } from "../../src/git/checkout_request.ts";
 import { addCommits, fileUrl, git, makeRemote } from "../fixtures/git_repos.ts";
-import { cloned, type GitFixture, gitRig, request } from "./fixture.ts";
+import { cloned, type GitFixture, gitFixture, request } from "./fixture.ts";
 
 const COMMITS = [
   { branch: "main", subject: "first", files: { "a.txt": "1\n2\n3\n4\n5\n6\n7\n", "b.txt": "b\n" } },
@@ -31,7 +31,7 @@ async function update(
 }
 
 Deno.test("update brings a checkout to the remote's HEAD and keeps local changes that fit", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const place = await behind(fixture);
   Deno.writeTextFileSync(join(place.path, "a.txt"), "one\n2\n3\n4\n5\n6\n7\n");
   Deno.writeTextFileSync(join(place.path, "untracked.txt"), "mine\n");
@@ -44,7 +44,7 @@ Deno.test("update brings a checkout to the remote's HEAD and keeps local changes
 });
 
 Deno.test("update drops local changes that do not fit from the working tree", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const place = await behind(fixture);
   Deno.writeTextFileSync(join(place.path, "a.txt"), "1\n2\n3\n4\n5\n6\nSEVEN\n");
   await update(fixture, place);
@@ -59,7 +59,7 @@ Deno.test("update reaches each kind of target", async (t) => {
     [{ mode: "LOCAL_BRANCH", target: "mine" }, { branch: "mine", subject: "second" }],
     [{ mode: "REMOTE_BRANCH", target: "lacking" }, { branch: "lacking", subject: "second" }],
   ];
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   for (const [changed, { branch, subject }] of cases) {
     await t.step(`${changed.mode} ${changed.target}`, async () => {
       const place = await behind(fixture);
@@ -77,7 +77,7 @@ Deno.test("update reaches each kind of target", async (t) => {
 });
 
 Deno.test("update keeps a whole history whole, and makes a shallow one whole when asked to", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const whole = await behind(fixture, true);
   await update(fixture, whole);
   assertEquals(git(whole.path, "rev-list", "--count", "HEAD"), "2");
@@ -89,7 +89,7 @@ Deno.test("update keeps a whole history whole, and makes a shallow one whole whe
 });
 
 Deno.test("update sets the remotes and the custom config, replacing what was there", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const place = await behind(fixture);
   const upstream = makeRemote(join(fixture.remotes, "up.git"), COMMITS);
   const config = join(place.path, ".git/config");
@@ -109,7 +109,7 @@ Deno.test("update sets the remotes and the custom config, replacing what was the
 });
 
 Deno.test("update overwrites untracked files that the target has", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const place = await behind(fixture);
   Deno.writeTextFileSync(join(place.path, "c.txt"), "built\n");
   await update(fixture, place, { mode: "REMOTE_BRANCH", target: "other" });
@@ -117,7 +117,7 @@ Deno.test("update overwrites untracked files that the target has", async () => {
 });
 
 Deno.test("update says so when there is no repository", async () => {
-  await using fixture = await gitRig();
+  await using fixture = await gitFixture();
   const place = await behind(fixture);
   Deno.removeSync(join(place.path, ".git"), { recursive: true });
   const error = await assertRejects(() => update(fixture, place), DaemonError, "no Git repository");

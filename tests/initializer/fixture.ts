@@ -10,7 +10,7 @@ import type { DownloadSpec, GitSpec, InitializerSpec } from "../../src/initializ
 import { StoredImages } from "../../src/snapshot/stored_images.ts";
 import { FileStore } from "../../src/store/file/file_store.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
-import { type GitFixture, gitRig, type RigOptions } from "../git/fixture.ts";
+import { type GitFixture, gitFixture, type GitFixtureOptions } from "../git/fixture.ts";
 
 export const ALICE = { owner: "alice", metaId: "notes" };
 
@@ -31,9 +31,9 @@ export interface InitializerFixture extends AsyncDisposable {
 }
 
 export async function initializerRig(
-  options: RigOptions & { tuning?: Partial<Tuning> } = {},
+  options: GitFixtureOptions & { tuning?: Partial<Tuning> } = {},
 ): Promise<InitializerFixture> {
-  const base = await gitRig(options);
+  const base = await gitFixture(options);
   const { content, areas, spool, egressProxy, git, owner } = base;
   const clock = { ...systemClock, sleep: () => Promise.resolve() };
   const store = await FileStore.open({ folder: areas.blobs, spoolDir: spool, clock });

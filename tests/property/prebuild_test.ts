@@ -5,7 +5,7 @@ import { dirname, join } from "@std/path";
 import fc from "fast-check";
 import { addCommits, fileUrl, git, gitWith, linkTo, makeRemote } from "../fixtures/git_repos.ts";
 import { runs } from "../fixtures/soak.ts";
-import { cloned, type GitFixture, gitRig, isRoot, request } from "../git/fixture.ts";
+import { cloned, type GitFixture, gitFixture, isRoot, request } from "../git/fixture.ts";
 
 /** Few names and folders, so that much meets: `b` is a file here and a folder there. */
 const PATHS = ["a", "b", "c", "d/a", "d/b", "b/x", "b/y", "d/e/f", "e", "ä\nö", '"q"', "x.ign"];
@@ -50,14 +50,14 @@ const scenario = fc.record({
 type Scenario = typeof scenario extends fc.Arbitrary<infer T> ? T : never;
 
 Deno.test("an update keeps every byte of local work", async () => {
-  await using rig = await gitRig();
+  await using rig = await gitFixture();
   await fc.assert(fc.asyncProperty(scenario, (scenario) => keepsWork(rig, scenario, "update")), {
     numRuns: runs(6, 400),
   });
 });
 
 Deno.test("a fresh clone in a checkout's place keeps every byte of local work", async () => {
-  await using rig = await gitRig();
+  await using rig = await gitFixture();
   await fc.assert(fc.asyncProperty(scenario, (scenario) => keepsWork(rig, scenario, "replace")), {
     numRuns: runs(4, 200),
   });
