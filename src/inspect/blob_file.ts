@@ -48,7 +48,7 @@ export class BlobFile implements AsyncDisposable {
     await using stack = new AsyncDisposableStack();
     const held = await requireBlob(
       digest,
-      source.store.acquireBlob(digest, size, signal ? { signal } : {}),
+      source.store.acquireBlob(digest, size, { signal }),
     );
     stack.defer(() => held.release());
     const file = stack.use(openHeld(source, held));

@@ -43,7 +43,7 @@ export interface CatalogEntry extends FoundImage {
 export interface CatalogOptions {
   /** Told of what cannot be read: a reference's key, or the manifest's digest. */
   onDamage?(what: string, error: DaemonError): void;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /**
@@ -192,7 +192,7 @@ async function removeReference(
   } catch (error) {
     if (!(error instanceof DaemonError) || error.code !== "DATA_LOSS") throw error;
   }
-  await store.deleteRef(key, signal ? { signal } : {});
+  await store.deleteRef(key, { signal });
   return images;
 }
 
@@ -230,7 +230,7 @@ async function findReference(
   },
   signal?: AbortSignal,
 ): Promise<FoundReference> {
-  const bytes = await readReference(store, key, signal ? { signal } : {});
+  const bytes = await readReference(store, key, { signal });
   if (!bytes) throw noSuch(url);
   return { key, kind, ...decodeReference(key, bytes, identity) };
 }

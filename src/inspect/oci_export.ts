@@ -19,7 +19,7 @@ const BUFFER = 1 << 20;
 export interface OciExportOptions {
   /** Told of all bytes that are to be copied, as often as some were. */
   onProgress?(done: { bytes: number; ofBytes: number }): void;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /**
@@ -53,7 +53,7 @@ async function write(
   { onProgress, signal }: OciExportOptions,
 ): Promise<{ blobs: number; bytes: number }> {
   const { store } = source;
-  const options = signal ? { signal } : {};
+  const options = { signal };
   const small = async (digest: Digest) => ({
     digest,
     bytes: await requireBlob(digest, store.getBlobBytes(digest, MAX_MANIFEST_BYTES, options)),

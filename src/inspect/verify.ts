@@ -43,7 +43,7 @@ export interface VerifyOptions {
   quarantine?: boolean;
   /** Called after each blob, and while one is read. */
   onProgress?(done: VerifyProgress): void;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** What {@link verifyImages} has read and found. */
@@ -110,7 +110,7 @@ async function quarantine(
   sizes: Survey["needed"],
   signal: AbortSignal | undefined,
 ): Promise<Digest[]> {
-  const options = signal ? { signal } : {};
+  const options = { signal };
   const deleted: Digest[] = [];
   for (const digest of digests) {
     const size = sizes.get(digest)?.size;
@@ -196,7 +196,7 @@ async function readDescription(
     reached = config.digest;
     const bytes = await requireBlob(
       reached,
-      store.getBlobBytes(reached, MAX_MANIFEST_BYTES, signal ? { signal } : {}),
+      store.getBlobBytes(reached, MAX_MANIFEST_BYTES, { signal }),
     );
     reading.read.push({ digest: reached, size: bytes.length });
     joinConfig(manifest, { digest: reached, bytes });

@@ -41,7 +41,7 @@ export async function changeHistory(
   store: ObjectStore,
   { key, identity, change, signal }: HistoryChange,
 ): Promise<void> {
-  const options = signal ? { signal } : {};
+  const options = { signal };
   const absent = new Set<Digest>();
   let retained: Digest[];
   let last: ImageReference[] | undefined;
@@ -90,7 +90,7 @@ async function readHistory(
   identity: WorkspaceIdentity,
   signal: AbortSignal | undefined,
 ): Promise<ImageReference[]> {
-  const bytes = await readReference(store, key, signal ? { signal } : {});
+  const bytes = await readReference(store, key, { signal });
   return bytes ? decodeReference(key, bytes, identity).images : [];
 }
 
@@ -115,7 +115,7 @@ async function incompleteManifests(
   const asked = new Map<Digest, Promise<boolean>>();
   const isThere = ({ digest, size }: { digest: Digest; size: number }) => {
     const answer = asked.get(digest) ??
-      store.hasBlob(digest, size, signal ? { signal } : {});
+      store.hasBlob(digest, size, { signal });
     asked.set(digest, answer);
     return answer;
   };
@@ -134,7 +134,7 @@ async function readManifest(
   digest: Digest,
   signal: AbortSignal | undefined,
 ): Promise<ParsedManifest & { size: number } | "absent" | "damaged"> {
-  const options = signal ? { signal } : {};
+  const options = { signal };
   try {
     const bytes = await store.getBlobBytes(digest, MAX_MANIFEST_BYTES, options);
     return { ...parseManifest({ digest, bytes }), size: bytes.length };

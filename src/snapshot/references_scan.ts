@@ -56,7 +56,7 @@ export async function* references(
   signal?: AbortSignal,
   onMalformed?: (key: string, error: DaemonError) => void,
 ): AsyncGenerator<FoundReference> {
-  const options = signal ? { signal } : {};
+  const options = { signal };
   const read = async ({ key }: ObjectInfo) => {
     try {
       const bytes = await readReference(store, key, options);
@@ -84,7 +84,7 @@ async function* referenceKeys(
   prefix: string,
   signal?: AbortSignal,
 ): AsyncGenerator<ObjectInfo> {
-  for await (const info of store.list(prefix, signal ? { signal } : {})) {
+  for await (const info of store.list(prefix, { signal })) {
     if (isReferenceKey(info.key)) yield info;
     else log.warn("{key} is no reference by its name, and is passed over", { key: info.key });
   }
@@ -111,7 +111,7 @@ export async function readManifest(
 ): Promise<StoredManifest> {
   const bytes = await requireBlob(
     digest,
-    store.getBlobBytes(digest, MAX_MANIFEST_BYTES, signal ? { signal } : {}),
+    store.getBlobBytes(digest, MAX_MANIFEST_BYTES, { signal }),
   );
   return { digest, size: bytes.length, ...parseManifest({ digest, bytes }) };
 }
@@ -159,7 +159,7 @@ async function isNamed(
   manifest: Digest,
   signal?: AbortSignal,
 ): Promise<boolean> {
-  const bytes = await readReference(store, key, signal ? { signal } : {});
+  const bytes = await readReference(store, key, { signal });
   if (!bytes) return false;
   return decodeReference(key, bytes).images.some((image) => image.manifest === manifest);
 }
