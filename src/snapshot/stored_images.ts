@@ -1,14 +1,14 @@
 /**
- * Images: what a snapshot or a backup is.
+ * Saves and restores workspaces as images in an object store.
  *
  * - A **layer** is a zstd-compressed tar, a blob named by its digest and shared by all images.
  * - The **index** lists every path, its metadata and the layer with its live content. It speeds a
- *   restore up; without it the layers alone restore the same tree.
+ *   restore up; the layers alone restore the same tree.
  * - **Config** and **manifest** make it an OCI image that other tools read.
  * - A **reference** makes it live. Write order: layers, index and config, manifest, then the reference,
- *   in one step: what a reference names is wholly there, at every moment.
- * - The **baseline** is this node's memory of a tree at its last image. It is committed last: an
- *   older one merely costs reading what it could have spared.
+ *   in one step: at every moment, everything that a reference needs is stored.
+ * - The **baseline** is what this node knows of a tree as of its last image. It is committed last: with
+ *   an older baseline, the next image merely reads files again.
  */
 
 import type { Clock } from "../clock.ts";
@@ -52,9 +52,11 @@ import {
   readReference,
 } from "./references.ts";
 import { requireBlob } from "./require_blob.ts";
+import { reportBaseline, reportDeviations, reportLive } from "./save_reports.ts";
 
 const log = logger("snapshot");
 
+/** What a {@link StoredImages} uses. */
 export interface ImagesOptions {
   content: Content;
   store: ObjectStore;
@@ -88,13 +90,13 @@ export class StoredImages implements Images {
 
   async snapshotExists(url: string, signal?: AbortSignal): Promise<boolean> {
     const { key } = imageName(url);
-    return await readReference(this.#store, key, signal ? { signal } : {}) !== undefined;
+    return await readReference(this.#store, key, { signal }) !== undefined;
   }
 
   async saveSnapshot(tree: Tree, url: string, options: SaveOptions): Promise<SavedImage> {
     const { key, identity } = imageName(url);
     return await this.#save(tree, options, async (image) => {
-      await this.#store.putRef(key, encodeReference(identity, [image]), signalOf(options));
+      await this.#store.putRef(key, encodeReference(identity, [image]), options);
       return url;
     });
   }
@@ -112,7 +114,7 @@ export class StoredImages implements Images {
         change: (earlier) =>
           [image, ...earlier.filter((one) => one.manifest !== image.manifest)]
             .slice(0, this.#retain),
-        ...signalOf(options),
+        signal: options.signal,
       });
       return backupUrl(identity, image.manifest);
     });
@@ -128,7 +130,7 @@ export class StoredImages implements Images {
       const archive = await this.#store.acquireArchive(
         parsed.object,
         parsed.bucket,
-        signalOf(options),
+        options,
       );
       try {
         return await this.#content.extract(tree, archive, {
@@ -140,7 +142,7 @@ export class StoredImages implements Images {
       }
     }
     const key = snapshotKey(parsed.identity, parsed.id);
-    const bytes = await readReference(this.#store, key, signalOf(options));
+    const bytes = await readReference(this.#store, key, options);
     if (!bytes) {
       throw new DaemonError(
         "NOT_FOUND",
@@ -158,7 +160,7 @@ export class StoredImages implements Images {
     options: RestoreImageOptions,
   ): Promise<RestoreResult> {
     const key = backupKey(identity);
-    const bytes = await readReference(this.#store, key, signalOf(options));
+    const bytes = await readReference(this.#store, key, options);
     if (!bytes) {
       throw new DaemonError(
         "FAILED_PRECONDITION",
@@ -173,7 +175,7 @@ export class StoredImages implements Images {
     const { identity, instance, task } = options;
     const copy = await this.#content.copyOut(tree, path, MAX_LOG_BYTES);
     try {
-      await this.#store.putObject(logKey(identity, instance, task), copy, signalOf(options));
+      await this.#store.putObject(logKey(identity, instance, task), copy, options);
     } catch (error) {
       await this.#tidy(() => this.#content.discard(copy.file));
       throw error;
@@ -196,7 +198,7 @@ export class StoredImages implements Images {
       ...options,
       reuse,
       onLayer: async (layer) => {
-        await this.#store.putBlob(layer, signalOf(options));
+        await this.#store.putBlob(layer, options);
       },
     });
     try {
@@ -204,7 +206,7 @@ export class StoredImages implements Images {
       const url = await refer(this.#reference(manifest.digest, packed.stats));
       await this.#commitBaseline(packed.newBaseline, options.baseline);
       reportBaseline(options.baseline, packed.baselineProblem);
-      reportOdd(options.baseline, packed);
+      reportDeviations(options.baseline, packed.stats);
       reportLive(options.baseline, packed.freezeProblem);
       const { state, stats } = packed;
       this.#last.set(
@@ -226,16 +228,16 @@ export class StoredImages implements Images {
   /** The last image of a tree that has not changed since, if all of it is still stored. */
   async #unchanged(tree: Tree, options: SaveOptions): Promise<LastImage | undefined> {
     const last = this.#last.get(options.baseline);
-    if (!last || !await this.#content.isUnchanged(tree, last.state, signalOf(options))) {
+    if (!last || !await this.#content.isUnchanged(tree, last.state, options)) {
       return undefined;
     }
     const there = await Promise.all(
-      last.blobs.map(({ digest, size }) => this.#store.hasBlob(digest, size, signalOf(options))),
+      last.blobs.map(({ digest, size }) => this.#store.hasBlob(digest, size, options)),
     );
     return there.every((isThere) => isThere) ? last : undefined;
   }
 
-  /** The image is stored by now: without its baseline the next one merely reads more. */
+  /** Commits a baseline. A failure is a warning: the image is stored, and the next one merely reads more. */
   async #commitBaseline(token: string, name: string): Promise<void> {
     try {
       await this.#content.commitBaseline(token, name);
@@ -248,7 +250,7 @@ export class StoredImages implements Images {
     }
   }
 
-  /** Clears up after a failure, which counts for more than one of the clearing up. */
+  /** Cleans up after a failure. One of its own is a warning, so that it does not hide the first. */
   async #tidy(work: () => Promise<void>): Promise<void> {
     try {
       await work();
@@ -257,12 +259,12 @@ export class StoredImages implements Images {
     }
   }
 
-  /** Layers of the baseline's image that are certainly still there; asking for one freshens it. */
+  /** Returns the layers of the baseline's image that are stored, each touched by the question. */
   async #reusable(options: SaveOptions): Promise<LayerDescriptor[]> {
     const { layers, problem } = await this.#content.baselineLayers(options.baseline);
     reportBaseline(options.baseline, problem);
     const there = await Promise.all(
-      layers.map((layer) => this.#store.hasBlob(layer.digest, layer.size, signalOf(options))),
+      layers.map((layer) => this.#store.hasBlob(layer.digest, layer.size, options)),
     );
     return layers.filter((_, n) => there[n]);
   }
@@ -272,13 +274,13 @@ export class StoredImages implements Images {
     const { digest, size } = packed.index;
     const { manifest, config } = describeImage({ layers: packed.layers, index: { digest, size } });
     const puts = [
-      this.#store.putBlob(packed.index, signalOf(options)),
-      this.#store.putBlobBytes(config.digest, config.bytes, signalOf(options)),
+      this.#store.putBlob(packed.index, options),
+      this.#store.putBlobBytes(config.digest, config.bytes, options),
     ];
-    // Neither is left at work behind the other's failure.
+    // Waits for both before it fails, so that neither goes on after this save has ended.
     await Promise.allSettled(puts);
     await Promise.all(puts);
-    await this.#store.putBlobBytes(manifest.digest, manifest.bytes, signalOf(options));
+    await this.#store.putBlobBytes(manifest.digest, manifest.bytes, options);
     const blobs = [...packed.layers, packed.index, config, manifest].map((blob) => ({
       digest: blob.digest,
       size: "size" in blob ? blob.size : blob.bytes.length,
@@ -295,7 +297,7 @@ export class StoredImages implements Images {
     const { index, ...rest } = image;
     const usable = index &&
       await this.#store.hasBlob(index.digest, index.size, {
-        ...signalOf(options),
+        signal: options.signal,
         touch: false,
       });
     if (index && !usable) {
@@ -310,7 +312,7 @@ export class StoredImages implements Images {
       ...(usable ? { index } : {}),
       trusted: true,
       fetch: ({ digest, size }) =>
-        requireBlob(digest, this.#store.acquireBlob(digest, size, signalOf(options))),
+        requireBlob(digest, this.#store.acquireBlob(digest, size, options)),
     });
   }
 }
@@ -328,7 +330,7 @@ export async function readImage(
     digest,
     bytes: await requireBlob(
       digest,
-      store.getBlobBytes(digest, MAX_MANIFEST_BYTES, signal ? { signal } : {}),
+      store.getBlobBytes(digest, MAX_MANIFEST_BYTES, { signal }),
     ),
   });
   const parsed = parseManifest(await read(manifest));
@@ -341,61 +343,4 @@ function imageName(url: string): { key: string; identity: WorkspaceIdentity } {
     throw new DaemonError("INVALID_ARGUMENT", `Cannot save as a plain archive: ${url}`);
   }
   return { key: snapshotKey(parsed.identity, parsed.id), identity: parsed.identity };
-}
-
-function signalOf(options: { signal?: AbortSignal }): { signal?: AbortSignal } {
-  return options.signal ? { signal: options.signal } : {};
-}
-
-/** What this node knew of the workspace's last image is of no use; the new baseline replaces it. */
-function reportBaseline(workspace: string, problem: string | undefined): void {
-  if (problem === undefined) return;
-  log.warn("Everything in workspace {workspace} is read for its next image: {problem}", {
-    workspace,
-    problem,
-  });
-}
-
-/** Says that a tree was packed while it may have changed, though it could have been frozen. */
-function reportLive(workspace: string, problem: string | undefined): void {
-  if (problem === undefined) return;
-  log.warn("The tree of workspace {workspace} was saved without freezing it first: {problem}", {
-    workspace,
-    problem,
-  });
-}
-
-/** Says what of a tree that was saved will not, or may not, come back as it was. */
-function reportOdd(baseline: string, { stats }: PackResult): void {
-  const { counts, examples } = stats.unrestorable;
-  if (examples.length > 0) {
-    log.warn(
-      "The image of {workspace} has what a wsdaemon with the rights of this one cannot restore: " +
-        "{kinds}, such as {examples}",
-      {
-        workspace: baseline,
-        kinds: Object.entries(counts).map(([kind, count]) => `${count} ${kind}`).join(", "),
-        examples,
-      },
-    );
-  }
-  if (stats.retainedOmissions > 0) {
-    log.info("Kept {count} entries in the image of {workspace} that this node could not restore", {
-      count: stats.retainedOmissions,
-      workspace: baseline,
-    });
-  }
-  if (stats.skippedSockets > 0) {
-    log.info("Left {count} sockets out of the image of {workspace}", {
-      count: stats.skippedSockets,
-      workspace: baseline,
-    });
-  }
-  if (stats.unstableCount > 0) {
-    log.warn("{count} paths of {workspace} would not hold still while they were read: {paths}", {
-      count: stats.unstableCount,
-      workspace: baseline,
-      paths: stats.unstable,
-    });
-  }
 }
