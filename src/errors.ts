@@ -4,7 +4,15 @@
  * `errors/machine_errors.ts`. Anything else that reaches the API is a bug and answers INTERNAL.
  */
 
-export { DaemonError, type ErrorCode, invalid, messageOf } from "./errors/daemon_error.ts";
+export {
+  DaemonError,
+  type DaemonErrorOptions,
+  type ErrorResource,
+  type FieldViolation,
+  invalid,
+  messageOf,
+} from "./errors/daemon_error.ts";
+export type { ErrorCode } from "./errors/error_code.ts";
 export { type ErrnoName, errnoName, errnoOf } from "./errors/errno.ts";
 export {
   configureFileSystems,
@@ -24,5 +32,6 @@ export {
   reasonOf,
   remedyOf,
 } from "./errors/machine_errors.ts";
+export { DEFAULT_REASONS, type Reason, type ReasonOf, REASONS } from "./errors/reasons.ts";
 export { type GuardedEntry, type Refusal, refusalOf, type RefusedCall } from "./errors/refusal.ts";
 export { fromWire, toWire, type WireError } from "./errors/wire.ts";

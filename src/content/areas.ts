@@ -68,7 +68,7 @@ export function openTree(areas: OpenAreas, tree: Tree): Directory {
         "FAILED_PRECONDITION",
         `the content of ${describeTree(tree)} is not a folder any more: somebody else has put ` +
           `something else at ${areas[tree.area].locationOf(tree.name)}`,
-        { cause: error },
+        { reason: "CONTENT_MISSING", cause: error },
       );
     }
     if (!isErrno(error, "ENOENT")) throw error;
@@ -76,7 +76,7 @@ export function openTree(areas: OpenAreas, tree: Tree): Directory {
     throw new DaemonError(
       "FAILED_PRECONDITION",
       `the content of ${describeTree(tree)} is not there any more: somebody else removed it`,
-      { cause: error },
+      { reason: "CONTENT_MISSING", cause: error },
     );
   }
 }

@@ -128,5 +128,5 @@ export class Budget {
 }
 
 function exhausted(why: string): DaemonError {
-  return new DaemonError("RESOURCE_EXHAUSTED", why);
+  return new DaemonError("RESOURCE_EXHAUSTED", why, { reason: "QUOTA_EXCEEDED" });
 }

@@ -31,7 +31,8 @@ export function codeOf({ errno }: SystemError): ErrorCode {
  */
 export function contentError(error: unknown): unknown {
   if (!(error instanceof SystemError)) return error;
-  return new DaemonError(codeOf(error), describe(error), { cause: error });
+  const reason = machineErrorNamed(error.errno)?.reason;
+  return new DaemonError(codeOf(error), describe(error), { cause: error, reason });
 }
 
 function describe(error: SystemError): string {

@@ -147,6 +147,7 @@ class Removal {
       new DaemonError(
         "FAILED_PRECONDITION",
         `cannot delete ${dir.locationOf(name)}: something keeps writing to it; stop that first`,
+        { reason: "DELETION_BLOCKED" },
       ),
     );
   }

@@ -10,6 +10,9 @@ import {
 import { type Directory, effectiveUser, type Name, type Stat, SystemError } from "../linux/mod.ts";
 import { codeOf } from "./content_errors.ts";
 
+/** What somebody put in the way of a deletion, as opposed to a fault of the node. */
+const BLOCKING: ReadonlySet<string> = new Set(["EXDEV", "EBUSY", "EPERM", "EACCES"]);
+
 interface Diagnosis {
   /** Words that follow "cannot delete PATH: ". */
   cause: string;
@@ -25,7 +28,13 @@ interface Diagnosis {
 export function deletionError(error: SystemError, dir: Directory, name: Name): DaemonError {
   const path = dir.locationOf(name);
   const { cause, remedy, code = codeOf(error) } = diagnose(error, dir, name);
-  return new DaemonError(code, `cannot delete ${path}: ${cause}; ${remedy}`, { cause: error });
+  const reason = BLOCKING.has(error.errno)
+    ? "DELETION_BLOCKED"
+    : machineErrorNamed(error.errno)?.reason;
+  return new DaemonError(code, `cannot delete ${path}: ${cause}; ${remedy}`, {
+    cause: error,
+    reason,
+  });
 }
 
 function diagnose(error: SystemError, dir: Directory, name: Name): Diagnosis {

@@ -210,7 +210,9 @@ export class Dispatcher {
 
   /** Closes the ports and rejects what is not done with UNAVAILABLE. */
   close(): void {
-    this.#closed = new DaemonError("UNAVAILABLE", "the content Workers have been stopped");
+    this.#closed = new DaemonError("UNAVAILABLE", "the content Workers have been stopped", {
+      reason: "SHUTTING_DOWN",
+    });
     this.#quick.failAll(this.#closed);
     this.#long.failAll(this.#closed);
     for (const client of this.#clients) client.close(this.#closed);

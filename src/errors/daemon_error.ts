@@ -1,38 +1,65 @@
-/** The gRPC status codes that our own errors use. */
-export type ErrorCode =
-  | "ABORTED"
-  | "ALREADY_EXISTS"
-  | "CANCELLED"
-  | "DATA_LOSS"
-  | "DEADLINE_EXCEEDED"
-  | "FAILED_PRECONDITION"
-  | "INTERNAL"
-  | "INVALID_ARGUMENT"
-  | "NOT_FOUND"
-  | "PERMISSION_DENIED"
-  | "RESOURCE_EXHAUSTED"
-  | "UNAVAILABLE"
-  | "UNIMPLEMENTED";
+import type { ErrorCode } from "./error_code.ts";
+import { DEFAULT_REASONS, type Reason, REASONS } from "./reasons.ts";
+
+/** A field of a request that is wrong. */
+export interface FieldViolation {
+  /** Path from the request, by the names in the `.proto` file. */
+  field: string;
+  /** Words that follow the path. */
+  description: string;
+}
+
+/** What a call was refused for. */
+export interface ErrorResource {
+  type: "backup" | "snapshot" | "workspace";
+  /** A workspace's id, a snapshot's url, or `owner/meta_id` of a backup. */
+  name: string;
+}
+
+/** What programs are told of a failure besides its code. */
+export interface DaemonErrorOptions extends ErrorOptions {
+  /** The code's default one unless given; one that belongs to another code is not taken. */
+  reason?: Reason | undefined;
+  violations?: readonly FieldViolation[] | undefined;
+  resource?: ErrorResource | undefined;
+}
 
 /** A failure with a gRPC code and a message that an operator can act on. It never holds a secret. */
 export class DaemonError extends Error {
   override readonly name = "DaemonError";
   readonly code: ErrorCode;
+  readonly reason: Reason;
+  readonly violations: readonly FieldViolation[];
+  readonly resource: ErrorResource | undefined;
 
-  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+  constructor(code: ErrorCode, message: string, options: DaemonErrorOptions = {}) {
     super(message, options);
+    const { reason, violations = [], resource } = options;
     this.code = code;
+    // Whoever gives a failure another code, since it means another thing to his caller, may hand its
+    // reason on without a look.
+    this.reason = reason && REASONS[reason].code === code ? reason : DEFAULT_REASONS[code];
+    this.violations = violations;
+    this.resource = resource;
   }
 
   /** The same failure, its message preceded by what was being done. */
   withContext(doing: string): DaemonError {
-    return new DaemonError(this.code, `${doing}: ${this.message}`, { cause: this });
+    const { code, reason, violations, resource } = this;
+    return new DaemonError(code, `${doing}: ${this.message}`, {
+      cause: this,
+      reason,
+      violations,
+      resource,
+    });
   }
 }
 
 /** A {@link DaemonError} with INVALID_ARGUMENT for the request field at `path`. */
 export function invalid(path: string, problem: string): DaemonError {
-  return new DaemonError("INVALID_ARGUMENT", `${path} ${problem}`);
+  return new DaemonError("INVALID_ARGUMENT", `${path} ${problem}`, {
+    violations: [{ field: path, description: problem }],
+  });
 }
 
 /** Returns the message of anything that was thrown, also of what throws when it is looked at. */

@@ -12,9 +12,11 @@
  * named the path makes of it: those have words here and no code.
  */
 
-import { DaemonError, type ErrorCode, messageOf } from "./daemon_error.ts";
+import { DaemonError, messageOf } from "./daemon_error.ts";
+import type { ErrorCode } from "./error_code.ts";
 import { errnoOf, type KnownErrno } from "./errno.ts";
 import { describeFileSystem } from "./file_systems.ts";
+import type { Reason } from "./reasons.ts";
 
 /** Where something failed. */
 export interface ErrorPlace {
@@ -26,6 +28,8 @@ export interface ErrorPlace {
 export interface MachineError {
   /** Absent where that is for whoever named the path to say. */
   code?: ErrorCode;
+  /** What programs tell it by; absent where the code is. */
+  reason?: Reason;
   /** In words that follow the path and a colon. */
   words: string;
   /** What an operator can do about it, in the imperative. */
@@ -46,17 +50,20 @@ type SqliteResult =
 
 const noSpace: MachineError = {
   code: "RESOURCE_EXHAUSTED",
+  reason: "NODE_OUT_OF_SPACE",
   words: "no space left, or no inodes",
   remedy: ({ path }) =>
     `make room on ${describeFileSystem(path)}, for instance by disposing of workspaces (df, df -i)`,
 };
 const noMemory: MachineError = {
   code: "RESOURCE_EXHAUSTED",
+  reason: "NODE_LIMIT_REACHED",
   words: "out of memory",
   remedy: () => "raise MemoryMax of the service, or do less at once",
 };
 const brokenDisk: MachineError = {
   code: "FAILED_PRECONDITION",
+  reason: "NODE_DISK_FAULT",
   words: "the disk fails (input/output error)",
   remedy: ({ path }) =>
     `see the kernel's log (dmesg), check or replace the disk of ${
@@ -66,11 +73,13 @@ const brokenDisk: MachineError = {
 };
 const damaged: MachineError = {
   code: "FAILED_PRECONDITION",
+  reason: "NODE_DISK_FAULT",
   words: "the file system is damaged",
   remedy: ({ path }) => `unmount ${describeFileSystem(path)} and check it (fsck)`,
 };
 const readOnly: MachineError = {
   code: "FAILED_PRECONDITION",
+  reason: "NODE_DISK_FAULT",
   words: "the file system is read-only",
   remedy: ({ path }) =>
     `see the kernel's log for why (dmesg), and mount ${describeFileSystem(path)} for writing ` +
@@ -78,17 +87,20 @@ const readOnly: MachineError = {
 };
 const outOfReach: MachineError = {
   code: "UNAVAILABLE",
+  reason: "FILE_SYSTEM_UNAVAILABLE",
   words: "the file system is out of reach",
   remedy: ({ path }) => `see to the server or program behind ${describeFileSystem(path)}`,
 };
 /** What it means that a file of wsdaemon's own is not where it left it. */
 export const OWN_FILE_MOVED: MachineError = {
   code: "FAILED_PRECONDITION",
+  reason: "NODE_STATE_UNUSABLE",
   words: "it was moved or removed while wsdaemon ran",
   remedy: () => "put back or mount again what was there, and restart wsdaemon",
 };
 const damagedDatabase: MachineError = {
   code: "FAILED_PRECONDITION",
+  reason: "NODE_STATE_UNUSABLE",
   words: "the database is damaged",
   remedy: () =>
     "stop wsdaemon, check the disk, and recover the file with sqlite3 (.recover) or from a copy; " +
@@ -96,6 +108,7 @@ const damagedDatabase: MachineError = {
 };
 const refused: MachineError = {
   code: "FAILED_PRECONDITION",
+  reason: "NODE_PERMISSION_DENIED",
   words: "permission denied",
   remedy: ({ path }) => `give wsdaemon's user access to ${path ?? "it"}`,
 };
@@ -105,27 +118,39 @@ const MACHINE_ERRORS: Readonly<Partial<Record<KnownErrno | SqliteResult, Machine
   SQLITE_FULL: noSpace,
   EDQUOT: {
     code: "RESOURCE_EXHAUSTED",
+    reason: "NODE_OUT_OF_SPACE",
     words: "a disk quota is used up",
     remedy: ({ path }) => `raise the quota on ${describeFileSystem(path)}, or make room there`,
   },
   EFBIG: {
     code: "RESOURCE_EXHAUSTED",
+    reason: "NODE_LIMIT_REACHED",
     words: "the file would be too large",
     remedy: ({ path }) =>
       `see what ${describeFileSystem(path)} and LimitFSIZE of the service allow`,
   },
-  EMLINK: { code: "RESOURCE_EXHAUSTED", words: "there are too many links to it" },
+  EMLINK: {
+    code: "RESOURCE_EXHAUSTED",
+    reason: "NODE_LIMIT_REACHED",
+    words: "there are too many links to it",
+  },
   EMFILE: {
     code: "RESOURCE_EXHAUSTED",
+    reason: "NODE_LIMIT_REACHED",
     words: "too many files are open in this process",
     remedy: () => "raise LimitNOFILE of the service (ulimit -n), or do less at once",
   },
   ENFILE: {
     code: "RESOURCE_EXHAUSTED",
+    reason: "NODE_LIMIT_REACHED",
     words: "as many files are open on this machine as it allows",
     remedy: () => "raise fs.file-max (sysctl)",
   },
-  ENOLCK: { code: "RESOURCE_EXHAUSTED", words: "no further lock can be had" },
+  ENOLCK: {
+    code: "RESOURCE_EXHAUSTED",
+    reason: "NODE_LIMIT_REACHED",
+    words: "no further lock can be had",
+  },
   ENOMEM: noMemory,
   SQLITE_NOMEM: noMemory,
   SQLITE_IOERR_NOMEM: noMemory,
@@ -143,11 +168,13 @@ const MACHINE_ERRORS: Readonly<Partial<Record<KnownErrno | SqliteResult, Machine
   SQLITE_READONLY_DBMOVED: OWN_FILE_MOVED,
   SQLITE_CANTOPEN: {
     code: "FAILED_PRECONDITION",
+    reason: "NODE_STATE_UNUSABLE",
     words: "the database cannot be opened",
     remedy: ({ path }) => `see that wsdaemon's user can read and write ${path ?? "it"}`,
   },
   SQLITE_BUSY: {
     code: "FAILED_PRECONDITION",
+    reason: "NODE_STATE_UNUSABLE",
     words: "another program holds the database",
     remedy: ({ path }) => `end what has ${path ?? "it"} open (fuser)`,
   },
@@ -159,10 +186,15 @@ const MACHINE_ERRORS: Readonly<Partial<Record<KnownErrno | SqliteResult, Machine
   EPERM: { ...refused, words: "operation not permitted" },
   EBUSY: {
     code: "FAILED_PRECONDITION",
+    reason: "NODE_PATH_IN_USE",
     words: "it is in use, or a mount point",
     remedy: ({ path }) => `see what uses it (fuser -m ${path ?? "PATH"}), or unmount it`,
   },
-  ETXTBSY: { code: "FAILED_PRECONDITION", words: "a program that runs is in it" },
+  ETXTBSY: {
+    code: "FAILED_PRECONDITION",
+    reason: "NODE_PATH_IN_USE",
+    words: "a program that runs is in it",
+  },
   EEXIST: { words: "it is there already" },
   EILSEQ: { words: "the file system cannot hold that name" },
   EISDIR: { words: "it is a directory" },
@@ -267,7 +299,7 @@ export function machineError(
   const remedy = known.remedy?.({ path: at });
   const message = `${doing === undefined ? "" : `${doing}: `}${where}${known.words} (${name})` +
     (remedy === undefined ? "" : `; ${remedy}`);
-  return new DaemonError(code, message, { cause: error });
+  return new DaemonError(code, message, { cause: error, reason: known.reason });
 }
 
 /**

@@ -105,7 +105,9 @@ async function headCommit(git: GitSession): Promise<string | undefined> {
     answers: [1, 128],
   });
   if (code !== 0) return undefined;
-  throw new DaemonError("FAILED_PRECONDITION", "HEAD names a commit that the repository lacks");
+  throw new DaemonError("FAILED_PRECONDITION", "HEAD names a commit that the repository lacks", {
+    reason: "GIT_FAILED",
+  });
 }
 
 /**

@@ -59,7 +59,9 @@ async function searchEverywhere(
 ): Promise<string> {
   const refs = await listRefs(git, "origin");
   if (refs.length === 0) {
-    throw new DaemonError("FAILED_PRECONDITION", `the remote is empty; it has no commit ${name}`);
+    throw new DaemonError("FAILED_PRECONDITION", `the remote is empty; it has no commit ${name}`, {
+      reason: "GIT_TARGET_NOT_FOUND",
+    });
   }
   for (const [namespace, refspecs] of SEARCHED_REFS) {
     // A fetch with a depth fails where no ref matches.
@@ -72,6 +74,7 @@ async function searchEverywhere(
     "FAILED_PRECONDITION",
     `the remote has no commit ${name} on any of its branches and tags, nor does it give one of ` +
       "that hash",
+    { reason: "GIT_TARGET_NOT_FOUND" },
   );
 }
 
@@ -91,5 +94,6 @@ async function findCommit(git: GitSession, text: string): Promise<string | undef
   throw new DaemonError(
     "FAILED_PRECONDITION",
     `${commits.length} commits of the remote start with ${text}`,
+    { reason: "GIT_TARGET_NOT_FOUND" },
   );
 }

@@ -89,6 +89,7 @@ export class Git implements GitStatusReader {
       throw new DaemonError(
         "FAILED_PRECONDITION",
         `there is a Git repository at ${JSON.stringify(place.location)} already`,
+        { reason: "CONTENT_CONFLICT" },
       );
     }
     await this.#work(
@@ -280,5 +281,5 @@ function workspaceOf({ name }: Tree): string | undefined {
 
 function tooLong(timeout: number, cause: unknown): DaemonError {
   const message = `git did not finish within git.timeout (${timeout / 1000} s)`;
-  return new DaemonError("FAILED_PRECONDITION", message, { cause });
+  return new DaemonError("FAILED_PRECONDITION", message, { cause, reason: "GIT_TIMEOUT" });
 }

@@ -1,8 +1,8 @@
 /** Failures of git commands: their messages, and whether they may be retried. */
 
-import { asDaemonError, DaemonError } from "../errors.ts";
+import { asDaemonError, DaemonError, type Reason } from "../errors.ts";
 import { scrub } from "./credentials.ts";
-import { codeOfErrno, explainMachineError, printedErrno } from "./machine_error.ts";
+import { codeOfErrno, explainMachineError, printedErrno, reasonOfErrno } from "./machine_error.ts";
 import type { Ending } from "./start_git.ts";
 
 const MAX_LINES = 6;
@@ -15,6 +15,10 @@ const TRANSIENT =
 /** Messages of failures that no retry can mend, whatever else was printed. */
 const PERMANENT =
   /authentication failed|could not read (?:username|password)|permission denied|not found|access denied|returned error: 40[0134]|does not appear to be a git repository/i;
+
+/** Messages of remotes that want a login, or another one. */
+const REFUSED_LOGIN =
+  /authentication failed|could not read (?:username|password)|permission denied \(publickey|access denied|returned error: 40[13]/i;
 
 /** Messages of servers that cannot cut the history, such as plain web servers ("dumb" http). */
 const NO_DEPTH = /dumb http transport does not support shallow|server does not support shallow/i;
@@ -38,14 +42,26 @@ export class GitFailure extends DaemonError {
     const stderr = scrub(ending.stderr, secrets);
     const why = lastLines(stderr) || lastLines(scrub(printed, secrets)) || endOf(ending);
     const errno = ending.signal === "SIGKILL" ? "ENOMEM" : printedErrno(stderr);
-    super(codeOfErrno(errno) ?? "FAILED_PRECONDITION", `git ${command}: ${why}`);
+    super(codeOfErrno(errno) ?? "FAILED_PRECONDITION", `git ${command}: ${why}`, {
+      reason: reasonOfErrno(errno) ?? reasonPrinted(stderr),
+    });
     this.errno = errno;
     this.command = command;
     this.exitCode = ending.code;
     this.stderr = stderr;
     this.refusesDepth = NO_DEPTH.test(stderr);
-    this.transient = errno === undefined && TRANSIENT.test(stderr) && !PERMANENT.test(stderr);
+    this.transient = errno === undefined && isTransient(stderr);
   }
+}
+
+function isTransient(stderr: string): boolean {
+  return TRANSIENT.test(stderr) && !PERMANENT.test(stderr);
+}
+
+/** What programs are told of a failure that is not this machine's. */
+function reasonPrinted(stderr: string): Reason {
+  if (REFUSED_LOGIN.test(stderr)) return "GIT_AUTHENTICATION_FAILED";
+  return isTransient(stderr) ? "GIT_REMOTE_UNREACHABLE" : "GIT_FAILED";
 }
 
 function endOf({ code, signal }: Ending): string {
@@ -96,5 +112,8 @@ export async function failureOf(error: unknown, path: string): Promise<DaemonErr
   if (explained) return explained;
   if (!(error instanceof DaemonError)) return asDaemonError(error, "INTERNAL");
   if (error.code !== "UNAVAILABLE") return error;
-  return new DaemonError("FAILED_PRECONDITION", error.message, { cause: error });
+  return new DaemonError("FAILED_PRECONDITION", error.message, {
+    cause: error,
+    reason: "GIT_REMOTE_UNREACHABLE",
+  });
 }

@@ -30,5 +30,6 @@ export function programOf(found: FoundGit): string {
   throw new DaemonError(
     "FAILED_PRECONDITION",
     `Git cannot be used on this node: ${found.problem}`,
+    { reason: "GIT_UNUSABLE" },
   );
 }

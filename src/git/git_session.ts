@@ -201,7 +201,10 @@ function explain(error: unknown, command: string, session: ProxySession): unknow
   const refused = session.refusals[0];
   if (refused !== undefined) {
     const message = `git ${command}: ${refused}`;
-    return new ConnectionFailure("FAILED_PRECONDITION", message, { cause: error });
+    return new ConnectionFailure("FAILED_PRECONDITION", message, {
+      cause: error,
+      reason: "GIT_CONNECTION_REFUSED",
+    });
   }
   const failed = session.failures.at(-1);
   if (failed === undefined) return error;

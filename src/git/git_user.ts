@@ -14,6 +14,7 @@ export function gitUser(owner: Owner, contentOwner: Owner, location: string): Ow
       "FAILED_PRECONDITION",
       `${folder} belongs to root, as whom git does not run on a workspace's content ` +
         `(contentOwner is ${contentOwner.uid}:${contentOwner.gid})`,
+      { reason: "GIT_UNUSABLE" },
     );
   }
   return { uid: owner.uid, gid: owner.gid === 0 ? contentOwner.gid : owner.gid };

@@ -13,6 +13,7 @@ import {
   type MachineError,
   machineErrorNamed,
   OWN_FILE_MOVED,
+  type Reason,
 } from "../errors.ts";
 
 /** What git, its shell or its helpers print for an errno; of several that fit, the first counts. */
@@ -35,6 +36,7 @@ const PRINTED: readonly (readonly [errno: string, words: RegExp])[] = [
 /** Of a program that is to be started; elsewhere it only means that something would have to wait. */
 const NO_PROCESS: MachineError = {
   code: "RESOURCE_EXHAUSTED",
+  reason: "NODE_LIMIT_REACHED",
   words: "no further process or thread may be started",
   remedy: () => "raise TasksMax of the service (pids.max), or the user's limit (ulimit -u)",
 };
@@ -58,6 +60,11 @@ export function printedErrno(stderr: string): string | undefined {
 /** Returns the code that stands for an errno that git printed; `undefined` for all other ones. */
 export function codeOfErrno(errno: string | undefined): ErrorCode | undefined {
   return meaningOf(errno)?.code;
+}
+
+/** Returns the reason that belongs to {@link codeOfErrno}. */
+export function reasonOfErrno(errno: string | undefined): Reason | undefined {
+  return meaningOf(errno)?.reason;
 }
 
 function meaningOf(errno: string | undefined): MachineError | undefined {
@@ -84,7 +91,7 @@ export async function explainMachineError(
   if (known?.code === undefined) return undefined;
   const free = name === "ENOSPC" ? `, ${await freeSpace(path)}` : "";
   const message = `${error.message}: ${path}: ${known.words}${free}; ${known.remedy?.({ path })}`;
-  return new DaemonError(known.code, message, { cause: error });
+  return new DaemonError(known.code, message, { cause: error, reason: known.reason });
 }
 
 async function freeSpace(path: string): Promise<string> {

@@ -82,7 +82,9 @@ async function fetchDestination(
     return await fetchRef(git, advertised.targetRef, shallow);
   }
   if (mode === "REMOTE_BRANCH" && isFullRef(target) && !mayStart(target, advertised)) {
-    throw new DaemonError("FAILED_PRECONDITION", `the remote has no ref ${target}`);
+    throw new DaemonError("FAILED_PRECONDITION", `the remote has no ref ${target}`, {
+      reason: "GIT_TARGET_NOT_FOUND",
+    });
   }
   if (mode === "REMOTE_COMMIT") {
     if (advertised.head !== undefined) await fetchHead(git, advertised, shallow);
@@ -123,7 +125,9 @@ async function fetchRef(git: GitSession, ref: string, shallow: boolean): Promise
   const name = ref.startsWith("refs/tags/") ? ref : undefined;
   const start = await fetchCommitOf(git, ref, { depth: shallow ? 1 : undefined, name });
   if (start !== undefined) return { start, track: false };
-  throw new DaemonError("FAILED_PRECONDITION", `${ref} of the remote does not lead to a commit`);
+  throw new DaemonError("FAILED_PRECONDITION", `${ref} of the remote does not lead to a commit`, {
+    reason: "GIT_TARGET_NOT_FOUND",
+  });
 }
 
 /** Fetches the remote's HEAD. @returns its local name or its hash */
@@ -138,7 +142,9 @@ async function fetchHead(
   }
   const commit = await fetchCommitOf(git, "HEAD", { depth: shallow ? 1 : undefined });
   if (commit !== undefined) return commit;
-  throw new DaemonError("FAILED_PRECONDITION", "the remote's HEAD does not lead to a commit");
+  throw new DaemonError("FAILED_PRECONDITION", "the remote's HEAD does not lead to a commit", {
+    reason: "GIT_TARGET_NOT_FOUND",
+  });
 }
 
 async function fetchBranch(git: GitSession, branch: string): Promise<void> {
@@ -165,6 +171,7 @@ async function requireEmpty(
     `the remote has ${missing}no commit at its HEAD, which names a branch that does not exist: ` +
       "correct that there, or choose a target with target_mode REMOTE_BRANCH or REMOTE_COMMIT " +
       `(there is ${named.join(", ")}${refs.length > named.length ? " and more" : ""})`,
+    { reason: "GIT_TARGET_NOT_FOUND" },
   );
 }
 

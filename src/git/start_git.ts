@@ -98,7 +98,7 @@ async function* nothing(): AsyncGenerator<Uint8Array> {}
 
 function notStarted(cause: unknown): DaemonError {
   const message = `Cannot start git: ${messageOf(cause)}`;
-  return new DaemonError("FAILED_PRECONDITION", message, { cause });
+  return new DaemonError("FAILED_PRECONDITION", message, { cause, reason: "GIT_UNUSABLE" });
 }
 
 /** Returns whether the shell could not execute git, which it reports by an exit code of its own. */

@@ -35,6 +35,7 @@ export async function updateCheckout(
     throw new DaemonError(
       "FAILED_PRECONDITION",
       `there is no Git repository of its own at ${JSON.stringify(location)}`,
+      { reason: "CONTENT_CONFLICT" },
     );
   }
   const folder = joinPath(location, ".git");

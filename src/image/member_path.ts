@@ -78,5 +78,5 @@ export function* componentsOf(path: Uint8Array): Generator<Uint8Array, void, und
 
 /** The failure of an archive that asks for what is not done. */
 export function refusal(why: string): DaemonError {
-  return new DaemonError("FAILED_PRECONDITION", why);
+  return new DaemonError("FAILED_PRECONDITION", why, { reason: "ARCHIVE_INVALID" });
 }

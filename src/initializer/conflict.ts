@@ -22,7 +22,7 @@ export async function conflictError(
   return new DaemonError(
     "FAILED_PRECONDITION",
     blocker ?? "something in the workspace is in its way",
-    { cause },
+    { reason: "CONTENT_CONFLICT", cause },
   );
 }
 

@@ -28,6 +28,7 @@ export class DownloadAllowance {
     throw new DaemonError(
       "RESOURCE_EXHAUSTED",
       "the workspace's quota has no room left for a further file and its folders",
+      { reason: "QUOTA_EXCEEDED" },
     );
   }
 

@@ -75,7 +75,10 @@ export async function fetchFile(
 function asFailure(error: unknown, path: string): DaemonError {
   if (error instanceof DaemonError) {
     if (error.code !== "UNAVAILABLE") return error;
-    return new DaemonError("FAILED_PRECONDITION", error.message, { cause: error });
+    return new DaemonError("FAILED_PRECONDITION", error.message, {
+      cause: error,
+      reason: "DOWNLOAD_UNREACHABLE",
+    });
   }
   return spoolError(error, path);
 }
@@ -159,6 +162,7 @@ class Transfer {
     throw new DaemonError(
       "FAILED_PRECONDITION",
       `${this.#where} has the digest ${algorithm}:${actual}, not ${algorithm}:${hex}`,
+      { reason: "DIGEST_MISMATCH" },
     );
   }
 
@@ -184,7 +188,7 @@ class Transfer {
     const isRetryable = status >= 500 || [206, 408, 416, 425, 429].includes(status);
     throw isRetryable
       ? new TransientError(message)
-      : new DaemonError("FAILED_PRECONDITION", message);
+      : new DaemonError("FAILED_PRECONDITION", message, { reason: "DOWNLOAD_FAILED" });
   }
 
   async #restart(): Promise<void> {
@@ -221,6 +225,7 @@ class Transfer {
     throw new DaemonError(
       "RESOURCE_EXHAUSTED",
       `${this.#where} is longer than the ${limitBytes} bytes that the workspace's quota leaves`,
+      { reason: "QUOTA_EXCEEDED" },
     );
   }
 }

@@ -66,5 +66,6 @@ async function refuseExcess(
     "RESOURCE_EXHAUSTED",
     `The workspace's content grew to ${bytes} bytes on disk in ${entries} files and folders; ` +
       `its quota is ${limitBytes}`,
+    { reason: "QUOTA_EXCEEDED" },
   );
 }

@@ -30,6 +30,7 @@ export async function fetchSecret(
     throw new DaemonError(
       "FAILED_PRECONDITION",
       `Cannot get the one-time secret (auth_ots): ${why}`,
+      { reason: "SECRET_UNAVAILABLE" },
     );
   }
 }

@@ -129,6 +129,7 @@ function refuseGitFolder(location: string, path: string): void {
     "FAILED_PRECONDITION",
     `Cannot check out at ${JSON.stringify(location)}: links of the prebuild lead from there into ` +
       `${JSON.stringify(path)}, and a ".git" folder cannot hold a checkout`,
+    { reason: "CONTENT_CONFLICT" },
   );
 }
 

@@ -15,6 +15,7 @@ export function requireStorage(
   throw new DaemonError(
     "FAILED_PRECONDITION",
     `Cannot restore ${what}: remote storage is disabled for this workspace`,
+    { reason: "REMOTE_STORAGE_DISABLED" },
   );
 }
 

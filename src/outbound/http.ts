@@ -53,7 +53,9 @@ export class HttpClient implements Disposable {
       await response.body?.cancel();
       url = redirected(url, response.headers.get("location"));
     }
-    throw new DaemonError("FAILED_PRECONDITION", `${displayUrl(text)} redirects too often`);
+    throw new DaemonError("FAILED_PRECONDITION", `${displayUrl(text)} redirects too often`, {
+      reason: "DOWNLOAD_FAILED",
+    });
   }
 
   async #send(url: URL, login: string | undefined, options: GetOptions): Promise<Response> {
@@ -95,11 +97,16 @@ export class HttpClient implements Disposable {
 function redirected(from: URL, location: string | null): URL {
   const to = location === null ? null : URL.parse(location, from);
   const where = displayUrl(from);
-  if (!to) throw new DaemonError("FAILED_PRECONDITION", `${where} redirects to nowhere`);
+  if (!to) {
+    throw new DaemonError("FAILED_PRECONDITION", `${where} redirects to nowhere`, {
+      reason: "DOWNLOAD_FAILED",
+    });
+  }
   if (to.protocol === from.protocol || to.protocol === "https:") return to;
   throw new DaemonError(
     "FAILED_PRECONDITION",
     `${where} redirects to ${to.protocol}//, which is not followed`,
+    { reason: "DOWNLOAD_FAILED" },
   );
 }
 

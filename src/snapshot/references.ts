@@ -159,6 +159,6 @@ function contradiction(key: string, notFound: DaemonError): DaemonError {
     "UNAVAILABLE",
     `The store lists ${key} and says that it is not there (${notFound.message}): try again, and ` +
       "look for a fault of the store if that stays so",
-    { cause: notFound },
+    { reason: "STORE_UNAVAILABLE", cause: notFound },
   );
 }

@@ -148,6 +148,7 @@ export class StoredImages implements Images {
         "NOT_FOUND",
         `There is no snapshot ${name} in this store (one taken with return_immediately ` +
           "can be restored once it is finished)",
+        { reason: "SNAPSHOT_NOT_FOUND", resource: { type: "snapshot", name } },
       );
     }
     const { images } = decodeReference(key, bytes, parsed.identity);
@@ -165,6 +166,10 @@ export class StoredImages implements Images {
       throw new DaemonError(
         "FAILED_PRECONDITION",
         `There is no backup of ${identity.owner}/${identity.metaId} in this store`,
+        {
+          reason: "BACKUP_NOT_FOUND",
+          resource: { type: "backup", name: `${identity.owner}/${identity.metaId}` },
+        },
       );
     }
     const { images } = decodeReference(key, bytes, identity);

@@ -7,6 +7,7 @@ function refuse(): never {
   throw new DaemonError(
     "FAILED_PRECONDITION",
     "Remote storage is disabled on this node: storage.kind is none",
+    { reason: "REMOTE_STORAGE_DISABLED" },
   );
 }
 

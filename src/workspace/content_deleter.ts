@@ -113,7 +113,9 @@ export class ContentDeleter {
     const { content, stop } = this.#options;
     const failures = await content.discardLeftovers(leftovers, { signal: stop });
     if (failures.length === 0) return;
-    throw new DaemonError("FAILED_PRECONDITION", failures.join("; "));
+    throw new DaemonError("FAILED_PRECONDITION", failures.join("; "), {
+      reason: "DELETION_BLOCKED",
+    });
   }
 
   #add(name: string, work: () => Promise<void>, key: Workspace | string = name): Deletion {

@@ -92,7 +92,7 @@ async function orDataLoss(expected: string, work: Promise<unknown>): Promise<voi
     throw new DaemonError(
       "DATA_LOSS",
       `${expected} and failed, so its content stays: ${messageOf(error)}`,
-      { cause: error },
+      { cause: error, reason: "FINAL_SAVE_FAILED" },
     );
   }
 }
@@ -104,6 +104,10 @@ async function cancelSetup(workspace: Workspace): Promise<boolean> {
     new DaemonError(
       "ABORTED",
       `Workspace ${workspace.id} was disposed of while it was being set up`,
+      {
+        reason: "DISPOSED_DURING_INIT",
+        resource: { type: "workspace", name: workspace.id },
+      },
     ),
   );
   await Promise.allSettled([done]);

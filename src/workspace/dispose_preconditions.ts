@@ -37,6 +37,12 @@ export function checkDisposePreconditions(
   throw new DaemonError(
     "FAILED_PRECONDITION",
     `Cannot store the ${what} of workspace ${id} before its disposal: ${why}`,
+    {
+      reason: requested.length > 0 && !remoteStorage
+        ? "REMOTE_STORAGE_DISABLED"
+        : "FINAL_SAVE_IMPOSSIBLE",
+      resource: { type: "workspace", name: id },
+    },
   );
 }
 
@@ -54,5 +60,6 @@ function checkAlreadySaved(
     "FAILED_PRECONDITION",
     `Workspace ${id} is being disposed of without ` +
       `${missing === "backup" ? "a backup" : "its logs"}: repeat the call without asking for it`,
+    { reason: "FINAL_SAVE_IMPOSSIBLE", resource: { type: "workspace", name: id } },
   );
 }

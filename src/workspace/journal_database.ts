@@ -162,6 +162,7 @@ function migrate(db: DatabaseSync, path: string, schema: Schema): void {
       "FAILED_PRECONDITION",
       `The state in ${path} has version ${version}, this wsdaemon reads ${schema.version}: ` +
         "run the version that wrote it",
+      { reason: "NODE_STATE_UNUSABLE" },
     );
   }
 }

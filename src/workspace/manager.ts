@@ -10,7 +10,7 @@ import { abortable } from "@std/async";
 import { resolvesWithin } from "../async/mod.ts";
 import type { Clock } from "../clock.ts";
 import type { Content, Owner } from "../content/mod.ts";
-import { DaemonError, messageOf } from "../errors.ts";
+import { DaemonError, invalid, messageOf } from "../errors.ts";
 import type { GitStatus, GitStatusReader } from "../git/mod.ts";
 import type { InitializerPlan, Initializers } from "../initializer/mod.ts";
 import type { Images } from "../snapshot/mod.ts";
@@ -162,6 +162,7 @@ export class WorkspaceManager implements Workspaces {
       throw new DaemonError(
         "FAILED_PRECONDITION",
         `Workspace ${id} is ${wireState(workspace.state)}: there is no initialisation to wait for`,
+        { reason: "WORKSPACE_STATE_INVALID", resource: { type: "workspace", name: id } },
       );
     }
     try {
@@ -174,7 +175,7 @@ export class WorkspaceManager implements Workspaces {
       throw new DaemonError(
         "FAILED_PRECONDITION",
         `The initialisation of workspace ${id} failed: ${messageOf(error)}`,
-        { cause: error },
+        { cause: error, reason: "INIT_FAILED", resource: { type: "workspace", name: id } },
       );
     }
   }
@@ -237,12 +238,14 @@ export class WorkspaceManager implements Workspaces {
         `Cannot ${doing} workspace ${id}: it must be AVAILABLE and is ${
           wireState(workspace.state)
         }`,
+        { reason: "WORKSPACE_STATE_INVALID", resource: { type: "workspace", name: id } },
       );
     }
     if (!this.#hasStorage(workspace)) {
       throw new DaemonError(
         "FAILED_PRECONDITION",
         `Cannot ${doing} workspace ${id}: remote storage is disabled for it`,
+        { reason: "REMOTE_STORAGE_DISABLED", resource: { type: "workspace", name: id } },
       );
     }
     return workspace;
@@ -258,16 +261,15 @@ export class WorkspaceManager implements Workspaces {
 }
 
 function shuttingDown(): DaemonError {
-  return new DaemonError("UNAVAILABLE", "wsdaemon is shutting down: try again when it is back");
+  return new DaemonError("UNAVAILABLE", "wsdaemon is shutting down: try again when it is back", {
+    reason: "SHUTTING_DOWN",
+  });
 }
 
 /** Returns a quota in bytes as a number. @throws {DaemonError} INVALID_ARGUMENT for a negative one */
 function checkQuota(bytes: bigint): number {
   if (bytes < 0n) {
-    throw new DaemonError(
-      "INVALID_ARGUMENT",
-      `storage_quota_bytes must not be negative: current value is ${bytes}`,
-    );
+    throw invalid("storage_quota_bytes", `must not be negative: current value is ${bytes}`);
   }
   return bytes > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(bytes);
 }

@@ -40,7 +40,10 @@ export class WorkspaceRegistry {
   get(id: string): Workspace {
     const workspace = this.#workspaces.get(id);
     if (!workspace) {
-      throw new DaemonError("NOT_FOUND", `There is no workspace ${id} on this node`);
+      throw new DaemonError("NOT_FOUND", `There is no workspace ${id} on this node`, {
+        reason: "WORKSPACE_NOT_FOUND",
+        resource: { type: "workspace", name: id },
+      });
     }
     return workspace;
   }
@@ -60,6 +63,10 @@ export class WorkspaceRegistry {
       existing.state === "DELETING"
         ? `Workspace ${id} is still being deleted: its id is free once that is done`
         : `Workspace ${id} exists and is ${wireState(existing.state)}: dispose of it first`,
+      {
+        reason: existing.state === "DELETING" ? "WORKSPACE_BEING_DELETED" : "WORKSPACE_EXISTS",
+        resource: { type: "workspace", name: id },
+      },
     );
   }
 
@@ -77,6 +84,7 @@ export class WorkspaceRegistry {
       throw new DaemonError(
         "ALREADY_EXISTS",
         `There is an entry workspaces/${id} that no workspace belongs to: move it away first`,
+        { reason: "ORPHAN_EXISTS", resource: { type: "workspace", name: id } },
       );
     }
     this.#orphans = this.#orphans.difference(new Set([id]));

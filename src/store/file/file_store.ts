@@ -205,11 +205,15 @@ export class FileStore implements ObjectStore {
             "FAILED_PRECONDITION",
             `The archive ${name} lies behind a symbolic link (${parts.slice(0, n).join("/")} in ` +
               "the store); put a regular file there",
+            { reason: "STORE_REFUSED" },
           );
         }
         if (!(n === parts.length ? info?.isFile : info?.isDirectory)) {
           await this.#folder.check();
-          throw new DaemonError("NOT_FOUND", `There is no archive ${name} in this store`);
+          throw new DaemonError("NOT_FOUND", `There is no archive ${name} in this store`, {
+            reason: "SNAPSHOT_NOT_FOUND",
+            resource: { type: "snapshot", name },
+          });
         }
       }
       return leased(parts.join("/"));

@@ -78,6 +78,7 @@ export class ObjectFolder {
         "UNAVAILABLE",
         `The store's folder ${this.root} is gone or has no folder ${name}: is its file system ` +
           "mounted?",
+        { reason: "STORE_UNAVAILABLE" },
       );
     }
   }
@@ -191,5 +192,6 @@ function wrongType(path: string, isLink: boolean, wanted: string): DaemonError {
     `Cannot use the store: ${path} is ${
       isLink ? "a link" : "something else"
     }, not a ${wanted}; move it away`,
+    { reason: "STORE_REFUSED" },
   );
 }

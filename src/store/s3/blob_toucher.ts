@@ -72,6 +72,7 @@ export class BlobToucher {
     throw new DaemonError(
       "UNAVAILABLE",
       `The blob ${digest} was gone, or not whole, each of ${MAX_SENDS} times after it was sent`,
+      { reason: "STORE_UNAVAILABLE" },
     );
   }
 

@@ -1,6 +1,12 @@
 /** Turns a failed request into the DaemonError that the store's contract promises, with advice. */
 
-import { asDaemonError, DaemonError, type ErrorCode, messageOf } from "../../errors.ts";
+import {
+  asDaemonError,
+  DaemonError,
+  type ErrorCode,
+  messageOf,
+  type Reason,
+} from "../../errors.ts";
 import {
   AlteredUploadError,
   CorruptAnswerError,
@@ -29,6 +35,12 @@ const CODE: Record<FailureKind, ErrorCode> = {
   timeout: "UNAVAILABLE",
   unsupported: "FAILED_PRECONDITION",
   upload_gone: "UNAVAILABLE",
+};
+
+const REASON: Partial<Record<ErrorCode, Reason>> = {
+  FAILED_PRECONDITION: "STORE_REFUSED",
+  RESOURCE_EXHAUSTED: "STORE_FULL",
+  UNAVAILABLE: "STORE_UNAVAILABLE",
 };
 
 const UNREACHABLE = "check that this node reaches storage.endpoint";
@@ -93,7 +105,7 @@ export function s3Error(
   const code = isLoss ? "DATA_LOSS" : kind === "missing" ? missing : CODE[kind];
   const advice = adviceFor(error, kind, code);
   const message = `${doing}: ${describe(error, kind, endpoint)}${advice ? `; ${advice}` : ""}`;
-  return new DaemonError(code, message, { cause: error });
+  return new DaemonError(code, message, { cause: error, reason: REASON[code] });
 }
 
 function adviceFor(error: unknown, kind: FailureKind, code: ErrorCode): string | undefined {

@@ -88,7 +88,10 @@ export class S3References {
     } catch (error) {
       if (!end.aborted || options.signal?.aborted) throw error;
       const limit = `the store took longer than ${claimMs / 1000} s`;
-      throw new DaemonError("UNAVAILABLE", `Cannot claim ${key}: ${limit}`, { cause: error });
+      throw new DaemonError("UNAVAILABLE", `Cannot claim ${key}: ${limit}`, {
+        cause: error,
+        reason: "STORE_UNAVAILABLE",
+      });
     }
     await this.#connection.clock.sleep(settleMs, options.signal);
     const after = await this.find(key, options);

@@ -209,12 +209,18 @@ export class S3Store implements ObjectStore {
         "FAILED_PRECONDITION",
         `The bucket ${bucket} of the archive ${name} is neither storage.bucket nor in ` +
           "storage.archiveBuckets",
+        { reason: "STORE_REFUSED" },
       );
     }
     return await this.#guard(`Cannot read the archive ${name}`, options, async () => {
       const where = { Bucket: bucket, Key: object };
       const head = await this.#reader.head(where, { ...options, confirm: true });
-      if (!head) throw new DaemonError("NOT_FOUND", `There is no archive ${name} in this store`);
+      if (!head) {
+        throw new DaemonError("NOT_FOUND", `There is no archive ${name} in this store`, {
+          reason: "SNAPSHOT_NOT_FOUND",
+          resource: { type: "snapshot", name },
+        });
+      }
       const { size, etag } = head;
       return await this.#reader.download({ ...where, size, etag }, options);
     });

@@ -74,7 +74,9 @@ export class Walker {
     });
     if (wasThere) stats.directories++;
     else if (path.length === 0) {
-      throw new DaemonError("FAILED_PRECONDITION", "the content was removed while it was packed");
+      throw new DaemonError("FAILED_PRECONDITION", "the content was removed while it was packed", {
+        reason: "CONTENT_MISSING",
+      });
     }
   }
 

@@ -108,5 +108,5 @@ function keyOf({ secure, host, port }: Origin): string {
 
 /** Returns the error of requests that are running when their store is closed. */
 export function closedError(): DaemonError {
-  return new DaemonError("UNAVAILABLE", "The store was closed");
+  return new DaemonError("UNAVAILABLE", "The store was closed", { reason: "SHUTTING_DOWN" });
 }
