@@ -9,9 +9,11 @@ import {
   ServerListenerBuilder,
   status as codes,
 } from "@grpc/grpc-js";
+import { DaemonError } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import { codeName } from "../wire/mod.ts";
 import type { RpcMetrics } from "./rpc_metrics.ts";
+import { statusOf } from "./status.ts";
 
 const log = logger("rpc");
 
@@ -59,12 +61,12 @@ export class Calls {
   /** Ends every stream, now and from now on, so that none keeps its connection open; unary calls go on. */
   endStreams(details: string): void {
     this.#draining = details;
-    for (const call of this.#open) if (call.streaming) call.end(codes.UNAVAILABLE, details);
+    for (const call of this.#open) if (call.streaming) call.end(shuttingDown(details));
   }
 
   /** Answers every call that is under way with UNAVAILABLE. */
   endAll(details: string): void {
-    for (const call of this.#open) call.end(codes.UNAVAILABLE, details);
+    for (const call of this.#open) call.end(shuttingDown(details));
   }
 }
 
@@ -89,7 +91,7 @@ class OpenCall {
     const responder = new ResponderBuilder()
       .withStart((next) => {
         if (this.#refusal === undefined) next(this.#listener());
-        else this.end(codes.UNAVAILABLE, this.#refusal);
+        else this.end(shuttingDown(this.#refusal));
       })
       .withSendMessage((message, next) => {
         next(message);
@@ -111,8 +113,8 @@ class OpenCall {
     return this.#intercepted;
   }
 
-  end(code: codes, details: string): void {
-    this.#intercepted.sendStatus({ code, details });
+  end(error: DaemonError): void {
+    this.#intercepted.sendStatus(statusOf(error, this.method));
   }
 
   #listener(): ServerListener {
@@ -133,8 +135,9 @@ class OpenCall {
   /** Ends a stream with too many requests, once those before are answered: else they would be lost. */
   #endIfExhausted(): void {
     if (this.#requests <= MAX_STREAM_REQUESTS || this.#answers < MAX_STREAM_REQUESTS) return;
-    const details = `a stream may carry ${MAX_STREAM_REQUESTS} requests: open another one`;
-    if (!this.#ended) this.end(codes.RESOURCE_EXHAUSTED, details);
+    if (this.#ended) return;
+    const message = `a stream may carry ${MAX_STREAM_REQUESTS} requests: open another one`;
+    this.end(new DaemonError("RESOURCE_EXHAUSTED", message, { reason: "TOO_MANY_REQUESTS" }));
   }
 
   #finish(code: codes, details: string): void {
@@ -149,6 +152,10 @@ class OpenCall {
       duration: (performance.now() - this.#started) / 1000,
     });
   }
+}
+
+function shuttingDown(message: string): DaemonError {
+  return new DaemonError("UNAVAILABLE", message, { reason: "SHUTTING_DOWN" });
 }
 
 function logEnd({ method, code, details, peer, duration }: EndedCall): void {

@@ -5,7 +5,7 @@
 
 import type { DescMessage } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
-import { invalid } from "../errors.ts";
+import { DaemonError, invalid } from "../errors.ts";
 
 /** Fields of a request's messages, all together; a download of 1,000 files has 4,000. */
 export const MAX_FIELDS = 16_384;
@@ -51,7 +51,7 @@ function countFields(
   from: { fields: number; depth: number },
 ): number {
   if (from.depth > MAX_DEPTH) {
-    throw invalid("the request", `must not nest more than ${MAX_DEPTH} messages`);
+    throw refused(`must not nest more than ${MAX_DEPTH} messages`);
   }
   const reader = new BinaryReader(bytes);
   let { fields } = from;
@@ -59,8 +59,7 @@ function countFields(
     const [number, wireType] = reader.tag();
     if (++fields > MAX_FIELDS) {
       const size = `has more, in ${bytes.length} bytes`;
-      throw invalid(
-        "the request",
+      throw refused(
         `must have at most ${MAX_FIELDS} fields: ${schema.name} ${size}`,
       );
     }
@@ -69,6 +68,11 @@ function countFields(
     else fields = countFields(nested, reader.bytes(), { fields, depth: from.depth + 1 });
   }
   return fields;
+}
+
+/** Returns the error for a request that is wrong as a whole, so that no field is to be named. */
+function refused(problem: string): DaemonError {
+  return new DaemonError("INVALID_ARGUMENT", `the request ${problem}`);
 }
 
 /** The message that a field holds, if it holds any. */

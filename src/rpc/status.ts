@@ -1,18 +1,28 @@
 /** The one place where an error becomes a gRPC status. */
 
-import { status as codes } from "@grpc/grpc-js";
-import { asDaemonError, DaemonError, type ErrorCode } from "../errors.ts";
+import { Metadata, status as codes } from "@grpc/grpc-js";
+import { asDaemonError, DaemonError, REASONS } from "../errors.ts";
 import { logger } from "../log/mod.ts";
+import { DETAILS_KEY, encodeDetails, type ErrorDetails } from "../wire/mod.ts";
 
+/** A status as grpc-js sends it. */
 export interface CallStatus {
   code: codes;
+  /** The message, which travels as `grpc-message`. */
   details: string;
+  /** Has a `google.rpc.Status` for programs. */
+  metadata: Metadata;
 }
 
 const log = logger("rpc");
 
-/** Clients refuse trailers of more than some 8 KiB altogether; this leaves space for the others. */
-const MAX_ENCODED_DETAILS = 6000;
+/**
+ * Clients refuse trailers of more than some 8 KiB altogether. This is for the message and the details
+ * together, as they are encoded; the rest is left to the names and to what gRPC adds.
+ */
+const MAX_ENCODED = 7400;
+/** Of that, for the message. */
+const MAX_ENCODED_MESSAGE = 5000;
 
 /**
  * Returns the status that answers `error`. What is not a DaemonError, or is one with INTERNAL, is a bug:
@@ -20,32 +30,60 @@ const MAX_ENCODED_DETAILS = 6000;
  */
 export function statusOf(error: unknown, method: string): CallStatus {
   const expected = expectedError(error);
-  if (expected && expected.code !== "INTERNAL") {
-    return { code: codes[expected.code], details: fit(expected.message) };
-  }
+  if (expected && expected.code !== "INTERNAL") return withDetails(expected);
   const id = crypto.randomUUID();
   log.error("internal error {id} in {method}: {error}", { id, method, error });
-  return {
-    code: codes.INTERNAL,
-    details: `internal error ${id}: this is a bug; the daemon's log says more under this id`,
-  };
+  const message = `internal error ${id}: this is a bug; the daemon's log says more under this id`;
+  return withDetails(new DaemonError("INTERNAL", message));
 }
 
 /** Returns the error with its code, or undefined for one that nothing foresaw. */
-function expectedError(error: unknown): { code: ErrorCode; message: string } | undefined {
+function expectedError(error: unknown): DaemonError | undefined {
   if (error instanceof DaemonError) return error;
   if (!(error instanceof DOMException)) return asDaemonError(error, "INTERNAL");
-  if (error.name === "TimeoutError") return { code: "DEADLINE_EXCEEDED", message: error.message };
-  if (error.name === "AbortError") return { code: "CANCELLED", message: error.message };
+  if (error.name === "TimeoutError") return new DaemonError("DEADLINE_EXCEEDED", error.message);
+  if (error.name === "AbortError") return new DaemonError("CANCELLED", error.message);
+  return undefined;
+}
+
+function withDetails(error: DaemonError): CallStatus {
+  const code = codes[error.code];
+  const details = fit(error.message);
+  // Base64 makes four characters of three bytes.
+  const maxBytes = Math.floor((MAX_ENCODED - encodeURI(details).length) / 4) * 3;
+  const metadata = new Metadata();
+  metadata.set(DETAILS_KEY, encodeDetails(code, details, detailsOf(error), maxBytes));
+  return { code, details, metadata };
+}
+
+function detailsOf(error: DaemonError): ErrorDetails {
+  const { reason, violations, resource } = error;
+  const cause = causeOf(error);
+  const { retrySeconds } = REASONS[reason];
+  return {
+    reason,
+    violations,
+    ...(cause ? { cause } : {}),
+    ...(resource ? { resource } : {}),
+    ...(retrySeconds === undefined ? {} : { retryAfter: retrySeconds * 1000 }),
+  };
+}
+
+/** Returns the reason of the nearest cause that has another one; a bug's is nobody's business. */
+function causeOf(error: DaemonError): string | undefined {
+  for (let at = error.cause, depth = 0; at instanceof Error && depth < 8; at = at.cause, depth++) {
+    if (!(at instanceof DaemonError) || at.code === "INTERNAL") continue;
+    if (at.reason !== error.reason) return at.reason;
+  }
   return undefined;
 }
 
 /** Returns the message, well-formed and cut to what fits once it is percent-encoded. */
 function fit(message: string): string {
   const whole = message.toWellFormed();
-  if (encodeURI(whole).length <= MAX_ENCODED_DETAILS) return whole;
+  if (encodeURI(whole).length <= MAX_ENCODED_MESSAGE) return whole;
   const kept: string[] = [];
-  let space = MAX_ENCODED_DETAILS;
+  let space = MAX_ENCODED_MESSAGE;
   for (const character of whole) {
     space -= encodeURI(character).length;
     if (space < 0) break;

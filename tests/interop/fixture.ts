@@ -2,7 +2,7 @@
 
 import { assertEquals } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
-import { DaemonError } from "../../src/errors.ts";
+import { DaemonError, invalid } from "../../src/errors.ts";
 import type { InitRequest } from "../../src/workspace/workspaces.ts";
 import { makeCertificates } from "../rpc/certificates.ts";
 import { temporaryFolder, TestServer } from "../rpc/fixture.ts";
@@ -81,8 +81,15 @@ class Daemon {
       this.#asked.push({ id, returnImmediately });
       return Promise.resolve("snapshot:1");
     },
-    backup: () =>
-      Promise.reject(new DaemonError("FAILED_PRECONDITION", "remote storage is off: naïve, 100%")),
+    backup: (id: string) =>
+      Promise.reject(
+        id === "long"
+          ? invalid("é".repeat(600), "é".repeat(9000))
+          : new DaemonError("UNAVAILABLE", "the store is away: naïve, 100%", {
+            reason: "STORE_UNAVAILABLE",
+            resource: { type: "workspace", name: "ws-1" },
+          }),
+      ),
     dispose: (id: string, options: { backup: boolean; backupLogs: boolean }) => {
       this.#asked.push({ id, ...options });
       return Promise.resolve({ gitStatus: GIT_STATUS });
@@ -98,9 +105,20 @@ class Daemon {
       init: {},
       wait: "DEADLINE_EXCEEDED",
       snapshot: { url: "snapshot:1" },
-      backup: { code: "FAILED_PRECONDITION", details: "remote storage is off: naïve, 100%" },
+      backup: {
+        code: "UNAVAILABLE",
+        details: "the store is away: naïve, 100%",
+        status: {
+          message: "the store is away: naïve, 100%",
+          error_info: { reason: "STORE_UNAVAILABLE", domain: "wsdaemon" },
+          resource_info: { resource_type: "workspace", resource_name: "ws-1" },
+          retry_seconds: 5,
+        },
+      },
       dispose: { git_status: GIT_STATUS_MESSAGE },
-      malformed: "INVALID_ARGUMENT",
+      // As long as trailers get, which gRPC's C core refuses beyond 8 KiB.
+      long: { code: "INVALID_ARGUMENT", reason: "INVALID_REQUEST" },
+      malformed: { code: "INVALID_ARGUMENT", fields: ["id"] },
     });
     if (services !== undefined) {
       assertEquals(services, ["grpc.health.v1.Health", "wsdaemon.WorkspaceContentService"]);

@@ -26,6 +26,28 @@ const overrides = options.tls ? { "grpc.ssl_target_name_override": "localhost" }
 const connect = (Service) => new Service(options.target, credentials(), overrides);
 const api = connect(wsdaemon.WorkspaceContentService);
 
+const types = new (modules("protobufjs").Root)();
+types.resolvePath = (_from, path) => join(options.proto, path);
+types.loadSync(["google/rpc/status.proto", "google/rpc/error_details.proto"], { keepCase: true });
+
+/** What google.rpc.Status in the trailers says, by protobufjs' own reading of the messages. */
+function statusOf(error) {
+  const [bytes] = error.metadata.get("grpc-status-details-bin");
+  if (bytes === undefined) return {};
+  const status = types.lookupType("google.rpc.Status").decode(bytes);
+  if (status.code !== error.code) throw new Error(`the details say ${status.code}`);
+  const seen = { message: status.message };
+  for (const { type_url, value } of status.details) {
+    const type = types.lookupType(type_url.split("/").pop());
+    const detail = type.toObject(type.decode(value), { longs: Number });
+    if (type.name === "RetryInfo") seen.retry_seconds = detail.retry_delay.seconds;
+    else if (type.name === "BadRequest") {
+      seen.fields = detail.field_violations.map(({ field }) => field);
+    } else seen[{ ErrorInfo: "error_info", ResourceInfo: "resource_info" }[type.name]] = detail;
+  }
+  return { status: seen };
+}
+
 function call(client, method, request, seconds = 20) {
   const deadline = Date.now() + seconds * 1000;
   return new Promise((resolve) => {
@@ -33,7 +55,11 @@ function call(client, method, request, seconds = 20) {
       request,
       { deadline },
       (error, answer) =>
-        resolve(error ? { code: grpc.status[error.code], details: error.details } : answer),
+        resolve(
+          error
+            ? { code: grpc.status[error.code], details: error.details, ...statusOf(error) }
+            : answer,
+        ),
     );
   });
 }
@@ -55,6 +81,8 @@ async function main() {
   if (probe.code) return { refused: probe.code };
   const names = (await reflect({ list_services: "*" })).list_services_response.service;
   const symbol = "wsdaemon.WorkspaceContentService";
+  const long = await call(api, "BackupWorkspace", { id: "long" });
+  const malformed = await call(api, "TakeSnapshot", { id: "../x" });
   const described = await reflect({ file_containing_symbol: symbol });
   return {
     health: await call(connect(health.v1.Health), "check", { service: symbol }),
@@ -65,7 +93,8 @@ async function main() {
     snapshot: await call(api, "TakeSnapshot", { id: "ws-1", return_immediately: true }),
     backup: await call(api, "BackupWorkspace", { id: "ws-1" }),
     dispose: await call(api, "DisposeWorkspace", { id: "ws-1", backup_logs: true }),
-    malformed: (await call(api, "TakeSnapshot", { id: "../x" })).code,
+    long: { code: long.code, reason: long.status.error_info.reason },
+    malformed: { code: malformed.code, fields: malformed.status.fields },
     services: names.map(({ name }) => name).sort(),
     files: described.file_descriptor_response.file_descriptor_proto.length,
   };

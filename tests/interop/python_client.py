@@ -56,10 +56,40 @@ def call(method, request, seconds=20, service="wsdaemon.WorkspaceContentService"
     try:
         answer = stub(json_format.ParseDict(request, request_class()), timeout=seconds)
     except grpc.RpcError as error:
-        return {"code": error.code().name, "details": error.details()}
+        status = status_of(error)
+        return {
+            "code": error.code().name,
+            "details": error.details(),
+            **({} if status is None else {"status": status}),
+        }
     return json_format.MessageToDict(
         answer, including_default_value_fields=True, preserving_proto_field_name=True
     )
+
+
+def status_of(error):
+    """What google.rpc.Status in the trailers says, by buf's description of the messages."""
+    for key, value in error.trailing_metadata() or ():
+        if key != "grpc-status-details-bin":
+            continue
+        status = message_class("google.rpc.Status").FromString(value)
+        assert status.code == error.code().value[0], status
+        seen = {"message": status.message}
+        for part in status.details:
+            name = part.TypeName()
+            detail = message_class(name)()
+            assert part.Unpack(detail)
+            if name == "google.rpc.RetryInfo":
+                seen["retry_seconds"] = detail.retry_delay.seconds
+            elif name == "google.rpc.BadRequest":
+                seen["fields"] = [one.field for one in detail.field_violations]
+            else:
+                short = {"ErrorInfo": "error_info", "ResourceInfo": "resource_info"}
+                seen[short[name.split(".")[-1]]] = json_format.MessageToDict(
+                    detail, preserving_proto_field_name=True
+                )
+        return seen
+    return None
 
 
 def main():
@@ -67,6 +97,8 @@ def main():
     if "code" in probe:
         return {"refused": probe["code"]}
     name = "wsdaemon.WorkspaceContentService"
+    long = call("BackupWorkspace", {"id": "long"})
+    malformed = call("TakeSnapshot", {"id": "../x"})
     return {
         "health": call("Check", {"service": name}, service="grpc.health.v1.Health"),
         "known": probe,
@@ -76,7 +108,8 @@ def main():
         "snapshot": call("TakeSnapshot", {"id": "ws-1", "return_immediately": True}),
         "backup": call("BackupWorkspace", {"id": "ws-1"}),
         "dispose": call("DisposeWorkspace", {"id": "ws-1", "backup_logs": True}),
-        "malformed": call("TakeSnapshot", {"id": "../x"})["code"],
+        "long": {"code": long["code"], "reason": long["status"]["error_info"]["reason"]},
+        "malformed": {"code": malformed["code"], "fields": malformed["status"]["fields"]},
     }
 
 

@@ -23,6 +23,10 @@ async function describeMessages(folder: string): Promise<string> {
   await copy(join(protoFolder, "daemon.proto"), join(sources, "daemon.proto"));
   const initializer = "content-service-api/initializer.proto";
   await copy(join(protoFolder, initializer), join(sources, initializer));
+  for (const name of ["status", "error_details"]) {
+    const file = `google/rpc/${name}.proto`;
+    await copy(join(protoFolder, file), join(sources, file));
+  }
   await copy(health, join(sources, "health.proto"));
   const args = ["run", "-A", "--no-prompt", "--quiet", config.imports["@bufbuild/buf"]];
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {

@@ -36,10 +36,13 @@ export function entryError(error: unknown, entry: TarEntry): unknown {
 export function extractionError(error: unknown): unknown {
   if (error instanceof ArchiveError) {
     const code = error.problem === "limit" ? "RESOURCE_EXHAUSTED" : "FAILED_PRECONDITION";
-    return new DaemonError(code, error.message, { cause: error });
+    return new DaemonError(code, error.message, { cause: error, reason: "ARCHIVE_INVALID" });
   }
   if (error instanceof SystemError && ARCHIVE_FAULTS.some((errno) => errno === error.errno)) {
-    return new DaemonError("FAILED_PRECONDITION", error.message, { cause: error });
+    return new DaemonError("FAILED_PRECONDITION", error.message, {
+      cause: error,
+      reason: "ARCHIVE_INVALID",
+    });
   }
   return contentError(error);
 }
