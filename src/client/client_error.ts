@@ -1,14 +1,28 @@
 /** Failures of calls, as the client reports them. */
 
+import type { ErrorDetails } from "../wire/mod.ts";
+
+/** What else is known of a failed call. */
+export interface ClientErrorOptions extends ErrorOptions {
+  details?: ErrorDetails | undefined;
+}
+
 /** A call that failed. */
 export class ClientError extends Error {
   override readonly name = "ClientError";
   /** The name of its gRPC status code, such as "NOT_FOUND". */
   readonly code: string;
 
-  constructor(code: string, message: string, options?: ErrorOptions) {
+  /** Why, as `docs/api.md` lists it; `undefined` where no daemon of this kind answered. */
+  readonly reason: string | undefined;
+  /** All that the daemon says to programs. */
+  readonly details: ErrorDetails | undefined;
+
+  constructor(code: string, message: string, options?: ClientErrorOptions) {
     super(message, options);
     this.code = code;
+    this.details = options?.details;
+    this.reason = this.details?.reason;
   }
 }
 

@@ -1,6 +1,6 @@
 /** A client of the API over gRPC, for the command line and for tests. It does not load the server. */
 
-export { ClientError, UnreachableError } from "./client_error.ts";
+export { ClientError, type ClientErrorOptions, UnreachableError } from "./client_error.ts";
 export { gitStatusToJson, initRequestFromJson } from "./json.ts";
 export type { ClientTls } from "./tls.ts";
 export {
@@ -9,4 +9,4 @@ export {
   type InitWorkspaceInit,
   WorkspaceClient,
 } from "./workspace_client.ts";
-export type { GitStatus, InitWorkspaceRequest } from "../wire/mod.ts";
+export type { ErrorDetails, GitStatus, InitWorkspaceRequest } from "../wire/mod.ts";

@@ -15,6 +15,7 @@ import { Client, connectivityState, type ServiceError } from "@grpc/grpc-js";
 import { formatAddress, parseAddress } from "../address.ts";
 import {
   codeName,
+  detailsIn,
   type DisposeWorkspaceRequestSchema,
   encode,
   type GitStatus,
@@ -175,7 +176,8 @@ export class WorkspaceClient implements Disposable {
     const state = this.#client.getChannel().getConnectivityState(false);
     const code = codeName(error.code);
     if (code !== "UNAVAILABLE" || state !== connectivityState.TRANSIENT_FAILURE) {
-      return new ClientError(code, error.details, { cause: error });
+      const details = detailsIn(error.metadata);
+      return new ClientError(code, error.details, { cause: error, details });
     }
     const reason = LAST_ERROR.exec(error.details)?.[1] ?? error.details;
     const problem = `Cannot reach a daemon at ${this.#address}: ${reason}`;

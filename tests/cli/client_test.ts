@@ -53,7 +53,7 @@ Deno.test("client takes a workspace through its life, in text and in JSON", asyn
       ...["client", "--addr", address, "snapshot", "nothing"],
     );
     assertEquals([code, stdout], [1, ""]);
-    assertMatch(stderr, /^error: NOT_FOUND: .*nothing/);
+    assertMatch(stderr, /^error: NOT_FOUND: .*nothing.* \[WORKSPACE_NOT_FOUND\]$/m);
   });
 });
 

@@ -75,7 +75,8 @@ export async function withSession<T>(
       throw new Failure(`${error.code}: ${inWords(error.message)}; ${hint}`, { cause: error });
     }
     if (error instanceof ClientError) {
-      throw new Failure(`${error.code}: ${error.message}`, { cause: error });
+      const reason = error.reason === undefined ? "" : ` [${error.reason}]`;
+      throw new Failure(`${error.code}: ${error.message}${reason}`, { cause: error });
     }
     throw error;
   }
