@@ -106,3 +106,35 @@ Deno.test("a delay of retry ends early when it is woken, and with the reason whe
   late.abort(new Error("enough"));
   await assertRejects(() => retried, Error, "enough");
 });
+
+Deno.test("retry with one attempt does not wait, and with an aborted signal does not begin", async () => {
+  const delays: number[] = [];
+  const work = () => Promise.reject(new Error("no"));
+  await assertRejects(() => retry(work, options(delays, { attempts: 1 })), Error, "no");
+  assertEquals(delays, []);
+  let begun = false;
+  const signal = AbortSignal.abort(new Error("late"));
+  const never = () => Promise.resolve(begun = true);
+  await assertRejects(() => retry(never, options(delays, { signal })), Error, "late");
+  assertEquals(begun, false);
+});
+
+Deno.test("retry without jitter doubles its delays exactly, and full jitter stays below them", async () => {
+  const exact: number[] = [];
+  const work = () => Promise.reject(new Error("no"));
+  await assertRejects(() => retry(work, options(exact, { jitter: 0 })));
+  assertEquals(exact, [100, 200, 400, 500, 500]);
+  const random: number[] = [];
+  await assertRejects(() => retry(work, options(random, { jitter: 1 })));
+  assert(random.every((delay, n) => delay >= 0 && delay <= exact[n]!), `${random}`);
+});
+
+Deno.test("retry tells which failure it is about to follow, and not the last one", async () => {
+  const told: string[] = [];
+  const onRetry = (error: unknown, failures: number) => {
+    told.push(`${failures}: ${(error as Error).message}`);
+  };
+  const work = (attempt: number) => Promise.reject(new Error(`no ${attempt}`));
+  await assertRejects(() => retry(work, options([], { attempts: 3, onRetry })), Error, "no 3");
+  assertEquals(told, ["1: no 1", "2: no 2"]);
+});

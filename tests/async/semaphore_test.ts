@@ -38,3 +38,31 @@ Deno.test("a permit given back twice counts once", async () => {
   stop.abort(new Error("no second permit"));
   await assertRejects(() => second, Error, "no second permit");
 });
+
+Deno.test("permits of a semaphore are as many as it was made with, and freed ones are handed on", async () => {
+  const semaphore = new Semaphore(2);
+  const first = await semaphore.acquire();
+  using _second = await semaphore.acquire();
+  let granted = false;
+  const third = semaphore.acquire().then((permit) => {
+    granted = true;
+    return permit;
+  });
+  await Promise.resolve();
+  assertEquals(granted, false);
+  first[Symbol.dispose]();
+  using _third = await third;
+});
+
+Deno.test("a wait that is granted is not undone by a later abort of its signal", async () => {
+  const semaphore = new Semaphore(1);
+  const first = await semaphore.acquire();
+  const controller = new AbortController();
+  const waiting = semaphore.acquire(controller.signal);
+  first[Symbol.dispose]();
+  controller.abort(new Error("too late"));
+  const permit = await waiting;
+  const next = semaphore.acquire();
+  permit[Symbol.dispose]();
+  using _next = await next;
+});

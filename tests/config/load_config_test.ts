@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertObjectMatch, assertStringIncludes } from "@std/assert";
 import { configJsonSchema, leaves } from "../../src/config/keys.ts";
 import { showConfig } from "../../src/config/show_config.ts";
+import { variableOf } from "../../src/config/environment.ts";
 import { load } from "./fixture.ts";
 
 Deno.test("config decides every key when nothing is given", () => {
@@ -124,4 +125,18 @@ Deno.test("config schema names every leaf once when alternatives share it", () =
   for (const name of ["storage.kind", "storage.bucket", "storage.path", "git.timeout", "listen"]) {
     assert(names.includes(name), name);
   }
+});
+
+Deno.test("every leaf of the schema is read from its own variable, and holds a value", () => {
+  const found = leaves(configJsonSchema());
+  const variables = found.map(({ path }) => variableOf(path));
+  assertEquals(new Set(variables).size, variables.length);
+  assertEquals(found.filter(({ type }) => type === "object"), []);
+  const typeOf = (name: string) => found.find(({ path }) => path.join(".") === name)?.type;
+  assertEquals(["insecure", "listen", "root", "backup.retain"].map(typeOf), [
+    "boolean",
+    "array",
+    "string",
+    "integer",
+  ]);
 });
