@@ -1,15 +1,15 @@
-/** Numbers as tar headers (octal, base-256) and PAX records (decimal) write them. */
+/** Parses the numbers of tar headers (octal, base-256) and PAX records (decimal). */
 
 import { ArchiveError } from "./archive_error.ts";
 
 const SPACE = 0x20;
 const ZERO = 0x30;
 
-/** What a C library's `isspace` says yes to, besides the space: tab to carriage return. */
+/** Returns whether a byte is white space as C's `isspace` has it: a space, or tab to carriage return. */
 const isSpace = (byte: number | undefined) =>
   byte === SPACE || byte !== undefined && byte >= 0x09 && byte <= 0x0d;
 
-/** Seconds that a `time_t` of 64 bits holds. */
+/** The range of a `time_t` of 64 bits, in seconds. */
 const MIN_SECONDS = -(2n ** 63n);
 const MAX_SECONDS = 2n ** 63n - 1n;
 
@@ -17,7 +17,10 @@ function bad(what: string, why: string): ArchiveError {
   return new ArchiveError("malformed", `${what} ${why}`);
 }
 
-/** Base-256, as GNU tar and star write what octal cannot: big-endian two's complement, top bit set. */
+/**
+ * Parses base-256, which GNU tar and star write for what octal cannot hold: big-endian two's
+ * complement, top bit set.
+ */
 function base256(field: Uint8Array): bigint {
   const first = field[0]! & 0x7f;
   let value = BigInt(first & 0x40 ? first - 0x80 : first);
@@ -26,7 +29,7 @@ function base256(field: Uint8Array): bigint {
 }
 
 /**
- * An octal number between white space, as GNU tar reads it: after one NUL that some writers begin
+ * Parses an octal number between white space, as GNU tar does: after one NUL that some writers begin
  * with, up to white space or a NUL, whatever follows that. Blank fields are 0, as most tools read
  * them. Twelve digits are 36 bits, so that no field exceeds what a number holds.
  */
@@ -46,7 +49,7 @@ function octal(field: Uint8Array, what: string): number {
 }
 
 /**
- * A numeric header field, octal or base-256.
+ * Parses a numeric header field, octal or base-256.
  * @throws {ArchiveError} for anything that is not a number, or does not fit 53 bits.
  */
 export function headerNumber(field: Uint8Array, what: string): number {
@@ -57,7 +60,7 @@ export function headerNumber(field: Uint8Array, what: string): number {
   return number;
 }
 
-/** The header's time, in seconds since the epoch. @throws {ArchiveError} beyond 64 bits */
+/** Parses a header's time, in seconds since the epoch. @throws {ArchiveError} beyond 64 bits */
 export function headerTime(field: Uint8Array, what: string): bigint {
   if ((field[0]! & 0x80) === 0) return BigInt(octal(field, what));
   return secondsInRange(base256(field), what);
@@ -68,7 +71,7 @@ function secondsInRange(seconds: bigint, what: string): bigint {
   throw bad(what, `is out of range: ${seconds}`);
 }
 
-/** The same for what cannot be negative. @throws {ArchiveError} */
+/** Parses a numeric header field that cannot be negative. @throws {ArchiveError} */
 export function headerCount(field: Uint8Array, what: string): number {
   const value = headerNumber(field, what);
   if (value < 0) throw bad(what, `is negative: ${value}`);
@@ -77,7 +80,7 @@ export function headerCount(field: Uint8Array, what: string): number {
 
 const ascii = new TextDecoder("latin1");
 
-/** A non-negative decimal, as in PAX `size` and sparse maps. @throws {ArchiveError} */
+/** Parses a non-negative decimal, as in PAX `size` and sparse maps. @throws {ArchiveError} */
 export function decimalCount(text: Uint8Array, what: string): number {
   // 17 digits are more than 53 bits can hold; leading zeros do not make a number longer.
   const match = text.length <= 40 ? /^0*([0-9]{1,17})$/.exec(ascii.decode(text)) : null;
@@ -88,11 +91,11 @@ export function decimalCount(text: Uint8Array, what: string): number {
 }
 
 /**
- * A PAX time: decimal seconds, maybe negative, maybe with a fraction. What follows the number is
+ * Parses a PAX time: decimal seconds, maybe negative, maybe with a fraction. What follows the number is
  * ignored, as GNU tar and libarchive do it: writers in languages that print small or large numbers
  * with an exponent leave `1e-05` and `1e+18`, of which every tool takes the `1`.
  * @returns nanoseconds, rounded down
- * @throws {ArchiveError} where no number begins it, or its seconds exceed 64 bits
+ * @throws {ArchiveError} if it does not begin with a number, or its seconds exceed 64 bits
  */
 export function decimalTime(text: Uint8Array, what: string): bigint {
   const match = text.length <= 128

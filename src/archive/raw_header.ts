@@ -12,7 +12,7 @@ export const BLOCK = 512;
 
 export type TarDialect = "v7" | "ustar" | "gnu";
 
-/** What a header block says by itself, before extension headers have their say. */
+/** The fields of a header block, before extension headers override them. */
 export interface RawHeader {
   readonly dialect: TarDialect;
   /** The type flag's byte. */
@@ -22,13 +22,13 @@ export interface RawHeader {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  /** Bytes of body, before PAX. */
+  /** Bytes of body, unless a PAX record overrides it. */
   readonly size: number;
-  /** Seconds. */
+  /** Seconds since the epoch. */
   readonly mtime: bigint;
   readonly devMajor: number;
   readonly devMinor: number;
-  /** A copy of the block, for what only some types have in it (sparse maps). */
+  /** A copy of the block, for fields that only some types have (sparse maps). */
   readonly block: Uint8Array;
 }
 
@@ -36,19 +36,22 @@ const CHECKSUM_AT = 148;
 const CHECKSUM_END = 156;
 const SLASH = 0x2f;
 
-/** The field up to its first NUL. */
+/** Returns a text field up to its first NUL. */
 function text(block: Uint8Array, from: number, to: number): Uint8Array {
   const nul = block.indexOf(0, from);
   return block.slice(from, nul === -1 || nul > to ? to : nul);
 }
 
-/** Whether the block holds nothing but zeros. */
+/** Returns whether the block holds nothing but zeros. */
 export function isZeroBlock(block: Uint8Array): boolean {
   for (let i = 0; i < BLOCK; i++) if (block[i] !== 0) return false;
   return true;
 }
 
-/** Whether the block's checksum is right, summed over unsigned bytes or, as old tars did, signed ones. */
+/**
+ * Returns whether the block's checksum is right, summed over unsigned bytes or, as old tars did, signed
+ * ones.
+ */
 export function hasValidChecksum(block: Uint8Array): boolean {
   let unsigned = 0;
   let high = 0;
@@ -72,7 +75,7 @@ function dialectOf(block: Uint8Array): TarDialect {
   return magic === "ustar " ? "gnu" : "v7";
 }
 
-/** star keeps times in the last 24 bytes of what POSIX made the prefix. */
+/** Returns where the prefix ends: star stores times in the last 24 bytes of the POSIX field. */
 function prefixEnd(block: Uint8Array): number {
   const octal = (at: number) => block[at]! >= 0x30 && block[at]! <= 0x37;
   const star = block[475] === 0 && octal(476) && block[487] === 0x20 && octal(488) &&
@@ -88,9 +91,9 @@ function pathOf(block: Uint8Array, dialect: TarDialect): Uint8Array {
 }
 
 /**
- * Parses a block that is not zero.
+ * Parses a block that is not all zeros.
  * @param offset of the block in the archive, for messages
- * @throws {ArchiveError} if it is no header, or one of its numbers is none.
+ * @throws {ArchiveError} malformed, if it is no header or one of its numbers is invalid
  */
 export function parseHeader(block: Uint8Array, offset: number): RawHeader {
   if (!hasValidChecksum(block)) {
@@ -102,7 +105,7 @@ export function parseHeader(block: Uint8Array, offset: number): RawHeader {
   const own = block.slice(0, BLOCK);
   const dialect = dialectOf(own);
   const field = (from: number, to: number) => own.subarray(from, to);
-  // v7 has nothing after the link name; what is there is not ours to judge.
+  // v7 has no fields after the link name: whatever is there is ignored.
   const device = (from: number, what: string) =>
     dialect === "v7" ? 0 : headerCount(field(from, from + 8), what);
   try {

@@ -1,4 +1,4 @@
-/** The tar grammar: extension headers, then an entry's header, then its body. */
+/** Reads the grammar of tar: extension headers, then an entry's header, then its body. */
 
 import { ArchiveError, showName } from "./archive_error.ts";
 import { ReadWindow } from "./read_window.ts";
@@ -18,16 +18,16 @@ import { mergePax, parsePax, type PaxRecords } from "./pax_reader.ts";
 import { readShape } from "./file_shape.ts";
 import type { ByteSource } from "./byte_source.ts";
 
-/** Bytes of extension headers that one entry, or the global ones together, may have. */
+/** The most bytes of extension headers of one entry, or of all global ones together. */
 export const MAX_EXTENSION_BYTES = 1024 * 1024;
 
 /**
- * The same for layers of our own, whose inodes have what Linux lets them have: 64 KiB of names of
- * attributes, which are some 9,000, and 64 KiB for the value of each.
+ * The most bytes of extension headers of one entry in layers of our own. Inodes have what Linux
+ * allows: 64 KiB of xattr names, which are some 9,000, and 64 KiB for the value of each.
  */
 export const MAX_OWN_EXTENSION_BYTES = 640 * 1024 * 1024;
 
-/** Headers in a row that are no entry: more are no archive but a way to keep us busy. */
+/** The most headers in a row that are no entry: only a hostile archive has more. */
 const MAX_EXTENSIONS_IN_A_ROW = 1024;
 
 const flag = (c: string) => c.charCodeAt(0);
@@ -44,7 +44,7 @@ const FLAGS = {
   fifo: flag("6"),
 } as const;
 
-/** Extension headers read for the entry that is to come. */
+/** Extension headers read for the next entry. */
 interface Pending {
   records: Map<string, Uint8Array>;
   sparsePairs: number[];
@@ -56,6 +56,7 @@ interface Pending {
 
 const padded = (size: number) => Math.ceil(size / BLOCK) * BLOCK;
 
+/** The state of reading one archive; `TarReader` is its public form. */
 export class TarGrammar {
   readonly window: ReadWindow;
   readonly #maxExtensionBytes: number;
@@ -86,7 +87,7 @@ export class TarGrammar {
     return this.#entry ? `the content of ${showName(this.#entry.path)}` : "an entry's content";
   }
 
-  /** The next entry; `undefined` once the end marker was read. */
+  /** Returns the next entry; `undefined` once the end marker was read. */
   next(): TarEntry | undefined {
     if (this.#ended) return undefined;
     const rest = this.#body + this.#padding;
@@ -116,9 +117,9 @@ export class TarGrammar {
   }
 
   /**
-   * Reads a header block; `undefined` at the end of the archive. The end marker is two zero blocks,
-   * and GNU tar is content with less: one, a part of one, or none at all where an entry's end is the
-   * end of the stream. Whether a stream is whole is for its compression or its digest to say.
+   * Reads a header block; returns `undefined` at the end of the archive. The end marker is two zero
+   * blocks; as GNU tar does, this accepts one, a part of one, or none if the stream ends after an
+   * entry. The stream's compression or digest shows whether it is complete.
    */
   #header(offset: number, pending: Pending | undefined): RawHeader | undefined {
     const block = this.#headerBlock(offset);
@@ -129,13 +130,13 @@ export class TarGrammar {
         `the extension header at offset ${pending.offset} belongs to no entry: the archive ends at offset ${offset}`,
       );
     }
-    // The second zero block. Where there is another instead, it is data that no tool extracts.
+    // The second zero block, if there is one. Anything else is data that no tool extracts.
     if (this.window.hasBlock() && isZeroBlock(this.window.peek(BLOCK))) this.window.consume(BLOCK);
     this.#ended = true;
     return undefined;
   }
 
-  /** The next block; `undefined` at the end of the stream, where there may be a part of a zero block. */
+  /** Returns the next block; `undefined` at the end of the stream, or at a part of a zero block. */
   #headerBlock(offset: number): Uint8Array | undefined {
     const { window } = this;
     if (window.hasBlock()) return window.block("the place of a header");
@@ -163,7 +164,7 @@ export class TarGrammar {
     const body = this.#extensionBody(raw, offset, this.#maxExtensionBytes);
     const { records } = pax(body, offset);
     const merged = mergePax(this.#globals, records);
-    // What is kept counts, so that repeating a header costs nothing and adding to it does.
+    // Counts the records that are kept: repeating a header adds nothing.
     this.#globalBytes = 0;
     for (const [keyword, value] of merged) this.#globalBytes += keyword.length + value.length;
     if (this.#globalBytes > this.#maxExtensionBytes) {
@@ -178,7 +179,7 @@ export class TarGrammar {
   #local(raw: RawHeader, offset: number, pending: Pending): void {
     const long = raw.typeflag === FLAGS.longPath || raw.typeflag === FLAGS.longLink;
     const limit = this.#maxExtensionBytes - pending.bytes;
-    // One more than a path may have, for GNU's closing NUL.
+    // One more than the longest path, for the NUL that GNU tar adds.
     const own = long ? Math.min(limit, MAX_PATH_BYTES + 1) : limit;
     const body = this.#extensionBody(raw, offset, own);
     pending.bytes += body.length;
@@ -218,8 +219,8 @@ export class TarGrammar {
   }
 
   /**
-   * How much body there is. Links and the like have none, but many writers put a size there all the
-   * same; with PAX, a hard link may have its file's content. What follows tells.
+   * Returns the bytes of body. Links and nodes have none, but many writers give them a size; with PAX,
+   * a hard link may have its file's content. What follows the header decides.
    */
   #bodySize(raw: RawHeader, merged: PaxRecords, extended: boolean): number {
     const size = bodySize(raw, merged);
@@ -235,7 +236,7 @@ export class TarGrammar {
 
 function isLocalExtension(raw: RawHeader): boolean {
   const { paxLocal, paxLocalSolaris, longPath, longLink } = FLAGS;
-  return [paxLocal, paxLocalSolaris, longPath, longLink].some((known) => known === raw.typeflag);
+  return [paxLocal, paxLocalSolaris, longPath, longLink].some((flag) => flag === raw.typeflag);
 }
 
 function pax(body: Uint8Array, offset: number) {

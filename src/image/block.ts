@@ -1,11 +1,11 @@
-/** Reading and patching blocks; see `layout.ts`. */
+/** Reads and patches blocks; `layout.ts` has their format. */
 
 import { compareBytes } from "../archive/mod.ts";
 import { binarySearch } from "../binary_search.ts";
 import { S, type Stat, type Timespec } from "../linux/mod.ts";
 import { FIELD, HEAD, KIND, OMITTED, RACY, RECORD, type Xattr, XATTR_HEAD } from "./layout.ts";
 
-/** Memory that blocks lie in. */
+/** Memory that contains blocks, as bytes and as a `DataView`. */
 export class Memory {
   readonly bytes: Uint8Array;
   readonly view: DataView;
@@ -45,12 +45,12 @@ export class Block {
   get end(): number {
     return this.first + this.count * RECORD;
   }
-  /** The directory's path, relative, without slashes at its ends. A view. */
+  /** The directory's path, relative, without slashes at its ends: a view of the memory. */
   get path(): Uint8Array {
     const at = this.end;
     return this.memory.bytes.subarray(at, at + this.#u32(this.at + HEAD.pathLength));
   }
-  /** The whole block. A view. */
+  /** The whole block: a view of the memory. */
   get bytes(): Uint8Array {
     return this.memory.bytes.subarray(this.at, this.at + this.length);
   }
@@ -97,17 +97,17 @@ export class Block {
   devMinor(record: number): number {
     return this.#u32(record + FIELD.devMinor);
   }
-  /** A view. */
+  /** Returns the entry's name: a view of the memory. */
   name(record: number): Uint8Array {
     const at = this.#heap(record);
     return this.memory.bytes.subarray(at, at + this.#u32(record + FIELD.nameLength));
   }
-  /** A view. */
+  /** Returns a symlink's target or a hard link's path: a view of the memory. */
   link(record: number): Uint8Array {
     const at = this.#heap(record) + this.#u32(record + FIELD.nameLength);
     return this.memory.bytes.subarray(at, at + this.#u32(record + FIELD.linkLength));
   }
-  /** The encoded attributes. A view. */
+  /** Returns the encoded xattrs: a view of the memory. */
   xattrBytes(record: number): Uint8Array {
     const at = this.#heap(record) + this.#u32(record + FIELD.nameLength) +
       this.#u32(record + FIELD.linkLength);
@@ -132,13 +132,13 @@ export class Block {
   setFlags(record: number, flags: number): void {
     this.memory.bytes[record + FIELD.flags] = flags;
   }
-  /** Says where the content is. */
-  setLocation(record: number, place: Location): void {
-    this.memory.view.setUint32(record + FIELD.layer, place.layer, true);
-    this.memory.view.setFloat64(record + FIELD.offset, place.offset, true);
-    this.memory.view.setFloat64(record + FIELD.stored, place.stored, true);
+  /** Sets where the content is. */
+  setLocation(record: number, location: Location): void {
+    this.memory.view.setUint32(record + FIELD.layer, location.layer, true);
+    this.memory.view.setFloat64(record + FIELD.offset, location.offset, true);
+    this.memory.view.setFloat64(record + FIELD.stored, location.stored, true);
   }
-  /** Says where the content is by now, which has as many bytes as before. */
+  /** Sets where content of the same size is that was moved to another layer. */
   setLayer(record: number, layer: number, offset: number): void {
     this.memory.view.setUint32(record + FIELD.layer, layer, true);
     this.memory.view.setFloat64(record + FIELD.offset, offset, true);
@@ -147,22 +147,22 @@ export class Block {
     writeStat(this.memory.view, record, stat);
     writeLocal(this.memory.view, record, stat, racy);
   }
-  /** Sets what only this node knows. */
+  /** Sets the local fields: inode, device and ctime, which only this node has. */
   setLocal(record: number, stat: Stat, racy: boolean): void {
     writeLocal(this.memory.view, record, stat, racy);
   }
-  /** Notes that this node could not make the entry. */
+  /** Marks an entry that this node could not make. */
   setOmitted(record: number): void {
     this.memory.view.setUint32(record + FIELD.ctimeNsec, OMITTED, true);
   }
-  /** Whether this node could not make the entry. */
+  /** Returns whether this node could not make the entry. */
   isOmitted(record: number): boolean {
     return this.#u32(record + FIELD.ctimeNsec) === OMITTED;
   }
 
   /**
-   * Whether the inode that the record tells of is the one of `stat`, unchanged since it was read:
-   * what a program can set back (mtime, size, mode, owner) and what it cannot (ctime, inode).
+   * Returns whether the record describes the inode of `stat`, unchanged since it was read. Compares
+   * what programs can set back (mtime, size, mode, owner) and what they cannot (ctime, inode).
    */
   isUnchanged(record: number, stat: Stat): boolean {
     return this.#u32(record + FIELD.ctimeNsec) === stat.ctime.nsec &&
@@ -194,7 +194,7 @@ export interface BlockRecord {
   readonly record: number;
 }
 
-/** Writes what an archive can hold of `stat`; the size of files alone. */
+/** Writes the fields of `stat` that an archive can hold; a size only for files. */
 export function writeStat(view: DataView, record: number, stat: Stat): void {
   view.setUint16(record + FIELD.mode, stat.permissions, true);
   view.setUint32(record + FIELD.uid, stat.uid, true);
@@ -204,7 +204,7 @@ export function writeStat(view: DataView, record: number, stat: Stat): void {
   if (stat.isFile) view.setFloat64(record + FIELD.size, stat.size, true);
 }
 
-/** Writes what only this node knows of `stat`. */
+/** Writes the local fields of `stat`, which only this node has. */
 export function writeLocal(view: DataView, record: number, stat: Stat, racy: boolean): void {
   view.setUint32(record + FIELD.ctimeNsec, racy ? RACY : stat.ctime.nsec, true);
   view.setFloat64(record + FIELD.ctimeSec, stat.ctime.sec, true);
@@ -214,7 +214,7 @@ export function writeLocal(view: DataView, record: number, stat: Stat, racy: boo
   view.setUint32(record + FIELD.devMinor, stat.devMinor, true);
 }
 
-/** The {@link KIND} of an inode; `undefined` for what no archive can hold (a socket). */
+/** Returns the {@link KIND} of an inode; `undefined` for a socket, which no archive can hold. */
 export function kindOf(stat: Stat): number | undefined {
   return KINDS.get(stat.type);
 }
@@ -228,7 +228,7 @@ const KINDS = new Map<number, number>([
   [S.IFBLK, KIND.block],
 ]);
 
-/** Attributes as they stand in a heap. */
+/** Encodes xattrs as a heap has them. */
 export function encodeXattrs(xattrs: readonly Xattr[]): Uint8Array {
   const size = xattrs.reduce((sum, x) => sum + XATTR_HEAD + x.name.length + x.value.length, 0);
   const encoded = new Uint8Array(size);
@@ -244,7 +244,7 @@ export function encodeXattrs(xattrs: readonly Xattr[]): Uint8Array {
   return encoded;
 }
 
-/** @throws {RangeError} where the bytes are no such list */
+/** Decodes xattrs. @throws {RangeError} if the bytes are no such list */
 export function decodeXattrs(encoded: Uint8Array): Xattr[] {
   const view = new DataView(encoded.buffer, encoded.byteOffset, encoded.length);
   const xattrs: Xattr[] = [];

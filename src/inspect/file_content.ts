@@ -5,15 +5,15 @@ import type { Digest } from "../digest.ts";
 import type { ContentLocation, ImageEntry } from "./image_tree.ts";
 import type { RawLayer } from "./raw_layer.ts";
 
-const PIECE = 1 << 20;
+const CHUNK = 1 << 20;
 
-/** A file's content, read as it is asked for. */
+/** A file's content, read lazily. */
 export interface FileContent {
   /** Bytes, holes included. */
   readonly size: number;
-  /** Where there is data; absent where there is nothing else. */
+  /** Where there is data; absent for a file without holes. */
   readonly extents?: readonly Extent[];
-  /** The data, extent after extent, in pieces of at most 1 MiB. @throws {DaemonError} DATA_LOSS */
+  /** Yields the data, extent after extent, in chunks of at most 1 MiB. @throws {DaemonError} DATA_LOSS */
   data(): Generator<Uint8Array>;
 }
 
@@ -38,10 +38,10 @@ export function openContent(layer: RawLayer, digest: Digest, file: ImageEntry): 
   });
 }
 
-/** A file as a program would read it: with zeros for its holes. */
+/** Yields a file as a program reads it, with zeros for its holes. */
 export function* expanded(content: FileContent): Generator<Uint8Array> {
   if (!content.extents) return yield* content.data();
-  const data = pieces(content.data());
+  const data = new ChunkReader(content.data());
   let at = 0;
   for (const { offset, length } of content.extents) {
     yield* zeros(offset - at);
@@ -57,22 +57,22 @@ function* readData(
   offset: number,
   length: number,
 ): Generator<Uint8Array> {
-  for (let done = 0; done < length; done += PIECE) {
+  for (let done = 0; done < length; done += CHUNK) {
     const read: Uint8Array[] = [];
-    const wanted = Math.min(PIECE, length - done);
+    const count = Math.min(CHUNK, length - done);
     readingBlob(
       digest,
-      () => layer.read(offset + done, wanted, (piece) => read.push(piece.slice())),
+      () => layer.read(offset + done, count, (chunk) => read.push(chunk.slice())),
     );
     yield* read;
   }
 }
 
-/** Reads the map that a file's stored bytes begin with. @throws {ArchiveError} */
+/** Reads the sparse map that a file's stored bytes begin with. @throws {ArchiveError} */
 function readMap(layer: RawLayer, { offset, stored }: ContentLocation, size: number) {
   const map = new SparseMapReader();
   for (let mapBytes = 0; mapBytes < stored;) {
-    layer.read(offset + mapBytes, BLOCK, (piece) => void map.take(piece));
+    layer.read(offset + mapBytes, BLOCK, (chunk) => void map.take(chunk));
     mapBytes += BLOCK;
     const extents = map.extents(size);
     if (!extents) continue;
@@ -83,28 +83,33 @@ function readMap(layer: RawLayer, { offset, stored }: ContentLocation, size: num
   throw new ArchiveError("malformed", "a sparse file's map does not end");
 }
 
-/** Takes pieces apart by count. */
-function pieces(from: Generator<Uint8Array>) {
-  let rest: Uint8Array = new Uint8Array();
-  return {
-    *take(count: number): Generator<Uint8Array> {
-      for (let left = count; left > 0;) {
-        if (rest.length === 0) {
-          const next = from.next();
-          if (next.done) throw new RangeError("a sparse file has less data than its map says");
-          rest = next.value;
-        }
-        const part = rest.subarray(0, left);
-        rest = rest.subarray(part.length);
-        left -= part.length;
-        yield part;
+/** Divides chunks of any size by counts of bytes. */
+class ChunkReader {
+  readonly #chunks: Generator<Uint8Array>;
+  #rest: Uint8Array = new Uint8Array();
+
+  constructor(chunks: Generator<Uint8Array>) {
+    this.#chunks = chunks;
+  }
+
+  /** Yields the next `count` bytes. @throws {RangeError} if there are fewer */
+  *take(count: number): Generator<Uint8Array> {
+    for (let left = count; left > 0;) {
+      if (this.#rest.length === 0) {
+        const next = this.#chunks.next();
+        if (next.done) throw new RangeError("a sparse file has less data than its map says");
+        this.#rest = next.value;
       }
-    },
-  };
+      const part = this.#rest.subarray(0, left);
+      this.#rest = this.#rest.subarray(part.length);
+      left -= part.length;
+      yield part;
+    }
+  }
 }
 
-const ZEROS = new Uint8Array(PIECE);
+const ZEROS = new Uint8Array(CHUNK);
 
 function* zeros(count: number): Generator<Uint8Array> {
-  for (let left = count; left > 0; left -= PIECE) yield ZEROS.subarray(0, Math.min(PIECE, left));
+  for (let left = count; left > 0; left -= CHUNK) yield ZEROS.subarray(0, Math.min(CHUNK, left));
 }

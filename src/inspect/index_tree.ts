@@ -24,15 +24,15 @@ const TYPES = new Map<number, ImageEntryType>([
   [KIND.block, "block-device"],
 ]);
 
-/** {@link ImageTree} of a checked index. */
+/** The {@link ImageTree} of a checked index. */
 export class IndexTree implements ImageTree {
-  /** In the tree's order. */
+  /** Ordered by {@link comparePaths}. */
   readonly #blocks: readonly Block[];
   readonly #byPath = new Map<string, Block>();
-  /** Paths of what some record is another name of. */
+  /** Paths that are the target of a link's record. */
   readonly #linked = new Set<string>();
 
-  /** @throws {RangeError} where a hard link is one to nothing */
+  /** @throws {RangeError} if a hard link's target does not exist */
   constructor(index: LoadedIndex) {
     this.#blocks = index.blocks.toSorted((a, b) => comparePaths(a.path, b.path));
     for (const block of this.#blocks) this.#byPath.set(binaryString(block.path), block);
@@ -46,12 +46,12 @@ export class IndexTree implements ImageTree {
   }
 
   *entries(): Generator<ImageEntry> {
-    /** Of each file with several names, the one that came first. */
-    const firsts = new Map<string, Uint8Array>();
+    /** The first name of each file with several, by the path of its record. */
+    const firstNames = new Map<string, Uint8Array>();
     for (const block of this.#blocks) {
       yield entryOf(block, block.self, block.path.slice());
       for (let record = block.first; record < block.end; record += RECORD) {
-        yield this.#entry(block, record, firsts);
+        yield this.#entry(block, record, firstNames);
       }
     }
   }
@@ -67,23 +67,23 @@ export class IndexTree implements ImageTree {
       : entryOf(block, record, path);
   }
 
-  #entry(block: Block, record: number, firsts: Map<string, Uint8Array>): ImageEntry {
+  #entry(block: Block, record: number, firstNames: Map<string, Uint8Array>): ImageEntry {
     const path = joinPath(block.path, block.name(record));
     if (this.#linked.size === 0) return entryOf(block, record, path);
     const targetPath = block.kind(record) === KIND.link ? block.link(record) : path;
     const key = binaryString(targetPath);
     if (!this.#linked.has(key)) return entryOf(block, record, path);
     const target = this.#target(targetPath, path);
-    const first = firsts.get(key);
+    const first = firstNames.get(key);
     if (!first) {
-      firsts.set(key, path);
+      firstNames.set(key, path);
       return target;
     }
     const { content: _, ...rest } = target;
     return { ...rest, type: "hardlink", link: first };
   }
 
-  /** What is at `target`, under the name `path`. @throws {RangeError} where nothing is */
+  /** Returns the entry at `target` with the path `path`. @throws {RangeError} if there is none */
   #target(target: Uint8Array, path: Uint8Array): ImageEntry {
     const found = this.#record(target);
     if (!found || found.block.kind(found.record) === KIND.link) {
@@ -92,7 +92,7 @@ export class IndexTree implements ImageTree {
     return entryOf(found.block, found.record, path);
   }
 
-  /** The record of what is no directory. */
+  /** Returns the record of an entry that is not a directory. */
   #record(path: Uint8Array): BlockRecord | undefined {
     const { parent, name } = splitLast(path);
     const block = this.#byPath.get(binaryString(parent));

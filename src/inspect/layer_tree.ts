@@ -3,38 +3,41 @@ import { componentsOf, memberPath, whiteoutOf, xattrsOfRecords } from "../image/
 import { joinPath, timespec } from "../linux/mod.ts";
 import type { ContentLocation, ImageEntry, ImageTree } from "./image_tree.ts";
 
-/** What an entry says besides its path. */
+/** An entry without its path. */
 type Inode = Omit<ImageEntry, "path"> & {
-  /** Whether it was given further names. */
+  /** Whether it has further names. */
   shared: boolean;
 };
 
 interface Folder {
   inode: Inode;
-  /** By name, one character a byte. */
+  /** Keys are names, one character a byte. */
   children: Map<string, Child>;
 }
 
-/** A name, its bytes and what it names. */
+/** An entry of a folder. */
 interface Child {
   name: Uint8Array;
   node: Folder | Inode;
 }
 
-/** A header of a layer, and where what follows it begins. */
+/** An entry of a layer, and the offset of its content in the uncompressed layer. */
 interface LayerEntry {
   entry: TarEntry;
   contentAt: number;
 }
 
-/** {@link ImageTree} that grows by layers, the lowest first. */
+/**
+ * The {@link ImageTree} of an image without a usable index: layers are applied in memory, the lowest
+ * first. `content/restore/apply_layers.ts` applies layers to a disk, and says why the two differ.
+ */
 export class LayerTree implements ImageTree {
   readonly #top = newFolder();
   #layers = 0;
 
   /**
    * Applies the next layer.
-   * @throws {ArchiveError | DaemonError} where it is malformed
+   * @throws {ArchiveError | DaemonError | RangeError} if it is malformed
    */
   apply(reader: TarReader): void {
     const entries: LayerEntry[] = [];
@@ -43,14 +46,14 @@ export class LayerTree implements ImageTree {
     }
     reader.drain(Infinity);
     const whiteouts = new Set<TarEntry>();
-    // Whiteouts are of what lower layers have, wherever in the layer they stand.
+    // Whiteouts apply to lower layers only, wherever in the layer they are: they go first.
     for (const { entry } of entries) if (this.#whiteout(entry)) whiteouts.add(entry);
     for (const one of entries) if (!whiteouts.has(one.entry)) this.#add(one);
     this.#layers++;
   }
 
   *entries(): Generator<ImageEntry> {
-    const firsts = new Map<Inode, Uint8Array>();
+    const firstNames = new Map<Inode, Uint8Array>();
     const pending: { path: Uint8Array; folder: Folder }[] = [
       { path: new Uint8Array(), folder: this.#top },
     ];
@@ -59,7 +62,7 @@ export class LayerTree implements ImageTree {
       yield withPath(folder.inode, path);
       const children = sorted(folder);
       for (const { name, node } of children) {
-        if (!isFolder(node)) yield leafEntry(joinPath(path, name), node, firsts);
+        if (!isFolder(node)) yield leafEntry(joinPath(path, name), node, firstNames);
       }
       for (const { name, node } of children.reverse()) {
         if (isFolder(node)) pending.push({ path: joinPath(path, name), folder: node });
@@ -81,7 +84,7 @@ export class LayerTree implements ImageTree {
     return node;
   }
 
-  /** The folder at a path, made where something else or nothing is there. */
+  /** Returns the folder at a path; makes it, in place of anything else, if there is none. */
   #folder(components: readonly Uint8Array[]): Folder {
     let folder = this.#top;
     for (const name of components) {
@@ -96,7 +99,7 @@ export class LayerTree implements ImageTree {
     return folder;
   }
 
-  /** Does what a whiteout says. @returns whether it is one */
+  /** Removes what a whiteout removes. @returns whether the entry is one */
   #whiteout(entry: TarEntry): boolean {
     const whiteout = whiteoutOf(entry, Infinity);
     if (!whiteout) return false;
@@ -119,7 +122,7 @@ export class LayerTree implements ImageTree {
     if (!name) throw new RangeError("the top folder is no directory");
     const node = entry.type === "hardlink"
       ? this.#linkTarget(entry)
-      : inodeOf(entry, placeOf(entry, contentAt, this.#layers));
+      : inodeOf(entry, locationOf(entry, contentAt, this.#layers));
     this.#folder(components.slice(0, -1)).children
       .set(binaryString(name), { name: name.slice(), node });
   }
@@ -134,7 +137,7 @@ export class LayerTree implements ImageTree {
   }
 }
 
-/** The keys of a path's components. */
+/** Returns a path's components as keys of {@link Folder.children}. */
 function keysOf(path: Uint8Array): string[] {
   return path.length === 0 ? [] : binaryString(path).split("/");
 }
@@ -165,12 +168,12 @@ function withPath({ shared: _, ...inode }: Inode, path: Uint8Array): ImageEntry 
   return { path, ...inode };
 }
 
-function leafEntry(path: Uint8Array, node: Inode, firsts: Map<Inode, Uint8Array>): ImageEntry {
+function leafEntry(path: Uint8Array, node: Inode, firstNames: Map<Inode, Uint8Array>): ImageEntry {
   const entry = withPath(node, path);
   if (!node.shared) return entry;
-  const first = firsts.get(node);
+  const first = firstNames.get(node);
   if (!first) {
-    firsts.set(node, path);
+    firstNames.set(node, path);
     return entry;
   }
   const { content: _, ...rest } = entry;
@@ -200,8 +203,11 @@ function inodeOf(entry: TarEntry, content?: ContentLocation): Inode {
   };
 }
 
-/** The reader has taken a version 1.0 map off already; with it, the bytes are as an index says. */
-function placeOf(entry: TarEntry, contentAt: number, layer: number): ContentLocation {
+/**
+ * Returns where a file's content is. The reader has consumed a sparse map of version 1.0 that precedes
+ * the data; the location includes the map, as that of an index does.
+ */
+function locationOf(entry: TarEntry, contentAt: number, layer: number): ContentLocation {
   const { sparse, storedSize } = entry;
   if (!sparse) return { layer, offset: contentAt, stored: storedSize, form: "plain" };
   const bodyAt = entry.offset + BLOCK;

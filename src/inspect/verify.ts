@@ -1,4 +1,4 @@
-/** Checking a store: does every live image have all its blobs, and does every blob have its digest? */
+/** Checks a store: whether every live image has all its blobs, and every blob its digest. */
 
 import { type Digest, isDigest } from "../digest.ts";
 import { asDaemonError } from "../errors.ts";
@@ -17,7 +17,7 @@ import {
 import { BlobFile, type BlobSource } from "./blob_file.ts";
 import { findImages } from "./catalog.ts";
 
-/** Something that is not as it must be. */
+/** A blob or reference that is missing or damaged. */
 export interface Damage {
   /** A blob's digest, or a reference's key. */
   what: string;
@@ -103,7 +103,7 @@ export async function verifyImages(
   };
 }
 
-/** Deletes those that are there and fail their digest still; what is missing needs no deletion. */
+/** Deletes the blobs that still fail their digest; missing ones need no deletion. */
 async function quarantine(
   source: BlobSource,
   digests: readonly Digest[],
@@ -131,17 +131,17 @@ async function quarantine(
   return deleted;
 }
 
-/** Damage so far. */
+/** The damage found so far, once for each blob or reference. */
 class Report {
   readonly #found = new Map<string, Damage>();
 
   add(what: string, problem: string, images: readonly string[]): void {
-    const known = this.#found.get(what);
-    if (known) known.images.push(...images);
+    const previous = this.#found.get(what);
+    if (previous) previous.images.push(...images);
     else this.#found.set(what, { what, problem, images: [...images] });
   }
 
-  /** What is left when images that are no longer live are left out. */
+  /** Returns the damage of images that are still live. */
   async ofLive(store: ObjectStore, signal: AbortSignal | undefined): Promise<Damage[]> {
     if (this.#found.size === 0) return [];
     const live = new Set<string>();
@@ -171,7 +171,7 @@ async function imagesToVerify(
   return [...images.values()];
 }
 
-/** What a manifest and its config say, or what is wrong with them. */
+/** The blobs that a manifest and its config need, or the damage of these two. */
 interface Reading {
   manifest: Digest;
   /** Layers and the index. */
@@ -209,7 +209,7 @@ async function readDescription(
 interface Survey {
   /** Manifests and configs, by their sizes. */
   read: Map<Digest, number>;
-  /** What is left to be read. */
+  /** Blobs that are still to be read. */
   needed: Map<Digest, { size: number; urls: string[] }>;
 }
 
@@ -231,18 +231,21 @@ async function survey(
     for (const { digest, size } of reading.read) result.read.set(digest, size);
     for (const { what, problem } of reading.damage) report.add(what, problem, own);
     for (const [digest, size] of new Map(reading.blobs.map((b) => [b.digest, b.size]))) {
-      const known = result.needed.get(digest);
-      if (known) known.urls.push(...own);
+      const other = result.needed.get(digest);
+      if (other) other.urls.push(...own);
       else result.needed.set(digest, { size, urls: [...own] });
     }
   }
   return result;
 }
 
-/** What is wrong with a blob. @throws what is no loss: the store cannot be asked, or the signal */
+/**
+ * Returns what is wrong with a blob.
+ * @throws `error` if it is no DATA_LOSS, such as a store out of reach; the reason of an aborted signal
+ */
 function lossOf(error: unknown, signal: AbortSignal | undefined): string {
   signal?.throwIfAborted();
-  const known = asDaemonError(error, "DATA_LOSS");
-  if (known.code === "DATA_LOSS") return known.message;
+  const { code, message } = asDaemonError(error, "DATA_LOSS");
+  if (code === "DATA_LOSS") return message;
   throw error;
 }

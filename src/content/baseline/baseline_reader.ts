@@ -21,8 +21,8 @@ import { FOOTER, FOOTER_CHECKED, FOOTER_MAGIC, hashPath, TABLE_ENTRY } from "./b
 
 const EMPTY_TABLE = new DataView(new ArrayBuffer(0));
 
-/** Where the parts of a baseline are. */
-interface Layout {
+/** The header of a baseline, and where its other parts are. */
+interface BaselineParts {
   header: TreeHeader;
   /** Offset of the stale entries. */
   staleAt: number;
@@ -41,7 +41,7 @@ function readFooter(file: File, size: number) {
   };
 }
 
-/** Header and table of layers. @throws {RangeError} where they are not well-formed */
+/** Reads the header and the table of layers. @throws {RangeError} if they are malformed */
 export function readHeader(file: File): TreeHeader {
   const size = headerSize(layerCount(readFully(file, 0, HEADER)));
   if (size > file.stat().size) throw new RangeError("its table of layers is longer than itself");
@@ -50,7 +50,7 @@ export function readHeader(file: File): TreeHeader {
 
 /**
  * Checks a baseline's checksum.
- * @throws {RangeError | ArchiveError} where it is not as it was written
+ * @throws {RangeError | ArchiveError} if it is not as it was written
  */
 export function verifyBaseline(file: File): void {
   const { size } = file.stat();
@@ -68,13 +68,13 @@ export function verifyBaseline(file: File): void {
   if (actual !== checksum) throw new RangeError("its checksum is wrong");
 }
 
-/** A verified baseline; the file stays the caller's. */
+/** Reads a verified baseline. The caller keeps the file open, and closes it. */
 export class BaselineReader {
   readonly #file: File;
-  readonly #parts: Layout;
+  readonly #parts: BaselineParts;
   #scratch = new Memory(new ArrayBuffer(64 * 1024));
 
-  /** @throws {RangeError | ArchiveError} where the file is no baseline */
+  /** @throws {RangeError | ArchiveError} if the file is no baseline */
   constructor(file: File) {
     this.#file = file;
     const { tableAt, directories } = readFooter(file, file.stat().size);
@@ -91,15 +91,15 @@ export class BaselineReader {
   get header(): TreeHeader {
     return this.#parts.header;
   }
-  /** How many directories there are; they are numbered from 0. */
+  /** The number of directories; they are numbered from 0. */
   get directories(): number {
     return this.#parts.directories;
   }
 
   /** Returns the stale entries: paths that reused layers still have and the tree has not. */
   stale(): StaleEntry[] {
-    const { header, staleAt: deadAt } = this.#parts;
-    return decodeStale(readFully(this.#file, deadAt, header.staleBytes), header.stale);
+    const { header, staleAt } = this.#parts;
+    return decodeStale(readFully(this.#file, staleAt, header.staleBytes), header.stale);
   }
 
   /** Returns the block of the directory at `path`, valid until the next call, and its number. */

@@ -1,6 +1,6 @@
 /**
- * Baselines by name. A committed one bears its workspace's id; an uncommitted one a token, which
- * starts with a dot as no id does, so that the two never meet.
+ * Names, commits and deletes baselines. A committed baseline's file is named by its workspace's id, an
+ * uncommitted one's by a token, which starts with a dot as no id does: the two never collide.
  */
 
 import { DaemonError } from "../../errors.ts";
@@ -13,11 +13,12 @@ export function newBaselineToken(): string {
   return `.${crypto.randomUUID()}`;
 }
 
+/** Returns whether a name is an uncommitted baseline's token. */
 export function isBaselineToken(name: string): boolean {
   return name.startsWith(".");
 }
 
-/** @throws {DaemonError} INVALID_ARGUMENT where `name` cannot be a committed baseline's */
+/** Checks the name of a committed baseline. @throws {DaemonError} INVALID_ARGUMENT */
 export function checkBaselineName(name: string): void {
   checkAreaName(name, "the baseline's name");
   if (isBaselineToken(name)) {
@@ -28,7 +29,10 @@ export function checkBaselineName(name: string): void {
   }
 }
 
-/** Makes an uncommitted baseline the one of that name, durably and in one step. */
+/**
+ * Makes an uncommitted baseline the one of that name, durably and in one step.
+ * @throws {DaemonError} INVALID_ARGUMENT, or NOT_FOUND if there is no such token
+ */
 export function commitBaseline(areas: OpenAreas, request: { token: string; name: string }): void {
   const { token, name } = request;
   checkAreaName(token, "the baseline's token");
@@ -51,7 +55,7 @@ function replace(areas: OpenAreas, token: string, name: string): void {
   try {
     areas.baselines.rename(token, areas.baselines, name);
   } catch (error) {
-    // Somebody has put a folder there, which no file can replace in one step.
+    // Somebody has put a folder there, which rename(2) replaces with no file.
     if (!isErrno(error, "EISDIR", "ENOTEMPTY", "EEXIST")) throw error;
     deleteEntry(areas.baselines, name, areas.trash);
     areas.baselines.rename(token, areas.baselines, name);
