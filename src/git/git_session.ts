@@ -203,7 +203,7 @@ function explain(error: unknown, command: string, session: ProxySession): unknow
     const message = `git ${command}: ${refused}`;
     return new ConnectionFailure("FAILED_PRECONDITION", message, {
       cause: error,
-      reason: "GIT_CONNECTION_REFUSED",
+      reason: "EGRESS_REFUSED",
     });
   }
   const failed = session.failures.at(-1);

@@ -11,7 +11,7 @@ const CONNECT_TIMEOUT_MS = 15_000;
 /** A host that the rules forbid; FAILED_PRECONDITION, never retryable. */
 export class OutboundRefused extends DaemonError {
   constructor(why: string) {
-    super("FAILED_PRECONDITION", why);
+    super("FAILED_PRECONDITION", why, { reason: "EGRESS_REFUSED" });
   }
 }
 
