@@ -3,7 +3,7 @@ import { type Directory, SLASH } from "../../linux/mod.ts";
 import { componentsOf, type MemberPath } from "../../image/mod.ts";
 import { HandleStack } from "../handle_stack.ts";
 
-/** Bytes of heap that a directory takes besides its name, where it has one itself; measured. */
+/** Bytes of heap that a directory takes besides its name; measured. */
 const NODE_BYTES = 400;
 
 const TOP = new Uint8Array();
@@ -34,12 +34,12 @@ export class DeferredMetadata<M> {
     this.#charge = charge;
   }
 
-  /** What a directory is to have, in place of what it was to have before. */
+  /** Sets the metadata that a directory gets at the end, in place of any set before. */
   set(path: MemberPath, metadata: M): void {
     this.#make(path).metadata = metadata;
   }
 
-  /** Forgets a directory that is there no more, and all beneath it. */
+  /** Forgets a directory that was removed, and all below it. */
   forget(path: MemberPath): void {
     if (path.depth === 0) return this.forgetBelow(path);
     const parent = this.#find(path.parent);
@@ -51,7 +51,7 @@ export class DeferredMetadata<M> {
     this.#charge(-costOf(name, node));
   }
 
-  /** Forgets all beneath a directory. */
+  /** Forgets all below a directory. */
   forgetBelow(path: MemberPath): void {
     const node = this.#find(path.bytes);
     if (!node?.children) return;

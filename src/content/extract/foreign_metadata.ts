@@ -30,7 +30,7 @@ export interface Metadata {
 const NO_XATTRS: ReadonlyMap<string, Uint8Array> = new Map();
 
 /**
- * The part of an entry's metadata that is applied: set-id bits and privileged attributes are not.
+ * Returns the part of an entry's metadata that is set: set-id bits and privileged attributes are not.
  */
 export function metadataOf(entry: TarEntry): Metadata {
   const xattrs = entry.pax.size === 0 ? NO_XATTRS : allXattrs(entry.pax);
@@ -49,7 +49,7 @@ export function metadataOf(entry: TarEntry): Metadata {
 }
 
 /**
- * The extended attributes, as GNU tar and star write them (`SCHILY.xattr.`,
+ * Returns the extended attributes, as GNU tar and star write them (`SCHILY.xattr.`,
  * with `%3D` and `%25` for what a keyword cannot hold) and as libarchive does (`LIBARCHIVE.xattr.`,
  * percent-encoded names, base64 values).
  */
@@ -71,7 +71,7 @@ function allXattrs(pax: PaxRecords): Map<string, Uint8Array> {
   return found;
 }
 
-/** What its extended attributes take, names and values. */
+/** Returns the bytes of the extended attributes, names and values. */
 export function xattrBytes({ xattrs }: Metadata): number {
   let bytes = 0;
   for (const [name, value] of xattrs) bytes += name.length + value.length;

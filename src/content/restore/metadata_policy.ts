@@ -1,4 +1,4 @@
-/** Giving what was restored its metadata: what this process cannot set is left out and counted. */
+/** Sets the metadata of restored entries; what this process cannot set is left out and counted. */
 
 import {
   type Descriptor,
@@ -32,17 +32,18 @@ export interface PolicyOptions {
   readonly omissions: OmissionLog;
 }
 
-/** How a file system says that it has no place for a name, though another had. */
+/** Errors of a file system that cannot hold a name which another file system had. */
 export const NAME_REFUSALS = ["ENAMETOOLONG", "EILSEQ"] as const;
 /**
- * The same for what is no file: rights, device policies, and overlayfs, which keeps 0:0 to itself.
+ * Errors for symlinks, FIFOs and devices that this node cannot make: names, rights, device policies,
+ * and overlayfs, which reserves device 0:0.
  */
 export const NODE_REFUSALS = [...NAME_REFUSALS, "EPERM", "EACCES", "EOPNOTSUPP"] as const;
 
 const SET_ID = 0o6000;
 const decoder = new TextDecoder();
 
-/** What of an image's metadata is honoured on this node, and by this daemon. */
+/** Decides which of an image's metadata is set on this node, and sets it. */
 export class MetadataPolicy {
   readonly #options: PolicyOptions;
   readonly #user = effectiveUser();
@@ -56,13 +57,13 @@ export class MetadataPolicy {
     return this.#options.trusted;
   }
 
-  /** The mode to create an inode with: no set-id bits before it has its owner. */
+  /** Returns the mode to create an inode with: no set-id bits before its owner is set. */
   creationModeOf(stored: StoredMetadata): number {
     return stored.mode & 0o777;
   }
 
   /**
-   * Applies everything: the owner cuts the mode, and attributes need a mode that lets us write.
+   * Sets all metadata of an open file or directory, in this order: setting the owner cuts the mode, and attributes need a mode that lets us write.
    * @returns what the inode has then
    * @throws {SystemError}
    */
@@ -75,15 +76,15 @@ export class MetadataPolicy {
     return stat;
   }
 
-  /** The same for an entry that is opened by its name only: a symlink, FIFO or device. */
+  /** Sets all metadata of a symlink, FIFO or device, which is reached only by its name. */
   applyToEntry(
     dir: Directory,
     name: Uint8Array,
     stored: StoredMetadata,
     { hasMode, path }: { hasMode: boolean; path: LazyPath },
   ): Stat {
-    const give = () => dir.chownEntry(name, stored.uid, stored.gid);
-    const isOwned = this.#setOwner(stored, path, give);
+    const chown = () => dir.chownEntry(name, stored.uid, stored.gid);
+    const isOwned = this.#setOwner(stored, path, chown);
     if (hasMode || stored.xattrs.length > 0) {
       using entry = dir.openPath(name);
       this.#setXattrs(entry, stored.xattrs, path);
@@ -106,10 +107,10 @@ export class MetadataPolicy {
   /** Set-id bits are for an owner: without it, and from others, they are dropped. */
   #setMode(target: Descriptor, stored: StoredMetadata, isOwned: boolean, path: LazyPath): Stat {
     const { trusted, omissions } = this.#options;
-    const wanted = trusted && isOwned ? stored.mode : stored.mode & ~SET_ID;
+    const mode = trusted && isOwned ? stored.mode : stored.mode & ~SET_ID;
     let stat = target.stat();
-    if (stat.permissions !== wanted) {
-      chmodOrWithoutSetId(target, wanted);
+    if (stat.permissions !== mode) {
+      chmodOrWithoutSetId(target, mode);
       stat = target.stat();
     }
     // The kernel clears bits that this process may not set, and says nothing.
