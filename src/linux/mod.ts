@@ -26,7 +26,7 @@ export {
   SLASH,
   splitPath,
 } from "./path_names.ts";
-export { effectiveUser, fileSystemType } from "./process.ts";
+export { effectiveUser, fileSystemSpace, fileSystemType } from "./process.ts";
 export {
   type DeviceName,
   nameDevices,

@@ -11,9 +11,22 @@ export function effectiveUser(): { uid: number; gid: number } {
 
 /** The number that names a file system's kind, as in `linux/magic.h`. @throws {SystemError} */
 export function fileSystemType(of: Located & { readonly fd: number }): number {
+  return Number(statfs(of)[0]!);
+}
+
+/** Bytes of a file system, all of them and those that are free to everybody. @throws {SystemError} */
+export function fileSystemSpace(
+  of: Located & { readonly fd: number },
+): { size: number; free: number } {
+  const [, blockSize, blocks, , available] = statfs(of);
+  return { size: Number(blockSize! * blocks!), free: Number(blockSize! * available!) };
+}
+
+/** Returns the words of a `struct statfs64`. */
+function statfs(of: Located & { readonly fd: number }): BigUint64Array {
   const words = new BigUint64Array(16);
   while (system().fstatfs64(of.fd, new Uint8Array(words.buffer)) < 0) {
     throwUnlessInterrupted("fstatfs", of);
   }
-  return Number(words[0]!);
+  return words;
 }

@@ -4,12 +4,16 @@ import {
   changedInodes,
   createSubvolume,
   type Directory,
+  fileSystemSpace,
+  hasDeletedSubvolumes,
   ignoreErrno,
   isErrno,
   quotaStatus,
   S,
   subvolumeInfo,
+  syncBtrfs,
 } from "../../linux/mod.ts";
+import { sleepSync } from "../../clock.ts";
 import { deleteEntry, type RemovalOptions, type Removed } from "../delete_entry.ts";
 import { QgroupLimits } from "./qgroup_limits.ts";
 import { snapshotTree, stateOf } from "./snapshot_tree.ts";
@@ -51,7 +55,43 @@ export class BtrfsVolume implements Volume {
     // A tree that is full could not even be told to lose a subvolume within.
     const { limits } = this;
     if (limits) ignoreErrno([...ABSENT], () => liftLimit(limits, parent, name, overflow));
-    return deleteEntry(parent, name, overflow, options);
+    const removed = deleteEntry(parent, name, overflow, options);
+    if (removed === "deleted") reclaimSpace(overflow);
+    return removed;
+  }
+}
+
+/** Below this part of a file system, or these bytes, space is short. */
+const SHORT = { part: 1 / 10, bytes: 1 << 30 } as const;
+/** Milliseconds that a deletion waits at most for its space, and between two looks. */
+const RECLAIM = { limit: 5000, interval: 20 } as const;
+
+/**
+ * Waits until the space of deleted subvolumes is free, if space is short: btrfs takes them apart in
+ * the background, after the next commit, which is up to 30 s away unless somebody asks for it. The
+ * next workspace would be refused on a file system where nothing is left. The wait is bounded, since
+ * a subvolume that somebody has open stays.
+ */
+function reclaimSpace(at: Directory): void {
+  const { size, free } = fileSystemSpace(at);
+  if (free >= Math.min(size * SHORT.part, SHORT.bytes)) return;
+  const end = performance.now() + RECLAIM.limit;
+  for (;;) {
+    const waiting = isWaitingForSpace(at);
+    // Each commit wakes the cleaner, and the last one frees the blocks that it gave up.
+    ignoreErrno(["ENOSPC", "EROFS"], () => syncBtrfs(at));
+    if (!waiting || performance.now() >= end) return;
+    sleepSync(RECLAIM.interval);
+  }
+}
+
+function isWaitingForSpace(at: Directory): boolean {
+  try {
+    return hasDeletedSubvolumes(at);
+  } catch (error) {
+    // Without CAP_SYS_ADMIN nobody can tell.
+    if (isErrno(error, "EPERM")) return false;
+    throw error;
   }
 }
 

@@ -41,4 +41,9 @@ export {
   subvolumeInfo,
   syncBtrfs,
 } from "./subvolumes.ts";
-export { type ChangedInode, changedInodes, inodePaths } from "./tree_search.ts";
+export {
+  type ChangedInode,
+  changedInodes,
+  hasDeletedSubvolumes,
+  inodePaths,
+} from "./tree_search.ts";
