@@ -34,4 +34,5 @@ export {
 } from "./errors/machine_errors.ts";
 export { DEFAULT_REASONS, type Reason, type ReasonOf, REASONS } from "./errors/reasons.ts";
 export { type GuardedEntry, type Refusal, refusalOf, type RefusedCall } from "./errors/refusal.ts";
+export { ConfigError, StartError } from "./errors/start_error.ts";
 export { fromWire, toWire, type WireError } from "./errors/wire.ts";

@@ -27,6 +27,7 @@ export const LEVELS: readonly (readonly string[])[] = [
     "extent",
     "log",
     "memory",
+    "mounts",
     "patches",
     "proxy_variables",
     "schema_fields",

@@ -1,8 +1,8 @@
 /** What a failed command reports: which errors are the user's, and the lines that describe them. */
 
-import { ConfigError } from "../config/mod.ts";
 import {
   causeErrno,
+  ConfigError,
   DaemonError,
   errnoOf,
   type ErrorCode,
@@ -10,8 +10,8 @@ import {
   machineError,
   reasonOf,
   remedyOf,
+  StartError,
 } from "../errors.ts";
-import { StartError } from "../process/mod.ts";
 
 /** A failure of a command. Its message is printed at the end; an empty one means that all is said. */
 export class Failure extends Error {

@@ -2,7 +2,7 @@
 
 import { Command, CommanderError } from "commander";
 import { configureFileSystems } from "../errors.ts";
-import { readFileSystems } from "../process/mod.ts";
+import { readFileSystems } from "../mounts.ts";
 import { describeFailure } from "./failure.ts";
 import { printError, printErrorText, printText } from "./io.ts";
 import { VERSION, versionCommand } from "./version.ts";

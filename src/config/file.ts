@@ -2,9 +2,8 @@
 
 import { findNodeAtLocation, type Node, type ParseError, parseTree } from "jsonc-parser";
 import { getNodeValue, printParseErrorCode } from "jsonc-parser";
-import { reasonOf, remedyOf } from "../errors.ts";
+import { ConfigError, reasonOf, remedyOf } from "../errors.ts";
 import { type ConfigSource, isObject } from "./config_source.ts";
-import { ConfigError } from "./problems.ts";
 
 /** The settings of the file at `path`. @throws {ConfigError} where it cannot be read or parsed. */
 export function readConfigFile(path: string): ConfigSource {

@@ -6,10 +6,9 @@ import { conflicts, resolveConfig } from "./resolve_config.ts";
 import { readEnvironment } from "./environment.ts";
 import { readConfigFile } from "./file.ts";
 import { type ConfigSource, merge, setAt, valueAt } from "./config_source.ts";
-import { ConfigError, describeIssue, problemAt } from "./problems.ts";
+import { ConfigError } from "../errors.ts";
+import { describeIssue, problemAt } from "./problems.ts";
 import { type Config, configSchema } from "./schema.ts";
-
-export { ConfigError };
 
 /** Everything that says something of the config. */
 export interface ConfigSources {

@@ -16,17 +16,6 @@ import { configJsonSchema, keysAt } from "./keys.ts";
 /** The part of a URL that may hold a password. */
 const USERINFO = /\/\/[^/@"]*@/g;
 
-/** A config that cannot be used; every problem is one line. */
-export class ConfigError extends Error {
-  override readonly name = "ConfigError";
-  readonly problems: readonly string[];
-
-  constructor(problems: readonly string[]) {
-    super(problems.join("\n"));
-    this.problems = problems;
-  }
-}
-
 /** Returns the problem with the value at `path`, preceded by the source that set the value. */
 export function problemAt(layers: readonly ConfigSource[], path: KeyPath, problem: string): string {
   const origin = originOf(layers, path);

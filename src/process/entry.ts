@@ -1,7 +1,6 @@
 /** Describes the entry at a path, for error messages. */
 
-import { reasonOf } from "../errors.ts";
-import { StartError } from "./start_error.ts";
+import { reasonOf, StartError } from "../errors.ts";
 
 /** Metadata of an entry, a link's own; `undefined` where there is none. @throws {StartError} */
 export function lstat(path: string): Deno.FileInfo | undefined {

@@ -9,8 +9,8 @@ import type {
 } from "./messages.ts";
 import { contentPermissions, daemonPermissions, type Permissions } from "./worker_permissions.ts";
 import type { FoundGit } from "../git/mod.ts";
-import { fileSystemsOf, readFileSystems } from "./mounts.ts";
-import { StartError } from "./start_error.ts";
+import { fileSystemsOf, readFileSystems } from "../mounts.ts";
+import { StartError } from "../errors.ts";
 
 export interface LaunchOptions {
   config: Config;

@@ -1,6 +1,6 @@
 /** Finds the C library, the only library that a Worker may be allowed to load. */
 
-import { StartError } from "./start_error.ts";
+import { StartError } from "../errors.ts";
 
 const LIBRARY = /\s(\/\S*\/(?:libc\.so\.6|libc-\d[\d.]*\.so))$/m;
 

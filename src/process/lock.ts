@@ -8,10 +8,9 @@
 
 import { join } from "@std/path";
 import { sleepSync } from "../clock.ts";
-import { reasonOf } from "../errors.ts";
+import { reasonOf, StartError } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import { accessRemedy, describeKind, lstat } from "./entry.ts";
-import { StartError } from "./start_error.ts";
 
 /** Characters that hold any pid, which are at most 4,194,304. */
 const PID_WIDTH = 10;

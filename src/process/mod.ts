@@ -5,7 +5,5 @@
 
 export { libcPath } from "./libc.ts";
 export type { DaemonWorkerStart, FromDaemonWorker, ToDaemonWorker } from "./messages.ts";
-export { readFileSystems } from "./mounts.ts";
 export { runDaemon } from "./run.ts";
 export { clientWarning } from "./runtime.ts";
-export { StartError } from "./start_error.ts";

@@ -10,14 +10,13 @@
 import { basename, dirname, join } from "@std/path";
 import { type Config, conflicts } from "../config/mod.ts";
 import type { Areas } from "../content/mod.ts";
-import { machineError, reasonOf } from "../errors.ts";
+import { machineError, reasonOf, StartError } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import { accessRemedy, describeKind, lstat } from "./entry.ts";
 import { lockPath } from "./lock.ts";
-import { mountOf, readMounts } from "./mounts.ts";
+import { mountOf, readMounts } from "../mounts.ts";
 import { storeFolder } from "../store/mod.ts";
 import { hasOurState } from "./own_root.ts";
-import { StartError } from "./start_error.ts";
 
 /** Mode of the directories above a tree: searchable (x), not listable (r). */
 export const SEARCHABLE_MODE = 0o711;

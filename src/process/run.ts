@@ -1,7 +1,7 @@
 /** Runs the daemon's process from its config to its exit. */
 
 import type { Config } from "../config/mod.ts";
-import { reasonOf } from "../errors.ts";
+import { reasonOf, StartError } from "../errors.ts";
 import { configureQueuedLogging, logger } from "../log/mod.ts";
 import { formatAddress, parseAddress, resolveAddress } from "../address.ts";
 import { ownerProblem } from "./content_owner.ts";
@@ -14,7 +14,6 @@ import { findGit } from "./find_program.ts";
 import { makeAreas, prepareRoot } from "./root.ts";
 import { listenerProblem, runtimeWarning } from "./runtime.ts";
 import { onSignals } from "./signals.ts";
-import { StartError } from "./start_error.ts";
 import { handleUncaught } from "../uncaught.ts";
 
 /** Milliseconds after the grace period in which the daemon Worker may finish what must not be left undone. */

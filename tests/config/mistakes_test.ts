@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { readConfigFile } from "../../src/config/file.ts";
-import { ConfigError } from "../../src/config/load_config.ts";
+import { ConfigError } from "../../src/errors.ts";
 import { FILE, type Given, load } from "./fixture.ts";
 
 interface Mistake {

@@ -2,7 +2,7 @@ import { assertRejects, assertStringIncludes } from "@std/assert";
 import { launch } from "../../src/process/launch.ts";
 import { libcPath } from "../../src/process/libc.ts";
 import { makeAreas, prepareRoot } from "../../src/process/root.ts";
-import { StartError } from "../../src/process/start_error.ts";
+import { StartError } from "../../src/errors.ts";
 import { configOf, withFolder } from "./fixture.ts";
 
 function launchOn(root: string, { libc = libcPath(), settings = {}, log = {} } = {}) {

@@ -9,7 +9,7 @@ import { ownerProblem } from "../../src/process/content_owner.ts";
 import { libcPath } from "../../src/process/libc.ts";
 import { findGit, findProgram } from "../../src/process/find_program.ts";
 import { clientWarning, listenerProblem, runtimeWarning } from "../../src/process/runtime.ts";
-import { StartError } from "../../src/process/start_error.ts";
+import { StartError } from "../../src/errors.ts";
 import { denoDir } from "../e2e/user.ts";
 import { withFolder } from "./fixture.ts";
 

@@ -5,7 +5,7 @@ import { join } from "@std/path";
 import type { Areas } from "../../src/content/worker_start.ts";
 import { lockRoot } from "../../src/process/lock.ts";
 import { makeAreas, prepareRoot } from "../../src/process/root.ts";
-import { StartError } from "../../src/process/start_error.ts";
+import { StartError } from "../../src/errors.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { ODDITIES, type Oddity } from "../fixtures/oddities.ts";
 import { configOf } from "./fixture.ts";

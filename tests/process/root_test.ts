@@ -2,7 +2,7 @@ import { DatabaseSync } from "node:sqlite";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { lockPath, lockRoot } from "../../src/process/lock.ts";
 import { makeAreas, prepareRoot } from "../../src/process/root.ts";
-import { StartError } from "../../src/process/start_error.ts";
+import { StartError } from "../../src/errors.ts";
 import { canMount, smallFileSystem } from "../fixtures/mount.ts";
 import { CAN_MAKE_IMMUTABLE, makeMutable } from "../fixtures/oddities.ts";
 import { configOf, withFolder } from "./fixture.ts";

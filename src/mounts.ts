@@ -1,6 +1,6 @@
 /** Finds the mount that a path lies on. */
 
-import type { FileSystem } from "../errors.ts";
+import type { FileSystem } from "./errors.ts";
 
 /** Every file system that this process sees; the last of several at one mount point is on top. */
 export function readFileSystems(): FileSystem[] {
