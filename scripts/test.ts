@@ -93,7 +93,7 @@ async function main(args: readonly string[]): Promise<boolean> {
       );
     }
   };
-  const jobs = Number(Deno.env.get("DENO_JOBS")) || navigator.hardwareConcurrency + 1;
+  const jobs = Number(Deno.env.get("DENO_JOBS")) || navigator.hardwareConcurrency + 2;
   await Promise.all(Array.from({ length: jobs }, work));
   for (const failure of failures) print(`${failure}\n`);
   print(`\n${totalsLine(totals, ok, Math.round((performance.now() - start) / 1000))}\n`);
