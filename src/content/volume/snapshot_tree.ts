@@ -43,6 +43,9 @@ export function snapshotTree(
   { readOnly }: { readOnly: boolean },
 ): Freeze {
   for (let attempt = 1;; attempt++) {
+    // The kernel's snapshot passes over pages whose older content is being written at that moment:
+    // what was written before it would be missing, or be zeros in a file that is new.
+    source.syncFileSystem();
     createSnapshot(source, parent, name);
     try {
       using copy = parent.openDirectory(name);
