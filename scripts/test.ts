@@ -51,12 +51,16 @@ export function batchesOf(files: readonly { path: string; size: number }[]): str
   return batches;
 }
 
+const TESTS = { includeDirs: false, match: [/_test\.ts$/] };
+
+/** Returns the files of tests in folders, and single files. @throws {Deno.errors.NotFound} */
 async function filesOf(paths: readonly string[]): Promise<{ path: string; size: number }[]> {
   const found = new Map<string, number>();
+  const add = (path: string) =>
+    found.set(relative(PROJECT, Deno.realPathSync(path)), Deno.statSync(path).size);
   for (const path of paths) {
-    for await (const entry of walk(path, { includeDirs: false, match: [/_test\.ts$/] })) {
-      found.set(relative(PROJECT, Deno.realPathSync(entry.path)), Deno.statSync(entry.path).size);
-    }
+    if (Deno.statSync(path).isFile) add(path);
+    else for await (const { path: file } of walk(path, TESTS)) add(file);
   }
   return [...found].map(([path, size]) => ({ path, size }));
 }
