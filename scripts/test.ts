@@ -1,8 +1,8 @@
 /**
  * `deno task test [FLAG…] [PATH…]`: runs the tests in several processes of Deno, a few files each.
  * `deno test --parallel` would run all of them as threads of one process, whose memory each start of a
- * program (the tests run git thousands of times) then copies the page tables of: that took half of
- * the suite's time. Flags go to `deno test`; `DENO_JOBS` says how many processes there are at a time.
+ * program (the tests run git thousands of times) then copies the page tables of: that took a sixth of
+ * the CPU time of the tests of Git. Flags go to `deno test`; `DENO_JOBS` says how many processes there are at a time.
  * Prints what each process printed, what failed, and totals in the form of `deno test`.
  */
 
@@ -12,6 +12,7 @@ import { fromFileUrl, relative } from "@std/path";
 const PROJECT = fromFileUrl(new URL("..", import.meta.url));
 /** A process takes 0.4 s to start, and grows with each file. */
 const FILES_A_PROCESS = 4;
+
 /** Counts of one or several runs. */
 export interface Totals {
   passed: number;

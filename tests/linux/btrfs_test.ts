@@ -5,6 +5,7 @@ import {
   createQgroup,
   createSnapshot,
   createSubvolume,
+  deletedSubvolumes,
   destroyQgroup,
   destroySubvolume,
   destroySubvolumeById,
@@ -258,4 +259,19 @@ Deno.test("a file system that is no btrfs says so", () => {
     "the file system does not support that",
   );
   assert(!isSubvolumeTop(folder.dir.stat()));
+});
+
+Deno.test({
+  name: "a deleted subvolume that somebody has open is told as one whose space is not free",
+  ignore,
+  fn() {
+    using fs = openBtrfs();
+    const { top } = fs;
+    createSubvolume(top, "gone");
+    using gone = top.openDirectory("gone");
+    const { id } = subvolumeInfo(gone);
+    assertEquals(deletedSubvolumes(top), []);
+    destroySubvolume(top, "gone");
+    assertEquals(deletedSubvolumes(top), [id]);
+  },
 });

@@ -3,9 +3,9 @@
 import {
   changedInodes,
   createSubvolume,
+  deletedSubvolumes,
   type Directory,
   fileSystemSpace,
-  hasDeletedSubvolumes,
   ignoreErrno,
   isErrno,
   quotaStatus,
@@ -69,28 +69,35 @@ const RECLAIM = { limit: 5000, interval: 20 } as const;
 /**
  * Waits until the space of deleted subvolumes is free, if space is short: btrfs takes them apart in
  * the background, after the next commit, which is up to 30 s away unless somebody asks for it. The
- * next workspace would be refused on a file system where nothing is left. The wait is bounded, since
- * a subvolume that somebody has open stays.
+ * next workspace would be refused on a file system where nothing is left. A subvolume that somebody has
+ * open stays; it is waited for once, so that a process in it cannot slow down every later deletion.
  */
 function reclaimSpace(at: Directory): void {
   const { size, free } = fileSystemSpace(at);
   if (free >= Math.min(size * SHORT.part, SHORT.bytes)) return;
   const end = performance.now() + RECLAIM.limit;
   for (;;) {
-    const waiting = isWaitingForSpace(at);
+    const waiting = idsOfDeleted(at).filter((id) => !heldOpen.has(id));
     // Each commit wakes the cleaner, and the last one frees the blocks that it gave up.
     ignoreErrno(["ENOSPC", "EROFS"], () => syncBtrfs(at));
-    if (!waiting || performance.now() >= end) return;
+    if (waiting.length === 0) return;
+    if (performance.now() >= end) {
+      for (const id of waiting) heldOpen.add(id);
+      return;
+    }
     sleepSync(RECLAIM.interval);
   }
 }
 
-function isWaitingForSpace(at: Directory): boolean {
+/** Ids of subvolumes that stayed to the end of a wait. No id is used twice. */
+const heldOpen = new Set<bigint>();
+
+function idsOfDeleted(at: Directory): bigint[] {
   try {
-    return hasDeletedSubvolumes(at);
+    return deletedSubvolumes(at);
   } catch (error) {
     // Without CAP_SYS_ADMIN nobody can tell.
-    if (isErrno(error, "EPERM")) return false;
+    if (isErrno(error, "EPERM")) return [];
     throw error;
   }
 }

@@ -41,9 +41,4 @@ export {
   subvolumeInfo,
   syncBtrfs,
 } from "./subvolumes.ts";
-export {
-  type ChangedInode,
-  changedInodes,
-  hasDeletedSubvolumes,
-  inodePaths,
-} from "./tree_search.ts";
+export { type ChangedInode, changedInodes, deletedSubvolumes, inodePaths } from "./tree_search.ts";

@@ -184,20 +184,21 @@ export function inodePaths(at: BtrfsHandle, inode: bigint): Uint8Array[] | undef
 const [ROOT_TREE, ORPHAN_OBJECT, ORPHAN_ITEM] = [1n, 2n ** 64n - 5n, 48];
 
 /**
- * Returns whether there are subvolumes that are deleted and whose space is not yet free. The kernel
- * keeps an orphan item of each until it has taken it apart, which it does in the background.
+ * Returns the ids of the subvolumes that are deleted and whose space is not yet free. The kernel keeps
+ * an orphan item of each until it has taken it apart, which it does in the background once nobody has
+ * it open.
  * @throws {SystemError} EPERM without `CAP_SYS_ADMIN`
  */
-export function hasDeletedSubvolumes(at: BtrfsHandle): boolean {
-  let found = false;
+export function deletedSubvolumes(at: BtrfsHandle): bigint[] {
+  const found: bigint[] = [];
   searchTree(at, {
     tree: ROOT_TREE,
     minObject: ORPHAN_OBJECT,
     maxObject: ORPHAN_OBJECT,
     minType: ORPHAN_ITEM,
     maxType: ORPHAN_ITEM,
-  }, ({ object, type }) => {
-    found ||= object === ORPHAN_OBJECT && type === ORPHAN_ITEM;
+  }, ({ object, type, offset }) => {
+    if (object === ORPHAN_OBJECT && type === ORPHAN_ITEM) found.push(offset);
   });
   return found;
 }
