@@ -7,7 +7,8 @@
  */
 
 export { Block, type BlockRecord, kindOf, type Location, Memory } from "./block.ts";
-export { Arena, BlockBuilder, blocksOf } from "./block_builder.ts";
+export { Arena, blocksOf } from "./arena.ts";
+export { BlockBuilder } from "./block_builder.ts";
 export { BUFFER_BYTES, buffers } from "./buffers.ts";
 export {
   checkLayersOfIndex,

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { Arena, BlockBuilder, blocksOf } from "../../src/image/block_builder.ts";
+import { Arena, blocksOf } from "../../src/image/arena.ts";
+import { BlockBuilder } from "../../src/image/block_builder.ts";
 import { FLAG, KIND, RECORD } from "../../src/image/layout.ts";
 import { buildBlock, bytes, sampleStats, textOf } from "./fixture.ts";
 
@@ -51,7 +52,7 @@ Deno.test("a block reads as what was added to it, and nothing of the block befor
   }));
 });
 
-Deno.test("a block of more records than a piece holds keeps them all, and each is found", () => {
+Deno.test("a block of more records than a chunk holds keeps them all, and each is found", () => {
   const names = Array.from({ length: 9000 }, (_, n) => `${n}`.padStart(5, "0"));
   const entries = names.map((name) => ({ stat: symlink, name, link: bytes(`to ${name}`) }));
   const block = buildBlock(new BlockBuilder(new Arena()), "", directory, entries);

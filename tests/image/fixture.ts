@@ -2,7 +2,8 @@
 
 import { digestOf } from "../../src/digest.ts";
 import { Block, kindOf } from "../../src/image/block.ts";
-import { Arena, BlockBuilder, type RecordDetails } from "../../src/image/block_builder.ts";
+import { Arena } from "../../src/image/arena.ts";
+import { BlockBuilder, type RecordDetails } from "../../src/image/block_builder.ts";
 import { KIND } from "../../src/image/layout.ts";
 import type { LayerInfo } from "../../src/image/tree_file.ts";
 import type { Stat } from "../../src/linux/mod.ts";

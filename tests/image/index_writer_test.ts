@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ArchiveError } from "../../src/archive/archive_error.ts";
 import { DaemonError } from "../../src/errors.ts";
-import { Arena, BlockBuilder } from "../../src/image/block_builder.ts";
+import { Arena } from "../../src/image/arena.ts";
+import { BlockBuilder } from "../../src/image/block_builder.ts";
 import { BUFFER_BYTES } from "../../src/image/buffers.ts";
 import { readIndex } from "../../src/image/index_reader.ts";
 import { IndexWriter } from "../../src/image/index_writer.ts";
