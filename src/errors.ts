@@ -18,6 +18,7 @@ export {
   configureFileSystems,
   describeFileSystem,
   type FileSystem,
+  fileSystemOf,
 } from "./errors/file_systems.ts";
 export {
   asDaemonError,

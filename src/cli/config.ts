@@ -3,6 +3,7 @@
 import { Command } from "commander";
 import { type Config, configJsonSchema, showConfig } from "../config/mod.ts";
 import { addConfigFlags, loadFromFlags } from "./config_flags.ts";
+import { reportProblems } from "./doctor.ts";
 import { printError, printJson, printLine } from "./io.ts";
 
 const EXAMPLES = `
@@ -22,9 +23,17 @@ export function configCommand(): Command {
     .addHelpText("after", EXAMPLES);
   config.addCommand(
     addConfigFlags(new Command("validate"))
-      .description("Check the config that these flags, the environment and the file make")
-      .action((_options: unknown, command: Command) => {
-        loadAndWarn(command);
+      .description(
+        "Check the config that these flags, the environment and the file make, and that this " +
+          "machine has what it needs (doctor looks at the store, too)",
+      )
+      .option("--file-only", "do not look at this machine, which is not the one to run on")
+      .action(async ({ fileOnly }: { fileOnly?: true }, command: Command) => {
+        const config = loadAndWarn(command);
+        if (!fileOnly) {
+          const { localChecks } = await import("../process/mod.ts");
+          reportProblems(await localChecks(config));
+        }
         printLine("The config is valid.");
       }),
   );

@@ -1,5 +1,5 @@
 /**
- * The command line: `run`, `client`, `store`, `config`, `version`. Each command's code is loaded only when
+ * The command line: `run`, `client`, `store`, `config`, `doctor`, `version`. Each command's code is loaded only when
  * it is the one that runs.
  */
 

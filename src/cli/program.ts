@@ -27,6 +27,7 @@ const COMMANDS: Record<string, () => Command | Promise<Command>> = {
   client: async () => (await import("./client/mod.ts")).clientCommand(),
   store: async () => (await import("./store/mod.ts")).storeCommand(),
   config: async () => (await import("./config.ts")).configCommand(),
+  doctor: async () => (await import("./doctor.ts")).doctorCommand(),
   version: versionCommand,
 };
 

@@ -3,6 +3,7 @@
 export { ClientError, type ClientErrorOptions, UnreachableError } from "./client_error.ts";
 export { gitStatusToJson, initRequestFromJson } from "./json.ts";
 export type { ClientTls } from "./tls.ts";
+export { type Answer, whatAnswers } from "./what_answers.ts";
 export {
   type CallOptions,
   type ClientOptions,

@@ -109,6 +109,15 @@ export const configSchema = section({
           "one named outright must work",
       ),
   }).prefault({}),
+  disk: section({
+    readyPercent: countField(0, 90).default(5).describe(
+      "Percent of bytes and inodes that must be free on the file systems of the root and the " +
+        "embedded store for /readyz to say so; 10 GiB are always enough; 0 for no limit",
+    ),
+    initPercent: countField(0, 90).default(2).describe(
+      "The same for InitWorkspace to be accepted; saves and disposals always are",
+    ),
+  }).prefault({}),
   shutdown: section({
     grace: duration.prefault("30s").describe("How long running calls may take to end"),
   }).prefault({}),

@@ -4,20 +4,22 @@
  */
 
 import { join } from "@std/path";
+import { readTlsMaterial } from "../certificates.ts";
 import { systemClock } from "../clock.ts";
 import type { Config } from "../config/mod.ts";
 import type { Content } from "../content/mod.ts";
-import { DaemonError, messageOf, reasonOf } from "../errors.ts";
+import { messageOf } from "../errors.ts";
 import { type FoundGit, Git, reportFoundGit } from "../git/mod.ts";
 import { createInitializers } from "../initializer/mod.ts";
 import { logger } from "../log/mod.ts";
 import { EgressProxy } from "../outbound/mod.ts";
 import { formatAddress, parseAddress } from "../address.ts";
-import { type RpcServer, startRpc, type TlsMaterial } from "../rpc/mod.ts";
+import { type RpcServer, startRpc } from "../rpc/mod.ts";
 import { StoredImages } from "../snapshot/mod.ts";
 import { keepsContent, type ObjectStore, openStore } from "../store/mod.ts";
 import { Metrics, type MetricsHttp, startMetricsHttp } from "../telemetry/mod.ts";
 import { type Journal, WorkspaceManager, WorkspaceMetrics } from "../workspace/mod.ts";
+import { CertificateWatch } from "./certificate_watch.ts";
 import type { DaemonMetrics } from "./daemon_metrics.ts";
 import { chooseQuotaDriver } from "./quota.ts";
 import { LeftoverSweeper } from "./leftover_sweeper.ts";
@@ -65,14 +67,17 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   const workspaces = createManager(options, { store, journal, metrics, egressProxy });
   stack.defer(() => workspaces.stop(0));
   await workspaces.start();
+  const tls = config.tls && readTlsMaterial(config.tls);
   const rpc = await startRpc({
     workspaces,
     listen: config.listen.map(parseAddress),
     metrics,
     insecure: config.insecure,
-    ...(config.tls ? { tls: readTls(config.tls) } : {}),
+    ...(tls ? { tls } : {}),
   });
   stack.defer(() => rpc.stop(0));
+  const certificates = stack.use(new CertificateWatch(systemClock, daemonMetrics));
+  if (tls) certificates.start(tls);
   const readiness = stack.use(new Readiness(store, systemClock, daemonMetrics));
   readiness.start();
   stack.use(new LeftoverSweeper(store, systemClock, daemonMetrics)).start();
@@ -82,14 +87,16 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   const resources = stack.move();
   return {
     stop: (graceMs) => stop(graceMs, { workspaces, rpc, http, readiness, resources }),
-    reload: () => reload(config, rpc),
+    reload: () => reload(config, rpc, certificates),
   };
 }
 
-function reload({ tls }: Config, rpc: RpcServer): void {
+function reload({ tls }: Config, rpc: RpcServer, certificates: CertificateWatch): void {
   if (!tls) return log.info("There are no certificates to read again: restart to reconfigure");
   try {
-    rpc.replaceTls(readTls(tls));
+    const material = readTlsMaterial(tls);
+    rpc.replaceTls(material);
+    certificates.uses(material);
     log.info("New connections are shown the certificate that is now in {path}", { path: tls.cert });
   } catch (error) {
     log.error("The old certificates stay: {reason}", { reason: messageOf(error) });
@@ -172,27 +179,6 @@ async function openConfiguredStore(config: Config, metrics: Metrics): Promise<Ob
     clock: systemClock,
     metrics,
   });
-}
-
-function readTls(files: NonNullable<Config["tls"]>): TlsMaterial {
-  const { cert, key, clientCa } = files;
-  return {
-    files,
-    cert: readPem("tls.cert", cert),
-    key: readPem("tls.key", key),
-    ...(clientCa ? { clientCa: readPem("tls.clientCa", clientCa) } : {}),
-  };
-}
-
-function readPem(name: string, path: string): Uint8Array {
-  try {
-    return Deno.readFileSync(path);
-  } catch (error) {
-    throw new DaemonError(
-      "FAILED_PRECONDITION",
-      `Cannot read the file of ${name}, ${path}: ${reasonOf(error)}`,
-    );
-  }
 }
 
 /**

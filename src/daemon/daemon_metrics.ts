@@ -9,6 +9,7 @@ export class DaemonMetrics {
   readonly #storeUp: Gauge;
   readonly #leftoversRemoved: Counter;
   readonly #uncaught: Counter<"kind">;
+  readonly #certificateExpiry: Gauge<"part">;
 
   /** @param droppedLines returns how many lines of the log were dropped so far */
   constructor(metrics: Metrics, droppedLines: () => number) {
@@ -32,6 +33,11 @@ export class DaemonMetrics {
     );
     this.#uncaught.inc({ kind: "exception" }, 0);
     this.#uncaught.inc({ kind: "rejection" }, 0);
+    this.#certificateExpiry = metrics.gauge(
+      "wsdaemon_tls_certificate_expiry_timestamp_seconds",
+      "When the first certificate of a file in use ends, in seconds since the epoch",
+      ["part"],
+    );
     metrics.observedCounter(
       "wsdaemon_log_lines_dropped_total",
       "Lines of the log that stderr did not take",
@@ -52,6 +58,11 @@ export class DaemonMetrics {
   /** Counts what a sweep of the store removed. */
   leftoversRemoved(count: number): void {
     this.#leftoversRemoved.inc(count);
+  }
+
+  /** Records when the first certificate of a file ends. Seconds since the epoch. */
+  certificateExpires(part: "cert" | "clientCa", seconds: number): void {
+    this.#certificateExpiry.set({ part }, seconds);
   }
 
   /** Counts a bug that no operation caught. */

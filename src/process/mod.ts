@@ -5,5 +5,8 @@
 
 export { libcPath } from "./libc.ts";
 export type { DaemonWorkerStart, FromDaemonWorker, ToDaemonWorker } from "./messages.ts";
+export type { Check, Outcome } from "./preflight/check.ts";
+export { localChecks } from "./preflight/preflight.ts";
+export { storeChecks } from "./preflight/store_checks.ts";
 export { runDaemon } from "./run.ts";
 export { clientWarning } from "./runtime.ts";

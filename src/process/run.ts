@@ -1,18 +1,16 @@
 /** Runs the daemon's process from its config to its exit. */
 
 import type { Config } from "../config/mod.ts";
-import { reasonOf, StartError } from "../errors.ts";
+import { StartError } from "../errors.ts";
 import { configureQueuedLogging, logger } from "../log/mod.ts";
 import { formatAddress, parseAddress, resolveAddress } from "../address.ts";
-import { ownerProblem } from "./content_owner.ts";
 import { launch, type Launched } from "./launch.ts";
-import { limitProblem, needsOf, thisSystem } from "./limits.ts";
 import { libcPath } from "./libc.ts";
 import { lockRoot } from "./lock.ts";
-import { secretFiles } from "./worker_permissions.ts";
 import { findGit } from "./find_program.ts";
+import { inWords } from "./preflight/check.ts";
+import { startChecks } from "./preflight/preflight.ts";
 import { makeAreas, prepareRoot } from "./root.ts";
-import { listenerProblem, runtimeWarning } from "./runtime.ts";
 import { onSignals } from "./signals.ts";
 import { handleUncaught } from "../uncaught.ts";
 
@@ -44,18 +42,10 @@ export async function runDaemon(
     log.error("A bug, to be reported: nothing caught the {kind} {error}", { kind, error })
   );
   for (const warning of warnings) log.warn("{warning}", { warning });
-  const warning = runtimeWarning(Deno.version.deno);
-  if (warning) log.warn("{warning}", { warning });
-
-  const needs = needsOf(navigator.hardwareConcurrency);
-  const problem = limitProblem(needs, thisSystem) ??
-    ownerProblem(loaded.contentOwner, Deno.uid()!) ??
-    listenerProblem(Deno.version.deno, {
-      unix: loaded.listen.some((address) => parseAddress(address).kind === "unix"),
-      tls: loaded.tls !== undefined,
-    });
-  if (problem) throw new StartError(problem);
-  for (const path of secretFiles(loaded)) requireReadable(path);
+  for (const check of startChecks(loaded)) {
+    if (check.outcome === "failed") throw new StartError(inWords(check));
+    if (check.outcome === "warning") log.warn("{warning}", { warning: inWords(check) });
+  }
   const config = prepareRoot(await resolveListeners(loaded));
   using _lock = lockRoot(config.root);
   const areas = makeAreas(config);
@@ -107,12 +97,4 @@ async function resolveListeners(config: Config): Promise<Config> {
     formatAddress(await resolveAddress(parseAddress(text)))
   );
   return { ...config, listen: await Promise.all(listen) };
-}
-
-function requireReadable(path: string): void {
-  try {
-    Deno.openSync(path).close();
-  } catch (error) {
-    throw new StartError(`Cannot read ${path}: ${reasonOf(error)}`, { cause: error });
-  }
 }

@@ -16,6 +16,7 @@ Deno.test("config decides every key when nothing is given", () => {
     git: { timeout: 600_000, protocols: ["https", "http", "ssh", "git"] },
     net: { allowLoopback: false, allowHosts: [], denyHosts: [] },
     quota: { driver: "auto" },
+    disk: { readyPercent: 5, initPercent: 2 },
     shutdown: { grace: 30_000 },
     log: { level: "info", format: "text" },
   });

@@ -42,7 +42,15 @@ Deno.test({
     assertStringIncludes(spoilt, "does not belong");
     assert(await ask(own));
     await Deno.copyFile(at("renewed.key"), at("server.key"));
+    const soon = daemon.logged("TLS: the certificate of CN=renewed in tls.cert", () => {});
     await daemon.logged("now in", () => hangUp(daemon));
+    assertStringIncludes(await soon, "in 1 days: renew it and send wsdaemon SIGHUP");
+    assert(await ask(own));
+
+    await Deno.copyFile(at("expired.pem"), at("server.pem"));
+    await Deno.copyFile(at("expired.key"), at("server.key"));
+    const expired = await daemon.logged("The old certificates stay", () => hangUp(daemon));
+    assertStringIncludes(expired, "CN=expired, expired on");
     assert(await ask(own));
   },
 });

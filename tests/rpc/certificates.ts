@@ -18,6 +18,8 @@ export interface Certificates {
   client: Certificate;
   /** A client's certificate from an authority that no one trusts. */
   stranger: Certificate;
+  /** For the server's names, and ended yesterday. */
+  expired: Certificate;
 }
 
 /** Whether there is an openssl to make certificates with. */
@@ -46,13 +48,18 @@ export async function makeCertificates(folder: string): Promise<Certificates> {
     const files = ["-keyout", `${name}.key`, "-out", `${name}.pem`];
     return openssl("req", "-x509", ...newKey, ...files, "-days", "2", "-subj", `/CN=${name}`);
   };
-  const issue = async (name: string, ca: string, names: string): Promise<Certificate> => {
+  const issue = async (
+    name: string,
+    ca: string,
+    names: string,
+    days = 2,
+  ): Promise<Certificate> => {
     const request = ["-keyout", `${name}.key`, "-out", `${name}.csr`, "-subj", `/CN=${name}`];
     await openssl("req", ...newKey, ...request);
     await Deno.writeTextFile(join(folder, `${name}.ext`), `subjectAltName=${names}\n`);
-    const signer = ["-CA", `${ca}.pem`, "-CAkey", `${ca}.key`, "-CAcreateserial", "-days", "2"];
+    const signer = ["-CA", `${ca}.pem`, "-CAkey", `${ca}.key`, "-CAcreateserial"];
     const files = ["-in", `${name}.csr`, "-out", `${name}.pem`, "-extfile", `${name}.ext`];
-    await openssl("x509", "-req", ...signer, ...files);
+    await openssl("x509", "-req", ...signer, "-days", String(days), ...files);
     return { cert: await read(`${name}.pem`), key: await read(`${name}.key`) };
   };
   const read = (name: string) => Deno.readFile(join(folder, name));
@@ -64,6 +71,7 @@ export async function makeCertificates(folder: string): Promise<Certificates> {
     renewed: await issue("renewed", "ca", here),
     client: await issue("client", "ca", "DNS:client"),
     stranger: await issue("stranger", "other-ca", "DNS:client"),
+    expired: await issue("expired", "ca", here, -1),
     ca: await read("ca.pem"),
   };
 }

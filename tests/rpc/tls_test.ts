@@ -67,9 +67,10 @@ tlsTest("new connections see a replaced certificate, and mTLS stays in force", a
 });
 
 tlsTest("a replacement that cannot be used is refused, and the old one serves on", async (all) => {
-  const { ca, server, renewed } = all;
+  const { ca, server, renewed, expired } = all;
   await using tls = await serve(server);
   const bad: [TlsMaterial, string][] = [
+    [expired, "expired on"],
     [{ cert: renewed.cert, key: server.key }, "tls.key does not belong"],
     [{ ...renewed, clientCa: ca }, "restart instead"],
   ];
@@ -80,7 +81,7 @@ tlsTest("a replacement that cannot be used is refused, and the old one serves on
 });
 
 tlsTest("certificates that cannot be used stop the start, naming which", async (all) => {
-  const { server, client } = all;
+  const { server, client, expired } = all;
   const junk = new TextEncoder().encode("-----BEGIN CERTIFICATE-----\nAAAA\n");
   const encrypted = new TextEncoder().encode("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n");
   const bad: [TlsMaterial, string][] = [
@@ -88,6 +89,8 @@ tlsTest("certificates that cannot be used stop the start, naming which", async (
     [{ ...server, key: junk }, "tls.key is not usable as PEM"],
     [{ ...server, clientCa: junk }, "tls.clientCa is not usable as PEM"],
     [{ cert: server.cert, key: client.key }, "tls.key does not belong to the certificate tls.cert"],
+    [expired, "tls.cert, the certificate of CN=expired, expired on"],
+    [{ ...server, clientCa: expired.cert }, "tls.clientCa, the certificate of CN=expired, expired"],
     [{ ...server, key: encrypted }, "tls.key is encrypted: give a key without a passphrase"],
     [{ ...server, key: junk, files: { key: "/k.pem" } }, "tls.key (/k.pem) is not usable as PEM"],
   ];

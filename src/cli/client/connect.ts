@@ -6,8 +6,10 @@ import { messageOf } from "../../errors.ts";
 import { clientWarning } from "../../process/mod.ts";
 import { parseAddress } from "../../address.ts";
 import type { CallOptions, ClientTls, WorkspaceClient } from "../../client/mod.ts";
+import { checkTlsMaterial } from "../../certificates.ts";
 import { explain, Failure } from "../failure.ts";
 import { printError } from "../io.ts";
+import { explainUnreachable, foreignServerHint } from "./unreachable.ts";
 
 interface ConnectionFlags {
   addr: string;
@@ -71,51 +73,16 @@ export async function withSession<T>(
     return await use({ client, call, json: flags.json ?? false });
   } catch (error) {
     if (error instanceof UnreachableError) {
-      const hint = hintFor(error.message, tls);
-      throw new Failure(`${error.code}: ${inWords(error.message)}; ${hint}`, { cause: error });
+      const explained = await explainUnreachable(error.message, flags.addr, tls);
+      throw new Failure(`${error.code}: ${explained}`, { cause: error });
     }
     if (error instanceof ClientError) {
       const reason = error.reason === undefined ? "" : ` [${error.reason}]`;
-      throw new Failure(`${error.code}: ${error.message}${reason}`, { cause: error });
+      const hint = foreignServerHint(error.message);
+      throw new Failure(`${error.code}: ${error.message}${reason}${hint}`, { cause: error });
     }
     throw error;
   }
-}
-
-/** The meanings of errors of connect(2). */
-const CONNECT_ERRORS: Readonly<Record<string, string>> = {
-  EACCES: "permission denied",
-  ECONNREFUSED: "nobody listens there",
-  EHOSTUNREACH: "there is no way to that host",
-  ENOENT: "there is no such socket",
-  ENOTSOCK: "it is not a socket",
-  EPERM: "permission denied",
-  ETIMEDOUT: "that host does not answer",
-};
-
-/** Replaces the name of a connect(2) error in a message by its meaning. */
-function inWords(message: string): string {
-  return message.replace(
-    /connect (E[A-Z]+) \S+/,
-    (all, errno: string) => CONNECT_ERRORS[errno] ? `${CONNECT_ERRORS[errno]} (${errno})` : all,
-  );
-}
-
-/**
- * Returns what to do about a daemon that was not reached. A peer that accepts the connection and then
- * closes it most likely expects TLS, or a client certificate.
- */
-function hintFor(reason: string, tls: ClientTls | undefined): string {
-  if (/\bEACCES\b|\bEPERM\b/.test(reason)) {
-    return "run it as a user or group that may open the socket (its mode is 0660)";
-  }
-  if (!/CertificateRequired|Failed to connect$/.test(reason)) {
-    return "see that it runs there, or say where with --addr or WSDAEMON_ADDR";
-  }
-  if (!tls) return "where it serves TLS, connect with --tls or --tls-ca";
-  return tls.cert
-    ? "see that the certificate of --tls-cert is from the authority that it trusts"
-    : "where it asks for a client's certificate, show one with --tls-cert and --tls-key";
 }
 
 /** Lets a command take the workspace's id as its argument or by `--id`. */
@@ -139,12 +106,32 @@ function tlsOf(flags: ConnectionFlags, command: Command): ClientTls | undefined 
     command.error("error: --tls-cert and --tls-key belong together");
   }
   if (!tls && !tlsCa && !tlsCert && !tlsServerName) return undefined;
+  const own = tlsCert === undefined ? {} : ownCertificate(tlsCert, tlsKey!);
   return {
     ...(tlsCa ? { ca: readPem(tlsCa, "--tls-ca") } : {}),
-    ...(tlsCert ? { cert: readPem(tlsCert, "--tls-cert") } : {}),
-    ...(tlsKey ? { key: readPem(tlsKey, "--tls-key") } : {}),
+    ...own,
     ...(tlsServerName ? { serverName: tlsServerName } : {}),
   };
+}
+
+/**
+ * Reads the client's own certificate and key. Where they do not belong together, a handshake fails in
+ * words that say nothing of it, so they are checked first.
+ * @throws {Failure} naming the flag whose file cannot be used
+ */
+function ownCertificate(
+  certPath: string,
+  keyPath: string,
+): Required<Pick<ClientTls, "cert" | "key">> {
+  const cert = readPem(certPath, "--tls-cert");
+  const key = readPem(keyPath, "--tls-key");
+  try {
+    checkTlsMaterial({ cert, key, files: { cert: certPath, key: keyPath } }, Date.now());
+  } catch (error) {
+    const words = messageOf(error).replaceAll(/\btls\.(cert|key)\b/g, "--tls-$1");
+    throw new Failure(`Cannot use the client's certificate: ${words}`, { cause: error });
+  }
+  return { cert, key };
 }
 
 /** Reads a PEM file. @throws {Failure} if it cannot be read or is not PEM */
