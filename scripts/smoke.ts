@@ -4,6 +4,7 @@
  */
 
 import { randomBytes } from "node:crypto";
+import { connect } from "node:http2";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { type InitWorkspaceInit, WorkspaceClient } from "../src/client/mod.ts";
@@ -126,9 +127,33 @@ async function cutDownloads(folder: string): Promise<void> {
   step("restored from S3 through cut answers, each blob at the first reading");
 }
 
+/** Longer than a connection may be silent before the daemon asks whether it is still there; ms. */
+const SILENCE = 70_000;
+
+/** Connects to a daemon. Resolves after {@link SILENCE} with whether the connection is still there. */
+async function isKept(root: string): Promise<boolean> {
+  await using daemon = await DaemonProcess.start({
+    command: [BINARY],
+    args: ["--root", root, "--metrics-listen", "off"],
+  });
+  const session = connect(`http://${daemon.addresses[0]}`);
+  const closed = new Promise<boolean>((resolve) => session.once("close", () => resolve(false)));
+  session.on("error", () => {});
+  await new Promise((resolve) => session.once("remoteSettings", resolve));
+  const silence = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => silence.resolve(true), SILENCE);
+  try {
+    return await Promise.race([closed, silence.promise]);
+  } finally {
+    clearTimeout(timer);
+    session.destroy();
+  }
+}
+
 const root = await Deno.makeTempDir({ prefix: "wsdaemon-smoke-" });
 try {
   step(await version());
+  const keeping = isKept(join(root, "silent"));
   const daemon = await DaemonProcess.start({
     command: [BINARY],
     args: ["--root", root, "--metrics-listen", "off"],
@@ -144,6 +169,8 @@ try {
   }
   await unixSocket(join(root, "other"), join(root, "api.sock"));
   await cutDownloads(root);
+  assert(await keeping, "a connection was closed though its client was there");
+  step(`kept a connection that was silent for ${SILENCE / 1000} s`);
   step("ended in an orderly way: passed");
 } finally {
   await Deno.remove(root, { recursive: true });

@@ -23,6 +23,7 @@ export const LEVELS: readonly (readonly string[])[] = [
     "certificates",
     "clock",
     "confinement",
+    "deno_version",
     "digest",
     "disk_space",
     "errors",

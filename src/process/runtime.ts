@@ -1,5 +1,7 @@
 /** What is known of the Deno that we run on. */
 
+import { hasSoundHttp2 } from "../deno_version.ts";
+
 /** Versions that abort inside nghttp2 when a gRPC client goes away (denoland/deno#36788). */
 const CRASHING = ["2.9.4", "2.9.5", "2.9.6"];
 
@@ -10,32 +12,20 @@ export function runtimeWarning(version: string): string | undefined {
     "use 2.8.3";
 }
 
-/**
- * From this version on, Deno's HTTP/2 client gives every answer to whoever waits for it, and its
- * server answers on unix sockets and does TLS.
- */
-const SOUND_HTTP2 = [2, 7, 14] as const;
-
 /** Why this version of Deno cannot serve on such listeners; `undefined` where it can. */
 export function listenerProblem(
   version: string,
   { unix, tls }: { unix: boolean; tls: boolean },
 ): string | undefined {
-  if (isSound(version) || !(unix || tls)) return undefined;
+  if (hasSoundHttp2(version) || !(unix || tls)) return undefined;
   const what = unix ? "answer on unix sockets" : "serve TLS";
   return `Deno ${version} cannot ${what}: listen on a loopback HOST:PORT without tls, or run ` +
     "wsdaemon on Deno 2.8.3 (the binary that `deno task compile` makes has it)";
 }
 
-function isSound(version: string): boolean {
-  const parts = version.split(".").map(Number);
-  const differs = SOUND_HTTP2.findIndex((part, index) => parts[index] !== part);
-  return differs < 0 || (parts[differs] ?? 0) > SOUND_HTTP2[differs]!;
-}
-
 /** What the user of our client should know of this version of Deno; `undefined` where nothing is. */
 export function clientWarning(version: string): string | undefined {
-  if (isSound(version)) return undefined;
+  if (hasSoundHttp2(version)) return undefined;
   return `Deno ${version} loses answers to gRPC clients, so this may fail or wait for ever though ` +
     "the daemon did it; call it with wsdaemon on Deno 2.8.3, or with another gRPC client";
 }

@@ -10,6 +10,7 @@ import "../patches/mod.ts";
 import { Server, type ServerOptions, setLogger } from "@grpc/grpc-js";
 import { resolvesWithin } from "../async/mod.ts";
 import { systemClock } from "../clock.ts";
+import { canPing } from "../deno_version.ts";
 import { DaemonError } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import type { Metrics } from "../telemetry/mod.ts";
@@ -32,7 +33,10 @@ export interface RpcLimits {
   maxMessageBytes: number;
   /** Calls at once on one connection; every waiter of WaitForInit is one. */
   maxConcurrentCalls: number;
-  /** How long a connection may be silent before it is asked whether it is still there. */
+  /**
+   * How long a connection may be silent before it is asked whether it is still there. Nobody is asked
+   * where this version of Deno cannot ask.
+   */
   keepaliveTime: number;
   /** How long its answer may take. */
   keepaliveTimeout: number;
@@ -134,8 +138,10 @@ function serverOptions(limits: RpcLimits, calls: Calls): ServerOptions {
     "grpc.max_receive_message_length": limits.maxMessageBytes,
     "grpc.max_send_message_length": limits.maxMessageBytes,
     "grpc.max_concurrent_streams": limits.maxConcurrentCalls,
-    "grpc.keepalive_time_ms": limits.keepaliveTime,
-    "grpc.keepalive_timeout_ms": limits.keepaliveTimeout,
+    ...canPing(Deno.version.deno) && {
+      "grpc.keepalive_time_ms": limits.keepaliveTime,
+      "grpc.keepalive_timeout_ms": limits.keepaliveTimeout,
+    },
     interceptors: [calls.interceptor],
   };
 }

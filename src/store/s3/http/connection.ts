@@ -2,16 +2,13 @@
 
 import * as net from "node:net";
 import * as tls from "node:tls";
+import { canPauseSockets } from "../../../deno_version.ts";
 
 /** The socket is paused when this many received bytes wait for their reader. */
 const READ_AHEAD = 256 << 10;
 
-/**
- * Whether sockets can be paused. Deno 2.7, on which binaries from npm run, begins a second read when a
- * socket is resumed, into the memory of the first: bytes are overwritten before they are seen. There
- * the length of a request's range bounds what waits.
- */
-const CAN_PAUSE = !Deno.version.deno.startsWith("2.7.");
+/** Whether sockets can be paused; where not, the length of a request's range bounds what waits. */
+const CAN_PAUSE = canPauseSockets(Deno.version.deno);
 
 /** The server that a connection leads to. */
 export interface Origin {
