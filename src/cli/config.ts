@@ -19,7 +19,6 @@ Examples:
 /** Returns `config` with its subcommands. */
 export function configCommand(): Command {
   const config = new Command("config")
-    .description("Check, show and describe the config")
     .addHelpText("after", EXAMPLES);
   config.addCommand(
     addConfigFlags(new Command("validate"))

@@ -27,7 +27,6 @@ const MARKS: Readonly<Record<Check["outcome"], string>> = {
 /** Returns `doctor`, which fails where any check has. */
 export function doctorCommand(): Command {
   return addConfigFlags(new Command("doctor"))
-    .description("Check whether this machine has what the daemon needs")
     .option("--json", "print JSON for machines")
     .option("--offline", "leave the store out")
     .addHelpText("after", EXAMPLES)

@@ -21,14 +21,41 @@ Examples:
 Exit codes: 0 done, 1 failed, 2 asked wrongly. "wsdaemon help COMMAND" says more on a command.
 `;
 
-/** The commands in the order of the help, each loaded on demand: loading all takes longer than most run. */
-const COMMANDS: Record<string, () => Command | Promise<Command>> = {
-  run: async () => (await import("./run.ts")).runCommand(),
-  client: async () => (await import("./client/mod.ts")).clientCommand(),
-  store: async () => (await import("./store/mod.ts")).storeCommand(),
-  config: async () => (await import("./config.ts")).configCommand(),
-  doctor: async () => (await import("./doctor.ts")).doctorCommand(),
-  version: versionCommand,
+/** A command below the root: its line in the help, and how it is made. */
+interface Subcommand {
+  readonly description: string;
+  load(): Promise<Command>;
+}
+
+/**
+ * The commands in the order of the help. Each is loaded only when it runs or tells of itself: loading
+ * them takes longer than most of them run.
+ */
+const COMMANDS: Readonly<Record<string, Subcommand>> = {
+  run: {
+    description: "Serve the workspace content API until SIGTERM",
+    load: async () => (await import("./run.ts")).runCommand(),
+  },
+  client: {
+    description: "Call a running daemon",
+    load: async () => (await import("./client/mod.ts")).clientCommand(),
+  },
+  store: {
+    description: "Look into the object store, and keep it in order",
+    load: async () => (await import("./store/mod.ts")).storeCommand(),
+  },
+  config: {
+    description: "Check, show and describe the config",
+    load: async () => (await import("./config.ts")).configCommand(),
+  },
+  doctor: {
+    description: "Check whether this machine has what the daemon needs",
+    load: async () => (await import("./doctor.ts")).doctorCommand(),
+  },
+  version: {
+    description: "Print the versions of wsdaemon and of the Deno it runs on",
+    load: () => Promise.resolve(versionCommand()),
+  },
 };
 
 /** Runs one command line and resolves to its exit code. */
@@ -43,16 +70,20 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
 }
 
 /**
- * Returns the root command with the subcommand that the arguments begin with, or with all of them where
- * they begin with none: the help and the hints name all.
+ * Returns the root command. Of its subcommands only the one that the arguments name is whole; the
+ * others have what the help and the hints say of them.
  */
-async function program([name = ""]: readonly string[]): Promise<Command> {
+async function program(args: readonly string[]): Promise<Command> {
   const root = new Command("wsdaemon")
     .description("Looks after the content of the workspaces on a node")
     .version(VERSION)
+    .configureHelp({ subcommandTerm: (command) => command.name() })
     .addHelpText("after", EXAMPLES);
-  const named = Object.hasOwn(COMMANDS, name) ? [COMMANDS[name]!] : Object.values(COMMANDS);
-  for (const load of named) root.addCommand(await load());
+  const named = args[0] === "help" || args[0] === "--" ? args[1] : args[0];
+  for (const [name, { description, load }] of Object.entries(COMMANDS)) {
+    const command = name === named ? await load() : new Command(name);
+    root.addCommand(command.description(description));
+  }
   return throwing(root);
 }
 
@@ -60,7 +91,7 @@ async function program([name = ""]: readonly string[]): Promise<Command> {
 function throwing(command: Command): Command {
   command
     .exitOverride()
-    .configureHelp({ showGlobalOptions: true })
+    .configureHelp({ ...command.configureHelp(), showGlobalOptions: true })
     .showHelpAfterError("(--help says more)")
     .configureOutput({
       writeOut: printText,

@@ -24,7 +24,6 @@ Examples:
 /** Returns `run`, which serves until a signal and fails where the daemon did not end in order. */
 export function runCommand(): Command {
   return addConfigFlags(new Command("run"))
-    .description("Serve the workspace content API until SIGTERM")
     .addHelpText("after", EXAMPLES)
     .action(async (_options: unknown, command: Command) => {
       const { config, warnings } = loadFromFlags(command);

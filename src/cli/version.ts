@@ -10,7 +10,6 @@ export const VERSION: string = manifest.version;
 /** Returns `version`. */
 export function versionCommand(): Command {
   return new Command("version")
-    .description("Print the versions of wsdaemon and of the Deno it runs on")
     .option("--json", "print JSON")
     .action(({ json }: { json?: true }) => {
       const { os, arch } = Deno.build;

@@ -23,7 +23,6 @@ Examples:
 /** Returns `client` with its subcommands. */
 export function clientCommand(): Command {
   const client = addConnectionFlags(new Command("client"))
-    .description("Call a running daemon")
     .addHelpText("after", EXAMPLES);
   const commands = [
     initCommand(),

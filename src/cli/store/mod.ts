@@ -28,7 +28,6 @@ Examples:
 /** Returns `store` with its subcommands. */
 export function storeCommand(): Command {
   const store = addStoreFlags(new Command("store"))
-    .description("Look into the object store, and keep it in order")
     .addHelpText("after", EXAMPLES);
   const commands = [
     lsCommand(),
