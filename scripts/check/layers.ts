@@ -31,6 +31,7 @@ export const LEVELS: readonly (readonly string[])[] = [
     "log",
     "memory",
     "mounts",
+    "operations",
     "patches",
     "proxy_variables",
     "schema_fields",

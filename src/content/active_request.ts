@@ -4,6 +4,7 @@
 
 import { DaemonError, messageOf, toWire } from "../errors.ts";
 import type { ReplyMessage } from "./protocol.ts";
+import type { RequestMemory } from "./request_memory.ts";
 
 /** Milliseconds that an operation has to end by itself after an uncaught error. */
 const GRACE_MS = 1_000;
@@ -11,14 +12,14 @@ const GRACE_MS = 1_000;
 /** The state of the running request: whether it was answered, and the bug that it met. */
 export class ActiveRequest {
   readonly #id: number;
-  readonly #cancel: Int32Array;
+  readonly #memory: RequestMemory;
   readonly #reply: (message: ReplyMessage) => void;
   #bug: DaemonError | undefined;
   #isAnswered = false;
 
-  constructor(id: number, cancel: SharedArrayBuffer, reply: (message: ReplyMessage) => void) {
+  constructor(id: number, memory: RequestMemory, reply: (message: ReplyMessage) => void) {
     this.#id = id;
-    this.#cancel = new Int32Array(cancel);
+    this.#memory = memory;
     this.#reply = reply;
   }
 
@@ -35,7 +36,7 @@ export class ActiveRequest {
    */
   fail(error: unknown): void {
     this.#bug ??= new DaemonError("INTERNAL", `a bug stopped the operation: ${messageOf(error)}`);
-    Atomics.store(this.#cancel, 0, 1);
+    this.#memory.cancel();
     const bug = this.#failure(this.#bug);
     setTimeout(() => this.answer(bug), GRACE_MS);
   }

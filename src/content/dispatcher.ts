@@ -2,9 +2,13 @@
  * Sends requests to content Workers. Each Worker does one at a time; waiting requests are served in
  * the order they came. The first of several Workers serves quick requests only, so that listing a
  * directory never waits behind a backup.
+ *
+ * What a Worker counts, counts for the operation at hand; see `operations/mod.ts`.
  */
 
+import { AsyncLocalStorage } from "node:async_hooks";
 import { DaemonError, fromWire } from "../errors.ts";
+import { currentOperation, type Progress } from "../operations/mod.ts";
 import type { Uncaught } from "../uncaught.ts";
 import type {
   EventOf,
@@ -14,6 +18,7 @@ import type {
   RequestOf,
   ResponseOf,
 } from "./protocol.ts";
+import { RequestMemory } from "./request_memory.ts";
 
 /** Options of {@link Dispatcher.run}. */
 export interface RunOptions<Event> {
@@ -29,6 +34,8 @@ interface Job {
   request: unknown;
   signal: AbortSignal | undefined;
   transfer: Transferable[];
+  /** Where it counts. */
+  progress: Progress | undefined;
   onEvent: (event: unknown) => void;
   resolve(response: unknown): void;
   reject(error: unknown): void;
@@ -89,6 +96,7 @@ function throwOn({ error }: Uncaught): never {
 class WorkerClient {
   #job: Job | undefined;
   #queue: RequestQueue | undefined;
+  #observed: Disposable | undefined;
   #id = 0;
 
   constructor(
@@ -102,16 +110,15 @@ class WorkerClient {
   start(job: Job, queue: RequestQueue): void {
     this.#job = job;
     this.#queue = queue;
+    const shared = new RequestMemory();
     const message: RequestMessage = {
       id: ++this.#id,
       operation: job.operation,
       request: job.request,
+      memory: shared.memory,
     };
-    if (job.signal) {
-      const cancel = new SharedArrayBuffer(4);
-      message.cancel = cancel;
-      onAbort(job, () => Atomics.store(new Int32Array(cancel), 0, 1));
-    }
+    if (job.signal) onAbort(job, () => shared.cancel());
+    this.#observed = job.progress?.observe(() => shared.read());
     try {
       this.port.postMessage(message, job.transfer);
     } catch (error) {
@@ -138,6 +145,7 @@ class WorkerClient {
     const job = this.#job!;
     this.#job = undefined;
     job.unlisten();
+    this.#observed?.[Symbol.dispose]();
     settle(job);
     this.#queue!.addIdle(this);
   }
@@ -192,6 +200,8 @@ export class Dispatcher {
     options: RunOptions<EventOf<N>>,
   ): Promise<ResponseOf<N>> {
     const { signal, onEvent, transfer = [] } = options;
+    // Replies come in the course of nothing; what they cause belongs to who has asked.
+    const asAsker = AsyncLocalStorage.snapshot();
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(this.#closed);
       if (signal?.aborted) return reject(aborted(signal));
@@ -200,7 +210,8 @@ export class Dispatcher {
         request,
         signal,
         transfer,
-        onEvent: (event) => onEvent?.(event as EventOf<N>),
+        progress: currentOperation()?.progress,
+        onEvent: (event) => asAsker(() => onEvent?.(event as EventOf<N>)),
         resolve: (response) => resolve(response as ResponseOf<N>),
         reject,
         unlisten: () => {},

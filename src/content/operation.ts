@@ -2,6 +2,7 @@
 
 import { DaemonError } from "../errors.ts";
 import type { OpenAreas } from "./areas.ts";
+import type { RequestMemory } from "./request_memory.ts";
 
 /** What a running operation can do besides returning. `Event` is the type of what it may emit. */
 export interface OperationContext<Event = never> {
@@ -9,6 +10,11 @@ export interface OperationContext<Event = never> {
   cancelled(): boolean;
   /** Throws if the caller has cancelled. @throws {DaemonError} ABORTED */
   throwIfCancelled(): void;
+  /**
+   * Says how many files and bytes of content this request has done so far. It costs next to nothing; a
+   * loop says it wherever it asks whether it is cancelled.
+   */
+  report(files: number, bytes: number): void;
   /** Sends an event to the caller at once, also from within a synchronous loop. */
   emit(event: Event, transfer?: Transferable[]): void;
 }
@@ -24,21 +30,17 @@ export type Operation<Request, Response, Event = never> = (
   context: OperationContext<Event>,
 ) => Response | Promise<Response>;
 
-/**
- * Returns the context of one request.
- * @param cancel one Int32 that the caller sets to 1 to cancel
- */
+/** Returns the context of one request. */
 export function operationContext<Event>(
-  cancel: SharedArrayBuffer | undefined,
+  memory: RequestMemory,
   emit: (event: Event, transfer?: Transferable[]) => void,
 ): OperationContext<Event> {
-  const flag = cancel ? new Int32Array(cancel) : undefined;
-  const cancelled = () => flag !== undefined && Atomics.load(flag, 0) !== 0;
   return {
-    cancelled,
+    cancelled: () => memory.isCancelled,
     throwIfCancelled() {
-      if (cancelled()) throw new DaemonError("ABORTED", "the operation was cancelled");
+      if (memory.isCancelled) throw new DaemonError("ABORTED", "the operation was cancelled");
     },
+    report: (files, bytes) => memory.report(files, bytes),
     emit,
   };
 }

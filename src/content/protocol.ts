@@ -22,8 +22,8 @@ export interface RequestMessage {
   id: number;
   operation: OperationName;
   request: unknown;
-  /** One Int32: 1 once the caller has cancelled. */
-  cancel?: SharedArrayBuffer;
+  /** Memory of a `RequestMemory`. */
+  memory: SharedArrayBuffer;
 }
 
 /**

@@ -14,6 +14,7 @@ import { handleUncaught } from "../uncaught.ts";
 import type { ReplyMessage, RequestMessage } from "./protocol.ts";
 import { openAreas } from "./areas.ts";
 import { ActiveRequest } from "./active_request.ts";
+import { RequestMemory } from "./request_memory.ts";
 
 /** The spawner, as the Worker posts to it; `self` has no types for that here. */
 interface Spawner {
@@ -47,12 +48,13 @@ function serve(start: ContentWorkerStart): void {
     running?.fail(error);
   });
   port.onmessage = async ({ data }: MessageEvent<RequestMessage>) => {
-    const { id, operation, request, cancel = new SharedArrayBuffer(4) } = data;
+    const { id, operation, request } = data;
+    const memory = new RequestMemory(data.memory);
     const context = operationContext<unknown>(
-      cancel,
+      memory,
       (event, transfer) => reply({ kind: "event", id, event }, transfer),
     );
-    const current = running = new ActiveRequest(id, cancel, reply);
+    const current = running = new ActiveRequest(id, memory, reply);
     try {
       // `Dispatcher.run` is typed by the operations table, so that the request fits the operation.
       const run = operations[operation] as Operation<unknown, unknown, unknown>;

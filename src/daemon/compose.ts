@@ -12,6 +12,7 @@ import { messageOf } from "../errors.ts";
 import { type FoundGit, Git, reportFoundGit } from "../git/mod.ts";
 import { createInitializers } from "../initializer/mod.ts";
 import { logger } from "../log/mod.ts";
+import { OperationRegistry } from "../operations/mod.ts";
 import { EgressProxy } from "../outbound/mod.ts";
 import { formatAddress, parseAddress } from "../address.ts";
 import { type RpcServer, startRpc } from "../rpc/mod.ts";
@@ -64,7 +65,8 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
     await openJournal(join(config.root, "state", "state.db"), options.content),
   );
   const egressProxy = stack.use(new EgressProxy(config.net));
-  const workspaces = createManager(options, { store, journal, metrics, egressProxy });
+  const operations = new OperationRegistry(systemClock);
+  const workspaces = createManager(options, { store, journal, metrics, egressProxy, operations });
   stack.defer(() => workspaces.stop(0));
   await workspaces.start();
   const tls = config.tls && readTlsMaterial(config.tls);
@@ -132,11 +134,12 @@ interface ManagerDependencies {
   journal: Journal;
   metrics: Metrics;
   egressProxy: EgressProxy;
+  operations: OperationRegistry;
 }
 
 function createManager(
   { config, content, privileged, git: found }: ComposeOptions,
-  { store, journal, metrics, egressProxy }: ManagerDependencies,
+  { store, journal, metrics, egressProxy, operations }: ManagerDependencies,
 ): WorkspaceManager {
   const clock = systemClock;
   const spool = spoolOf(config);
@@ -160,6 +163,7 @@ function createManager(
     journal,
     clock,
     metrics: new WorkspaceMetrics(metrics),
+    operations,
     remoteStorage: keepsContent(config.storage),
     contentOwner: config.contentOwner,
     backup: config.backup,

@@ -11,8 +11,8 @@ export interface FieldViolation {
 
 /** What a call was refused for. */
 export interface ErrorResource {
-  type: "backup" | "snapshot" | "workspace";
-  /** A workspace's id, a snapshot's url, or `owner/meta_id` of a backup. */
+  type: "backup" | "operation" | "snapshot" | "workspace";
+  /** The id of a workspace or an operation, a snapshot's url, or `owner/meta_id` of a backup. */
   name: string;
 }
 

@@ -3,6 +3,7 @@
 import { join } from "@std/path";
 import { type ParsedDigest, parseDigest } from "../digest.ts";
 import { DaemonError, invalid } from "../errors.ts";
+import { inStep } from "../operations/mod.ts";
 import { HttpClient } from "../outbound/mod.ts";
 import type { LocalFile } from "../spool.ts";
 import { conflictError } from "./conflict.ts";
@@ -60,6 +61,20 @@ async function runDownload(
   context: InitializerContext,
   services: RunServices,
 ): Promise<void> {
+  await inStep({ kind: "download" }, async (operation) => {
+    operation?.progress.setTotal({ files: files.length });
+    operation?.enter("downloading");
+    await downloadAll(files, context, services, () => operation?.progress.add({ files: 1 }));
+  });
+}
+
+/** @param onFile called once a file is in its place */
+async function downloadAll(
+  files: DownloadPlan,
+  context: InitializerContext,
+  services: RunServices,
+  onFile: () => void,
+): Promise<void> {
   const allowance = new DownloadAllowance(await bytesLeft(context));
   using client = new HttpClient(services.egressProxy);
   for (const { url, path, digest } of files) {
@@ -74,6 +89,7 @@ async function runDownload(
       });
       allowance.took(file.size);
       await place(file, path, context, services);
+      onFile();
     } catch (error) {
       context.signal.throwIfAborted();
       if (!(error instanceof DaemonError)) throw error;

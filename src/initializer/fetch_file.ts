@@ -6,6 +6,7 @@ import type { Clock } from "../clock.ts";
 import type { ParsedDigest } from "../digest.ts";
 import { asDaemonError, DaemonError, machineError } from "../errors.ts";
 import { logger } from "../log/mod.ts";
+import { currentOperation } from "../operations/mod.ts";
 import { displayUrl, type HttpClient } from "../outbound/mod.ts";
 import { retry } from "../async/mod.ts";
 import type { LocalFile } from "../spool.ts";
@@ -53,6 +54,10 @@ export async function fetchFile(
   try {
     using file = await Deno.open(path, { write: true, createNew: true });
     const transfer = new Transfer(url, digest.algorithm, { file, path }, options);
+    using _observed = currentOperation()?.progress.observe(() => ({
+      files: 0,
+      bytes: transfer.size,
+    }));
     await retry(() => transfer.attempt(), {
       ...options,
       attempts: ATTEMPTS,
@@ -60,8 +65,10 @@ export async function fetchFile(
       maxDelay: MAX_DELAY_MS,
       progressed: () => transfer.progressed(),
       isRetryable: (error) => error instanceof DaemonError && error.code === "UNAVAILABLE",
-      onRetry: (error) =>
-        log.warn("Trying again: {reason}", { reason: (error as DaemonError).message }),
+      onRetry: (error) => {
+        currentOperation()?.failedAttempt(error);
+        log.warn("Trying again: {reason}", { reason: (error as DaemonError).message });
+      },
     });
     transfer.check(digest);
     return { area: "spool", path: name, size: transfer.size };

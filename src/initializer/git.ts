@@ -7,6 +7,7 @@ import { logger } from "../log/mod.ts";
 import { type GitPlan, parseGit } from "./git_plan.ts";
 import type { InitializerContext, InitializerKind, RunServices } from "./initializer_kind.ts";
 import { withinLimit } from "./limit.ts";
+import { currentOperation, inStep } from "../operations/mod.ts";
 import type { GitSpec } from "./specs.ts";
 
 export type { GitPlan };
@@ -28,14 +29,16 @@ export async function cloneCheckout(
   services: RunServices,
 ): Promise<void> {
   const { tree, contentOwner: owner } = context;
-  await checkOut(plan, context, services, (request, signal) =>
-    services.git.clone(request, {
+  await checkOut(plan, context, services, (request, signal) => {
+    currentOperation()?.enter("cloning");
+    return services.git.clone(request, {
       tree,
       location: plan.location,
       owner,
       signal,
       ...warningsTo(context),
-    }));
+    });
+  });
 }
 
 /**
@@ -54,6 +57,7 @@ export async function updateCheckout(
   await checkOut(plan, context, services, async (request, signal) => {
     const place = { tree: context.tree, location, signal, ...warningsTo(context) };
     try {
+      currentOperation()?.enter("updating");
       await git.update(request, place);
     } catch (error) {
       signal.throwIfAborted();
@@ -62,6 +66,7 @@ export async function updateCheckout(
         `${JSON.stringify(location)} cannot be updated: ${messageOf(error)}`;
       log.warn("{warning}", { warning });
       context.onWarning?.(warning);
+      currentOperation()?.enter("cloning anew");
       await git.replace(request, place, (fresh) => others.push(fresh));
       services.metrics.replaced(error);
     }
@@ -81,6 +86,7 @@ export async function cloneAmongFiles(
   const others: Tree[] = [];
   await checkOut(plan, context, services, (request, signal) => {
     const place = { tree, location: plan.location, signal, ...warningsTo(context) };
+    currentOperation()?.enter("cloning among files");
     return services.git.replace(request, place, (fresh) => others.push(fresh));
   }, others);
 }
@@ -110,7 +116,10 @@ async function checkOut(
   try {
     const login = await services.credentials.resolve(credentials, context.signal);
     const withLogin: CheckoutRequest = login ? { ...request, login } : request;
-    await withinLimit(context, services, (signal) => work(withLogin, signal), others);
+    await inStep(
+      { kind: "git" },
+      () => withinLimit(context, services, (signal) => work(withLogin, signal), others),
+    );
   } catch (error) {
     context.signal.throwIfAborted();
     if (!(error instanceof DaemonError)) throw error;

@@ -19,6 +19,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { DaemonError, messageOf } from "../errors.ts";
+import { type Caller, withCaller } from "../operations/mod.ts";
 import { addWarning, encode, methodPath } from "../wire/mod.ts";
 import { checkShape } from "./request_limits.ts";
 import { statusOf } from "./status.ts";
@@ -86,7 +87,10 @@ function unary(
     const answer = async () => {
       const request = decode(method.input, call.request);
       const warn = (message: string) => addWarning(trailer, message);
-      const response = await handler(request, { signal: controller.signal, warn });
+      const response = await withCaller(
+        callerOf(call),
+        () => handler(request, { signal: controller.signal, warn }),
+      );
       return create(method.output, response as MessageInitShape<DescMessage>);
     };
     answer()
@@ -108,6 +112,11 @@ function decode(schema: DescMessage, bytes: Buffer): MessageShape<DescMessage> {
     const problem = `Cannot decode the request: ${messageOf(error)}`;
     throw new DaemonError("INVALID_ARGUMENT", problem, { cause: error });
   }
+}
+
+function callerOf(call: ServerUnaryCall<Buffer, unknown>): Caller {
+  const deadline = Number(call.getDeadline());
+  return { peer: call.getPeer(), ...(Number.isFinite(deadline) ? { deadline } : {}) };
 }
 
 function abortReason(call: ServerUnaryCall<Buffer, unknown>): DaemonError {

@@ -23,6 +23,7 @@ import type {
 import type { Digest } from "../digest.ts";
 import { DaemonError, messageOf } from "../errors.ts";
 import { logger } from "../log/mod.ts";
+import { currentOperation, inStep } from "../operations/mod.ts";
 import type { ObjectStore } from "../store/mod.ts";
 import {
   type Images,
@@ -44,6 +45,7 @@ import {
   newSnapshotName,
   parseSnapshotName,
   snapshotKey,
+  type SnapshotName,
 } from "./snapshot_names.ts";
 import {
   decodeReference,
@@ -126,12 +128,24 @@ export class StoredImages implements Images {
     options: RestoreImageOptions,
   ): Promise<RestoreResult> {
     const parsed = parseSnapshotName(name, "snapshot");
+    const step = { kind: "restore", subject: { url: name } } as const;
+    return await inStep(step, () => this.#restoreParsed(tree, name, parsed, options));
+  }
+
+  async #restoreParsed(
+    tree: Tree,
+    name: string,
+    parsed: SnapshotName,
+    options: RestoreImageOptions,
+  ): Promise<RestoreResult> {
     if (parsed.kind === "archive") {
+      currentOperation()?.enter("fetching");
       const archive = await this.#store.acquireArchive(
         parsed.object,
         parsed.bucket,
         options,
       );
+      currentOperation()?.enter("extracting");
       try {
         return await this.#content.extract(tree, archive, {
           ...options,
@@ -173,7 +187,9 @@ export class StoredImages implements Images {
       );
     }
     const { images } = decodeReference(key, bytes, identity);
-    return await this.#restore(tree, images[0]!.manifest, options);
+    const { manifest } = images[0]!;
+    const step = { kind: "restore", subject: { url: backupUrl(identity, manifest) } } as const;
+    return await inStep(step, () => this.#restore(tree, manifest, options));
   }
 
   async saveLog(tree: Tree, path: string, options: SaveLogOptions): Promise<void> {
@@ -192,6 +208,8 @@ export class StoredImages implements Images {
     options: SaveOptions,
     refer: (image: ImageReference) => Promise<string>,
   ): Promise<SavedImage> {
+    const operation = currentOperation();
+    operation?.enter("comparing");
     const unchanged = await this.#unchanged(tree, options);
     if (unchanged) {
       const { manifest } = unchanged;
@@ -199,14 +217,19 @@ export class StoredImages implements Images {
       return { url: await refer(this.#reference(manifest, stats)), manifest, stats };
     }
     const reuse = await this.#reusable(options);
+    operation?.enter("packing");
+    const last = this.#last.get(options.baseline);
+    if (last) operation?.progress.setTotal({ files: last.stats.files });
     const packed = await this.#content.pack(tree, {
       ...options,
       reuse,
       onLayer: async (layer) => {
         await this.#store.putBlob(layer, options);
+        operation?.progress.addStored(layer.size);
       },
     });
     try {
+      operation?.enter("storing");
       const { manifest, blobs } = await this.#putImage(packed, options);
       const url = await refer(this.#reference(manifest.digest, packed.stats));
       await this.#commitBaseline(packed.newBaseline, options.baseline);
@@ -298,7 +321,9 @@ export class StoredImages implements Images {
     manifest: Digest,
     options: RestoreImageOptions,
   ): Promise<RestoreResult> {
+    currentOperation()?.enter("reading the image");
     const image = await readImage(this.#store, manifest, options.signal);
+    currentOperation()?.enter("restoring");
     const { index, ...rest } = image;
     const usable = index &&
       await this.#store.hasBlob(index.digest, index.size, {

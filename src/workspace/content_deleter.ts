@@ -3,6 +3,12 @@ import type { Clock } from "../clock.ts";
 import { type Content, groupOf, isAnonymous, type Leftovers } from "../content/mod.ts";
 import { asDaemonError, DaemonError, messageOf } from "../errors.ts";
 import { logger } from "../log/mod.ts";
+import {
+  inStep,
+  type Operation,
+  type OperationRegistry,
+  outsideOperations,
+} from "../operations/mod.ts";
 import { Deletion } from "./deletion.ts";
 import type { WorkspaceMetrics } from "./workspace_metrics.ts";
 import type { Workspace } from "./workspace.ts";
@@ -18,6 +24,7 @@ export interface DeleterOptions {
   content: Content;
   clock: Clock;
   metrics: WorkspaceMetrics;
+  operations: OperationRegistry;
   /** Fires when the daemon stops; its reason is what callers are told. */
   stop: AbortSignal;
   /** Called when a workspace has become NONE. */
@@ -45,8 +52,9 @@ export class ContentDeleter {
    */
   async delete(workspace: Workspace): Promise<void> {
     const deletion = this.#ofWorkspace(workspace);
+    const step = { kind: "deletion", subject: workspace.subject } as const;
     try {
-      await deletion.attempt();
+      await inStep(step, () => deletion.attempt());
     } catch (error) {
       this.#options.stop.throwIfAborted();
       this.#continue(deletion, error);
@@ -120,7 +128,8 @@ export class ContentDeleter {
 
   #add(name: string, work: () => Promise<void>, key: Workspace | string = name): Deletion {
     const { metrics } = this.#options;
-    const deletion = new Deletion(name, async () => {
+    const subject = typeof key === "string" ? {} : key.subject;
+    const deletion = new Deletion(name, subject, async () => {
       try {
         await work();
       } catch (error) {
@@ -153,22 +162,50 @@ export class ContentDeleter {
    * @param failure of an attempt that has just failed, so that the next one waits
    */
   #continue(deletion: Deletion, failure?: unknown): void {
+    const { operations } = this.#options;
+    const spec = {
+      kind: "deletion",
+      subject: deletion.subject,
+      maxAttempts: Infinity,
+      uncancellable: "nobody can bring back what is being deleted",
+    } as const;
+    deletion.inBackground(() =>
+      outsideOperations(() =>
+        operations.run(spec, (operation) => this.#attemptUntilGone(deletion, operation, failure))
+      )
+    );
+  }
+
+  async #attemptUntilGone(
+    deletion: Deletion,
+    operation: Operation,
+    failure: unknown,
+  ): Promise<void> {
     const { clock, stop } = this.#options;
     const signal = AbortSignal.any([stop, deletion.done]);
     const attempt = async (count: number) => {
       if (count === 1 && failure !== undefined) throw failure;
-      using _permit = await this.#permit.acquire(signal);
+      operation.enter("queued");
+      using _permit = await operation.queued("deletion", "", this.#permit.acquire(signal));
+      operation.enter("deleting");
       await deletion.attempt();
     };
-    deletion.inBackground(() =>
-      retry(attempt, {
+    try {
+      await retry(attempt, {
         clock,
         signal,
         attempts: Infinity,
         baseDelay: FIRST_DELAY_MS,
         maxDelay: LONGEST_DELAY_MS,
         isRetryable: () => true,
-      })
-    );
+        onRetry: (error) => {
+          operation.failedAttempt(error);
+          operation.enter("waiting for the next attempt");
+        },
+      });
+    } catch (error) {
+      // Somebody else's attempt has succeeded.
+      if (!deletion.done.aborted) throw error;
+    }
   }
 }

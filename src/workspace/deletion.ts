@@ -1,3 +1,5 @@
+import type { OperationSubject } from "../operations/mod.ts";
+
 /** Something that is to be deleted, attempted until it is gone; at most one attempt runs at a time. */
 export class Deletion {
   readonly #work: () => Promise<void>;
@@ -10,9 +12,14 @@ export class Deletion {
 
   /**
    * @param name what is deleted, as the log says it
+   * @param subject the same, for its operation
    * @param work deletes as much as it can, and rejects where something is left
    */
-  constructor(readonly name: string, work: () => Promise<void>) {
+  constructor(
+    readonly name: string,
+    readonly subject: OperationSubject,
+    work: () => Promise<void>,
+  ) {
     this.#work = work;
   }
 

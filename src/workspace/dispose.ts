@@ -2,6 +2,8 @@ import type { Content } from "../content/mod.ts";
 import { DaemonError, messageOf } from "../errors.ts";
 import type { GitStatus, GitStatusReader } from "../git/mod.ts";
 import { logger } from "../log/mod.ts";
+import { abortable } from "@std/async";
+import type { Operation } from "../operations/mod.ts";
 import type { Images } from "../snapshot/mod.ts";
 import type { ContentDeleter } from "./content_deleter.ts";
 import type { WorkspaceMetrics } from "./workspace_metrics.ts";
@@ -23,6 +25,7 @@ export interface DisposeContext {
   saver: ImageSaver;
   deleter: ContentDeleter;
   metrics: WorkspaceMetrics;
+  operation: Operation;
   /** Fires when the daemon stops; its reason is what callers are told. */
   stop: AbortSignal;
 }
@@ -40,10 +43,11 @@ export async function disposeWorkspace(
   finalSaves: ReadonlySet<FinalSave>,
   context: DisposeContext,
 ): Promise<{ gitStatus?: GitStatus }> {
-  if (workspace.setup && !await cancelSetup(workspace)) return {};
+  const { operation } = context;
+  if (workspace.setup && !await cancelSetup(workspace, operation)) return {};
   // A deletion that failed before is past the point where anything could still be backed up.
   if (workspace.state === "DELETING") {
-    await context.deleter.delete(workspace);
+    await deleteContent(workspace, context);
     return {};
   }
   workspace.apply("wrapUp");
@@ -53,15 +57,26 @@ export async function disposeWorkspace(
     // Iterating a Set visits what is added meanwhile. Nothing may be awaited between the end of the
     // loop and DELETING, or a save that a joining caller added there would be missed.
     for (const save of finalSaves) await makeFinalSave(save, workspace, context);
+    operation.signal.throwIfAborted();
     workspace.apply("delete", finalSaves);
   } catch (error) {
     workspace.apply("abortDispose");
     context.saver.resume([workspace]);
     context.stop.throwIfAborted();
+    operation.signal.throwIfAborted();
     throw error;
   }
-  await context.deleter.delete(workspace);
+  await deleteContent(workspace, context);
   return gitStatus ? { gitStatus } : {};
+}
+
+async function deleteContent(
+  workspace: Workspace,
+  { deleter, operation }: DisposeContext,
+): Promise<void> {
+  operation.setUncancellable("the content is being deleted");
+  operation.enter("deleting");
+  await deleter.delete(workspace);
 }
 
 /** Waits until no save runs on the workspace any more, then reads Git's status. */
@@ -69,8 +84,11 @@ async function waitUntilIdle(
   workspace: Workspace,
   context: DisposeContext,
 ): Promise<GitStatus | undefined> {
+  const { operation } = context;
   const expected = `A snapshot of workspace ${workspace.id} was promised`;
-  await orDataLoss(expected, finishSaves(workspace));
+  operation.enter("waiting for saves");
+  await abortable(orDataLoss(expected, finishSaves(workspace)), operation.signal);
+  operation.enter("reading Git's status");
   return await readStatus(workspace, context);
 }
 
@@ -79,7 +97,11 @@ async function makeFinalSave(
   workspace: Workspace,
   context: DisposeContext,
 ): Promise<void> {
-  if (save === "backupLogs") return await saveLogs(workspace, context);
+  context.operation.enter(save === "backup" ? "saving" : "saving logs");
+  if (save === "backupLogs") {
+    const stop = AbortSignal.any([context.stop, context.operation.signal]);
+    return await saveLogs(workspace, { ...context, stop });
+  }
   const backup = context.saver.saveBackup(workspace);
   await orDataLoss(`The final backup of workspace ${workspace.id} was asked for`, backup);
 }
@@ -98,8 +120,10 @@ async function orDataLoss(expected: string, work: Promise<unknown>): Promise<voi
 }
 
 /** Returns whether the workspace exists all the same, because its initialisation was faster. */
-async function cancelSetup(workspace: Workspace): Promise<boolean> {
+async function cancelSetup(workspace: Workspace, operation: Operation): Promise<boolean> {
   const { done, abort } = workspace.setup!;
+  operation.setUncancellable("it has cancelled the initialisation, of which nothing stays");
+  operation.enter("cancelling the initialisation");
   abort.abort(
     new DaemonError(
       "ABORTED",
@@ -111,6 +135,7 @@ async function cancelSetup(workspace: Workspace): Promise<boolean> {
     ),
   );
   await Promise.allSettled([done]);
+  operation.setUncancellable(undefined);
   return workspace.state !== "NONE";
 }
 
@@ -127,13 +152,14 @@ async function finishSaves(workspace: Workspace): Promise<void> {
 /** Returns Git's status, or undefined where it cannot be read: that does not stop a disposal. */
 async function readStatus(
   workspace: Workspace,
-  { gitStatus, stop }: DisposeContext,
+  { gitStatus, operation, stop }: DisposeContext,
 ): Promise<GitStatus | undefined> {
+  const ended = AbortSignal.any([stop, operation.signal]);
   try {
-    const signal = AbortSignal.any([stop, AbortSignal.timeout(STATUS_TIMEOUT_MS)]);
+    const signal = AbortSignal.any([ended, AbortSignal.timeout(STATUS_TIMEOUT_MS)]);
     return await gitStatus.status(workspace.tree, workspace.record.checkoutLocation, { signal });
   } catch (error) {
-    stop.throwIfAborted();
+    ended.throwIfAborted();
     log.warn("No Git status of workspace {id}: {reason}", {
       id: workspace.id,
       reason: messageOf(error),

@@ -2,6 +2,7 @@ import { retry, type RetryOptions, Semaphore } from "../async/mod.ts";
 import type { Clock } from "../clock.ts";
 import { DaemonError, messageOf } from "../errors.ts";
 import { logger } from "../log/mod.ts";
+import { type Operation, type OperationRegistry, outsideOperations } from "../operations/mod.ts";
 import type { Images, SavedImage } from "../snapshot/mod.ts";
 import type { Journal } from "./journal.ts";
 import type { WorkspaceMetrics } from "./workspace_metrics.ts";
@@ -13,10 +14,14 @@ const log = logger("workspace");
 const BASE_DELAY_MS = 1_000;
 const MAX_DELAY_MS = 5 * 60_000;
 
+/** What is saved. */
+type SaveKind = "backup" | "snapshot";
+
 type Save = (options: { baseline: string; signal: AbortSignal }) => Promise<SavedImage>;
 
 /** How one kind of save is retried. */
 interface SaveRetries extends Pick<RetryOptions, "attempts" | "isRetryable"> {
+  operation: Operation;
   onRetry(error: unknown, failures: number): void;
   /** Whether the delays keep their length when a disposal of the workspace begins. */
   patient?: boolean;
@@ -28,6 +33,7 @@ export interface SaverOptions {
   journal: Journal;
   clock: Clock;
   metrics: WorkspaceMetrics;
+  operations: OperationRegistry;
   /** How often an image is tried while the store is unavailable. */
   attempts: number;
   /** Images made at once on this node. */
@@ -51,25 +57,47 @@ export class ImageSaver {
 
   /** Stores an image of the workspace under `url`. @throws {DaemonError} as `Images.saveSnapshot` */
   async saveSnapshot(workspace: Workspace, url: string): Promise<void> {
-    await workspace.track(
-      this.#save(
-        workspace,
-        "snapshot",
-        (options) => this.#options.images.saveSnapshot(workspace.tree, url, options),
-      ),
+    await this.#operate(
+      workspace,
+      { kind: "snapshot", url },
+      (operation) => this.#saveSnapshot(workspace, url, operation),
+    );
+  }
+
+  async #saveSnapshot(workspace: Workspace, url: string, operation: Operation): Promise<void> {
+    const { images } = this.#options;
+    await this.#save(
+      workspace,
+      { kind: "snapshot", operation },
+      (options) => images.saveSnapshot(workspace.tree, url, options),
     );
   }
 
   /** Replaces the identity's backup, and resolves to its url. @throws {DaemonError} as `Images.saveBackup` */
   async saveBackup(workspace: Workspace): Promise<string> {
-    const saved = await workspace.track(
-      this.#save(
-        workspace,
-        "backup",
-        (options) => this.#options.images.saveBackup(workspace.tree, workspace.identity, options),
-      ),
+    const { images } = this.#options;
+    const saved = await this.#operate(
+      workspace,
+      { kind: "backup" },
+      (operation) =>
+        this.#save(
+          workspace,
+          { kind: "backup", operation },
+          (options) => images.saveBackup(workspace.tree, workspace.identity, options),
+        ),
     );
     return saved.url;
+  }
+
+  /** Runs a save as an operation that a disposal of the workspace waits for. */
+  #operate<T>(
+    workspace: Workspace,
+    { kind, url }: { kind: SaveKind; url?: string },
+    work: (operation: Operation) => Promise<T>,
+  ): Promise<T> {
+    const { operations, attempts } = this.#options;
+    const subject = { ...workspace.subject, ...(url === undefined ? {} : { url }) };
+    return workspace.track(operations.run({ kind, subject, maxAttempts: attempts }, work));
   }
 
   /** Records a pending snapshot durably, then stores it in the background. */
@@ -84,7 +112,7 @@ export class ImageSaver {
     for (const { url, workspaceId } of this.#options.journal.pendingSnapshots()) {
       const workspace = byId.get(workspaceId);
       if (workspace && !workspace.pendingSnapshots.has(url)) {
-        this.#storeInBackground(workspace, url);
+        outsideOperations(() => this.#storeInBackground(workspace, url));
       }
     }
   }
@@ -97,7 +125,25 @@ export class ImageSaver {
   }
 
   #storeInBackground(workspace: Workspace, url: string): void {
-    const stored = this.#storePending(workspace, url)
+    const subject = { ...workspace.subject, url };
+    let isGivenUp = false;
+    const work = async (operation: Operation) => {
+      try {
+        await this.#storePending(workspace, url, operation);
+      } catch (error) {
+        if (operation.isCancelRequested) {
+          this.#giveUp(url);
+          isGivenUp = true;
+        }
+        throw error;
+      }
+    };
+    const stored = this.#options.operations
+      .run({ kind: "snapshot", subject, maxAttempts: Infinity }, work)
+      .catch((error) => {
+        // Nobody is owed it any more, so that its workspace can be disposed of.
+        if (!isGivenUp) throw error;
+      })
       .finally(() => workspace.pendingSnapshots.delete(url));
     workspace.pendingSnapshots.set(url, stored);
     stored.catch((error) => {
@@ -108,16 +154,25 @@ export class ImageSaver {
     });
   }
 
-  /** Tries until it is stored; gives up only when the workspace is disposed of or the daemon stops. */
-  async #storePending(workspace: Workspace, url: string): Promise<void> {
+  /** Takes the promise of a snapshot back, durably. */
+  #giveUp(url: string): void {
+    this.#options.journal.removePendingSnapshot(url);
+    log.warn("Snapshot {url} was promised and is given up, because somebody cancelled it", { url });
+  }
+
+  /** Tries until it is stored; fails only when the workspace is disposed of or the daemon stops. */
+  async #storePending(workspace: Workspace, url: string, operation: Operation): Promise<void> {
     const { images, journal, stop } = this.#options;
     const attempt = async () => {
       // A crash may have come between the reference and the journal; an image that can be restored
       // already must not be replaced by a later one.
-      if (!await images.snapshotExists(url, stop)) await this.saveSnapshot(workspace, url);
+      if (!await images.snapshotExists(url, stop)) {
+        await workspace.track(this.#saveSnapshot(workspace, url, operation));
+      }
       journal.removePendingSnapshot(url);
     };
     await this.#retry(workspace, attempt, {
+      operation,
       attempts: Infinity,
       isRetryable: () => true,
       onRetry: (error) =>
@@ -129,10 +184,15 @@ export class ImageSaver {
   }
 
   /** Saves, and tries again while the store is unavailable. */
-  async #save(workspace: Workspace, what: "backup" | "snapshot", save: Save): Promise<SavedImage> {
+  async #save(
+    workspace: Workspace,
+    { kind: what, operation }: { kind: SaveKind; operation: Operation },
+    save: Save,
+  ): Promise<SavedImage> {
     const { stop, attempts, metrics } = this.#options;
     const started = performance.now();
-    const retried = this.#retry(workspace, () => this.#attempt(workspace, save), {
+    const retried = this.#retry(workspace, () => this.#attempt(workspace, operation, save), {
+      operation,
       attempts,
       // The final backup of a disposal waits for the store. A save that was running when the disposal
       // began delays it by one more attempt at most.
@@ -149,6 +209,7 @@ export class ImageSaver {
     });
     const saved = await metrics.time(what, retried).catch((error) => {
       stop.throwIfAborted();
+      operation.signal.throwIfAborted();
       throw error;
     });
     metrics.packed(saved.stats);
@@ -169,33 +230,41 @@ export class ImageSaver {
    */
   async #retry<T>(workspace: Workspace, work: () => Promise<T>, options: SaveRetries): Promise<T> {
     const { clock, stop } = this.#options;
-    const { patient = false, isRetryable, attempts, onRetry } = options;
-    let disposing = workspace.disposingSignal;
+    const { operation, patient = false, isRetryable, attempts, onRetry } = options;
     let last = false;
     const attempt = () => {
-      disposing = workspace.disposingSignal;
-      last = disposing.aborted && !patient;
+      last = workspace.disposingSignal.aborted && !patient;
       return work();
     };
     return await retry(attempt, {
       clock,
-      signal: stop,
+      signal: AbortSignal.any([stop, operation.signal]),
       attempts,
       baseDelay: BASE_DELAY_MS,
       maxDelay: MAX_DELAY_MS,
-      isRetryable: (error) => !last && isRetryable(error),
-      wake: () => patient ? undefined : disposing,
-      onRetry,
+      // A disposal that was given up meanwhile hurries nothing any more.
+      isRetryable: (error) => !(last && workspace.disposingSignal.aborted) && isRetryable(error),
+      wake: () => patient ? undefined : workspace.disposingSignal,
+      onRetry: (error, failures) => {
+        operation.failedAttempt(error);
+        operation.enter("waiting for the next attempt");
+        onRetry(error, failures);
+      },
     });
   }
 
   /** Saves once. An uncaught error of code that the save started aborts it, and is thrown. */
-  async #attempt(workspace: Workspace, save: Save): Promise<SavedImage> {
-    const { stop } = this.#options;
-    using _mutex = await workspace.saveMutex.acquire(stop);
-    using _permit = await this.#permits.acquire(stop);
+  async #attempt(workspace: Workspace, operation: Operation, save: Save): Promise<SavedImage> {
+    const ended = AbortSignal.any([this.#options.stop, operation.signal]);
+    operation.enter("queued");
+    using _mutex = await operation.queued(
+      "workspace",
+      workspace.id,
+      workspace.saveMutex.acquire(ended),
+    );
+    using _permit = await operation.queued("node", "", this.#permits.acquire(ended));
     const bug = new AbortController();
-    const signal = AbortSignal.any([stop, bug.signal]);
+    const signal = AbortSignal.any([ended, bug.signal]);
     try {
       return await withUncaughtHandler(
         (error) => bug.abort(error),

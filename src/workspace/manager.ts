@@ -13,6 +13,7 @@ import type { Content, Owner } from "../content/mod.ts";
 import { DaemonError, invalid, messageOf } from "../errors.ts";
 import type { GitStatus, GitStatusReader } from "../git/mod.ts";
 import type { InitializerPlan, Initializers } from "../initializer/mod.ts";
+import { type Operation, type OperationRegistry } from "../operations/mod.ts";
 import type { Images } from "../snapshot/mod.ts";
 import type { InitRequest, Workspaces } from "./workspaces.ts";
 import { ContentDeleter } from "./content_deleter.ts";
@@ -39,6 +40,7 @@ export interface Dependencies {
   journal: Journal;
   clock: Clock;
   metrics: WorkspaceMetrics;
+  operations: OperationRegistry;
 }
 
 /** The parts and the config of a {@link WorkspaceManager}. */
@@ -136,17 +138,23 @@ export class WorkspaceManager implements Workspaces {
     onWarning: (message: string) => void,
   ): Promise<void> {
     const abort = new AbortController();
-    const context = {
-      ...this.#options,
-      remoteStorage: this.#hasStorage(workspace),
-      onWarning,
-      signal: abort.signal,
-    };
-    const work = withUncaughtHandler(
-      (error) => abort.abort(error),
-      () => setUp(workspace, plan, context),
+    const work = (operation: Operation) =>
+      withUncaughtHandler(
+        (error) => abort.abort(error),
+        () =>
+          setUp(workspace, plan, {
+            ...this.#options,
+            remoteStorage: this.#hasStorage(workspace),
+            onWarning,
+            operation,
+            signal: AbortSignal.any([abort.signal, operation.signal]),
+          }),
+      );
+    const running = this.#options.operations.run(
+      { kind: "init", subject: workspace.subject },
+      work,
     );
-    const done = this.#options.metrics.time("init", work).finally(() => {
+    const done = this.#options.metrics.time("init", running).finally(() => {
       workspace.setup = undefined;
       this.#registry.removeIfGone(workspace);
       if (workspace.state === "DELETING") this.#deleter.deleteLater(workspace);
@@ -215,12 +223,17 @@ export class WorkspaceManager implements Workspaces {
     workspace: Workspace,
     finalSaves: ReadonlySet<FinalSave>,
   ): Promise<{ gitStatus?: GitStatus }> {
-    const work = disposeWorkspace(workspace, finalSaves, {
-      ...this.#options,
-      saver: this.#saver,
-      deleter: this.#deleter,
-      stop: this.#stop.signal,
-    });
+    const work = this.#options.operations.run(
+      { kind: "dispose", subject: workspace.subject },
+      (operation) =>
+        disposeWorkspace(workspace, finalSaves, {
+          ...this.#options,
+          saver: this.#saver,
+          deleter: this.#deleter,
+          operation,
+          stop: this.#stop.signal,
+        }),
+    );
     try {
       return await this.#options.metrics.time("dispose", work);
     } finally {

@@ -2,6 +2,7 @@ import type { Content, Owner, RestoreResult, Tree } from "../content/mod.ts";
 import { asDaemonError, DaemonError, messageOf } from "../errors.ts";
 import type { InitializerPlan, Initializers } from "../initializer/mod.ts";
 import { logger } from "../log/mod.ts";
+import type { Operation } from "../operations/mod.ts";
 import type { Images } from "../snapshot/mod.ts";
 import type { WorkspaceMetrics } from "./workspace_metrics.ts";
 import { limitTree } from "./limits.ts";
@@ -20,6 +21,7 @@ export interface SetupContext {
   /** Told what the caller should know of though nothing has failed. */
   onWarning(message: string): void;
   metrics: WorkspaceMetrics;
+  operation: Operation;
   /** Cancels the initialisation; its reason, a DaemonError, is what the caller is told. */
   signal: AbortSignal;
 }
@@ -34,12 +36,13 @@ export async function setUp(
   plan: InitializerPlan,
   context: SetupContext,
 ): Promise<void> {
-  const { content, signal } = context;
+  const { content, operation, signal } = context;
   const { id } = workspace;
   const started = performance.now();
   const trees: Tree[] = [];
   const baselines: string[] = [];
   try {
+    operation.enter("initializing");
     const tree = await content.create(context.contentOwner, id);
     trees.push(tree);
     await context.initializers.run(plan, {
@@ -53,6 +56,8 @@ export async function setUp(
       },
     });
     signal.throwIfAborted();
+    operation.setUncancellable("the content is whole, and is being published");
+    operation.enter("publishing");
     // Not before: content that the workspace's own backup has is restored whatever it takes.
     await limitTree(content, tree, workspace.record.quotaBytes);
     await adoptBaseline(content, baselines, id);
@@ -60,6 +65,8 @@ export async function setUp(
     workspace.apply("ready");
   } catch (error) {
     const reported = signal.aborted ? signal.reason : asDaemonError(error, "INTERNAL");
+    operation.setUncancellable("it has failed, and what it made is being removed");
+    operation.enter("undoing");
     log.warn("Could not set up workspace {id}: {reason}", { id, reason: messageOf(reported) });
     const nothingLeft = await undo(content, id, trees, baselines);
     workspace.apply(nothingLeft ? "fail" : "delete");

@@ -2,6 +2,7 @@ import type { Tree } from "../content/mod.ts";
 import { messageOf } from "../errors.ts";
 import type { GitStatus } from "../git/mod.ts";
 import { logger } from "../log/mod.ts";
+import type { OperationSubject } from "../operations/mod.ts";
 import type { WorkspaceIdentity } from "../snapshot/mod.ts";
 import type { Journal, WorkspaceRecord } from "./journal.ts";
 import type { WorkspaceMetrics } from "./workspace_metrics.ts";
@@ -93,6 +94,12 @@ export class Workspace {
 
   get id(): string {
     return this.record.id;
+  }
+
+  /** What its operations work on. */
+  get subject(): OperationSubject {
+    const { id, identity: { owner, metaId } } = this;
+    return { workspace: id, owner, metaId };
   }
 
   get state(): WorkspaceState {

@@ -4,6 +4,7 @@ import { deleteContents, deleteEntry } from "../../src/content/delete_entry.ts";
 import { Directory, openLibc } from "../../src/linux/mod.ts";
 import { libcPath } from "../../src/process/libc.ts";
 import { openAreas } from "../../src/content/areas.ts";
+import type { OperationContext } from "../../src/content/operation.ts";
 import { deleteTrash, trash } from "../../src/content/operations/deletion.ts";
 import { DaemonError } from "../../src/errors.ts";
 import { roomsOf, startContent } from "../fixtures/content.ts";
@@ -12,6 +13,8 @@ import { testFolder } from "../fixtures/folder.ts";
 import { bindMount, canMount } from "../fixtures/mount.ts";
 import { directory, file, makeTree } from "../fixtures/tree.ts";
 import { assertFails, IS_ROOT, ME, namesIn, openDescriptors } from "./fixture.ts";
+
+const context = { report: () => {} } as unknown as OperationContext;
 
 /** Makes a chain of directories that is deeper than any path can name, two in each. */
 function makeDeep(path: string, depth: number): void {
@@ -152,7 +155,7 @@ Deno.test({
 
     openLibc(libcPath());
     const areas = openAreas(paths);
-    const slice = () => deleteTrash(areas, { group: "w", budgetMs: 0 });
+    const slice = () => deleteTrash(areas, { group: "w", budgetMs: 0 }, context);
     let slices = 0;
     const error = assertThrows(() => {
       while (!slice()) slices++;
@@ -188,7 +191,7 @@ Deno.test({
     const areas = openAreas(paths);
     asNobody(() => {
       const group = trash(areas, { tree: { area: "workspaces", name: "w" } });
-      while (!deleteTrash(areas, { group, budgetMs: 500 }));
+      while (!deleteTrash(areas, { group, budgetMs: 500 }, context));
     });
     for (const area of Object.values(areas)) area.close();
     assertEquals([namesIn(paths.workspaces), namesIn(paths.trash)], [[], []]);

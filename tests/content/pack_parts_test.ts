@@ -52,8 +52,8 @@ Deno.test("what a Worker has packed counts, even if another's end is heard of fi
     const late = Promise.withResolvers<void>();
     const busyDone = Promise.withResolvers<void>();
     let cancel: Int32Array | undefined;
-    busy.onRequest = ({ operation, cancel: flag }, pass) => {
-      if (operation === "packPart") cancel = new Int32Array(flag!);
+    busy.onRequest = ({ operation, memory }, pass) => {
+      if (operation === "packPart") cancel = new Int32Array(memory);
       pass();
     };
     busy.onReply = (reply, pass) => {

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { systemClock } from "../../src/clock.ts";
 import type { WorkspaceClient } from "../../src/client/mod.ts";
+import { OperationRegistry } from "../../src/operations/mod.ts";
 import { StoredImages } from "../../src/snapshot/stored_images.ts";
 import { openStore } from "../../src/store/kinds.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
@@ -119,6 +120,7 @@ Deno.test("an initialisation is UNAVAILABLE within the limits where the store ne
     journal,
     clock,
     metrics: new WorkspaceMetrics(metrics),
+    operations: new OperationRegistry(clock),
     remoteStorage: true,
     contentOwner: owner,
     backup: { attempts: 1, concurrency: 1 },

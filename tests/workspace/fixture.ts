@@ -13,6 +13,7 @@ import { digestOf } from "../../src/digest.ts";
 import { DaemonError } from "../../src/errors.ts";
 import { ManualClock } from "../fixtures/clock.ts";
 import type { Initializers } from "../../src/initializer/initializers.ts";
+import { OperationRegistry } from "../../src/operations/mod.ts";
 import type { Images, SavedImage } from "../../src/snapshot/images.ts";
 import type { InitRequest } from "../../src/workspace/workspaces.ts";
 import { Journal } from "../../src/workspace/journal.ts";
@@ -201,6 +202,7 @@ export class Fixture implements AsyncDisposable {
   readonly storedLogs: string[] = [];
   readonly clock = new ManualClock();
   metrics = new Metrics();
+  operations: OperationRegistry = new OperationRegistry(this.clock);
   readonly disk: Disk = new Disk();
   /** References in the store. */
   readonly stored: Set<string> = new Set();
@@ -239,6 +241,7 @@ export class Fixture implements AsyncDisposable {
     }
     this.#journal = new Journal(path);
     this.metrics = new Metrics();
+    this.operations = new OperationRegistry(this.clock);
     this.manager = this.#newManager();
     await this.manager.start();
   }
@@ -246,6 +249,7 @@ export class Fixture implements AsyncDisposable {
   #newManager(): WorkspaceManager {
     const content = contentOn(this.disk);
     return new WorkspaceManager({
+      operations: this.operations,
       content,
       images: this.#images(),
       initializers: this.#initializers(),

@@ -50,6 +50,8 @@ export interface ExtractLimits {
   readonly bytes?: number | undefined;
   /** Called between steps, of which one entry can need many. @throws {DaemonError} ABORTED */
   throwIfCancelled(): void;
+  /** Told how many files there are so far. */
+  report?: (files: number) => void;
 }
 
 /**
@@ -177,7 +179,7 @@ class Extraction implements Disposable {
     using file = this.#tree.replace(leaf, ({ dir, name }) => dir.createFile(name));
     writeContent(file, entry, this.#reader, this.#buffer);
     applyMetadata(file, metadata, () => leaf.path.bytes, this.#applyOptions);
-    this.stats.files++;
+    this.#limits.report?.(++this.stats.files);
     this.stats.contentBytes += entry.size;
   }
 

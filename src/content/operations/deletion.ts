@@ -4,6 +4,7 @@ import { DT, isErrno, SystemError } from "../../linux/mod.ts";
 import type { Directory, Entry, Name } from "../../linux/mod.ts";
 import { DaemonError, messageOf } from "../../errors.ts";
 import type { Leftovers } from "../content.ts";
+import type { OperationContext } from "../operation.ts";
 import type { Tree } from "../tree.ts";
 import { deletionError } from "../deletion_error.ts";
 import {
@@ -19,6 +20,9 @@ import { checkAreaName, type OpenAreas, openTree, requireStaging } from "../area
 import { groupOf, isTemporaryName, isTreeName, newTreeName } from "../tree_names.ts";
 import { isBaselineToken } from "../baseline/tokens.ts";
 
+/** Entries that are deleted between two reports of how many. */
+const ENTRIES_PER_REPORT = 64;
+
 /**
  * Deletes a group's trees in the trash for about `budgetMs`. The time starts at the first deletion,
  * so that each call makes progress even if listing what cannot be deleted takes longer.
@@ -28,10 +32,15 @@ import { isBaselineToken } from "../baseline/tokens.ts";
 export function deleteTrash(
   areas: OpenAreas,
   request: { group: string; budgetMs: number },
+  context: OperationContext,
 ): boolean {
   const { group, budgetMs } = request;
   let end: number | undefined;
-  const isTimeUp = () => performance.now() >= (end ??= performance.now() + budgetMs);
+  let deleted = 0;
+  const isTimeUp = () => {
+    if (++deleted % ENTRIES_PER_REPORT === 0) context.report(deleted, 0);
+    return performance.now() >= (end ??= performance.now() + budgetMs);
+  };
   const failures: unknown[] = [];
   for (const name of namesOfGroup(areas.trash, group)) {
     try {

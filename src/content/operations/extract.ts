@@ -28,15 +28,21 @@ export async function extract(
   archive.advise();
   using top = openTree(areas, request.tree);
   const bytes = await decompress(archive, request.compression);
+  let bytesRead = 0;
+  let files = 0;
   const reader = new TarReader({
     read(into) {
       // At each read, not at each entry: reading or skipping one entry can take an hour.
       context.throwIfCancelled();
-      return bytes.read(into);
+      context.report(files, bytesRead);
+      const count = bytes.read(into);
+      bytesRead += count;
+      return count;
     },
   });
   return extractArchive(reader, top, new Abilities(areas.staging), {
     bytes: request.limitBytes,
     throwIfCancelled: () => context.throwIfCancelled(),
+    report: (count) => files = count,
   });
 }

@@ -87,7 +87,7 @@ class Part implements Disposable {
     this.#packer = new FilePacker(this.#layers, {
       syncedAt: job.syncedAt,
       resync: () => job.isFrozen ? job.syncedAt : syncDirtyPages(top),
-      tick: () => context.throwIfCancelled(),
+      tick: () => this.#report(),
     });
     this.#queue = new PartQueue({
       shared,
@@ -130,6 +130,7 @@ class Part implements Disposable {
       items++;
       this.#shared.complete();
     }
+    this.#report();
     const remainder = this.#layers.takeRemainder();
     this.#layers.seal();
     const stale = this.#previous?.stale ?? [];
@@ -152,9 +153,14 @@ class Part implements Disposable {
 
   #tick(): void {
     if ((++this.#ticks & 63) === 0) {
-      this.#context.throwIfCancelled();
+      this.#report();
       this.#queue.share();
     }
+  }
+
+  #report(): void {
+    this.#context.throwIfCancelled();
+    this.#context.report(this.#stats.files, this.#packer.bytesCopied);
   }
 
   /** Packs a large file, unless it is gone or no regular file any more. */

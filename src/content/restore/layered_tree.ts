@@ -92,7 +92,10 @@ export class LayeredTree {
    * @throws {DaemonError} what `action` throws, with the entry's name
    */
   async pass(file: File, action: (entry: TarEntry, pass: LayerPass) => void): Promise<Digest> {
-    const throwIfCancelled = () => this.#context.throwIfCancelled();
+    const throwIfCancelled = () => {
+      this.#context.throwIfCancelled();
+      this.#context.report(this.#tally.files, this.#tally.contentBytes);
+    };
     using tree = new ExtractTree(this.#top, {
       implied: () => {
         throwIfCancelled();
@@ -105,11 +108,13 @@ export class LayeredTree {
       this.#tally.budget.bytes(takenBytes(stat));
     });
     const options = { trusted: this.#trusted, throwIfCancelled };
-    return await readLayer(
+    const digest = await readLayer(
       file,
       options,
       (entry, reader) => action(entry, { reader, tree, linker }),
     );
+    throwIfCancelled();
+    return digest;
   }
 
   /** Removes what a whiteout removes; does nothing for other entries. */

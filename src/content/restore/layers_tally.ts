@@ -35,6 +35,16 @@ export class LayersTally {
     this.budget = new Budget({ subject: "image", limitBytes, trusted });
   }
 
+  /** Files so far. */
+  get files(): number {
+    return this.#files;
+  }
+
+  /** Apparent bytes of the files so far. */
+  get contentBytes(): number {
+    return this.#contentBytes;
+  }
+
   /** Charges an entry that is about to be made. @throws {DaemonError} RESOURCE_EXHAUSTED */
   charge(entry: TarEntry, path: MemberPath, { xattrs }: StoredMetadata): void {
     const { budget } = this;

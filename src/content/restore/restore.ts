@@ -4,6 +4,7 @@
  */
 
 import type { Digest } from "../../digest.ts";
+import { currentOperation } from "../../operations/mod.ts";
 import type { LeasedFile, LocalFile } from "../../spool.ts";
 import type { Omissions } from "../omissions.ts";
 import type { RestoreOptions, RestoreResult } from "./restore_result.ts";
@@ -47,6 +48,7 @@ class RestoreRun {
       (file) =>
         this.#dispatcher.run("restorePlan", { file, blob: index, limitBytes }, this.#cancel()),
     );
+    currentOperation()?.progress.setTotal({ files: plan.fileCount, bytes: plan.contentBytes });
     checkLayersOfIndex(index.digest, plan.layers, this.#options.layers);
     const request: StepRequest = {
       tree: this.#tree,

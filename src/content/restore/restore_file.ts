@@ -3,7 +3,6 @@
 import { ArchiveError, SparseMapReader } from "../../archive/mod.ts";
 import type { Extent } from "../../extent.ts";
 import { type Block, FLAG, type LayerReader } from "../../image/mod.ts";
-import type { OperationContext } from "../operation.ts";
 import { type Directory, type File, isErrno, joinPath } from "../../linux/mod.ts";
 import { type MetadataPolicy, NAME_REFUSALS } from "./metadata_policy.ts";
 import { hasWholeSeconds, storedMetadata } from "./record_metadata.ts";
@@ -17,7 +16,11 @@ export interface FileToRestore {
   /** The layer that has the content. */
   readonly reader: LayerReader;
   readonly policy: MetadataPolicy;
-  readonly context: OperationContext;
+  /**
+   * Called as the content is written, with the bytes of it that are.
+   * @throws {DaemonError} ABORTED
+   */
+  tick(written: number): void;
 }
 
 /** The mode of a file whose xattrs are still to be set: nobody else may read it before. */
@@ -55,23 +58,26 @@ export function restoreFile(options: FileToRestore): boolean {
   return true;
 }
 
-function writePlain(file: File, { block, record, reader, context }: FileToRestore): void {
+function writePlain(file: File, { block, record, reader, tick }: FileToRestore): void {
+  let written = 0;
   reader.read(block.offset(record), block.stored(record), (piece) => {
-    context.throwIfCancelled();
+    tick(written);
     file.write(piece);
+    written += piece.length;
   });
 }
 
 /** Writes the data behind the sparse map (PAX 1.0) that the stored bytes begin with. */
-function writeSparse(file: File, { block, record, reader, context }: FileToRestore): void {
+function writeSparse(file: File, { block, record, reader, tick }: FileToRestore): void {
   const size = block.size(record);
   const map = new SparseMapReader();
   let extents: Extent[] | undefined;
   let current = 0;
   let done = 0;
+  let written = 0;
   file.truncate(size);
   reader.read(block.offset(record), block.stored(record), (piece) => {
-    context.throwIfCancelled();
+    tick(written);
     let rest = extents ? piece : piece.subarray(map.take(piece));
     extents ??= map.extents(size);
     while (extents && rest.length > 0) {
@@ -82,6 +88,7 @@ function writeSparse(file: File, { block, record, reader, context }: FileToResto
       const part = rest.subarray(0, extent.length - done);
       file.writeAt(part, extent.offset + done);
       done += part.length;
+      written += part.length;
       rest = rest.subarray(part.length);
       if (done === extent.length) {
         current++;

@@ -47,14 +47,21 @@ export function restoreFiles(
     const { plan, policy } = step;
     readingBlob(layer.digest, () => {
       using reader = new LayerReader(file, layer.size, layer.rawSize);
+      let bytes = 0;
       for (let n = unit.start; n < unit.end; n++) {
-        if (n % FILES_PER_CHECK === 0) context.throwIfCancelled();
+        const tick = (written: number) => {
+          context.throwIfCancelled();
+          context.report(n - unit.start, bytes + written);
+        };
+        if (n % FILES_PER_CHECK === 0) tick(0);
         const { directory, record } = plan.file(n);
         const block = plan.block(directory);
         const dir = step.open(block);
-        const isMade = dir && restoreFile({ dir, block, record, reader, policy, context });
+        const isMade = dir && restoreFile({ dir, block, record, reader, policy, tick });
         if (!isMade) step.omit(block, record);
+        bytes += block.size(record);
       }
+      context.report(unit.end - unit.start, bytes);
     });
   });
 }

@@ -27,14 +27,19 @@ export function restoreLinks(
     const { plan, directories } = step;
     const made: { link: BlockRecord; target: BlockRecord }[] = [];
     const copies = new Map<number, LinkSource>();
+    let links = 0;
+    let bytes = 0;
     for (const link of linksOf(plan)) {
       context.throwIfCancelled();
+      context.report(links++, bytes);
+      bytes += link.block.size(link.record);
       const target = findTarget(plan, link.block.link(link.record));
       if (!target) throw dataLoss(request.plan.indexDigest, "a hard link names what is not there");
       const outcome = makeLink(step, link, target, copies);
       if (outcome === "omitted") step.omit(link.block, link.record);
       if (outcome === "linked") made.push({ link, target });
     }
+    context.report(links, bytes);
     // Each link has changed the ctime of the inode, which all its names share.
     for (const { link, target } of made) {
       const dir = directories.open(link.block.path);

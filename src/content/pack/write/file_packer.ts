@@ -103,6 +103,8 @@ export class FilePacker {
   #noAtime: number = O.NOATIME;
   filesRead = 0;
   bytesRead = 0;
+  /** Bytes read so far, of files that are being read or were read again, too. */
+  bytesCopied = 0;
 
   constructor(layers: LayerWriter, options: FilePackerOptions) {
     this.#layers = layers;
@@ -254,6 +256,7 @@ export class FilePacker {
       if (count === 0) return layers.zeros(wanted);
       layers.advance(count);
       done += count;
+      this.bytesCopied += count;
     }
   }
 }

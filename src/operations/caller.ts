@@ -1,0 +1,23 @@
+/** Who made the call that the code at hand works for. */
+
+import { AsyncLocalStorage } from "node:async_hooks";
+
+/** The caller of an operation. */
+export interface Caller {
+  /** The address that the call came from, as gRPC has it. */
+  readonly peer: string;
+  /** When the caller gives up, in milliseconds since the epoch; absent where it waits for ever. */
+  readonly deadline?: number;
+}
+
+const callers = new AsyncLocalStorage<Caller | undefined>();
+
+/** Does `work` for a caller, or for none. */
+export function withCaller<T>(caller: Caller | undefined, work: () => T): T {
+  return callers.run(caller, work);
+}
+
+/** Returns who called, where the code that asks works for a call. */
+export function currentCaller(): Caller | undefined {
+  return callers.getStore();
+}
