@@ -1,5 +1,6 @@
 /** How full a file system is, and when that is too full. */
 
+import { statfsSync, type StatsFs } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { describeFileSystem } from "./errors.ts";
 
@@ -22,7 +23,15 @@ const MIB = 2 ** 20;
 
 /** Asks the kernel. Rejects with its error where the path cannot be reached. */
 export async function readDiskSpace(path: string): Promise<DiskSpace> {
-  const { bsize, blocks, bavail, files, ffree } = await statfs(path);
+  return spaceOf(path, await statfs(path));
+}
+
+/** The same at once: for a file system that this thread waits for anyway. */
+export function readDiskSpaceSync(path: string): DiskSpace {
+  return spaceOf(path, statfsSync(path));
+}
+
+function spaceOf(path: string, { bsize, blocks, bavail, files, ffree }: StatsFs): DiskSpace {
   return {
     path,
     size: bsize * blocks,

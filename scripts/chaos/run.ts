@@ -168,6 +168,8 @@ async function makeNodes(
     // More than one, so that one that is not the last is told from it.
     backup: { retain: 3 },
     storage: store.config,
+    // Full disks are to be run into. (What was deleted may count as used for a while.)
+    disk: { initPercent: 0 },
   };
   await Deno.writeTextFile(configFile, JSON.stringify(config));
   return Array.from({ length: NODES }, (_, n) => {

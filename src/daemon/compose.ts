@@ -17,12 +17,13 @@ import { EgressProxy } from "../outbound/mod.ts";
 import { formatAddress, parseAddress } from "../address.ts";
 import { type RpcServer, startRpc } from "../rpc/mod.ts";
 import { StoredImages } from "../snapshot/mod.ts";
-import { keepsContent, type ObjectStore, openStore } from "../store/mod.ts";
+import { keepsContent, type ObjectStore, openStore, storeFolder } from "../store/mod.ts";
 import { Metrics, type MetricsHttp, startMetricsHttp } from "../telemetry/mod.ts";
 import { type Journal, WorkspaceManager, WorkspaceMetrics } from "../workspace/mod.ts";
 import { CertificateWatch } from "./certificate_watch.ts";
 import type { DaemonMetrics } from "./daemon_metrics.ts";
 import { chooseQuotaDriver } from "./quota.ts";
+import { DiskWatch } from "./disk_watch.ts";
 import { LeftoverSweeper } from "./leftover_sweeper.ts";
 import { openJournal } from "./open_journal.ts";
 import { Readiness } from "./readiness.ts";
@@ -66,7 +67,9 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   );
   const egressProxy = stack.use(new EgressProxy(config.net));
   const operations = new OperationRegistry(systemClock);
-  const workspaces = createManager(options, { store, journal, metrics, egressProxy, operations });
+  const disks = watchDisks(config, metrics);
+  const parts = { store, journal, metrics, egressProxy, operations, disks };
+  const workspaces = createManager(options, parts);
   stack.defer(() => workspaces.stop(0));
   await workspaces.start();
   const tls = config.tls && readTlsMaterial(config.tls);
@@ -80,7 +83,7 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   stack.defer(() => rpc.stop(0));
   const certificates = stack.use(new CertificateWatch(systemClock, daemonMetrics));
   if (tls) certificates.start(tls);
-  const readiness = stack.use(new Readiness(store, systemClock, daemonMetrics));
+  const readiness = stack.use(new Readiness(store, systemClock, daemonMetrics, disks));
   readiness.start();
   stack.use(new LeftoverSweeper(store, systemClock, daemonMetrics)).start();
   const http = serveMetrics(config, metrics, readiness);
@@ -135,11 +138,12 @@ interface ManagerDependencies {
   metrics: Metrics;
   egressProxy: EgressProxy;
   operations: OperationRegistry;
+  disks: DiskWatch;
 }
 
 function createManager(
   { config, content, privileged, git: found }: ComposeOptions,
-  { store, journal, metrics, egressProxy, operations }: ManagerDependencies,
+  { store, journal, metrics, egressProxy, operations, disks }: ManagerDependencies,
 ): WorkspaceManager {
   const clock = systemClock;
   const spool = spoolOf(config);
@@ -161,6 +165,7 @@ function createManager(
     initializers: createInitializers({ git, egressProxy, clock, spool, metrics }),
     gitStatus: git,
     journal,
+    admission: disks,
     clock,
     metrics: new WorkspaceMetrics(metrics),
     operations,
@@ -168,6 +173,13 @@ function createManager(
     contentOwner: config.contentOwner,
     backup: config.backup,
   });
+}
+
+function watchDisks({ root, storage, disk }: Config, metrics: Metrics): DiskWatch {
+  const store = storeFolder(storage)?.path;
+  const disks = new DiskWatch({ root, ...(store ? { store } : {}) }, disk, systemClock);
+  disks.serve(metrics);
+  return disks;
 }
 
 function spoolOf({ root }: Config): string {

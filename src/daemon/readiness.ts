@@ -22,24 +22,36 @@ type State =
   | { kind: "starting" }
   | { kind: "ready" }
   | { kind: "store unavailable"; problem: string }
+  | { kind: "short of space"; problem: string }
   | { kind: "stopping" };
 
-/** Probes the store at intervals; the node is ready while the store answers and nobody stops it. */
+/** What says whether there is room for work; a `DiskWatch`. */
+export interface SpaceProbe {
+  /** Resolves to why the node should get no work; `undefined` where it has room. */
+  readinessProblem(): Promise<string | undefined>;
+}
+
+/**
+ * Probes store and disk at intervals; the node is ready while the store answers, there is room, and
+ * nobody stops it.
+ */
 export class Readiness implements AsyncDisposable {
   readonly #store: ObjectStore;
   readonly #clock: Clock;
   readonly #metrics: DaemonMetrics;
+  readonly #space: SpaceProbe;
   readonly #stop = new AbortController();
   #state: State = { kind: "starting" };
   #probing: Promise<void> = Promise.resolve();
 
-  constructor(store: ObjectStore, clock: Clock, metrics: DaemonMetrics) {
+  constructor(store: ObjectStore, clock: Clock, metrics: DaemonMetrics, space: SpaceProbe) {
     this.#store = store;
     this.#clock = clock;
     this.#metrics = metrics;
+    this.#space = space;
   }
 
-  /** Probes the store now and every {@link INTERVAL_MS} from then on. */
+  /** Probes now and every {@link INTERVAL_MS} from then on. */
   start(): void {
     this.#probing = this.#keepProbing();
   }
@@ -54,10 +66,10 @@ export class Readiness implements AsyncDisposable {
   get(): HealthStatus {
     const state = this.#state;
     if (state.kind === "ready") return { ok: true, message: "ready" };
-    const problem = state.kind === "store unavailable"
-      ? state.problem
-      : `the daemon is ${state.kind}`;
-    return { ok: false, message: problem };
+    return {
+      ok: false,
+      message: "problem" in state ? state.problem : `the daemon is ${state.kind}`,
+    };
   }
 
   async #keepProbing(): Promise<void> {
@@ -69,19 +81,36 @@ export class Readiness implements AsyncDisposable {
   }
 
   async #probe(): Promise<void> {
-    const problem = await this.#problemOfStore();
+    const [storeProblem, shortage] = await Promise.all([
+      this.#problemOfStore(),
+      this.#space.readinessProblem(),
+    ]);
     if (this.#stop.signal.aborted) return;
-    this.#metrics.storeProbed(problem === undefined);
+    this.#metrics.storeProbed(storeProblem === undefined);
+    this.#become(
+      storeProblem !== undefined
+        ? { kind: "store unavailable", problem: storeProblem }
+        : shortage !== undefined
+        ? { kind: "short of space", problem: shortage }
+        : { kind: "ready" },
+    );
+  }
+
+  /** Logs what has changed; of a shortage, that there is one and not each of its figures. */
+  #become(state: State): void {
     const previous = this.#state;
-    this.#state = problem === undefined
-      ? { kind: "ready" }
-      : { kind: "store unavailable", problem };
-    const wasDown = previous.kind === "store unavailable";
-    if (problem === undefined) {
-      if (wasDown) log.info("The store answers again");
-    } else if (!wasDown || previous.problem !== problem) {
-      log.error("Not ready: {problem}", { problem });
+    this.#state = state;
+    if (previous.kind === "store unavailable" && state.kind !== previous.kind) {
+      log.info("The store answers again");
     }
+    if (previous.kind === "short of space" && state.kind === "ready") {
+      log.info("There is room again");
+    }
+    if (!("problem" in state)) return;
+    const isNew = state.kind !== previous.kind ||
+      (state.kind === "store unavailable" && "problem" in previous &&
+        previous.problem !== state.problem);
+    if (isNew) log.error("Not ready: {problem}", { problem: state.problem });
   }
 
   /** Returns why the store cannot be used; `undefined` where it answers in time. */

@@ -31,6 +31,12 @@ import { withUncaughtHandler } from "../uncaught.ts";
 import { type DisposeOptions, type FinalSave, finalSavesOf } from "./final_saves.ts";
 import { type Disposal, Workspace } from "./workspace.ts";
 
+/** Decides whether this node takes another workspace. */
+export interface Admission {
+  /** Returns where it does. @throws {DaemonError} RESOURCE_EXHAUSTED where there is no room for one */
+  checkInit(): void;
+}
+
 /** The parts of the daemon that the lifecycle uses. */
 export interface Dependencies {
   content: Content;
@@ -38,6 +44,7 @@ export interface Dependencies {
   initializers: Initializers;
   gitStatus: GitStatusReader;
   journal: Journal;
+  admission: Admission;
   clock: Clock;
   metrics: WorkspaceMetrics;
   operations: OperationRegistry;
@@ -120,6 +127,7 @@ export class WorkspaceManager implements Workspaces {
       this.#refuseWhileDraining();
     }
     this.#registry.checkFree(request.id);
+    this.#options.admission.checkInit();
     const workspace = Workspace.create({
       id: request.id,
       owner: request.owner,

@@ -1,10 +1,13 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { DaemonError } from "../../src/errors.ts";
-import { Readiness } from "../../src/daemon/readiness.ts";
+import { Readiness, type SpaceProbe } from "../../src/daemon/readiness.ts";
 import { noStore } from "../../src/store/no_store.ts";
 import { DaemonMetrics } from "../../src/daemon/daemon_metrics.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import { ManualClock } from "../fixtures/clock.ts";
+import { captureLogs } from "../fixtures/logs.ts";
+
+const ROOM: SpaceProbe = { readinessProblem: () => Promise.resolve(undefined) };
 
 /** Resolves once the node says something else of itself. */
 async function changed(readiness: Readiness, from: string): Promise<void> {
@@ -22,7 +25,7 @@ Deno.test("a node is ready while its store answers, and not while it stops", asy
         ? Promise.reject(new DaemonError("UNAVAILABLE", "connection refused"))
         : Promise.resolve(),
   };
-  await using readiness = new Readiness(store, clock, new DaemonMetrics(metrics, () => 0));
+  await using readiness = new Readiness(store, clock, new DaemonMetrics(metrics, () => 0), ROOM);
   assertEquals(readiness.get(), { ok: false, message: "the daemon is starting" });
   readiness.start();
   await changed(readiness, "the daemon is starting");
@@ -54,7 +57,12 @@ Deno.test("a node is not ready once a probe has gone unanswered, and is again wh
       return isSilent ? new Promise<void>(() => {}) : Promise.resolve();
     },
   };
-  await using readiness = new Readiness(store, clock, new DaemonMetrics(new Metrics(), () => 0));
+  await using readiness = new Readiness(
+    store,
+    clock,
+    new DaemonMetrics(new Metrics(), () => 0),
+    ROOM,
+  );
   readiness.start();
   await clock.wakeAll();
   await changed(readiness, "the daemon is starting");
@@ -65,5 +73,42 @@ Deno.test("a node is not ready once a probe has gone unanswered, and is again wh
   isSilent = false;
   await clock.wakeAll();
   await changed(readiness, silent.message);
+  assertEquals(readiness.get(), { ok: true, message: "ready" });
+});
+
+Deno.test("a node is not ready while its disk is too full, and says so of the store first", async () => {
+  using logs = captureLogs();
+  const clock = new ManualClock();
+  let problem: string | undefined = "the ext4 file system at / is 97% full, with 900 MiB free";
+  let down = false;
+  const store = {
+    ...noStore,
+    probe: () =>
+      down ? Promise.reject(new DaemonError("UNAVAILABLE", "refused")) : Promise.resolve(),
+  };
+  const space = { readinessProblem: () => Promise.resolve(problem) };
+  await using readiness = new Readiness(
+    ...[store, clock, new DaemonMetrics(new Metrics(), () => 0), space] as const,
+  );
+  readiness.start();
+  await changed(readiness, "the daemon is starting");
+  assertEquals(readiness.get(), { ok: false, message: problem });
+
+  // Other figures of the same shortage are no news for the log.
+  const before = problem;
+  problem = "the ext4 file system at / is 98% full, with 700 MiB free";
+  await clock.wakeAll();
+  await changed(readiness, before);
+  assertEquals(logs.text.split("Not ready").length - 1, 1, logs.text);
+
+  down = true;
+  await clock.wakeAll();
+  await changed(readiness, problem);
+  assertEquals(readiness.get().message, "the store does not answer: refused");
+
+  down = false;
+  problem = undefined;
+  await clock.wakeAll();
+  await changed(readiness, "the store does not answer: refused");
   assertEquals(readiness.get(), { ok: true, message: "ready" });
 });

@@ -210,7 +210,12 @@ async function checkFault(fileSystem: string, fault: Fault): Promise<void> {
   using folder = testFolder();
   using _disk = FILE_SYSTEMS[fileSystem]!(join(folder.path, "node"));
   const store = join(folder.path, "store");
-  const config = { storage: { kind: "fs", path: store }, backup: { attempts: 1 } };
+  const config = {
+    storage: { kind: "fs", path: store },
+    backup: { attempts: 1 },
+    // What is looked at is what an init runs into, not what keeps it from beginning.
+    disk: { initPercent: 0 },
+  };
   await using node = await TestNode.start(folder.path, "node", { config });
   const file = join(node.workspace("kept"), "file");
   await node.client.initWorkspace(request("kept"));

@@ -63,6 +63,20 @@ Deno.test({
     await client.initWorkspace({ ...fromBackup("r"), ...small });
     assertEquals(await Deno.readTextFile(join(node.workspace("r"), "a")), "unsaved work");
 
+    // Before it is full, what is there can be saved and disposed of, and nothing new is taken.
+    await fill(ballast, 256 << 10);
+    await refuses(
+      ...["RESOURCE_EXHAUSTED", "This node takes no new workspaces"] as const,
+      () => client.initWorkspace(request("new")),
+    );
+    await refuses(
+      "RESOURCE_EXHAUSTED",
+      "% full, with 0 MiB free",
+      () => client.initWorkspace(request("new")),
+    );
+    await client.backupWorkspace("r");
+    await fill(ballast, 4 * MIB);
+
     // Neither does an image: its spool cannot be written.
     await grow(join(node.workspace("w"), "b"), 3 * MIB);
     await fill(ballast, 0);

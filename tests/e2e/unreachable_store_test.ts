@@ -118,6 +118,7 @@ Deno.test("an initialisation is UNAVAILABLE within the limits where the store ne
     initializers: fixture.initializers,
     gitStatus: git,
     journal,
+    admission: { checkInit: () => {} },
     clock,
     metrics: new WorkspaceMetrics(metrics),
     operations: new OperationRegistry(clock),

@@ -260,6 +260,7 @@ export class Fixture implements AsyncDisposable {
         },
       },
       journal: this.#journal,
+      admission: { checkInit: () => {} },
       clock: this.clock,
       metrics: new WorkspaceMetrics(this.metrics),
       remoteStorage: true,

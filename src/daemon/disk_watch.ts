@@ -1,0 +1,118 @@
+/** Keeps a node from filling up: no new workspaces below one watermark, not ready below another. */
+
+import { resolvesWithin } from "../async/mod.ts";
+import type { Clock } from "../clock.ts";
+import type { Config } from "../config/mod.ts";
+import { type DiskSpace, readDiskSpace, readDiskSpaceSync, shortage } from "../disk_space.ts";
+import { DaemonError, reasonOf } from "../errors.ts";
+import { logger } from "../log/mod.ts";
+import type { Metrics } from "../telemetry/mod.ts";
+
+const log = logger("daemon");
+
+/** Milliseconds that a file system may take to say how full it is; one that is out of reach never does. */
+const ANSWER_TIME_MS = 2_000;
+
+/** What is watched: the root, and the embedded store's folder where there is one. */
+export interface DiskAreas {
+  root: string;
+  store?: string;
+}
+
+/** Asks the file systems of the root and the embedded store how full they are. */
+export class DiskWatch {
+  readonly #areas: DiskAreas;
+  readonly #limits: Config["disk"];
+  readonly #clock: Clock;
+  /** What was last known of the store's folder. */
+  #store: DiskSpace | undefined;
+
+  constructor(areas: DiskAreas, limits: Config["disk"], clock: Clock) {
+    this.#areas = areas;
+    this.#limits = limits;
+    this.#clock = clock;
+  }
+
+  /** Serves free and used bytes and inodes, read when somebody scrapes. */
+  serve(metrics: Metrics): void {
+    const serve = (name: string, help: string, valueOf: (space: DiskSpace) => number) =>
+      metrics.observedGauges(
+        name,
+        help,
+        ["area"],
+        async () =>
+          (await this.#read()).map(([area, space]) => ({
+            labels: { area },
+            value: valueOf(space),
+          })),
+      );
+    serve("wsdaemon_disk_free_bytes", "Bytes free to everybody", ({ free }) => free);
+    serve("wsdaemon_disk_size_bytes", "Bytes of the file system", ({ size }) => size);
+    serve(
+      "wsdaemon_disk_free_inodes",
+      "Free inodes; 0 of 0 without a limit",
+      (space) => space.freeInodes,
+    );
+    serve("wsdaemon_disk_inodes", "Inodes of the file system", ({ inodes }) => inodes);
+  }
+
+  /**
+   * Returns where there is room for another workspace, or where that cannot be told. Of the root it is
+   * asked now; of the store, which may be on a file system that does not answer, it is what was last
+   * known.
+   * @throws {DaemonError} RESOURCE_EXHAUSTED with the file system, how full it is and what to do
+   */
+  checkInit(): void {
+    const percent = this.#limits.initPercent;
+    if (percent === 0) return;
+    const spaces = [this.#readRoot(), this.#store].filter((space) => space !== undefined);
+    const problem = firstShortage(spaces, percent);
+    if (problem === undefined) return;
+    throw new DaemonError(
+      "RESOURCE_EXHAUSTED",
+      `This node takes no new workspaces, so that those that are here can be saved: ${problem}`,
+      { reason: "NODE_OUT_OF_SPACE" },
+    );
+  }
+
+  /** Resolves to why the node should get no work; `undefined` where it has room. */
+  async readinessProblem(): Promise<string | undefined> {
+    const percent = this.#limits.readyPercent;
+    if (percent === 0) return undefined;
+    return firstShortage((await this.#read()).map(([, space]) => space), percent);
+  }
+
+  #readRoot(): DiskSpace | undefined {
+    const { root } = this.#areas;
+    try {
+      return readDiskSpaceSync(root);
+    } catch (error) {
+      reportUnreadable(root, error);
+      return undefined;
+    }
+  }
+
+  /** Reads what can be read in time. */
+  async #read(): Promise<(readonly [area: string, space: DiskSpace])[]> {
+    const read: (readonly [string, DiskSpace])[] = [];
+    const all = Object.entries(this.#areas).map(async ([area, path]) => {
+      try {
+        const space = await readDiskSpace(path);
+        read.push([area, space]);
+        if (path === this.#areas.store) this.#store = space;
+      } catch (error) {
+        reportUnreadable(path, error);
+      }
+    });
+    await resolvesWithin(Promise.all(all), ANSWER_TIME_MS, this.#clock);
+    return read;
+  }
+}
+
+function firstShortage(spaces: readonly DiskSpace[], percent: number): string | undefined {
+  return spaces.map((space) => shortage(space, percent)).find((problem) => problem !== undefined);
+}
+
+function reportUnreadable(path: string, error: unknown): void {
+  log.warn("Cannot tell how full {path} is: {reason}", { path, reason: reasonOf(error) });
+}
