@@ -1,6 +1,6 @@
 /** Decides the keys that depend on each other and on the machine, which the schema cannot express. */
 
-import { isAbsolute, join, relative, resolve } from "@std/path";
+import { join, relative, resolve } from "@std/path";
 import { type Address, isLocal, parseAddress } from "../address.ts";
 import {
   resolveStorage,
@@ -92,7 +92,7 @@ function folderConflicts(root: string, { key, path }: StoreFolder): Conflict[] {
 /** Returns whether `path` is `folder` or lies beneath it. Both absolute. */
 function isWithin(path: string, folder: string): boolean {
   const way = relative(folder, path);
-  return way !== ".." && !way.startsWith("../") && !isAbsolute(way);
+  return way !== ".." && !way.startsWith("../");
 }
 
 /** Returns a section with the paths at `keys` made absolute. */

@@ -69,6 +69,7 @@ const FOLDERS: { path: string; conflicts: boolean }[] = [
   { path: "/work/dir/data/state", conflicts: true },
   { path: "/work/dir/data/tmp/x/../y", conflicts: true },
   { path: "/work/dir/data/tmpx", conflicts: false },
+  { path: "/work/dir/data/tmp/..x", conflicts: true },
 ];
 
 for (const { path, conflicts } of FOLDERS) {
