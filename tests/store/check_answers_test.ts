@@ -149,10 +149,13 @@ Deno.test("a refusal by the store keeps its code and names the kind of request",
 });
 
 Deno.test("an error in an answer of status 200 is an error of the server", async () => {
-  const body = `${XML}<Error><Code>InternalError</Code></Error>`;
-  for (const request of [REQUESTS.copy, REQUESTS.create, REQUESTS.list]) {
-    const error = await assertRejects(() => send(request, { status: 200, body }), Error);
-    assertEquals(failureOf(error), { kind: "server", retryable: true });
+  const error = `${XML}<Error><Code>InternalError</Code></Error>`;
+  // The SDK looks for the error itself, but only where it is the very end of the answer.
+  for (const body of [error, `${error}\n`]) {
+    for (const request of [REQUESTS.copy, REQUESTS.create, REQUESTS.list]) {
+      const rejection = await assertRejects(() => send(request, { status: 200, body }), Error);
+      assertEquals(failureOf(rejection), { kind: "server", retryable: true });
+    }
   }
 });
 

@@ -123,7 +123,8 @@ async function checkXml(command: string, wanted: Document, answer: Answer): Prom
   const body = answer.body = await readBody(answer.body, MAX_XML_BYTES);
   const text = new TextDecoder().decode(body);
   const root = rootOf(text);
-  // The server ran into an error after it had sent the status; the SDK parses it as one then.
+  // The server failed after it had sent the status; with this one, the SDK parses the answer as an
+  // error. By itself it does so only where nothing follows the closing tag, not even a newline.
   if (root === "Error") answer.statusCode = 500;
   else if (root !== wanted.root || !hasElement(text, wanted.element)) {
     throw foreign(command, answer, body);
