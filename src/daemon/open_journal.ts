@@ -24,7 +24,7 @@ export async function openJournal(path: string, content: Content): Promise<Journ
   }
 }
 
-/** Deletes as much as can be deleted. */
+/** Deletes what a killed daemon left unfinished, as far as it can be deleted. */
 async function deleteLeftovers(content: Content): Promise<void> {
   const leftovers = await content.leftovers();
   const deletions = [

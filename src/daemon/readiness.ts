@@ -1,4 +1,4 @@
-/** Whether the node can take work, as `/readyz` answers. */
+/** Decides whether the node can take work, which `/readyz` answers. */
 
 import { resolvesWithin } from "../async/mod.ts";
 import type { Clock } from "../clock.ts";

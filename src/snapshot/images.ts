@@ -19,7 +19,7 @@ export interface SavedImage {
 export interface SaveOptions {
   /** Baseline name, so that only what changed is stored; the workspace's id. */
   baseline: string;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** A terminal log longer than this is cut. */
@@ -32,14 +32,14 @@ export interface SaveLogOptions {
   instance: string;
   /** What tells the log from others of the instance. */
   task: string;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** How an image is restored. */
 export interface RestoreImageOptions {
   /** Bytes on disk that the tree may take. */
   limitBytes?: number;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** Saving and restoring images of a workspace, on top of an object store and the content Workers. */

@@ -3,7 +3,6 @@
 import type { z } from "zod";
 import type { Clock } from "../clock.ts";
 import type { ObjectStore } from "./object_store.ts";
-import type { S3Tuning } from "./s3/options.ts";
 import type { StoreMetrics } from "./store_metrics.ts";
 
 /**
@@ -59,8 +58,6 @@ export interface StoreParts {
   spoolDir: string;
   clock: Clock;
   metrics: StoreMetrics;
-  /** How hard an S3 store tries; a daemon's way unless given. */
-  tuning?: Partial<S3Tuning>;
 }
 
 /** Permissions of Deno's that a store needs. */

@@ -2,7 +2,12 @@
 
 import { asDaemonError, type ErrorCode } from "../errors.ts";
 import type { Counter, Histogram, Metrics } from "../telemetry/mod.ts";
-import type { Failure } from "./s3/s3_errors.ts";
+
+/** A failed request to an object store's server. */
+export interface FailedRequest {
+  /** What went wrong, one of a few constants. */
+  readonly kind: string;
+}
 
 /** Records what one store does. Several stores of one process share the metrics, labelled by kind. */
 export class StoreMetrics {
@@ -96,12 +101,12 @@ export class StoreMetrics {
   }
 
   /** Counts a request that failed. */
-  onFailure({ kind }: Failure): void {
+  onFailure({ kind }: FailedRequest): void {
     this.#requestErrors.inc({ store: this.#kind, kind });
   }
 
   /** Counts a request that is sent again. */
-  onRetry(failure: Failure): void {
-    this.#retries.inc({ store: this.#kind, reason: failure.kind });
+  onRetry({ kind }: FailedRequest): void {
+    this.#retries.inc({ store: this.#kind, reason: kind });
   }
 }

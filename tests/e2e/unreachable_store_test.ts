@@ -4,7 +4,8 @@ import { systemClock } from "../../src/clock.ts";
 import type { WorkspaceClient } from "../../src/client/mod.ts";
 import { OperationRegistry } from "../../src/operations/mod.ts";
 import { StoredImages } from "../../src/snapshot/stored_images.ts";
-import { openStore } from "../../src/store/kinds.ts";
+import { S3Store } from "../../src/store/s3/s3_store.ts";
+import { StoreMetrics } from "../../src/store/store_metrics.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import { Journal } from "../../src/workspace/journal.ts";
 import { WorkspaceManager } from "../../src/workspace/manager.ts";
@@ -110,7 +111,8 @@ Deno.test("an initialisation is UNAVAILABLE within the limits where the store ne
   const clock = systemClock;
   const storage = storageAt(hole.port);
   const tuning = { attempts: 2, stallMs: 300, baseDelayMs: 1 };
-  const store = await openStore(storage, { spoolDir: areas.spool, metrics, tuning });
+  const observer = new StoreMetrics(metrics, storage.kind);
+  const store = await S3Store.open({ storage, spoolDir: areas.spool, clock, observer, tuning });
   using journal = new Journal(join(fixture.base.root, "state", "state.db"));
   const manager = new WorkspaceManager({
     content,

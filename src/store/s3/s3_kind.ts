@@ -11,15 +11,9 @@ export const s3Kind = {
   resolve: (written) => written,
   problems: keyProblems,
   permissions: s3Permissions,
-  open: async (storage, { spoolDir, clock, metrics, tuning }) => {
+  open: async (storage, { spoolDir, clock, metrics }) => {
     const { S3Store } = await import("./s3_store.ts");
-    return await S3Store.open({
-      storage,
-      spoolDir,
-      clock,
-      observer: metrics,
-      ...(tuning ? { tuning } : {}),
-    });
+    return await S3Store.open({ storage, spoolDir, clock, observer: metrics });
   },
 } as const satisfies StoreKind<S3Storage, S3Storage>;
 
