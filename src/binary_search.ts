@@ -16,7 +16,7 @@ export function lowerBound(count: number, isBelow: (n: number) => boolean): numb
 
 /**
  * Returns the lowest number in `[0, count)` for which `compare` returns 0; `undefined` where there is none.
- * @param compare compares what has that number with what is looked for; it must never fall
+ * @param compare compares the record of that number with the one looked for; its results must not decrease
  */
 export function binarySearch(count: number, compare: (n: number) => number): number | undefined {
   const found = lowerBound(count, (n) => compare(n) < 0);

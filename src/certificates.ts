@@ -114,7 +114,7 @@ export function certificateExpiries(material: TlsMaterial): CertificateExpiry[] 
   })).sort((a, b) => a.notAfter - b.notAfter);
 }
 
-/** Returns what is to be said of a certificate that has ended, ends soon or has not begun. */
+/** Returns the warning about a certificate that has ended, ends soon or is not yet valid. */
 export function expiryWarning(expiry: CertificateExpiry, now: number): string | undefined {
   const { name, subject, notBefore, notAfter } = expiry;
   const what = `the certificate of ${subject} in ${name}`;

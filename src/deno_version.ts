@@ -3,20 +3,20 @@
  * registry run on 2.7.11, all others on the version that compiles them.
  */
 
-/** The first version whose HTTP/2 gives every answer to who waits for it, and serves unix and TLS. */
+/** The first version whose HTTP/2 loses no answers, and serves unix sockets and TLS. */
 const SOUND_HTTP2 = [2, 7, 14] as const;
 /** The first version that reads a resumed socket into fresh memory. */
 const SOUND_PAUSE = [2, 8, 0] as const;
 /** The first version in which a server's HTTP/2 session can send a PING and is told of the answer. */
 const SOUND_PING = [2, 8, 0] as const;
 
-/** Whether HTTP/2 clients get every answer, and servers answer on unix sockets and do TLS. */
+/** Returns whether HTTP/2 clients get every answer, and servers answer on unix sockets and do TLS. */
 export function hasSoundHttp2(version: string): boolean {
   return isAtLeast(version, SOUND_HTTP2);
 }
 
 /**
- * Whether sockets of `node:net` can be paused. Earlier ones begin a second read when a socket is
+ * Returns whether sockets of `node:net` can be paused. Earlier ones begin a second read when a socket is
  * resumed, into the memory of the first: bytes are overwritten before they are seen.
  */
 export function canPauseSockets(version: string): boolean {
@@ -24,7 +24,7 @@ export function canPauseSockets(version: string): boolean {
 }
 
 /**
- * Whether an HTTP/2 server can ask by PING whether its client is still there. Earlier ones throw or
+ * Returns whether an HTTP/2 server can ask by PING whether its client is still there. Earlier ones throw or
  * hear no answer, which `@grpc/grpc-js` takes for a dead connection: it ends it with all its calls.
  */
 export function canPing(version: string): boolean {

@@ -1,10 +1,10 @@
-/** How full a file system is, and when that is too full. */
+/** Tells how full a file system is, and whether that is too full. */
 
 import { statfsSync, type StatsFs } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { describeFileSystem } from "./errors.ts";
 
-/** Room on the file system of a path. */
+/** The size and the free space of a path's file system. */
 export interface DiskSpace {
   /** The path that was asked for, absolute. */
   path: string;
@@ -21,7 +21,7 @@ const MAX_MARGIN = 10 * 2 ** 30;
 
 const MIB = 2 ** 20;
 
-/** Asks the kernel. Rejects with its error where the path cannot be reached. */
+/** Reads the space of a path's file system. Rejects with the kernel's error where the path cannot be reached. */
 export async function readDiskSpace(path: string): Promise<DiskSpace> {
   return spaceOf(path, await statfs(path));
 }

@@ -12,8 +12,8 @@ export function release({ buffer, byteLength }: Uint8Array): void {
 const MAX_KEPT = 4;
 
 /**
- * Buffers of one size for work that needs one for a while. A fresh one costs clearing and page faults
- * each time, and lies about until the collector comes by.
+ * A pool of buffers of one size. Allocating one for each use would cost clearing and page faults, and
+ * would leave its memory to the garbage collector.
  */
 export class BufferPool {
   readonly #size: number;
@@ -24,7 +24,7 @@ export class BufferPool {
     this.#size = size;
   }
 
-  /** Returns a buffer with anything in it; it is the caller's until it is given back. */
+  /** Returns a buffer of arbitrary content, which the caller owns until it gives it back. */
   take(): Uint8Array<ArrayBuffer> {
     return this.#free.pop() ?? new Uint8Array(this.#size);
   }

@@ -2,7 +2,7 @@
 
 import type { FileSystem } from "./errors.ts";
 
-/** Every file system that this process sees; the last of several at one mount point is on top. */
+/** Returns every file system that this process sees; the last of several at one mount point is on top. */
 export function readFileSystems(): FileSystem[] {
   try {
     const lines = Deno.readTextFileSync("/proc/self/mountinfo").trimEnd().split("\n");
@@ -11,17 +11,17 @@ export function readFileSystems(): FileSystem[] {
       return { mountPoint: unescape(mount!.split(" ")[4]!), type: source!.split(" ")[0]! };
     });
   } catch {
-    // Where there is no /proc, the first rename says what is wrong.
+    // Without /proc nothing is known of mounts; a rename across them then fails with EXDEV.
     return [];
   }
 }
 
-/** Every mount point of this process, by absolute path. */
+/** Returns every mount point of this process, by absolute path. */
 export function readMounts(): string[] {
   return ["/", ...readFileSystems().map(({ mountPoint }) => mountPoint)];
 }
 
-/** The file systems that hold one of `folders` or are mounted below one. */
+/** Returns the file systems that hold one of `folders` or are mounted below one. */
 export function fileSystemsOf(
   folders: readonly string[],
   all: readonly FileSystem[],
@@ -33,13 +33,13 @@ export function fileSystemsOf(
   );
 }
 
-/** The mount point at or above an absolute path that leads through no link. */
+/** Returns the mount point at or above an absolute path that leads through no link. */
 export function mountOf(path: string, mounts: readonly string[]): string {
   const above = mounts.filter((mount) => `${path}/`.startsWith(mount === "/" ? "/" : `${mount}/`));
   return above.reduce((longest, mount) => mount.length > longest.length ? mount : longest, "/");
 }
 
-/** The kernel writes blanks and backslashes as octal numbers. */
+/** Decodes a path of `/proc`: the kernel writes blanks and backslashes as octal numbers. */
 function unescape(text: string): string {
   return text.replaceAll(/\\([0-7]{3})/g, (_, code) => String.fromCharCode(parseInt(code, 8)));
 }

@@ -1,6 +1,6 @@
-/** What is wrong with an archive, and where; the caller decides which gRPC code that deserves. */
+/** Failures to read an archive; the caller decides which gRPC code they deserve. */
 
-/** `truncated`: it ends early; `limit`: it asks for more than a reader grants. */
+/** Kinds of failure. `truncated`: the archive ends early; `limit`: it asks for more than a reader grants. */
 export type ArchiveProblem = "malformed" | "truncated" | "limit";
 
 /** A failure to read an archive. Its message names the offset, and the entry where there is one. */
@@ -16,7 +16,7 @@ export class ArchiveError extends Error {
 
 const SHOWN_BYTES = 200;
 
-/** A name of any bytes as it may stand in a message: quoted, without control characters, cut. */
+/** Returns a name of any bytes as a message may hold it: quoted, without control characters, cut. */
 export function showName(name: Uint8Array): string {
   const text = new TextDecoder().decode(name.subarray(0, SHOWN_BYTES));
   // deno-lint-ignore no-control-regex -- control characters are what must not reach a log

@@ -1,4 +1,4 @@
-/** Where a reader's bytes come from. */
+/** The source of a reader's bytes. */
 
 /** A stream of bytes that is read to its end once, synchronously. */
 export interface ByteSource {
@@ -6,7 +6,7 @@ export interface ByteSource {
   read(into: Uint8Array): number;
 }
 
-/** A source over bytes in memory. */
+/** Returns a source of bytes in memory. */
 export function bytesSource(bytes: Uint8Array): ByteSource {
   let at = 0;
   return {

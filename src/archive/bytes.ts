@@ -2,12 +2,12 @@
 
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** The bytes of an ASCII text. */
+/** Returns the bytes of an ASCII text. */
 export function asciiBytes(text: string): Uint8Array {
   return Uint8Array.from(text, (character) => character.charCodeAt(0));
 }
 
-/** Whether `bytes` are valid UTF-8. */
+/** Returns whether `bytes` are valid UTF-8. */
 export function isUtf8(bytes: Uint8Array): boolean {
   try {
     strictUtf8.decode(bytes);
@@ -17,7 +17,7 @@ export function isUtf8(bytes: Uint8Array): boolean {
   }
 }
 
-/** The parts, one after the other, in an array of its own. */
+/** Returns the parts, one after the other, in a new array. */
 export function joinBytes(...parts: Uint8Array[]): Uint8Array {
   let size = 0;
   for (const part of parts) size += part.length;

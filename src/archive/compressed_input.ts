@@ -33,8 +33,9 @@ export class CompressedInput {
   }
 
   /**
-   * Between members or frames: whether another one follows, rather than the end or zero padding.
-   * @throws {ArchiveError} where there never was one, or padding is followed by anything
+   * Returns whether another member or frame follows, rather than the end or zero padding. Called
+   * between two of them.
+   * @throws {ArchiveError} where there is none at all, or padding is followed by other bytes
    */
   hasNext(): boolean {
     const next = this.available();
@@ -52,7 +53,7 @@ export class CompressedInput {
     return false;
   }
 
-  /** The failure of a stream that is wrong about here. */
+  /** Returns the failure of a stream that is damaged near the current position. */
   damaged(why: string): ArchiveError {
     return new ArchiveError(
       "malformed",
@@ -60,7 +61,7 @@ export class CompressedInput {
     );
   }
 
-  /** The failure of a stream that ends here. */
+  /** Returns the failure of a stream that ends at the current position. */
   truncated(why: string): ArchiveError {
     return new ArchiveError(
       "truncated",

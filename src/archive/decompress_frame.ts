@@ -26,7 +26,7 @@ export function decompressFrame(frame: Uint8Array, rawSize: number): Uint8Array 
 /** Results up to here may share their memory with others: Node's pool of small buffers. */
 const POOLED = 64 << 10;
 
-/** What `release` does for bytes of one's own, for a result of {@link decompressFrame}. */
+/** Frees the memory of a result of {@link decompressFrame}, unless it may share that with others. */
 export function releaseFrame(raw: Uint8Array): void {
   if (raw.length > POOLED) (raw.buffer as ArrayBuffer).transfer(0);
 }

@@ -60,7 +60,7 @@ function format1(window: ReadWindow, pax: PaxRecords, body: number): FileShape {
 }
 
 /**
- * The shape of a file whose headers announce `body` bytes.
+ * Returns the shape of a file whose headers announce `body` bytes.
  * @param pairs of a format 0.0 map, which repeats its records
  * @throws {ArchiveError} for a map that cannot be
  */

@@ -19,6 +19,7 @@ import type { ByteSource } from "./byte_source.ts";
 /** zlib's largest window, with the gzip wrapper and its checks. */
 const GZIP_WINDOW_BITS = 15 + 16;
 
+/** The uncompressed bytes of a gzip stream. */
 export class GzipSource implements ByteSource {
   readonly #input: CompressedInput;
   readonly #stream = new ZStream();

@@ -21,7 +21,7 @@ const NEWLINE = 0x0a;
 const EQUALS = 0x3d;
 const MAX_LENGTH_DIGITS = 10;
 
-/** Bytes as a string with one character each. */
+/** Returns bytes as a string with one character for each. */
 export function binaryString(bytes: Uint8Array): string {
   let text = "";
   for (let i = 0; i < bytes.length; i += 4096) {
@@ -30,7 +30,7 @@ export function binaryString(bytes: Uint8Array): string {
   return text;
 }
 
-/** The reverse of {@link binaryString}. */
+/** Returns the bytes that {@link binaryString} made a string of. */
 export function binaryBytes(text: string): Uint8Array {
   return Uint8Array.from(text, (c) => c.charCodeAt(0));
 }
@@ -77,13 +77,13 @@ export function parsePax(body: Uint8Array): PaxHeader {
   return { records, sparsePairs };
 }
 
-/** Keywords whose empty value is a value; elsewhere it takes the record away (POSIX). */
+/** Returns whether an empty value of a keyword is a value; for others it removes the record (POSIX). */
 function mayBeEmpty(keyword: string): boolean {
   return keyword.startsWith("SCHILY.xattr.") || keyword.startsWith("LIBARCHIVE.xattr.") ||
     !/^(GNU|SCHILY|LIBARCHIVE)\.|^[a-z]+$/.test(keyword);
 }
 
-/** What holds for an entry: its own records over the global ones. */
+/** Returns the records that hold for an entry: its own over the global ones. */
 export function mergePax(globals: PaxRecords, own: PaxRecords): PaxRecords {
   const merged = new Map(globals);
   for (const [keyword, value] of own) merged.set(keyword, value);

@@ -22,7 +22,7 @@ export class PaxWriter {
   /** Adds a record with a time in decimal seconds; `nsec` counts forward from `sec`, before 1970 too. */
   addTime(key: string, sec: number, nsec: number): void {
     const isNegative = sec < 0;
-    // Digits count away from zero.
+    // The digits count away from zero, while nanoseconds count forward.
     const borrows = isNegative && nsec > 0;
     const whole = isNegative ? -sec - (borrows ? 1 : 0) : sec;
     const fraction = borrows ? BILLION - nsec : nsec;
@@ -40,7 +40,7 @@ export class PaxWriter {
     this.#buffer[at + length] = NEWLINE;
   }
 
-  /** The records added so far, valid until the next addition; the list is empty again. */
+  /** Returns the records added so far, valid until the next addition, and empties the list. */
   take(): Uint8Array {
     const taken = this.#buffer.subarray(0, this.#length);
     this.#length = 0;
@@ -78,14 +78,14 @@ const ZERO = 0x30;
 const BILLION = 1_000_000_000;
 const NANO_DIGITS = 9;
 
-/** The total length of a record whose parts but the length take `rest` bytes. */
+/** Returns the total length of a record whose parts but the length take `rest` bytes. */
 function recordLength(rest: number): number {
   let digits = 1;
   while (digitsOf(rest + digits) > digits) digits++;
   return rest + digits;
 }
 
-/** How many decimal digits a whole number has. */
+/** Returns how many decimal digits a whole number has. */
 function digitsOf(value: number): number {
   let digits = 1;
   for (let limit = 10; value >= limit; limit *= 10) digits++;

@@ -10,6 +10,7 @@ import { headerCount, headerNumber, headerTime } from "./numbers.ts";
 /** Bytes of a tar block. */
 export const BLOCK = 512;
 
+/** The dialects of tar whose headers differ in their fields. */
 export type TarDialect = "v7" | "ustar" | "gnu";
 
 /** The fields of a header block, before extension headers override them. */

@@ -24,7 +24,7 @@ export class ReadWindow {
     return this.#offset;
   }
 
-  /** Bytes here that are not consumed. */
+  /** Bytes in the window that are not consumed. */
   get length(): number {
     return this.#end - this.#start;
   }
@@ -45,12 +45,12 @@ export class ReadWindow {
     return count > 0;
   }
 
-  /** Up to `count` unconsumed bytes; valid until the next refill. */
+  /** Returns up to `count` unconsumed bytes; valid until the next refill. */
   peek(count: number): Uint8Array {
     return this.#bytes.subarray(this.#start, Math.min(this.#end, this.#start + count));
   }
 
-  /** Consumes `count` bytes, which must be here. */
+  /** Consumes `count` bytes, which must be in the window. */
   consume(count: number): void {
     this.#start += count;
     this.#offset += count;
@@ -70,7 +70,7 @@ export class ReadWindow {
     return count;
   }
 
-  /** Makes sure that a block is here. @returns whether it is; false at the end of the archive. */
+  /** Fills the window until it has a block. @returns whether it has; false at the end of the archive */
   hasBlock(): boolean {
     while (this.length < BLOCK && this.#fill());
     return this.length >= BLOCK;
@@ -95,7 +95,7 @@ export class ReadWindow {
     return bytes;
   }
 
-  /** Consumes `size` bytes unseen. @throws {ArchiveError} where the archive ends before */
+  /** Skips `size` bytes. @throws {ArchiveError} where the archive ends before */
   skip(size: number, within: string): void {
     for (let left = size; left > 0;) {
       if (this.length === 0 && !this.#fill()) throw this.truncated(within);
@@ -105,7 +105,7 @@ export class ReadWindow {
     }
   }
 
-  /** The failure of an archive that ends here. */
+  /** Returns the failure of an archive that ends at the current position. */
   truncated(within: string): ArchiveError {
     const end = this.#offset + this.length;
     return new ArchiveError("truncated", `the archive ends early, at offset ${end}, in ${within}`);

@@ -34,7 +34,7 @@ export function encodeSeekTable(sizes: readonly number[]): Uint8Array {
   return table;
 }
 
-/** Where frame `n` lies: from `[n]` to `[n + 1]`. Both have one element more than there are frames. */
+/** Where each frame lies: frame `n` from `[n]` to `[n + 1]`. Both arrays have one element more than frames. */
 export interface SeekTable {
   /** Offsets in the compressed file. */
   readonly offsets: Float64Array;
@@ -43,7 +43,7 @@ export interface SeekTable {
 }
 
 /**
- * How many of a file's last bytes hold its seek table, by its last {@link FOOTER} bytes; `undefined`
+ * Returns how many of a file's last bytes hold its seek table, by its last {@link FOOTER} bytes; `undefined`
  * where it has none.
  */
 export function seekTableSize(footer: Uint8Array): number | undefined {
@@ -55,7 +55,7 @@ export function seekTableSize(footer: Uint8Array): number | undefined {
 }
 
 /**
- * The seek table that a file of `fileSize` bytes ends with.
+ * Decodes the seek table that a file of `fileSize` bytes ends with.
  * @param table its last {@link seekTableSize} bytes
  * @throws {ArchiveError} where it does not describe such a file
  */

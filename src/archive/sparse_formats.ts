@@ -85,7 +85,7 @@ export function parseSparseList(text: Uint8Array): number[] {
   return pairs;
 }
 
-/** Takes a format 1.0 map apart as its blocks arrive: a count, then that many pairs, a line each. */
+/** Parses a map of format 1.0 as its blocks arrive: a count, then that many pairs, a number a line. */
 export class SparseLines {
   readonly pairs: number[] = [];
   /** How many numbers are to come; -1 until the count is known. */

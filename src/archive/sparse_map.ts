@@ -9,7 +9,7 @@ import { MAX_EXTENTS } from "./sparse_formats.ts";
 /** Encodes a map: decimal numbers, a line each, filled up to whole blocks. */
 export function encodeSparseMap(extents: readonly Extent[], size: number): Uint8Array {
   const last = extents.at(-1);
-  // GNU tar ends the map of a file that ends with a hole with an empty extent.
+  // Where a file ends with a hole, GNU tar ends its map with an empty extent.
   const closed = !last || last.offset + last.length < size
     ? [...extents, { offset: size, length: 0 }]
     : extents;
@@ -28,7 +28,7 @@ export class SparseMapReader {
   #consumed = 0;
 
   /**
-   * Takes up to `bytes`; once the map is whole, {@link extents} has it.
+   * Reads the map from the next bytes of the content; once it is whole, {@link extents} returns it.
    * @returns how many bytes belonged to the map
    * @throws {ArchiveError} where it is malformed
    */
@@ -43,7 +43,11 @@ export class SparseMapReader {
     return at;
   }
 
-  /** The extents, once the map and its padding were taken; checked against `size`. @throws {ArchiveError} */
+  /**
+   * Returns the extents, checked against the file's `size`; `undefined` until the map and its padding
+   * were read.
+   * @throws {ArchiveError} where they cannot be those of such a file
+   */
   extents(size: number): Extent[] | undefined {
     if (!this.#isWhole || this.#consumed % BLOCK !== 0) return undefined;
     const extents: Extent[] = [];

@@ -9,7 +9,7 @@ const MAGIC = 0xfd2fb528;
 /** A single segment, with the content's size in four bytes; no checksum, no dictionary. */
 const DESCRIPTOR = 0b1010_0000;
 const HEADER = 9;
-/** The most that a block may have. */
+/** Maximum bytes of a block. */
 const BLOCK = 128 << 10;
 
 /** Calls `emit` with the parts of a frame that stores `raw`. */
@@ -33,10 +33,10 @@ export function storedFrame(raw: Uint8Array, emit: (part: Uint8Array) => void): 
 
 /** A frame that keeps more than this of its content's size might as well store it. */
 export const INCOMPRESSIBLE = 0.98;
-/** How much is tried at each place. */
+/** Bytes of a sample. */
 const PROBE = 16 << 10;
 
-/** Whether compressing seems to be of no use, by a look at three places. */
+/** Returns whether compressing seems to be of no use, by compressing samples from three places. */
 export function seemsIncompressible(raw: Uint8Array): boolean {
   if (raw.length < 4 * PROBE) return false;
   const params = { [constants.ZSTD_c_compressionLevel]: 1 };

@@ -1,4 +1,4 @@
-/** What a tar entry is, once its header and extension headers are put together. */
+/** Puts tar entries together from a header and the extension headers before it. */
 
 import type { Extent } from "../extent.ts";
 import { ArchiveError, showName } from "./archive_error.ts";
@@ -6,6 +6,7 @@ import type { RawHeader } from "./raw_header.ts";
 import { decimalCount, decimalTime } from "./numbers.ts";
 import type { PaxRecords } from "./pax_reader.ts";
 
+/** Kinds of entries. */
 export type TarEntryType =
   | "file"
   | "directory"
@@ -44,10 +45,10 @@ export interface TarEntry {
 /** The longest path or link target, bytes. */
 export const MAX_PATH_BYTES = 64 * 1024;
 
-/** (uid_t) -1 means "leave as it is" to chown, so it is no owner. */
+/** The largest user or group id: chown takes (uid_t) -1 for "leave as it is", so that is no owner. */
 const MAX_ID = 0xffff_fffe;
 
-/** What GNU's long-name headers gave for the entry. */
+/** The names in GNU's long-name headers before the entry. */
 export interface LongNames {
   path?: Uint8Array;
   linkPath?: Uint8Array;
@@ -64,7 +65,10 @@ const TYPES = new Map<number, TarEntryType>([
   [char("D"), "directory"],
 ]);
 
-/** Unknown flags are files, as POSIX wants; before ustar, a name's last slash made a directory. */
+/**
+ * Returns the kind of entry that a type flag means. Unknown flags are files, as POSIX wants; before
+ * ustar, a name's last slash made a directory.
+ */
 export function entryType(typeflag: number, path: Uint8Array): TarEntryType {
   const known = TYPES.get(typeflag);
   if (known) return known;
@@ -80,7 +84,7 @@ function checkedPath(path: Uint8Array, what: string): Uint8Array {
   return path;
 }
 
-/** The path that holds: GNU's sparse name, PAX, GNU's long name, the header, in this order. */
+/** Returns the path that holds: GNU's sparse name, PAX, GNU's long name, the header, in this order. */
 export function pathOf(raw: RawHeader, names: LongNames, pax: PaxRecords): Uint8Array {
   return pax.get("GNU.sparse.name") ?? pax.get("path") ?? names.path ?? raw.path;
 }
@@ -97,13 +101,13 @@ function mtimeOf(raw: RawHeader, pax: PaxRecords): bigint {
   return record ? decimalTime(record, "mtime") : raw.mtime * 1_000_000_000n;
 }
 
-/** Bytes of body that follow the header: PAX's word, else the header's. */
+/** Returns the bytes of body that follow the header, as PAX or else the header has them. */
 export function bodySize(raw: RawHeader, pax: PaxRecords): number {
   const record = pax.get("size");
   return record ? decimalCount(record, "size") : raw.size;
 }
 
-/** The size and map of a file, whatever follows its header having been read. */
+/** The size and the extents of a file, known once a map that follows its header was read. */
 export interface FileShape {
   readonly size: number;
   readonly storedSize: number;
@@ -138,7 +142,7 @@ export function makeEntry(
   };
 }
 
-/** The failure with the entry it is about in front. */
+/** Returns the failure with the entry's name in front of its message. */
 export function inEntry(error: unknown, path: Uint8Array, offset: number): unknown {
   if (!(error instanceof ArchiveError)) return error;
   return new ArchiveError(

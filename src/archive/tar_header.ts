@@ -9,7 +9,7 @@ import { asciiBytes, isUtf8, joinBytes } from "./bytes.ts";
 import { PaxWriter } from "./pax_writer.ts";
 import { BLOCK } from "./raw_header.ts";
 
-/** What kind of entry a header is of. */
+/** Kinds of entries that are written. */
 export type WrittenType =
   | "file"
   | "link"
@@ -29,7 +29,7 @@ const TYPE_FLAGS: Record<WrittenType, number> = {
   fifo: 0x36,
 };
 
-/** What one header says. Names are bytes, relative, without a trailing slash. */
+/** The content of one header. Names are bytes, relative, without a trailing slash. */
 export interface WrittenEntry {
   readonly type: WrittenType;
   readonly path: Uint8Array;
@@ -49,14 +49,14 @@ export interface WrittenEntry {
   readonly records?: readonly { readonly key: string; readonly value: Uint8Array }[];
 }
 
-/** Bytes of padding that follow `size` bytes of content. */
+/** Returns the bytes of padding that follow `size` bytes of content. */
 export function paddingOf(size: number): number {
   return (BLOCK - size % BLOCK) % BLOCK;
 }
 
 const MAX_NAME = 100;
 const MAX_PREFIX = 155;
-/** What 7 and 11 octal digits hold. */
+/** The largest numbers of 7 and 11 octal digits. */
 const MAX_ID = 0o7777777;
 const MAX_SIZE = 0o77777777777;
 const SLASH = 0x2f;
@@ -77,11 +77,11 @@ export class HeaderEncoder {
   #words = new Uint32Array(this.#buffer.buffer);
   #length = 0;
   readonly #records = new PaxWriter();
-  /** The last header of PAX records: most are of the same length, and then the same. */
+  /** The header of the last PAX records. Most have the same length, and then the same header. */
   readonly #extension = new Uint8Array(BLOCK);
   #extensionSize = -1;
 
-  /** The header, preceded by those that extend it. The bytes are valid until the next call. */
+  /** Returns the header, preceded by the headers that extend it; valid until the next call. */
   encode(entry: WrittenEntry): Uint8Array {
     this.#length = 0;
     const name = this.#fields(entry);
@@ -126,7 +126,7 @@ export class HeaderEncoder {
     if (entry.uid > MAX_ID) records.add("uid", String(entry.uid));
     if (entry.gid > MAX_ID) records.add("gid", String(entry.gid));
     if (entry.sparseSize !== undefined) {
-      // libarchive takes names as UTF-8 otherwise; others pass over the record.
+      // Without this record libarchive takes names for UTF-8; other readers ignore it.
       if (!isUtf8(entry.path)) records.add("hdrcharset", "BINARY");
       records.add("GNU.sparse.major", "1");
       records.add("GNU.sparse.minor", "0");
@@ -158,7 +158,7 @@ export class HeaderEncoder {
     return target;
   }
 
-  /** A GNU member that holds a name, NUL-terminated. */
+  /** Appends a GNU member that holds a name, NUL-terminated. */
   #long(typeFlag: number, name: Uint8Array): void {
     this.#header(LONG_NAME, { typeFlag, size: name.length + 1 });
     this.#padded(joinBytes(name, Uint8Array.of(0)));
@@ -217,7 +217,7 @@ interface HeaderFields {
   device?: WrittenEntry["device"] | undefined;
 }
 
-/** Where a PAX record says the value, the field holds 0, as POSIX asks of one that does not fit. */
+/** Returns a field's number: 0 for one that does not fit and is in a PAX record, as POSIX asks. */
 function atMost(value: number, max: number): number {
   return value <= max ? value : 0;
 }
@@ -226,7 +226,7 @@ function setField(out: Uint8Array, at: number, value: Uint8Array, width: number)
   out.set(value.length > width ? value.subarray(0, width) : value, at);
 }
 
-/** What ten octal digits cannot say. */
+/** The first number that ten octal digits cannot hold. */
 const LOW_DIGITS = 8 ** 10;
 
 function octal(out: Uint8Array, at: number, digits: number, value: number): void {
@@ -240,7 +240,7 @@ function octal(out: Uint8Array, at: number, digits: number, value: number): void
   }
 }
 
-/** Sum of all bytes of the header at word `at`, whose own eight, zero by now, count as blanks. */
+/** Returns the checksum of the header at word `at`; its own eight bytes, zero so far, count as blanks. */
 function checksum(words: Uint32Array, at: number): number {
   // Two sums of 16 bits side by side, which a header cannot overflow.
   let sum = 0;
@@ -251,7 +251,7 @@ function checksum(words: Uint32Array, at: number): number {
   return 8 * 0x20 + (sum & 0xffff) + (sum >>> 16);
 }
 
-/** The slash that divides a long path into a prefix and a name that fit; `undefined` if none does. */
+/** Returns the slash that divides a long path into a prefix and a name that fit; `undefined` if none does. */
 function splitAt(path: Uint8Array): number | undefined {
   if (path.length > MAX_PREFIX + 1 + MAX_NAME) return undefined;
   // A name must not be empty: a directory's own trailing slash does not count.

@@ -29,8 +29,9 @@ export class TarReader {
   }
 
   /**
-   * The next entry, what is left of the last one's body being skipped; `undefined` at the end marker.
-   * @throws {ArchiveError} where the archive is malformed, too much, or ends early
+   * Skips what is left of the last entry's body, and returns the next entry; `undefined` at the end
+   * marker.
+   * @throws {ArchiveError} where the archive is malformed, exceeds a limit, or ends early
    */
   next(): TarEntry | undefined {
     return this.#grammar.next();
@@ -46,8 +47,8 @@ export class TarReader {
   }
 
   /**
-   * After the end marker: reads the padding to the end of the source, so that a compressed source
-   * can check itself to its end.
+   * Reads the padding after the end marker to the end of the source, so that a compressed source can
+   * check itself to its end.
    * @returns whether any of it is not zero: data that tar does not extract
    * @throws {ArchiveError} a limit, where there are more than `maxBytes` of it
    */

@@ -1,5 +1,5 @@
 /**
- * What OCI or PAX cannot say under its own name: escaped names and vendor records.
+ * Names that neither OCI nor PAX can express: escaped names and vendor records.
  *
  * In a layer, a file named `.wh.…` would mean a deletion. It is stored under an escaped name, and so
  * is every name that looks like one; {@link VENDOR}`.path` has the real path. An extended attribute
@@ -21,7 +21,7 @@ export const VENDOR = {
   xattr: "WSDAEMON.xattr.",
 } as const;
 
-/** What GNU tar, libarchive and Go call the record of an extended attribute. */
+/** Begins the keyword of an extended attribute's record, as GNU tar, libarchive and Go write it. */
 export const XATTR = "SCHILY.xattr.";
 
 /** Begins the name of a whiteout (OCI image layer specification, "Whiteouts"). */
@@ -41,7 +41,7 @@ function isReserved(path: Uint8Array, at: number): boolean {
     (startsWith(path, at, WHITEOUT) || startsWith(path, at, ESCAPED_PREFIX));
 }
 
-/** Whether any component of the path is reserved; called for every entry, so it looks for dots only. */
+/** Returns whether any component of the path is reserved; called for every entry, so it looks for dots only. */
 function hasReserved(path: Uint8Array): boolean {
   for (let at = path.indexOf(DOT); at >= 0; at = path.indexOf(DOT, at + 1)) {
     if ((at === 0 || path[at - 1] === SLASH) && isReserved(path, at)) return true;

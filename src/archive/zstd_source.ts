@@ -39,12 +39,12 @@ const ERRORS: Record<number, string> = {
 const BUFFER_STRUCT = 12;
 const SIZE_AT = 4;
 const POSITION_AT = 8;
-/** At least a block, so that decoding one never has to stop for room. */
+/** Bytes of the output buffer: at least a block, so that decoding one never stops for space. */
 const CAPACITY = 128 * 1024;
 
 let compiled: Promise<WebAssembly.Module> | undefined;
 
-/** The package keeps its module to itself but for this hook, which hands it over once compiled. */
+/** Compiles the package's module, which the package hands to nobody but this hook. */
 function compile(): Promise<WebAssembly.Module> {
   return compiled ??= new Promise((resolve, reject) => {
     class Capture extends ZSTDDecoder {
@@ -56,6 +56,7 @@ function compile(): Promise<WebAssembly.Module> {
   });
 }
 
+/** The uncompressed bytes of a zstd stream. */
 export class ZstdSource implements ByteSource {
   readonly #input: CompressedInput;
   readonly #zstd: Zstd;
@@ -96,7 +97,7 @@ export class ZstdSource implements ByteSource {
     }
     const count = Math.min(into.length, this.#end - this.#start);
     const from = this.#outBuffer + this.#start;
-    // Memory that has grown is another buffer.
+    // A memory that has grown has another buffer.
     into.set(new Uint8Array(this.#zstd.memory.buffer, from, count));
     this.#start += count;
     return count;
@@ -107,7 +108,7 @@ export class ZstdSource implements ByteSource {
       this.#ended = true;
       return;
     }
-    // A full output may have left some inside the decoder, which needs no input to come out.
+    // After a full output the decoder may hold more, which it returns without further input.
     const available = this.#end === CAPACITY && this.#inFrame
       ? new Uint8Array()
       : this.#input.available().subarray(0, CAPACITY);
@@ -118,7 +119,7 @@ export class ZstdSource implements ByteSource {
     this.#inFrame = result !== 0;
   }
 
-  /** One call of the decoder; sets what came out and consumes what went in. */
+  /** Calls the decoder once: notes its output, and consumes the input that it has used. */
   #call(input: Uint8Array): number {
     const { memory } = this.#zstd;
     new Uint8Array(memory.buffer).set(input, this.#inBuffer);

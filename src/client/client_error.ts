@@ -2,7 +2,7 @@
 
 import type { ErrorDetails } from "../wire/mod.ts";
 
-/** What else is known of a failed call. */
+/** Options of a {@link ClientError}. */
 export interface ClientErrorOptions extends ErrorOptions {
   details?: ErrorDetails | undefined;
 }
@@ -13,9 +13,9 @@ export class ClientError extends Error {
   /** The name of its gRPC status code, such as "NOT_FOUND". */
   readonly code: string;
 
-  /** Why, as `docs/api.md` lists it; `undefined` where no daemon of this kind answered. */
+  /** The reason, as `docs/api.md` lists it; `undefined` where no daemon of this kind answered. */
   readonly reason: string | undefined;
-  /** All that the daemon says to programs. */
+  /** Everything that the daemon says of the failure to programs. */
   readonly details: ErrorDetails | undefined;
 
   constructor(code: string, message: string, options?: ClientErrorOptions) {

@@ -15,7 +15,7 @@ export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** `path` as people write it: `git.timeout`, `listen[0]`. */
+/** Returns `path` as people write it: `git.timeout`, `listen[0]`. */
 export function formatPath(path: KeyPath): string {
   return path.reduce<string>((text, part) => {
     if (typeof part === "number") return `${text}[${part}]`;
@@ -23,7 +23,7 @@ export function formatPath(path: KeyPath): string {
   }, "");
 }
 
-/** The value at `path`; `undefined` where there is none. */
+/** Returns the value at `path`; `undefined` where there is none. */
 export function valueAt(values: unknown, path: KeyPath): unknown {
   let value = values;
   for (const part of path) {
@@ -45,7 +45,7 @@ export function setAt(values: Record<string, unknown>, path: readonly string[], 
 }
 
 /**
- * `over` laid over `under`: objects key by key, everything else as a whole. A `kind` that differs
+ * Returns `over` laid over `under`: objects key by key, everything else as a whole. A `kind` that differs
  * replaces its whole object, since the other kind's keys mean nothing to it.
  */
 export function merge(
@@ -63,12 +63,12 @@ export function merge(
   return merged;
 }
 
-/** Who said `path`, or the nearest object around it: the topmost of `layers` that has it. */
-export function originOf(layers: readonly ConfigSource[], path: KeyPath): string | undefined {
+/** Returns where `path` was set, or else the nearest object around it: in the topmost of `sources` with it. */
+export function originOf(sources: readonly ConfigSource[], path: KeyPath): string | undefined {
   for (let length = path.length; length > 0; length--) {
     const part = path.slice(0, length);
-    const layer = layers.findLast((candidate) => valueAt(candidate.values, part) !== undefined);
-    if (layer) return layer.locate(part);
+    const source = sources.findLast((candidate) => valueAt(candidate.values, part) !== undefined);
+    if (source) return source.locate(part);
   }
   return undefined;
 }

@@ -5,12 +5,12 @@ import { getNodeValue, printParseErrorCode } from "jsonc-parser";
 import { ConfigError, reasonOf, remedyOf } from "../errors.ts";
 import { type ConfigSource, isObject } from "./config_source.ts";
 
-/** The settings of the file at `path`. @throws {ConfigError} where it cannot be read or parsed. */
+/** Reads the settings of the file at `path`. @throws {ConfigError} where it cannot be read or parsed. */
 export function readConfigFile(path: string): ConfigSource {
   return parseConfig(readText(path), path);
 }
 
-/** The settings in `text`; `name` is what problems are preceded by. @throws {ConfigError} */
+/** Parses the settings in `text`; `name` is what problems are preceded by. @throws {ConfigError} */
 export function parseConfig(text: string, name: string): ConfigSource {
   const errors: ParseError[] = [];
   const tree = parseTree(text, errors, { allowTrailingComma: true });
@@ -44,7 +44,7 @@ function readText(path: string): string {
   }
 }
 
-/** JSON's last one wins would hide a setting that somebody believes in. */
+/** Refuses a key that an object has twice: of two, JSON takes the last and hides the other. */
 function refuseDuplicates(tree: Node, at: (offset: number) => string): void {
   const seen = new Set<string>();
   for (const child of tree.children ?? []) {
@@ -70,7 +70,7 @@ function phrase(error: number): string {
   return `not valid JSON: ${words}`;
 }
 
-/** `line:column`, both from 1. */
+/** Returns `line:column` of an offset, both counted from 1. */
 function position(text: string, offset: number): string {
   const before = text.slice(0, offset).split("\n");
   return `${before.length}:${before.at(-1)!.length + 1}`;

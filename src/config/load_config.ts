@@ -1,4 +1,4 @@
-/** The config, from flags over environment over file over defaults. */
+/** Makes the config of flags, environment, file and defaults; each wins over those after it. */
 
 import { dirname, resolve } from "@std/path";
 import { STORAGE_PATH_KEYS } from "../store/mod.ts";
@@ -10,22 +10,22 @@ import { ConfigError } from "../errors.ts";
 import { describeIssue, problemAt } from "./problems.ts";
 import { type Config, configSchema } from "./schema.ts";
 
-/** Everything that says something of the config. */
+/** The sources of a config. */
 export interface ConfigSources {
   /** Path of the config file, if there is one. */
   file?: string;
   env: Readonly<Record<string, string>>;
-  /** What flags say, in the file's form, and which flag says it. */
+  /** The settings of flags, in the file's form, each located by its flag. */
   flags: ConfigSource;
   cwd: string;
   uid: number;
   gid: number;
 }
 
-/** A config, and what is to be said of it. */
+/** A config, and the warnings about it. */
 export interface LoadedConfig {
   config: Config;
-  /** What is odd but no reason to stop. */
+  /** Oddities that are no reason to stop, a line each. */
   warnings: string[];
 }
 
@@ -47,30 +47,30 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   const file = sources.file === undefined
     ? []
     : [anchored(readConfigFile(sources.file), dirname(resolve(sources.cwd, sources.file)))];
-  const layers: ConfigSource[] = [...file, env, sources.flags];
-  const merged = layers.reduce<Record<string, unknown>>(
+  const ordered: ConfigSource[] = [...file, env, sources.flags];
+  const merged = ordered.reduce<Record<string, unknown>>(
     (under, { values }) => merge(under, values),
     {},
   );
   const parsed = configSchema.safeParse(merged);
   if (!parsed.success) {
     throw new ConfigError(
-      parsed.error.issues.flatMap((issue) => describeIssue(issue, layers, merged)),
+      parsed.error.issues.flatMap((issue) => describeIssue(issue, ordered, merged)),
     );
   }
   const config = resolveConfig(parsed.data, sources);
   const found = conflicts(config);
   if (found.length > 0) {
-    throw new ConfigError(found.map(({ path, problem }) => problemAt(layers, path, problem)));
+    throw new ConfigError(found.map(({ path, problem }) => problemAt(ordered, path, problem)));
   }
   return { config, warnings: env.warnings };
 }
 
-function anchored(layer: ConfigSource, folder: string): ConfigSource {
-  const values = structuredClone(layer.values) as Record<string, unknown>;
+function anchored(source: ConfigSource, folder: string): ConfigSource {
+  const values = structuredClone(source.values) as Record<string, unknown>;
   for (const path of PATHS) {
     const value = valueAt(values, path);
     if (typeof value === "string" && value !== "") setAt(values, path, resolve(folder, value));
   }
-  return { ...layer, values };
+  return { ...source, values };
 }

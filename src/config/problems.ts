@@ -17,8 +17,12 @@ import { configJsonSchema, keysAt } from "./keys.ts";
 const USERINFO = /\/\/[^/@"]*@/g;
 
 /** Returns the problem with the value at `path`, preceded by the source that set the value. */
-export function problemAt(layers: readonly ConfigSource[], path: KeyPath, problem: string): string {
-  const origin = originOf(layers, path);
+export function problemAt(
+  sources: readonly ConfigSource[],
+  path: KeyPath,
+  problem: string,
+): string {
+  const origin = originOf(sources, path);
   const text = `${formatPath(path)}: ${problem}`;
   return origin === undefined ? text : `${origin}: ${text}`;
 }
@@ -26,17 +30,17 @@ export function problemAt(layers: readonly ConfigSource[], path: KeyPath, proble
 /** Returns one line for each key that an issue of the schema is about. */
 export function describeIssue(
   issue: z.core.$ZodIssue,
-  layers: readonly ConfigSource[],
+  sources: readonly ConfigSource[],
   merged: unknown,
 ): string[] {
   const path = issue.path.map((part) => typeof part === "symbol" ? String(part) : part);
   if (issue.code === "unrecognized_keys") {
     const allowed = keysAt(configJsonSchema(), path, merged);
     return issue.keys.map((key) =>
-      problemAt(layers, [...path, key], `unknown key; ${suggest(key, allowed)}`)
+      problemAt(sources, [...path, key], `unknown key; ${suggest(key, allowed)}`)
     );
   }
-  return [problemAt(layers, path, `${issue.message}, ${got(path, merged)}`)];
+  return [problemAt(sources, path, `${issue.message}, ${got(path, merged)}`)];
 }
 
 /** Returns what to write instead of `word`: a candidate that is nearly spelt so, or all of them. */

@@ -10,10 +10,10 @@ import { countField, expected, flagField, pathField, section } from "../schema_f
 import { type StorageOptions, storageSchema } from "../store/mod.ts";
 import { DURATION_PATTERN, formatDuration, parseDuration } from "./units.ts";
 
-/** What `metrics.listen` says to serve no metrics. */
+/** The value of `metrics.listen` with which no metrics are served. */
 export const OFF = "off";
 
-/** Timers wrap around beyond 2^31 ms; 24 days stay below. */
+/** The longest duration, 24 days: a timer of more than 2^31 ms would fire at once. Milliseconds. */
 const MAX_DURATION = 24 * 86_400_000;
 
 const duration = z.codec(
@@ -43,6 +43,7 @@ const metricsAddress = z.string(expected('HOST:PORT or "off"')).refine(
   (value) => value === OFF || addressKind(value) === "tcp",
   expected('HOST:PORT or "off"'),
 );
+/** Matches a host name, or `*.` and a domain. */
 const HOST_NAME = /^(?:\*\.)?(?!-)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?$/;
 const aHost = expected('a host name, "*.domain" or an IP address, without a port');
 const host = z.string(aHost).refine((value) => isIP(value) !== 0 || HOST_NAME.test(value), aHost);
@@ -51,7 +52,7 @@ const protocol = z.enum(
   expected('one of "https", "http", "ssh", "git", "file"'),
 );
 
-/** The file's schema: what may be written, each key's default and what it becomes. */
+/** The schema of the config file: its keys, their defaults, and what each becomes. */
 export const configSchema = section({
   $schema: z.string().exactOptional().describe("For editors; not used"),
   root: pathField.default("/var/lib/wsdaemon").describe("The one folder that holds everything"),
@@ -131,10 +132,10 @@ export const configSchema = section({
   }).prefault({}),
 });
 
-/** What the schema makes of a file, before the keys that depend on others are decided. */
+/** A config file as the schema reads it, before the keys that depend on others are decided. */
 export type DecodedConfig = z.output<typeof configSchema>;
 
-/** Everything decided. Paths are absolute, durations milliseconds, sizes bytes. */
+/** The config with every key decided. Paths are absolute, durations milliseconds, sizes bytes. */
 export interface Config
   extends Omit<DecodedConfig, "$schema" | "contentOwner" | "metrics" | "storage"> {
   metrics: {

@@ -1,4 +1,4 @@
-/** A config in the form of a file that could be loaded. */
+/** Shows a config in the form of a file that could be loaded. */
 
 import { z } from "zod";
 import { SECRET_STORAGE_KEYS } from "../store/mod.ts";
@@ -6,7 +6,7 @@ import { type Config, configSchema, OFF } from "./schema.ts";
 
 const REDACTED = "(set, not shown)";
 
-/** Returns everything decided in the file's form, with secrets redacted. */
+/** Returns a config with every key decided, in the file's form, with secrets redacted. */
 export function showConfig(config: Config): Record<string, unknown> {
   const { metrics, storage, ...rest } = config;
   const encoded = z.encode(configSchema, {

@@ -1,4 +1,4 @@
-/** Durations and sizes as people write them. */
+/** Parses and formats durations and sizes as people write them. */
 
 const DURATION_UNITS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 } as const;
 const DURATION = /^(?:\d+(?:\.\d+)?(?:ms|[dhms]))+$/;
@@ -10,7 +10,7 @@ const SIZE_PREFIXES = "KMGTP";
 /** The form of a duration, for JSON Schema. */
 export const DURATION_PATTERN: RegExp = DURATION;
 
-/** Milliseconds of `"10m"`, `"1h30m"` or `"1.5s"`; `undefined` where it is no duration. */
+/** Returns the milliseconds of `"10m"`, `"1h30m"` or `"1.5s"`; `undefined` where it is no duration. */
 export function parseDuration(text: string): number | undefined {
   if (!DURATION.test(text)) return undefined;
   let milliseconds = 0;
@@ -20,7 +20,7 @@ export function parseDuration(text: string): number | undefined {
   return Number.isSafeInteger(Math.round(milliseconds)) ? Math.round(milliseconds) : undefined;
 }
 
-/** The shortest duration that {@link parseDuration} reads back as `milliseconds`. */
+/** Returns the shortest text that {@link parseDuration} reads back as `milliseconds`. */
 export function formatDuration(milliseconds: number): string {
   let rest = milliseconds;
   let text = "";
@@ -33,8 +33,8 @@ export function formatDuration(milliseconds: number): string {
 }
 
 /**
- * Bytes of `"20GiB"`, `"512k"` or `"1.5 GB"`: `KiB`, `Ki` and `K` are 1024 bytes, `KB` is 1000, as GNU
- * tools have it. `undefined` where it is no size or not a whole, exactly representable number.
+ * Returns the bytes of `"20GiB"`, `"512k"` or `"1.5 GB"`: `KiB`, `Ki` and `K` are 1024 bytes, `KB` is 1000, as GNU
+ * tools have it; `undefined` where it is no size or not a whole, exactly representable number.
  */
 export function parseSize(text: string): number | undefined {
   const match = SIZE.exec(text);
@@ -46,7 +46,7 @@ export function parseSize(text: string): number | undefined {
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
-/** A size with a binary unit, to one decimal: `1.5 GiB`. */
+/** Returns a size with a binary unit, to one decimal: `1.5 GiB`. */
 export function formatSize(bytes: number): string {
   let amount = bytes;
   let exponent = 0;

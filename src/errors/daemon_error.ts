@@ -16,9 +16,9 @@ export interface ErrorResource {
   name: string;
 }
 
-/** What programs are told of a failure besides its code. */
+/** The details of a failure that programs are told besides its code. */
 export interface DaemonErrorOptions extends ErrorOptions {
-  /** The code's default one unless given; one that belongs to another code is not taken. */
+  /** Why it failed; the code's default reason unless given, or where it belongs to another code. */
   reason?: Reason | undefined;
   violations?: readonly FieldViolation[] | undefined;
   resource?: ErrorResource | undefined;
@@ -36,14 +36,13 @@ export class DaemonError extends Error {
     super(message, options);
     const { reason, violations = [], resource } = options;
     this.code = code;
-    // Whoever gives a failure another code, since it means another thing to his caller, may hand its
-    // reason on without a look.
+    // Code that maps a failure to another code may pass its reason on without checking that it fits.
     this.reason = reason && REASONS[reason].code === code ? reason : DEFAULT_REASONS[code];
     this.violations = violations;
     this.resource = resource;
   }
 
-  /** The same failure, its message preceded by what was being done. */
+  /** Returns the same failure, its message preceded by what was being done. */
   withContext(doing: string): DaemonError {
     const { code, reason, violations, resource } = this;
     return new DaemonError(code, `${doing}: ${this.message}`, {
@@ -55,14 +54,14 @@ export class DaemonError extends Error {
   }
 }
 
-/** A {@link DaemonError} with INVALID_ARGUMENT for the request field at `path`. */
+/** Returns a {@link DaemonError} with INVALID_ARGUMENT for the request field at `path`. */
 export function invalid(path: string, problem: string): DaemonError {
   return new DaemonError("INVALID_ARGUMENT", `${path} ${problem}`, {
     violations: [{ field: path, description: problem }],
   });
 }
 
-/** Returns the message of anything that was thrown, also of what throws when it is looked at. */
+/** Returns the message of anything that was thrown, even where reading the message throws. */
 export function messageOf(error: unknown): string {
   try {
     return error instanceof Error ? error.message : String(error);

@@ -1,4 +1,4 @@
-/** Names of errors of this machine, and where a thrown value carries one. */
+/** Names errors of this machine, and finds them in what was thrown. */
 
 import { DaemonError } from "./daemon_error.ts";
 
@@ -66,8 +66,8 @@ export function errnoName(number: number): ErrnoName {
 }
 
 /**
- * Results of SQLite by their number, of which the lowest byte is the primary one, and by the words
- * that it has for them: only some errors of `node:sqlite` have the number.
+ * Results of SQLite by their number, whose lowest byte is the primary result, and by SQLite's words for
+ * them: only some errors of `node:sqlite` have the number.
  */
 const SQLITE_RESULTS: readonly [name: string, code: number, words: RegExp][] = [
   ["SQLITE_READONLY_DBMOVED", 1032, /^(?!)/],
@@ -89,8 +89,7 @@ interface Numbered {
 }
 
 /**
- * Returns the name of what a failure of the runtime's or of ours ran into: an errno, or a result of
- * SQLite. `undefined` where it carries none, as a {@link DaemonError} does not.
+ * Returns the name of the errno or the result of SQLite that a failure of the runtime's or of ours has. `undefined` where it carries none, as a {@link DaemonError} does not.
  */
 export function errnoOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || error instanceof DaemonError) return undefined;

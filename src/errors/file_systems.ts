@@ -1,4 +1,4 @@
-/** Which file system a path is on, for people. */
+/** Tells which file system a path is on, for messages. */
 
 /** A mounted file system. */
 export interface FileSystem {
@@ -11,8 +11,8 @@ export interface FileSystem {
 let read: () => readonly FileSystem[] = () => [];
 
 /**
- * Tells this thread which file systems there are; a Worker, which may not look, is told by who starts
- * it.
+ * Tells this thread which file systems there are; a Worker may not look itself, and is told by the
+ * thread that starts it.
  * @param fileSystems called when an error is described. The last of several at one mount point counts
  */
 export function configureFileSystems(fileSystems: () => readonly FileSystem[]): void {

@@ -2,7 +2,7 @@
  * The one table of what can be wrong with this machine, by the errno that a call ran into: which gRPC
  * code it means, in words what it is, and what an operator can do about it.
  *
- * - Room, inodes, descriptors and memory are RESOURCE_EXHAUSTED: another node has some, and so has this
+ * - Space, inodes, descriptors and memory are RESOURCE_EXHAUSTED: another node has some, and so has this
  *   one after a while.
  * - A disk that fails, a file system that is read-only, a folder that somebody moved and rights that
  *   wsdaemon lacks are FAILED_PRECONDITION: they stay until an operator does something.
@@ -91,7 +91,7 @@ const outOfReach: MachineError = {
   words: "the file system is out of reach",
   remedy: ({ path }) => `see to the server or program behind ${describeFileSystem(path)}`,
 };
-/** What it means that a file of wsdaemon's own is not where it left it. */
+/** The meaning of a file of wsdaemon's own that is not where wsdaemon left it. */
 export const OWN_FILE_MOVED: MachineError = {
   code: "FAILED_PRECONDITION",
   reason: "NODE_STATE_UNUSABLE",
@@ -249,14 +249,14 @@ export function causeErrno(error: unknown): string | undefined {
   return undefined;
 }
 
-/** Without {@link firstError}'s preference, which asks for the errno. */
+/** Returns the first of several errors; unlike {@link firstError}, it does not look at their errno. */
 function firstThrown(error: Error): unknown {
   return error instanceof SuppressedError || error instanceof AggregateError
     ? thrownIn(error)[0]
     : error;
 }
 
-/** Returns what a failed file operation ran into, without the system's jargon. */
+/** Returns the words for what a failed file operation ran into, without the system's jargon. */
 export function reasonOf(error: unknown): string {
   const first = firstError(error);
   return machineErrorNamed(causeErrno(first))?.words ?? messageOf(first);
@@ -270,13 +270,13 @@ export function remedyOf(error: unknown, place: ErrorPlace = {}): string | undef
 /** The path that Deno and Node put into a failed operation's message. */
 const IN_MESSAGE = /(?:: |, )\w+ '(\/[^']*)'(?: -> '[^']*')?$/;
 
-/** What is known of a failure besides what it says. */
+/** The context of a failure, for {@link machineError}. */
 export interface MachineErrorOptions extends ErrorPlace {
   /** What was attempted, which then begins the message. */
   doing?: string | undefined;
-  /** Whether it is about a file of wsdaemon's own, so that it is this machine's that it is not there. */
+  /** Whether the file is wsdaemon's own, so that its absence is a fault of this machine. */
   isOwnFile?: boolean;
-  /** What it means that a path is not as expected (ENOENT, ENOTDIR, …); the caller's error unless given. */
+  /** The code of a path that is not as expected (ENOENT, ENOTDIR, …); without it, that is no machine error. */
   otherwise?: ErrorCode;
 }
 

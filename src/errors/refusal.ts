@@ -1,4 +1,4 @@
-/** Why the kernel does not permit something, told by what it is attempted on. */
+/** Explains why the kernel does not permit a call, by the entry that it is made on. */
 
 /** What is known of an entry, or of the folder that it is in. */
 export interface GuardedEntry {
@@ -11,7 +11,7 @@ export interface GuardedEntry {
   isAppendOnly: boolean;
 }
 
-/** What the kernel refused with EPERM or EACCES. */
+/** A call that the kernel refused with EPERM or EACCES. */
 export interface RefusedCall {
   errno: string;
   syscall: string;
@@ -20,7 +20,7 @@ export interface RefusedCall {
   /** Absent where it cannot be looked at. */
   entry?: GuardedEntry | undefined;
   folder?: GuardedEntry | undefined;
-  /** Whether the entry was to be deleted or moved, which is a right of its folder's. */
+  /** Whether the entry was to be deleted or moved, for which the rights on its folder count. */
   deletes?: boolean;
 }
 

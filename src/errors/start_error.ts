@@ -1,6 +1,6 @@
 /** The errors that say why a command cannot even begin. They are light: every command loads them. */
 
-/** Why the daemon does not start, in one line that says what to do. */
+/** A failure to start the daemon, in one line that says what to do. */
 export class StartError extends Error {
   override readonly name = "StartError";
 }

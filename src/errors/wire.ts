@@ -3,7 +3,7 @@ import type { ErrorCode } from "./error_code.ts";
 import { asDaemonError } from "./machine_errors.ts";
 import { DEFAULT_REASONS, type Reason } from "./reasons.ts";
 
-/** What survives a MessagePort: structured clone drops an error's class and own fields. */
+/** An error as it crosses a MessagePort: structured clone drops an error's class and own fields. */
 export interface WireError {
   code: ErrorCode;
   message: string;
@@ -14,7 +14,7 @@ export interface WireError {
   resource?: ErrorResource;
 }
 
-/** An error as it crosses from a Worker. */
+/** Returns an error in the form that crosses a MessagePort. */
 export function toWire(error: unknown): WireError {
   const { code, message, reason, violations, resource } = asDaemonError(error, "INTERNAL");
   const stack = error instanceof Error ? error.stack : undefined;
@@ -28,7 +28,7 @@ export function toWire(error: unknown): WireError {
   };
 }
 
-/** The error that {@link toWire} described. */
+/** Returns the error that {@link toWire} described. */
 export function fromWire({ code, message, stack, ...details }: WireError): DaemonError {
   const error = new DaemonError(code, message, details);
   if (stack) error.stack = stack;

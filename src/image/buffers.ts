@@ -5,5 +5,5 @@ import { BufferPool } from "../memory.ts";
 /** Bytes of a buffer of {@link buffers}: a frame of a layer or of an index. */
 export const BUFFER_BYTES: number = 1 << 20;
 
-/** For whatever reads or writes a file piece by piece. */
+/** Buffers for reading and writing files piece by piece. */
 export const buffers: BufferPool = new BufferPool(BUFFER_BYTES);

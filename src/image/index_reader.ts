@@ -1,6 +1,6 @@
 /**
- * Reading an index blob. Its digest is checked first; then everything it says is checked too before
- * it is acted on, so that no index, however made, leads to a crash or out of the tree.
+ * Reads an index blob. Its digest is checked first, then everything in it before any of it is used, so
+ * that no index, whoever made it, leads to a crash or out of the tree.
  */
 
 import {
@@ -32,7 +32,7 @@ export interface LoadedIndex {
   readonly blocks: Block[];
 }
 
-/** Runs `read`, making what it finds malformed a loss of the blob. @throws {DaemonError} DATA_LOSS */
+/** Runs `read`, and reports what it finds malformed as damage of the blob. @throws {DaemonError} DATA_LOSS */
 export function readingBlob<T>(digest: Digest, read: () => T): T {
   try {
     return read();
@@ -44,7 +44,7 @@ export function readingBlob<T>(digest: Digest, read: () => T): T {
   }
 }
 
-/** The seek table at the end of a blob, if it has one. @throws {ArchiveError} where it is malformed */
+/** Reads the seek table at the end of a blob; `undefined` where it has none. @throws {ArchiveError} where it is malformed */
 export function readSeekTable(file: File, size: number) {
   if (size < FOOTER) return undefined;
   const tableSize = seekTableSize(readFully(file, size - FOOTER, FOOTER));
@@ -53,7 +53,7 @@ export function readSeekTable(file: File, size: number) {
   return parseSeekTable(readFully(file, size - tableSize, tableSize), size);
 }
 
-/** Exactly `length` bytes at `offset`. @throws {ArchiveError} where the file ends before */
+/** Reads exactly `length` bytes at `offset`. @throws {ArchiveError} where the file ends before */
 export function readFully(file: File, offset: number, length: number): Uint8Array {
   const bytes = new Uint8Array(length);
   for (let at = 0, count: number; at < length; at += count) {
@@ -74,8 +74,8 @@ export function readIndex(
 }
 
 /**
- * Checks that an index is that of an image's layers: content would come from the wrong place, or be
- * missing, by the index of others.
+ * Checks that an index lists the layers of an image. By the index of other layers, content would be
+ * read from the wrong place, or be missing.
  * @throws {DaemonError} DATA_LOSS naming the index
  */
 export function checkLayersOfIndex(
@@ -109,7 +109,7 @@ function decompress(file: File, size: number): Memory {
   return memory;
 }
 
-/** Checks an uncompressed index. @throws {RangeError} */
+/** Finds the blocks of an uncompressed index, and checks each. @throws {RangeError} where it is malformed */
 export function parseIndex(memory: Memory): LoadedIndex {
   const { bytes } = memory;
   const header = decodeHeader(bytes);

@@ -63,7 +63,7 @@ export class IndexWriter implements Disposable {
     buffers.giveBack(this.#buffer);
   }
 
-  /** Begins a frame where what comes would not fit into this one, but does into a fresh one. */
+  /** Begins a new frame where the next `size` bytes do not fit into this one, but do into a new one. */
   #keepTogether(size: number): void {
     if (this.#used + size > FRAME && size <= FRAME) this.#flush();
   }

@@ -1,10 +1,10 @@
-/** What OCI says of a layer. */
+/** A layer in OCI's terms. */
 
 import type { Digest } from "../digest.ts";
 
 /** A layer as an OCI manifest and config need it. */
 export interface LayerDescriptor {
-  /** Of the compressed bytes. */
+  /** Digest of the compressed bytes. */
   readonly digest: Digest;
   /** Compressed bytes. */
   readonly size: number;

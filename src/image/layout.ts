@@ -50,7 +50,7 @@ export const FIELD = {
   /** u32: target of a symlink; path of what a hard link is another name of. */
   linkLength: 60,
   xattrLength: 64,
-  /** What only this node knows: u32, {@link RACY} or {@link OMITTED}. */
+  /** The first field that only this node knows: u32 nanoseconds, {@link RACY} or {@link OMITTED}. */
   ctimeNsec: 68,
   ctimeSec: 72,
   /** u64. */
@@ -62,7 +62,7 @@ export const FIELD = {
 /** First byte of a record that only this node knows. */
 export const LOCAL_FIELDS = FIELD.ctimeNsec;
 
-/** What an entry is. */
+/** Kinds of entries. */
 export const KIND = {
   /** Vanished while it was packed; never in an index or a baseline. */
   gone: 0,
@@ -72,11 +72,11 @@ export const KIND = {
   fifo: 4,
   character: 5,
   block: 6,
-  /** Another name of what some record has as itself. */
+  /** A hard link: another name of the inode that some other record describes. */
   link: 7,
 } as const;
 
-/** What else is true of an entry; bits. */
+/** Flags of an entry, a bit each. */
 export const FLAG = {
   /** The content begins with a GNU sparse map, version 1.0. */
   sparse: 1,
@@ -93,7 +93,7 @@ export const RACY = 0xffff_ffff;
  */
 export const OMITTED = 0xffff_fffe;
 
-/** Layer numbers while packing: what is settled only once every part is done. */
+/** Numbers that stand for layers while packing; the final ones are known once every part is done. */
 export const TEMPORARY_LAYER = {
   /** A new layer's number is this and more. */
   first: 0x4000_0000,

@@ -5,9 +5,9 @@ import { NAME_MAX, SLASH } from "../linux/mod.ts";
 const DOT = 0x2e;
 
 /**
- * The directories that a name in a foreign archive may lead through. Programs hand paths of up to 4095
- * bytes to the kernel, so that trees as deep as this one hardly come to be but by design: to have us
- * climb up and down for every entry, which costs the archive nothing.
+ * Maximum number of components of a name in a foreign archive. Programs pass paths of at most 4,095
+ * bytes to the kernel, so that deeper trees are hardly made but by design: to have every entry opened
+ * through thousands of directories, which costs the archive nothing.
  */
 export const MAX_FOREIGN_DEPTH = 1000;
 
@@ -29,16 +29,17 @@ export class MemberPath {
     return this.bytes.subarray(0, Math.max(0, this.bytes.lastIndexOf(SLASH)));
   }
 
-  /** The same as a map's key, one character a byte. */
+  /** The path as a key of a map or set, one character a byte. */
   get key(): string {
     return binaryString(this.bytes);
   }
 }
 
 /**
- * What an entry's or hard link's name means, as GNU tar takes it: leading slashes are dropped, so that
- * an absolute name lands beneath the tree; `.` and empty components say nothing.
- * @param maxDepth components that it may have
+ * Returns the path that an entry's or a hard link's name means, as GNU tar takes it: leading slashes
+ * are dropped, so that an absolute name lies within the tree; `.` and empty components are ignored.
+ * @param what the name's role, for messages
+ * @param maxDepth maximum number of components
  * @throws {DaemonError} FAILED_PRECONDITION for `..`, and for what no file system can hold
  */
 export function memberPath(name: Uint8Array, what: string, maxDepth: number): MemberPath {
@@ -66,7 +67,7 @@ export function memberPath(name: Uint8Array, what: string, maxDepth: number): Me
   return new MemberPath(bytes.subarray(0, length), depth);
 }
 
-/** What stands between the slashes of a path; one empty component where it is empty. */
+/** Yields the components of a path; a single empty one for an empty path. */
 export function* componentsOf(path: Uint8Array): Generator<Uint8Array, void, undefined> {
   for (let start = 0; start <= path.length;) {
     const slash = path.indexOf(SLASH, start);
@@ -76,7 +77,7 @@ export function* componentsOf(path: Uint8Array): Generator<Uint8Array, void, und
   }
 }
 
-/** The failure of an archive that asks for what is not done. */
+/** Returns the failure of an archive that asks for something that is refused. */
 export function refusal(why: string): DaemonError {
   return new DaemonError("FAILED_PRECONDITION", why, { reason: "ARCHIVE_INVALID" });
 }

@@ -6,8 +6,9 @@
 import { type Digest, hexOf, sha256Digest } from "../digest.ts";
 import type { LayerDescriptor } from "./layer_descriptor.ts";
 
-/** `wsdtree1`. */
+/** The bytes `wsdtree1`, with which a tree file begins. */
 export const MAGIC = 0x31_65_65_72_74_64_73_77n;
+/** The version that is written, and the only one that is read. */
 export const VERSION = 1;
 /** Bytes of the header and of one layer in the table that follows it. */
 export const HEADER = 48;
@@ -19,7 +20,7 @@ export const STALE_HEAD = 8;
 export interface LayerInfo extends LayerDescriptor {
   /** Uncompressed bytes. */
   readonly rawSize: number;
-  /** Whether it is the layer of what is no file's content; that one is never reused. */
+  /** Whether it is the metadata layer, which no later image reuses. */
   readonly isMetadata: boolean;
 }
 
@@ -29,7 +30,7 @@ export interface StaleEntry {
   readonly path: Uint8Array;
 }
 
-/** What a header says. */
+/** The content of a header. */
 export interface TreeHeader {
   readonly layers: readonly LayerInfo[];
   /** How many blocks there are. */
@@ -40,7 +41,7 @@ export interface TreeHeader {
   readonly staleBytes: number;
 }
 
-/** Bytes of the header and the table. */
+/** Returns the bytes of the header and the table. */
 export function headerSize(layers: number): number {
   return HEADER + layers * LAYER;
 }
@@ -67,7 +68,7 @@ export function encodeHeader(header: TreeHeader): Uint8Array {
   return bytes;
 }
 
-/** How many layers the table has. @throws {RangeError} where `bytes` begin no such file */
+/** Returns how many layers the table has. @throws {RangeError} where `bytes` begin no such file */
 export function layerCount(bytes: Uint8Array): number {
   const view = viewOf(bytes);
   if (bytes.length < HEADER || view.getBigUint64(0, true) !== MAGIC) {

@@ -1,4 +1,4 @@
-/** What becomes of log records: lines on stderr, in every thread that configures it. */
+/** Writes log records as lines to stderr, in every thread that configures it. */
 
 import {
   configureSync,
@@ -17,10 +17,10 @@ export interface LogOptions {
   format: "text" | "json";
 }
 
-/** Milliseconds that the end of a thread waits for who reads stderr to take what is queued. */
+/** Milliseconds that a thread waits at its end for the reader of stderr to take what is queued. */
 const FLUSH_TIME = 1_000;
 
-/** The way to stderr of a thread that must not wait for who reads it. */
+/** Stderr behind a queue, for a thread that must not wait for its reader. */
 const standardError = new LogStream(Deno.stderr);
 
 /** Queues a line for stderr; see {@link LogStream}. */
@@ -65,7 +65,7 @@ export function configureLogging(
   });
 }
 
-/** Strings as they are, unless a caller's could look like lines of ours. */
+/** Returns a string as it is unless it has control characters, with which it could imitate other lines. */
 function plainText(value: unknown, inspect: (value: unknown) => string): string {
   // deno-lint-ignore no-control-regex -- control characters are what this is about
   return typeof value === "string" && !/[\x00-\x1f\x7f-\x9f\u2028\u2029]/.test(value)

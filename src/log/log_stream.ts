@@ -7,10 +7,11 @@ export interface Destination {
   write(bytes: Uint8Array): Promise<number>;
 }
 
+/** Options of a {@link LogStream}. */
 export interface LogStreamOptions {
   /** Bytes that may wait; 1 MiB unless given. */
   capacity?: number;
-  /** Told once lines are written again how many were dropped meanwhile. */
+  /** Called once lines are written again, with the number of lines that were dropped meanwhile. */
   onResumed?: (dropped: number) => void;
 }
 
@@ -69,7 +70,7 @@ export class LogStream {
       if (written < lines.length) this.#drop(lines.length - written);
       if (written > 0) this.#resumed();
     }
-    // With nothing awaited since the last look at the queue.
+    // Nothing was awaited since the queue was seen empty, so no line was added.
     this.#pump = undefined;
   }
 
@@ -84,7 +85,7 @@ export class LogStream {
     return this.#lines.splice(0, count);
   }
 
-  /** @returns how many lines were written whole */
+  /** Writes lines in one piece. @returns how many were written whole */
   async #writeLines(lines: readonly Uint8Array[]): Promise<number> {
     const bytes = new Uint8Array(lengthOf(lines));
     let end = 0;
@@ -96,7 +97,7 @@ export class LogStream {
     try {
       while (written < bytes.length) written += await this.#writeSome(bytes.subarray(written));
     } catch {
-      // Nobody reads, or the disk is full: there is nowhere to say so.
+      // Nobody reads, or the disk is full; there is nowhere to report that.
     }
     let whole = 0;
     for (let rest = written; whole < lines.length && lines[whole]!.length <= rest; whole++) {

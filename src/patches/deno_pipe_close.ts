@@ -30,7 +30,7 @@ interface Bindings {
   binding(name: "pipe_wrap"): { Pipe: { prototype: Pipe } };
 }
 
-/** Until there may be room for a descriptor; milliseconds. */
+/** Milliseconds until another descriptor may be free. */
 const RETRY_TIME = 50;
 
 const pipe = (process as unknown as Bindings).binding("pipe_wrap").Pipe.prototype;
@@ -39,7 +39,7 @@ if ("fdForIpc" in pipe) closeOnce(pipe);
 
 function closeOnce(prototype: Pipe): void {
   const { accept, connect, listen, close } = prototype;
-  /** Those whose descriptor has a second owner, a stream's or a listener's. */
+  /** Handles whose descriptor has a second owner, a stream or a listener. */
   const doubled = new WeakSet<Pipe>();
   const mark = (pipe: Pipe, status: number) => {
     if (status === 0) doubled.add(pipe);
@@ -55,7 +55,8 @@ function closeOnce(prototype: Pipe): void {
     return mark(this, listen.call(this, backlog));
   };
   prototype.close = function (done) {
-    // What is closed second is a descriptor of its own, then. Better late than twice.
+    // The second closing then closes a duplicate. Without a free descriptor for that, closing waits:
+    // late is better than closing another file.
     if (doubled.has(this) && this.fd >= 0) {
       const own = this.fdForIpc();
       if (own < 0 || this.open(own) !== 0) {

@@ -2,7 +2,7 @@
 
 import { reasonOf, StartError } from "../errors.ts";
 
-/** Metadata of an entry, a link's own; `undefined` where there is none. @throws {StartError} */
+/** Returns the metadata of an entry, of a link itself; `undefined` where there is none. @throws {StartError} */
 export function lstat(path: string): Deno.FileInfo | undefined {
   try {
     return Deno.lstatSync(path);

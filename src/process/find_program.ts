@@ -1,4 +1,4 @@
-/** Programs that the daemon runs, found once at the start. */
+/** Finds the programs that the daemon runs, once at the start. */
 
 import { isAbsolute, join } from "@std/path";
 import { reasonOf } from "../errors.ts";
@@ -34,7 +34,7 @@ export async function findGit(searchPath: string): Promise<FoundGit> {
   return { git: { path, version } };
 }
 
-/** The absolute path of an executable file; `undefined` where there is none. */
+/** Returns the absolute path of an executable file; `undefined` where there is none. */
 export function findProgram(name: string, searchPath: string): string | undefined {
   return searchPath.split(":").filter(isAbsolute).map((folder) => join(folder, name)).find(
     (path) => {

@@ -1,3 +1,5 @@
+/** Starts the Workers of the daemon and joins them by MessagePorts. */
+
 import type { Config } from "../config/mod.ts";
 import type { Areas, ContentWorkerFailed, ContentWorkerStart } from "../content/mod.ts";
 import { programsOf } from "../git/mod.ts";
@@ -12,6 +14,7 @@ import type { FoundGit } from "../git/mod.ts";
 import { fileSystemsOf, readFileSystems } from "../mounts.ts";
 import { StartError } from "../errors.ts";
 
+/** Options of {@link launch}. */
 export interface LaunchOptions {
   config: Config;
   areas: Areas;
@@ -47,7 +50,7 @@ export interface Launched extends Disposable {
   readonly ended: Promise<void>;
   /** Asks the daemon to stop; running calls have `grace` milliseconds. */
   stop(grace: number): void;
-  /** Has it read its certificates again. */
+  /** Tells the daemon to read its certificates again. */
   reload(): void;
 }
 

@@ -5,7 +5,7 @@ import { StartError } from "../errors.ts";
 const LIBRARY = /\s(\/\S*\/(?:libc\.so\.6|libc-\d[\d.]*\.so))$/m;
 
 /**
- * The absolute path of the libc that this process runs on, from its memory map: a bare name does
+ * Returns the absolute path of the libc that this process runs on, from its memory map: a bare name does
  * not resolve under a permission that names a file. @throws {StartError} where there is none
  */
 export function libcPath(maps: string = Deno.readTextFileSync("/proc/self/maps")): string {

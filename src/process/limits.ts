@@ -22,7 +22,7 @@ const FILES_OF_CONTENT_WORKER = 96;
 const FILES_OF_DAEMON = 128;
 
 /**
- * What a daemon needs with this many processors. Measured with two, under load: 48 threads and 90
+ * Returns what a daemon needs with this many processors. Measured with two, under load: 48 threads and 90
  * descriptors (trees were not deep); the runtime panicked where it could have 20 threads.
  */
 export function needsOf(processors: number): Needs {
@@ -35,7 +35,7 @@ export function needsOf(processors: number): Needs {
   };
 }
 
-/** What this process can learn of the system; `undefined` where a file is missing or not readable. */
+/** The files of the system that its limits are read from; `undefined` where a file is missing or not readable. */
 export interface System {
   read(path: string): string | undefined;
   /** Numbers of all processes that can be seen. */
@@ -58,7 +58,7 @@ export const thisSystem: System = {
   uid: Deno.uid() ?? 0,
 };
 
-/** Why a daemon cannot run within the system's limits; `undefined` where it can. */
+/** Returns why a daemon cannot run within the system's limits; `undefined` where it can. */
 export function limitProblem(needs: Needs, system: System): string | undefined {
   return openFilesProblem(needs, system) ?? cgroupProblem(needs, system) ??
     userProblem(needs, system);
@@ -89,7 +89,7 @@ function cgroupProblem({ threads }: Needs, system: System): string | undefined {
   return undefined;
 }
 
-/** Root is not limited in this. */
+/** Returns why the user may have too few threads. Root has no such limit. */
 function userProblem({ threads }: Needs, system: System): string | undefined {
   const limit = limitNamed("processes", system);
   if (system.uid === 0 || limit === undefined) return undefined;
@@ -104,7 +104,7 @@ function userProblem({ threads }: Needs, system: System): string | undefined {
     "ulimit -u of a shell)";
 }
 
-/** A soft limit; `undefined` where there is none. */
+/** Returns a soft limit; `undefined` where there is none. */
 function limitNamed(name: string, system: System): number | undefined {
   const limits = system.read("/proc/self/limits") ?? "";
   const value = new RegExp(`^Max ${name}\\s+(\\d+)`, "m").exec(limits)?.[1];
@@ -116,7 +116,7 @@ function threadsOf(pid: string, system: System): number {
   return Number(/^Threads:\s+(\d+)/m.exec(status)?.[1] ?? 0);
 }
 
-/** Folders of the cgroups that limit this process's threads, its own first, of either version. */
+/** Returns the folders of the cgroups that limit this process's threads, its own first, of either version. */
 function pidsFolders(system: System): string[] {
   const folders: string[] = [];
   for (const line of (system.read("/proc/self/cgroup") ?? "").split("\n")) {

@@ -1,5 +1,5 @@
 /**
- * One daemon a root: two would sweep each other's half-made workspaces away.
+ * Lets only one daemon use a root: two would delete each other's half-made workspaces.
  *
  * Two locks keep others out. `<root>/state/lock` names the holder to people. The lock on the root's
  * folder itself is there because that file can be deleted by hand: the next daemon would make a new
@@ -18,6 +18,7 @@ const PID_WIDTH = 10;
 const LOCK_ATTEMPTS = 11;
 const LOCK_PAUSE_MS = 100;
 
+/** Returns the path of the lock file that names the holder. */
 export function lockPath(root: string): string {
   return join(root, "state", "lock");
 }
@@ -67,7 +68,7 @@ function open(path: string): Deno.FsFile {
   }
 }
 
-/** Locking needs no right to write: an immutable lock file does not stop a start. */
+/** Opens the lock file for reading, which suffices for a lock: an immutable one does not stop a start. */
 function openReadOnly(path: string, cause: unknown): Deno.FsFile {
   try {
     return Deno.openSync(path);
@@ -79,7 +80,7 @@ function openReadOnly(path: string, cause: unknown): Deno.FsFile {
   }
 }
 
-/** @throws {StartError} where another daemon, whose `state/lock` was deleted, holds the folder */
+/** Locks the root's folder. @throws {StartError} where another daemon, whose `state/lock` was deleted, holds the folder */
 function lockFolder(root: string, stack: DisposableStack): void {
   let locked: boolean;
   try {

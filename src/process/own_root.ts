@@ -7,7 +7,7 @@ const SQLITE = new TextEncoder().encode("SQLite format 3\0");
 /** Folders that every start makes and nobody else has together. */
 const LAYOUT = ["workspaces", "state/baselines", "tmp/staging", "tmp/trash", "tmp/spool"];
 
-/** Whether the folder has our database, or all of our folders. */
+/** Returns whether the folder has our database, or all of our folders. */
 export function hasOurState(root: string): boolean {
   return isDatabase(join(root, "state", "state.db")) ||
     LAYOUT.every((path) => isFolder(join(root, path)));

@@ -1,5 +1,5 @@
 /**
- * The folders of the root, made before any Worker starts.
+ * Makes the folders of the root before any Worker starts.
  *
  * `workspaces`, and on the way to a tree in the making `tmp` and `staging`, can be passed through by
  * whoever owns content there (Git runs as that owner, and must find its own folder), but not listed;
@@ -66,7 +66,7 @@ export function prepareRoot(config: Config): Config {
     const path = isInRoot ? join(real, "store") : leadsTo(folder.path);
     refuseSpecial(path);
     const prepared = { ...config, root: real, storage: { ...storage, [folder.key]: path } };
-    // By their names they were apart.
+    // The paths in the config are apart, and their real paths may not be.
     const clash = conflicts(prepared).find(({ path: [section] }) => section === "storage");
     if (clash) throw new StartError(clash.problem);
     return prepared;
@@ -116,7 +116,7 @@ export function makeAreas(config: Config): Areas {
   return areas;
 }
 
-/** Moves what has the name of a folder of ours, and is none, aside: nothing is deleted or followed. */
+/** Moves aside what has the name of one of our folders and is none: nothing is deleted or followed. */
 function displaceObstacle(path: string): void {
   const info = lstat(path);
   if (!info || info.isDirectory) return;
@@ -134,7 +134,7 @@ function displaceObstacle(path: string): void {
   logger("process").warn("{words}: it was moved to {aside}", { words, aside });
 }
 
-/** Trees are moved between these in one step, which no step across mounts is. */
+/** Checks that the folders are on one mount: trees are renamed between them. @throws {StartError} */
 function requireSameMount(paths: readonly string[]): void {
   const mounts = readMounts();
   const [first, ...others] = paths.map((path) => ({ path, mount: mountOf(path, mounts) }));
@@ -147,7 +147,11 @@ function requireSameMount(paths: readonly string[]): void {
   );
 }
 
-/** SQLite would follow a link, wait for a FIFO's other end, and say little where it may not write. */
+/**
+ * Checks that SQLite can use a file: it would follow a link, wait for a FIFO's other end, and say little
+ * where it may not write.
+ * @throws {StartError} naming the path
+ */
 function requireWritableFile(path: string): void {
   const info = lstat(path);
   if (!info) return;
@@ -178,7 +182,7 @@ function reportForeign(tmp: string, areas: Areas): void {
   }
 }
 
-/** Deno lets only what may do everything into these, and so no Worker of ours. */
+/** Refuses folders that Deno opens only to code with every permission, which no Worker has. */
 function refuseSpecial(path: string): void {
   const special = ["/dev", "/proc", "/sys"].find((folder) => `${path}/`.startsWith(`${folder}/`));
   if (special !== undefined) {
@@ -189,9 +193,9 @@ function refuseSpecial(path: string): void {
 }
 
 /**
- * A folder that others use must not become a root: the modes of what is in it would change. Ours has
- * had its lock since before anything else was put there, and is known by its state where somebody has
- * deleted the lock.
+ * Refuses a folder that others use: the modes of what is in it would change. A root of ours has had its
+ * lock since before anything else was put there, and is known by its state where somebody has deleted
+ * the lock.
  */
 function refuseForeignRoot(root: string): void {
   if (root === "/") throw new StartError("it is the whole machine; choose a folder of its own");
@@ -218,7 +222,7 @@ function makeArea(path: string, mode: number): void {
   requireFolder(path);
   try {
     if (!lstat(path)) Deno.mkdirSync(path, { mode });
-    // Even a change to the same mode needs room on a file system that copies on write, and is refused
+    // Even a change to the same mode needs space on a file system that copies on write, and is refused
     // for an immutable folder.
     if ((Deno.lstatSync(path).mode! & 0o7777) !== mode) Deno.chmodSync(path, mode);
   } catch (error) {
@@ -229,7 +233,7 @@ function makeArea(path: string, mode: number): void {
   }
 }
 
-/** @throws {StartError} where something that is no folder, be it a link to one, lies at the path */
+/** Checks that a folder is at the path. @throws {StartError} for anything else, also a link to one */
 function requireFolder(path: string): void {
   const info = lstat(path);
   if (!info || info.isDirectory) return;

@@ -1,8 +1,9 @@
-/** What the process that serves the API must be allowed, computed before it is started. */
+/** Computes the permissions that serving the API takes, before the Worker that serves is started. */
 
 import { fromFileUrl } from "@std/path";
 import { type Address, formatAddress } from "../address.ts";
 
+/** Permissions of Deno's that serving the API takes. */
 export interface RpcPermissions {
   net: string[];
   read: string[];
@@ -10,7 +11,7 @@ export interface RpcPermissions {
   env: string[];
 }
 
-/** What grpc-js reads when it is loaded or resolves a name. */
+/** Environment variables that grpc-js reads when it is loaded or resolves a name. */
 const ENVIRONMENT = [
   "GRPC_*",
   "NODE_*",
@@ -24,7 +25,7 @@ const ENVIRONMENT = [
   "NO_PROXY",
 ];
 
-/** Folders of the packages' own .proto files, which health and reflection read when they start. */
+/** Returns the folders of the packages' own .proto files, which health and reflection read when they start. */
 export function protoFolders(): string[] {
   return [
     new URL("../../proto", import.meta.resolve("grpc-health-check")),
@@ -32,7 +33,7 @@ export function protoFolders(): string[] {
   ].map(fromFileUrl);
 }
 
-/** The permissions that serving at `addresses`, each already resolved, takes. */
+/** Returns the permissions that serving at `addresses` takes, each of them already resolved. */
 export function rpcPermissions(addresses: readonly Address[]): RpcPermissions {
   const sockets = addresses.flatMap((address) => address.kind === "unix" ? [address.path] : []);
   return {

@@ -17,7 +17,7 @@ import { handleUncaught } from "../uncaught.ts";
 /** Milliseconds after the grace period in which the daemon Worker may finish what must not be left undone. */
 const STOP_MARGIN = 10_000;
 
-/** What the process runs with. */
+/** Options of {@link runDaemon}. */
 export interface RunOptions {
   config: Config;
   /** The version of wsdaemon. */

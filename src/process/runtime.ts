@@ -1,18 +1,18 @@
-/** What is known of the Deno that we run on. */
+/** Tells which versions of Deno wsdaemon works on, and where they fall short. */
 
 import { hasSoundHttp2 } from "../deno_version.ts";
 
 /** Versions that abort inside nghttp2 when a gRPC client goes away (denoland/deno#36788). */
 const CRASHING = ["2.9.4", "2.9.5", "2.9.6"];
 
-/** What an operator should know of this version of Deno; `undefined` where nothing is. */
+/** Returns a warning about this version of Deno for operators; `undefined` where none is due. */
 export function runtimeWarning(version: string): string | undefined {
   if (!CRASHING.includes(version)) return undefined;
   return `Deno ${version} is known to crash when gRPC clients disconnect (denoland/deno#36788); ` +
     "use 2.8.3";
 }
 
-/** Why this version of Deno cannot serve on such listeners; `undefined` where it can. */
+/** Returns why this version of Deno cannot serve on such listeners; `undefined` where it can. */
 export function listenerProblem(
   version: string,
   { unix, tls }: { unix: boolean; tls: boolean },
@@ -23,7 +23,7 @@ export function listenerProblem(
     "wsdaemon on Deno 2.8.3 (the binary that `deno task compile` makes has it)";
 }
 
-/** What the user of our client should know of this version of Deno; `undefined` where nothing is. */
+/** Returns a warning about this version of Deno for users of the client; `undefined` where none is due. */
 export function clientWarning(version: string): string | undefined {
   if (hasSoundHttp2(version)) return undefined;
   return `Deno ${version} loses answers to gRPC clients, so this may fail or wait for ever though ` +

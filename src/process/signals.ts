@@ -1,12 +1,15 @@
-/** SIGTERM and SIGINT: once to stop, a second time to stop at once. SIGHUP: other certificates. */
+/**
+ * Handles signals: SIGTERM and SIGINT stop the daemon, a second one stops it at once; SIGHUP has it read
+ * its certificates again.
+ */
 
 /**
- * Milliseconds in which a further signal is the first one again: on Ctrl-C the terminal signals us,
- * and so does the `deno task` that we may run under.
+ * Milliseconds in which a further signal counts as the first one: on Ctrl-C both the terminal and a
+ * `deno task` that runs wsdaemon send one.
  */
 const SAME_SIGNAL = 500;
 
-/** What signals do. */
+/** The handlers of signals. */
 export interface SignalHandlers {
   /** Called on the first SIGTERM or SIGINT. */
   stop(signal: Deno.Signal): void;
@@ -17,7 +20,8 @@ export interface SignalHandlers {
 }
 
 /**
- * Listens until disposed of. `now` is in milliseconds, from anywhere.
+ * Calls the handlers until it is disposed of.
+ * @param now returns a time in milliseconds, of which only differences count
  */
 export function onSignals(
   { stop, abort, reload }: SignalHandlers,

@@ -1,6 +1,6 @@
 /**
- * What each kind of Worker may do, computed from the config. Pure, so that a test can say for every
- * config what it opens.
+ * Computes from the config what each kind of Worker may do. The functions are pure, so that a test can
+ * tell for every config what it permits.
  */
 
 import { isIPv6 } from "node:net";
@@ -11,7 +11,7 @@ import { parseAddress } from "../address.ts";
 import { storeFiles, storeFolder, storePermissions } from "../store/mod.ts";
 import { rpcPermissions } from "./rpc_permissions.ts";
 
-/** Everything, said in full: what is left out of a Worker's options would be inherited. */
+/** Permissions of every kind: a kind that is left out of a Worker's options would be inherited. */
 export type Permissions = Required<Deno.PermissionOptionsObject>;
 
 const NOTHING: Permissions = {
@@ -25,13 +25,13 @@ const NOTHING: Permissions = {
   write: false,
 };
 
-/** A content Worker loads libc, and reaches what lies beneath the areas by it; nothing else. */
+/** Returns the permissions of a content Worker: it loads libc, by which it reaches the areas, and no more. */
 export function contentPermissions(libc: string): Permissions {
   return { ...NOTHING, ffi: [libc] };
 }
 
 /**
- * The daemon Worker. `config` has its listeners' names looked up, `programs` are the absolute paths
+ * Returns the permissions of the daemon Worker. `config` has its listeners' names looked up, `programs` are the absolute paths
  * of what it runs, `env` this process's environment (it says where a role's credentials are).
  *
  * Downloads may come from any host, so connections can be narrowed only where `net.allowHosts` does
@@ -60,12 +60,12 @@ export function daemonPermissions(
       ...config.net.allowHosts.map((host) => isIPv6(host) ? `[${host}]` : host),
     ]),
     env: unique([...rpc.env, ...store.env, ...PROXY_VARIABLES]),
-    // How much room there is, for what is said of a full disk.
+    // To read how much space is free, for errors about a full disk.
     sys: ["statfs", ...store.sys],
   };
 }
 
-/** Files that the config names and the daemon only reads. */
+/** Returns the files that the config names and the daemon only reads. */
 export function secretFiles({ tls, storage }: Config): string[] {
   const files = [tls?.cert, tls?.key, tls?.clientCa, ...storeFiles(storage)];
   return files.filter((path) => path !== undefined);

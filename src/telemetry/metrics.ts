@@ -21,7 +21,7 @@ export const DURATION_BUCKETS: readonly number[] = [
   1800,
 ];
 
-/** Where metrics are registered; asking twice for a name gives the same metric. */
+/** The registry of metrics; registering a name twice returns the same metric. */
 export class Metrics {
   readonly #registry: Registry;
 
@@ -75,7 +75,7 @@ export class Metrics {
     });
   }
 
-  /** Gauges by label that are read when they are asked for; those that cannot be read are left out. */
+  /** Registers gauges by label that are read when somebody scrapes; those that cannot be read are left out. */
   observedGauges<L extends string>(
     name: string,
     help: string,
@@ -95,7 +95,7 @@ export class Metrics {
     });
   }
 
-  /** How something is distributed; durations are in seconds and end in `_seconds`. */
+  /** Registers a histogram; durations are in seconds, and their names end in `_seconds`. */
   histogram<L extends string = never>(
     name: string,
     help: string,
@@ -106,7 +106,7 @@ export class Metrics {
       new Histogram({ name, help, labelNames, buckets: [...buckets], registers: [this.#registry] });
   }
 
-  /** All of them in Prometheus' text format. */
+  /** Returns all metrics in Prometheus' text format. */
   text(): Promise<string> {
     return this.#registry.metrics();
   }

@@ -16,7 +16,7 @@ import { type Status, StatusSchema } from "./gen/google/rpc/status_pb.ts";
 /** The trailer of a `google.rpc.Status`. */
 export const DETAILS_KEY = "grpc-status-details-bin";
 
-/** Who defines the reasons. */
+/** The domain of our reasons in a `google.rpc.ErrorInfo`. */
 export const ERROR_DOMAIN = "wsdaemon";
 
 /** What a program is told of a failure besides its code and message. */

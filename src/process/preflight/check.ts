@@ -1,6 +1,6 @@
-/** What a preflight check says. */
+/** The results of preflight checks. */
 
-/** How a check came out. What failed stops the start, or work that cannot be done without it. */
+/** The outcome of a check. What failed stops the start, or the work that needs it. */
 export type Outcome = "ok" | "warning" | "failed";
 
 /** One thing that was looked at. */

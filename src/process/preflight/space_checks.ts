@@ -1,4 +1,4 @@
-/** Checks of the room on the file systems of the root and the store. */
+/** Checks of the space on the file systems of the root and the store. */
 
 import type { Config } from "../../config/mod.ts";
 import { readDiskSpace, shortage } from "../../disk_space.ts";
