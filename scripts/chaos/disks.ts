@@ -36,8 +36,10 @@ export class Disks implements Disposable {
   async cutPower(): Promise<void> {
     for (const path of this.#paths) await run("xfs_io", "-x", "-c", "shutdown", path);
     for (const path of this.#paths) {
-      await unmount(path);
-      await run("mount", "-o", "loop", `${path}.img`, path);
+      // A child of a daemon that was killed may live a moment longer.
+      await runPatiently("umount", path);
+      // The loop device of the mount before is taken down in the background.
+      await runPatiently("mount", "-o", "loop", `${path}.img`, path);
     }
   }
 
@@ -53,14 +55,18 @@ export class Disks implements Disposable {
   }
 }
 
-/** A child of a daemon that was killed may live a moment longer. */
-async function unmount(path: string): Promise<void> {
-  for (let tries = 0;; tries++) {
+/** Milliseconds that the machine may take to let go of a mount, and between two tries. */
+const PATIENCE = { limit: 60_000, interval: 100 } as const;
+
+/** Runs a command until it succeeds. */
+async function runPatiently(command: string, ...args: string[]): Promise<void> {
+  const end = performance.now() + PATIENCE.limit;
+  for (;;) {
     try {
-      return await run("umount", path);
+      return await run(command, ...args);
     } catch (error) {
-      if (tries === 100) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      if (performance.now() >= end) throw error;
+      await new Promise((resolve) => setTimeout(resolve, PATIENCE.interval));
     }
   }
 }

@@ -64,8 +64,13 @@ export async function runChaos(options: RunOptions): Promise<Counts> {
     return await Promise.race([live(options, plan, world, end), interrupted]);
   } catch (error) {
     await Promise.allSettled(world.nodes.map((node) => node.stop()));
-    await world.disks.keep(options.folder);
-    await world.store.keep(options.folder);
+    try {
+      await world.disks.keep(options.folder);
+      await world.store.keep(options.folder);
+    } catch (failure) {
+      // The disks are without power, perhaps; the first failure is what is to be told.
+      options.log(`not everything could be kept: ${failure}`);
+    }
     throw error;
   }
 }
