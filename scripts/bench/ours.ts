@@ -5,6 +5,7 @@ import { systemClock } from "../../src/clock.ts";
 import type { Tree } from "../../src/content/tree.ts";
 import type { Areas, ContentWorkerStart } from "../../src/content/worker_start.ts";
 import { connectContent, type ConnectedContent } from "../../src/content/connect_content.ts";
+import { confinementSupport, openLibc } from "../../src/linux/mod.ts";
 import { libcPath } from "../../src/process/libc.ts";
 import { contentPermissions } from "../../src/process/worker_permissions.ts";
 import { StoredImages } from "../../src/snapshot/stored_images.ts";
@@ -86,13 +87,21 @@ export class Ours implements Contender, Disposable {
 
   #startWorker(): MessagePort {
     const libc = libcPath();
+    openLibc(libc);
     const { port1, port2 } = new MessageChannel();
     const worker = new Worker(new URL("../../src/content/worker.ts", import.meta.url), {
       type: "module",
       name: `content-${this.#workers.length + 1}`,
       deno: { permissions: contentPermissions(libc) },
     });
-    const start: ContentWorkerStart = { kind: "start", libc, areas: this.#areas, port: port2 };
+    const start: ContentWorkerStart = {
+      kind: "start",
+      libc,
+      areas: this.#areas,
+      // As on a node.
+      confinement: confinementSupport(),
+      port: port2,
+    };
     worker.postMessage(start, [port2]);
     this.#workers.push(worker);
     return port1;

@@ -1,6 +1,6 @@
 /** Runs wsdaemon from source with crash points between its modules. */
 
-import { join, toFileUrl } from "@std/path";
+import { join } from "@std/path";
 import { V8_FLAGS } from "../daemon_process.ts";
 import type { Armed } from "./crash_points/armed.ts";
 
@@ -24,17 +24,17 @@ export const POINTS_OF = ["store", "journal", "worker"] as const;
 /** How a daemon is run whose crash points are armed by {@link SourceCommand.arm}. */
 export class SourceCommand {
   readonly command: readonly [string, ...string[]];
-  readonly #armed: string;
+  readonly #config: string;
+  readonly #replaced: Readonly<Record<string, URL>>;
 
   /**
-   * @param folder the node's own, for the import map and the point that is armed
+   * @param folder the node's own, for the import map, which has the point that is armed
    * @param replaced further modules, by their path in the project, and what stands for them
    */
   constructor(folder: string, replaced: Readonly<Record<string, URL>> = {}) {
-    this.#armed = join(folder, "armed.ts");
-    const config = join(folder, "deno.json");
+    this.#config = join(folder, "deno.json");
+    this.#replaced = replaced;
     this.arm(undefined);
-    Deno.writeTextFileSync(config, JSON.stringify(this.#config(replaced)));
     // A copy, since it is written to: the entries of what is not imported here are dropped.
     Deno.copyFileSync(new URL("deno.lock", PROJECT), join(folder, "deno.lock"));
     this.command = [
@@ -45,12 +45,12 @@ export class SourceCommand {
       "--no-prompt",
       "--no-check",
       "--config",
-      config,
+      this.#config,
       new URL("main.ts", PROJECT).pathname,
     ];
   }
 
-  #config(replaced: Readonly<Record<string, URL>>): Record<string, unknown> {
+  #settings(armed: Armed | undefined): Record<string, unknown> {
     const project = JSON.parse(Deno.readTextFileSync(new URL("deno.json", PROJECT)));
     const imports = Object.entries(project.imports as Record<string, string>).map(([name, to]) => [
       name,
@@ -61,7 +61,7 @@ export class SourceCommand {
       (scopes[new URL(importer, PROJECT).href] ??= {})[new URL(module, PROJECT).href] =
         new URL(by, POINTS).href;
     }
-    const others = Object.entries(replaced).map(([path, by]) => {
+    const others = Object.entries(this.#replaced).map(([path, by]) => {
       const module = new URL(path, PROJECT).href;
       // What stands for a module is the only one that still sees it.
       scopes[by.href] = { [module]: module };
@@ -72,7 +72,10 @@ export class SourceCommand {
       nodeModulesDir: project.nodeModulesDir,
       imports: {
         ...Object.fromEntries([...imports, ...others]),
-        [new URL("armed.ts", POINTS).href]: toFileUrl(this.#armed).href,
+        // No file: a daemon's threads may read nothing but its root and its sources.
+        [new URL("armed.ts", POINTS).href]: `data:text/typescript,${
+          encodeURIComponent(moduleOf(armed))
+        }`,
       },
       scopes,
     };
@@ -80,7 +83,10 @@ export class SourceCommand {
 
   /** Says where the daemon that starts next stops; nowhere if absent. */
   arm(armed: Armed | undefined): void {
-    const module = `export const ARMED = ${armed ? JSON.stringify(armed) : "undefined"};\n`;
-    Deno.writeTextFileSync(this.#armed, module);
+    Deno.writeTextFileSync(this.#config, JSON.stringify(this.#settings(armed)));
   }
+}
+
+function moduleOf(armed: Armed | undefined): string {
+  return `export const ARMED = ${armed ? JSON.stringify(armed) : "undefined"};\n`;
 }

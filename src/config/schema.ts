@@ -61,6 +61,13 @@ export const configSchema = section({
     .describe("Addresses to serve gRPC on: HOST:PORT or unix:///path"),
   insecure: flagField.default(false)
     .describe("Whether to serve without TLS where other machines can connect"),
+  confinement: z.enum(
+    ["required", "auto", "off"],
+    expected('one of "required", "auto", "off"'),
+  ).default("auto").describe(
+    "What the kernel holds the process to (Landlock, seccomp): auto takes what there is, required " +
+      "refuses to start where Landlock (Linux 6.2) or seccomp is missing",
+  ),
   tls: section({
     cert: pathField.describe("PEM file of the server's certificate chain"),
     key: pathField.describe("PEM file of its private key"),

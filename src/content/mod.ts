@@ -28,4 +28,4 @@ export { connectContent } from "./connect_content.ts";
 export { groupOf, isAnonymous } from "./tree_names.ts";
 export type { VolumeChoice, VolumeDriver } from "./volume/choose_volume.ts";
 export type { VolumeKind, VolumeUsage } from "./volume/volume.ts";
-export type { Areas, ContentWorkerFailed, ContentWorkerStart } from "./worker_start.ts";
+export type { Areas, ContentWorkerStart, FromContentWorker } from "./worker_start.ts";

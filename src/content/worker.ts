@@ -1,12 +1,13 @@
 /**
- * A content Worker: serves one request at a time, with directory handles of the areas and no
- * permission except to load libc.
+ * A content Worker: serves one request at a time, with directory handles of the areas, no permission
+ * except to load libc, and a thread that the kernel holds to the areas.
  */
 
 import { requireConfined } from "../confinement.ts";
 import { configureFileSystems, messageOf, toWire } from "../errors.ts";
 import { openLibc } from "../linux/mod.ts";
-import type { ContentWorkerFailed, ContentWorkerStart } from "./worker_start.ts";
+import type { ContentWorkerStart, FromContentWorker } from "./worker_start.ts";
+import { confineWorker } from "./confine_worker.ts";
 import { contentError } from "./content_errors.ts";
 import { type Operation, operationContext } from "./operation.ts";
 import { operations } from "./operations/mod.ts";
@@ -18,7 +19,7 @@ import { RequestMemory } from "./request_memory.ts";
 
 /** The spawner, as the Worker posts to it; `self` has no types for that here. */
 interface Spawner {
-  postMessage(message: ContentWorkerFailed): void;
+  postMessage(message: FromContentWorker): void;
 }
 
 /**
@@ -26,10 +27,12 @@ interface Spawner {
  * trace.
  */
 function start(message: ContentWorkerStart): void {
+  const spawner = self as unknown as Spawner;
   try {
     serve(message);
+    spawner.postMessage({ kind: "serving" });
   } catch (error) {
-    (self as unknown as Spawner).postMessage({ kind: "failed", message: messageOf(error) });
+    spawner.postMessage({ kind: "failed", message: messageOf(error) });
   }
 }
 
@@ -37,6 +40,7 @@ function serve(start: ContentWorkerStart): void {
   requireConfined(["env", "ffi", "net", "read", "run", "sys", "write"]);
   configureFileSystems(() => start.fileSystems ?? []);
   openLibc(start.libc);
+  if (start.confinement) confineWorker(start.confinement, start.areas);
   const areas = openAreas(start.areas);
   const { port } = start;
   const reply = (message: ReplyMessage, transfer: Transferable[] = []) =>

@@ -1,6 +1,7 @@
 /** The messages by which the process starts a content Worker. */
 
 import type { FileSystem } from "../errors.ts";
+import type { ConfinementSupport } from "../linux/mod.ts";
 
 /** The absolute paths of the areas, the folders that a content Worker may reach. */
 export interface Areas {
@@ -23,6 +24,8 @@ export interface ContentWorkerStart {
   /** Absolute path of libc, the one library that the Worker may load. */
   libc: string;
   areas: Areas;
+  /** What the Worker binds its thread by before it serves; nothing but Deno's permissions if absent. */
+  confinement?: ConfinementSupport | undefined;
   /** Those of the areas, for errors to name them; the Worker may not look. */
   fileSystems?: readonly FileSystem[];
   /** The port that requests arrive on; the Worker owns it. */
@@ -34,3 +37,6 @@ export interface ContentWorkerFailed {
   kind: "failed";
   message: string;
 }
+
+/** What a content Worker answers: it is bound and serves, or it cannot start. */
+export type FromContentWorker = { kind: "serving" } | ContentWorkerFailed;

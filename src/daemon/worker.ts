@@ -10,6 +10,7 @@ import { configureQueuedLogging, flushLog, logger } from "../log/mod.ts";
 import type { DaemonWorkerStart, FromDaemonWorker, ToDaemonWorker } from "../process/mod.ts";
 import { Metrics } from "../telemetry/mod.ts";
 import { compose, type RunningDaemon } from "./compose.ts";
+import { reportConfinement } from "./confinement_reporter.ts";
 import { DaemonMetrics } from "./daemon_metrics.ts";
 import { reportUncaught } from "./uncaught_reporter.ts";
 
@@ -25,7 +26,8 @@ const main = self as unknown as MainThread;
 const daemon = Promise.withResolvers<RunningDaemon>();
 
 async function start(message: DaemonWorkerStart): Promise<void> {
-  const { config, git, version, privileged, content, droppedLines, fileSystems } = message;
+  const { config, git, version, privileged, content, droppedLines, fileSystems, confinement } =
+    message;
   configureFileSystems(() => fileSystems);
   try {
     configureQueuedLogging(config.log, droppedLines);
@@ -36,6 +38,7 @@ async function start(message: DaemonWorkerStart): Promise<void> {
     const report = reportUncaught(daemonMetrics);
     requireConfined(["env", "ffi", "read", "run", "sys", "write"]);
     log.info("wsdaemon {version} starts, confined to {root}", { version, root: config.root });
+    reportConfinement(confinement, metrics);
     daemon.resolve(
       await compose({
         config,

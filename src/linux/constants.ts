@@ -8,6 +8,10 @@ export const SYSCALL = {
   mknodat: ARM ? 33 : 259,
   renameat2: ARM ? 276 : 316,
   getdents64: ARM ? 61 : 217,
+  landlock_create_ruleset: 444,
+  landlock_add_rule: 445,
+  landlock_restrict_self: 446,
+  seccomp: ARM ? 277 : 317,
 } as const;
 
 /** `open` flags. */

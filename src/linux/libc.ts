@@ -67,6 +67,22 @@ const SYMBOLS = {
 
   ioctl: { parameters: ["i32", "usize", "buffer"], result: "i32" },
 
+  landlock_create_ruleset: {
+    name: "syscall",
+    parameters: ["i32", "buffer", "usize", "u32"],
+    result: "i32",
+  },
+  landlock_add_rule: {
+    name: "syscall",
+    parameters: ["i32", "i32", "i32", "buffer", "u32"],
+    result: "i32",
+  },
+  landlock_restrict_self: { name: "syscall", parameters: ["i32", "i32", "u32"], result: "i32" },
+  seccomp: { name: "syscall", parameters: ["i32", "u32", "u32", "buffer"], result: "i32" },
+  prctl: { parameters: ["i32", "usize", "usize", "usize", "usize"], result: "i32" },
+  capget: { parameters: ["buffer", "buffer"], result: "i32" },
+  capset: { parameters: ["buffer", "buffer"], result: "i32" },
+
   geteuid: { parameters: [], result: "u32" },
   getegid: { parameters: [], result: "u32" },
 } as const satisfies Deno.ForeignLibraryInterface;

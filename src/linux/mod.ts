@@ -9,6 +9,7 @@
  */
 
 export * from "./btrfs/mod.ts";
+export * from "./confinement/mod.ts";
 export { DT, FADVISE, NAME_MAX, O, PATH_MAX, S, SEEK } from "./constants.ts";
 export { Descriptor, ignoreErrno } from "./descriptor.ts";
 export { Directory, type OpenOptions } from "./directory.ts";

@@ -1,7 +1,7 @@
 /** Starts the Workers of the daemon and joins them by MessagePorts. */
 
 import type { Config } from "../config/mod.ts";
-import type { Areas, ContentWorkerFailed, ContentWorkerStart } from "../content/mod.ts";
+import type { Areas, ContentWorkerStart, FromContentWorker } from "../content/mod.ts";
 import { programsOf } from "../git/mod.ts";
 import type {
   DaemonWorkerReload,
@@ -11,6 +11,7 @@ import type {
 } from "./messages.ts";
 import { contentPermissions, daemonPermissions, type Permissions } from "./worker_permissions.ts";
 import type { FoundGit } from "../git/mod.ts";
+import type { ConfinementSupport } from "../linux/mod.ts";
 import { fileSystemsOf, readFileSystems } from "../mounts.ts";
 import { StartError } from "../errors.ts";
 
@@ -20,6 +21,8 @@ export interface LaunchOptions {
   areas: Areas;
   /** Absolute path of libc. */
   libc: string;
+  /** What the content Workers bind their threads by; nothing but Deno's permissions if absent. */
+  confinement?: ConfinementSupport | undefined;
   git: FoundGit;
   /** The version of wsdaemon. */
   version: string;
@@ -48,6 +51,8 @@ export interface Launched extends Disposable {
    * it could not start, and with what happened where a Worker died.
    */
   readonly ended: Promise<void>;
+  /** Resolves once every Worker has loaded its modules and serves. May never do so. */
+  readonly serving: Promise<void>;
   /** Asks the daemon to stop; running calls have `grace` milliseconds. */
   stop(grace: number): void;
   /** Tells the daemon to read its certificates again. */
@@ -59,8 +64,9 @@ export interface Launched extends Disposable {
  * while those pack.
  */
 export function launch(options: LaunchOptions): Launched {
-  const { config, libc, areas, git, version, modules = MODULES } = options;
+  const { config, libc, confinement, areas, git, version, modules = MODULES } = options;
   const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
+  const daemonServes = Promise.withResolvers<void>();
 
   const workers: Worker[] = [];
   const start = (url: URL, name: string, permissions: Permissions) => {
@@ -71,14 +77,25 @@ export function launch(options: LaunchOptions): Launched {
 
   const fileSystems = fileSystemsOf([config.root, ...Object.values(areas)], readFileSystems());
   const content = Array.from({ length: navigator.hardwareConcurrency + 1 }, (_, index) => {
-    const { port1, port2 } = new MessageChannel();
+    const { port1: port, port2 } = new MessageChannel();
+    const serves = Promise.withResolvers<void>();
     const worker = start(modules.content, `content-${index + 1}`, contentPermissions(libc));
-    worker.onmessage = ({ data }: MessageEvent<ContentWorkerFailed>) =>
-      reject(new StartError(data.message));
-    const message: ContentWorkerStart = { kind: "start", libc, areas, fileSystems, port: port1 };
-    worker.postMessage(message, [port1]);
-    return port2;
+    worker.onmessage = ({ data }: MessageEvent<FromContentWorker>) => {
+      if (data.kind === "serving") serves.resolve();
+      else reject(new StartError(data.message));
+    };
+    const message: ContentWorkerStart = {
+      kind: "start",
+      libc,
+      areas,
+      confinement,
+      fileSystems,
+      port,
+    };
+    worker.postMessage(message, [port]);
+    return { port: port2, serves: serves.promise };
   });
+  const ports = content.map(({ port }) => port);
 
   const permissions = daemonPermissions(
     config,
@@ -87,7 +104,10 @@ export function launch(options: LaunchOptions): Launched {
   );
   const daemon = start(modules.daemon, "daemon", permissions);
   daemon.onmessage = ({ data }: MessageEvent<FromDaemonWorker>) => {
-    if (data.kind === "listening") options.onListening(data.address);
+    if (data.kind === "listening") {
+      daemonServes.resolve();
+      options.onListening(data.address);
+    }
     if (data.kind === "failed") reject(new StartError(data.message));
     if (data.kind === "stopped") resolve();
   };
@@ -99,12 +119,15 @@ export function launch(options: LaunchOptions): Launched {
     droppedLines: options.droppedLines,
     fileSystems,
     privileged: Deno.uid() === 0,
-    content,
+    confinement,
+    content: ports,
   };
-  daemon.postMessage(message, content);
+  daemon.postMessage(message, ports);
 
   return {
     ended,
+    serving: Promise.all([daemonServes.promise, ...content.map(({ serves }) => serves)])
+      .then(() => {}),
     stop(grace) {
       const stop: DaemonWorkerStop = { kind: "stop", grace };
       daemon.postMessage(stop);

@@ -3,6 +3,7 @@
 import type { Config } from "../config/mod.ts";
 import type { FileSystem } from "../errors.ts";
 import type { FoundGit } from "../git/mod.ts";
+import type { ConfinementSupport } from "../linux/mod.ts";
 
 /** Everything the daemon Worker starts from. It is sent once, before any other message. */
 export interface DaemonWorkerStart {
@@ -13,6 +14,8 @@ export interface DaemonWorkerStart {
   version: string;
   /** Whether the process is root; the Worker has no permission to ask. */
   privileged: boolean;
+  /** What every thread is bound by, for the log and the metrics; absent where nothing binds them. */
+  confinement: ConfinementSupport | undefined;
   /** The file systems of the root and the store, for error messages; the Worker cannot read them. */
   fileSystems: FileSystem[];
   /** One Int32 in which every thread counts the log lines that it had to drop. */

@@ -4,6 +4,7 @@ import type { Config } from "../config/mod.ts";
 import { StartError } from "../errors.ts";
 import { configureQueuedLogging, logger } from "../log/mod.ts";
 import { formatAddress, parseAddress, resolveAddress } from "../address.ts";
+import { confineProcess } from "./confine_process.ts";
 import { launch, type Launched } from "./launch.ts";
 import { libcPath } from "./libc.ts";
 import { lockRoot } from "./lock.ts";
@@ -49,16 +50,28 @@ export async function runDaemon(
   const config = prepareRoot(await resolveListeners(loaded));
   using _lock = lockRoot(config.root);
   const areas = makeAreas(config);
+  const libc = libcPath();
+  const git = await findGit(Deno.env.get("PATH") ?? "");
+  const confinement = confineProcess({ config, libc, git, env: Deno.env.toObject() });
   using launched = launch({
     config,
     areas,
-    libc: libcPath(),
-    git: await findGit(Deno.env.get("PATH") ?? ""),
+    libc,
+    confinement,
+    git,
     version,
     droppedLines,
     onListening: (address) => print(`listening on ${address}`),
   });
+  launched.serving.then(revokePermissions);
   return await untilEnded(launched, config.shutdown.grace);
+}
+
+/** From here on the main thread passes signals on and waits; its Workers keep their own permissions. */
+function revokePermissions(): void {
+  for (const name of ["env", "ffi", "import", "net", "read", "run", "sys", "write"] as const) {
+    Deno.permissions.revokeSync({ name });
+  }
 }
 
 async function untilEnded(launched: Launched, grace: number): Promise<boolean> {

@@ -9,6 +9,7 @@ Deno.test("config decides every key when nothing is given", () => {
     root: "/var/lib/wsdaemon",
     listen: ["127.0.0.1:8080"],
     insecure: false,
+    confinement: "auto",
     metrics: { listen: "127.0.0.1:9500", required: false },
     storage: { kind: "fs", path: "/var/lib/wsdaemon/store" },
     backup: { attempts: 3, concurrency: 4, retain: 1 },

@@ -1,0 +1,183 @@
+/**
+ * Binds the main thread, and so every Worker and program that it starts, to what the config needs.
+ *
+ * Git needs the system's programs, libraries and settings; those are readable here as a whole, since
+ * files such as `/etc/resolv.conf` are replaced while the daemon runs, and rules follow the old one.
+ */
+
+import { dirname, fromFileUrl } from "@std/path";
+import { parseAddress } from "../address.ts";
+import type { Config } from "../config/mod.ts";
+import { messageOf, StartError } from "../errors.ts";
+import type { FoundGit } from "../git/mod.ts";
+import {
+  type Capability,
+  CHANGE_RIGHTS,
+  type ConfinementSupport,
+  confinementSupport,
+  confineThread,
+  CONTENT_CAPABILITIES,
+  openLibc,
+  type PathRight,
+  type PathRule,
+  READ_RIGHTS,
+} from "../linux/mod.ts";
+import { storeFolder, storePermissions } from "../store/mod.ts";
+import { protoFolders } from "./rpc_permissions.ts";
+import { secretFiles } from "./worker_permissions.ts";
+
+/** The ABI of Linux 6.2, the first that can keep a thread from truncating files. */
+const REQUIRED_ABI = 3;
+
+const RUN_RIGHTS: readonly PathRight[] = [...READ_RIGHTS, "execute"];
+
+/** Where programs and their libraries are, on the distributions that have glibc. */
+const PROGRAM_FOLDERS = [
+  "/usr",
+  "/bin",
+  "/sbin",
+  "/lib",
+  "/lib32",
+  "/lib64",
+  "/libx32",
+  "/opt",
+  "/snap",
+  "/nix/store",
+  "/gnu/store",
+];
+/** What programs and the resolver read of the system. */
+const SYSTEM_FOLDERS = [
+  "/etc",
+  "/proc",
+  "/sys/devices/system/cpu",
+  "/sys/fs/cgroup",
+  "/var/lib/ca-certificates",
+];
+/** Often links to files elsewhere, which are replaced when the network changes. */
+const LINKED_SETTINGS = ["/etc/resolv.conf", "/etc/hosts"];
+const DEVICES = ["null", "zero", "full", "random", "urandom", "tty"].map((name) => `/dev/${name}`);
+
+const CAPABILITIES: readonly Capability[] = [
+  ...CONTENT_CAPABILITIES,
+  // Git runs as the content's owner, and is killed there.
+  "CAP_KILL",
+  "CAP_SETGID",
+  "CAP_SETUID",
+  "CAP_NET_BIND_SERVICE",
+];
+
+/** What the process's confinement depends on. */
+export interface ProcessConfinement {
+  /** With real paths, whose root is there. */
+  config: Config;
+  /** Absolute path of libc. */
+  libc: string;
+  git: FoundGit;
+  /** The process's environment, which says where credentials are. */
+  env: Readonly<Record<string, string>>;
+}
+
+/**
+ * Binds the calling thread, and what it starts from now on, for good. Threads that run already (V8's,
+ * and those for the main thread's own file operations) stay as they are.
+ * @returns what it is bound by, for the Workers to bind themselves further by; `undefined` for nothing
+ * @throws {StartError} where `confinement` is "required" and the kernel lacks what it takes, or refuses
+ */
+export function confineProcess(options: ProcessConfinement): ConfinementSupport | undefined {
+  const { config, libc } = options;
+  if (config.confinement === "off") return undefined;
+  openLibc(libc);
+  const support = confinementSupport();
+  const problem = confinementProblem(support);
+  if (config.confinement === "required" && problem) throw new StartError(problem);
+  try {
+    confineThread(support, {
+      paths: pathsOf(options),
+      isolated: false,
+      capabilities: CAPABILITIES,
+    });
+  } catch (error) {
+    throw new StartError(
+      `Cannot confine this process: ${messageOf(error)}; set confinement to "off" to run without`,
+      { cause: error },
+    );
+  }
+  return support;
+}
+
+/** Returns why the kernel cannot confine the process as "required" asks for; `undefined` where it can. */
+export function confinementProblem({ landlock, seccomp }: ConfinementSupport): string | undefined {
+  if (landlock >= REQUIRED_ABI && seccomp) return undefined;
+  const missing = landlock >= REQUIRED_ABI
+    ? "it has no seccomp filters"
+    : landlock === 0
+    ? "it has no Landlock, or not for this process (lsm= of the kernel's command line, a seccomp " +
+      "profile of the container)"
+    : `its Landlock has ABI ${landlock}, not ${REQUIRED_ABI} (Linux 6.2)`;
+  return `Cannot confine this process as confinement "required" asks for, because of the kernel: ` +
+    `${missing}; set confinement to "auto" to run with what there is`;
+}
+
+function pathsOf(options: ProcessConfinement): PathRule[] {
+  const { config } = options;
+  const folder = storeFolder(config.storage)?.path;
+  return [
+    ...rules([config.root, ...(folder === undefined ? [] : [folder])], CHANGE_RIGHTS),
+    ...rules(socketFolders(config), ["makeSocket", "removeFile"]),
+    ...rules(programFolders(options.git), RUN_RIGHTS),
+    ...rules(readFolders(options), READ_RIGHTS),
+    ...rules(DEVICES, ["readFile", "writeFile"]),
+  ];
+}
+
+function rules(paths: readonly string[], rights: readonly PathRight[]): PathRule[] {
+  return [...new Set(paths)].map((path) => ({ path, rights }));
+}
+
+function socketFolders({ listen }: Config): string[] {
+  return listen.map(parseAddress)
+    .flatMap((address) => address.kind === "unix" ? [dirname(address.path)] : []);
+}
+
+function programFolders(git: FoundGit): string[] {
+  if (!("git" in git)) return PROGRAM_FOLDERS;
+  // With `libexec` and `share` beside `bin`.
+  const folder = dirname(real(git.git.path));
+  const prefix = dirname(folder);
+  return [...PROGRAM_FOLDERS, prefix === "/" ? folder : prefix];
+}
+
+function readFolders({ config, env }: ProcessConfinement): string[] {
+  const files = [
+    ...secretFiles(config),
+    ...storePermissions(config.storage, (name) => env[name]).read,
+    ...LINKED_SETTINGS,
+  ];
+  return [
+    ...SYSTEM_FOLDERS,
+    // Folders, as files are often replaced by others, and links changed.
+    ...files.flatMap((path) => [dirname(path), dirname(real(path))]),
+    ...protoFolders(),
+    ...(Deno.build.standalone ? [] : sourceFolders()),
+    // Repositories on this node may be anywhere.
+    ...(config.git.protocols.includes("file") ? ["/"] : []),
+  ];
+}
+
+/** The folder of the sources and Deno's cache, which Workers load their modules from. */
+function sourceFolders(): string[] {
+  const npm = fromFileUrl(import.meta.resolve("@grpc/grpc-js"));
+  return [
+    fromFileUrl(new URL("../../", import.meta.url)),
+    npm.slice(0, npm.lastIndexOf("/npm/")),
+  ];
+}
+
+/** Returns where a path leads through links; the path itself where nothing is there. */
+function real(path: string): string {
+  try {
+    return Deno.realPathSync(path);
+  } catch {
+    return path;
+  }
+}

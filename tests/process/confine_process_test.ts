@@ -1,0 +1,99 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
+import { confinementSupport, openLibc } from "../../src/linux/mod.ts";
+import { confinementProblem } from "../../src/process/confine_process.ts";
+import { libcPath } from "../../src/process/libc.ts";
+import { V8_FLAGS } from "../../scripts/daemon_process.ts";
+import { TestNode } from "../e2e/node.ts";
+import { testFolder } from "../fixtures/folder.ts";
+
+openLibc(libcPath());
+const problem = confinementProblem(confinementSupport());
+const note = problem === undefined ? "" : ` (ignored: ${problem})`;
+
+Deno.test({
+  name: `the kernel keeps main thread, Workers and programs from what lies outside the root${note}`,
+  ignore: problem !== undefined,
+  fn: async () => {
+    using folder = testFolder();
+    const root = join(folder.path, "root");
+    const outside = join(folder.path, "outside");
+    Deno.mkdirSync(root);
+    Deno.writeTextFileSync(outside, "secret");
+    const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "-A",
+        "--no-prompt",
+        "--no-check",
+        new URL("./confined_main.ts", import.meta.url).pathname,
+        root,
+        outside,
+      ],
+    }).output();
+    assert(success, new TextDecoder().decode(stderr));
+    assertEquals(JSON.parse(new TextDecoder().decode(stdout)), {
+      main: { readOutside: "PermissionDenied", writeRoot: "allowed" },
+      worker: { reads: ["PermissionDenied"], writeRoot: "allowed" },
+      program: {
+        "read outside": false,
+        "write outside": false,
+        "write beside": false,
+        "delete outside": false,
+        "run what lies in the root": false,
+        "become another group of mounts": false,
+        "read settings": true,
+        "change the root": true,
+        "run git": true,
+      },
+    });
+    assertEquals(Deno.readTextFileSync(outside), "secret");
+  },
+});
+
+Deno.test({
+  name:
+    `a daemon's Workers are bound, content Workers further, and its main thread may do nothing${note}`,
+  ignore: problem !== undefined,
+  fn: async () => {
+    using folder = testFolder();
+    await using node = await TestNode.start(folder.path, "node", {
+      config: { confinement: "required" },
+      command: [
+        Deno.execPath(),
+        "run",
+        V8_FLAGS,
+        "-A",
+        "--no-prompt",
+        new URL("./revoked_main.ts", import.meta.url).pathname,
+      ],
+    });
+    // Which it does once every Worker serves.
+    const [, rights] = await node.daemon.logMatching(/^the main thread may (.*)$/m);
+    assertEquals(rights, "nothing");
+    const tasks = `/proc/${node.daemon.pid}/task`;
+    const workers = [...Deno.readDirSync(tasks)].map(({ name }) => ({
+      name: Deno.readTextFileSync(`${tasks}/${name}/comm`).trim(),
+      status: Deno.readTextFileSync(`${tasks}/${name}/status`),
+    })).filter(({ name }) => name.startsWith("worker-"));
+    const filters = workers.map(({ status }) => {
+      assertStringIncludes(status, "NoNewPrivs:\t1\n");
+      return Number(/^Seccomp_filters:\t(\d+)$/m.exec(status)![1]);
+    });
+    const content = navigator.hardwareConcurrency + 1;
+    assertEquals(filters.toSorted(), [1, ...Array.from({ length: content }, () => 2)]);
+    // CAP_SYS_MODULE, CAP_SYS_PTRACE and CAP_SYS_CHROOT, for instance.
+    const forbidden = 1n << 16n | 1n << 19n | 1n << 18n;
+    for (const { status } of workers) {
+      assertEquals(BigInt(`0x${/^CapEff:\t(\w+)$/m.exec(status)![1]}`) & forbidden, 0n);
+    }
+    assertStringIncludes(node.daemon.log, "holds every thread to its folders");
+  },
+});
+
+Deno.test("confinement that is required is refused where the kernel lacks a part, in words", () => {
+  assertEquals(confinementProblem({ landlock: 3, seccomp: true }), undefined);
+  assertStringIncludes(confinementProblem({ landlock: 0, seccomp: true })!, "no Landlock");
+  assertStringIncludes(confinementProblem({ landlock: 2, seccomp: true })!, "Linux 6.2");
+  assertStringIncludes(confinementProblem({ landlock: 7, seccomp: false })!, "seccomp filters");
+});
