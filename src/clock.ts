@@ -9,6 +9,11 @@ import { delay } from "@std/async";
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
+  /**
+   * Milliseconds since some moment. Setting the machine's clock does not change it, and it may stand
+   * still while the machine is suspended.
+   */
+  monotonic(): number;
   /** Resolves after `ms`; rejects with the signal's reason when it aborts first. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
@@ -16,8 +21,30 @@ export interface Clock {
 /** The machine's clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
+  monotonic: () => performance.now(),
   sleep: (ms, signal) => delay(ms, signal ? { signal } : {}),
 };
+
+/**
+ * Measures how long ago it was made, as the longer of what both clocks say: neither a clock that is set
+ * back nor a machine that was suspended makes a period last longer than it may.
+ */
+export class Stopwatch {
+  readonly #clock: Clock;
+  readonly #now: number;
+  readonly #monotonic: number;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#now = clock.now();
+    this.#monotonic = clock.monotonic();
+  }
+
+  /** Milliseconds since it was made, at least. */
+  elapsed(): number {
+    return Math.max(this.#clock.now() - this.#now, this.#clock.monotonic() - this.#monotonic);
+  }
+}
 
 /** Never notified: `Atomics.wait` on it is a synchronous sleep. */
 const SLEEP_CELL = new Int32Array(new SharedArrayBuffer(4));

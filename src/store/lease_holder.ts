@@ -14,7 +14,7 @@
  *   expire, because that deletion may still take effect.
  */
 
-import type { Clock } from "../clock.ts";
+import { type Clock, Stopwatch } from "../clock.ts";
 import type { Digest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
 import type { ObjectStore } from "./object_store.ts";
@@ -25,8 +25,8 @@ import { decodeLease, encodeLease, type Lease, shortName } from "./lease.ts";
 const LEASE_MS = 5 * 60_000;
 /** How long after the lease was written deletions may begin. Milliseconds. */
 const USE_MS = LEASE_MS / 2;
-/** The lease counts as lost this long before it expires, as clocks differ and requests linger. Milliseconds. */
-const MARGIN_MS = 60_000;
+/** The lease counts as lost a minute before it expires, as clocks differ and requests linger. Milliseconds. */
+const HOLD_MS = LEASE_MS - 60_000;
 
 /** What a {@link LeaseHolder} uses. */
 export interface LeaseHolderOptions {
@@ -40,10 +40,10 @@ export class LeaseHolder {
   readonly #clock: Clock;
   readonly #signal: AbortSignal | undefined;
   readonly #holder: string = crypto.randomUUID();
-  /** When the lease counts as lost: no other collection can claim it sooner. By this node's clock. */
-  #heldUntil = -Infinity;
-  /** When the last deletion may begin, by this node's clock. */
-  #usableUntil = -Infinity;
+  /** Runs since before the lease was written; no other collection can claim it within `HOLD_MS`. */
+  #held: Stopwatch | undefined;
+  /** The same, while what is condemned may be deleted. */
+  #usable: Stopwatch | undefined;
 
   constructor(store: ObjectStore, { clock, signal }: LeaseHolderOptions) {
     this.#store = store;
@@ -56,32 +56,32 @@ export class LeaseHolder {
    * @throws {DaemonError} FAILED_PRECONDITION while another collection holds the lease
    */
   async condemn(digests: readonly Digest[]): Promise<void> {
-    this.#usableUntil = -Infinity;
+    this.#usable = undefined;
     const condemned = digests.map(shortName);
-    if (!this.#isHeld()) await this.#claim();
-    const begun = this.#clock.now();
+    if (this.#left() === 0) await this.#claim();
+    const begun = new Stopwatch(this.#clock);
     const lease = await this.#encode(condemned);
     await this.#whileHeld((options) => this.#store.putRef(LEASE_KEY, lease, options));
-    this.#heldUntil = begun + LEASE_MS - MARGIN_MS;
-    this.#usableUntil = begun + USE_MS;
+    this.#held = begun;
+    this.#usable = begun;
   }
 
   /** Returns whether a deletion of a condemned blob may begin now. */
   mayDelete(): boolean {
-    return this.#clock.now() < this.#usableUntil;
+    return this.#usable !== undefined && this.#usable.elapsed() < USE_MS;
   }
 
   /** Deletes the lease, so that writers go on. To be called only after every deletion has succeeded. */
   async withdraw(): Promise<void> {
-    this.#usableUntil = -Infinity;
-    if (!this.#isHeld()) return;
+    this.#usable = undefined;
+    if (this.#left() === 0) return;
     await this.#whileHeld((options) => this.#store.deleteRef(LEASE_KEY, options));
-    this.#heldUntil = -Infinity;
+    this.#held = undefined;
   }
 
   async #claim(): Promise<void> {
     const options = { signal: this.#signal };
-    const begun = this.#clock.now();
+    const begun = new Stopwatch(this.#clock);
     const now = await this.#store.now(options);
     const own = await this.#encode([], now);
     let other: Lease | undefined;
@@ -91,7 +91,7 @@ export class LeaseHolder {
       return other ? undefined : own;
     }, options);
     if (!claimed) throw refusal(other);
-    this.#heldUntil = begun + LEASE_MS - MARGIN_MS;
+    this.#held = begun;
   }
 
   async #encode(condemned: string[], now?: number): Promise<Uint8Array> {
@@ -99,13 +99,14 @@ export class LeaseHolder {
     return encodeLease({ holder: this.#holder, expiresAt: time + LEASE_MS, condemned });
   }
 
-  #isHeld(): boolean {
-    return this.#clock.now() < this.#heldUntil;
+  /** Milliseconds until the lease counts as lost. */
+  #left(): number {
+    return this.#held ? Math.max(0, HOLD_MS - this.#held.elapsed()) : 0;
   }
 
   /** Runs a change of the lease, and aborts it when the lease counts as lost. */
   async #whileHeld(work: (options: { signal: AbortSignal }) => Promise<void>): Promise<void> {
-    const left = Math.max(0, this.#heldUntil - this.#clock.now());
+    const left = this.#left();
     const end = AbortSignal.timeout(left);
     const signal = this.#signal ? AbortSignal.any([this.#signal, end]) : end;
     try {

@@ -1,7 +1,7 @@
 /** The sweep of a collection: deletes what was found to be needed by nothing. */
 
 import { forEachIndex } from "../async/mod.ts";
-import type { Clock } from "../clock.ts";
+import { type Clock, Stopwatch } from "../clock.ts";
 import type { Digest } from "../digest.ts";
 import type { CollectTally, ListedBlob } from "./collect_tally.ts";
 import { LeaseHolder } from "./lease_holder.ts";
@@ -31,7 +31,7 @@ export class Sweep {
   readonly #tally: CollectTally;
   readonly #lease: LeaseHolder;
   #live: ReadonlySet<Digest> = new Set();
-  #markedAt = -Infinity;
+  #marked: Stopwatch | undefined;
 
   constructor(
     store: ObjectStore,
@@ -61,8 +61,8 @@ export class Sweep {
 
   async #sweepBatch(batch: readonly ListedBlob[]): Promise<void> {
     const { clock, mark, signal } = this.#options;
-    if (clock.now() - this.#markedAt > MAX_MARK_AGE_MS) {
-      this.#markedAt = clock.now();
+    if (!this.#marked || this.#marked.elapsed() > MAX_MARK_AGE_MS) {
+      this.#marked = new Stopwatch(clock);
       this.#live = await mark(signal);
     }
     await this.#lease.condemn(batch.map(({ digest }) => digest));

@@ -81,6 +81,7 @@ class World {
   constructor(readonly root: string, readonly turns: Turns) {
     this.clock = {
       now: () => this.time,
+      monotonic: () => this.time,
       sleep: async (ms) => {
         await this.turns.pause();
         this.time += ms;

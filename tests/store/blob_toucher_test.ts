@@ -31,6 +31,7 @@ class OneBlob {
     this.head = head;
     const clock: Clock = {
       now: () => NOW,
+      monotonic: () => NOW,
       sleep: () => {
         this.did.push("wait");
         return Promise.resolve(this.onSleep());

@@ -36,6 +36,7 @@ Deno.test("a writer whose blob is condemned waits until the lease is withdrawn, 
   let sleeps = 0;
   const clock = {
     now: () => 100,
+    monotonic: () => 100,
     sleep: () => Promise.resolve(void sleeps++),
   };
   const read = () => Promise.resolve(sleeps < 3 ? condemned : undefined);
