@@ -1,57 +1,38 @@
 /**
  * What each call answers while this node lacks something or its disk fails: a documented code, nothing
- * left behind, and everything again once the fault is gone. One daemon for a file system and a fault.
- * A store that falls silent is `tests/store/pace_test.ts`'s, one that nobody reaches
- * `unreachable_store_test.ts`'s.
+ * left behind, and everything again once the fault is gone. One daemon for a file system, and one fault
+ * after the other. A store over the network and the clock are `remote_faults_test.ts`'s.
  */
 
-import { randomBytes } from "node:crypto";
-import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { assert } from "@std/assert";
+import { delay } from "@std/async";
 import { join } from "@std/path";
-import { ClientError } from "../../src/client/mod.ts";
 import { testFolder } from "../fixtures/folder.ts";
-import { overlayFileSystem, smallFileSystem } from "../fixtures/mount.ts";
+import {
+  bindMount,
+  loopFileSystem,
+  overlayFileSystem,
+  smallFileSystem,
+} from "../fixtures/mount.ts";
 import { has, run } from "../fixtures/tools.ts";
-import { readTree } from "../fixtures/tree.ts";
 import { canMountDisk, type DiskKind, fillDisk, smallDisk } from "./disk.ts";
-import { fromBackup, request, TestNode } from "./node.ts";
+import { checkFault, codesOf, type Fault, MIB } from "./faults.ts";
+import { TestNode } from "./node.ts";
 
-const MIB = 1 << 20;
-const CALLS = ["init", "wait", "exists", "snapshot", "backup", "dispose"] as const;
-type Call = typeof CALLS[number];
-/** What each call may answer. */
-type Codes = Readonly<Record<Call, readonly string[]>>;
-
-/** A fault that lasts until it is ended. */
-interface Fault {
-  name: string;
-  codes: Codes;
-  /** Words that every refusal for it has. */
-  says: RegExp;
-  /** Brings it about; resolves to what ends it. */
-  begin(node: TestNode, store: string): Promise<() => Promise<void>>;
+/** Where a fault is: the node, whose root is the file system, and the folder of its store, which is not. */
+interface Place {
+  node: TestNode;
+  store: string;
 }
 
-const SAVED = ["OK"];
+/** A fault of a place. */
+type LocalFault = Omit<Fault, "begin"> & { begin(place: Place): Promise<() => Promise<void>> };
 
-function codesOf(code: string, more: Partial<Codes> = {}): Codes {
-  return {
-    init: [code],
-    wait: SAVED,
-    exists: SAVED,
-    snapshot: [code],
-    backup: [code],
-    // The final backup failed: the content stays.
-    dispose: ["DATA_LOSS"],
-    ...more,
-  };
-}
-
-const NO_BLOCKS: Fault = {
+const NO_BLOCKS: LocalFault = {
   name: "no blocks",
   codes: codesOf("RESOURCE_EXHAUSTED"),
   says: /no space left.*; make room on the \w+ file system at /s,
-  begin(node) {
+  begin({ node }) {
     const ballast = join(node.root, "ballast");
     Deno.mkdirSync(ballast);
     fillDisk(ballast);
@@ -59,11 +40,11 @@ const NO_BLOCKS: Fault = {
   },
 };
 
-const NO_INODES: Fault = {
+const NO_INODES: LocalFault = {
   name: "no inodes",
   codes: codesOf("RESOURCE_EXHAUSTED"),
   says: /no inodes.*; make room on the \w+ file system at /s,
-  begin(node) {
+  begin({ node }) {
     const ballast = join(node.root, "ballast");
     Deno.mkdirSync(ballast);
     try {
@@ -76,7 +57,7 @@ const NO_INODES: Fault = {
 };
 
 /** Where a file system keeps space back for what copies on write, no call may notice. */
-const SOME_BLOCKS: Fault = {
+const SOME_BLOCKS: LocalFault = {
   ...NO_BLOCKS,
   codes: codesOf("RESOURCE_EXHAUSTED", {
     init: ["OK", "RESOURCE_EXHAUSTED"],
@@ -86,12 +67,16 @@ const SOME_BLOCKS: Fault = {
   }),
 };
 
-/** As after an error that ext4 finds: every later write is refused. */
-const READ_ONLY: Fault = {
+const READ_ONLY = {
   name: "a file system that became read-only",
   codes: codesOf("FAILED_PRECONDITION"),
   says: /read-only \(\w+\); .*mount .*for writing/s,
-  async begin(node) {
+};
+
+/** As after an error that ext4 finds: every later write is refused. */
+const READ_ONLY_EXT4: LocalFault = {
+  ...READ_ONLY,
+  async begin({ node }) {
     const device = await source(node.root);
     await run("/", "mount", "-o", "remount,errors=remount-ro", node.root);
     Deno.writeTextFileSync(`/sys/fs/ext4/${device}/trigger_fs_error`, "1");
@@ -99,12 +84,47 @@ const READ_ONLY: Fault = {
   },
 };
 
-/** As after a disk that is gone: the kernel lets nothing more through. */
-const DISK_FAILS: Fault = {
+/** The only way in which a btrfs becomes read-only under open files and can still be read for sure. */
+const READ_ONLY_BTRFS: LocalFault = {
+  ...READ_ONLY,
+  name: "a subvolume that became read-only",
+  async begin({ node }) {
+    const set = (value: string) => run("/", "btrfs", "property", "set", node.root, "ro", value);
+    await set("true");
+    return async () => void await set("false");
+  },
+};
+
+/**
+ * The store's file system is mounted for reading only. With the root's that cannot happen on XFS, which
+ * shuts down instead ({@link DISK_FAILS}) and is not mounted anew while files are open for writing.
+ */
+const READ_ONLY_STORE: LocalFault = {
+  ...READ_ONLY,
+  name: "a store that became read-only",
+  codes: codesOf("FAILED_PRECONDITION", { init: ["OK"] }),
+  async begin({ node, store }) {
+    const moved = join(node.root, "store.moved");
+    await run("/", "cp", "-a", store, moved);
+    const mounted = bindMount(moved, store);
+    await run("/", "mount", "-o", "remount,bind,ro", store);
+    return async () => {
+      mounted[Symbol.dispose]();
+      await Deno.remove(moved, { recursive: true });
+    };
+  },
+};
+
+const DISK_FAILS = {
   name: "a disk that fails",
   codes: codesOf("FAILED_PRECONDITION"),
   says: /input\/output error\) \(\w+\); see the kernel's log .* the \w+ file system at /s,
-  async begin(node) {
+};
+
+/** As after a disk that is gone: the kernel lets nothing more through. */
+const SHUT_DOWN: LocalFault = {
+  ...DISK_FAILS,
+  async begin({ node }) {
     const ioctl = "import fcntl,os,struct,sys; " +
       "fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack('I', 2))";
     await run("/", "python3", "-c", ioctl, node.root);
@@ -112,7 +132,36 @@ const DISK_FAILS: Fault = {
   },
 };
 
-const NO_DESCRIPTORS: Fault = {
+/** btrfs knows no such call: its disk ends before what is to be written, and it takes no more writes. */
+const CUT_OFF: LocalFault = {
+  ...DISK_FAILS,
+  says: new RegExp(`${READ_ONLY.says.source}|${DISK_FAILS.says.source}`, "s"),
+  async begin({ node }) {
+    const device = `/dev/${await source(node.root)}`;
+    // LOOP_GET_STATUS64 and LOOP_SET_STATUS64: `lo_sizelimit` of `struct loop_info64`.
+    const limit = (bytes: number) =>
+      run(
+        "/",
+        "python3",
+        "-c",
+        "import fcntl,os,struct,sys; fd = os.open(sys.argv[1], os.O_RDONLY); " +
+          "info = bytearray(232); fcntl.ioctl(fd, 0x4c05, info); " +
+          "struct.pack_into('Q', info, 32, int(sys.argv[2])); fcntl.ioctl(fd, 0x4c04, bytes(info))",
+        device,
+        String(bytes),
+      );
+    await limit(4096);
+    Deno.writeTextFileSync(join(node.root, "unsaved"), "unsaved");
+    const { success } = await new Deno.Command("sync", {
+      args: ["--file-system", node.root],
+      stderr: "null",
+    }).output();
+    assert(!success);
+    return () => mountAgain(node, () => limit(0));
+  },
+};
+
+const NO_DESCRIPTORS: LocalFault = {
   name: "no descriptors",
   codes: codesOf("RESOURCE_EXHAUSTED", {
     // What is at hand may suffice for a small one.
@@ -122,7 +171,7 @@ const NO_DESCRIPTORS: Fault = {
     dispose: ["OK", "DATA_LOSS"],
   }),
   says: /too many files are open.*LimitNOFILE/s,
-  async begin(node) {
+  async begin({ node }) {
     const { pid } = node.daemon;
     const open = new Set([...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) => Number(name)));
     let lowest = 0;
@@ -132,11 +181,11 @@ const NO_DESCRIPTORS: Fault = {
   },
 };
 
-const STORE_GONE: Fault = {
+const STORE_GONE: LocalFault = {
   name: "a store that is gone",
   codes: codesOf("UNAVAILABLE"),
   says: /is its file system mounted\?/,
-  begin(_node, store) {
+  begin({ store }) {
     Deno.renameSync(store, `${store}.away`);
     return Promise.resolve(() => Deno.rename(`${store}.away`, store));
   },
@@ -147,142 +196,108 @@ async function source(mountPoint: string): Promise<string> {
   return new TextDecoder().decode(device).trim().split("/").at(-1)!;
 }
 
-/** What an operator does about a file system that has failed: mounts it again, and restarts. */
-async function mountAgain(node: TestNode): Promise<void> {
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  const end = AbortSignal.timeout(60_000);
+  while (!await isSo()) await delay(20, { signal: end });
+}
+
+/** What an operator does about a file system that has failed: repairs it, mounts it again, and restarts. */
+async function mountAgain(node: TestNode, repair?: () => Promise<unknown>): Promise<void> {
   await node.end("SIGKILL");
+  await repair?.();
   await run("/", "umount", node.root);
-  await run("/", "mount", "-o", "loop", `${node.root}.img`, node.root);
+  const image = `${node.root}.img`;
+  // Who has copied the mounts meanwhile keeps the failed one for as long, and it would be taken again.
+  await until(async () => (await run("/", "losetup", "--associated", image)).length === 0);
+  await run("/", "mount", "-o", "loop", image, node.root);
   await node.startAgain();
 }
 
-/** Where a root can be, and what to mount for it. */
-const FILE_SYSTEMS: Readonly<Record<string, (at: string) => Disposable>> = {
-  ext4: (at) => smallDisk(at, 32 * MIB, "ext4"),
-  xfs: (at) => smallDisk(at, undefined, "xfs"),
-  btrfs: (at) => smallDisk(at, undefined, "btrfs"),
-  tmpfs: (at) => {
-    Deno.mkdirSync(at);
-    return smallFileSystem(at, 16 * MIB, 600);
+/** Where a root can be: what to mount for it, and what is to happen to it, one after the other. */
+const FILE_SYSTEMS: readonly {
+  name: string;
+  /** The kind of disk that must be mountable here. */
+  needs: DiskKind;
+  mount(at: string): Disposable;
+  faults: readonly LocalFault[];
+}[] = [
+  {
+    name: "ext4",
+    needs: "ext4",
+    mount: (at) => smallDisk(at, 32 * MIB, "ext4"),
+    faults: [NO_BLOCKS, STORE_GONE, NO_DESCRIPTORS, SHUT_DOWN, READ_ONLY_EXT4],
   },
-  overlay: (at) => {
-    using stack = new DisposableStack();
-    stack.use(smallDisk(`${at}.disk`, 32 * MIB, "ext4"));
-    const beneath = join(`${at}.disk`, "o");
-    Deno.mkdirSync(beneath);
-    stack.use(overlayFileSystem(beneath));
-    Deno.symlinkSync(beneath, at);
-    return stack.move();
+  {
+    name: "ext4 with few inodes",
+    needs: "ext4",
+    mount(at) {
+      Deno.mkdirSync(at);
+      return loopFileSystem(at, ["mkfs.ext4", "-q", "-F", "-N", "256"], 32 * MIB);
+    },
+    faults: [NO_INODES],
   },
-};
-
-const ROWS: readonly (readonly [fileSystem: string, fault: Fault])[] = [
-  ["ext4", NO_BLOCKS],
-  ["xfs", NO_BLOCKS],
-  ["btrfs", SOME_BLOCKS],
-  ["tmpfs", NO_BLOCKS],
-  ["overlay", NO_BLOCKS],
-  ["tmpfs", NO_INODES],
-  ["ext4", READ_ONLY],
-  ["ext4", DISK_FAILS],
-  ["xfs", DISK_FAILS],
-  ["ext4", NO_DESCRIPTORS],
-  ["ext4", STORE_GONE],
+  {
+    name: "xfs",
+    needs: "xfs",
+    mount: (at) => smallDisk(at, undefined, "xfs"),
+    faults: [NO_BLOCKS, READ_ONLY_STORE, SHUT_DOWN],
+  },
+  {
+    name: "btrfs",
+    needs: "btrfs",
+    mount: (at) => smallDisk(at, undefined, "btrfs"),
+    faults: [SOME_BLOCKS, READ_ONLY_STORE, READ_ONLY_BTRFS, CUT_OFF],
+  },
+  {
+    name: "tmpfs",
+    needs: "ext4",
+    mount(at) {
+      Deno.mkdirSync(at);
+      return smallFileSystem(at, 16 * MIB, 600);
+    },
+    faults: [NO_BLOCKS, NO_INODES],
+  },
+  {
+    name: "overlay",
+    needs: "ext4",
+    mount(at) {
+      using stack = new DisposableStack();
+      stack.use(smallDisk(`${at}.disk`, 32 * MIB, "ext4"));
+      const beneath = join(`${at}.disk`, "o");
+      Deno.mkdirSync(beneath);
+      stack.use(overlayFileSystem(beneath));
+      Deno.symlinkSync(beneath, at);
+      return stack.move();
+    },
+    faults: [NO_BLOCKS],
+  },
 ];
 
-async function outcomeOf(call: () => Promise<unknown>): Promise<{ code: string; message: string }> {
-  try {
-    await call();
-    return { code: "OK", message: "" };
-  } catch (error) {
-    if (!(error instanceof ClientError)) throw error;
-    return { code: error.code, message: error.message };
-  }
-}
+const KEPT = { wait: "kept", snapshot: "kept", backup: "kept", dispose: "kept" };
 
-/** What work in progress leaves, which nothing must when there is none. */
-function leftovers(root: string): string[] {
-  return ["staging", "trash", "spool", "git"].flatMap((area) =>
-    [...Deno.readDirSync(join(root, "tmp", area))].map(({ name }) => `${area}/${name}`)
-  );
-}
-
-async function checkFault(fileSystem: string, fault: Fault): Promise<void> {
-  using folder = testFolder();
-  using _disk = FILE_SYSTEMS[fileSystem]!(join(folder.path, "node"));
-  const store = join(folder.path, "store");
-  const config = {
-    storage: { kind: "fs", path: store },
-    backup: { attempts: 1 },
-    // What is looked at is what an init runs into, not what keeps it from beginning.
-    disk: { initPercent: 0 },
-  };
-  await using node = await TestNode.start(folder.path, "node", { config });
-  const file = join(node.workspace("kept"), "file");
-  await node.client.initWorkspace(request("kept"));
-  await Deno.writeFile(file, randomBytes(MIB));
-  await node.client.backupWorkspace("kept");
-  await Deno.writeFile(`${file}2`, randomBytes(MIB));
-  // What the disk does not have yet is the first to go with it.
-  await run("/", "sync", "--file-system", node.root);
-  const before = await readTree(node.workspace("kept"));
-
-  const end = await fault.begin(node, store);
-  const { client } = node;
-  const calls: Readonly<Record<Call, () => Promise<unknown>>> = {
-    init: () => client.initWorkspace(fromBackup("new")),
-    wait: () => client.waitForInit("kept"),
-    exists: () => client.isWorkspaceExists("kept"),
-    snapshot: () => client.takeSnapshot({ id: "kept" }),
-    backup: () => client.backupWorkspace("kept"),
-    dispose: () => client.disposeWorkspace({ id: "kept", backup: true }),
-  };
-  const answers = new Map<Call, string>();
-  for (const call of CALLS) {
-    const { code, message } = await outcomeOf(calls[call]);
-    answers.set(call, code);
-    const what = `${call} with ${fault.name} on ${fileSystem}: ${code} ${message}`;
-    assert(fault.codes[call].includes(code), what);
-    assertNotEquals(code, "INTERNAL", what);
-    if (code !== "OK") assert(fault.says.test(message), what);
-  }
-  await end();
-
-  await serves(node, answers, before);
-}
-
-/** Nothing is left behind, what was there still is, and all calls do again what they are for. */
-async function serves(
-  { client, root }: TestNode,
-  answers: ReadonlyMap<Call, string>,
-  before: unknown,
-): Promise<void> {
-  const made = answers.get("init") === "OK";
-  assertEquals(await client.isWorkspaceExists("new"), made);
-  if (made) await client.disposeWorkspace({ id: "new" });
-  const isKept = answers.get("dispose") !== "OK";
-  assertEquals(await client.isWorkspaceExists("kept"), isKept);
-  if (isKept) {
-    assertEquals(await readTree(join(root, "workspaces", "kept")), before);
-    await client.disposeWorkspace({ id: "kept", backup: true });
-  }
-  assertEquals(leftovers(root), []);
-  await client.initWorkspace(fromBackup("again"));
-  assertEquals(await readTree(join(root, "workspaces", "again")), before);
-  await client.takeSnapshot({ id: "again" });
-  await client.disposeWorkspace({ id: "again" });
-  assertEquals(leftovers(root), []);
-}
-
-const LOOP_KINDS: Readonly<Record<string, DiskKind>> = { xfs: "xfs", btrfs: "btrfs" };
-
-for (const [fileSystem, fault] of ROWS) {
-  const can = canMountDisk(LOOP_KINDS[fileSystem] ?? "ext4") && has("prlimit") && has("python3");
+for (const { name, needs, mount, faults } of FILE_SYSTEMS) {
+  const can = canMountDisk(needs) && has("prlimit") && has("python3");
   Deno.test({
-    name:
-      `with ${fault.name} on ${fileSystem} each call has its code, nothing is left, all is well after${
-        can ? "" : " (ignored: needs root, loop devices, mkfs, prlimit, python3)"
-      }`,
+    name: `whatever fails on ${name}, each call has its code, nothing is left, all is well after${
+      can ? "" : " (ignored: needs root, loop devices, mkfs, prlimit, python3)"
+    }`,
     ignore: !can,
-    fn: () => checkFault(fileSystem, fault),
+    async fn(t) {
+      using folder = testFolder();
+      using _disk = mount(join(folder.path, "node"));
+      const store = join(folder.path, "store");
+      const config = {
+        storage: { kind: "fs", path: store },
+        backup: { attempts: 1 },
+        // What is looked at is what an init runs into, not what keeps it from beginning.
+        disk: { initPercent: 0 },
+      };
+      await using node = await TestNode.start(folder.path, "node", { config });
+      for (const fault of faults) {
+        const here = { ...fault, begin: () => fault.begin({ node, store }) };
+        // What a fault has left would be taken for the next one's.
+        if (!await t.step(fault.name, () => checkFault(node, here, KEPT))) break;
+      }
+    },
   });
 }
