@@ -1,4 +1,4 @@
-/** What a failed command reports: which errors are the user's, and the lines that describe them. */
+/** Describes the failure of a command: which errors are the user's, and the lines that report them. */
 
 import {
   causeErrno,
@@ -13,7 +13,7 @@ import {
   StartError,
 } from "../errors.ts";
 
-/** A failure of a command. Its message is printed at the end; an empty one means that all is said. */
+/** A failure of a command. Its message is printed at the end; an empty one where all was printed before. */
 export class Failure extends Error {
   override readonly name = "Failure";
 }
@@ -32,7 +32,7 @@ export class OutputError extends Error {
   }
 }
 
-/** What errors of a path that the command line names mean, and what to do about them. */
+/** The meanings of errors of a path that the command line names, and what to do about them. */
 const PATH_ERRORS: Readonly<Record<string, readonly [code: ErrorCode, remedy: string]>> = {
   EEXIST: ["ALREADY_EXISTS", "choose another name, or remove what is there"],
   EISDIR: ["FAILED_PRECONDITION", "name a file"],

@@ -26,7 +26,7 @@ export function printErrorText(text: string): void {
   try {
     writeAll(Deno.stderr, text);
   } catch {
-    // Its disk is full, or its reader has closed it.
+    // The disk is full, or the reader has closed stderr.
   }
 }
 

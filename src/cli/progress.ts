@@ -1,4 +1,4 @@
-/** A progress bar on stderr, where that is a terminal; nothing at all elsewhere. */
+/** Draws a progress bar on stderr where that is a terminal, and nothing elsewhere. */
 
 import { printErrorText } from "./io.ts";
 
@@ -34,11 +34,11 @@ export class Progress implements Disposable {
 
 /** The progress of a command. */
 export interface ProgressLine {
-  /** What it does, as a participle. */
+  /** The activity, as a participle. */
   doing: string;
   /** From 0 to 1; absent where the total is not known. */
   fraction?: number;
-  /** What is done, in words. */
+  /** How much is done, in words. */
   detail: string;
 }
 

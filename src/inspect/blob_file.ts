@@ -1,4 +1,4 @@
-/** Blobs as files on this machine, their digests checked before anything in them is believed. */
+/** Brings blobs to this machine as files, and checks their digests before anything in them is used. */
 
 import type { Digest } from "../digest.ts";
 import { type BlobId, verifyingBlob } from "../image/mod.ts";
@@ -10,15 +10,16 @@ import { requireBlob } from "../snapshot/mod.ts";
 /** A store, and the folders that it hands files out from. */
 export interface BlobSource {
   readonly store: ObjectStore;
-  /** Where downloads go. */
+  /** The folder of downloads. */
   readonly spool: Directory;
   /** The embedded store's folder. */
   readonly blobs?: Directory;
 }
 
+/** Options of {@link BlobFile.hold}. */
 export interface HoldOptions {
   signal?: AbortSignal | undefined;
-  /** Told how many more bytes were read. */
+  /** Called with the number of further bytes that were read. */
   onBytes?: ((count: number) => void) | undefined;
 }
 

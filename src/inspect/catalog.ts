@@ -1,4 +1,4 @@
-/** Looking a store over: which backups and snapshots there are, whose, how large, and what they share. */
+/** Lists a store's backups and snapshots: whose they are, their sizes, and what they share. */
 
 import type { Digest } from "../digest.ts";
 import { DaemonError, invalid } from "../errors.ts";
@@ -26,7 +26,7 @@ import {
 import { mapConcurrent } from "../async/mod.ts";
 export type { FoundImage } from "../snapshot/mod.ts";
 
-/** What an image takes in its store. All sizes in bytes. */
+/** The sizes of an image in its store. Bytes. */
 export interface ImageSizes {
   layers: number;
   /** All its blobs. */
@@ -40,14 +40,15 @@ export interface CatalogEntry extends FoundImage {
   sizes?: ImageSizes;
 }
 
+/** Options of {@link catalog}. */
 export interface CatalogOptions {
-  /** Told of what cannot be read: a reference's key, or the manifest's digest. */
+  /** Called for what cannot be read. @param what a reference's key, or a manifest's digest */
   onDamage?(what: string, error: DaemonError): void;
   signal?: AbortSignal | undefined;
 }
 
 /**
- * Every backup and snapshot of a store, by owner, meta_id and time. What is damaged is reported, and
+ * Returns every backup and snapshot of a store, by owner, meta_id and time. What is damaged is reported, and
  * passed over or listed without sizes.
  */
 export async function catalog(
@@ -93,7 +94,7 @@ async function readManifests(
   return manifests;
 }
 
-/** How many images need each blob. */
+/** Counts how many images need each blob. */
 function countUsers(
   images: readonly FoundImage[],
   manifests: ReadonlyMap<Digest, StoredManifest>,
@@ -116,7 +117,7 @@ function sizesOf(manifest: StoredManifest, users: ReadonlyMap<Digest, number>): 
   return sizes;
 }
 
-/** An image's blobs and their sizes in bytes, each once. */
+/** Returns an image's blobs and their sizes in bytes, each once. */
 function blobsOf({ digest, size, config, layers, index }: StoredManifest): Map<Digest, number> {
   return new Map(
     [{ digest, size }, config, ...layers, ...(index ? [index] : [])]
@@ -125,7 +126,8 @@ function blobsOf({ digest, size, config, layers, index }: StoredManifest): Map<D
 }
 
 /**
- * What a snapshot's url, or a backup's (with or without `@<manifest digest>`: then the latest), means.
+ * Returns the image that a snapshot's url or a backup's means: without `@<manifest digest>`, the latest
+ * backup.
  * @throws {DaemonError} INVALID_ARGUMENT, NOT_FOUND.
  */
 export async function findImage(
@@ -137,7 +139,7 @@ export async function findImage(
 }
 
 /**
- * All images that a url means: every kept backup where it is a backup's without a digest, the newest
+ * Returns all images that a url means: every kept backup where it is a backup's without a digest, the newest
  * first; else one.
  * @throws {DaemonError} INVALID_ARGUMENT, NOT_FOUND.
  */
@@ -154,8 +156,8 @@ export async function findImages(
 }
 
 /**
- * Forgets a snapshot, one backup (`@<manifest digest>`) or all backups of an identity. Their blobs
- * go with the next collection, once nothing else needs them. A backup of the same identity that ends
+ * Forgets a snapshot, one backup (`@<manifest digest>`) or all backups of an identity. The next
+ * collection deletes those of their blobs that nothing else needs. A backup of the same identity that ends
  * in the very moment in which one backup of several is forgotten can be forgotten with it: no store
  * replaces an object on condition. A reference that cannot be read is forgotten too, by a url that
  * means all of it or by its key.
@@ -196,7 +198,7 @@ async function removeReference(
   return images;
 }
 
-/** Which reference a url leads to, and which image of it, where it says so. */
+/** The reference that a url leads to, and the image in it that the url names, if any. */
 interface Location {
   key: string;
   kind: "backup" | "snapshot";

@@ -11,7 +11,7 @@ const CHUNK = 1 << 20;
 export interface FileContent {
   /** Bytes, holes included. */
   readonly size: number;
-  /** Where there is data; absent for a file without holes. */
+  /** The ranges that hold data; absent for a file without holes. */
   readonly extents?: readonly Extent[];
   /** Yields the data, extent after extent, in chunks of at most 1 MiB. @throws {DaemonError} DATA_LOSS */
   data(): Generator<Uint8Array>;

@@ -10,9 +10,10 @@ import { IndexTree } from "./index_tree.ts";
 import { LayerTree } from "./layer_tree.ts";
 import { openRawLayer, type RawLayer } from "./raw_layer.ts";
 
+/** Options of {@link ImageFiles.open}. */
 export interface ImageFilesOptions {
   signal?: AbortSignal;
-  /** Told why the layers are read although there is an index. */
+  /** Called where an index is damaged and the layers are read instead. */
   onDamagedIndex?(error: DaemonError): void;
 }
 
@@ -21,7 +22,7 @@ interface OpenLayer {
   raw: RawLayer;
 }
 
-/** An image that can be looked into. What it holds of the store is let go of when it is disposed. */
+/** An image that can be looked into. Disposing of it releases the blobs that it holds. */
 export class ImageFiles implements AsyncDisposable {
   readonly #source: BlobSource;
   readonly #image: ImageDescription;
@@ -40,7 +41,7 @@ export class ImageFiles implements AsyncDisposable {
     this.#signal = signal;
   }
 
-  /** @throws {DaemonError} DATA_LOSS naming what is missing or damaged; ABORTED */
+  /** Opens an image. @throws {DaemonError} DATA_LOSS naming what is missing or damaged; ABORTED */
   static async open(
     source: BlobSource,
     manifest: Digest,
@@ -53,7 +54,7 @@ export class ImageFiles implements AsyncDisposable {
     return new ImageFiles(source, image, tree, signal);
   }
 
-  /** The content of a file of the tree. @throws {DaemonError} DATA_LOSS naming the layer; ABORTED */
+  /** Opens the content of a file of the tree. @throws {DaemonError} DATA_LOSS naming the layer; ABORTED */
   async content(file: ImageEntry): Promise<FileContent> {
     if (!file.content) throw new TypeError(`Cannot read the content of a ${file.type}`);
     const { layer } = file.content;
@@ -113,7 +114,7 @@ async function treeByLayers(
   return tree;
 }
 
-/** Runs `read`, making what it finds malformed a loss of the layer. */
+/** Runs `read`, and reports what it finds malformed as damage of the layer. */
 async function readingLayer<T>(digest: Digest, read: () => Promise<T>): Promise<T> {
   try {
     return await read();

@@ -2,7 +2,7 @@ import type { Extent } from "../extent.ts";
 import type { Xattr } from "../image/mod.ts";
 import { SLASH, type Timespec } from "../linux/mod.ts";
 
-/** What an entry of an image is. */
+/** Kinds of entries of an image. */
 export type ImageEntryType =
   | "file"
   | "directory"
@@ -19,8 +19,8 @@ export interface ContentLocation {
   readonly offset: number;
   readonly stored: number;
   /**
-   * How the stored bytes are the file: as they are, after a GNU sparse map (version 1.0) that they
-   * begin with, or one after the other in these extents.
+   * The form of the stored bytes: the file as it is, a GNU sparse map (version 1.0) and then the data,
+   * or the data of these extents one after the other.
    */
   readonly form: "plain" | "mapped" | readonly Extent[];
 }
@@ -42,19 +42,19 @@ export interface ImageEntry {
   readonly link?: Uint8Array;
   readonly device?: { readonly major: number; readonly minor: number };
   readonly xattrs: readonly Xattr[];
-  /** Of a file. */
+  /** Where the content of a file is. */
   readonly content?: ContentLocation;
 }
 
 /** The entries of an image. */
 export interface ImageTree {
-  /** All of them, in order. */
+  /** Returns all entries, in order. */
   entries(): Iterable<ImageEntry>;
-  /** What is at a path, a hard link as the file that it is; `undefined` where nothing is. */
+  /** Returns the entry at a path, a hard link as its file; `undefined` where there is none. */
   find(path: Uint8Array): ImageEntry | undefined;
 }
 
-/** Whether `path` is `folder` or lies below it. */
+/** Returns whether `path` is `folder` or lies below it. */
 export function isWithin(path: Uint8Array, folder: Uint8Array): boolean {
   if (folder.length === 0) return true;
   if (path.length < folder.length) return false;
@@ -66,7 +66,7 @@ export function isWithin(path: Uint8Array, folder: Uint8Array): boolean {
 export function comparePaths(a: Uint8Array, b: Uint8Array): number {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) {
-    // No name has a NUL: as 0, a slash comes before all that a name can go on with.
+    // No name has a NUL, so that 0 in place of a slash comes before every byte of a name.
     const x = a[i] === SLASH ? 0 : a[i]!;
     const y = b[i] === SLASH ? 0 : b[i]!;
     if (x !== y) return x - y;

@@ -1,6 +1,6 @@
 /**
- * An image as a folder in OCI's layout, for skopeo, umoci and their like (OCI image specification
- * v1.1, "Image Layout"). The blobs are copied as they are, the index of ours among them.
+ * Exports an image as a folder in OCI's layout, for skopeo, umoci and their like (OCI image
+ * specification v1.1, "Image Layout"). The blobs are copied as they are, our index among them.
  */
 
 import { createHash } from "node:crypto";
@@ -16,8 +16,9 @@ export const OCI_TAG = "latest";
 const BLOBS = "blobs/sha256";
 const BUFFER = 1 << 20;
 
+/** Options of {@link exportOci}. */
 export interface OciExportOptions {
-  /** Told of all bytes that are to be copied, as often as some were. */
+  /** Called whenever bytes were copied, with the number so far and in all. */
   onProgress?(done: { bytes: number; ofBytes: number }): void;
   signal?: AbortSignal | undefined;
 }
@@ -89,7 +90,7 @@ async function write(
   return { blobs: large.size + 2, bytes: progress.bytes };
 }
 
-/** Written last: until then the folder is no layout. */
+/** Writes `index.json`, as the last file: until then the folder is no layout. */
 async function writeIndex(folder: string, manifest: Uint8Array): Promise<void> {
   const descriptor = {
     mediaType: MANIFEST_TYPE,
@@ -126,7 +127,7 @@ async function copyBlob(
   }
 }
 
-/** @returns whether the folder was made here */
+/** Makes the folder unless it is there and empty. @returns whether it was made */
 async function makeEmptyFolder(folder: string): Promise<boolean> {
   try {
     await Deno.mkdir(folder, { mode: 0o700 });

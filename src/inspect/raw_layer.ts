@@ -5,7 +5,7 @@ import { type BlobFile, yieldToEventLoop } from "./blob_file.ts";
 
 /** An open layer. */
 export interface RawLayer {
-  /** Hands out `length` bytes from `offset`, in pieces that are gone with the next. @throws {ArchiveError} */
+  /** Calls `take` with `length` bytes from `offset`, in pieces that are valid during the call. @throws {ArchiveError} */
   read(offset: number, length: number, take: (piece: Uint8Array) => void): void;
 }
 

@@ -31,7 +31,7 @@ const TOP = Uint8Array.of(0x2e);
 const BELOW_TOP = Uint8Array.of(0x2e, 0x2f);
 
 /**
- * The archive in chunks of up to 1 MiB, each valid until the next is asked for.
+ * Yields an image as a tar archive, in chunks of up to 1 MiB, each valid until the next is asked for.
  * @throws {DaemonError} DATA_LOSS naming the blob that is damaged; ABORTED
  */
 export async function* tarOf(
@@ -95,7 +95,7 @@ function header(entry: ImageEntry): WrittenEntry {
   };
 }
 
-/** Small pieces as large ones, in one buffer. */
+/** Joins small pieces to large ones in one buffer. */
 class Chunks {
   readonly #buffer = new Uint8Array(CHUNK);
   #used = 0;

@@ -26,6 +26,7 @@ export interface Damage {
   images: string[];
 }
 
+/** The progress of {@link verifyImages}. */
 export interface VerifyProgress {
   blobs: number;
   ofBlobs: number;
@@ -33,8 +34,9 @@ export interface VerifyProgress {
   ofBytes: number;
 }
 
+/** Options of {@link verifyImages}. */
 export interface VerifyOptions {
-  /** Check these images only; a backup's url without a digest means all of that identity. */
+  /** The only images to check; a backup's url without a digest means all of that identity. */
   urls?: readonly string[];
   /**
    * Deletes blobs that fail their digest a second time too: as long as they are there, later backups
@@ -46,7 +48,7 @@ export interface VerifyOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** What {@link verifyImages} has read and found. */
+/** The result of {@link verifyImages}. */
 export interface VerifyResult {
   images: number;
   /** Blobs that were read, and their bytes. */
@@ -58,8 +60,8 @@ export interface VerifyResult {
 }
 
 /**
- * Reads every blob that the images need: all that are live, or those asked for. Damage is reported,
- * not thrown; that of an image which was removed meanwhile is none.
+ * Reads every blob that the images need: all that are live, or those asked for. Damage is reported, not
+ * thrown; that of an image which was removed meanwhile does not count.
  * @throws {DaemonError} INVALID_ARGUMENT or NOT_FOUND for a url; UNAVAILABLE; ABORTED
  */
 export async function verifyImages(
@@ -206,6 +208,7 @@ async function readDescription(
   return reading;
 }
 
+/** The blobs that a set of images needs. */
 interface Survey {
   /** Manifests and configs, by their sizes. */
   read: Map<Digest, number>;

@@ -23,7 +23,7 @@ const log = logger("rpc");
  */
 const MAX_STREAM_REQUESTS = 100;
 
-/** A call that has ended, and how. */
+/** A call that has ended, and its outcome. */
 interface EndedCall {
   method: string;
   streaming: boolean;
@@ -86,7 +86,7 @@ class OpenCall {
     private readonly base: ServerInterceptingCallInterface,
     private readonly onEnd: (ended: EndedCall) => void,
   ) {
-    // Asked for now, since a connection that is gone has none.
+    // Read now, since a connection that is gone has no peer.
     this.#peer = base.getPeer();
     const responder = new ResponderBuilder()
       .withStart((next) => {
@@ -96,7 +96,7 @@ class OpenCall {
       .withSendMessage((message, next) => {
         next(message);
         this.#answers++;
-        // Not from within the sending of a message, which must be over before a status is sent.
+        // Later, since a message that is being sent must be over before a status is sent.
         if (this.#requests > MAX_STREAM_REQUESTS) setTimeout(() => this.#endIfExhausted());
       })
       .withSendStatus((status, next) => {
@@ -107,7 +107,7 @@ class OpenCall {
     this.#intercepted = new ServerInterceptingCall(base, responder);
   }
 
-  /** The call as the server goes on with it, or ends it at once where there is a `refusal`. */
+  /** Returns the call for the server to go on with, or to end at once where there is a `refusal`. */
   intercept(refusal: string | undefined): ServerInterceptingCall {
     this.#refusal = refusal;
     return this.#intercepted;
@@ -125,7 +125,7 @@ class OpenCall {
         else this.#endIfExhausted();
       })
       .withOnCancel(() => {
-        // Also told after every end; what grpc-js itself answers comes by here alone.
+        // Called after every end; a status of grpc-js' own is reported nowhere else.
         const late = Number(this.base.getDeadline()) <= Date.now();
         this.#finish(late ? codes.DEADLINE_EXCEEDED : codes.CANCELLED, "");
       })

@@ -1,4 +1,4 @@
-/** `grpc.health.v1` and server reflection, beside the API. */
+/** Serves `grpc.health.v1` and server reflection beside the API. */
 
 import "../patches/mod.ts";
 import { Buffer } from "node:buffer";
@@ -39,7 +39,7 @@ type Package = ConstructorParameters<typeof ReflectionService>[0];
 export function addReflection(server: Server): void {
   const ours = [file_content_service_api_initializer, file_daemon]
     .map((file) => Buffer.from(toBinary(FileDescriptorProtoSchema, file.proto)));
-  // Of a package definition, reflection reads the file descriptors alone.
+  // Reflection reads nothing of a package definition but the file descriptors.
   const described: Package = {
     wsdaemon: { format: "", type: {}, fileDescriptorProtos: ours } as unknown as Package[string],
     health: healthService["Check"]!.requestType as Package[string],

@@ -1,10 +1,11 @@
-/** Binding a server's listeners, all of them or none. */
+/** Binds a server's listeners, all of them or none. */
 
 import { type Server, ServerCredentials } from "@grpc/grpc-js";
 import { DaemonError, messageOf } from "../errors.ts";
 import { type Address, formatAddress, isLocal, resolveAddress } from "../address.ts";
 import { clearStaleSocket, closeToOthers } from "./unix_socket.ts";
 
+/** Options of {@link listen}. */
 export interface ListenOptions {
   /** The credentials of TCP listeners; a unix socket is guarded by its file's mode. */
   tls?: ServerCredentials;
@@ -12,12 +13,12 @@ export interface ListenOptions {
   insecure: boolean;
 }
 
-/** Explains the errno at the end of a failed bind to the person who configured it. */
+/** The meaning of the errno of a failed bind, for the person who configured the address. */
 const REASONS: Readonly<Record<string, string>> = {
   EACCES: "this user may not listen there (EACCES)",
   EADDRINUSE: "the port is taken by another process (EADDRINUSE)",
   EADDRNOTAVAIL: "this machine has no such address (EADDRNOTAVAIL)",
-  // What Deno makes of EADDRNOTAVAIL.
+  // Deno turns EADDRNOTAVAIL into this one.
   EINVAL: "this machine has no such address (EINVAL)",
   ENOENT: "the folder of the socket does not exist (ENOENT)",
   ENOTDIR: "the folder of the socket is not a folder (ENOTDIR)",
@@ -68,7 +69,7 @@ function bind(server: Server, address: Address, tls?: ServerCredentials): Promis
 }
 
 function bindError(address: Address, error: Error): DaemonError {
-  // grpc-js passes the listener's error on as text alone; the errno's name in it is all there is.
+  // grpc-js passes on only the text of the listener's error, which has the errno's name.
   const errno = /\b(E[A-Z]{3,})\b/.exec(error.message)?.[1];
   const reason = (errno && REASONS[errno]) ?? messageOf(error);
   const message = `Cannot listen on ${formatAddress(address)}: ${reason}`;

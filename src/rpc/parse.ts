@@ -1,4 +1,4 @@
-/** The wire's requests in the daemon's own terms, refused where they are malformed. */
+/** Translates the wire's requests into the daemon's own terms, and refuses malformed ones. */
 
 import { invalid } from "../errors.ts";
 import type { InitRequest } from "../workspace/mod.ts";
@@ -9,7 +9,7 @@ const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const NAME = /^[A-Za-z0-9._@:+=-]{1,256}$/;
 
 /**
- * A workspace's id: 1 to 128 of `A-Za-z0-9._-`, a letter or digit first, no `..`.
+ * Checks a workspace's id: 1 to 128 of `A-Za-z0-9._-`, a letter or digit first, no `..`.
  * @throws {DaemonError} INVALID_ARGUMENT
  */
 export function parseId(id: string): string {
@@ -22,7 +22,7 @@ export function parseId(id: string): string {
   return id;
 }
 
-/** @throws {DaemonError} INVALID_ARGUMENT naming the field. */
+/** Parses an InitWorkspace request. @throws {DaemonError} INVALID_ARGUMENT naming the field */
 export function parseInit(request: InitWorkspaceRequest): InitRequest {
   const id = parseId(request.id);
   if (!request.metadata) throw invalid("metadata", "must be set: its owner and meta_id are needed");
@@ -42,14 +42,14 @@ export function parseInit(request: InitWorkspaceRequest): InitRequest {
   };
 }
 
-/** @throws {DaemonError} INVALID_ARGUMENT */
+/** Parses a DisposeWorkspace request. @throws {DaemonError} INVALID_ARGUMENT */
 export function parseDispose(
   request: DisposeWorkspaceRequest,
 ): { id: string; backup: boolean; backupLogs: boolean } {
   return { id: parseId(request.id), backup: request.backup, backupLogs: request.backupLogs };
 }
 
-/** An owner or meta_id: 1 to 256 of `A-Za-z0-9._@:+=-`, not `.` or `..`. */
+/** Checks an owner or meta_id: 1 to 256 of `A-Za-z0-9._@:+=-`, not `.` or `..`. */
 function parseName(name: string, path: string): string {
   if (name === "") throw invalid(path, "must not be empty");
   if (!NAME.test(name)) {
@@ -59,7 +59,7 @@ function parseName(name: string, path: string): string {
   return name;
 }
 
-/** A caller's text as it may stand in a message: in one line, and not too long. */
+/** Returns a caller's text as a message may hold it: in one line, and not too long. */
 function quote(text: string): string {
   if (text.length <= 80) return JSON.stringify(text);
   return `${JSON.stringify(`${text.slice(0, 80)}...`)} (${text.length} characters)`;

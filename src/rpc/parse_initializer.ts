@@ -60,11 +60,11 @@ type Kind = InitializerSpec["kind"];
 /** The message of a case; `never` for a kind that the wire does not have. */
 type MessageOf<Case> = Extract<WireSpec, { case: Case }>["value"];
 
-/** What becomes of one case of the wire's `spec`. */
+/** Translates one case of the wire's `spec`. */
 interface WireParser<Case> {
   /** Returns how many initializers a message holds, itself included. */
   count(message: MessageOf<Case>): number;
-  /** @throws {DaemonError} INVALID_ARGUMENT naming a field below `path` */
+  /** Returns the message as a spec. @throws {DaemonError} INVALID_ARGUMENT naming a field below `path` */
   parse(message: MessageOf<Case>, path: string): SpecOf<Case & Kind>;
 }
 

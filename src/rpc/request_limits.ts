@@ -1,6 +1,6 @@
 /**
- * What one request may hold, checked before anything else looks at it: whatever is done with a name,
- * a list or a nest of messages then takes bounded time.
+ * Limits what one request may hold, before anything else looks at it: all work on a name, a list or a
+ * nest of messages then takes bounded time.
  */
 
 import type { DescMessage } from "@bufbuild/protobuf";
@@ -75,12 +75,12 @@ function refused(problem: string): DaemonError {
   return new DaemonError("INVALID_ARGUMENT", `the request ${problem}`);
 }
 
-/** The message that a field holds, if it holds any. */
+/** Returns the type of message that a field holds; `undefined` for other fields. */
 function messageOf(schema: DescMessage, number: number): DescMessage | undefined {
   return schema.fields.find((field) => field.number === number)?.message;
 }
 
-/** @throws {DaemonError} INVALID_ARGUMENT where `text` has more than `limit` bytes in UTF-8 */
+/** Returns `text`. @throws {DaemonError} INVALID_ARGUMENT where it has more than `limit` bytes in UTF-8 */
 export function checkBytes(text: string, path: string, limit: number): string {
   const size = sizeOf(text, limit);
   if (size > limit) {
@@ -89,7 +89,7 @@ export function checkBytes(text: string, path: string, limit: number): string {
   return text;
 }
 
-/** @throws {DaemonError} INVALID_ARGUMENT where a path in the workspace is too long or too deep */
+/** Returns a path in the workspace. @throws {DaemonError} INVALID_ARGUMENT where it is too long or too deep */
 export function checkLocation(text: string, path: string): string {
   checkBytes(text, path, MAX_BYTES.location);
   const names = text.split("/").filter((name) => name !== "" && name !== ".").length;
@@ -102,12 +102,15 @@ export function checkLocation(text: string, path: string): string {
   return text;
 }
 
-/** @throws {DaemonError} INVALID_ARGUMENT where a list or map has more than `limit` items */
+/** Checks a list's or map's size. @throws {DaemonError} INVALID_ARGUMENT for more than `limit` items */
 export function checkCount(count: number, path: string, limit: number): void {
   if (count > limit) throw invalid(path, `must have at most ${limit} items: it has ${count}`);
 }
 
-/** Bytes in UTF-8. Each UTF-16 unit takes one to three, so most texts need no second look. */
+/**
+ * Returns the bytes of a text in UTF-8, or a number that is as surely within `limit`: each UTF-16 unit
+ * takes at most three, so that most texts need not be encoded.
+ */
 function sizeOf(text: string, limit: number): number {
   return text.length * 3 <= limit ? text.length : new TextEncoder().encode(text).length;
 }

@@ -42,6 +42,7 @@ export interface RpcLimits {
   keepaliveTimeout: number;
 }
 
+/** The limits of a daemon. */
 export const DEFAULT_LIMITS: RpcLimits = {
   maxMessageBytes: 4 * 1024 * 1024,
   maxConcurrentCalls: 1000,
@@ -49,9 +50,10 @@ export const DEFAULT_LIMITS: RpcLimits = {
   keepaliveTimeout: 20_000,
 };
 
+/** Options of {@link startRpc}. */
 export interface RpcOptions {
   workspaces: Workspaces;
-  /** Where to listen; at least one. */
+  /** The addresses to listen on; at least one. */
   listen: readonly ListenAddress[];
   metrics: Metrics;
   /** Makes every TCP listener TLS. */
@@ -156,7 +158,7 @@ async function drain(server: Server, calls: Calls, grace: number): Promise<void>
   server.forceShutdown();
 }
 
-/** grpc-js would write to the console. */
+/** Has grpc-js log through our logger; by itself it writes to the console. */
 function logThroughOurs(): void {
   const write = (...words: unknown[]) => log.debug("grpc-js: {words}", { words: words.join(" ") });
   setLogger({ error: write, info: write, debug: write });

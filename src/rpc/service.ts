@@ -1,4 +1,4 @@
-/** The six calls: parse, call, map, and nothing else. */
+/** Handles the six calls: parses, calls, maps, and does nothing else. */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { GitStatus } from "../git/mod.ts";
@@ -7,7 +7,7 @@ import type { GitStatusSchema, WorkspaceContentService } from "../wire/mod.ts";
 import { parseDispose, parseId, parseInit } from "./parse.ts";
 import type { Handlers } from "./unary.ts";
 
-/** `wsdaemon.WorkspaceContentService` on top of `workspaces`. */
+/** Returns the handlers of `wsdaemon.WorkspaceContentService` on top of `workspaces`. */
 export function workspaceContentService(
   workspaces: Workspaces,
 ): Handlers<typeof WorkspaceContentService> {
@@ -50,7 +50,7 @@ function gitStatusMessage(status: GitStatus): MessageInitShape<typeof GitStatusS
   };
 }
 
-/** Protobuf strings are UTF-8, which a lone surrogate cannot be written in. */
+/** Returns texts without lone surrogates, which the UTF-8 of protobuf's strings cannot hold. */
 function wellFormed(texts: readonly string[]): string[] {
   return texts.map((text) => text.toWellFormed());
 }

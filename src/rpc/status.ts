@@ -1,4 +1,4 @@
-/** The one place where an error becomes a gRPC status. */
+/** Turns an error into a gRPC status; no other code does. */
 
 import { Metadata, status as codes } from "@grpc/grpc-js";
 import { asDaemonError, DaemonError, REASONS } from "../errors.ts";
@@ -21,12 +21,13 @@ const log = logger("rpc");
  * together, as they are encoded; the rest is left to the names and to what gRPC adds.
  */
 const MAX_ENCODED = 7400;
-/** Of that, for the message. */
+/** The part of {@link MAX_ENCODED} that the message may take. */
 const MAX_ENCODED_MESSAGE = 5000;
 
 /**
- * Returns the status that answers `error`. What is not a DaemonError, or is one with INTERNAL, is a bug:
- * the caller gets an id, and the log what belongs to it, since the message may say anything.
+ * Returns the status that answers `error`. An error that is no DaemonError, or is one with INTERNAL, is a
+ * bug: the caller gets an id, and the log has the error under that id, since its message may hold
+ * anything.
  */
 export function statusOf(error: unknown, method: string): CallStatus {
   const expected = expectedError(error);
@@ -37,7 +38,7 @@ export function statusOf(error: unknown, method: string): CallStatus {
   return withDetails(new DaemonError("INTERNAL", message));
 }
 
-/** Returns the error with its code, or undefined for one that nothing foresaw. */
+/** Returns the error with its code; `undefined` for a bug. */
 function expectedError(error: unknown): DaemonError | undefined {
   if (error instanceof DaemonError) return error;
   if (!(error instanceof DOMException)) return asDaemonError(error, "INTERNAL");
@@ -69,7 +70,7 @@ function detailsOf(error: DaemonError): ErrorDetails {
   };
 }
 
-/** Returns the reason of the nearest cause that has another one; a bug's is nobody's business. */
+/** Returns the reason of the nearest cause that has another one; that of a bug is not told. */
 function causeOf(error: DaemonError): string | undefined {
   for (let at = error.cause, depth = 0; at instanceof Error && depth < 8; at = at.cause, depth++) {
     if (!(at instanceof DaemonError) || at.code === "INTERNAL") continue;

@@ -1,4 +1,4 @@
-/** TLS for the API's TCP listeners, with certificates that can be replaced while it runs. */
+/** Provides TLS for the API's TCP listeners, with certificates that can be replaced while it runs. */
 
 import { Buffer } from "node:buffer";
 import type { SecureContextOptions } from "node:tls";
@@ -9,8 +9,8 @@ import { DaemonError } from "../errors.ts";
 export type { TlsMaterial };
 
 /**
- * grpc-js' credentials over {@link TlsMaterial}. Whether clients need a certificate is fixed when
- * they are made; which one, and the server's own, is not.
+ * grpc-js' credentials over {@link TlsMaterial}. Whether clients need a certificate is fixed when they
+ * are made; the authority of clients and the server's own certificate can be replaced.
  */
 export class TlsCredentials extends ServerCredentials {
   readonly #mutual: boolean;
@@ -42,7 +42,7 @@ export class TlsCredentials extends ServerCredentials {
   }
 }
 
-/** @throws {DaemonError} INVALID_ARGUMENT naming the part that cannot be used */
+/** Checks the material. @throws {DaemonError} INVALID_ARGUMENT naming the part that cannot be used */
 function contextOptions(material: TlsMaterial): SecureContextOptions {
   checkTlsMaterial(material, Date.now());
   const { clientCa } = material;

@@ -1,4 +1,4 @@
-/** Unary methods of a protobuf-es service, as grpc-js wants them. */
+/** Adapts the unary methods of a protobuf-es service to grpc-js. */
 
 import type { Buffer } from "node:buffer";
 import { create, fromBinary } from "@bufbuild/protobuf";
@@ -28,7 +28,7 @@ import { statusOf } from "./status.ts";
 export interface CallContext {
   /** Aborts with a DaemonError when the caller goes away or its deadline passes. */
   readonly signal: AbortSignal;
-  /** Has the answer's trailing metadata say what the caller should know of though nothing failed. */
+  /** Adds a warning to the answer's trailing metadata: what the caller should know though nothing failed. */
   readonly warn: (message: string) => void;
 }
 
@@ -45,7 +45,7 @@ export type Handlers<S> = S extends GenService<infer M> ? { readonly [K in keyof
 
 type AnyHandler = (request: unknown, call: CallContext) => unknown;
 
-/** The definition that grpc-js registers. Requests stay bytes, so that decoding is ours to report. */
+/** Returns the definition that grpc-js registers. Requests stay bytes, so that we report what cannot be decoded. */
 export function serviceDefinition(service: DescService): ServiceDefinition {
   return Object.fromEntries(service.methods.map((method) => [
     method.localName,
@@ -61,7 +61,7 @@ export function serviceDefinition(service: DescService): ServiceDefinition {
   ]));
 }
 
-/** The handlers as grpc-js calls them: decode, call, encode or map the error. */
+/** Returns the handlers as grpc-js calls them: each decodes, calls, and encodes or maps the error. */
 export function serviceImplementation<M extends GenServiceMethods>(
   service: GenService<M>,
   handlers: Handlers<GenService<M>>,
@@ -102,7 +102,7 @@ function unary(
   };
 }
 
-/** @throws {DaemonError} INVALID_ARGUMENT, since it is the caller who sent it. */
+/** Decodes a request. @throws {DaemonError} INVALID_ARGUMENT where it is malformed */
 function decode(schema: DescMessage, bytes: Buffer): MessageShape<DescMessage> {
   try {
     checkShape(schema, bytes);

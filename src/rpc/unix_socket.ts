@@ -1,4 +1,4 @@
-/** The file of a unix socket: made way for, and closed to others. */
+/** Clears the way for the file of a unix socket, and closes it to other users. */
 
 import { DaemonError, messageOf } from "../errors.ts";
 

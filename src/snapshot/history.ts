@@ -1,11 +1,12 @@
 /**
- * Changing the history of backups that one reference holds.
+ * Changes the history of backups that one reference holds.
  *
  * No store replaces an object on condition, so the history is read right before each attempt at
  * writing it, and looked at again afterwards: a backup that was removed and collected between the two
  * is taken out again, for a reference to what is gone would stop every later collection. Once the
- * reference counts, every blob of the backups that it retains is touched: those that a collection was
- * about to take, because the reference had not counted when it looked, stay, or are known to be gone.
+ * reference is written, every blob of the backups that it retains is touched. A blob that a collection
+ * was about to delete, since there was no such reference when it looked, then stays or is known to be
+ * gone.
  */
 
 import type { Digest } from "../digest.ts";
@@ -50,7 +51,7 @@ export async function changeHistory(
     retained = [];
     const read = async () => {
       const earlier = last = await readHistory(store, key, identity, signal).catch((error) => {
-        // What an attempt of ours left damaged on the way is no reason to lose what was there.
+        // An attempt of ours may have left the reference damaged; the history read before it is kept.
         if (last && error instanceof DaemonError && error.code === "DATA_LOSS") return last;
         throw error;
       });
@@ -142,7 +143,7 @@ async function readManifest(
     if (!(error instanceof DaemonError)) throw error;
     if (error.code === "DATA_LOSS") return "damaged";
     if (error.code !== "NOT_FOUND") throw error;
-    // Its backup is forgotten for that.
+    // The backup of a missing manifest is forgotten.
     await confirmMissing(store, blobKey(digest), error, options);
     return "absent";
   }

@@ -1,7 +1,7 @@
 import type { PackStats, RestoreResult, Tree } from "../content/mod.ts";
 import type { Digest } from "../digest.ts";
 
-/** Whose content an image is. */
+/** The owner of an image's content, across all instances of a workspace. */
 export interface WorkspaceIdentity {
   readonly owner: string;
   readonly metaId: string;
@@ -9,13 +9,13 @@ export interface WorkspaceIdentity {
 
 /** An image that was stored and is referred to. */
 export interface SavedImage {
-  /** What a caller can restore it by. */
+  /** The url by which a caller restores it. */
   url: string;
   manifest: Digest;
   stats: PackStats;
 }
 
-/** How a tree is saved. */
+/** Options of saving a tree. */
 export interface SaveOptions {
   /** Baseline name, so that only what changed is stored; the workspace's id. */
   baseline: string;
@@ -25,30 +25,30 @@ export interface SaveOptions {
 /** A terminal log longer than this is cut. */
 export const MAX_LOG_BYTES = 64 << 20;
 
-/** Whose terminal log is stored. */
+/** Options of {@link Images.saveLog}: which log it is. */
 export interface SaveLogOptions {
   identity: WorkspaceIdentity;
   /** The workspace's id. */
   instance: string;
-  /** What tells the log from others of the instance. */
+  /** The name that tells the log from others of the instance. */
   task: string;
   signal?: AbortSignal | undefined;
 }
 
-/** How an image is restored. */
+/** Options of restoring an image. */
 export interface RestoreImageOptions {
   /** Bytes on disk that the tree may take. */
   limitBytes?: number;
   signal?: AbortSignal | undefined;
 }
 
-/** Saving and restoring images of a workspace, on top of an object store and the content Workers. */
+/** Saves and restores images of workspaces, on top of an object store and the content Workers. */
 export interface Images {
-  /** Checks a snapshot name's form. @throws DaemonError INVALID_ARGUMENT naming `path`. */
+  /** Checks a snapshot name's form. @throws {DaemonError} INVALID_ARGUMENT naming `path` */
   checkSnapshotName(name: string, path: string): void;
-  /** A fresh url for a snapshot of this identity; nothing is stored yet. */
+  /** Returns a new url for a snapshot of this identity; nothing is stored yet. */
   newSnapshotUrl(identity: WorkspaceIdentity): string;
-  /** Whether a snapshot url of ours can be restored. */
+  /** Resolves to whether a snapshot url of ours can be restored. */
   snapshotExists(url: string, signal?: AbortSignal): Promise<boolean>;
   /** Packs the tree and makes `url` refer to the image. */
   saveSnapshot(tree: Tree, url: string, options: SaveOptions): Promise<SavedImage>;

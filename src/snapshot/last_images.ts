@@ -1,4 +1,4 @@
-/** What was saved last of each tree, so that a tree that has not changed needs no new image. */
+/** Remembers the last image of each tree, so that a tree that has not changed needs no new one. */
 
 import type { PackStats } from "../content/mod.ts";
 import type { Digest } from "../digest.ts";
@@ -14,12 +14,12 @@ export interface LastImage {
   /** As `PackResult.state` has it. */
   readonly state: string;
   readonly manifest: Digest;
-  /** All of the image, the manifest included. */
+  /** Every blob of the image, the manifest included. */
   readonly blobs: readonly ImageBlob[];
   readonly stats: PackStats;
 }
 
-/** Most trees that are remembered: the next save of another walks it. */
+/** Maximum number of trees that are remembered; a save of any other walks the tree. */
 const MAX_TREES = 10_000;
 
 /** The images that this process stored last, by the name of the tree's baseline. Lost by a restart. */
@@ -30,7 +30,7 @@ export class LastImages {
     return this.#images.get(baseline);
   }
 
-  /** Remembers an image, or that there is none to go by. */
+  /** Remembers a tree's last image, or with `undefined` forgets it. */
   set(baseline: string, image: LastImage | undefined): void {
     this.#images.delete(baseline);
     if (!image) return;
@@ -40,7 +40,7 @@ export class LastImages {
   }
 }
 
-/** The statistics of a save that read and stored nothing. */
+/** Returns the statistics of a save that read and stored nothing, of a tree with these. */
 export function unchangedStats(stats: PackStats): PackStats {
   return { ...stats, filesRead: 0, bytesRead: 0, newLayers: 0, newLayerBytes: 0 };
 }

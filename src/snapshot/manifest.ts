@@ -1,5 +1,5 @@
 /**
- * OCI image manifests and configs, written and read.
+ * Writes and reads OCI image manifests and configs.
  *
  * Formats: OCI image specification v1.1, "Image Manifest" and "Image Configuration". Both are a
  * function of the content alone (no dates), so that an unchanged tree gives the same manifest.
@@ -18,7 +18,7 @@ export const LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+zstd";
 const INDEX_DIGEST = "dev.wsdaemon.index.digest";
 const INDEX_SIZE = "dev.wsdaemon.index.size";
 
-/** Caps what a lying store can make us read; 10,000 layers fit. */
+/** Bounds what a store can make us read; 10,000 layers fit. Bytes. */
 export const MAX_MANIFEST_BYTES = 4 << 20;
 
 /** A blob in memory, with its name. */
@@ -49,14 +49,14 @@ const configSchema = z.object({
   rootfs: z.object({ type: z.literal("layers"), diff_ids: z.array(digest) }),
 });
 
-/** What a manifest says before its config was read. */
+/** A manifest whose config was not read yet. */
 export interface ParsedManifest {
   config: { digest: Digest; size: number };
   layers: { digest: Digest; size: number }[];
   index?: { digest: Digest; size: number };
 }
 
-/** The manifest and config of an image. */
+/** Encodes the manifest and config of an image. */
 export function describeImage(image: ImageDescription): { manifest: SmallBlob; config: SmallBlob } {
   const config = jsonBlob({
     architecture: "unknown",

@@ -39,7 +39,7 @@ const referenceSchema = z.object({
 
 type Contents = WorkspaceIdentity & { images: readonly ImageReference[] };
 
-/** A reference's bytes. `images` are newest first. */
+/** Encodes a reference, whose `images` are newest first. */
 export function encodeReference(
   identity: WorkspaceIdentity,
   images: readonly ImageReference[],
@@ -49,12 +49,12 @@ export function encodeReference(
   return new TextEncoder().encode(text);
 }
 
-/** The digest of all that a reference says; one wrong digit must not pass for another image. */
+/** Returns the digest of a reference's content: a wrong digit must not pass for another image. */
 function ownDigest(reference: Contents) {
   return digestOf(JSON.stringify(plain(reference)));
 }
 
-/** In the one order that is written and digested. */
+/** Returns a reference with its keys in the order in which it is written and digested. */
 function plain({ owner, metaId, images }: Contents) {
   return {
     version: 1,
@@ -66,7 +66,7 @@ function plain({ owner, metaId, images }: Contents) {
   };
 }
 
-/** A reference with whose it is. */
+/** A reference and the identity that it belongs to. */
 export interface Reference extends WorkspaceIdentity {
   images: ImageReference[];
 }
@@ -104,7 +104,7 @@ export function decodeReference(
   return { owner, metaId, images };
 }
 
-/** Until somebody takes it away, it stands in the way of backups and of collection. */
+/** Returns the failure of a reference that stops backups and collection until somebody removes it. */
 function unusable(key: string, problem: string): DaemonError {
   return new DaemonError(
     "DATA_LOSS",

@@ -1,4 +1,4 @@
-/** What is live in a store: the mark phase of collection, and the ground for listings. */
+/** Finds what is live in a store, for the mark phase of collection and for listings. */
 
 import type { Digest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
@@ -25,7 +25,7 @@ import {
 
 const log = logger("snapshot");
 
-/** A reference and where it stands. */
+/** A reference and its key. */
 export interface FoundReference extends Reference {
   key: string;
   kind: "backup" | "snapshot";
@@ -34,7 +34,7 @@ export interface FoundReference extends Reference {
 /** An image that a reference names. */
 export interface FoundImage extends ImageReference, WorkspaceIdentity {
   kind: "backup" | "snapshot";
-  /** What it can be restored or looked at by; a backup's has its digest. */
+  /** The url that it can be restored or looked at by; a backup's has its digest. */
   url: string;
 }
 
@@ -46,8 +46,8 @@ export interface StoredManifest extends ParsedManifest {
 }
 
 /**
- * All references of a store; one that goes away meanwhile is passed over, and what is none by its
- * key (a folder's marker, somebody's note) too, aloud.
+ * Yields all references of a store. One that is removed meanwhile is passed over; an object whose key is
+ * none of a reference (a folder's marker, somebody's note) is too, and is logged.
  * @throws {DaemonError} DATA_LOSS for a malformed one, unless `onMalformed` takes it; UNAVAILABLE for
  * one that goes on being listed and cannot be read
  */
@@ -90,7 +90,7 @@ async function* referenceKeys(
   }
 }
 
-/** The images of a reference, the newest first, each with its url. */
+/** Returns the images of a reference, the newest first, each with its url. */
 export function imagesOf(reference: FoundReference): FoundImage[] {
   const { key, kind, owner, metaId, images } = reference;
   const id = key.slice(key.lastIndexOf("/") + 1, -".json".length);
@@ -117,7 +117,7 @@ export async function readManifest(
 }
 
 /**
- * Every blob that a live reference needs. A reference or manifest that cannot be read is an error:
+ * Returns every blob that a live reference needs. A reference or manifest that cannot be read is an error:
  * what it needs is unknown, and collecting would then lose content.
  * @throws {DaemonError} DATA_LOSS, naming what is malformed or missing.
  */
@@ -146,7 +146,7 @@ export async function liveBlobs(store: ObjectStore, signal?: AbortSignal): Promi
   }
 }
 
-/** Each manifest that a reference names, once for every reference: another one may be gone by now. */
+/** Yields each manifest that a reference names, once a reference: other references may be gone by now. */
 async function* namedManifests(store: ObjectStore, signal?: AbortSignal) {
   for await (const { key, images } of references(store, signal)) {
     for (const { manifest } of images) yield { key, digest: manifest };

@@ -23,7 +23,7 @@ export function reportLive(workspace: string, problem: string | undefined): void
   });
 }
 
-/** Reports what of a saved tree its image lacks, or may not restore as it was. */
+/** Reports which entries of a saved tree its image lacks, or may not restore as they were. */
 export function reportDeviations(workspace: string, stats: PackResult["stats"]): void {
   const { counts, examples } = stats.unrestorable;
   if (examples.length > 0) {

@@ -1,5 +1,5 @@
 /**
- * Names: of snapshots as callers see them, and of references as the store sees them.
+ * Builds and parses names: of snapshots as callers see them, and of references as the store sees them.
  *
  * A snapshot of ours is `wsdaemon:snapshot/<owner>/<meta_id>/<id>`. Any other name must be that of a
  * plain archive, `<object>@<bucket>`, as the original ws-daemon and other tools wrote them.
@@ -10,7 +10,7 @@ import { type Digest, digestOf, hexOf, isDigest } from "../digest.ts";
 import { invalid } from "../errors.ts";
 import type { WorkspaceIdentity } from "./images.ts";
 
-/** A snapshot name, taken apart. */
+/** A parsed snapshot name. */
 export type SnapshotName =
   | { kind: "image"; identity: WorkspaceIdentity; id: string }
   | {
@@ -29,30 +29,30 @@ const MAX_OBJECT_BYTES = 1024;
 /** Longer than this, a name would not fit a file name of 255 bytes with what we add to it. */
 const MAX_PLAIN_NAME = 128;
 
-/** Whether text may be an `owner` or a `meta_id`. */
+/** Returns whether text may be an `owner` or a `meta_id`. */
 export function isIdentityPart(text: string): boolean {
   return IDENTITY.test(text) && text !== "." && text !== "..";
 }
 
-/** A name for a snapshot that is about to be taken, sortable by its second. */
+/** Returns a name for a snapshot that is about to be taken, sortable by its second. */
 export function newSnapshotName(identity: WorkspaceIdentity, now: number): string {
   const time = new Date(now).toISOString().replace(/[-:]|\.\d+/g, "");
   return snapshotUrl(identity, `${time}-${randomBytes(8).toString("hex")}`);
 }
 
-/** The name of a snapshot of ours. */
+/** Returns the name of a snapshot of ours. */
 export function snapshotUrl(identity: WorkspaceIdentity, id: string): string {
   return `${SCHEME}snapshot/${identity.owner}/${identity.metaId}/${id}`;
 }
 
-/** The url that BackupWorkspace answers with: it says which image, but is not a snapshot name. */
+/** Returns the url that BackupWorkspace answers with: it names the image, but is no snapshot name. */
 export function backupUrl(identity: WorkspaceIdentity, manifest: Digest): string {
   return `${SCHEME}backup/${identity.owner}/${identity.metaId}@${manifest}`;
 }
 
 /**
- * Takes a backup's url apart; the manifest may be left out, which means the latest. `undefined`
- * where it is no backup's url.
+ * Parses a backup's url; the manifest may be left out, which means the latest. Returns `undefined` where
+ * it is no backup's url.
  */
 export function parseBackupName(
   name: string,
@@ -66,7 +66,7 @@ export function parseBackupName(
 }
 
 /**
- * Takes a snapshot name apart.
+ * Parses a snapshot name.
  * @throws {DaemonError} INVALID_ARGUMENT for a malformed one, naming the field at `path`.
  */
 export function parseSnapshotName(name: string, path: string): SnapshotName {
@@ -129,46 +129,46 @@ function compressionOf(object: string): "none" | "gzip" | "zstd" | undefined {
 }
 
 /**
- * A name as one segment of a key: as it is where that is short; else its beginning and its digest.
- * `~` is in no name, so that no two names meet.
+ * Returns a name as one segment of a key: unchanged where it is short; else its beginning and its
+ * digest. `~` is in no name, so that no two names share a segment.
  */
 export function segment(name: string): string {
   return name.length <= MAX_PLAIN_NAME ? name : `${name.slice(0, 64)}~${hexOf(digestOf(name))}`;
 }
 
-/** Below this key stand an identity's snapshots, or everybody's. */
+/** Returns the prefix of the keys of an identity's snapshots, or of everybody's. */
 export function snapshotPrefix(identity?: WorkspaceIdentity): string {
   const all = "refs/snapshots/";
   return identity ? `${all}${segment(identity.owner)}/${segment(identity.metaId)}/` : all;
 }
 
-/** The key of a snapshot's reference. */
+/** Returns the key of a snapshot's reference. */
 export function snapshotKey(identity: WorkspaceIdentity, id: string): string {
   return `${snapshotPrefix(identity)}${id}.json`;
 }
 
-/** Below this key stand all backups. */
+/** The prefix of the keys of all backups. */
 export const BACKUP_PREFIX = "refs/backups/";
 
-/** The key of the reference to an identity's backups. */
+/** Returns the key of the reference to an identity's backups. */
 export function backupKey(identity: WorkspaceIdentity): string {
   return `${BACKUP_PREFIX}${segment(identity.owner)}/${segment(identity.metaId)}.json`;
 }
 
 const REFERENCE_KEY = /^refs\/(?:backups(?:\/[^/]+){2}|snapshots(?:\/[^/]+){3})\.json$/;
 
-/** Whether a key has the form of those that {@link backupKey} and {@link snapshotKey} make. */
+/** Returns whether a key has the form of those that {@link backupKey} and {@link snapshotKey} make. */
 export function isReferenceKey(key: string): boolean {
   return REFERENCE_KEY.test(key);
 }
 
-/** The key of a terminal log of one instance of a workspace; `task` may be any text. */
+/** Returns the key of a terminal log of one instance of a workspace; `task` may be any text. */
 export function logKey(identity: WorkspaceIdentity, instance: string, task: string): string {
   const workspace = `${segment(identity.owner)}/${segment(identity.metaId)}`;
   return `objects/workspaces/${workspace}/instances/${instance}/logs/${logName(task)}`;
 }
 
-/** A task as one segment of a key: what cannot be one is told by its digest. */
+/** Returns a task as one segment of a key: its digest where the text cannot be a segment. */
 function logName(task: string): string {
   // deno-lint-ignore no-control-regex -- control characters are what is looked for
   const odd = task === "." || task === ".." || /[\u0000-\u001f\u007f/\\]/.test(task);

@@ -58,7 +58,7 @@ import { reportBaseline, reportDeviations, reportLive } from "./save_reports.ts"
 
 const log = logger("snapshot");
 
-/** What a {@link StoredImages} uses. */
+/** Options of a {@link StoredImages}. */
 export interface ImagesOptions {
   content: Content;
   store: ObjectStore;
@@ -253,7 +253,7 @@ export class StoredImages implements Images {
     return { manifest, createdAt: this.#clock.now(), contentBytes, files };
   }
 
-  /** The last image of a tree that has not changed since, if all of it is still stored. */
+  /** Returns the last image of a tree that has not changed since, if all of it is still stored. */
   async #unchanged(tree: Tree, options: SaveOptions): Promise<LastImage | undefined> {
     const last = this.#last.get(options.baseline);
     if (!last || !await this.#content.isUnchanged(tree, last.state, options)) {
@@ -287,7 +287,7 @@ export class StoredImages implements Images {
     }
   }
 
-  /** Returns the layers of the baseline's image that are stored, each touched by the question. */
+  /** Returns the layers of the baseline's image that are stored; asking the store touches each. */
   async #reusable(options: SaveOptions): Promise<LayerDescriptor[]> {
     const { layers, problem } = await this.#content.baselineLayers(options.baseline);
     reportBaseline(options.baseline, problem);
@@ -297,7 +297,7 @@ export class StoredImages implements Images {
     return layers.filter((_, n) => there[n]);
   }
 
-  /** Stores what an image has besides its layers. @returns all blobs that it needs */
+  /** Stores the blobs that an image has besides its layers. @returns all blobs that it needs */
   async #putImage(packed: PackResult, options: SaveOptions) {
     const { digest, size } = packed.index;
     const { manifest, config } = describeImage({ layers: packed.layers, index: { digest, size } });

@@ -11,6 +11,7 @@ import { explain, Failure } from "../failure.ts";
 import { printError } from "../io.ts";
 import { explainUnreachable, foreignServerHint } from "./unreachable.ts";
 
+/** The values of the connection's flags. */
 interface ConnectionFlags {
   addr: string;
   timeout?: number;

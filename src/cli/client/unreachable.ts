@@ -16,7 +16,7 @@ const CONNECT_ERRORS: Readonly<Record<string, string>> = {
 
 const OWN_CERTIFICATE = "show one that it trusts with --tls-cert and --tls-key";
 
-/** What failures of a TLS handshake mean, by the runtime's words for them, and what to do. */
+/** The meanings of failures of a TLS handshake, by the runtime's words for them, and what to do. */
 const TLS_ERRORS: readonly [pattern: RegExp, words: string, hint: string][] = [
   [
     /InvalidContentType|wrong version number/,
@@ -51,7 +51,7 @@ const TLS_ERRORS: readonly [pattern: RegExp, words: string, hint: string][] = [
   ],
 ];
 
-/** What is said where a server closed the connection without a word. */
+/** Matches the message for a server that closed the connection without an answer. */
 const HUNG_UP = /Failed to connect$/;
 
 /**
@@ -95,8 +95,8 @@ async function inTheClear(message: string, addr: string): Promise<string> {
 const CHECK_PORT = "check the port (metrics.listen is not the API's)";
 
 /**
- * What grpc-js says of answers that are none of gRPC's: no status, HTTP's, or a body, whose first
- * characters it takes for a length.
+ * Matches grpc-js' messages about answers that are none of gRPC's: no status, HTTP's, or a body, whose
+ * first characters it takes for a length.
  */
 const NO_GRPC = /without gRPC status|Received HTTP|Received message larger than max/i;
 

@@ -40,7 +40,7 @@ export function catCommand(): Command {
     });
 }
 
-/** @throws {DaemonError} FAILED_PRECONDITION, saying what the entry is */
+/** Returns the entry if it is a file. @throws {DaemonError} FAILED_PRECONDITION, saying what it is */
 function requireFile(entry: ImageEntry): ImageEntry {
   if (entry.type === "file") return entry;
   const name = showName(entry.path);

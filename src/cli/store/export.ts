@@ -125,7 +125,7 @@ async function writeTar(
   return bytes;
 }
 
-/** @throws {DaemonError} ALREADY_EXISTS */
+/** Checks that nothing is at a path. @throws {DaemonError} ALREADY_EXISTS */
 async function requireFree(path: string): Promise<void> {
   try {
     await Deno.lstat(path);

@@ -1,4 +1,4 @@
-/** Images and their files as text and as JSON. */
+/** Formats images and their files as text and as JSON. */
 
 import { formatSize } from "../../config/mod.ts";
 import type { CatalogEntry, FoundImage, ImageEntry, ImageEntryType } from "../../inspect/mod.ts";

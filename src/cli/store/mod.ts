@@ -1,4 +1,4 @@
-/** `wsdaemon store`: looking into the object store, and keeping it in order. */
+/** `wsdaemon store`: looks into the object store, and keeps it in order. */
 
 import { Command } from "commander";
 import { catCommand } from "./cat.ts";

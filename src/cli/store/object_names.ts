@@ -1,6 +1,6 @@
 /**
- * Names of files as text: printed so that no two look alike and none can do anything to a terminal,
- * and read back from what was printed.
+ * Prints names of files so that no two look alike and none can do anything to a terminal, and reads
+ * them back from what was printed.
  */
 
 const SLASH = 0x2f;
@@ -8,8 +8,8 @@ const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
 
 /**
- * What is not printed as it is: the backslash, what a terminal does not show or acts upon, and the
- * arrow that listings put before a link's target.
+ * Matches what is not printed as it is: the backslash, characters that a terminal does not show or acts
+ * upon, and the arrow that listings put before a link's target.
  */
 const ODD = /[\\\p{C}\p{Zl}\p{Zp}]| (?=-> )/gu;
 /** Spaces at the ends, which are easily lost when a name is copied. */

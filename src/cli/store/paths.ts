@@ -1,4 +1,4 @@
-/** Paths in images, as the commands take them. */
+/** Reads paths in images as the commands take them. */
 
 import type { Command } from "commander";
 import { DaemonError } from "../../errors.ts";
