@@ -70,8 +70,8 @@ const TYPES = new Map<number, TarEntryType>([
  * ustar, a name's last slash made a directory.
  */
 export function entryType(typeflag: number, path: Uint8Array): TarEntryType {
-  const known = TYPES.get(typeflag);
-  if (known) return known;
+  const type = TYPES.get(typeflag);
+  if (type) return type;
   const plain = typeflag === 0 || typeflag === char("0") || typeflag === char("7");
   return plain && path.at(-1) === char("/") ? "directory" : "file";
 }

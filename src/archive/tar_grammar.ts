@@ -75,9 +75,9 @@ export class TarGrammar {
 
   /** See {@link TarReader.read}. */
   read(into: Uint8Array): number {
-    const wanted = into.length > this.#body ? into.subarray(0, this.#body) : into;
-    if (wanted.length === 0) return 0;
-    const count = this.window.read(wanted);
+    const part = into.length > this.#body ? into.subarray(0, this.#body) : into;
+    if (part.length === 0) return 0;
+    const count = this.window.read(part);
     if (count === 0) throw this.window.truncated(this.#inBody());
     this.#body -= count;
     return count;

@@ -1,5 +1,5 @@
 /**
- * The request that a content Worker is working on; it is answered exactly once, whatever happens.
+ * Keeps the request that a content Worker is working on; it is answered exactly once, whatever happens.
  */
 
 import { DaemonError, messageOf, toWire } from "../errors.ts";

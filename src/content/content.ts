@@ -1,5 +1,5 @@
 /**
- * What the rest of the daemon may ask of the content Workers.
+ * The interface of the content Workers for the rest of the daemon.
  *
  * The Workers are the only code that touches a workspace's content, and they reach it only through
  * directory handles of the root's areas. Every method is a message to a pool of Workers, one a
@@ -34,7 +34,7 @@ export interface OperationOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** What an earlier daemon left behind and nothing refers to any more. */
+/** Entries that an earlier daemon left behind and nothing refers to any more. */
 export interface Leftovers {
   /** Names of trees in staging. */
   readonly staging: readonly string[];

@@ -3,7 +3,7 @@
 import { DaemonError, type ErrorCode, machineErrorNamed } from "../errors.ts";
 import { SystemError } from "../linux/mod.ts";
 
-/** What the table of this machine's errors leaves to whoever named the path. */
+/** Codes of errors that concern a path of the caller's, which the table of this machine's errors leaves open. */
 const CODES: Readonly<Record<string, ErrorCode>> = {
   ENOENT: "NOT_FOUND",
   EEXIST: "ALREADY_EXISTS",
@@ -20,14 +20,15 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   ENOTEMPTY: "FAILED_PRECONDITION",
 };
 
-/** The code that a failed system call means. */
+/** Returns the code that a failed system call means. */
 export function codeOf({ errno }: SystemError): ErrorCode {
   return machineErrorNamed(errno)?.code ?? CODES[errno] ?? "INTERNAL";
 }
 
 /**
- * A {@link SystemError} as a DaemonError with the code that its errno means; others as they are. Of what
- * is this machine's the message names the absolute path, the file system and the remedy.
+ * Returns a {@link SystemError} as a DaemonError with the code that its errno means, and other errors
+ * unchanged. For faults of this machine the message names the absolute path, the file system and the
+ * remedy.
  */
 export function contentError(error: unknown): unknown {
   if (!(error instanceof SystemError)) return error;
@@ -45,9 +46,9 @@ function describe(error: SystemError): string {
     };
     return `${path} is closed to wsdaemon's user (${syscall}: ${errno}): ${cause}; ${remedy}`;
   }
-  const known = machineErrorNamed(errno);
-  if (!known?.code) return error.message;
-  const remedy = known.remedy?.({ path: location });
-  const what = `${syscall} ${path}: ${known.words} (${errno})`;
+  const meaning = machineErrorNamed(errno);
+  if (!meaning?.code) return error.message;
+  const remedy = meaning.remedy?.({ path: location });
+  const what = `${syscall} ${path}: ${meaning.words} (${errno})`;
   return remedy === undefined ? what : `${what}; ${remedy}`;
 }

@@ -82,7 +82,7 @@ export function deleteContents(
 
 type Outcome = "deleted" | "absent" | "kept";
 
-/** One deletion: what was moved to the overflow, and the first failure. */
+/** One deletion: the directories that were moved to the overflow, and the first failure. */
 class Removal {
   readonly #overflow: Directory;
   /** Directories that were moved to `overflow`. */
@@ -175,7 +175,7 @@ class Removal {
       this.#moved.push(moved);
     } catch (error) {
       if (!isErrno(error, "EXDEV") || !this.#upper) throw error;
-      // Met again as an entry of that directory, which is not empty for as long.
+      // It is deleted as an entry of that directory, which is not empty until then.
       dir.rename(name, this.#upper, moved, { exclusive: true });
     }
     return "deleted";

@@ -10,9 +10,10 @@ import {
 import { type Directory, effectiveUser, type Name, type Stat, SystemError } from "../linux/mod.ts";
 import { codeOf } from "./content_errors.ts";
 
-/** What somebody put in the way of a deletion, as opposed to a fault of the node. */
+/** Errors of an obstacle that somebody made, as opposed to a fault of the node. */
 const BLOCKING: ReadonlySet<string> = new Set(["EXDEV", "EBUSY", "EPERM", "EACCES"]);
 
+/** Why an entry cannot be deleted, and what an operator can do. */
 interface Diagnosis {
   /** Words that follow "cannot delete PATH: ". */
   cause: string;
@@ -50,10 +51,10 @@ function diagnose(error: SystemError, dir: Directory, name: Name): Diagnosis {
     case "EACCES":
       return diagnoseRefusal(dir, name, error);
     default: {
-      const known = machineErrorNamed(error.errno);
+      const meaning = machineErrorNamed(error.errno);
       return {
-        cause: known?.code ? `${known.words} (${error.errno})` : error.message,
-        remedy: known?.remedy?.({ path: dir.locationOf(name) }) ?? "see to that first",
+        cause: meaning?.code ? `${meaning.words} (${error.errno})` : error.message,
+        remedy: meaning?.remedy?.({ path: dir.locationOf(name) }) ?? "see to that first",
       };
     }
   }

@@ -73,7 +73,7 @@ export class DirectoryCache implements Disposable {
     try {
       dir.makeDirectory(name, PRIVATE_MODE);
     } catch (error) {
-      // Another Worker needed it as a parent before.
+      // Another Worker has made it, as a parent of an entry of its own.
       if (!isErrno(error, "EEXIST")) throw error;
     }
   }

@@ -3,7 +3,8 @@
  * the order they came. The first of several Workers serves quick requests only, so that listing a
  * directory never waits behind a backup.
  *
- * What a Worker counts, counts for the operation at hand; see `operations/mod.ts`.
+ * The files and bytes that a Worker counts belong to the operation that sent the request; see
+ * `operations/mod.ts`.
  */
 
 import { AsyncLocalStorage } from "node:async_hooks";
@@ -25,16 +26,17 @@ export interface RunOptions<Event> {
   /** Cancels the operation: the promise rejects with ABORTED once the Worker has stopped. */
   signal?: AbortSignal | undefined;
   onEvent?: (event: Event) => void;
-  /** What is moved to the Worker rather than copied. */
+  /** Objects that are moved to the Worker rather than copied. */
   transfer?: Transferable[];
 }
 
+/** A request that is waiting or running. */
 interface Job {
   operation: OperationName;
   request: unknown;
   signal: AbortSignal | undefined;
   transfer: Transferable[];
-  /** Where it counts. */
+  /** Receives the counts of files and bytes. */
   progress: Progress | undefined;
   onEvent: (event: unknown) => void;
   resolve(response: unknown): void;
@@ -200,7 +202,7 @@ export class Dispatcher {
     options: RunOptions<EventOf<N>>,
   ): Promise<ResponseOf<N>> {
     const { signal, onEvent, transfer = [] } = options;
-    // Replies come in the course of nothing; what they cause belongs to who has asked.
+    // A reply arrives in no asynchronous context; its handling belongs to that of the caller.
     const asAsker = AsyncLocalStorage.snapshot();
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(this.#closed);

@@ -14,8 +14,8 @@ interface Level {
 
 /**
  * The path from a top directory to the current one, for depth-first walks: {@link enter} and {@link
- * leave} move it by one component. It never joins a path, which would cost memory by the square of
- * the depth; `DirectoryCache` is for callers that have whole paths.
+ * leave} move it by one component. No path is ever joined, which would cost memory by the square of the
+ * depth; `DirectoryCache` is for callers that have whole paths.
  */
 export class HandleStack implements Disposable {
   readonly #top: Directory;

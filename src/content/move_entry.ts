@@ -64,8 +64,8 @@ class Copier {
     const { dir, name } = source;
     const stat = dir.statEntry(name);
     if (stat.isDirectory) return this.#directory(dir, name, to, toName, path);
-    const known = stat.nlink > 1 ? this.#linked.get(stat.identity) : undefined;
-    if (known !== undefined) return this.target.link(known, to, toName);
+    const linked = stat.nlink > 1 ? this.#linked.get(stat.identity) : undefined;
+    if (linked !== undefined) return this.target.link(linked, to, toName);
     if (stat.isFile) duplicateFile(dir, name, to, toName);
     else copySpecial(dir, name, stat, to, toName);
     this.hasBegun = true;
@@ -88,7 +88,7 @@ class Copier {
   }
 }
 
-/** Copies a symbolic link, a FIFO or a device; a socket means nothing to anybody elsewhere. */
+/** Copies a symbolic link, a FIFO or a device; leaves out a socket, which is of no use as a copy. */
 function copySpecial(dir: Directory, name: Name, stat: Stat, to: Directory, toName: Uint8Array) {
   if (stat.type === S.IFSOCK) return;
   if (stat.isSymlink) to.symlink(dir.readLink(name), toName);

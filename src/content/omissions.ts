@@ -3,7 +3,7 @@
 import { displayName } from "../linux/mod.ts";
 
 /**
- * Kinds of what a restore could not reproduce, and of what policy does not allow a foreign archive.
+ * Kinds of omissions: what a restore could not reproduce, or policy does not allow a foreign archive.
  * `device`, `fifo`, `symlink`, `file`, `directory` and `link` are entries that are missing;
  * `set-id` bits, an `owner` or an `xattr` are missing from an entry; a `time` is the nearest that
  * the file system supports; a `copied-link` is a file of its own because the file system takes no

@@ -16,7 +16,8 @@ export function openPath(top: Directory, components: readonly Name[]): Directory
 }
 
 /**
- * Does the same, making directories that are missing, with mode 0755 and that owner.
+ * Opens a directory as {@link openPath} does; makes directories that are missing, with mode 0755 and
+ * that owner.
  * @throws {SystemError | DaemonError}
  */
 export function makePath(top: Directory, components: readonly Name[], owner: Owner): Directory {

@@ -4,15 +4,15 @@ import { DaemonError } from "../errors.ts";
 import type { OpenAreas } from "./areas.ts";
 import type { RequestMemory } from "./request_memory.ts";
 
-/** What a running operation can do besides returning. `Event` is the type of what it may emit. */
+/** The context of a running operation. `Event` is the type of its events. */
 export interface OperationContext<Event = never> {
   /** Returns whether the caller has cancelled; a loop asks every few milliseconds of work. */
   cancelled(): boolean;
   /** Throws if the caller has cancelled. @throws {DaemonError} ABORTED */
   throwIfCancelled(): void;
   /**
-   * Says how many files and bytes of content this request has done so far. It costs next to nothing; a
-   * loop says it wherever it asks whether it is cancelled.
+   * Reports how many files and bytes of content this request has done so far. It costs next to nothing; a
+   * loop calls it wherever it asks whether it is cancelled.
    */
   report(files: number, bytes: number): void;
   /** Sends an event to the caller at once, also from within a synchronous loop. */

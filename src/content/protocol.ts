@@ -9,11 +9,11 @@ type Operations = typeof operations;
 /** The name of an operation in `operations/mod.ts`. */
 export type OperationName = keyof Operations;
 
-/** What an operation takes. */
+/** The request of an operation. */
 export type RequestOf<N extends OperationName> = Parameters<Operations[N]>[1];
-/** What an operation returns. */
+/** The response of an operation. */
 export type ResponseOf<N extends OperationName> = Awaited<ReturnType<Operations[N]>>;
-/** What an operation may emit before it returns. */
+/** The events that an operation may emit before it returns. */
 export type EventOf<N extends OperationName> = Parameters<Operations[N]>[2] extends
   OperationContext<infer Event> ? Event : never;
 

@@ -1,7 +1,7 @@
 /**
- * The memory that a request to a content Worker shares with its caller: a Worker in the middle of a
- * synchronous loop reads no message and sends none that costs nothing, but sees here that it is
- * cancelled, and says how far it is.
+ * The memory that a request to a content Worker shares with its caller. A Worker in the middle of a
+ * synchronous loop reads no message, and sending one costs time; in this memory it sees that it is
+ * cancelled, and reports its progress.
  */
 
 import type { Counts } from "../operations/mod.ts";
@@ -34,13 +34,13 @@ export class RequestMemory {
     return Atomics.load(this.#flags, CANCELLED) !== 0;
   }
 
-  /** Says how far the request is, from its beginning. */
+  /** Reports the progress of the request, counted from its beginning. */
   report(files: number, bytes: number): void {
     Atomics.store(this.#counts, FILES, BigInt(files));
     Atomics.store(this.#counts, BYTES, BigInt(bytes));
   }
 
-  /** Returns how far the request is. */
+  /** Returns the progress of the request. */
   read(): Counts {
     return {
       files: Number(Atomics.load(this.#counts, FILES)),

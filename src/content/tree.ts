@@ -1,4 +1,4 @@
-/** Trees of content, and what callers say and learn of the paths in them. */
+/** The types of trees of content, and of the paths in them. */
 
 /** A content tree: `workspaces/<name>` (published) or `staging/<name>` (being made). */
 export interface Tree {

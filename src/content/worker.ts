@@ -23,8 +23,7 @@ interface Spawner {
 }
 
 /**
- * Serves, or posts in one line why it cannot: all Workers fail alike, and each would print its
- * trace.
+ * Serves, or posts in one line why it cannot: all Workers fail alike, and each would print its trace.
  */
 function start(message: ContentWorkerStart): void {
   const spawner = self as unknown as Spawner;

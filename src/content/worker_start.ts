@@ -17,7 +17,8 @@ export interface Areas {
 }
 
 /**
- * The first message to a content Worker: what it may load and reach, and where requests come from.
+ * The first message to a content Worker: the library and the areas that it opens, and the port of its
+ * requests.
  */
 export interface ContentWorkerStart {
   kind: "start";
@@ -26,7 +27,7 @@ export interface ContentWorkerStart {
   areas: Areas;
   /** What the Worker binds its thread by before it serves; nothing but Deno's permissions if absent. */
   confinement?: ConfinementSupport | undefined;
-  /** Those of the areas, for errors to name them; the Worker may not look. */
+  /** The file systems of the areas, for errors; the Worker may not look. */
   fileSystems?: readonly FileSystem[];
   /** The port that requests arrive on; the Worker owns it. */
   port: MessagePort;

@@ -291,15 +291,15 @@ export function machineError(
   const first = firstError(error);
   const name = causeErrno(first);
   const isMoved = isOwnFile && (name === "ENOENT" || name === "ENOTDIR");
-  const known = isMoved ? OWN_FILE_MOVED : machineErrorNamed(name);
-  const code = known?.code ?? otherwise;
-  if (!known || !code) return undefined;
+  const meaning = isMoved ? OWN_FILE_MOVED : machineErrorNamed(name);
+  const code = meaning?.code ?? otherwise;
+  if (!meaning || !code) return undefined;
   const at = path ?? IN_MESSAGE.exec(messageOf(first))?.[1];
   const where = at === undefined ? "" : `${at}: `;
-  const remedy = known.remedy?.({ path: at });
-  const message = `${doing === undefined ? "" : `${doing}: `}${where}${known.words} (${name})` +
+  const remedy = meaning.remedy?.({ path: at });
+  const message = `${doing === undefined ? "" : `${doing}: `}${where}${meaning.words} (${name})` +
     (remedy === undefined ? "" : `; ${remedy}`);
-  return new DaemonError(code, message, { cause: error, reason: known.reason });
+  return new DaemonError(code, message, { cause: error, reason: meaning.reason });
 }
 
 /**
@@ -309,8 +309,8 @@ export function machineError(
 export function asDaemonError(error: unknown, code: ErrorCode, doing?: string): DaemonError {
   const first = firstError(error);
   if (first instanceof DaemonError) return doing ? first.withContext(doing) : first;
-  const known = machineError(first, { doing });
-  if (known) return known;
+  const machine = machineError(first, { doing });
+  if (machine) return machine;
   const message = messageOf(first);
   return new DaemonError(code, doing ? `${doing}: ${message}` : message, { cause: error });
 }

@@ -1,6 +1,6 @@
 /**
- * A fresh clone in the place of a restored checkout that could not be updated. What else the checkout
- * holds stays: files that nobody knows, local changes of files that the target has as they were. The
+ * Puts a fresh clone in the place of a restored checkout that could not be updated. Everything else in
+ * the checkout stays: untracked files, and local changes of files that the target does not change. The
  * repository that was there, and what does not fit, is set aside in the new Git folder.
  *
  * The clone is whole, in a tree of its own, before anything of the checkout is touched; its files are

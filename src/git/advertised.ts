@@ -28,8 +28,14 @@ export async function askOrigin(
   git: GitSession,
   { mode, target }: CheckoutRequest,
 ): Promise<Advertised> {
-  const wanted = mode === "REMOTE_BRANCH" ? candidatesOf(target) : [];
-  const { stdout } = await git.runRemote(["ls-remote", "--symref", "origin", "HEAD", ...wanted]);
+  const candidates = mode === "REMOTE_BRANCH" ? candidatesOf(target) : [];
+  const { stdout } = await git.runRemote([
+    "ls-remote",
+    "--symref",
+    "origin",
+    "HEAD",
+    ...candidates,
+  ]);
   const advertised: Advertised = { isSha256: false };
   const found = new Set<string>();
   for (const line of stdout.split("\n")) {
@@ -42,7 +48,7 @@ export async function askOrigin(
       advertised.defaultBranch = value.slice(`ref: ${BRANCHES}`.length);
     }
   }
-  const targetRef = wanted.find((name) => found.has(name));
+  const targetRef = candidates.find((name) => found.has(name));
   if (targetRef !== undefined) return { ...advertised, targetRef };
   const { head, defaultBranch = head && await guessBranch(git, head) } = advertised;
   return { ...advertised, ...(defaultBranch === undefined ? {} : { defaultBranch }) };

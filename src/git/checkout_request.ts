@@ -4,7 +4,7 @@ import type { Login, Remote } from "./remote.ts";
 /** How a checkout's target is named; as `CloneTargetMode` of the protocol. */
 export type TargetMode = "REMOTE_HEAD" | "REMOTE_COMMIT" | "REMOTE_BRANCH" | "LOCAL_BRANCH";
 
-/** What a checkout is to become. */
+/** The target and the settings of a checkout. */
 export interface CheckoutRequest {
   /** Becomes `origin`. */
   remote: Remote;

@@ -88,7 +88,7 @@ async function unchangedByIndex(
   { indexTime }: FilteredSource,
   files: readonly FilteredFile[],
 ): Promise<Set<RawPath>> {
-  const wanted = new Map(files.map((file) => [file.path, file]));
+  const byPath = new Map(files.map((file) => [file.path, file]));
   const unchanged = new Set<RawPath>();
   let open: FilteredFile | undefined;
   await forEachRecord(git, ["ls-files", "--stage", "--debug", "-z"], (record) => {
@@ -96,7 +96,7 @@ async function unchangedByIndex(
     const debug = /^ {2}ctime: [^]*?\n {2}size: \d+\tflags: [0-9a-f]+\n/.exec(text)?.[0] ?? "";
     if (open && isSame(open.state, parseStat(debug), indexTime)) unchanged.add(open.path);
     const entry = /^\d+ ([0-9a-f]+) (\d)\t([^]*)$/.exec(text.slice(debug.length));
-    const file = entry?.[2] === "0" ? wanted.get(entry[3]!) : undefined;
+    const file = entry?.[2] === "0" ? byPath.get(entry[3]!) : undefined;
     open = file && file.blob === entry?.[1] ? file : undefined;
   });
   return unchanged;

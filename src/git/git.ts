@@ -1,5 +1,5 @@
 /**
- * Checkouts for initializers, and the status of live checkouts.
+ * Makes and updates checkouts for initializers, and reads the status of live checkouts.
  *
  * Repositories are hostile. Every git process runs as the content's owner, in a clean environment with
  * its home in a private folder, reaches http(s) hosts through the egress proxy alone, and never reads a

@@ -23,7 +23,7 @@ export interface GitFolderFiles {
 }
 
 /**
- * What a folder is, by its path. In `modules` a submodule's name may have several components, so a folder
+ * Kinds of folders, told by their paths. In `modules` a submodule's name may have several components, so a folder
  * there is a Git folder only where it looks like one.
  */
 type Kind = "git" | "modules" | "worktrees" | "worktree" | "objects" | "object info" | "plain";
@@ -71,12 +71,12 @@ export async function inspectGitFolder(
 }
 
 function looksLikeGitFolder(entries: readonly ContentEntry[]): boolean {
-  const has = (wanted: string, as: ContentEntry["type"]) =>
-    entries.some(({ name, type }) => name === wanted && type === as);
+  const has = (expected: string, as: ContentEntry["type"]) =>
+    entries.some(({ name, type }) => name === expected && type === as);
   return has("HEAD", "file") && has("objects", "directory");
 }
 
-/** What the folder `name` is in one of that kind. */
+/** Returns the kind of the folder `name` in one of that kind. */
 function kindOf(kind: Kind, name: string): Kind {
   switch (kind) {
     case "git":

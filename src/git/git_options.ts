@@ -1,11 +1,11 @@
-/** What Git uses, and where a checkout is. */
+/** The options of Git, and the place of a checkout. */
 
 import type { Clock } from "../clock.ts";
 import type { Content, Owner, Tree } from "../content/mod.ts";
 import type { EgressProxy } from "../outbound/mod.ts";
 import type { FoundGit } from "./git_program.ts";
 
-/** What a `Git` uses, and its limits. */
+/** The services and limits of a `Git`. */
 export interface GitOptions {
   /** The git that was found on PATH when the daemon started. */
   found: FoundGit;
@@ -33,6 +33,6 @@ export interface CheckoutPlace {
   /** Path in the tree; empty for its top. */
   location: string;
   signal: AbortSignal;
-  /** Told what the caller should know of though nothing has failed; without secrets. */
+  /** Called with warnings for the caller, though nothing has failed; without secrets. */
   onWarning?: (message: string) => void;
 }

@@ -1,4 +1,4 @@
-/** The git that is installed on this node, or why none can be used. */
+/** Tells which git is installed on this node, or why none can be used. */
 
 import { DaemonError } from "../errors.ts";
 import { logger } from "../log/mod.ts";

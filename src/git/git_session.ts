@@ -30,7 +30,7 @@ export interface SessionOptions {
   signal: AbortSignal;
   /** Environment variables besides those of {@link gitEnvironment}. */
   environment?: Record<string, string>;
-  /** Told what the caller should know of though nothing has failed; without secrets. */
+  /** Called with warnings for the caller, though nothing has failed; without secrets. */
   onWarning?: ((message: string) => void) | undefined;
   /** How to reach other hosts; without it git reaches none. */
   network?: {
@@ -41,14 +41,14 @@ export interface SessionOptions {
   };
 }
 
-/** What a git command reads, and which exit codes are no failure. */
+/** Options of one git command. */
 export interface RunOptions {
   input?: Uint8Array;
   /** Exit codes besides 0 that answer the question rather than report a failure. */
   answers?: readonly number[];
 }
 
-/** What a command that did not fail printed. */
+/** The output of a command that did not fail. */
 export interface Output {
   code: number;
   stdout: string;

@@ -1,7 +1,7 @@
 /**
- * What this machine lacks, or does not let happen, while git works: told by the errno of our own
- * calls, and by the words that git has for it (it speaks English to us). A caller cannot mend it by
- * another request, an operator can.
+ * Finds out what this machine lacks or does not permit while git works: by the errno of our own calls,
+ * and by the words that git prints for it (in English, which its environment asks for). A caller cannot
+ * mend that by another request; an operator can.
  */
 
 import { statfs } from "node:fs/promises";
@@ -16,7 +16,7 @@ import {
   type Reason,
 } from "../errors.ts";
 
-/** What git, its shell or its helpers print for an errno; of several that fit, the first counts. */
+/** The words that git, its shell or its helpers print for an errno; of several that fit, the first counts. */
 const PRINTED: readonly (readonly [errno: string, words: RegExp])[] = [
   ["ENOSPC", /no space left on device|out of disk ?space/i],
   ["EDQUOT", /disk quota exceeded/i],
@@ -33,7 +33,7 @@ const PRINTED: readonly (readonly [errno: string, words: RegExp])[] = [
   ["ENOTCONN", /transport endpoint is not connected/i],
 ];
 
-/** Of a program that is to be started; elsewhere it only means that something would have to wait. */
+/** The meaning of EAGAIN for a program that is to be started; elsewhere a call would only have to wait. */
 const NO_PROCESS: MachineError = {
   code: "RESOURCE_EXHAUSTED",
   reason: "NODE_LIMIT_REACHED",
@@ -73,7 +73,7 @@ function meaningOf(errno: string | undefined): MachineError | undefined {
 
 /**
  * Returns `error` with what is wrong with this machine and what to do, where it is this machine's.
- * @param errno what is known of it besides what its cause says
+ * @param errno the errno, where something besides the cause tells it
  * @param path absolute, on the file system that git works on
  */
 export async function explainMachineError(
@@ -87,11 +87,13 @@ export async function explainMachineError(
     (UNEXPLAINED.test(error.message) && await isNearlyFull(path) ? "ENOSPC" : undefined);
   // What may not be read or started is not what git works on.
   if (own === undefined && (name === "EACCES" || name === "EPERM")) return undefined;
-  const known = own === "ENOENT" ? OWN_FILE_MOVED : meaningOf(name);
-  if (known?.code === undefined) return undefined;
+  const meaning = own === "ENOENT" ? OWN_FILE_MOVED : meaningOf(name);
+  if (meaning?.code === undefined) return undefined;
   const free = name === "ENOSPC" ? `, ${await freeSpace(path)}` : "";
-  const message = `${error.message}: ${path}: ${known.words}${free}; ${known.remedy?.({ path })}`;
-  return new DaemonError(known.code, message, { cause: error, reason: known.reason });
+  const message = `${error.message}: ${path}: ${meaning.words}${free}; ${
+    meaning.remedy?.({ path })
+  }`;
+  return new DaemonError(meaning.code, message, { cause: error, reason: meaning.reason });
 }
 
 async function freeSpace(path: string): Promise<string> {

@@ -1,5 +1,5 @@
 /**
- * Paths as Git has them: bytes, which need not be UTF-8. In maps and sets they are strings of one character
+ * Converts paths as Git has them: bytes, which need not be UTF-8. In maps and sets they are strings of one character
  * a byte, which compare and convert without loss.
  */
 

@@ -19,7 +19,7 @@ export interface TargetOptions {
   prepare?(destination: Destination): Promise<void>;
 }
 
-/** What to check out: `branch` at `start`, or `start` alone. */
+/** The target to check out: `branch` at `start`, or `start` alone. */
 export interface Destination {
   start: string;
   branch?: string;

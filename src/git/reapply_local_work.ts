@@ -10,7 +10,7 @@ import { bytesOfPath, type RawPath } from "./raw_path.ts";
 import { makeStash, stagedAlone, type Stashed, storeBlob } from "./stash.ts";
 import { ABSENT, isRegular, LINK, type TreeChange } from "./tree_changes.ts";
 
-/** What was set aside, and where it is brought back to. */
+/** Local work that was set aside, and where it is brought back to. */
 export interface Reapplication {
   files: ClearTargetFiles;
   stamp: string;

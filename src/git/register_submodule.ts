@@ -9,7 +9,7 @@ import { checkHost, usesEgressProxy } from "./check_host.ts";
 import { parseRemote, type Remote } from "./remote.ts";
 import type { GitSession } from "./git_session.ts";
 
-/** What git may connect to for one submodule. */
+/** The remote and the protocols that git may use for one submodule. */
 export interface SubmoduleAccess {
   /** The URL that it is fetched from. */
   url: string;

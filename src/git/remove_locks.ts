@@ -1,6 +1,6 @@
 /**
- * Locks of a git that was killed, or was running when a snapshot was taken. In a staging tree no other
- * process works, so no lock is held by anyone.
+ * Removes locks of a git that was killed, or was running when a snapshot was taken. In a staging tree no
+ * other process works, so no lock is held by anyone.
  */
 
 import type { Scratch } from "./scratch.ts";

@@ -19,7 +19,7 @@ import { joinPath, readBytes } from "./tree_path.ts";
 
 const MAX_CONFIG_BYTES = 1024 * 1024;
 
-/** What reading and replacing small files of a tree needs. */
+/** A tree, and what reading and replacing small files of it takes. */
 export interface TreeFiles {
   content: Content;
   tree: Tree;
@@ -36,7 +36,7 @@ export interface CheckoutFiles extends TreeFiles {
   egressProxy: EgressProxy;
   /** The protocols that remotes may use. */
   protocols: readonly string[];
-  /** The caller's; that of git commands has a time limit, too. */
+  /** The caller's signal; that of git commands has a time limit, too. */
   signal: AbortSignal;
   /** The time limit of the whole checkout. Milliseconds. */
   timeout: number;
@@ -90,7 +90,7 @@ export async function sanitizeConfig(
   await removeLocks(git, files.scratch, folder, found.locks);
   const undo: ((git: GitSession) => Promise<void>)[] = [];
   for (const path of found.alternates) undo.push(await replaced(files, path, ""));
-  // As git writes it for a worktree of this repository.
+  // This is what git writes for a worktree of the repository.
   for (const path of found.commonDirs) undo.push(await replaced(files, path, "../..\n"));
   for (const path of found.configs) {
     const own = path === joinPath(folder, "config") ? config : [];
@@ -151,12 +151,12 @@ async function restoreFile(
   const { path, original, entries, own } = sanitized;
   const now = byName(await listConfig(git, await readConfig(files, path)));
   const before = byName(entries);
-  const wanted = new Set(own.map(([name]) => canonicalName(name)));
+  const requested = new Set(own.map(([name]) => canonicalName(name)));
   const isChanged = (name: string) => {
     if (valuesOf(before.get(name)) === valuesOf(now.get(name))) return false;
     const heldBack = before.get(name)?.some((entry) => !isStructural(entry)) === true;
     // A variable that was held back stays the user's, unless the request or a checkout set it.
-    return !heldBack || now.has(name) && (wanted.has(name) || name.startsWith("branch."));
+    return !heldBack || now.has(name) && (requested.has(name) || name.startsWith("branch."));
   };
   const changed = [...new Set([...before.keys(), ...now.keys()])].filter(isChanged);
   const gone = new Set(changed.filter((name) => before.has(name)));

@@ -1,5 +1,5 @@
 /**
- * A shadow of a live repository's Git folder. Whoever works in the workspace can change its `.git` at
+ * Makes a shadow of a live repository's Git folder. Whoever works in the workspace can change its `.git` at
  * any moment, and git runs programs that a config names; so git is shown a Git folder of the daemon's,
  * with copies of the files that say which commit and which files are there, a config of harmless
  * variables, and the repository's own objects.
@@ -141,7 +141,7 @@ async function writeConfig(
 /** Bounds of one copy. */
 interface CopyLimits {
   budget: Budget;
-  /** Of one file. */
+  /** Maximum bytes of one file. */
   maxBytes: number;
   /** The shadow's folder. */
   shadow?: string;

@@ -14,7 +14,7 @@ export const SHELL = "/bin/sh";
  */
 const BECOME_GIT = 'umask 022; exec "$@"';
 
-/** What a git process runs with. */
+/** Options of {@link startGit}. */
 export interface ProcessOptions {
   /** Absolute path of git. */
   program: string;
@@ -36,7 +36,7 @@ export interface Ending {
   code: number;
   /** Name of the signal that ended it. */
   signal?: string;
-  /** The last 64 KiB of it. */
+  /** The last 64 KiB of stderr. */
   stderr: string;
 }
 

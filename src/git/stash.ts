@@ -11,7 +11,7 @@ import type { Scratch } from "./scratch.ts";
 import type { GitSession } from "./git_session.ts";
 import { ABSENT, LINK, type TreeChange } from "./tree_changes.ts";
 
-/** What a stash holds of one path. */
+/** The content of a stash at one path. */
 export interface Stashed {
   path: RawPath;
   /** The staged content. */

@@ -1,4 +1,4 @@
-/** Differences between trees, and between a tree and the index, by path. */
+/** Finds differences between trees, and between a tree and the index, by path. */
 
 import { forEachRecord, type RawPath, rawPath } from "./raw_path.ts";
 import type { GitSession } from "./git_session.ts";

@@ -1,13 +1,13 @@
 /**
- * Composites run their members in the order given. What fills the whole tree is restored into an
- * empty one, so only the first member that makes anything can be of such a kind.
+ * Flattens composites, whose members run in the order given. A member that fills the whole tree is
+ * restored into an empty one, so only the first member that makes anything can be of such a kind.
  */
 
 import { invalid } from "../errors.ts";
 import type { PlannedMember } from "./kinds.ts";
 import type { InitializerSpec, MemberSpec } from "./specs.ts";
 
-/** Composites within composites; the outermost counts. */
+/** Maximum depth of composites within each other, the outermost included. */
 const MAX_DEPTH = 8;
 const MAX_MEMBERS = 256;
 

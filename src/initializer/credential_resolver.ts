@@ -1,4 +1,4 @@
-/** How a Git initializer logs in. */
+/** Parses and resolves the credentials of Git initializers. */
 
 import { invalid } from "../errors.ts";
 import type { Login, Remote } from "../git/mod.ts";

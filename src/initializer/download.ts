@@ -1,4 +1,4 @@
-/** The download initializer: files fetched from URLs, each checked against its digest. */
+/** The download initializer: fetches files from URLs and checks each against its digest. */
 
 import { join } from "@std/path";
 import { type ParsedDigest, parseDigest } from "../digest.ts";
@@ -20,7 +20,7 @@ const FILE_MODE = 0o644;
 
 /** A file to fetch. */
 interface PlannedFile {
-  /** May be secret. */
+  /** The URL, which may be secret. */
   url: string;
   /** Relative to the workspace's top folder. */
   path: string;
@@ -109,7 +109,7 @@ async function place(
     await content.place(tree, path, file, contentOwner, FILE_MODE);
   } catch (error) {
     await Deno.remove(join(spool, file.path)).catch(() => {});
-    // The request was valid: it is the content that does not let it.
+    // The request was valid; what is in the workspace prevents it.
     const isConflict = error instanceof DaemonError && error.code === "INVALID_ARGUMENT";
     throw isConflict ? await conflictError(content, tree, path, error) : error;
   }

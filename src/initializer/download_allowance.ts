@@ -2,7 +2,7 @@ import { DIRECTORY_BYTES, fileBytes, largestFile } from "../content/mod.ts";
 import { DaemonError } from "../errors.ts";
 import { foldersOf } from "./path_conflicts.ts";
 
-/** Counts what of the quota is left for the files of one download and the folders that they need. */
+/** Counts how much of the quota is left for the files of one download and the folders that they need. */
 export class DownloadAllowance {
   #left: number;
   readonly #folders = new Set<string>();

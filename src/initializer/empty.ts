@@ -1,7 +1,7 @@
 import type { InitializerKind } from "./initializer_kind.ts";
 import type { EmptySpec } from "./specs.ts";
 
-/** Nothing to do. */
+/** The plan of the empty initializer: nothing to do. */
 export type EmptyPlan = Record<never, never>;
 
 /** The empty initializer: a workspace that starts from nothing. */

@@ -1,4 +1,4 @@
-/** One download: streamed to the spool, hashed as it arrives, resumed where it broke off. */
+/** Downloads one file: streams it to the spool, hashes it as it arrives, and resumes where it broke off. */
 
 import { createHash, type Hash } from "node:crypto";
 import { join } from "@std/path";
@@ -19,7 +19,7 @@ const ATTEMPTS = 8;
 const BASE_DELAY_MS = 250;
 const MAX_DELAY_MS = 10_000;
 
-/** What a download needs, and its limits. */
+/** The services and limits of a download. */
 export interface FetchOptions {
   client: HttpClient;
   /** Absolute path of the spool. */
@@ -32,7 +32,7 @@ export interface FetchOptions {
   stallTimeout: number;
 }
 
-/** Says that another attempt may succeed. */
+/** A failure after which another attempt may succeed. */
 class TransientError extends DaemonError {
   constructor(message: string, options?: ErrorOptions) {
     super("UNAVAILABLE", message, options);
@@ -108,7 +108,7 @@ class Transfer {
   readonly #algorithm: string;
   readonly #url: string;
   readonly #file: Deno.FsFile;
-  /** Absolute, of the file. */
+  /** Absolute path of the file. */
   readonly #path: string;
   readonly #options: FetchOptions;
 
@@ -126,7 +126,7 @@ class Transfer {
     this.#hash = createHash(algorithm);
   }
 
-  /** @throws {DaemonError} UNAVAILABLE where another attempt may help */
+  /** Requests what is missing, and appends it. @throws {DaemonError} UNAVAILABLE where another attempt may help */
   async attempt(): Promise<void> {
     const { stallTimeout } = this.#options;
     using stalls = new StallDetector(stallTimeout);
@@ -155,14 +155,14 @@ class Transfer {
     }
   }
 
-  /** Whether more is there than ever before, by enough to count: one byte an attempt is no progress. */
+  /** Returns whether this attempt got further than all before, by enough bytes to count as progress. */
   progressed(): boolean {
     if (this.size < this.#reached + MIN_PROGRESS_BYTES) return false;
     this.#reached = this.size;
     return true;
   }
 
-  /** @throws {DaemonError} FAILED_PRECONDITION where the content is not what was asked for */
+  /** Checks the digest. @throws {DaemonError} FAILED_PRECONDITION where the content has another one */
   check({ algorithm, hex }: ParsedDigest): void {
     const actual = this.#hash.digest("hex");
     if (actual === hex) return;
@@ -217,7 +217,7 @@ class Transfer {
     this.size += chunk.length;
   }
 
-  /** Works on the spool file: what fails there is this machine's, and no server's. */
+  /** Works on the spool file; a failure of that is this machine's, and not the server's. */
   async #spooling<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();

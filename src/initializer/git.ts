@@ -91,7 +91,7 @@ export async function cloneAmongFiles(
   }, others);
 }
 
-/** Whether a fresh clone, which needs more room, would fare no better. */
+/** Returns whether the node lacks space, so that a fresh clone, which needs more, would fail too. */
 function isExhausted(error: unknown): boolean {
   return error instanceof DaemonError && error.code === "RESOURCE_EXHAUSTED";
 }

@@ -1,4 +1,4 @@
-/** What a Git initializer's spec means. */
+/** Parses the spec of a Git initializer into a plan. */
 
 import { invalid, messageOf } from "../errors.ts";
 import {

@@ -1,4 +1,4 @@
-/** What each kind of initializer provides, and what it works with. */
+/** The parts of a kind of initializer, and the services that it works with. */
 
 import type { Clock } from "../clock.ts";
 import type { Content, Owner, RestoreResult, Tree } from "../content/mod.ts";
@@ -42,13 +42,13 @@ export interface InitializerKind<Spec, Plan> {
 export interface CheckoutLocation {
   /** Relative to the workspace's top folder; empty for that folder. */
   location: string;
-  /** Whether the initializer makes the checkout; one that it only tells of comes second. */
+  /** Whether the initializer makes the checkout; one that it only names comes second. */
   isMade: boolean;
 }
 
-/** What the form of a spec is judged by besides the spec. */
+/** The rules by which the form of a spec is checked. */
 export interface ParseRules {
-  /** What remotes may speak, such as `https`. */
+  /** The protocols that remotes may use, such as `https`. */
   protocols: readonly string[];
 }
 
@@ -61,18 +61,18 @@ export interface InitializerContext {
   identity: WorkspaceIdentity;
   /** False where remote storage is disabled, by the request or by the config. */
   remoteStorage: boolean;
-  /** Who owns what is newly made. */
+  /** The owner of newly made content. */
   contentOwner: Owner;
   /** The workspace's quota in bytes on disk, where there is one. */
   limitBytes?: number;
   signal: AbortSignal;
-  /** Told what the caller should know of though nothing has failed; without secrets. */
+  /** Called with warnings for the caller, though nothing has failed; without secrets. */
   onWarning?: (message: string) => void;
   /** Called with what a restore made; its baseline is uncommitted, see Content.commitBaseline. */
   onRestored(result: RestoreResult): void;
 }
 
-/** What initializers work with besides the workspace that they fill. */
+/** The services that initializers use. */
 export interface Services {
   git: Git;
   egressProxy: EgressProxy;
@@ -92,7 +92,7 @@ export interface RunServices extends Services {
 export interface Tuning {
   /** Milliseconds without progress after which a download is taken up again. */
   stallTimeout: number;
-  /** Milliseconds between two looks at how large a checkout has become. */
+  /** Milliseconds between two measurements of a checkout's size. */
   usageInterval: number;
 }
 

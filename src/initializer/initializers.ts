@@ -1,4 +1,4 @@
-/** The initializers as `workspace` uses them: specs in, plans out, plans run. */
+/** Parses specs of any kind of initializer into plans, and runs plans. */
 
 import type { Metrics } from "../telemetry/mod.ts";
 import { checkOrder, membersOf } from "./composite.ts";
@@ -37,7 +37,7 @@ export interface Initializers {
   run(plan: InitializerPlan, context: InitializerContext): Promise<void>;
 }
 
-/** What {@link createInitializers} needs; times that are not given are a daemon's. */
+/** Options of {@link createInitializers}; times that are not given are a daemon's. */
 export interface InitializersOptions extends Omit<Services, "metrics" | "tuning"> {
   metrics: Metrics;
   tuning?: Partial<Tuning>;
@@ -71,8 +71,8 @@ export function createInitializers(options: InitializersOptions): Initializers {
 }
 
 /**
- * Content that exceeds the quota was restored all the same because it is the identity's own. It does
- * not count against what comes after it: an update of its checkout may take as much as the quota.
+ * Returns a context in which content that exceeds the quota does not count. It was restored all the same
+ * because it is the identity's own; an update of its checkout may then take as much as the quota.
  */
 function withOwnContentAllowed(context: InitializerContext): InitializerContext {
   const allowed: InitializerContext = {
@@ -88,7 +88,7 @@ function withOwnContentAllowed(context: InitializerContext): InitializerContext 
   return allowed;
 }
 
-/** The first checkout that is made, else the first that is told of, else the top folder. */
+/** Returns the first checkout that is made, else the first that is named, else the top folder. */
 function checkoutLocationOf(members: readonly PlannedMember[]): string {
   const checkouts = members.map(({ checkout }) => checkout).filter((one) => one !== undefined);
   return (checkouts.find(({ isMade }) => isMade) ?? checkouts[0])?.location ?? "";

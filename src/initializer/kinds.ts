@@ -1,6 +1,6 @@
 /**
- * Every kind of initializer. A kind that `specs.ts` knows and this table does not have, or has without
- * one of its parts, does not compile.
+ * Lists every kind of initializer. A kind of `specs.ts` that the table lacks, or has without one of its
+ * parts, does not compile.
  */
 
 import { backup, type BackupPlan } from "./backup.ts";
@@ -18,7 +18,7 @@ import { prebuild, type PrebuildPlan } from "./prebuild.ts";
 import { snapshot, type SnapshotPlan } from "./snapshot.ts";
 import type { MemberKind, SpecOf } from "./specs.ts";
 
-/** What `parse` of each kind returns. */
+/** The plan of each kind. */
 interface Plans {
   backup: BackupPlan;
   download: DownloadPlan;

@@ -1,4 +1,4 @@
-/** The workspace's quota while an initializer fills its tree. */
+/** Enforces the workspace's quota while an initializer fills its tree. */
 
 import type { Tree } from "../content/mod.ts";
 import { DaemonError } from "../errors.ts";
@@ -37,7 +37,7 @@ export async function withinLimit(
     }
   };
   const { content, tree, limitBytes } = context;
-  // Where the file system can, it refuses what is too much at once; what is watched are the others.
+  // Where the file system limits the tree itself, only the other trees have to be measured.
   const isLimited = await content.limit(tree, limitBytes);
   const watching = watch();
   try {

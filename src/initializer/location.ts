@@ -1,4 +1,4 @@
-/** Paths in the workspace, as requests give them. */
+/** Parses paths in the workspace as requests give them. */
 
 import { invalid } from "../errors.ts";
 
@@ -35,7 +35,7 @@ export function parseCheckoutLocation(path: string, field: string): string {
   return location;
 }
 
-/** Whether a path is a `.git` folder or in one, in any case that a file system may fold. */
+/** Returns whether a path is a `.git` folder or in one, in any case that a file system may fold. */
 export function isInGitFolder(path: string): boolean {
   return path.split("/").some((name) => name.toLowerCase() === ".git");
 }

@@ -1,14 +1,14 @@
-/** A one-time secret: `user:password` that a server gives away once, at a URL that few know. */
+/** Fetches one-time secrets: a `user:password` that a server answers once, at a URL that few know. */
 
 import { DaemonError } from "../errors.ts";
 import type { Login } from "../git/mod.ts";
 import { type EgressProxy, HttpClient, OutboundRefused } from "../outbound/mod.ts";
 
-/** A `user:password` is not longer. */
+/** Maximum bytes of an answer; no `user:password` is longer. */
 const MAX_BODY_BYTES = 64 * 1024;
 const TIMEOUT_MS = 60_000;
 
-/** Says that an answer is no secret; its message repeats nothing of the answer. */
+/** A failure because an answer is no secret; its message repeats nothing of the answer. */
 class InvalidSecretError extends Error {}
 
 /**
@@ -72,7 +72,7 @@ function parse(text: string): Login {
   return { username: text.slice(0, colon), password: text.slice(colon + 1) };
 }
 
-/** Whether a user or password can be given to Git, which reads each from a line. */
+/** Returns whether a user or password can be given to Git, which reads each from a line. */
 export function isOneLine(text: string): boolean {
   return !/[\r\n\0]/.test(text);
 }

@@ -33,7 +33,7 @@ export const prebuild: InitializerKind<PrebuildSpec, PrebuildPlan> = {
   checkout: ({ checkouts: [first] }) => first && { location: first.location, isMade: true },
 };
 
-/** A prebuild that failed has no snapshot: its name is empty then, and Git alone is enough. */
+/** Parses a prebuild. One that failed has no snapshot: its name is empty, and checkouts are enough. */
 function parsePrebuild(spec: PrebuildSpec, path: string, rules: ParseRules): PrebuildPlan {
   const snapshot = parsePrebuildSnapshot(spec, path);
   const checkouts = spec.git.map((git, index) => parseGit(git, `${path}.git[${index}]`, rules));
@@ -71,7 +71,7 @@ async function runPrebuild(
   }
 }
 
-/** @returns whether the tree now holds the prebuild; where not, it is empty */
+/** Restores the snapshot. @returns whether the tree now holds the prebuild; where not, it is empty */
 async function tryRestore(
   { snapshot, checkouts }: PrebuildPlan,
   context: InitializerContext,
@@ -96,7 +96,7 @@ async function tryRestore(
   }
 }
 
-/** What was restored where a checkout is to be. */
+/** The entry that was restored where a checkout is to be. */
 interface RestoredLocation {
   /** Where the location leads, without links. */
   location: string;
@@ -122,7 +122,7 @@ async function restoredAt(
   };
 }
 
-/** A link of the prebuild may lead where no request may. */
+/** Refuses a location in a `.git` folder, where a link of the prebuild may lead and no request may. */
 function refuseGitFolder(location: string, path: string): void {
   if (!isInGitFolder(path)) return;
   throw new DaemonError(

@@ -75,7 +75,7 @@ export interface CompositeSpec {
   initializers: InitializerSpec[];
 }
 
-/** Nothing. */
+/** An empty workspace. */
 export interface EmptySpec {
   kind: "empty";
 }

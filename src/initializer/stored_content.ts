@@ -1,4 +1,4 @@
-/** What the initializers that restore from the object store have in common. */
+/** Checks that the initializers which restore from the object store share. */
 
 import { DaemonError, invalid } from "../errors.ts";
 import type { InitializerContext } from "./initializer_kind.ts";

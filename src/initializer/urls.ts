@@ -1,4 +1,4 @@
-/** URLs that a request asks the daemon to GET. */
+/** Parses URLs that a request asks the daemon to GET. */
 
 import { invalid } from "../errors.ts";
 

@@ -1,4 +1,4 @@
-/** What every open descriptor can do: metadata by descriptor, and closing. */
+/** The operations of every open descriptor: metadata, and closing. */
 
 import { AT } from "./constants.ts";
 import { type ErrnoName, type GuardedEntry, type Refusal, refusalOf } from "../errors.ts";
@@ -19,13 +19,13 @@ const UTIME_OMIT = 0x3ffffffen;
 
 const MAX_SECONDS = 2n ** 63n - 1n;
 
-/** Seconds as 64 bits hold them: near their ends a number is rounded, and could be rounded beyond. */
+/** Returns seconds within 64 bits: near their ends a number is rounded, maybe to one beyond. */
 function seconds({ sec }: Timespec): bigint {
   const exact = BigInt(sec);
   return exact > MAX_SECONDS ? MAX_SECONDS : exact;
 }
 
-/** The two timespecs that `utimensat` takes. Valid until the next call. */
+/** Returns the two timespecs that `utimensat` takes; valid until the next call. */
 export function encodeTimes(mtime: Timespec, atime: Timespec | undefined): Uint8Array {
   times[0] = atime ? seconds(atime) : 0n;
   times[1] = atime ? BigInt(atime.nsec) : UTIME_OMIT;
@@ -35,8 +35,8 @@ export function encodeTimes(mtime: Timespec, atime: Timespec | undefined): Uint8
 }
 
 /**
- * An open file descriptor, closed by `using`. It knows the name that it was opened by, for errors;
- * after a rename that name is history.
+ * An open file descriptor, closed by `using`. It knows the name that it was opened by, for errors; a
+ * rename does not change that.
  */
 export class Descriptor implements Disposable {
   #fd: number;
@@ -82,12 +82,12 @@ export class Descriptor implements Disposable {
     return names.reverse().join("/");
   }
 
-  /** The display path of an entry of this directory. */
+  /** Returns the display path of an entry of this directory. */
   pathOf(name: Name): string {
     return `${this.path}/${displayName(name)}`;
   }
 
-  /** Absolute path of an entry of this directory, for operators. */
+  /** Returns the absolute path of an entry of this directory, for operators. */
   locationOf(name: Name): string {
     // A walk calls its own top folder ".".
     return `${this.location}/${displayName(name)}`.replaceAll("/./", "/");
@@ -120,7 +120,7 @@ export class Descriptor implements Disposable {
     this.close();
   }
 
-  /** @throws {SystemError} */
+  /** Reads the metadata of what is open. @throws {SystemError} */
   stat(): Stat {
     return statx(this.#fd, EMPTY, AT.EMPTY_PATH, this);
   }
@@ -164,19 +164,19 @@ export class Descriptor implements Disposable {
     while (system().syncfs(this.#fd) < 0) throwUnlessInterrupted("syncfs", this);
   }
 
-  /** Names of extended attributes; none where the file system has none. @throws {SystemError} */
+  /** Returns the names of extended attributes; none where the file system has none. @throws {SystemError} */
   listXattrs(): Uint8Array[] {
     return listXattrs(this);
   }
-  /** `undefined` where there is no such attribute. @throws {SystemError} */
+  /** Returns an attribute's value; `undefined` where there is no such attribute. @throws {SystemError} */
   getXattr(name: Name): Uint8Array | undefined {
     return getXattr(this, name);
   }
-  /** @throws {SystemError} */
+  /** Creates or replaces an attribute. @throws {SystemError} */
   setXattr(name: Name, value: Uint8Array): void {
     setXattr(this, name, value);
   }
-  /** No error where there is no such attribute. @throws {SystemError} */
+  /** Removes an attribute; no error where there is none of that name. @throws {SystemError} */
   removeXattr(name: Name): void {
     removeXattr(this, name);
   }
@@ -193,7 +193,7 @@ export function ignoreErrno(names: Parameters<typeof isErrno>[1][], action: () =
   }
 }
 
-/** What is known of a descriptor or of an entry of it; nothing of what lies deeper. */
+/** Returns what is known of a descriptor or an entry of it; `undefined` for deeper paths. */
 function guardOf(at: Descriptor, name?: Name): GuardedEntry | undefined {
   if (at.fd < 0 || name !== undefined && !isComponent(name)) return undefined;
   const stat = name === undefined

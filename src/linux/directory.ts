@@ -29,7 +29,7 @@ const howBytes = new Uint8Array(how.buffer);
 const HOW_SIZE = 24n;
 
 const BENEATH = RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS;
-/** `openat2` asks to be called again when a rename raced with it. */
+/** Maximum number of retries of `openat2`, which answers EAGAIN when a rename raced with it. */
 const MAX_EAGAIN_RETRIES = 100;
 
 /** How {@link Directory.openDirectory} resolves a path. */
@@ -109,7 +109,7 @@ export class Directory extends Descriptor {
     return new File(openBeneath(this, path, flags, mode, false), this, path);
   }
 
-  /** Metadata of an entry, a link's own. @throws {SystemError} */
+  /** Reads the metadata of an entry, of a link itself. @throws {SystemError} */
   statEntry(path: Name): Stat {
     return this.#within(
       path,
@@ -118,7 +118,7 @@ export class Directory extends Descriptor {
     );
   }
 
-  /** @param mode cut by the umask. @throws {SystemError} */
+  /** Makes a directory. @param mode cut by the umask. @throws {SystemError} */
   makeDirectory(path: Name, mode = 0o700): void {
     this.#call(path, "mkdirat", (sys, fd, name) => sys.mkdirat(fd, name, mode));
   }
@@ -174,7 +174,7 @@ export class Directory extends Descriptor {
     this.#call(path, "symlinkat", (sys, fd, name) => sys.symlinkat(text, fd, name));
   }
 
-  /** The text of a symbolic link. @throws {SystemError} EINVAL where it is none */
+  /** Reads the text of a symbolic link. @throws {SystemError} EINVAL where it is none */
   readLink(path: Name): Uint8Array {
     const buffer = linkBuffer ??= new Uint8Array(LINK_MAX);
     const length = this.#call(
@@ -223,7 +223,7 @@ export class Directory extends Descriptor {
   }
 
   /**
-   * The next entries of this handle, in batches; `undefined` at the end. For walking fast.
+   * Reads the next entries of this handle, in batches, for fast walks; `undefined` at the end.
    * @throws {SystemError}
    */
   readBatch(): Entry[] | undefined {
@@ -231,7 +231,7 @@ export class Directory extends Descriptor {
   }
 
   /**
-   * The same for the fastest walks: no object a name.
+   * Reads the next entries without an object for each name, for the fastest walks.
    * @returns whether there may be more
    * @throws {SystemError}
    */
@@ -246,7 +246,7 @@ export class Directory extends Descriptor {
     }
   }
 
-  /** Every entry, from the first, in the file system's order, without `.` and `..`. @throws {SystemError} */
+  /** Yields every entry, from the first, in the file system's order, without `.` and `..`. @throws {SystemError} */
   *entries(): Generator<Entry, void, undefined> {
     this.rewind();
     for (let batch = this.readBatch(); batch; batch = this.readBatch()) yield* batch;

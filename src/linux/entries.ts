@@ -1,10 +1,10 @@
-/** `getdents64`: the entries of a directory, names as bytes. */
+/** Reads the entries of a directory by `getdents64`, names as bytes. */
 
 import { DT, SYSCALL } from "./constants.ts";
 import { lastErrno, type Located, throwUnlessInterrupted } from "./errno.ts";
 import { system } from "./libc.ts";
 
-/** An entry as the directory names it; only `name` holds still for longer than an instant. */
+/** An entry as the directory names it; its type may have changed since. */
 export interface Entry {
   readonly name: Uint8Array;
   /** One of `DT`; `DT.UNKNOWN` on file systems that do not say. */
@@ -20,12 +20,12 @@ const TYPE = 18;
 const NAME = 19;
 const DOT = 0x2e;
 
-/** Takes a name, from `start` to `end` of `bytes`, which are valid during the call. */
+/** Receives a name, from `start` to `end` of `bytes`, which are valid during the call. */
 export type NameSink = (bytes: Uint8Array, start: number, end: number, type: number) => void;
 
 /**
- * The next entries of the directory, in the file system's order, without `.` and `..`; `undefined`
- * at the end, and where the directory has been removed. The names share one buffer, which is theirs.
+ * Reads the next entries of the directory, in the file system's order, without `.` and `..`; `undefined`
+ * at the end, and where the directory has been removed. The names share a buffer that is not reused.
  * @throws {SystemError}
  */
 export function readEntries(fd: number, at: Located): Entry[] | undefined {
@@ -38,7 +38,7 @@ export function readEntries(fd: number, at: Located): Entry[] | undefined {
   return entries;
 }
 
-/** {@link readEntries} without an object a name. @returns whether there may be more. @throws {SystemError} */
+/** Reads as {@link readEntries} does, without an object for each name. @returns whether there may be more. @throws {SystemError} */
 export function readNames(fd: number, at: Located, sink: NameSink): boolean {
   const length = readBatch(fd, at);
   decode(scratch!, length, sink);

@@ -1,4 +1,4 @@
-/** Errno as typed errors. */
+/** Turns errno into typed errors. */
 
 import { type ErrnoName, errnoName, machineErrorNamed, type Refusal } from "../errors.ts";
 import { libc } from "./libc.ts";
@@ -20,8 +20,8 @@ export class SystemError extends Error {
   /**
    * @param errno why
    * @param syscall what was called
-   * @param place what it was called for. Where it is long to tell, how to: of most errors only the
-   *   errno is looked at
+   * @param place what it was called for. A function where that is expensive to find out: of most errors
+   *   only the errno is used
    * @param refusal why it is not permitted, where the errno says that it is not
    */
   constructor(
@@ -51,14 +51,14 @@ export class SystemError extends Error {
   }
 }
 
-/** Whether `error` is a {@link SystemError} with one of these names. */
+/** Returns whether `error` is a {@link SystemError} with one of these names. */
 export function isErrno(error: unknown, ...names: ErrnoName[]): error is SystemError {
   return error instanceof SystemError && names.includes(error.errno);
 }
 
 const number = new Int32Array(1);
 
-/** Errno of the call that has just failed on this thread. */
+/** Returns the errno of the call that has just failed on this thread. */
 export function lastErrno(): ErrnoName {
   const { sys, errnoLocation } = libc();
   sys.memcpy(number, errnoLocation, 4n);
@@ -75,7 +75,7 @@ export interface Located {
   refusalOf?(errno: ErrnoName, syscall: string, entry: Uint8Array | string | undefined): Refusal;
 }
 
-/** How to tell where a call failed, whatever becomes of the entry's bytes meanwhile. */
+/** Returns where a call failed; the entry's bytes may change afterwards. */
 function placeOf(at: Located, entry?: Uint8Array | string): FailurePlace {
   if (entry === undefined) return at;
   const kept = typeof entry === "string" ? entry : entry.slice();
@@ -124,7 +124,7 @@ export function systemErrorBetween(
 }
 
 /**
- * For the call that has just failed: returns where it was only interrupted and is to be made again.
+ * Returns if the call that has just failed was only interrupted, and is to be made again.
  * @param entry of `at`, where the call named one
  * @throws {SystemError} for any other reason
  */

@@ -78,7 +78,7 @@ export class File extends Descriptor {
   }
 
   /**
-   * The next extent of data at or after `offset`; `undefined` where only a hole is left. On file
+   * Returns the next extent of data at or after `offset`; `undefined` where only a hole is left. On file
    * systems that know no holes it is the whole rest.
    * @throws {SystemError}
    */
@@ -93,7 +93,7 @@ export class File extends Descriptor {
     const end = sys.lseek64(this.fd, start, SEEK.HOLE);
     if (end < 0n) {
       const errno = lastErrno();
-      // The file was cut meanwhile.
+      // The file was truncated meanwhile.
       if (errno === "ENXIO") return undefined;
       throw new SystemError(errno, "lseek", this.path);
     }
@@ -108,9 +108,9 @@ export class File extends Descriptor {
    */
   copyFrom(source: File, length: number): number {
     const sys = system();
-    const wanted = BigInt(Math.min(length, MAX_COPY));
+    const chunk = BigInt(Math.min(length, MAX_COPY));
     for (;;) {
-      const count = sys.copy_file_range(source.fd, null, this.fd, null, wanted, 0);
+      const count = sys.copy_file_range(source.fd, null, this.fd, null, chunk, 0);
       if (count >= 0) return count;
       const errno = lastErrno();
       if (errno === "EXDEV" || errno === "EOPNOTSUPP" || errno === "EINVAL") {
@@ -133,15 +133,14 @@ export class File extends Descriptor {
   }
 
   /**
-   * Has the kernel begin to write back a range (of length 0: all from `offset` on), and does not
-   * wait: a later sync finds less to do.
-   * Only a hint: what goes wrong, that sync says.
+   * Has the kernel begin to write back a range (of length 0: all from `offset` on) without waiting, so
+   * that a later sync finds less to do. Errors are ignored: that sync reports them.
    */
   startWriteback(offset: number, length: number): void {
     system().sync_file_range(this.fd, BigInt(offset), BigInt(length), SYNC_FILE_RANGE_WRITE);
   }
 
-  /** Tells the page cache what comes next, one of `FADVISE`. Only a hint: errors say nothing. */
+  /** Tells the page cache what comes next, one of `FADVISE`. It is a hint, so errors are ignored. */
   advise(advice: number = FADVISE.SEQUENTIAL, offset = 0, length = 0): void {
     system().posix_fadvise64(this.fd, BigInt(offset), BigInt(length), advice);
   }

@@ -10,7 +10,7 @@
 const SYMBOLS = {
   __errno_location: { parameters: [], result: "pointer" },
   memcpy: { parameters: ["buffer", "pointer", "usize"], result: "pointer" },
-  /** Copying nothing answers where the buffer is, which `Deno.UnsafePointer` needs every right for. */
+  /** Copies nothing and returns the buffer's address, for which `Deno.UnsafePointer` needs every permission. */
   addressOf: { name: "memcpy", parameters: ["buffer", "buffer", "usize"], result: "u64" },
 
   openat2: {
@@ -109,13 +109,13 @@ export function openLibc(path: string): void {
   loaded = { sys, errnoLocation: sys.__errno_location() };
 }
 
-/** The loaded library. @throws {TypeError} before {@link openLibc} */
+/** Returns the loaded library. @throws {TypeError} before {@link openLibc} */
 export function libc(): Libc {
   if (!loaded) throw new TypeError("Cannot make a system call before openLibc()");
   return loaded;
 }
 
-/** The system calls. @throws {TypeError} before {@link openLibc} */
+/** Returns the system calls. @throws {TypeError} before {@link openLibc} */
 export function system(): Symbols {
   return libc().sys;
 }

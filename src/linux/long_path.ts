@@ -1,4 +1,4 @@
-/** Paths that are longer than one system call takes. */
+/** Opens and joins paths that are longer than one system call takes. */
 
 import { PATH_MAX } from "./constants.ts";
 import type { Directory } from "./directory.ts";
@@ -29,13 +29,13 @@ export function openLongPath(top: Directory, path: Uint8Array): Directory {
   return at;
 }
 
-/** A path's last component and what is before it. */
+/** Splits a path into its last component and what is before that. */
 export function splitLast(path: Uint8Array): { parent: Uint8Array; name: Uint8Array } {
   const slash = path.lastIndexOf(SLASH);
   return { parent: path.subarray(0, Math.max(slash, 0)), name: path.subarray(slash + 1) };
 }
 
-/** The path of an entry of the directory at `parent`. */
+/** Returns the path of an entry of the directory at `parent`. */
 export function joinPath(parent: Uint8Array, name: Uint8Array): Uint8Array {
   if (parent.length === 0) return name.slice();
   const path = new Uint8Array(parent.length + 1 + name.length);

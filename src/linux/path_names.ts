@@ -1,4 +1,4 @@
-/** Names of files are bytes, not text: conversions, checks and NUL-terminated copies for libc. */
+/** Converts and checks names of files, which are bytes and not text, and copies them for libc. */
 
 import { PATH_MAX } from "./constants.ts";
 import { SystemError } from "./errno.ts";
@@ -14,12 +14,12 @@ const DOT = 0x2e;
 const encoder = new TextEncoder();
 const strict = new TextDecoder("utf-8", { fatal: true });
 
-/** The bytes of a name. */
+/** Returns the bytes of a name. */
 export function bytesOf(name: Name): Uint8Array {
   return typeof name === "string" ? encoder.encode(name) : name;
 }
 
-/** A name as text for people: UTF-8 where it is that, else with `\xNN` for what is not ASCII. */
+/** Returns a name as text for people: UTF-8 where it is that, else with `\xNN` for what is not ASCII. */
 export function displayName(name: Name): string {
   if (typeof name === "string") return name;
   try {
@@ -38,7 +38,7 @@ export class CStringBuffer {
   readonly #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(PATH_MAX);
 
   /**
-   * The buffer, holding `name`; valid until the next call.
+   * Returns the buffer, holding `name`; valid until the next call.
    * @throws {SystemError} ENAMETOOLONG, or EINVAL for a NUL, which would cut the name short
    */
   set(name: Name, syscall: string): Uint8Array<ArrayBuffer> {
@@ -60,12 +60,12 @@ export class CStringBuffer {
   }
 }
 
-/** For the first (or only) path of a call, and for the second. */
+/** Buffers for the first (or only) path of a call, and for the second. */
 export const first: CStringBuffer = new CStringBuffer();
 export const second: CStringBuffer = new CStringBuffer();
 
 /**
- * Whether `name` is one component that names an entry of its directory: not empty, `.` or `..`,
+ * Returns whether `name` is one component that names an entry of its directory: not empty, `.` or `..`,
  * no `/`.
  */
 export function isComponent(name: Name): boolean {
@@ -89,7 +89,7 @@ export function splitPath(path: Name): { parent?: Name; leaf: Name } {
   return at < 0 ? { leaf: path } : { parent: path.subarray(0, at), leaf: path.subarray(at + 1) };
 }
 
-/** Whether two names are the same bytes. */
+/** Returns whether two names are the same bytes. */
 export function sameName(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;

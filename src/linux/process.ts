@@ -1,20 +1,20 @@
-/** What the process is and has. */
+/** Reads properties of the process and of the file systems that it uses. */
 
 import { type Located, throwUnlessInterrupted } from "./errno.ts";
 import { system } from "./libc.ts";
 
-/** Whose rights system calls are made with. */
+/** Returns the user and group with whose rights system calls are made. */
 export function effectiveUser(): { uid: number; gid: number } {
   const sys = system();
   return { uid: sys.geteuid(), gid: sys.getegid() };
 }
 
-/** The number that names a file system's kind, as in `linux/magic.h`. @throws {SystemError} */
+/** Returns the number that names a file system's kind, as in `linux/magic.h`. @throws {SystemError} */
 export function fileSystemType(of: Located & { readonly fd: number }): number {
   return Number(statfs(of)[0]!);
 }
 
-/** Bytes of a file system, all of them and those that are free to everybody. @throws {SystemError} */
+/** Returns the bytes of a file system, all of them and those that are free to everybody. @throws {SystemError} */
 export function fileSystemSpace(
   of: Located & { readonly fd: number },
 ): { size: number; free: number } {

@@ -1,10 +1,10 @@
-/** `statx`: metadata with nanosecond times. */
+/** Reads metadata with nanosecond times by `statx`. */
 
 import { AT, S } from "./constants.ts";
 import { type Located, throwUnlessInterrupted } from "./errno.ts";
 import { system } from "./libc.ts";
 
-/** A time as the file system has it. */
+/** A time of a file system. */
 export interface Timespec {
   /** Seconds since the epoch; negative before it. */
   readonly sec: number;
@@ -78,9 +78,9 @@ export interface DeviceName {
 let names: readonly DeviceName[] | undefined;
 
 /**
- * Has every {@link Stat} of this thread name devices so, until the result is disposed of; others keep
- * their numbers. For work that compares inodes with those of an earlier time, when a file system gave
- * them other devices.
+ * Has every {@link Stat} of this thread name these devices in this way, until the result is disposed of;
+ * other devices keep their numbers. It serves work that compares inodes with those of an earlier time,
+ * when a file system gave them other devices.
  */
 export function nameDevices(devices: readonly DeviceName[]): Disposable {
   names = devices.length === 0 ? undefined : devices;
@@ -180,12 +180,12 @@ export class Stat {
   }
 }
 
-/** A time as nanoseconds since the epoch. */
+/** Returns a time as nanoseconds since the epoch. */
 export function nanoseconds(time: Timespec): bigint {
   return BigInt(time.sec) * 1_000_000_000n + BigInt(time.nsec);
 }
 
-/** The time that many nanoseconds after the epoch. */
+/** Returns the time that many nanoseconds after the epoch. */
 export function timespec(nanoseconds: bigint): Timespec {
   const nsec = Number(((nanoseconds % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n);
   return { sec: Number((nanoseconds - BigInt(nsec)) / 1_000_000_000n), nsec };
@@ -216,7 +216,7 @@ export function statx(
   return new Stat(result);
 }
 
-/** Metadata as {@link statx} returns it, for the advice in an error; `undefined` where it cannot be had. */
+/** Returns what {@link statx} does, for the remedy in an error; `undefined` where that fails. */
 export function tryStatx(fd: number, name: Uint8Array, flags: number): Stat | undefined {
   const failed =
     system().statx(fd, name, flags | AT.SYMLINK_NOFOLLOW, STATX_BASIC, result.bytes) < 0;

@@ -1,4 +1,4 @@
-/** Extended attributes by descriptor. */
+/** Reads and sets extended attributes by descriptor. */
 
 import { isErrno, lastErrno, type Located, SystemError, throwUnlessInterrupted } from "./errno.ts";
 import { system } from "./libc.ts";
@@ -14,13 +14,13 @@ export interface XattrTarget extends Located {
 const LIMIT = 65536n;
 let scratch: Uint8Array | undefined;
 
-/** The inode of an `O_PATH` descriptor; `/proc`'s magic link leads to it even where it is a symlink. */
+/** Returns a path to the inode of an `O_PATH` descriptor; `/proc`'s magic link leads to it, also to a symlink. */
 export function procPath(fd: number): string {
   return `/proc/self/fd/${fd}`;
 }
 
 /**
- * Names of the attributes; none where the file system has no attributes.
+ * Returns the names of the attributes; none where the file system has no attributes.
  * @throws {SystemError}
  */
 export function listXattrs(target: XattrTarget): Uint8Array[] {
@@ -48,7 +48,7 @@ function splitList(list: Uint8Array): Uint8Array[] {
 }
 
 /**
- * The value of an attribute; `undefined` where there is none of that name.
+ * Returns the value of an attribute; `undefined` where there is none of that name.
  * @throws {SystemError}
  */
 export function getXattr(target: XattrTarget, name: Name): Uint8Array | undefined {
@@ -80,7 +80,7 @@ export function setXattr(target: XattrTarget, name: Name, value: Uint8Array): vo
   }
 }
 
-/** A zero-length buffer has no address to give. */
+/** Returns a buffer of at least one byte: an empty one has no address to give. */
 function padded(value: Uint8Array): Uint8Array {
   return value.length === 0 ? new Uint8Array(1) : value;
 }

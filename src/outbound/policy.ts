@@ -39,7 +39,7 @@ export function refusal(rules: OutboundRules, host: string, address: string): st
 }
 
 function matchesHost(pattern: string, host: string): boolean {
-  const wanted = canonicalAddress(pattern).replace(/\.$/, "");
+  const canonical = canonicalAddress(pattern).replace(/\.$/, "");
   const name = canonicalAddress(host).replace(/\.$/, "");
-  return wanted.startsWith("*.") ? name.endsWith(wanted.slice(1)) : name === wanted;
+  return canonical.startsWith("*.") ? name.endsWith(canonical.slice(1)) : name === canonical;
 }

@@ -32,10 +32,10 @@ const REASONS: Readonly<Record<string, string>> = {
  */
 export async function listen(
   server: Server,
-  wanted: readonly Address[],
+  addresses: readonly Address[],
   options: ListenOptions,
 ): Promise<Address[]> {
-  const resolved = await Promise.all(wanted.map(resolveAddress));
+  const resolved = await Promise.all(addresses.map(resolveAddress));
   if (!options.tls && !options.insecure) resolved.forEach(refuseOpen);
   const bound: Address[] = [];
   for (const address of resolved) {

@@ -1,9 +1,9 @@
-/** What a collection counts, and the result it makes of it. */
+/** Counts the blobs of a collection, and makes its result of the counts. */
 
 import type { Digest } from "../digest.ts";
 import type { Tally } from "./object_store.ts";
 
-/** What a collection found and deleted, or would delete without `dryRun`. */
+/** The result of a collection: what it found and deleted, or would delete without `dryRun`. */
 export interface CollectResult {
   dryRun: boolean;
   /** Whether only `force` permits the deletion, because it is of most blobs or of all that are old enough. */

@@ -1,5 +1,5 @@
 /**
- * Every kind of object store. A kind that is missing in the table, or whose schema is missing in
+ * Lists every kind of object store. A kind that is missing in the table, or whose schema is missing in
  * {@link storageSchema}, does not compile.
  */
 
@@ -68,7 +68,7 @@ export function storageProblems<K extends Kind>(
   return kind.problems(storage);
 }
 
-/** Whether the store keeps anything; without, snapshots and backups are refused. */
+/** Returns whether the store keeps anything; without, snapshots and backups are refused. */
 export function keepsContent({ kind }: StorageOptions): boolean {
   return KINDS[kind].keepsContent;
 }
@@ -95,8 +95,8 @@ export function storeFiles(storage: StorageOptions): string[] {
 }
 
 /**
- * Returns what the daemon Worker must be allowed besides the store's folder.
- * @param env a variable of the main thread's environment (it says where credentials come from)
+ * Returns the permissions that the daemon Worker needs besides the store's folder.
+ * @param env reads a variable of the main thread's environment, which tells where credentials are
  */
 export function storePermissions<K extends Kind>(
   storage: Options<K> & { kind: K },
@@ -106,7 +106,7 @@ export function storePermissions<K extends Kind>(
   return kind.permissions(storage, env);
 }
 
-/** What {@link openStore} needs; the clock is the machine's unless given. */
+/** Options of {@link openStore}; the clock is the machine's unless given. */
 export type OpenStoreOptions =
   & Omit<StoreParts, "clock" | "metrics">
   & Partial<Pick<StoreParts, "clock">>

@@ -1,6 +1,6 @@
 /**
- * The protocol between a collection and writers, by which no blob is deleted that a writer has just
- * found. It needs nothing of the store but objects.
+ * Implements the protocol between a collection and writers, by which no blob is deleted that a writer has
+ * just found. It needs nothing of the store but objects.
  *
  * A store cannot "delete unless it was touched meanwhile" in one step. So a collection first
  * writes a lease, an object that names the blobs it is about to delete (it condemns them), then reads

@@ -1,5 +1,5 @@
 /**
- * The collection's side of the protocol in `lease.ts`: one collection at a time holds the lease, and
+ * Implements the collection's side of the protocol in `lease.ts`: one collection at a time holds the lease, and
  * only its holder deletes, while the lease is in force.
  *
  * - A collection **claims** the lease with nothing condemned. The store lets one claim succeed at a time:
@@ -28,7 +28,7 @@ const USE_MS = LEASE_MS / 2;
 /** The lease counts as lost a minute before it expires, as clocks differ and requests linger. Milliseconds. */
 const HOLD_MS = LEASE_MS - 60_000;
 
-/** What a {@link LeaseHolder} uses. */
+/** Options of a {@link LeaseHolder}. */
 export interface LeaseHolderOptions {
   clock: Clock;
   signal?: AbortSignal | undefined;

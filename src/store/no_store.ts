@@ -1,4 +1,4 @@
-/** `storage.kind` `none`: every use is refused, should one ever get this far. */
+/** The store of `storage.kind` `none`, which refuses every use; callers ask `keepsContent` before. */
 
 import { DaemonError } from "../errors.ts";
 import type { ObjectStore } from "./object_store.ts";

@@ -7,10 +7,10 @@ const schema = section({
   kind: z.literal("none").describe("No store: snapshots and backups are refused"),
 });
 
-/** No store. */
+/** The config of no store. */
 export type NoStorage = z.output<typeof schema>;
 
-/** No store: nothing is kept of a workspace that is disposed of. */
+/** The kind without a store: nothing is kept of a workspace that is disposed of. */
 export const noneKind = {
   schema,
   secretKeys: [],

@@ -1,13 +1,13 @@
 /**
- * Object stores: where images live once they have left a node.
+ * The contract of object stores, in which images are kept once they have left a node.
  *
- * Two kinds of object. **Blobs** are immutable and named by their digest (`blobs/sha256/<hex>`):
+ * There are two kinds of objects. **Blobs** are immutable and named by their digest (`blobs/sha256/<hex>`):
  * putting one means "it is stored at this digest", not "this call stored it". **References** are
  * small mutable objects under `refs/`, replaced in one step: a reader sees the old bytes or the new.
  * Write order is the caller's: blobs first, then the reference that makes them live.
  *
- * Nothing counts that the store itself did not say. An answer that was made by somebody between it
- * and us is UNAVAILABLE: it is neither success, nor "it is not there", nor damage. Only reads of an
+ * Only answers of the store itself count. An answer that something between it and the daemon made is
+ * UNAVAILABLE: it is neither success, nor "it is not there", nor damage. Only reads of an
  * object throw NOT_FOUND, and only where the store itself says so.
  *
  * Errors are DaemonErrors. NOT_FOUND; UNAVAILABLE (out of reach, or failing after the retries);

@@ -1,11 +1,11 @@
-/** Spool files as a store takes them. */
+/** Resolves and checks the spool files that a store is given. */
 
 import { join } from "@std/path";
 import { DaemonError } from "../errors.ts";
 import type { LocalFile, SpooledBlob } from "../spool.ts";
 
 /**
- * The absolute path of a spool file.
+ * Returns the absolute path of a spool file.
  * @throws {DaemonError} INTERNAL for a file of another area, or a path that leaves the spool.
  */
 function spoolPath(spoolDir: string, file: LocalFile): string {
@@ -20,8 +20,8 @@ function spoolPath(spoolDir: string, file: LocalFile): string {
 }
 
 /**
- * The absolute path of a spool file that is what was announced, as far as telling so costs nothing:
- * the Workers that wrote it computed its digest on the way.
+ * Returns the absolute path of a spool file, after a check of its size. Its digest is not checked again:
+ * the Worker that wrote it computed that on the way.
  * @throws {DaemonError} DATA_LOSS where its size is another; INTERNAL where it is not there.
  */
 export async function spooledFile(spoolDir: string, blob: SpooledBlob): Promise<string> {

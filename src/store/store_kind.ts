@@ -1,4 +1,4 @@
-/** What each kind of object store provides. */
+/** The parts of a kind of object store. */
 
 import type { z } from "zod";
 import type { Clock } from "../clock.ts";
@@ -12,7 +12,7 @@ import type { StoreMetrics } from "./store_metrics.ts";
  * paths and nothing left to decide.
  */
 export interface StoreKind<Written, Options> {
-  /** Its section of the config file; every key is described, and `kind` is a literal. */
+  /** The schema of its section of the config file; every key is described, and `kind` is a literal. */
   readonly schema: z.ZodType<Written>;
   /** Keys whose values are never shown or repeated. */
   readonly secretKeys: readonly (keyof Options & string)[];
@@ -33,8 +33,8 @@ export interface StoreKind<Written, Options> {
   problems(options: Options): StorageProblem[];
 
   /**
-   * Returns what the daemon Worker must be allowed besides the store's folder.
-   * @param env a variable of the main thread's environment (it says where credentials come from)
+   * Returns the permissions that the daemon Worker needs besides the store's folder.
+   * @param env reads a variable of the main thread's environment, which tells where credentials are
    */
   permissions(options: Options, env: (name: string) => string | undefined): StorePermissions;
 
@@ -52,7 +52,7 @@ export interface StorageProblem {
   problem: string;
 }
 
-/** What a store works with. */
+/** The parts of the daemon that a store uses. */
 export interface StoreParts {
   /** The spool's folder, absolute. */
   spoolDir: string;
@@ -72,7 +72,7 @@ export interface StorePermissions {
   sys: string[];
 }
 
-/** No permissions. */
+/** Returns no permissions. */
 export function noPermissions(): StorePermissions {
   return { net: [], env: [], read: [], sys: [] };
 }

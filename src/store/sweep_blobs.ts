@@ -1,4 +1,4 @@
-/** The sweep of a collection: deletes what was found to be needed by nothing. */
+/** Sweeps for a collection: deletes the blobs that nothing was found to need. */
 
 import { forEachIndex } from "../async/mod.ts";
 import { type Clock, Stopwatch } from "../clock.ts";
@@ -14,7 +14,7 @@ const DELETE_CONCURRENCY = 8;
 /** References are read again when the last reading is older; milliseconds. */
 const MAX_MARK_AGE_MS = 5 * 60_000;
 
-/** What a {@link Sweep} uses of the options of a collection. */
+/** The options of a collection that a {@link Sweep} uses. */
 export interface SweepBlobsOptions {
   /** Returns every blob that a live reference needs. */
   mark(signal?: AbortSignal): Promise<ReadonlySet<Digest>>;

@@ -19,7 +19,7 @@ const FIRST_DELAY_MS = 1_000;
 const LONGEST_DELAY_MS = 5 * 60_000;
 const MAX_START_DELAY_MS = 1_000;
 
-/** What a {@link ContentDeleter} uses. */
+/** Options of a {@link ContentDeleter}. */
 export interface DeleterOptions {
   content: Content;
   clock: Clock;
@@ -204,7 +204,7 @@ export class ContentDeleter {
         },
       });
     } catch (error) {
-      // Somebody else's attempt has succeeded.
+      // The attempt of a caller that joined has succeeded meanwhile.
       if (!deletion.done.aborted) throw error;
     }
   }

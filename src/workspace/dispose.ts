@@ -17,7 +17,7 @@ const log = logger("workspace");
 /** Bounds the wait for Git's status, so that a huge checkout does not hold a disposal up. */
 const STATUS_TIMEOUT_MS = 60_000;
 
-/** What a disposal uses. */
+/** The services that a disposal uses. */
 export interface DisposeContext {
   content: Content;
   images: Images;

@@ -46,7 +46,7 @@ export function checkDisposePreconditions(
   );
 }
 
-/** Past the point of no return nothing more can be saved: what is asked for must have been already. */
+/** Checks that what is asked for was saved already, since past the point of no return nothing more can be. */
 function checkAlreadySaved(
   { id, saved, disposal }: DisposableWorkspace,
   options: DisposeOptions,

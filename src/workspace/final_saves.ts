@@ -1,6 +1,6 @@
-/** What a caller of DisposeWorkspace can ask to have stored before the content is deleted. */
+/** The saves that a caller of DisposeWorkspace can ask for before the content is deleted. */
 
-/** In the order to do it in. Logs come first: they are small, and useful even if the backup fails. */
+/** All final saves, in the order to make them. Logs are first: small, and useful even if the backup fails. */
 const FINAL_SAVES = ["backupLogs", "backup"] as const;
 
 /** One thing that a disposal can store before it deletes: the terminal logs, or a backup. */

@@ -14,7 +14,7 @@ const log = logger("workspace");
 const BASE_DELAY_MS = 1_000;
 const MAX_DELAY_MS = 5 * 60_000;
 
-/** What is saved. */
+/** Kinds of saves. */
 type SaveKind = "backup" | "snapshot";
 
 type Save = (options: { baseline: string; signal: AbortSignal }) => Promise<SavedImage>;
@@ -27,7 +27,7 @@ interface SaveRetries extends Pick<RetryOptions, "attempts" | "isRetryable"> {
   patient?: boolean;
 }
 
-/** What an {@link ImageSaver} uses, and its limits. */
+/** Options of an {@link ImageSaver}. */
 export interface SaverOptions {
   images: Images;
   journal: Journal;
@@ -141,7 +141,7 @@ export class ImageSaver {
     const stored = this.#options.operations
       .run({ kind: "snapshot", subject, maxAttempts: Infinity }, work)
       .catch((error) => {
-        // Nobody is owed it any more, so that its workspace can be disposed of.
+        // The promise of this snapshot was taken back, so that its workspace can be disposed of.
         if (!isGivenUp) throw error;
       })
       .finally(() => workspace.pendingSnapshots.delete(url));
@@ -242,7 +242,7 @@ export class ImageSaver {
       attempts,
       baseDelay: BASE_DELAY_MS,
       maxDelay: MAX_DELAY_MS,
-      // A disposal that was given up meanwhile hurries nothing any more.
+      // After a disposal that was abandoned meanwhile, attempts go on as usual.
       isRetryable: (error) => !(last && workspace.disposingSignal.aborted) && isRetryable(error),
       wake: () => patient ? undefined : workspace.disposingSignal,
       onRetry: (error, failures) => {

@@ -1,6 +1,6 @@
 /**
- * What the daemon must remember across a crash, in SQLite: one row a workspace, one a pending snapshot,
- * and what a disposal had saved before it began to delete.
+ * Keeps what the daemon must remember across a crash, in SQLite: one row a workspace, one a pending
+ * snapshot, and what a disposal had saved before it began to delete.
  *
  * Every write is durable when the call returns (synchronous=FULL) and is made before the effect it
  * announces, so that a restart knows what was under way.

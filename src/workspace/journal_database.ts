@@ -111,7 +111,7 @@ export class JournalDatabase implements Disposable {
     }
   }
 
-  /** What the system says of the file, where SQLite has but one word for several things. */
+  /** Returns the system's error for the file, where SQLite has one result for several causes. */
   #underlying(error: unknown): unknown {
     if (!AMBIGUOUS.has(errnoOf(error) ?? "")) return undefined;
     try {
@@ -128,6 +128,7 @@ export class JournalDatabase implements Disposable {
 }
 
 /**
+ * Opens or creates the database, and locks it.
  * @throws {DaemonError} FAILED_PRECONDITION for another version
  * @throws {Error} SQLite's, for what it cannot open
  */
@@ -198,7 +199,7 @@ function ignoreFull(work: () => void): void {
 /** Results of SQLite that may mean a lack of descriptors or of rights, or a disk that fails. */
 const AMBIGUOUS = new Set(["SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_READONLY"]);
 
-/** A file system may notice only when it writes data out that there is no space for it. */
+/** Returns whether the disk may be full: some file systems notice that only when they write data back. */
 function mayBeFull(error: unknown): boolean {
   return ["SQLITE_FULL", "SQLITE_IOERR"].includes(errnoOf(error) ?? "");
 }

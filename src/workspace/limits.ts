@@ -1,4 +1,4 @@
-/** Limits that the file system holds a workspace's processes to. */
+/** Has the file system limit what a workspace's processes can take. */
 
 import type { Content, Tree } from "../content/mod.ts";
 import { messageOf } from "../errors.ts";

@@ -1,5 +1,5 @@
 /**
- * The six operations, and what a restart makes of what it finds.
+ * Runs the six operations, and recovers what a restart finds.
  *
  * Who may write what: a {@link Workspace} alone changes its state; images of one workspace are made
  * one after another; `backup.concurrency` caps how many are made on the node at once. An accepted

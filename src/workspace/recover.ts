@@ -8,13 +8,13 @@ import { type Recorders, Workspace } from "./workspace.ts";
 
 const log = logger("workspace");
 
-/** What a restart finds. */
+/** The state that a restart finds. */
 export interface Recovered {
   /** Those in state DELETING are still to be deleted. */
   workspaces: Workspace[];
   /** Names of published trees that the journal does not know. */
   orphans: Set<string>;
-  /** What is to be deleted besides. */
+  /** Everything else that is to be deleted. */
   leftovers: Leftovers;
 }
 

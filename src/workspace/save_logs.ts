@@ -14,7 +14,7 @@ const MAX_LOGS = 1000;
 /** How many of the logs that are not stored are named in the message. */
 const MAX_NAMED = 10;
 
-/** What storing terminal logs uses. */
+/** The services that storing terminal logs uses. */
 export interface SaveLogsContext {
   content: Content;
   images: Images;

@@ -10,7 +10,7 @@ import type { Workspace } from "./workspace.ts";
 
 const log = logger("workspace");
 
-/** What an initialisation uses. */
+/** The services and limits of an initialisation. */
 export interface SetupContext {
   content: Content;
   images: Images;
@@ -18,7 +18,7 @@ export interface SetupContext {
   /** Whether this workspace may be restored from the store. */
   remoteStorage: boolean;
   contentOwner: Owner;
-  /** Told what the caller should know of though nothing has failed. */
+  /** Called with warnings for the caller, though nothing has failed. */
   onWarning(message: string): void;
   metrics: WorkspaceMetrics;
   operation: Operation;
@@ -58,7 +58,7 @@ export async function setUp(
     signal.throwIfAborted();
     operation.setUncancellable("the content is whole, and is being published");
     operation.enter("publishing");
-    // Not before: content that the workspace's own backup has is restored whatever it takes.
+    // The limit is set last: the workspace's own backup is restored whatever it takes.
     await limitTree(content, tree, workspace.record.quotaBytes);
     await adoptBaseline(content, baselines, id);
     await publish(content, tree, workspace.tree, trees);

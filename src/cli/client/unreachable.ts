@@ -64,8 +64,8 @@ export async function explainUnreachable(
   addr: string,
   tls: ClientTls | undefined,
 ): Promise<string> {
-  const known = TLS_ERRORS.find(([pattern]) => pattern.test(message));
-  if (known) return `Cannot use the daemon at ${addr}: ${known[1]}; ${known[2]}`;
+  const meaning = TLS_ERRORS.find(([pattern]) => pattern.test(message));
+  if (meaning) return `Cannot use the daemon at ${addr}: ${meaning[1]}; ${meaning[2]}`;
   if (/\bEACCES\b|\bEPERM\b/.test(message)) {
     const hint = "run it as a user or group that may open the socket (its mode is 0660)";
     return `${inWords(message)}; ${hint}`;

@@ -74,7 +74,7 @@ export class BaselineReader {
   readonly #parts: BaselineParts;
   #scratch = new Memory(new ArrayBuffer(64 * 1024));
 
-  /** @throws {RangeError | ArchiveError} if the file is no baseline */
+  /** Reads the header and the table. @throws {RangeError | ArchiveError} if the file is no baseline */
   constructor(file: File) {
     this.#file = file;
     const { tableAt, directories } = readFooter(file, file.stat().size);

@@ -55,7 +55,7 @@ function replace(areas: OpenAreas, token: string, name: string): void {
   try {
     areas.baselines.rename(token, areas.baselines, name);
   } catch (error) {
-    // Somebody has put a folder there, which rename(2) replaces with no file.
+    // There is a folder of that name, which rename(2) does not replace by a file.
     if (!isErrno(error, "EISDIR", "ENOTEMPTY", "EEXIST")) throw error;
     deleteEntry(areas.baselines, name, areas.trash);
     areas.baselines.rename(token, areas.baselines, name);

@@ -16,19 +16,19 @@ interface Node<M> {
 
 /**
  * Metadata by directory, kept as the tree that their paths make: a directory costs its own name,
- * however deep it is, and what is forgotten with a directory is all that is beneath it.
+ * however deep it is, and is forgotten together with everything beneath it.
  */
 export class DeferredMetadata<M> {
   readonly #top: Node<M> = {};
   readonly #charge: (bytes: number) => void;
-  /** Entries mostly come in the order of the tree: the way to the last leads almost to the next. */
+  /** The last path: entries mostly come in the order of the tree, so that the next one shares most of it. */
   #last: Uint8Array = TOP;
-  /** The nodes on it, the top's first. */
+  /** The nodes on that path, the top's first. */
   readonly #way: Node<M>[] = [this.#top];
 
   /**
-   * @param charge is told how much memory is taken, and, below 0, given back; where it refuses, all
-   *   ends
+   * @param charge called with the bytes of memory that are taken, negative for bytes given back;
+   *   throws to refuse them
    */
   constructor(charge: (bytes: number) => void) {
     this.#charge = charge;
@@ -61,8 +61,8 @@ export class DeferredMetadata<M> {
   }
 
   /**
-   * Calls `apply` for every directory, for those within it first. Its path is put together only
-   * where it is asked for.
+   * Calls `apply` for every directory, for those within it first. A path is put together only where
+   * `apply` asks for it.
    * @throws {SystemError}
    */
   apply(
@@ -86,7 +86,7 @@ export class DeferredMetadata<M> {
     }
   }
 
-  /** Forgets the way to the last, which may be gone. */
+  /** Forgets the nodes of the last path, which may be gone. */
   #restart(): void {
     this.#last = TOP;
     this.#way.length = 1;
@@ -99,7 +99,7 @@ export class DeferredMetadata<M> {
     return node;
   }
 
-  /** The node at `path`, made with those above it where they are missing. */
+  /** Returns the node at `path`; makes it and those above it where they are missing. */
   #make(path: MemberPath): Node<M> {
     const { bytes, depth } = path;
     if (depth === 0) return this.#top;
@@ -117,8 +117,8 @@ export class DeferredMetadata<M> {
   }
 
   #child(node: Node<M>, name: string): Node<M> {
-    const known = node.children?.get(name);
-    if (known) return known;
+    const existing = node.children?.get(name);
+    if (existing) return existing;
     this.#charge(name.length + NODE_BYTES);
     const child: Node<M> = {};
     node.children ??= new Map();
@@ -128,7 +128,7 @@ export class DeferredMetadata<M> {
 }
 
 /**
- * How many components two paths begin with in common, and where in `path` those after them begin.
+ * Returns how many components two paths begin with in common, and where in `path` the rest begins.
  */
 function sharedWay(path: Uint8Array, other: Uint8Array): { depth: number; end: number } {
   const shared = { depth: 0, end: 0 };
@@ -143,7 +143,7 @@ function sharedWay(path: Uint8Array, other: Uint8Array): { depth: number; end: n
   return shared;
 }
 
-/** What a directory and all beneath it were charged. */
+/** Returns the bytes that a directory and everything beneath it were charged. */
 function costOf<M>(name: string, node: Node<M>): number {
   let bytes = 0;
   const pending: [string, Node<M>][] = [[name, node]];

@@ -23,7 +23,7 @@ import { writeContent } from "./write_content.ts";
 import { OmissionLog } from "../omissions.ts";
 import { DeferredMetadata } from "./deferred_metadata.ts";
 
-/** What an extraction made, in regular files. */
+/** The regular files that an extraction made. */
 export interface ExtractStats {
   /** Regular files, whatever number of names each has. */
   files: number;
@@ -31,7 +31,7 @@ export interface ExtractStats {
   contentBytes: number;
 }
 
-/** What an extraction made, what that takes on disk, and what was left out. */
+/** The result of an extraction: its files, what they take on disk, and what was left out. */
 export type ExtractResult = ExtractStats & Pick<RestoreResult, "diskBytes" | "omitted">;
 
 /** The most padding after the end marker that is read, to check a compressed stream to its end. */
@@ -39,18 +39,18 @@ const MAX_PADDING = 1024 * 1024 * 1024;
 const BUFFER = 256 * 1024;
 /** The kernel refuses targets of this size and more, on every file system. */
 const MAX_TARGET_BYTES = 4096;
-/** What an omission of trailing data has in place of a path. */
+/** The text that an omission of trailing data has in place of a path. */
 const END = new TextEncoder().encode("(after the end)");
 /** Bytes of heap that a name in a set takes besides its own. */
 const KEY_BYTES = 64;
 
-/** What ends an extraction early. */
+/** Limits of an extraction, and callbacks. */
 export interface ExtractLimits {
   /** The most bytes that may be taken on disk; absent for no limit but the disk. */
   readonly bytes?: number | undefined;
   /** Called between steps, of which one entry can need many. @throws {DaemonError} ABORTED */
   throwIfCancelled(): void;
-  /** Told how many files there are so far. */
+  /** Called with the number of files so far. */
   report?: (files: number) => void;
 }
 
@@ -253,7 +253,7 @@ class Extraction implements Disposable {
 
   #forget(path: MemberPath, stat: Stat): void {
     if (stat.isDirectory) this.#directories.forget(path);
-    // With another name the file still exists.
+    // A file that has another name still exists.
     if (!stat.isFile || stat.nlink > 1) return;
     this.stats.files--;
     this.stats.contentBytes -= stat.size;

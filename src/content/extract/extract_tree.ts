@@ -12,7 +12,7 @@ const IMPLIED_MODE = 0o755;
 const PRIVATE_MODE = 0o700;
 const TOP = new Uint8Array();
 
-/** What an {@link ExtractTree} tells the extraction that it belongs to. */
+/** Callbacks of an {@link ExtractTree}. */
 export interface TreeEvents {
   /** Called before a directory is made that only an entry below it needs; throws to refuse it. */
   implied(): void;
@@ -31,7 +31,7 @@ export interface Leaf {
 export class ExtractTree implements Disposable {
   readonly #top: Directory;
   readonly #events: TreeEvents;
-  /** Opened last is always the parent of the last leaf, so that no removed directory is in it. */
+  /** The directory opened last is always the parent of the last leaf, so no removed one is kept. */
   readonly #directories: DirectoryCache;
 
   /** @param top stays open; the caller closes it */

@@ -19,10 +19,10 @@ export interface Metadata {
   readonly mtime: bigint;
   /** By name, one character a byte; only names that start with `user.`. */
   readonly xattrs: ReadonlyMap<string, Uint8Array>;
-  /** What policy drops. */
+  /** Metadata that policy drops. */
   readonly dropped: {
     readonly setId: boolean;
-    /** How many attributes outside the `user` namespace. */
+    /** The number of attributes outside the `user` namespace. */
     readonly xattrs: number;
   };
 }
@@ -86,6 +86,7 @@ function base64(value: Uint8Array): Uint8Array | undefined {
   }
 }
 
+/** Options of {@link applyMetadata}. */
 export interface ApplyOptions {
   /** Whether the process may give files away; what it extracts is its own otherwise. */
   readonly owners: boolean;

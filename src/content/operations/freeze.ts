@@ -1,4 +1,4 @@
-/** Frozen trees, from which images are packed: nothing in them moves. */
+/** Freezes trees, so that images are packed from copies in which nothing changes. */
 
 import { messageOf } from "../../errors.ts";
 import { type DeviceName, isErrno, SystemError } from "../../linux/mod.ts";
@@ -14,7 +14,7 @@ export interface FrozenTree {
   readonly tree: Tree;
   /** Milliseconds since the epoch at which freezing began; absent where nothing is frozen. */
   readonly frozenAt?: number;
-  /** What the devices of the tree to be packed are called in baselines. */
+  /** The names of the tree's devices in baselines. */
   readonly devices: readonly DeviceName[];
   /** The state of the tree that the frozen copy shows; see {@link isUnchanged}. */
   readonly state?: string;
@@ -62,7 +62,7 @@ export function isUnchanged(areas: OpenAreas, request: { tree: Tree; state: stri
   return volumeAt(areas.staging).snapshots?.state(top) === request.state;
 }
 
-/** Deletes a frozen tree. @throws {DaemonError} what keeps it; a restart tries again */
+/** Deletes a frozen tree. @throws {DaemonError} why it cannot be deleted; a restart tries again */
 export function discardFrozen(areas: OpenAreas, request: { name: string }): void {
   volumeAt(areas.staging).remove(areas.staging, request.name, areas.trash, {
     group: groupOf(request.name),

@@ -1,4 +1,4 @@
-/** What trees may take and take, and what new ones are made of. */
+/** Chooses what new trees are made of, limits trees, and measures them. */
 
 import { DT, isErrno } from "../../linux/mod.ts";
 import type { Tree } from "../tree.ts";
@@ -44,7 +44,7 @@ export function treeUsages(
       const usage = key === undefined ? undefined : usages.get(key);
       if (usage) result.set(decoder.decode(name), usage);
     } catch (error) {
-      // Disposed of meanwhile, or something else was put there.
+      // The tree was disposed of meanwhile, or something else was put there.
       if (!isErrno(error, "ENOENT", "ENOTDIR", "ELOOP", "ENOTTY")) throw error;
     }
   }

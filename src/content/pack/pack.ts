@@ -16,7 +16,7 @@ import { sumTotals } from "./part_stats.ts";
 import type { PackStatePool } from "./pack_state_pool.ts";
 import type { SharedPackState } from "./shared_state.ts";
 
-/** What packs need: the Workers, and memory for them to share. */
+/** The Workers of packs, and the memory that they share. */
 export interface PackServices {
   readonly dispatcher: Dispatcher;
   readonly states: PackStatePool;

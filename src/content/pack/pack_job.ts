@@ -1,4 +1,4 @@
-/** What the daemon's thread and the Workers of a pack tell each other. */
+/** The messages between the daemon's thread and the Workers of a pack. */
 
 import type { Digest } from "../../digest.ts";
 import type { DeviceName } from "../../linux/mod.ts";
@@ -6,7 +6,7 @@ import type { Tree } from "../tree.ts";
 import type { PartTotals } from "./part_stats.ts";
 import type { Remainder, SealedLayer } from "./write/layer_writer.ts";
 
-/** What is the same for all parts of a pack. */
+/** The part of a request that is the same for all parts of a pack. */
 export interface PackJob {
   readonly tree: Tree;
   /** Prefix of the names of the pack's spool files. */
@@ -21,7 +21,7 @@ export interface PackJob {
   readonly syncedAt: number;
   /** Whether the tree is frozen: then no page of it is dirty, and `syncedAt` is when it was frozen. */
   readonly isFrozen: boolean;
-  /** What devices are called in baselines. */
+  /** The names of devices in baselines. */
   readonly devices: readonly DeviceName[];
   /** Memory of a `SharedPackState`. */
   readonly shared: SharedArrayBuffer;
@@ -43,7 +43,7 @@ export interface LargeFileResults {
   readonly arena: ArrayBuffer[];
 }
 
-/** What a part made, besides the layers that it has announced. */
+/** The result of a part, besides the layers that it has announced. */
 export interface PartResult {
   /** Blocks of the directories that it walked. */
   readonly arena: ArrayBuffer[];
@@ -58,7 +58,7 @@ export interface PartResult {
   readonly totals: PartTotals;
 }
 
-/** What a part emits. */
+/** The events of a part. */
 export type PartEvent =
   | { readonly kind: "layer"; readonly layer: SealedLayer }
   /** There is enough work for the other parts. */

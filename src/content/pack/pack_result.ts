@@ -1,4 +1,4 @@
-/** What a pack is asked for and what it returns. */
+/** The options and the result of a pack. */
 
 import type { LayerDescriptor } from "../../image/mod.ts";
 import type { SpooledBlob } from "../../spool.ts";
@@ -21,7 +21,7 @@ export interface PackOptions {
   onLayer(layer: SpooledBlob & LayerDescriptor): Promise<void>;
 }
 
-/** What a pack counted; sizes are bytes. */
+/** The counts of a pack; sizes are bytes. */
 export interface PackStats {
   files: number;
   directories: number;

@@ -9,6 +9,7 @@ import type { SharedPackState, WorkItem } from "./shared_state.ts";
 const HELP_ENTRIES = 512;
 const HELP_BYTES = 4 << 20;
 
+/** Options of a {@link PartQueue}. */
 export interface PartQueueOptions {
   readonly shared: SharedPackState;
   /** The number of parts of the pack. */

@@ -69,7 +69,7 @@ export class PartStats {
   }
 }
 
-/** What one part, or several together, counted. */
+/** The counts of one part, or of several together. */
 export type PartTotals = Omit<PackStats, "newLayers" | "newLayerBytes">;
 
 /** Returns the sum of several parts. */

@@ -50,7 +50,7 @@ function isExpected(error: unknown): boolean {
     error instanceof ArchiveError;
 }
 
-/** What {@link packPrepare} found out. */
+/** The result of {@link packPrepare}. */
 export interface Prepared {
   /**
    * The number of directories in the baseline; absent if there is none, or none that can be used.

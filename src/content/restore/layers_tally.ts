@@ -12,7 +12,7 @@ import type { RestoreResult } from "./restore_result.ts";
 /** Bytes of heap that a name in a set takes besides its own. */
 const KEY_BYTES = 64;
 
-/** What {@link LayersTally} needs to know of the restore. */
+/** Options of a {@link LayersTally}. */
 export interface TallyOptions {
   /** The most bytes that the tree may take on disk; absent for no limit but the disk. */
   readonly limitBytes: number | undefined;
@@ -75,7 +75,7 @@ export class LayersTally {
     this.#files++;
   }
 
-  /** Takes back what is no directory and was removed: what its `stat` was before. */
+  /** Subtracts an entry that was removed and was no directory. @param stat its metadata before */
   remove(stat: Stat): void {
     this.budget.refund(stat.nlink === 1 ? takenBytes(stat) : LINK_BYTES);
     if (!stat.isFile) return;

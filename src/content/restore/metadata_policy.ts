@@ -22,9 +22,10 @@ export interface StoredMetadata {
   readonly xattrs: readonly Xattr[];
 }
 
-/** Returns the path of an entry; called only where the path is told. */
+/** Returns the path of an entry; called only where an omission names it. */
 export type LazyPath = () => Uint8Array;
 
+/** Options of a {@link MetadataPolicy}. */
 export interface PolicyOptions {
   /** Whether the image is ours: others lose set-id bits, devices and privileged attributes. */
   readonly trusted: boolean;
@@ -63,7 +64,8 @@ export class MetadataPolicy {
   }
 
   /**
-   * Sets all metadata of an open file or directory, in this order: setting the owner cuts the mode, and attributes need a mode that lets us write.
+   * Sets all metadata of an open file or directory, in this order: setting the owner cuts the mode, and
+   * attributes need a mode that lets us write.
    * @returns what the inode has then
    * @throws {SystemError}
    */
@@ -104,7 +106,7 @@ export class MetadataPolicy {
     return false;
   }
 
-  /** Set-id bits are for an owner: without it, and from others, they are dropped. */
+  /** Sets the mode. Set-id bits are for an owner: without it, and from others' images, they are dropped. */
   #setMode(target: Descriptor, stored: StoredMetadata, isOwned: boolean, path: LazyPath): Stat {
     const { trusted, omissions } = this.#options;
     const mode = trusted && isOwned ? stored.mode : stored.mode & ~SET_ID;
@@ -132,14 +134,14 @@ export class MetadataPolicy {
       text.startsWith("system.posix_acl_");
   }
 
-  /** File systems take the nearest time that they have. */
+  /** Counts a time that the file system has replaced by the nearest that it can hold. */
   #checkTime(stat: Stat, { mtime }: StoredMetadata, path: LazyPath): void {
     if (!isUncommonTime(mtime) || stat.mtime.sec === mtime.sec) return;
     this.#options.omissions.add("time", path());
   }
 }
 
-/** A seccomp filter may refuse set-id bits outright. */
+/** Sets a mode; without its set-id bits where a seccomp filter refuses those. */
 function chmodOrWithoutSetId(target: Descriptor, mode: number): void {
   try {
     target.chmod(mode);

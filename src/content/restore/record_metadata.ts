@@ -1,4 +1,4 @@
-/** Reads metadata out of an index's records, and says what may be written back into them. */
+/** Reads metadata out of an index's records, and tells which times may be written back into them. */
 
 import type { Block } from "../../image/mod.ts";
 import type { StoredMetadata } from "./metadata_policy.ts";

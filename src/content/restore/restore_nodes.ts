@@ -1,4 +1,4 @@
-/** Restores what is neither a directory, a regular file nor a further name of one. */
+/** Restores symlinks, FIFOs and devices. */
 
 import { type Block, KIND, RECORD } from "../../image/mod.ts";
 import { type Directory, isErrno, joinPath, S } from "../../linux/mod.ts";
@@ -49,7 +49,7 @@ function restoreNode(step: RestoreStep, block: Block, record: number): void {
   block.setLocal(record, stat, hasWholeSeconds(stat));
 }
 
-/** @returns false for a device that the policy does not allow. @throws {SystemError} */
+/** Makes a node. @returns false for a device that the policy does not allow. @throws {SystemError} */
 function makeNode(
   dir: Directory,
   name: Uint8Array,

@@ -20,7 +20,7 @@ const UNIT_BYTES = 16 << 20;
 /** Directories that one request makes or finishes, at most. */
 const RANGE_DIRECTORIES = 1000;
 
-/** What an image's index says is to be restored, divided into requests; sizes are bytes. */
+/** A restore by an image's index, divided into requests; sizes are bytes. */
 export interface RestorePlan extends SharedPlan {
   readonly layers: readonly LayerInfo[];
   readonly units: readonly FileUnit[];

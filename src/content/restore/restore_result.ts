@@ -1,4 +1,4 @@
-/** What a restore or an extraction is asked for and what it returns. */
+/** The options and the results of restores and extractions. */
 
 import type { Digest } from "../../digest.ts";
 import type { LayerDescriptor } from "../../image/mod.ts";
@@ -33,7 +33,7 @@ export interface ArchiveOptions {
   limitBytes?: number;
 }
 
-/** What a restore or an extraction made; sizes are bytes. */
+/** The result of a restore or an extraction; sizes are bytes. */
 export interface RestoreResult {
   files: number;
   /** Apparent bytes of regular files. */

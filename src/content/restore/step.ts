@@ -1,6 +1,6 @@
 /**
- * What the steps of a restore by an index share. Each step is one request to one Worker for a part
- * of the plan; `restore.ts` says in which order they run.
+ * The common part of the steps of a restore by an index. Each step is one request to one Worker for a
+ * part of the plan; `restore.ts` has their order.
  */
 
 import { type Block, dataLoss, KIND } from "../../image/mod.ts";

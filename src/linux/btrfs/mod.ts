@@ -1,5 +1,5 @@
 /**
- * What btrfs can do besides what every file system can, by ioctl.
+ * Operations that only btrfs has, by ioctl.
  *
  * Everything takes a handle, and what has a name is named in the directory that a handle is of. Except
  * for making subvolumes and snapshots, flags and {@link nestedSubvolumes} it needs `CAP_SYS_ADMIN`

@@ -1,5 +1,5 @@
 /**
- * Quota groups of btrfs: limits that the kernel holds every process to.
+ * Sets and reads quota groups of btrfs: limits that the kernel holds every process to.
  *
  * A qgroup's id is a level (16 bits) and a number (48 bits). Level 0 has one for each subvolume, with its
  * id; a group of level 1 counts what its members take together. Simple quotas (kernel 6.7) count an
@@ -42,22 +42,22 @@ const MAX_REFERENCED = 1n;
 const UNLIMITED = 2n ** 64n - 1n;
 const LEVEL_SHIFT = 48n;
 
-/** The id of a qgroup. @param level from 0 to 65535 */
+/** Returns the id of a qgroup. @param level from 0 to 65535 */
 export function qgroupId(level: number, number: bigint): bigint {
   return BigInt(level) << LEVEL_SHIFT | number;
 }
 
-/** The level of a qgroup. */
+/** Returns the level of a qgroup. */
 export function levelOf(qgroup: bigint): number {
   return Number(qgroup >> LEVEL_SHIFT);
 }
 
-/** The number of a qgroup within its level. */
+/** Returns the number of a qgroup within its level. */
 export function numberOf(qgroup: bigint): bigint {
   return qgroup & (1n << LEVEL_SHIFT) - 1n;
 }
 
-/** How the file system counts now. @throws {SystemError} EPERM without `CAP_SYS_ADMIN` */
+/** Returns how the file system counts now. @throws {SystemError} EPERM without `CAP_SYS_ADMIN` */
 export function quotaStatus(at: BtrfsHandle): QuotaStatus {
   let flags = 0n;
   searchQuotaTree(at, { minType: ITEM.STATUS, maxType: ITEM.STATUS }, ({ item }) => {
@@ -152,7 +152,7 @@ export function limitQgroup(at: BtrfsHandle, qgroup: bigint, maxReferenced?: num
   callIoctl(at, IOCTL.qgroupLimit, argument, describe(qgroup));
 }
 
-/** What qgroups take and may take, by id. @throws {SystemError} EPERM without `CAP_SYS_ADMIN` */
+/** Returns what qgroups take and may take, by id. @throws {SystemError} EPERM without `CAP_SYS_ADMIN` */
 export function qgroupUsages(at: BtrfsHandle): Map<bigint, QgroupUsage> {
   const usages = new Map<bigint, QgroupUsage>();
   searchQuotaTree(at, { minType: ITEM.INFO, maxType: ITEM.LIMIT }, ({ type, offset, item }) => {

@@ -1,4 +1,4 @@
-/** Subvolumes and snapshots of btrfs: made, frozen, found and deleted. */
+/** Makes, freezes, finds and deletes subvolumes and snapshots of btrfs. */
 
 import type { Directory } from "../directory.ts";
 import { isErrno, SystemError } from "../errno.ts";
@@ -19,12 +19,12 @@ const FLAG = { READ_ONLY: 1n << 1n, SPEC_BY_ID: 1n << 4n } as const;
 /** Offsets in `struct btrfs_ioctl_vol_args_v2`. */
 const VOLUME = { FD: 0, FLAGS: 16, NAME: 56, SUBVOLUME_ID: 56 } as const;
 
-/** Whether something open is on a btrfs. @throws {SystemError} */
+/** Returns whether something open is on a btrfs. @throws {SystemError} */
 export function isBtrfs(at: BtrfsHandle): boolean {
   return fileSystemType(at) === SUPER_MAGIC;
 }
 
-/** Whether a directory of a btrfs is the top folder of a subvolume. */
+/** Returns whether a directory of a btrfs is the top folder of a subvolume. */
 export function isSubvolumeTop(stat: Stat): boolean {
   return stat.isDirectory && stat.inoHigh === 0 && stat.inoLow === Number(TOP_INODE);
 }
@@ -92,7 +92,7 @@ function volumeArguments(name: Name, syscall: string): Argument {
   return argument;
 }
 
-/** Whether the subvolume is read-only. @param top its top folder. @throws {SystemError} */
+/** Returns whether the subvolume is read-only. @param top its top folder. @throws {SystemError} */
 export function isReadOnlySubvolume(top: BtrfsHandle): boolean {
   const argument = new Argument(8);
   callIoctl(top, IOCTL.getFlags, argument);
@@ -158,7 +158,7 @@ export function subvolumeInfo(at: BtrfsHandle): SubvolumeInfo {
   };
 }
 
-/** UUID of the file system, in hexadecimal. @throws {SystemError} */
+/** Returns the UUID of the file system, in hexadecimal. @throws {SystemError} */
 export function fileSystemUuid(at: BtrfsHandle): string {
   const argument = new Argument(SIZE.fileSystemInfo);
   callIoctl(at, IOCTL.fileSystemInfo, argument);
@@ -236,7 +236,7 @@ export function nestedSubvolumePath(
 const LOOKUP = { TREE: 0, INODE: 8, NAME: 16 } as const;
 
 /**
- * The path of an inode beneath its subvolume's top folder, by one of its names.
+ * Returns the path of an inode beneath its subvolume's top folder, by one of its names.
  * @param tree the subvolume's id; 0 for the one that `at` is in
  * @returns bytes, empty for the top folder
  * @throws {SystemError} ENOENT; EPERM without `CAP_SYS_ADMIN`; ENAMETOOLONG
@@ -253,12 +253,12 @@ function textAt(argument: Argument, offset: number): Uint8Array {
   return argument.bytes.slice(offset, argument.bytes.indexOf(0, offset));
 }
 
-/** The kernel ends the paths of directories with a slash. */
+/** Removes the slash with which the kernel ends the paths of directories. */
 function withoutSlash(path: Uint8Array): Uint8Array {
   return path.at(-1) === SLASH ? path.subarray(0, -1) : path;
 }
 
-/** Has all that was written become durable. @throws {SystemError} */
+/** Makes everything that was written to the file system durable. @throws {SystemError} */
 export function syncBtrfs(at: BtrfsHandle): void {
   callIoctl(at, IOCTL.sync, null);
 }

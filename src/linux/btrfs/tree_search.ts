@@ -91,7 +91,7 @@ export function searchTree(
   }
 }
 
-/** Makes a key the next one. @returns false where there is none */
+/** Advances a key to the next one. @returns false where there is none */
 function advance(key: { object: bigint; type: number; offset: bigint }): boolean {
   if (key.offset < MAX) {
     key.offset++;
@@ -153,7 +153,7 @@ const PATHS = { INODE: 0, SIZE: 8, POINTER: 48, MISSING: 4, COUNT: 8, FIRST: 16 
 const PATHS_BYTES = 64 * 1024;
 
 /**
- * All paths of an inode beneath the top folder of the subvolume that `at` is in.
+ * Returns all paths of an inode beneath the top folder of the subvolume that `at` is in.
  * @returns `undefined` where they do not fit into 64 KiB
  * @throws {SystemError} ENOENT where there is no such inode; EPERM without `CAP_DAC_READ_SEARCH`
  */

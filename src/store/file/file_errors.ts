@@ -1,23 +1,22 @@
-/** What the file system says, in the terms that a store promises. */
+/** Turns errors of the file system into those that a store's contract promises. */
 
 import { asDaemonError, DaemonError, errnoOf, type ErrorCode, machineError } from "../../errors.ts";
 
-/** Whether the thing named is not there, or something on the way to it is no directory. */
+/** Returns whether a path does not exist, or leads through something that is no directory. */
 export function isMissing(error: unknown): boolean {
   return error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
 }
 
-/** Whether two paths lie on different file systems, so that a rename or link cannot join them. */
+/** Returns whether two paths lie on different file systems, so that a rename or link cannot join them. */
 export function isCrossDevice(error: unknown): boolean {
   return errnoOf(error) === "EXDEV";
 }
 
 /**
- * A file system's refusal as a DaemonError.
+ * Returns a file system's error as a DaemonError.
  * @param doing what was attempted
- * @param missing what it means that something is not there: only where an object is read, that the
- *   object is not
- * @param path absolute, of what was worked on, where the error may not say it
+ * @param missing the code for something that is not there; NOT_FOUND only where an object is read
+ * @param path absolute, of what was worked on, where the error may not have it
  */
 export function fileError(
   error: unknown,
@@ -27,14 +26,14 @@ export function fileError(
 ): DaemonError {
   if (error instanceof DaemonError) return error;
   const otherwise = isMissing(error) ? missing : "UNAVAILABLE";
-  const known = machineError(error, { doing, otherwise, path });
-  if (known) return known;
-  // A folder that this Worker was not given.
+  const machine = machineError(error, { doing, otherwise, path });
+  if (machine) return machine;
+  // Deno refuses a folder outside of this Worker's permissions.
   const isOutside = error instanceof Deno.errors.NotCapable;
   return asDaemonError(error, isOutside ? "FAILED_PRECONDITION" : otherwise, doing);
 }
 
-/** The signal's reason as ABORTED. */
+/** Throws if the signal has fired. @throws {DaemonError} ABORTED */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (!signal?.aborted) return;
   throw asDaemonError(signal.reason, "ABORTED");

@@ -9,7 +9,7 @@ const schema = section({
   path: pathField.exactOptional().describe("Folder of the store; <root>/store unless given"),
 });
 
-/** Where the embedded store is. */
+/** The config of the embedded store. */
 export interface FileStorage {
   kind: "fs";
   /** The store's folder, absolute. */

@@ -1,5 +1,5 @@
 /**
- * The embedded store: a folder.
+ * Keeps the embedded store in a folder.
  *
  * - `blobs/sha256/<hex>`, `refs/…`, `objects/…` hold the objects under their keys; a file's time of
  *   modification is when it was stored or last touched.
@@ -34,7 +34,7 @@ import { fileError, isMissing, throwIfAborted } from "./file_errors.ts";
 import { ARCHIVES, ObjectFolder, TMP } from "./object_folder.ts";
 import { statOf, walkKeys } from "./walk_keys.ts";
 
-/** What a {@link FileStore} uses. */
+/** Options of a {@link FileStore}. */
 export interface FileStoreOptions {
   /** The store's folder, absolute; made where it is missing. */
   folder: string;
@@ -281,7 +281,7 @@ export class FileStore implements ObjectStore {
       if (await this.#awaitCollector(digest, options)) continue;
       const info = await statOf(path);
       if (!info && there) continue;
-      // Whoever put it there may not have made its name durable yet, and now we vouch for it.
+      // The writer may not have made its name durable yet, and the caller now relies on that.
       if (isWhole(info, size)) await syncDirectory(dirname(path));
       if (!info) await this.#folder.check();
       return isWhole(info, size);

@@ -1,4 +1,4 @@
-/** The folder of an embedded store: its layout, and objects written, read and touched by their keys. */
+/** Lays out the folder of an embedded store, and writes, reads and touches objects by their keys. */
 
 import { join } from "@std/path";
 import type { Clock } from "../../clock.ts";
@@ -169,7 +169,7 @@ async function closeToOthers(folder: string): Promise<void> {
   if (mode !== null && (mode & 0o077) !== 0) await Deno.chmod(folder, DIR_MODE);
 }
 
-/** @throws {DaemonError} where a part of the path is no folder: what is below a link lies elsewhere */
+/** Checks a path's folders. @throws {DaemonError} where one is no folder: what is below a link lies elsewhere */
 async function requireOwnFolder(folder: string, relative: string): Promise<void> {
   let path = folder;
   for (const part of relative.split("/").filter((part) => part !== "")) {
@@ -180,18 +180,18 @@ async function requireOwnFolder(folder: string, relative: string): Promise<void>
   }
 }
 
-/** @throws {DaemonError} where opening the lock would follow a link, or wait for a FIFO's other end */
+/** Checks the lock file. @throws {DaemonError} where opening it would follow a link, or wait for a FIFO's other end */
 async function requireOwnLock(path: string): Promise<void> {
   const info = await statOf(path);
   if (info && !info.isFile) throw wrongType(path, info.isSymlink, "file");
 }
 
-function wrongType(path: string, isLink: boolean, wanted: string): DaemonError {
+function wrongType(path: string, isLink: boolean, expected: string): DaemonError {
   return new DaemonError(
     "FAILED_PRECONDITION",
     `Cannot use the store: ${path} is ${
       isLink ? "a link" : "something else"
-    }, not a ${wanted}; move it away`,
+    }, not a ${expected}; move it away`,
     { reason: "STORE_REFUSED" },
   );
 }

@@ -1,4 +1,4 @@
-/** Bodies of answers that are small enough to be held in memory. */
+/** Reads bodies of answers that are small enough to be held in memory. */
 
 /** Reads a body; more than `limit` bytes of it are given up together with the connection. */
 export async function readBody(

@@ -119,14 +119,14 @@ async function checkRefusal(command: string, answer: Answer): Promise<void> {
   if (!isError && !isBare) throw foreign(command, answer, body);
 }
 
-async function checkXml(command: string, wanted: Document, answer: Answer): Promise<void> {
+async function checkXml(command: string, expected: Document, answer: Answer): Promise<void> {
   const body = answer.body = await readBody(answer.body, MAX_XML_BYTES);
   const text = new TextDecoder().decode(body);
   const root = rootOf(text);
   // The server failed after it had sent the status; with this one, the SDK parses the answer as an
   // error. By itself it does so only where nothing follows the closing tag, not even a newline.
   if (root === "Error") answer.statusCode = 500;
-  else if (root !== wanted.root || !hasElement(text, wanted.element)) {
+  else if (root !== expected.root || !hasElement(text, expected.element)) {
     throw foreign(command, answer, body);
   }
 }

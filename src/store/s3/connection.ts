@@ -1,4 +1,4 @@
-/** A configured client of one S3 server, with bounded, retried requests. */
+/** Sends requests to one S3 server, bounded in number, and retries them. */
 
 import { S3Client } from "@aws-sdk/client-s3";
 import { abortable } from "@std/async";
@@ -22,6 +22,7 @@ export interface S3Observer extends TrafficObserver {
   onRetry(failure: Failure, error: unknown): void;
 }
 
+/** Failures that the metrics do not count as errors of the server. */
 const NO_ERRORS: readonly FailureKind[] = ["aborted", "local", "missing"];
 
 /** How a {@link Connection} reaches a server, and what it reports to. */
@@ -126,7 +127,7 @@ export class Connection {
     } catch (thrown) {
       const error = await this.#access.explainRefusal(thrown, signed, signal);
       const failure = failureOf(error, signal);
-      // That an object is missing is often the answer that was asked for.
+      // A missing object is often the answer to the question whether there is one.
       if (!NO_ERRORS.includes(failure.kind)) this.#observer.onFailure(failure);
       throw error;
     }

@@ -81,9 +81,9 @@ async function fetchRange(
         );
         etag = answer.ETag;
         for await (const chunk of bodyFrom(answer, source, at)) {
-          const wanted = chunk.subarray(0, range.end - at);
-          await onSpool(range.path, () => writeAll(file, wanted));
-          at += wanted.length;
+          const part = chunk.subarray(0, range.end - at);
+          await onSpool(range.path, () => writeAll(file, part));
+          at += part.length;
           release(chunk);
           if (at === range.end) break;
         }

@@ -1,6 +1,6 @@
 /**
- * Multipart uploads: parts side by side, joined by the server, and checked by asking for the size of what
- * it made.
+ * Uploads in parts, several at a time, which the server joins, and checks the size of the object that it
+ * made.
  */
 
 import {
@@ -65,10 +65,10 @@ async function putPartsOnce(
   );
   if (!UploadId) throw new MissingResultError("the store began an upload without naming it");
   const upload = { Bucket: target.Bucket, Key: target.Key, UploadId };
-  const wanted = { size: file.size, since: Math.floor(connection.now() / 1000 - 1) * 1000 };
+  const expected = { size: file.size, since: Math.floor(connection.now() / 1000 - 1) * 1000 };
   try {
     const etags = await sendParts(connection, upload, file, options);
-    await complete(connection, upload, etags, wanted, options);
+    await complete(connection, upload, etags, expected, options);
   } catch (error) {
     await abort(connection, upload);
     throw error;
@@ -122,7 +122,7 @@ async function complete(
   connection: Connection,
   upload: Upload,
   etags: readonly string[],
-  wanted: Wanted,
+  expected: ExpectedObject,
   options: StoreOptions,
 ): Promise<void> {
   const Parts = etags.map((ETag, index) => ({ ETag, PartNumber: index + 1 }));
@@ -136,14 +136,14 @@ async function complete(
       );
       if (!ETag && !Key) throw new MissingResultError("the store did not say what it joined");
     } catch (error) {
-      if (options.signal?.aborted || !await isThere(connection, upload, wanted)) throw error;
+      if (options.signal?.aborted || !await isThere(connection, upload, expected)) throw error;
     }
   }, options);
   // Retried, because an answer may lag behind, or another writer may store the same object.
   await connection.retrying(async () => {
     const size = await joinedSize(connection, upload, options);
-    if (size === wanted.size) return;
-    throw new MissingResultError(`the store says it joined ${wanted.size} bytes and has ${size}`);
+    if (size === expected.size) return;
+    throw new MissingResultError(`the store says it joined ${expected.size} bytes and has ${size}`);
   }, options);
 }
 
@@ -163,8 +163,8 @@ async function joinedSize(
   }
 }
 
-/** What an upload is to make. */
-interface Wanted {
+/** The object that an upload makes. */
+interface ExpectedObject {
   /** Bytes. */
   size: number;
   /** When the upload began, by the server's clock, which counts in seconds; milliseconds. */
@@ -175,7 +175,7 @@ interface Wanted {
 async function isThere(
   connection: Connection,
   upload: Upload,
-  { size, since }: Wanted,
+  { size, since }: ExpectedObject,
 ): Promise<boolean> {
   try {
     const head = await headOnce(connection, upload, {});

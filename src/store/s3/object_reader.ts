@@ -23,7 +23,7 @@ const log = logger("store");
 /** How often a blob that fails its digest is downloaded. */
 const MAX_DOWNLOADS = 3;
 
-/** What an {@link ObjectReader} uses. */
+/** Options of an {@link ObjectReader}. */
 export interface ObjectReaderOptions {
   storage: S3Options;
   /** The spool's folder, absolute. */

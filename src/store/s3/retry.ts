@@ -3,6 +3,7 @@ import type { Clock } from "../../clock.ts";
 import { type Failure, failureOf } from "./s3_errors.ts";
 import type { S3Tuning } from "./options.ts";
 
+/** Options of retries. */
 export interface S3RetryOptions {
   tuning: Pick<S3Tuning, "attempts" | "baseDelayMs" | "maxDelayMs">;
   clock: Clock;

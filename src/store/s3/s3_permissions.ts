@@ -1,7 +1,7 @@
 import type { StorePermissions } from "../store_kind.ts";
 import type { S3Options } from "./options.ts";
 
-/** Where containers and instances get credentials from. */
+/** The addresses at which containers and instances are given credentials. */
 const METADATA_HOSTS = [
   "169.254.169.254:80",
   "169.254.170.2:80",

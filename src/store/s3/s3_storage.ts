@@ -34,5 +34,5 @@ export const s3Schema = section({
   storageClass: textField.exactOptional().describe("Storage class of what is written"),
 });
 
-/** Where an S3 store is, and how it is asked. */
+/** The config of an S3 store, with its defaults. */
 export type S3Storage = z.output<typeof s3Schema>;

@@ -1,5 +1,5 @@
 /**
- * The S3 store: objects under their keys below a prefix of one bucket.
+ * Keeps objects in a bucket of an S3 server, under their keys below a prefix.
  *
  * It requires little of the server, because servers differ: PUT, GET with ranges, HEAD, DELETE, COPY,
  * ListObjectsV2 and multipart uploads. No conditional writes: some answer 501 to them. References
@@ -40,7 +40,7 @@ import { keyInBucket, prefixed, type Target, targetFor } from "./target.ts";
 import { putBytes } from "./put_object.ts";
 import { putFile } from "./upload.ts";
 
-/** What an {@link S3Store} uses. */
+/** Options of an {@link S3Store}. */
 export interface S3StoreOptions {
   storage: S3Options;
   /** The spool's folder, absolute. */
@@ -258,7 +258,7 @@ export class S3Store implements ObjectStore {
     const { bucket } = this.#storage;
     return await this.#guard(`Cannot tidy the bucket ${bucket}`, options, async () => {
       const all: Tally = { count: 0, bytes: 0 };
-      // What else is in the bucket is another application's.
+      // Other objects of the bucket are another application's.
       for (const root of KEY_ROOTS) {
         const where = { Bucket: bucket, Prefix: this.#prefixed(`${root}/`) };
         const { count, bytes } = await sweepUploads(this.#connection, where, olderThan, options);

@@ -1,6 +1,6 @@
 /**
- * Uploads of files: one PUT for small ones, parts side by side for others, always streamed from the spool
- * file and read again for every attempt.
+ * Uploads files: small ones by one PUT, others in parts, several at a time; always streamed from the
+ * spool file, which is read again for every attempt.
  */
 
 import { DaemonError } from "../../errors.ts";

@@ -38,9 +38,10 @@ import { chooseRewrites, type LayerUse } from "./rewrite_policy.ts";
 import { conflictingLayers, pathsToRemove, sortStale } from "./stale_entries.ts";
 import { writeTreeFiles } from "./write_tree_files.ts";
 
-/** About what a file takes in a layer besides its content, in bytes. */
+/** About the bytes that a file takes in a layer besides its content. */
 const ENTRY_OVERHEAD = 1536;
 
+/** The request to end a pack. */
 export interface FinishRequest {
   readonly job: PackJob;
   readonly parts: readonly PartResult[];

@@ -28,7 +28,7 @@ export class EntrySet {
   }
 }
 
-/** What replaces an entry. */
+/** A change of an entry. */
 export type Change =
   | { readonly kind: "remove" }
   | { readonly kind: "link"; readonly target: Uint8Array }

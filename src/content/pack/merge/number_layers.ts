@@ -18,6 +18,7 @@ export interface MovedRemainder {
   readonly shift: number;
 }
 
+/** The layers of an image, by the numbers that they had while packing. */
 export interface LayersToNumber {
   /** Layers of the baseline that the image reuses, with their numbers there, in ascending order. */
   readonly reused: readonly (readonly [number, LayerInfo])[];

@@ -10,10 +10,11 @@ import type { MergedTree } from "./merged_tree.ts";
 /** How often directories that go on changing are walked again. */
 const MAX_RESCANS = 3;
 
+/** Options of {@link rescan}. */
 export interface RescanOptions
   extends Pick<WalkerOptions, "packer" | "claims" | "stats" | "rights"> {
   readonly top: Directory;
-  /** Gets what the rescan finds. */
+  /** The tree that the directories and entries which the rescan finds are added to. */
   readonly tree: MergedTree;
   /** Throws if the pack is cancelled. */
   tick(): void;

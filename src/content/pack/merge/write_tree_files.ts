@@ -13,6 +13,7 @@ import type { OpenAreas } from "../../areas.ts";
 import { BaselineWriter } from "../../baseline/baseline_writer.ts";
 import { newBaselineToken } from "../../baseline/tokens.ts";
 
+/** A merged tree, and where it is written. */
 export interface TreeFiles {
   /** Name of the index file in the spool. */
   readonly indexName: string;

@@ -26,6 +26,7 @@ export interface InodeClaims {
   claim(stat: Stat): boolean;
 }
 
+/** Options of an {@link EntryRecorder}. */
 export interface EntryRecorderOptions {
   readonly packer: FilePacker;
   readonly builder: BlockBuilder;

@@ -25,6 +25,7 @@ import {
 import { NameList } from "./name_list.ts";
 import type { PreviousDirectory, PreviousTree } from "./previous_tree.ts";
 
+/** Options of a {@link Walker}. */
 export interface WalkerOptions extends EntryRecorderOptions {
   readonly top: Directory;
   /** The previous image's tree; absent if everything is read. */

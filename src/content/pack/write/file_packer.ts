@@ -40,6 +40,7 @@ export interface PackFileOptions {
   readonly largeFileBytes?: number;
 }
 
+/** Options of a {@link FilePacker}. */
 export interface FilePackerOptions {
   /** When dirty pages were last written back, in milliseconds since the epoch. */
   readonly syncedAt: number;

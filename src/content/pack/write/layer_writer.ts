@@ -54,6 +54,7 @@ interface OpenLayer {
   writtenBack: number;
 }
 
+/** Options of a {@link LayerWriter}. */
 export interface LayerWriterOptions {
   readonly areas: OpenAreas;
   /** Prefix of the names of spool files. */
