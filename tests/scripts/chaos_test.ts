@@ -82,5 +82,5 @@ Deno.test("chaos finds a daemon that answers backups which it has not stored", a
     BrokenPromise,
   );
   assertMatch(message, /backup m\d/);
-  assert(trace.some((line) => / on node \d: backup$/.test(line)), trace.join("\n"));
+  assert(trace.some((line) => / on node \d: (dispose-with-)?backup$/.test(line)), trace.join("\n"));
 });
