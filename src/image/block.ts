@@ -33,6 +33,10 @@ export class Block {
   get count(): number {
     return this.#u32(this.at + HEAD.count);
   }
+  /** Sockets that were in the directory; 0 in an index. */
+  get sockets(): number {
+    return this.#u32(this.at + HEAD.sockets);
+  }
   /** Position of the directory's own record. */
   get self(): number {
     return this.at + HEAD.size;
@@ -90,6 +94,10 @@ export class Block {
   }
   ino(record: number): bigint {
     return this.memory.view.getBigUint64(record + FIELD.ino, true);
+  }
+  /** The inode number; one beyond 2^53 is rounded. */
+  inodeNumber(record: number): number {
+    return this.#u32(record + FIELD.ino + 4) * 2 ** 32 + this.#u32(record + FIELD.ino);
   }
   devMajor(record: number): number {
     return this.#u32(record + FIELD.devMajor);
@@ -158,6 +166,13 @@ export class Block {
   /** Returns whether this node could not make the entry. */
   isOmitted(record: number): boolean {
     return this.#u32(record + FIELD.ctimeNsec) === OMITTED;
+  }
+
+  /** Returns whether the record describes the inode of `stat`, changed or not. */
+  isInode(record: number, stat: Stat): boolean {
+    return this.#u32(record + FIELD.ino) === stat.inoLow &&
+      this.#u32(record + FIELD.ino + 4) === stat.inoHigh &&
+      this.devMajor(record) === stat.devMajor && this.devMinor(record) === stat.devMinor;
   }
 
   /**

@@ -36,14 +36,16 @@ export class BlockBuilder {
   readonly #heap = new ChunkedBuffer(FIRST_HEAP, CHUNK_BYTES);
   #count = 0;
   #pathLength = 0;
+  #sockets = 0;
 
   constructor(arena: Arena) {
     this.#arena = arena;
   }
 
-  /** Starts the block of the directory at `path`. */
-  begin(path: Uint8Array): void {
+  /** Starts the block of the directory at `path`. @param sockets as many as are known already */
+  begin(path: Uint8Array, sockets = 0): void {
     this.#count = 0;
+    this.#sockets = sockets;
     this.#records.clear();
     this.#heap.clear();
     this.#pathLength = path.length;
@@ -85,6 +87,22 @@ export class BlockBuilder {
     return this.#count - 2;
   }
 
+  /** Counts a socket, which has no record. */
+  addSocket(): void {
+    this.#sockets++;
+  }
+
+  /**
+   * Adds a copy of the record of a further name of a file, to be linked anew to the name with the
+   * content.
+   */
+  copyLink(from: Block, record: number): void {
+    this.copy(from, record, EMPTY);
+    const { bytes } = this.#records.last;
+    const at = this.#records.lastAt(RECORD);
+    bytes[at + FIELD.flags] = bytes[at + FIELD.flags]! | FLAG.linked;
+  }
+
   /** Adds a copy of a record whose inode is not in the tree, and so has no other names there. */
   copyOmitted(from: Block, record: number): void {
     this.copy(from, record);
@@ -102,6 +120,7 @@ export class BlockBuilder {
     view.setUint32(at + HEAD.length, length, true);
     view.setUint32(at + HEAD.count, this.#count - 1, true);
     view.setUint32(at + HEAD.pathLength, this.#pathLength, true);
+    view.setUint32(at + HEAD.sockets, this.#sockets, true);
     this.#records.moveTo(bytes, at + HEAD.size);
     for (let n = 0; n < this.#count; n++) {
       const heap = at + HEAD.size + n * RECORD + FIELD.heap;

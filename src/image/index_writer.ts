@@ -31,7 +31,9 @@ export class IndexWriter implements Disposable {
     const { bytes, count } = block;
     this.#keepTogether(bytes.length);
     const heap = HEAD.size + (count + 1) * RECORD;
-    this.#append(bytes.subarray(0, HEAD.size));
+    const head = bytes.slice(0, HEAD.size);
+    head.fill(0, HEAD.sockets, HEAD.size);
+    this.#append(head);
     for (let at: number = HEAD.size; at < heap;) {
       if (this.#used + RECORD > FRAME) {
         const record = bytes.slice(at, at + RECORD);

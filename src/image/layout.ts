@@ -18,8 +18,8 @@ export const HEAD = {
   count: 4,
   /** u32: bytes of the path, with which the heap begins; 0 for the top folder. */
   pathLength: 8,
-  /** u32, reserved: 0. */
-  reserved: 12,
+  /** u32, what only this node knows: sockets in the directory, which have no record. */
+  sockets: 12,
   size: 16,
 } as const;
 

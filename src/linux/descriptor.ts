@@ -6,7 +6,7 @@ import { isErrno, lastErrno, systemError, throwUnlessInterrupted } from "./errno
 import { system } from "./libc.ts";
 import { displayName, first, isComponent, type Name, second } from "./path_names.ts";
 import { effectiveUser } from "./process.ts";
-import { type Stat, statx, type Timespec, tryStatx } from "./stat.ts";
+import { type Birth, type Stat, statx, statxBirth, type Timespec, tryStatx } from "./stat.ts";
 import { getXattr, listXattrs, procPath, removeXattr, setXattr } from "./xattr.ts";
 
 /** An empty NUL-terminated name, for `AT.EMPTY_PATH`. */
@@ -123,6 +123,11 @@ export class Descriptor implements Disposable {
   /** Reads the metadata of what is open. @throws {SystemError} */
   stat(): Stat {
     return statx(this.#fd, EMPTY, AT.EMPTY_PATH, this);
+  }
+
+  /** Tells when the inode was made; `undefined` where the file system does not say. @throws {SystemError} */
+  birth(): Birth | undefined {
+    return statxBirth(this.#fd, EMPTY, this);
   }
 
   /** Changes owner and group; clears set-id bits, so call it before {@link chmod}. @throws {SystemError} */

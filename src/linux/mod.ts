@@ -29,6 +29,7 @@ export {
 } from "./path_names.ts";
 export { effectiveUser, fileSystemSpace, fileSystemType } from "./process.ts";
 export {
+  type Birth,
   type DeviceName,
   nameDevices,
   nanoseconds,

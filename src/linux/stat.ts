@@ -20,6 +20,8 @@ const SIZE = 256;
 
 /** Offsets in `struct statx` (`linux/stat.h`), in bytes. */
 const STATX = {
+  /** u32, what is filled in; 0 where a time is not known. */
+  mask: 0,
   attributes: 8,
   nlink: 16,
   uid: 20,
@@ -30,7 +32,8 @@ const STATX = {
   ino: 32,
   size: 40,
   blocks: 48,
-  /** Seconds as i64, then nanoseconds as u32; the same for `mtime`. */
+  /** Seconds as i64, then nanoseconds as u32; the same for the two after it. */
+  birth: 80,
   ctime: 96,
   mtime: 112,
   rdevMajor: 128,
@@ -193,6 +196,8 @@ export function timespec(nanoseconds: bigint): Timespec {
 
 /** `STATX_BASIC_STATS`: all that `stat` has. */
 const STATX_BASIC = 0x7ff;
+/** `STATX_INO` and `STATX_BTIME`. */
+const STATX_BIRTH = 0x100 | 0x800;
 const result = new StatxBuffer();
 
 /**
@@ -214,6 +219,27 @@ export function statx(
     throwUnlessInterrupted("statx", at, entry);
   }
   return new Stat(result);
+}
+
+/** What no copy of a file has in common with it: its inode, and when that was made. */
+export interface Birth {
+  readonly ino: bigint;
+  readonly time: Timespec;
+}
+
+/**
+ * Reads when an inode was made, which nobody can set.
+ * @returns `undefined` where the file system does not say
+ * @throws {SystemError}
+ */
+export function statxBirth(fd: number, name: Uint8Array, at: Located): Birth | undefined {
+  const sys = system();
+  while (sys.statx(fd, name, AT.EMPTY_PATH, STATX_BIRTH, result.bytes) < 0) {
+    throwUnlessInterrupted("statx", at);
+  }
+  if ((result.u32(STATX.mask) & STATX_BIRTH) !== STATX_BIRTH) return undefined;
+  const ino = BigInt(result.u32(STATX.ino + 4)) << 32n | BigInt(result.u32(STATX.ino));
+  return { ino, time: result.time(STATX.birth) };
 }
 
 /** Returns what {@link statx} does, for the remedy in an error; `undefined` where that fails. */

@@ -1,7 +1,8 @@
 /**
  * A baseline is a tree file (`image/tree_file.ts`) with the fields that only this node knows,
- * uncompressed, followed by a table that finds a directory's block by its path, and a footer with a
- * checksum of it all. It is used whole or not at all.
+ * uncompressed, followed by a table that finds a directory's block by its path, the state of the
+ * frozen tree that it describes (`frozen_state.ts`) if it was frozen, and a footer with a checksum of
+ * it all. It is used whole or not at all.
  */
 
 /** The bytes `wsdbase1`, with which a baseline ends. */

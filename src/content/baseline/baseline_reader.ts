@@ -27,6 +27,8 @@ interface BaselineParts {
   /** Offset of the stale entries. */
   staleAt: number;
   table: DataView;
+  /** Offset of what follows the table, up to the footer. */
+  tailAt: number;
   directories: number;
 }
 
@@ -84,6 +86,7 @@ export class BaselineReader {
       header,
       staleAt: headerSize(header.layers.length) + header.blockBytes,
       table: directories > 0 ? new DataView(table.buffer) : EMPTY_TABLE,
+      tailAt: tableAt + directories * TABLE_ENTRY,
       directories,
     };
   }
@@ -100,6 +103,36 @@ export class BaselineReader {
   stale(): StaleEntry[] {
     const { header, staleAt } = this.#parts;
     return decodeStale(readFully(this.#file, staleAt, header.staleBytes), header.stale);
+  }
+
+  /** Returns the state of the frozen tree that it describes, encoded; empty where it was not frozen. */
+  frozenState(): Uint8Array {
+    const { tailAt } = this.#parts;
+    return readFully(this.#file, tailAt, this.#file.stat().size - FOOTER - tailAt);
+  }
+
+  /**
+   * Reads all directories at once.
+   * @returns their blocks, ordered by path, with their numbers
+   */
+  all(): { block: Block; number: number }[] {
+    const { header, staleAt, table, directories } = this.#parts;
+    const start = headerSize(header.layers.length);
+    const memory = new Memory(readFully(this.#file, start, staleAt - start).buffer);
+    const numbers = new Map<number, number>();
+    for (let number = 0; number < directories; number++) {
+      numbers.set(table.getFloat64(number * TABLE_ENTRY + 8, true) - start, number);
+    }
+    const all: { block: Block; number: number }[] = [];
+    for (let at = 0; at < memory.bytes.length;) {
+      const block = new Block(memory, at);
+      const number = numbers.get(at);
+      if (number === undefined) throw new RangeError("a directory is missing in its table");
+      all.push({ block, number });
+      at += block.length;
+    }
+    if (all.length !== directories) throw new RangeError("its table has more directories than it");
+    return all;
   }
 
   /** Returns the block of the directory at `path`, valid until the next call, and its number. */

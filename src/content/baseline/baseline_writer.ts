@@ -11,6 +11,8 @@ interface TableEntry {
   length: number;
 }
 
+const NO_STATE = new Uint8Array(0);
+
 /** Writes a baseline's bytes in order, and its table and checksum at the end. */
 export class BaselineWriter implements Disposable {
   readonly #file: File;
@@ -44,8 +46,8 @@ export class BaselineWriter implements Disposable {
     this.bytes(bytes);
   }
 
-  /** Writes the table and the footer. */
-  finish(): void {
+  /** Writes the table, the state of a frozen tree (`frozen_state.ts`) if there is one, and the footer. */
+  finish(frozenState: Uint8Array = NO_STATE): void {
     const tableAt = this.#position;
     this.#table.sort((a, b) => a.hash - b.hash);
     const table = new Uint8Array(this.#table.length * TABLE_ENTRY);
@@ -56,6 +58,7 @@ export class BaselineWriter implements Disposable {
       view.setFloat64(n * TABLE_ENTRY + 8, offset, true);
     });
     this.bytes(table);
+    this.bytes(frozenState);
     this.#flush();
     const footer = new Uint8Array(FOOTER);
     const end = new DataView(footer.buffer);

@@ -48,15 +48,18 @@ export async function pack(
 
 async function packFrozen(
   { dispatcher, states }: PackServices,
-  { tree, frozenAt, devices }: FrozenTree,
+  { tree, frozenAt, devices, state }: FrozenTree,
   options: PackOptions,
 ): Promise<PackResult> {
   const { baseline, reuse, signal } = options;
   const isKnown = baseline !== undefined && reuse.length > 0;
-  const { directories, syncedAt, problem } = await dispatcher.run(
+  const layers = reuse.map(({ digest }) => digest);
+  const { directories, syncedAt, problem, revisit, walkReason } = await dispatcher.run(
     "packPrepare",
     {
       tree,
+      devices,
+      reuse: layers,
       ...(isKnown ? { baseline } : {}),
       ...(frozenAt === undefined ? {} : { frozenAt }),
     },
@@ -68,16 +71,22 @@ async function packFrozen(
     name: `pack-${crypto.randomUUID()}`,
     parts: states.parts,
     ...(baseline !== undefined && directories !== undefined ? { baseline } : {}),
-    reuse: reuse.map(({ digest }) => digest),
+    reuse: layers,
     syncedAt,
     isFrozen: frozenAt !== undefined,
     devices,
+    ...(state === undefined ? {} : { state }),
+    ...(revisit === undefined ? {} : { revisit }),
     shared: shared.memory,
   };
   const run = new PackRun(dispatcher, { job, shared, options });
   try {
     const result = await run.result();
-    return problem === undefined ? result : { ...result, baselineProblem: problem };
+    return {
+      ...result,
+      ...(problem === undefined ? {} : { baselineProblem: problem }),
+      ...(walkReason === undefined ? {} : { walkReason }),
+    };
   } catch (error) {
     await run.discard();
     throw run.cause ?? error;
@@ -155,8 +164,6 @@ class PackRun {
    * Runs the first part and, where it asks for help, one on every Worker that becomes free in time.
    */
   async #parts(): Promise<PartResult[]> {
-    this.#shared.announce();
-    this.#shared.offer({ kind: "directory", key: 0, path: new Uint8Array(0) });
     const first = this.#part(0);
     await Promise.allSettled([first]);
     // The first part cannot ask for help after its end.

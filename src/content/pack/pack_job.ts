@@ -4,6 +4,7 @@ import type { Digest } from "../../digest.ts";
 import type { DeviceName } from "../../linux/mod.ts";
 import type { Tree } from "../tree.ts";
 import type { PartTotals } from "./part_stats.ts";
+import type { RevisitPlan } from "./revisit/revisit_plan.ts";
 import type { Remainder, SealedLayer } from "./write/layer_writer.ts";
 
 /** The part of a request that is the same for all parts of a pack. */
@@ -23,6 +24,10 @@ export interface PackJob {
   readonly isFrozen: boolean;
   /** The names of devices in baselines. */
   readonly devices: readonly DeviceName[];
+  /** The state of the frozen tree, for the new baseline. */
+  readonly state?: string;
+  /** What is looked at; absent if the whole tree is walked. */
+  readonly revisit?: RevisitPlan;
   /** Memory of a `SharedPackState`. */
   readonly shared: SharedArrayBuffer;
 }

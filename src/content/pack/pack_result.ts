@@ -61,6 +61,8 @@ export interface PackResult {
   baselineProblem?: string;
   /** The state of the tree that the image shows, where its file system tells; see `Content.isUnchanged`. */
   state?: string;
+  /** Why the whole tree was walked, though its file system can tell what has changed in it. */
+  walkReason?: string;
   /** Why the tree was not frozen while it was packed, though its file system can do that. */
   freezeProblem?: string;
   stats: PackStats;

@@ -15,6 +15,7 @@ import { type PartEvent, type PartRequest, type PartResult, transferables } from
 import { PartQueue } from "./part_queue.ts";
 import { PartStats } from "./part_stats.ts";
 import { RestoreRights } from "./restore_rights.ts";
+import { Changes, FATE } from "./revisit/revisit_plan.ts";
 import { changedDirectories } from "./scan/changed_directories.ts";
 import { addPackedFile } from "./scan/entry_recorder.ts";
 import { PreviousTree } from "./scan/previous_tree.ts";
@@ -64,6 +65,8 @@ interface PartOptions {
 
 class Part implements Disposable {
   readonly #context: OperationContext<PartEvent>;
+  readonly #request: PartRequest;
+  readonly #baseline: BaselineReader | undefined;
   readonly #top: Directory;
   readonly #shared: SharedPackState;
   readonly #queue: PartQueue;
@@ -71,6 +74,7 @@ class Part implements Disposable {
   readonly #packer: FilePacker;
   readonly #walker: Walker;
   readonly #previous: PreviousTree | undefined;
+  #changes: Changes | undefined;
   readonly #arena = new Arena();
   readonly #stats = new PartStats();
   readonly #largeFileArena = new Arena();
@@ -79,8 +83,11 @@ class Part implements Disposable {
   #largeFiles = 0;
   #ticks = 0;
 
-  constructor({ areas, top, baseline, shared, request: { job, part }, context }: PartOptions) {
+  constructor({ areas, top, baseline, shared, request, context }: PartOptions) {
+    const { job, part } = request;
     this.#context = context;
+    this.#request = request;
+    this.#baseline = baseline;
     this.#top = top;
     this.#shared = shared;
     this.#layers = openPartLayers(areas, job, part, context);
@@ -118,6 +125,7 @@ class Part implements Disposable {
 
   run(): PartResult {
     let items = 0;
+    if (this.#request.part === 0) this.#addFirstItems();
     while (!this.#shared.isDone) {
       this.#context.throwIfCancelled();
       const item = this.#queue.next();
@@ -125,8 +133,9 @@ class Part implements Disposable {
         this.#shared.wait();
         continue;
       }
-      if (item.kind === "directory") this.#walker.walk(item.path);
-      else this.#largeFile(item);
+      if (item.kind === "file") this.#largeFile(item);
+      else if (item.key === 0) this.#walker.walk(item.path);
+      else this.#revisit(item.key - 1, item.path);
       items++;
       this.#shared.complete();
     }
@@ -134,10 +143,8 @@ class Part implements Disposable {
     const remainder = this.#layers.takeRemainder();
     this.#layers.seal();
     const stale = this.#previous?.stale ?? [];
-    const walked = blocksOf(this.#arena.buffers);
-    const { changed, gone } = changedDirectories(this.#top, walked, () => this.#tick());
     return {
-      changed: [...changed, ...gone],
+      changed: this.#changedSinceWalked(),
       arena: this.#arena.buffers,
       stale: { count: stale.length, bytes: encodeStale(stale) },
       largeFiles: { keys: this.#largeFileKeys, arena: this.#largeFileArena.buffers },
@@ -149,6 +156,38 @@ class Part implements Disposable {
 
   [Symbol.dispose](): void {
     this.#layers[Symbol.dispose]();
+  }
+
+  /** Adds what the pack begins with: the tree's top, or what has changed since the last image. */
+  #addFirstItems(): void {
+    const { revisit } = this.#request.job;
+    if (!revisit) {
+      return this.#queue.add({ kind: "directory", key: 0, path: new Uint8Array(0) });
+    }
+    new Uint8Array(revisit.fates).forEach((fate, number) => {
+      if (fate !== FATE.amended && fate !== FATE.relisted) return;
+      const path = this.#baseline!.block(number).path.slice();
+      this.#queue.add({ kind: "directory", key: number + 1, path });
+    });
+    for (const path of revisit.added) this.#queue.add({ kind: "directory", key: 0, path });
+  }
+
+  /** Looks at a directory of the baseline whose entries, or itself, have changed. */
+  #revisit(number: number, path: Uint8Array): void {
+    const revisit = this.#request.job.revisit!;
+    if (new Uint8Array(revisit.fates)[number] === FATE.relisted) {
+      return this.#walker.walk(path, { passOver: true });
+    }
+    const changes = this.#changes ??= Changes.of(revisit);
+    this.#walker.amend(number, changes.of(this.#baseline!.block(number))!);
+  }
+
+  /** Returns the paths of directories that have changed since this part walked them. */
+  #changedSinceWalked(): Uint8Array[] {
+    if (this.#request.job.isFrozen) return [];
+    const walked = blocksOf(this.#arena.buffers);
+    const { changed, gone } = changedDirectories(this.#top, walked, () => this.#tick());
+    return [...changed, ...gone];
   }
 
   #tick(): void {

@@ -1,6 +1,7 @@
 /** Counts what a part of a pack finds and reads. */
 
 import { displayName } from "../../linux/mod.ts";
+import { type Block, KIND } from "../../image/mod.ts";
 import type { OmissionKind } from "../omissions.ts";
 import type { PackStats } from "./pack_result.ts";
 import { OmissionLog, sumOmissions } from "../omissions.ts";
@@ -25,9 +26,16 @@ export class PartStats {
     this.contentBytes += size;
   }
 
-  /** Counts a socket, which no archive can hold. */
-  addSocket(): void {
-    this.skippedSockets++;
+  /** Counts an entry that is taken over, by its record. */
+  addRecord(block: Block, record: number): void {
+    const kind = block.kind(record);
+    if (kind === KIND.file || kind === KIND.link) this.addFile(block.size(record));
+    else this.otherEntries++;
+  }
+
+  /** Counts sockets, which no archive can hold. */
+  addSockets(count: number): void {
+    this.skippedSockets += count;
   }
 
   /** Counts a path that changed at each attempt to read it. */

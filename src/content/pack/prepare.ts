@@ -1,19 +1,24 @@
 /** Prepares a pack, and reads what a baseline says of its image. */
 
 import { ArchiveError } from "../../archive/mod.ts";
+import type { Digest } from "../../digest.ts";
 import { messageOf } from "../../errors.ts";
 import {
+  type DeviceName,
   type Directory,
   effectiveUser,
   type File,
   fileSystemType,
   isErrno,
+  nameDevices,
   SystemError,
 } from "../../linux/mod.ts";
 import type { LayerDescriptor } from "../../image/mod.ts";
 import type { Tree } from "../tree.ts";
 import { BaselineReader, readHeader, verifyBaseline } from "../baseline/baseline_reader.ts";
 import { checkBaselineName } from "../baseline/tokens.ts";
+import { revisitSince } from "./revisit/revisit_since.ts";
+import type { RevisitPlan } from "./revisit/revisit_plan.ts";
 import { syncDirtyPages } from "./sync_pages.ts";
 import { type OpenAreas, openTree } from "../areas.ts";
 
@@ -60,23 +65,51 @@ export interface Prepared {
   readonly problem?: string;
   /** See {@link syncDirtyPages}. */
   readonly syncedAt: number;
+  /** What is to be looked at; absent if the whole tree is to be walked. */
+  readonly revisit?: RevisitPlan;
+  /** Why the whole tree is to be walked, though it is frozen. */
+  readonly walkReason?: string;
 }
 
-/** Verifies the baseline, if it is to be used, and syncs dirty pages. */
-export function packPrepare(
-  areas: OpenAreas,
-  request: { tree: Tree; baseline?: string; frozenAt?: number },
-): Prepared {
+/** What {@link packPrepare} prepares. */
+export interface PrepareRequest {
+  readonly tree: Tree;
+  /** What the tree's devices are called in baselines. */
+  readonly devices: readonly DeviceName[];
+  /** The baseline's name, if it is to be used. */
+  readonly baseline?: string;
+  /** Layers of the baseline that are still stored. */
+  readonly reuse: readonly Digest[];
+  /** When the tree was frozen; absent if it is not. */
+  readonly frozenAt?: number;
+}
+
+/** Verifies the baseline, if it is to be used, and finds out what changed, or syncs dirty pages. */
+export function packPrepare(areas: OpenAreas, request: PrepareRequest): Prepared {
+  using _names = nameDevices(request.devices);
   using top = openTree(areas, request.tree);
-  const { value, problem }: Reading<number> = request.baseline === undefined || !showsStores(top)
-    ? {}
-    : readBaseline(areas, request.baseline, directoriesOf);
+  const { value, problem }: Reading<BaselineFindings> =
+    request.baseline === undefined || !showsStores(top)
+      ? {}
+      : readBaseline(areas, request.baseline, (file) => findings(areas, top, file, request));
   const syncedAt = request.frozenAt ?? syncDirtyPages(top);
-  return {
-    syncedAt,
-    ...(value === undefined ? {} : { directories: value }),
-    ...(problem === undefined ? {} : { problem }),
-  };
+  return { syncedAt, ...value, ...(problem === undefined ? {} : { problem }) };
+}
+
+type BaselineFindings = Pick<Prepared, "revisit" | "walkReason"> & { readonly directories: number };
+
+function findings(
+  areas: OpenAreas,
+  top: Directory,
+  file: File,
+  { reuse, frozenAt }: PrepareRequest,
+): BaselineFindings {
+  verifyBaseline(file);
+  const baseline = new BaselineReader(file);
+  const { directories } = baseline;
+  if (frozenAt === undefined) return { directories };
+  const revisit = revisitSince({ areas, top, file, baseline, reuse: new Set(reuse) });
+  return { directories, ...revisit };
 }
 
 /**
@@ -88,11 +121,6 @@ const IN_MEMORY: readonly number[] = [0x01021994, 0x858458f6];
 /** Returns whether every change of a file shows in its ctime. */
 function showsStores(top: Directory): boolean {
   return !IN_MEMORY.includes(fileSystemType(top));
-}
-
-function directoriesOf(file: File): number {
-  verifyBaseline(file);
-  return new BaselineReader(file).directories;
 }
 
 /** The layers of a baseline's image. */

@@ -1,11 +1,14 @@
 /** Notices while packing what a process with the rights of this one could not restore. */
 
-import { effectiveUser, S, type Stat } from "../../linux/mod.ts";
+import { effectiveUser, joinPath, S, type Stat } from "../../linux/mod.ts";
 import type { Abilities } from "../abilities.ts";
-import type { Xattr } from "../../image/mod.ts";
+import { type Block, KIND, type Xattr } from "../../image/mod.ts";
 import type { PartStats } from "./part_stats.ts";
 
 const USER_NAMESPACE = new TextEncoder().encode("user.");
+
+/** What of an inode matters here. */
+type CheckedStat = Pick<Stat, "uid" | "gid" | "type" | "rdevMajor" | "rdevMinor">;
 
 /** Checks entries against what this process can make and set, and counts what it cannot. */
 export class RestoreRights {
@@ -18,9 +21,22 @@ export class RestoreRights {
     this.#stats = stats;
   }
 
+  /** Checks the entry that a record describes. */
+  checkRecord(block: Block, record: number): void {
+    const xattrs = block.xattrs(record);
+    const stat = {
+      uid: block.uid(record),
+      gid: block.gid(record),
+      type: typeOf(block.kind(record)),
+      rdevMajor: block.size(record),
+      rdevMinor: block.offset(record),
+    };
+    this.check({ stat, xattrs }, () => joinPath(block.path, block.name(record)));
+  }
+
   /** Checks one entry. Called for each: an ordinary one costs a few comparisons only. */
   check(
-    { stat, xattrs }: { readonly stat: Stat; readonly xattrs: readonly Xattr[] },
+    { stat, xattrs }: { readonly stat: CheckedStat; readonly xattrs: readonly Xattr[] },
     path: () => Uint8Array,
   ): void {
     const isOurs = stat.uid === this.#user.uid && stat.gid === this.#user.gid;
@@ -35,6 +51,12 @@ export class RestoreRights {
       this.#stats.addUnrestorable("xattr", path());
     }
   }
+}
+
+/** Returns the part of an inode's mode that says what it is, for a record of a device; else 0. */
+function typeOf(kind: number): number {
+  if (kind === KIND.character) return S.IFCHR;
+  return kind === KIND.block ? S.IFBLK : 0;
 }
 
 /** Returns whether an xattr is in the `user` namespace, which needs no rights. */

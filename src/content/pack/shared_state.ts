@@ -38,7 +38,10 @@ import type { Stat } from "../../linux/mod.ts";
 /** A directory to walk or a large file to pack. */
 export interface WorkItem {
   readonly kind: "directory" | "file";
-  /** Identifies a file's result when the parts are merged; 0 for a directory. */
+  /**
+   * Identifies a file's result when the parts are merged. Of a directory: 0 if it is walked with
+   * all that is in it; otherwise it is the directory of the baseline whose number is less by 1.
+   */
   readonly key: number;
   readonly path: Uint8Array;
 }

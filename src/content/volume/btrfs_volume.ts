@@ -1,7 +1,6 @@
 /** Trees as subvolumes of a btrfs. */
 
 import {
-  changedInodes,
   createSubvolume,
   deletedSubvolumes,
   type Directory,
@@ -9,15 +8,14 @@ import {
   ignoreErrno,
   isErrno,
   quotaStatus,
-  S,
-  subvolumeInfo,
   syncBtrfs,
 } from "../../linux/mod.ts";
 import { sleepSync } from "../../clock.ts";
 import { deleteEntry, type RemovalOptions, type Removed } from "../delete_entry.ts";
 import { QgroupLimits } from "./qgroup_limits.ts";
 import { snapshotTree, stateOf } from "./snapshot_tree.ts";
-import type { ChangedInode, Limits, Snapshots, Volume } from "./volume.ts";
+import { treeChanges } from "./tree_changes.ts";
+import type { Limits, Snapshots, Volume } from "./volume.ts";
 
 const snapshots: Snapshots = {
   clone: (source, parent, name) => void snapshotTree(source, parent, name, { readOnly: false }),
@@ -27,7 +25,7 @@ const snapshots: Snapshots = {
     top.syncFileSystem();
     return stateOf(top);
   },
-  changedSince,
+  changedSince: treeChanges,
 };
 
 /** Makes trees that can be cloned, frozen and, where quotas are on, limited. */
@@ -123,23 +121,4 @@ function hasQuotas(at: Directory): boolean {
     if (isErrno(error, "EPERM")) return false;
     throw error;
   }
-}
-
-/**
- * Whether `frozen` is an earlier state of the same subvolume is told by UUIDs, which no copy has:
- * neither one that was made anew under the same name nor one that was received from elsewhere. Every
- * change after the snapshot is in a later transaction than the one that made it.
- */
-function changedSince(top: Directory, frozen: Directory): ChangedInode[] | undefined {
-  const now = subvolumeInfo(top);
-  const before = subvolumeInfo(frozen);
-  const { parentUuid: origin, createdGeneration: generation } = before;
-  const isOfSameTree = origin !== undefined &&
-    (now.uuid === origin || now.readOnly && now.parentUuid === origin);
-  if (!before.readOnly || !isOfSameTree || now.generation < generation) return undefined;
-  const changed: ChangedInode[] = [];
-  changedInodes(top, generation, ({ inode, mode, nlink }) => {
-    if (nlink > 0) changed.push({ inode, isDirectory: (mode & S.IFMT) === S.IFDIR });
-  });
-  return changed;
 }

@@ -18,10 +18,13 @@ import {
 /** Returns the name of `top`'s device: that of `source`, which it is a snapshot of, or its own. */
 export function deviceName(top: Directory, source: Directory = top): DeviceName {
   const { devMajor, devMinor } = top.stat();
-  const { uuid } = subvolumeInfo(source);
+  return { devMajor, devMinor, ...deviceNameOf(subvolumeInfo(source).uuid) };
+}
+
+/** Returns what the device of a subvolume is called. @param uuid hexadecimal */
+export function deviceNameOf(uuid: string): Pick<DeviceName, "major" | "minor"> {
   // Half of it is random enough to tell the subvolumes of a node apart.
-  const [major, minor] = [uuid.slice(0, 8), uuid.slice(8, 16)].map((hex) => parseInt(hex, 16));
-  return { devMajor, devMinor, major: major!, minor: minor! };
+  return { major: parseInt(uuid.slice(0, 8), 16), minor: parseInt(uuid.slice(8, 16), 16) };
 }
 
 /** Returns the name of a tree's device; none for a plain folder, whose device keeps its number. */

@@ -22,6 +22,7 @@ import {
 } from "../../linux/mod.ts";
 import { deleteEntry } from "../delete_entry.ts";
 import { deviceName } from "./device_names.ts";
+import { formatState, type SubvolumeState } from "./tree_state.ts";
 import type { Freeze } from "./volume.ts";
 
 /** How often a tree is copied again because subvolumes within were moved about meanwhile. */
@@ -53,7 +54,7 @@ export function snapshotTree(
       if (readOnly) setReadOnlySubvolume(copy, true);
       return {
         devices: copies.map(({ device }) => device),
-        state: copies.map(({ state }) => state).join(),
+        state: formatState(copies.map(({ state }) => state)),
       };
     } catch (error) {
       deleteEntry(parent, name, parent);
@@ -90,7 +91,7 @@ function copyNested(source: Directory, copy: Directory, readOnly: boolean): Copy
 /** What is told of one copy. */
 interface Copy {
   readonly device: DeviceName;
-  readonly state: string;
+  readonly state: SubvolumeState;
 }
 
 /**
@@ -101,7 +102,7 @@ function describeCopy(source: Directory, copy: Directory): Copy {
   const { createdGeneration } = subvolumeInfo(copy);
   return {
     device: deviceName(copy, source),
-    state: `${subvolumeInfo(source).uuid}:${createdGeneration}`,
+    state: { uuid: subvolumeInfo(source).uuid, generation: createdGeneration },
   };
 }
 
@@ -112,14 +113,14 @@ function describeCopy(source: Directory, copy: Directory): Copy {
  */
 export function stateOf(source: Directory): string | undefined {
   try {
-    return statesOf(source).join();
+    return formatState(statesOf(source));
   } catch (error) {
     if (isErrno(error, "EAGAIN", "ENAMETOOLONG")) return undefined;
     throw error;
   }
 }
 
-function statesOf(source: Directory): string[] {
+function statesOf(source: Directory): SubvolumeState[] {
   const { uuid, generation } = subvolumeInfo(source);
   const within = nestedSubvolumes(source).flatMap((nested) => {
     const found = openNested(source, nested);
@@ -127,11 +128,15 @@ function statesOf(source: Directory): string[] {
     using inner = found.directory;
     return statesOf(inner);
   });
-  return [`${uuid}:${generation}`, ...within];
+  return [{ uuid, generation }, ...within];
 }
 
-/** Opens a subvolume within another. @returns `undefined` where it is gone. @throws {SystemError} EAGAIN */
-function openNested(
+/**
+ * Opens a subvolume within another; the caller closes it.
+ * @returns `undefined` where it is gone
+ * @throws {SystemError} EAGAIN where it is being moved about
+ */
+export function openNested(
   source: Directory,
   nested: NestedSubvolume,
 ): { directory: Directory; name: Uint8Array } | undefined {

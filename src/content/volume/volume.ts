@@ -11,6 +11,7 @@
 
 import type { DeviceName, Directory } from "../../linux/mod.ts";
 import type { RemovalOptions, Removed } from "../delete_entry.ts";
+import type { TreeChanges } from "./tree_changes.ts";
 
 /** The implementations. */
 export type VolumeKind = "plain" | "btrfs";
@@ -56,12 +57,13 @@ export interface Snapshots {
    */
   state(top: Directory): string | undefined;
   /**
-   * Lists what changed in a tree since it was frozen.
-   * @param top the live tree, or a later freeze of it
-   * @param frozen an earlier freeze
-   * @returns `undefined` where this cannot be told: the two are not of the same tree
+   * Lists the inodes that changed in a tree, or may have, between two freezes; see
+   * {@link TreeChanges}.
+   * @param frozen the later freeze
+   * @param since the state of the earlier one
+   * @param limit the most inodes that are worth a list
    */
-  changedSince(top: Directory, frozen: Directory): ChangedInode[] | undefined;
+  changedSince(frozen: Directory, since: string, limit: number): TreeChanges;
 }
 
 /** A tree that was frozen. */
@@ -70,13 +72,6 @@ export interface Freeze {
   readonly devices: DeviceName[];
   /** The state of the tree that the copy shows; see {@link Snapshots.state}. */
   readonly state: string;
-}
-
-/** An inode that changed, by what it has become. */
-export interface ChangedInode {
-  /** Within the tree; trees within are not looked into. */
-  readonly inode: bigint;
-  readonly isDirectory: boolean;
 }
 
 /** Limits that the kernel holds every process to, and the use that they are compared with. */

@@ -32,6 +32,7 @@ export {
   inodePath,
   isBtrfs,
   isReadOnlySubvolume,
+  isSameBtrfs,
   isSubvolumeTop,
   type NestedSubvolume,
   nestedSubvolumePath,

@@ -165,6 +165,11 @@ export function fileSystemUuid(at: BtrfsHandle): string {
   return uuidAt(argument, 16);
 }
 
+/** Whether both are on the same btrfs. @throws {SystemError} */
+export function isSameBtrfs(a: BtrfsHandle, b: BtrfsHandle): boolean {
+  return isBtrfs(a) && isBtrfs(b) && fileSystemUuid(a) === fileSystemUuid(b);
+}
+
 function uuidAt(argument: Argument, offset: number): string {
   return argument.bytes.slice(offset, offset + 16).toHex();
 }

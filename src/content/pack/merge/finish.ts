@@ -11,17 +11,19 @@ import {
   type StaleEntry,
   TEMPORARY_LAYER,
 } from "../../../image/mod.ts";
-import { type Directory, isErrno, joinPath, nameDevices } from "../../../linux/mod.ts";
+import { type Directory, isErrno, isSameBtrfs, joinPath, nameDevices } from "../../../linux/mod.ts";
 import type { SpooledBlob } from "../../../spool.ts";
 import { Abilities } from "../../abilities.ts";
 import { type OpenAreas, openTree } from "../../areas.ts";
 import { BaselineReader } from "../../baseline/baseline_reader.ts";
 import { DirectoryCache } from "../../directory_cache.ts";
 import type { OperationContext } from "../../operation.ts";
+import { parseState, type SubvolumeState } from "../../volume/tree_state.ts";
 import type { PackJob, PartEvent, PartResult } from "../pack_job.ts";
 import { PartStats, type PartTotals } from "../part_stats.ts";
 import { RestoreRights } from "../restore_rights.ts";
 import { addPackedFile } from "../scan/entry_recorder.ts";
+import { retainedBlocks } from "../revisit/retained_tree.ts";
 import { PreviousTree, reusableLayers } from "../scan/previous_tree.ts";
 import { SharedPackState } from "../shared_state.ts";
 import { syncDirtyPages } from "../sync_pages.ts";
@@ -116,7 +118,10 @@ class Finish {
       resync: () => job.isFrozen ? job.syncedAt : syncDirtyPages(options.top),
       tick: () => context.throwIfCancelled(),
     });
-    this.#tree = new MergedTree(parts.flatMap((part) => blocksOf(part.arena)));
+    this.#tree = new MergedTree([
+      ...this.#retained(),
+      ...parts.flatMap((part) => blocksOf(part.arena)),
+    ]);
     this.#reusable = baseline ? reusableLayers(baseline, new Set(job.reuse)) : [];
   }
 
@@ -133,6 +138,18 @@ class Finish {
     this.#tree.apply();
     this.#options.layers.seal();
     return this.#write(rewritten, stale.filter(({ layer }) => !rewritten.has(layer)));
+  }
+
+  /** Returns the directories of the baseline that no part has looked at and that are as they were. */
+  #retained(): Block[] {
+    const { areas, baseline, request: { job: { revisit } } } = this.#options;
+    if (!revisit || !baseline) return [];
+    return retainedBlocks(revisit, {
+      baseline,
+      visited: this.#shared,
+      stats: this.#stats,
+      rights: new RestoreRights(new Abilities(areas.staging), this.#stats),
+    });
   }
 
   #rescan(): void {
@@ -265,6 +282,7 @@ class Finish {
       layers,
       blocks: this.#tree.blocks,
       stale: stale.map(({ layer, path }) => ({ layer: destination(layer).layer, path })),
+      frozenState: stateFor(areas, job),
     });
     return { layers, ...files, totals: this.#stats.done(this.#packer) };
   }
@@ -277,6 +295,13 @@ class Finish {
     const block = this.#block(entry);
     return joinPath(block.path, block.name(entry.record));
   }
+}
+
+/** Returns the state that a later pack can ask for changes since; none where it could not. */
+function stateFor(areas: OpenAreas, { state }: PackJob): readonly SubvolumeState[] {
+  return state === undefined || !isSameBtrfs(areas.baselines, areas.staging)
+    ? []
+    : parseState(state);
 }
 
 /** Opens a directory of the tree; `undefined` if it is gone, or of another type by now. */

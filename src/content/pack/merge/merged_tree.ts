@@ -70,7 +70,7 @@ export class MergedTree {
    */
   #union(older: Block, newer: Block): Block {
     const builder = new BlockBuilder(this.#arena);
-    builder.begin(newer.path);
+    builder.begin(newer.path, older.sockets + newer.sockets);
     builder.copy(newer, newer.self);
     let a = older.first;
     let b = newer.first;
@@ -120,7 +120,7 @@ export class MergedTree {
 
   #rebuild(block: Block, changes: ReadonlyMap<number, Change>): Block {
     const builder = new BlockBuilder(this.#arena);
-    builder.begin(block.path);
+    builder.begin(block.path, block.sockets);
     builder.copy(block, block.self);
     const links: number[] = [];
     for (let record = block.first, end = block.end; record < end; record += RECORD) {

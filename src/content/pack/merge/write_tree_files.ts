@@ -11,7 +11,9 @@ import {
 import type { SpooledBlob } from "../../../spool.ts";
 import type { OpenAreas } from "../../areas.ts";
 import { BaselineWriter } from "../../baseline/baseline_writer.ts";
+import { encodeFrozenState } from "../../baseline/frozen_state.ts";
 import { newBaselineToken } from "../../baseline/tokens.ts";
+import type { SubvolumeState } from "../../volume/tree_state.ts";
 
 /** A merged tree, and where it is written. */
 export interface TreeFiles {
@@ -22,6 +24,8 @@ export interface TreeFiles {
   readonly blocks: readonly Block[];
   /** Ordered by path and layer. */
   readonly stale: readonly StaleEntry[];
+  /** The state of the frozen tree that is described; empty if it was not frozen. */
+  readonly frozenState: readonly SubvolumeState[];
 }
 
 /**
@@ -30,7 +34,7 @@ export interface TreeFiles {
  */
 export function writeTreeFiles(
   areas: OpenAreas,
-  { indexName, layers, blocks, stale }: TreeFiles,
+  { indexName, layers, blocks, stale, frozenState }: TreeFiles,
 ): { index: SpooledBlob; newBaseline: string } {
   const staleBytes = encodeStale(stale);
   const header = encodeHeader({
@@ -54,7 +58,8 @@ export function writeTreeFiles(
     }
     baseline.bytes(staleBytes);
     index.bytes(staleBytes);
-    baseline.finish();
+    if (frozenState.length === 0) baseline.finish();
+    else baseline.finish(encodeFrozenState(baselineFile, frozenState));
     baselineFile.startWriteback(0, 0);
     const { digest, size } = index.seal();
     return { index: { digest, size, file: { area: "spool", path: indexName } }, newBaseline };

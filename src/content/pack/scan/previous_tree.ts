@@ -37,6 +37,12 @@ export class PreviousTree {
     return new PreviousDirectory(found.block, this.#reusable, this.stale);
   }
 
+  /** Returns the previous directory of that number, and marks it as visited. */
+  directoryAt(number: number): PreviousDirectory {
+    this.#visited.visit(number);
+    return new PreviousDirectory(this.#baseline.block(number), this.#reusable, this.stale);
+  }
+
   /** Marks the files of every directory that no Worker has visited as stale. */
   markUnvisitedStale(): void {
     for (let number = 0; number < this.#baseline.directories; number++) {

@@ -4,7 +4,7 @@
  */
 
 import { DaemonError } from "../../../errors.ts";
-import { type Block, KIND, kindOf } from "../../../image/mod.ts";
+import { type Block, KIND, kindOf, RECORD } from "../../../image/mod.ts";
 import {
   type Directory,
   displayName,
@@ -39,6 +39,8 @@ export interface WalkerOptions extends EntryRecorderOptions {
 /** The directory that is being walked. */
 interface CurrentDirectory extends ParentDirectory {
   readonly previous: PreviousDirectory | undefined;
+  /** Whether its subdirectories are passed over. */
+  readonly passOver?: boolean;
 }
 
 const NO_NAME = new Uint8Array(0);
@@ -63,15 +65,16 @@ export class Walker {
 
   /**
    * Packs the entries of one directory and builds its block. Does nothing if it is gone.
+   * @param passOver whether its subdirectories are passed over
    * @throws {DaemonError} FAILED_PRECONDITION if the tree's top is gone
    * @throws {SystemError}
    */
-  walk(path: Uint8Array): void {
+  walk(path: Uint8Array, { passOver = false }: { passOver?: boolean } = {}): void {
     const { previous: tree, stats } = this.#options;
     const wasThere = this.#directory(path, (dir) => {
       const previous = tree?.directory(path);
       if (previous) previous.onOmitted = (record) => this.#retainOmitted(previous.block, record);
-      this.#entries({ dir, path, previous });
+      this.#entries({ dir, path, previous, passOver });
     });
     if (wasThere) stats.directories++;
     else if (path.length === 0) {
@@ -79,6 +82,48 @@ export class Walker {
         reason: "CONTENT_MISSING",
       });
     }
+  }
+
+  /**
+   * Packs the entries of a directory that has the same ones as before, of which some have changed:
+   * the records of all others are taken over.
+   * @param number the directory's in the previous tree
+   * @param changed which inodes have changed
+   * @throws {SystemError}
+   */
+  amend(number: number, changed: ReadonlySet<number>): void {
+    const { previous: tree, top, builder, stats, rights } = this.#options;
+    const previous = tree!.directoryAt(number);
+    const { block } = previous;
+    const path = block.path.slice();
+    using dir = openLongPath(top, path);
+    builder.begin(path, block.sockets);
+    builder.copy(block, block.self);
+    rights.checkRecord(block, block.self);
+    stats.directories++;
+    stats.addSockets(block.sockets);
+    for (let record = block.first; record < block.end; record += RECORD) {
+      this.#options.tick();
+      const isLost = block.kind(record) === KIND.file && !previous.hasContent(record);
+      if (block.isOmitted(record)) this.#retainOmitted(block, record);
+      else if (!isLost && !changed.has(block.inodeNumber(record))) this.#retain(block, record);
+      else {
+        const name = block.name(record);
+        if (!this.#entry({ dir, path, previous }, name, DT.UNKNOWN, record)) {
+          previous.markStale(record);
+        }
+      }
+    }
+    builder.finish();
+  }
+
+  /** Takes over the record of an entry that the file system says has not changed. */
+  #retain(block: Block, record: number): void {
+    const { builder, stats, rights } = this.#options;
+    stats.addRecord(block, record);
+    if (block.kind(record) === KIND.link) return builder.copyLink(block, record);
+    rights.checkRecord(block, record);
+    builder.copy(block, record);
   }
 
   /**
@@ -225,13 +270,15 @@ export class Walker {
       return true;
     }
     if (kindOf(stat) === undefined) {
-      this.#options.stats.addSocket();
+      this.#options.stats.addSockets(1);
+      this.#options.builder.addSocket();
       return true;
     }
     return this.#recorder.other(current, name);
   }
 
   #subdirectory(current: CurrentDirectory, name: Uint8Array): void {
+    if (current.passOver) return;
     const path = joinPath(current.path, name);
     if (path.length > MAX_PATH_BYTES) {
       throw new DaemonError(
