@@ -20,8 +20,17 @@ const TYPE = 18;
 const NAME = 19;
 const DOT = 0x2e;
 
-/** Receives a name, from `start` to `end` of `bytes`, which are valid during the call. */
-export type NameSink = (bytes: Uint8Array, start: number, end: number, type: number) => void;
+/**
+ * Receives a name, from `start` to `end` of `bytes`, which are valid during the call, and the inode that
+ * it names; a number beyond 2^53 is rounded.
+ */
+export type NameSink = (
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  type: number,
+  inode: number,
+) => void;
 
 /**
  * Reads the next entries of the directory, in the file system's order, without `.` and `..`; `undefined`
@@ -45,6 +54,13 @@ export function readNames(fd: number, at: Located, sink: NameSink): boolean {
   return length > 0;
 }
 
+const HIGH = 2 ** 32;
+
+/** The u32 at `at`. */
+function word(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! | bytes[at + 1]! << 8 | bytes[at + 2]! << 16 | bytes[at + 3]! << 24) >>> 0;
+}
+
 /** Fills the scratch buffer. @returns how much of it; 0 at the end, and for a directory that is removed */
 function readBatch(fd: number, at: Located): number {
   const buffer = scratch ??= new Uint8Array(BATCH);
@@ -65,7 +81,15 @@ function decode(batch: Uint8Array, length: number, sink: NameSink): void {
     while (batch[end] !== 0) end++;
     const isSelfOrParent = batch[start] === DOT &&
       (end === start + 1 || end === start + 2 && batch[start + 1] === DOT);
-    if (!isSelfOrParent) sink(batch, start, end, batch[at + TYPE] ?? DT.UNKNOWN);
+    if (!isSelfOrParent) {
+      sink(
+        batch,
+        start,
+        end,
+        batch[at + TYPE] ?? DT.UNKNOWN,
+        word(batch, at + 4) * HIGH + word(batch, at),
+      );
+    }
     at = next;
   }
 }

@@ -23,6 +23,15 @@ export function reportLive(workspace: string, problem: string | undefined): void
   });
 }
 
+/** Reports why the whole tree was walked; does nothing where there is no reason to be told. */
+export function reportWalk(workspace: string, reason: string | undefined): void {
+  if (reason === undefined) return;
+  log.debug("The whole tree of workspace {workspace} was walked for its image: {reason}", {
+    workspace,
+    reason,
+  });
+}
+
 /** Reports which entries of a saved tree its image lacks, or may not restore as they were. */
 export function reportDeviations(workspace: string, stats: PackResult["stats"]): void {
   const { counts, examples } = stats.unrestorable;

@@ -54,7 +54,7 @@ import {
   readReference,
 } from "./references.ts";
 import { requireBlob } from "./require_blob.ts";
-import { reportBaseline, reportDeviations, reportLive } from "./save_reports.ts";
+import { reportBaseline, reportDeviations, reportLive, reportWalk } from "./save_reports.ts";
 
 const log = logger("snapshot");
 
@@ -236,6 +236,7 @@ export class StoredImages implements Images {
       reportBaseline(options.baseline, packed.baselineProblem);
       reportDeviations(options.baseline, packed.stats);
       reportLive(options.baseline, packed.freezeProblem);
+      reportWalk(options.baseline, packed.walkReason);
       const { state, stats } = packed;
       this.#last.set(
         options.baseline,

@@ -1,8 +1,10 @@
 /** Images in tests: real Workers, a folder as the store, and how others see the layers. */
 
 import { assertEquals } from "@std/assert";
-import { join } from "@std/path";
-import type { LayerDescriptor } from "../../src/image/mod.ts";
+import { basename, dirname, join } from "@std/path";
+import { FLAG, KIND, type LayerDescriptor, readIndex, RECORD } from "../../src/image/mod.ts";
+import { Directory, displayName, joinPath, openLibc } from "../../src/linux/mod.ts";
+import { libcPath } from "../../src/process/libc.ts";
 import type { PackResult } from "../../src/content/pack/pack_result.ts";
 import type { RestoreResult } from "../../src/content/restore/restore_result.ts";
 import type { Tree } from "../../src/content/tree.ts";
@@ -54,20 +56,47 @@ export class ImageFixture implements AsyncDisposable {
     return path;
   }
 
-  /** Packs a published tree as the snapshot area does, its own baseline and all. */
-  async pack(id: string, options: { signal?: AbortSignal } = {}): Promise<PackResult> {
+  /**
+   * Packs a published tree as the snapshot area does, its own baseline and all.
+   * @param options.onLayer called with each layer before it is stored, while the pack goes on
+   */
+  async pack(
+    id: string,
+    { onLayer, signal }: { signal?: AbortSignal; onLayer?: () => void } = {},
+  ): Promise<PackResult> {
     const { content, areas } = this;
     const { layers: known } = await content.baselineLayers(id);
     const result = await content.pack({ area: "workspaces", name: id }, {
-      ...options,
+      signal,
       baseline: id,
       reuse: known.filter(({ digest }) => this.has(digest)),
-      onLayer: async ({ digest, size, file }) => await this.#put(digest, size, file.path),
+      onLayer: async ({ digest, size, file }) => {
+        onLayer?.();
+        await this.#put(digest, size, file.path);
+      },
     });
     await this.#put(result.index.digest, result.index.size, result.index.file.path);
     await content.commitBaseline(result.newBaseline, id);
     assertEquals([...Deno.readDirSync(areas.spool)].map(({ name }) => name), []);
     return result;
+  }
+
+  /** Packs a published tree without a baseline, and forgets all of it but the result. */
+  async packWhole(id: string): Promise<PackResult & { entries: string[] }> {
+    const { content, areas } = this;
+    const result = await content.pack({ area: "workspaces", name: id }, {
+      reuse: [],
+      onLayer: async ({ file }) => await Deno.remove(join(areas.spool, file.path)),
+    });
+    const entries = indexEntries(join(areas.spool, result.index.file.path), result.index);
+    await content.discard(result.index.file);
+    await content.dropBaseline(result.newBaseline);
+    return { ...result, entries };
+  }
+
+  /** What the index of an image that is stored says of every path, wherever the content is. */
+  entries({ index }: PackResult): string[] {
+    return indexEntries(this.blobPath(index.digest), index);
   }
 
   async #put(digest: Digest, size: number, name: string): Promise<void> {
@@ -132,6 +161,35 @@ export class ImageFixture implements AsyncDisposable {
     await this.content.remove(tree);
     return entries;
   }
+}
+
+/** What an index says of every path but where its content is, and which name of an inode has it. */
+function indexEntries(path: string, blob: { digest: Digest; size: number }): string[] {
+  openLibc(libcPath());
+  using folder = Directory.open(dirname(path), "index");
+  using file = folder.openFile(basename(path));
+  const entries: string[] = [];
+  for (const block of readIndex(file, blob).blocks) {
+    const describe = (record: number) => {
+      const kind = block.kind(record);
+      const { sec, nsec } = block.mtime(record);
+      const isLinked = kind === KIND.link || (block.flags(record) & FLAG.linked) !== 0;
+      const isFile = kind === KIND.file || kind === KIND.link;
+      return [
+        displayName(joinPath(block.path, block.name(record))),
+        isFile ? "file" : `${kind} ${displayName(block.link(record))}`,
+        block.mode(record).toString(8),
+        `${block.uid(record)}:${block.gid(record)}`,
+        isFile && isLinked ? "" : `${block.size(record)} ${block.xattrBytes(record).toHex()}`,
+        `${sec}.${nsec}`,
+      ].join(" ");
+    };
+    entries.push(describe(block.self));
+    for (let record = block.first; record < block.end; record += RECORD) {
+      entries.push(describe(record));
+    }
+  }
+  return entries;
 }
 
 /** A tree without its sockets, which no image has. */

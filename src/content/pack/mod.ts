@@ -8,7 +8,8 @@
  * ```
  *   pack.ts, on the daemon's thread            prepare, part and finish, on content Workers
  *   ───────────────────────────────            ────────────────────────────────────────────
- *   pack ──────── packPrepare ───────────────▶ prepare.ts: verify the baseline, sync dirty pages
+ *   pack ──────── packPrepare ───────────────▶ prepare.ts: verify the baseline, sync dirty pages;
+ *     │                                          of a frozen tree, revisit/: plan what to look at
  *     │
  *     ├────────── packPart 0 ────────────────▶ part.ts: take an item from the queue, until none is left
  *     │                                          a directory ▶ scan/walker.ts
@@ -21,7 +22,8 @@
  *     │ ◀──────── result ─────────────────────   result: this part's directories, stale entries,
  *     │                                          a last layer too small to seal, changed directories
  *     └────────── packFinish, all results ───▶ merge/finish.ts, on one Worker
- *                                                1 merged_tree.ts    one tree of all parts
+ *                                                1 merged_tree.ts    one tree of all parts, and of
+ *                                                                    what a plan retains
  *                                                2 rescan.ts         walk changed directories again
  *                                                3 large_files.ts    put large files' records in place
  *                                                4 hard_links.ts     one content for all names of an inode
@@ -42,6 +44,12 @@
  * owner are equal. Dirty pages are synced first, because the kernel updates ctime only at the first
  * store to a clean page. A ctime shortly before the sync is recorded as racy, and read by the next
  * pack.
+ *
+ * **Changes without a walk.** The baseline of a frozen tree has its state, and the file system of some
+ * trees lists the inodes that changed since. `revisit/` makes a plan of that: which directories of the
+ * baseline are retained without a look, which are amended or listed anew, which are gone, and which
+ * were added. Parts look at these only, and the merge takes over the rest. Where anything is in doubt
+ * there is no plan, and the tree is walked.
  *
  * **A tree that changes.** A file that changes while it is read is read again, 4 times at most; a
  * directory that changed after its walk is walked again, 3 times at most. What still changes is

@@ -15,7 +15,7 @@ import { type PartEvent, type PartRequest, type PartResult, transferables } from
 import { PartQueue } from "./part_queue.ts";
 import { PartStats } from "./part_stats.ts";
 import { RestoreRights } from "./restore_rights.ts";
-import { Changes, FATE } from "./revisit/revisit_plan.ts";
+import { Changes, RESOLUTION } from "./revisit/revisit_plan.ts";
 import { changedDirectories } from "./scan/changed_directories.ts";
 import { addPackedFile } from "./scan/entry_recorder.ts";
 import { PreviousTree } from "./scan/previous_tree.ts";
@@ -164,8 +164,8 @@ class Part implements Disposable {
     if (!revisit) {
       return this.#queue.add({ kind: "directory", key: 0, path: new Uint8Array(0) });
     }
-    new Uint8Array(revisit.fates).forEach((fate, number) => {
-      if (fate !== FATE.amended && fate !== FATE.relisted) return;
+    new Uint8Array(revisit.resolutions).forEach((resolution, number) => {
+      if (resolution !== RESOLUTION.amended && resolution !== RESOLUTION.relisted) return;
       const path = this.#baseline!.block(number).path.slice();
       this.#queue.add({ kind: "directory", key: number + 1, path });
     });
@@ -175,11 +175,11 @@ class Part implements Disposable {
   /** Looks at a directory of the baseline whose entries, or itself, have changed. */
   #revisit(number: number, path: Uint8Array): void {
     const revisit = this.#request.job.revisit!;
-    if (new Uint8Array(revisit.fates)[number] === FATE.relisted) {
-      return this.#walker.walk(path, { passOver: true });
-    }
     const changes = this.#changes ??= Changes.of(revisit);
-    this.#walker.amend(number, changes.of(this.#baseline!.block(number))!);
+    const changed = changes.of(this.#baseline!.block(number))!;
+    if (new Uint8Array(revisit.resolutions)[number] === RESOLUTION.relisted) {
+      this.#walker.walk(path, changed);
+    } else this.#walker.amend(number, changed);
   }
 
   /** Returns the paths of directories that have changed since this part walked them. */

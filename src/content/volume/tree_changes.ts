@@ -6,28 +6,11 @@
  * up to the transaction that made it, and nothing of what came later.
  */
 
-import {
-  changedInodes,
-  type DeviceName,
-  type Directory,
-  nestedSubvolumes,
-  subvolumeInfo,
-} from "../../linux/mod.ts";
+import { changedInodes, type Directory, nestedSubvolumes, subvolumeInfo } from "../../linux/mod.ts";
 import { deviceNameOf } from "./device_names.ts";
 import { openNested } from "./snapshot_tree.ts";
 import { parseState } from "./tree_state.ts";
-
-/** What changed in one subvolume of a tree. */
-export interface ChangedSubvolume {
-  /** What its device is called in baselines. */
-  readonly device: Pick<DeviceName, "major" | "minor">;
-  readonly inodes: ReadonlySet<number>;
-}
-
-/** What changed in those subvolumes of a tree that were there before, or why that cannot be told. */
-export type TreeChanges =
-  | { readonly subvolumes: readonly ChangedSubvolume[]; readonly problem?: undefined }
-  | { readonly problem: string };
+import type { ChangedSubvolume, TreeChanges } from "./volume.ts";
 
 /**
  * Lists the inodes that changed, or may have, between two freezes of a tree. Inodes that are gone are

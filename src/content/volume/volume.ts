@@ -11,7 +11,6 @@
 
 import type { DeviceName, Directory } from "../../linux/mod.ts";
 import type { RemovalOptions, Removed } from "../delete_entry.ts";
-import type { TreeChanges } from "./tree_changes.ts";
 
 /** The implementations. */
 export type VolumeKind = "plain" | "btrfs";
@@ -73,6 +72,18 @@ export interface Freeze {
   /** The state of the tree that the copy shows; see {@link Snapshots.state}. */
   readonly state: string;
 }
+
+/** What changed in one subvolume of a tree. */
+export interface ChangedSubvolume {
+  /** What its device is called in baselines. */
+  readonly device: Pick<DeviceName, "major" | "minor">;
+  readonly inodes: ReadonlySet<number>;
+}
+
+/** What changed in those subvolumes of a tree that were there before, or why that cannot be told. */
+export type TreeChanges =
+  | { readonly subvolumes: readonly ChangedSubvolume[]; readonly problem?: undefined }
+  | { readonly problem: string };
 
 /** Limits that the kernel holds every process to, and the use that they are compared with. */
 export interface Limits {

@@ -160,7 +160,10 @@ function testSnapshots(test: Register): void {
     const { state } = snapshots.freeze(top, at.dir, "f");
     const inodesOf = (name: string, limit = 100) => {
       using tree = at.dir.openDirectory(name);
-      const { subvolumes } = { subvolumes: undefined, ...snapshots.changedSince(tree, state, limit) };
+      const { subvolumes } = {
+        subvolumes: undefined,
+        ...snapshots.changedSince(tree, state, limit),
+      };
       return subvolumes?.map(({ inodes }) => [...inodes].sort());
     };
     snapshots.freeze(top, at.dir, "unchanged");

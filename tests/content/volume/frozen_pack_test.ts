@@ -3,36 +3,16 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import fc from "fast-check";
-import { btrfs, canMountBtrfs, mountBtrfs, subvolumePaths, TENANT } from "../../fixtures/btrfs.ts";
+import { btrfs, canMountBtrfs, TENANT } from "../../fixtures/btrfs.ts";
 import { PYTHON } from "../../fixtures/python.ts";
 import { runs } from "../../fixtures/soak.ts";
-import { assertSameTree, makeTree, readTree, type TreeTable } from "../../fixtures/tree.ts";
+import { assertSameTree, readTree, type TreeTable } from "../../fixtures/tree.ts";
 import { directory, file, hardlink, symlink } from "../../fixtures/tree.ts";
 import { anyEdit, doEdit } from "../edits.ts";
-import { ME } from "../fixture.ts";
-import { ImageFixture, withoutExtents } from "../image_fixture.ts";
+import { withoutExtents } from "../image_fixture.ts";
+import { BtrfsFixture } from "./btrfs_fixture.ts";
 
 const ignore = !canMountBtrfs();
-
-class BtrfsFixture extends ImageFixture {
-  constructor(readonly mount = mountBtrfs()) {
-    super(2, mount);
-  }
-
-  /** Makes a published tree as the daemon does. @returns its folder */
-  async make(id: string, table: TreeTable = []): Promise<string> {
-    assertEquals((await this.content.chooseVolume("auto")).kind, "btrfs");
-    const tree = await this.content.create(ME, id);
-    await this.content.publish(tree, id);
-    const path = join(this.areas.workspaces, id);
-    await makeTree(path, table);
-    return path;
-  }
-
-  subvolumes(): string[] {
-    return subvolumePaths(this.mount.path);
-  }
-}
 
 const TREE: TreeTable = [
   ["a", directory()],

@@ -21,8 +21,8 @@ import {
   type Stat,
 } from "../../../linux/mod.ts";
 import type { BaselineReader } from "../../baseline/baseline_reader.ts";
-import type { ChangedSubvolume } from "../../volume/tree_changes.ts";
-import { Changes, FATE, type RevisitPlan, shareChanges } from "./revisit_plan.ts";
+import type { ChangedSubvolume } from "../../volume/volume.ts";
+import { Changes, RESOLUTION, type RevisitPlan, shareChanges } from "./revisit_plan.ts";
 
 export interface RevisitOptions {
   /** The frozen tree, with its devices named. */
@@ -59,7 +59,7 @@ class Planner {
   readonly #changes: Changes;
   /** Ordered by path: a directory comes before those in it. */
   readonly #directories: readonly Known[];
-  readonly #fates: Uint8Array;
+  readonly #resolutions: Uint8Array;
   readonly #shared: SharedArrayBuffer;
   readonly #added: Uint8Array[] = [];
   #byPath: Map<string, Known> | undefined;
@@ -71,28 +71,32 @@ class Planner {
     this.#directories = options.baseline.all()
       .map(({ block, number }) => ({ block, number, path: block.path }));
     this.#shared = new SharedArrayBuffer(this.#directories.length);
-    this.#fates = new Uint8Array(this.#shared);
+    this.#resolutions = new Uint8Array(this.#shared);
   }
 
   run(): RevisitPlan {
     const first = this.#directories[0];
     if (first?.path.length !== 0) throw new Contradiction("the baseline has no top folder");
     for (const directory of this.#directories) {
-      if (this.#fates[directory.number] === FATE.gone) continue;
-      const fate = this.#fate(directory.block);
-      this.#fates[directory.number] = fate;
-      if (fate === FATE.relisted) this.#list(directory);
-      else if (fate === FATE.amended) this.#open(directory).close();
+      if (this.#resolutions[directory.number] === RESOLUTION.gone) continue;
+      const resolution = isPlaceholder(directory.block)
+        ? RESOLUTION.gone
+        : this.#resolve(directory.block);
+      // It is on a device of its own, and shows the time at which it is looked at.
+      if (resolution === RESOLUTION.gone) this.#added.push(directory.path.slice());
+      this.#resolutions[directory.number] = resolution;
+      if (resolution === RESOLUTION.relisted) this.#list(directory);
+      else if (resolution === RESOLUTION.amended) this.#open(directory).close();
     }
     return {
-      fates: this.#shared,
+      resolutions: this.#shared,
       changed: shareChanges(this.#options.changed),
       added: this.#added,
     };
   }
 
   /** Returns what becomes of a directory that is still where it was. */
-  #fate(block: Block): number {
+  #resolve(block: Block): number {
     const inodes = this.#changes.of(block);
     if (!inodes) {
       throw new Contradiction(`nothing is known of the subvolume that ${nameOf(block)} is in`);
@@ -100,15 +104,15 @@ class Planner {
     if (block.isOmitted(block.self)) {
       throw new Contradiction(`this node could not make the folder ${nameOf(block)}`);
     }
-    if (inodes.has(block.inodeNumber(block.self))) return FATE.relisted;
-    let fate: number = FATE.retained;
+    if (inodes.has(block.inodeNumber(block.self))) return RESOLUTION.relisted;
+    let resolution: number = RESOLUTION.retained;
     for (let record = block.first, end = block.end; record < end; record += RECORD) {
       const kind = block.kind(record);
-      if (kind === KIND.link && !this.#linksToFile(block, record)) return FATE.relisted;
+      if (kind === KIND.link && !this.#linksToFile(block, record)) return RESOLUTION.relisted;
       const isMissing = kind === KIND.file && !this.#options.reusable[block.layer(record)];
-      if (isMissing || inodes.has(block.inodeNumber(record))) fate = FATE.amended;
+      if (isMissing || inodes.has(block.inodeNumber(record))) resolution = RESOLUTION.amended;
     }
-    return fate;
+    return resolution;
   }
 
   /**
@@ -151,7 +155,7 @@ class Planner {
   #detach(directory: Known): void {
     const gone = [directory];
     for (let one = gone.pop(); one; one = gone.pop()) {
-      this.#fates[one.number] = FATE.gone;
+      this.#resolutions[one.number] = RESOLUTION.gone;
       for (const child of this.#childrenOf(one)) gone.push(child);
     }
   }
@@ -178,6 +182,14 @@ class Planner {
     }
     return children;
   }
+}
+
+/**
+ * Whether a directory is the empty folder that a snapshot which the tree's owner made has in the place
+ * of a subvolume (`BTRFS_EMPTY_SUBVOL_DIR_OBJECTID`).
+ */
+function isPlaceholder(block: Block): boolean {
+  return block.inodeNumber(block.self) === 2;
 }
 
 function isSame(block: Block, stat: Stat): boolean {

@@ -5,7 +5,7 @@ import type { BaselineReader } from "../../baseline/baseline_reader.ts";
 import type { PartStats } from "../part_stats.ts";
 import type { RestoreRights } from "../restore_rights.ts";
 import type { VisitedDirectories } from "../scan/previous_tree.ts";
-import { FATE, type RevisitPlan } from "./revisit_plan.ts";
+import { RESOLUTION, type RevisitPlan } from "./revisit_plan.ts";
 
 export interface RetainedTreeOptions {
   readonly baseline: BaselineReader;
@@ -20,10 +20,10 @@ export interface RetainedTreeOptions {
  */
 export function retainedBlocks(plan: RevisitPlan, options: RetainedTreeOptions): Block[] {
   const { baseline, visited, stats, rights } = options;
-  const fates = new Uint8Array(plan.fates);
+  const resolutions = new Uint8Array(plan.resolutions);
   const blocks: Block[] = [];
   for (const { block, number } of baseline.all()) {
-    if (fates[number] !== FATE.retained) continue;
+    if (resolutions[number] !== RESOLUTION.retained) continue;
     visited.visit(number);
     stats.directories++;
     stats.addSockets(block.sockets);

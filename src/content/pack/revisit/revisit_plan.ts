@@ -4,15 +4,15 @@
  */
 
 import type { Block } from "../../../image/mod.ts";
-import type { ChangedSubvolume } from "../../volume/tree_changes.ts";
+import type { ChangedSubvolume } from "../../volume/volume.ts";
 
 /** What becomes of a directory of the baseline. */
-export const FATE = {
+export const RESOLUTION = {
   /** Nothing in it has changed: its block is taken over. */
   retained: 0,
   /** It has the same entries, and some of them have changed. */
   amended: 1,
-  /** It has changed itself, and is listed anew; its subdirectories have a fate of their own. */
+  /** It has changed itself, and is listed anew; its subdirectories have a resolution of their own. */
   relisted: 2,
   /** There is no such directory any more, or another one is at its path. */
   gone: 3,
@@ -20,8 +20,8 @@ export const FATE = {
 
 /** A plan, as Workers share it. */
 export interface RevisitPlan {
-  /** One byte of {@link FATE} for each directory of the baseline, by its number there. */
-  readonly fates: SharedArrayBuffer;
+  /** One byte of {@link RESOLUTION} for each directory of the baseline, by its number there. */
+  readonly resolutions: SharedArrayBuffer;
   readonly changed: readonly ChangedInodes[];
   /** Paths of directories that were not there before; all that is in them is walked. */
   readonly added: readonly Uint8Array[];
@@ -68,8 +68,7 @@ export class Changes {
   of(block: Block): ReadonlySet<number> | undefined {
     const major = block.devMajor(block.self);
     const minor = block.devMinor(block.self);
-    const isOf = ({ device }: ChangedSubvolume) =>
-      device.major === major && device.minor === minor;
+    const isOf = ({ device }: ChangedSubvolume) => device.major === major && device.minor === minor;
     if (!this.#last || !isOf(this.#last)) this.#last = this.#subvolumes.find(isOf);
     return this.#last?.inodes;
   }

@@ -5,17 +5,23 @@ import type { Directory } from "../../../linux/mod.ts";
 /** Up to this many names are sorted by insertion, which is faster for few. */
 const INSERTION_SORT_MAX = 24;
 
-/** The names and types of one directory's entries, sorted as `compareBytes` does; reusable. */
+/** The names, types and inodes of one directory's entries, sorted as `compareBytes` does; reusable. */
 export class NameList {
   #heap = new Uint8Array(16 * 1024);
   #used = 0;
   /** Where each name begins; one more than there are names. */
   #starts = new Uint32Array(256);
   #types = new Uint8Array(256);
+  #inodes = new Float64Array(256);
   #count = 0;
   #order = new Uint32Array(256);
-  readonly #sink = (bytes: Uint8Array, start: number, end: number, type: number) =>
-    this.#add(bytes, start, end, type);
+  readonly #sink = (
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    type: number,
+    inode: number,
+  ) => this.#add(bytes, start, end, type, inode);
   readonly #compare = (a: number, b: number) => this.#difference(a, b);
 
   get length(): number {
@@ -41,6 +47,11 @@ export class NameList {
   /** Returns the type of the entry at position `n`, one of `DT`. */
   type(n: number): number {
     return this.#types[this.#order[n]!]!;
+  }
+
+  /** Returns the inode that the entry at position `n` names. */
+  inode(n: number): number {
+    return this.#inodes[this.#order[n]!]!;
   }
 
   #raw(n: number): Uint8Array {
@@ -72,7 +83,7 @@ export class NameList {
     return endA - atA - (endB - atB);
   }
 
-  #add(bytes: Uint8Array, start: number, end: number, type: number): void {
+  #add(bytes: Uint8Array, start: number, end: number, type: number, inode: number): void {
     if (this.#count + 1 >= this.#starts.length) this.#grow();
     const used = this.#used + end - start;
     if (used > this.#heap.length) {
@@ -83,6 +94,7 @@ export class NameList {
     // Most names are so short that a loop is faster than a call of `set`.
     for (let from = start, to = this.#used; from < end; from++, to++) this.#heap[to] = bytes[from]!;
     this.#types[this.#count] = type;
+    this.#inodes[this.#count] = inode;
     this.#starts[++this.#count] = used;
     this.#used = used;
   }
@@ -94,6 +106,9 @@ export class NameList {
     const types = new Uint8Array(starts.length);
     types.set(this.#types);
     this.#types = types;
+    const inodes = new Float64Array(starts.length);
+    inodes.set(this.#inodes);
+    this.#inodes = inodes;
     // It is filled after all names are read.
     this.#order = new Uint32Array(starts.length);
   }

@@ -39,8 +39,8 @@ export interface WalkerOptions extends EntryRecorderOptions {
 /** The directory that is being walked. */
 interface CurrentDirectory extends ParentDirectory {
   readonly previous: PreviousDirectory | undefined;
-  /** Whether its subdirectories are passed over. */
-  readonly passOver?: boolean;
+  /** Which inodes have changed, if that is known; then its subdirectories are passed over. */
+  readonly changed?: ReadonlySet<number> | undefined;
 }
 
 const NO_NAME = new Uint8Array(0);
@@ -65,16 +65,17 @@ export class Walker {
 
   /**
    * Packs the entries of one directory and builds its block. Does nothing if it is gone.
-   * @param passOver whether its subdirectories are passed over
+   * @param changed which inodes have changed, if that is known: then entries that were there before
+   *   and are not among them are taken over without a look, and subdirectories are passed over
    * @throws {DaemonError} FAILED_PRECONDITION if the tree's top is gone
    * @throws {SystemError}
    */
-  walk(path: Uint8Array, { passOver = false }: { passOver?: boolean } = {}): void {
+  walk(path: Uint8Array, changed?: ReadonlySet<number>): void {
     const { previous: tree, stats } = this.#options;
     const wasThere = this.#directory(path, (dir) => {
       const previous = tree?.directory(path);
       if (previous) previous.onOmitted = (record) => this.#retainOmitted(previous.block, record);
-      this.#entries({ dir, path, previous, passOver });
+      this.#entries({ dir, path, previous, changed });
     });
     if (wasThere) stats.directories++;
     else if (path.length === 0) {
@@ -190,10 +191,24 @@ export class Walker {
       last = name;
       if (isKnown?.(name)) continue;
       const record = previous?.find(name);
+      if (record !== undefined && this.#isKnown(current, record, names.inode(n))) {
+        this.#retain(previous!.block, record);
+        continue;
+      }
       const isReused = this.#entry(current, name, names.type(n), record);
       if (record !== undefined && !isReused) previous!.markStale(record);
     }
     previous?.finish();
+  }
+
+  /** Whether an entry is as its record says without a look, since its inode has not changed. */
+  #isKnown({ previous, changed }: CurrentDirectory, record: number, inode: number): boolean {
+    if (!changed || changed.has(inode)) return false;
+    const { block } = previous!;
+    const kind = block.kind(record);
+    // A link's record does not tell whether it is another name of a file.
+    return block.inodeNumber(record) === inode && !block.isOmitted(record) &&
+      kind !== KIND.link && (kind !== KIND.file || previous!.hasContent(record));
   }
 
   /** Adds an entry. @returns whether it reuses the content of its previous record */
@@ -278,7 +293,7 @@ export class Walker {
   }
 
   #subdirectory(current: CurrentDirectory, name: Uint8Array): void {
-    if (current.passOver) return;
+    if (current.changed) return;
     const path = joinPath(current.path, name);
     if (path.length > MAX_PATH_BYTES) {
       throw new DaemonError(
