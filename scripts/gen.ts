@@ -21,7 +21,7 @@ function npmBinary(specifier: string): [string, ...string[]] {
   return [Deno.execPath(), "run", "-A", "--no-prompt", "--quiet", specifier];
 }
 
-/** Generates the code of `proto/`. @throws {Error} with buf's own words where `proto/` is wrong. */
+/** Checks `proto/` and generates its code. @throws {Error} with buf's own words where `proto/` is wrong. */
 async function generateCode(): Promise<Map<string, string>> {
   const scratch = await Deno.makeTempDir({ prefix: "wsdaemon-gen-" });
   try {
@@ -35,13 +35,17 @@ async function generateCode(): Promise<Map<string, string>> {
       }],
     });
     const [command, ...args] = npmBinary(config.imports["@bufbuild/buf"]);
-    const { success, stderr } = await new Deno.Command(command, {
-      args: [...args, "generate", protoFolder, "--template", template],
-      cwd: root,
-      env: { BUF_CACHE_DIR: join(scratch, "cache") },
-      stdout: "null",
-    }).output();
-    if (!success) throw new Error(`buf failed:\n${new TextDecoder().decode(stderr)}`);
+    for (
+      const task of [["lint", protoFolder], ["generate", protoFolder, "--template", template]]
+    ) {
+      const { success, stdout, stderr } = await new Deno.Command(command, {
+        args: [...args, ...task],
+        cwd: root,
+        env: { BUF_CACHE_DIR: join(scratch, "cache") },
+      }).output();
+      const words = new TextDecoder().decode(Uint8Array.from([...stdout, ...stderr]));
+      if (!success) throw new Error(`buf ${task[0]} failed:\n${words}`);
+    }
     return await contents(out, GENERATED_CODE);
   } finally {
     await Deno.remove(scratch, { recursive: true });

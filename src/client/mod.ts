@@ -4,10 +4,7 @@ export { ClientError, type ClientErrorOptions, UnreachableError } from "./client
 export { gitStatusToJson, initRequestFromJson } from "./json.ts";
 export type { ClientTls } from "./tls.ts";
 export { type Answer, whatAnswers } from "./what_answers.ts";
-export {
-  type CallOptions,
-  type ClientOptions,
-  type InitWorkspaceInit,
-  WorkspaceClient,
-} from "./workspace_client.ts";
+export type { CallOptions, ClientOptions } from "./connection.ts";
+export type { OperationsClient } from "./operations_client.ts";
+export { type InitWorkspaceInit, WorkspaceClient } from "./workspace_client.ts";
 export type { ErrorDetails, GitStatus, InitWorkspaceRequest } from "../wire/mod.ts";

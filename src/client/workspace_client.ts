@@ -1,61 +1,19 @@
 /** The client of the API: one method for each call. */
 
-import "../patches/mod.ts";
-import type { Buffer } from "node:buffer";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import {
-  create,
-  type DescMessage,
-  type DescMethod,
-  fromBinary,
-  type Message,
-  type MessageInitShape,
-  type MessageShape,
-} from "@bufbuild/protobuf";
-import { Client, connectivityState, type ServiceError } from "@grpc/grpc-js";
-import { formatAddress, parseAddress } from "../address.ts";
-import {
-  codeName,
-  detailsIn,
   type DisposeWorkspaceRequestSchema,
-  encode,
   type GitStatus,
   type InitWorkspaceRequestSchema,
-  methodPath,
-  warningsIn,
   WorkspaceContentService,
 } from "../wire/mod.ts";
-import { ClientError, UnreachableError } from "./client_error.ts";
-import { channelOptions, type ClientTls, credentials } from "./tls.ts";
+import { type CallOptions, type ClientOptions, Connection } from "./connection.ts";
+import { OperationsClient } from "./operations_client.ts";
 
 /** The fields of an InitWorkspace request; those that are absent have their default value. */
 export type InitWorkspaceInit = MessageInitShape<typeof InitWorkspaceRequestSchema>;
 
-/** Where a {@link WorkspaceClient} connects, and how. */
-export interface ClientOptions {
-  /** `HOST:PORT` or `unix:///path`. */
-  address: string;
-  /** Absent for a connection in the clear. */
-  tls?: ClientTls;
-}
-
-/** How one call is made. */
-export interface CallOptions {
-  /** Milliseconds from now until the call fails with DEADLINE_EXCEEDED; none if absent. */
-  deadline?: number;
-  /** Cancels the call. */
-  signal?: AbortSignal;
-  /** Receives each warning that the daemon sends with its answer. */
-  onWarning?: (message: string) => void;
-}
-
-/**
- * Finds the reason in the details of a grpc-js connection failure, which puts it between phrases about
- * name resolution and a timestamp.
- */
-const LAST_ERROR =
-  /Last error: (?:Error: )?(.+?)(?: \(\d{4}-\d\d-\d\dT[\d:.]+Z\))?\.? Resolution note:/s;
-
-type Methods = typeof WorkspaceContentService["method"];
+const { method } = WorkspaceContentService;
 
 /**
  * Calls a daemon: one method for each call of the API. A call that fails rejects with a
@@ -65,19 +23,14 @@ type Methods = typeof WorkspaceContentService["method"];
  * `docs/api.md`. Nothing is retried.
  */
 export class WorkspaceClient implements Disposable {
-  readonly #client: Client;
-  readonly #address: string;
+  readonly #connection: Connection;
+  /** The calls of operators, on the same connection. */
+  readonly operations: OperationsClient;
 
   /** Connects with the first call. @throws {DaemonError} INVALID_ARGUMENT for a malformed address. */
   constructor(options: ClientOptions) {
-    const address = parseAddress(options.address);
-    this.#address = formatAddress(address);
-    const { tls } = options;
-    this.#client = new Client(
-      this.#address,
-      credentials(address, tls),
-      channelOptions(address, tls),
-    );
+    this.#connection = new Connection(options);
+    this.operations = new OperationsClient(this.#connection);
   }
 
   /**
@@ -85,7 +38,7 @@ export class WorkspaceClient implements Disposable {
    * initialisation goes on in the daemon when a deadline or signal ends this call.
    */
   async initWorkspace(request: InitWorkspaceInit, options?: CallOptions): Promise<void> {
-    await this.#call("initWorkspace", request, options);
+    await this.#connection.call(method.initWorkspace, request, options);
   }
 
   /**
@@ -94,12 +47,12 @@ export class WorkspaceClient implements Disposable {
    * wait, not the initialisation.
    */
   async waitForInit(id: string, options?: CallOptions): Promise<void> {
-    await this.#call("waitForInit", { id }, options);
+    await this.#connection.call(method.waitForInit, { id }, options);
   }
 
   /** Resolves to whether the daemon knows the workspace, in whatever state. */
   async isWorkspaceExists(id: string, options?: CallOptions): Promise<boolean> {
-    return (await this.#call("isWorkspaceExists", { id }, options)).exists;
+    return (await this.#connection.call(method.isWorkspaceExists, { id }, options)).exists;
   }
 
   /**
@@ -111,7 +64,7 @@ export class WorkspaceClient implements Disposable {
     request: { id: string; returnImmediately?: boolean },
     options?: CallOptions,
   ): Promise<string> {
-    return (await this.#call("takeSnapshot", request, options)).url;
+    return (await this.#connection.call(method.takeSnapshot, request, options)).url;
   }
 
   /**
@@ -119,7 +72,7 @@ export class WorkspaceClient implements Disposable {
    * in the store. After a failure the previous backup stands.
    */
   async backupWorkspace(id: string, options?: CallOptions): Promise<string> {
-    return (await this.#call("backupWorkspace", { id }, options)).url;
+    return (await this.#connection.call(method.backupWorkspace, { id }, options)).url;
   }
 
   /**
@@ -131,56 +84,15 @@ export class WorkspaceClient implements Disposable {
     request: MessageInitShape<typeof DisposeWorkspaceRequestSchema>,
     options?: CallOptions,
   ): Promise<GitStatus | undefined> {
-    return (await this.#call("disposeWorkspace", request, options)).gitStatus;
+    return (await this.#connection.call(method.disposeWorkspace, request, options)).gitStatus;
   }
 
   /** Closes the connection. */
   close(): void {
-    this.#client.close();
+    this.#connection.close();
   }
 
   [Symbol.dispose](): void {
     this.close();
-  }
-
-  #call<N extends keyof Methods>(
-    name: N,
-    init: MessageInitShape<Methods[N]["input"]>,
-    options: CallOptions = {},
-  ): Promise<MessageShape<Methods[N]["output"]>> {
-    const method: DescMethod = WorkspaceContentService.method[name];
-    const { promise, resolve, reject } = Promise.withResolvers<
-      MessageShape<Methods[N]["output"]>
-    >();
-    const { signal, deadline, onWarning = () => {} } = options;
-    const call = this.#client.makeUnaryRequest(
-      methodPath(method),
-      (message: Message) => encode(method.input, message),
-      (bytes: Buffer): Message => fromBinary(method.output, bytes),
-      create(method.input, init as MessageInitShape<DescMessage>),
-      deadline === undefined ? {} : { deadline: Date.now() + deadline },
-      (error, response) => {
-        signal?.removeEventListener("abort", cancel);
-        if (error) reject(this.#failure(error));
-        else resolve(response as MessageShape<Methods[N]["output"]>);
-      },
-    );
-    call.on("status", ({ metadata }) => warningsIn(metadata).forEach(onWarning));
-    const cancel = () => call.cancel();
-    signal?.addEventListener("abort", cancel);
-    if (signal?.aborted) cancel();
-    return promise;
-  }
-
-  #failure(error: ServiceError): ClientError {
-    const state = this.#client.getChannel().getConnectivityState(false);
-    const code = codeName(error.code);
-    if (code !== "UNAVAILABLE" || state !== connectivityState.TRANSIENT_FAILURE) {
-      const details = detailsIn(error.metadata);
-      return new ClientError(code, error.details, { cause: error, details });
-    }
-    const reason = LAST_ERROR.exec(error.details)?.[1] ?? error.details;
-    const problem = `Cannot reach a daemon at ${this.#address}: ${reason}`;
-    return new UnreachableError(code, problem, { cause: error });
   }
 }

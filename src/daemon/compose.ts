@@ -5,10 +5,11 @@
 
 import { join } from "@std/path";
 import { readTlsMaterial } from "../certificates.ts";
+import { Administration } from "../admin/mod.ts";
 import { systemClock } from "../clock.ts";
 import type { Config } from "../config/mod.ts";
 import type { Content } from "../content/mod.ts";
-import { messageOf } from "../errors.ts";
+import { DaemonError, messageOf } from "../errors.ts";
 import { type FoundGit, Git, reportFoundGit } from "../git/mod.ts";
 import { createInitializers } from "../initializer/mod.ts";
 import { logger } from "../log/mod.ts";
@@ -73,8 +74,15 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   stack.defer(() => workspaces.stop(0));
   await workspaces.start();
   const tls = config.tls && readTlsMaterial(config.tls);
+  const administration = new Administration({
+    workspaces,
+    operations,
+    content: options.content,
+    store,
+  });
   const rpc = await startRpc({
     workspaces,
+    administration,
     listen: config.listen.map(parseAddress),
     metrics,
     insecure: config.insecure,
@@ -91,7 +99,7 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   for (const address of rpc.addresses) options.onListening(formatAddress(address));
   const resources = stack.move();
   return {
-    stop: (graceMs) => stop(graceMs, { workspaces, rpc, http, readiness, resources }),
+    stop: (graceMs) => stop(graceMs, { workspaces, operations, rpc, http, readiness, resources }),
     reload: () => reload(config, rpc, certificates),
   };
 }
@@ -111,6 +119,7 @@ function reload({ tls }: Config, rpc: RpcServer, certificates: CertificateWatch)
 /** What a running daemon stops, in this order; `resources` are what is left. */
 interface Components {
   workspaces: WorkspaceManager;
+  operations: OperationRegistry;
   rpc: RpcServer;
   http: MetricsHttp | undefined;
   readiness: Readiness;
@@ -118,10 +127,13 @@ interface Components {
 }
 
 async function stop(graceMs: number, components: Components): Promise<void> {
-  const { workspaces, rpc, http, readiness, resources } = components;
+  const { workspaces, operations, rpc, http, readiness, resources } = components;
   log.info("Stopping: running work has {seconds} s", { seconds: graceMs / 1000 });
   rpc.setServing(false);
   readiness.drain();
+  operations.close(
+    new DaemonError("UNAVAILABLE", "wsdaemon is shutting down", { reason: "SHUTTING_DOWN" }),
+  );
   // Both at once: the answer of a cancelled operation must still find its connection.
   await Promise.all([workspaces.stop(graceMs), rpc.stop(graceMs + ANSWER_TIME)]);
   await http?.stop();

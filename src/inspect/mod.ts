@@ -1,6 +1,6 @@
 /**
  * Looks into a store without restoring: lists images, shows and exports what is in one, verifies every
- * digest. The command line is its only user; nothing here changes a workspace.
+ * digest. Nothing here changes a workspace.
  */
 
 export type { BlobSource } from "./blob_file.ts";

@@ -41,6 +41,8 @@ export interface OperationFailure {
 /** What an {@link Operation} is made of. */
 export interface OperationInit {
   readonly id: string;
+  /** How many of its registry began before it. */
+  readonly sequence: number;
   readonly kind: OperationKind;
   readonly subject: OperationSubject;
   readonly parent: Operation | undefined;
@@ -58,6 +60,8 @@ export interface OperationInit {
 /** Something that takes time. Its fields are for everybody to read, its methods for who does it. */
 export class Operation {
   readonly id: string;
+  /** How many of its registry began before it. */
+  readonly sequence: number;
   readonly kind: OperationKind;
   readonly subject: OperationSubject;
   /** The operation that this one is a step of. */
@@ -83,6 +87,7 @@ export class Operation {
 
   constructor(init: OperationInit) {
     this.id = init.id;
+    this.sequence = init.sequence;
     this.kind = init.kind;
     this.subject = init.subject;
     this.parent = init.parent;

@@ -34,7 +34,9 @@ export class OperationRegistry {
   readonly #maxEnded: number;
   /** Ids of those that have ended, oldest first. */
   readonly #ended: string[] = [];
+  #begun = 0;
   #forgotten = 0;
+  #closed: DaemonError | undefined;
   #revision = 0;
   #changed = Promise.withResolvers<void>();
 
@@ -43,6 +45,9 @@ export class OperationRegistry {
     this.#clock = clock;
     this.#maxEnded = maxEnded;
   }
+
+  /** Tells revisions of this registry from those of one that has ended. */
+  readonly epoch: string = newId();
 
   /** Grows with every change but those of progress. */
   get revision(): number {
@@ -95,11 +100,19 @@ export class OperationRegistry {
     ).length;
   }
 
-  /** Returns what runs, and what has changed since a revision. */
-  changesSince(revision: number): OperationChanges {
+  /**
+   * Returns what runs, and what has ended since a revision.
+   * @param maxEnded of those that have ended; the others come with the next question
+   */
+  changesSince(revision: number, maxEnded: number = Infinity): OperationChanges {
+    const all = this.all();
+    const ended = all
+      .filter((one) => one.state !== "running" && one.revision > revision)
+      .sort((a, b) => a.revision - b.revision);
+    const told = new Set(ended.slice(0, maxEnded));
     return {
-      operations: this.all().filter((one) => one.state === "running" || one.revision > revision),
-      revision: this.#revision,
+      operations: all.filter((one) => one.state === "running" || told.has(one)),
+      revision: told.size < ended.length ? ended[told.size - 1]!.revision : this.#revision,
       isTruncated: this.#forgotten > revision,
     };
   }
@@ -111,12 +124,19 @@ export class OperationRegistry {
   async changed(revision: number, signal: AbortSignal): Promise<void> {
     while (this.#revision <= revision) {
       signal.throwIfAborted();
+      if (this.#closed) throw this.#closed;
       const aborted = Promise.withResolvers<void>();
       const abort = () => aborted.resolve();
       signal.addEventListener("abort", abort, { once: true });
       await Promise.race([this.#changed.promise, aborted.promise]);
       signal.removeEventListener("abort", abort);
     }
+  }
+
+  /** Ends every wait for changes, now and from now on, with `error`. */
+  close(error: DaemonError): void {
+    this.#closed = error;
+    this.#wake();
   }
 
   /**
@@ -146,6 +166,7 @@ export class OperationRegistry {
   #begin(spec: OperationSpec, parent: Operation | undefined): Operation {
     const operation = new Operation({
       id: newId(),
+      sequence: this.#begun++,
       kind: spec.kind,
       subject: { ...parent?.subject, ...spec.subject },
       parent,
@@ -171,6 +192,10 @@ export class OperationRegistry {
 
   #note(operation: Operation): void {
     operation.revision = ++this.#revision;
+    this.#wake();
+  }
+
+  #wake(): void {
     const { resolve } = this.#changed;
     this.#changed = Promise.withResolvers<void>();
     resolve();

@@ -3,18 +3,24 @@
 import "../patches/mod.ts";
 import { Buffer } from "node:buffer";
 import { toBinary } from "@bufbuild/protobuf";
-import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import {
+  file_google_protobuf_duration,
+  file_google_protobuf_timestamp,
+  FileDescriptorProtoSchema,
+} from "@bufbuild/protobuf/wkt";
 import type { Server } from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation, service as healthService } from "grpc-health-check";
 import {
   file_content_service_api_initializer,
   file_daemon,
+  file_wsdaemon_operations_v1_operations,
+  OperationsService,
   WorkspaceContentService,
 } from "../wire/mod.ts";
 
-/** The names that health is asked by: the API's own, and "" for the server. */
-const HEALTH_NAMES = ["", WorkspaceContentService.typeName] as const;
+/** The names that health is asked by: those of the services, and "" for the server. */
+const HEALTH_NAMES = ["", WorkspaceContentService.typeName, OperationsService.typeName] as const;
 
 /** The health service; it says NOT_SERVING until it is told otherwise. */
 export class Health {
@@ -35,10 +41,15 @@ export class Health {
 
 type Package = ConstructorParameters<typeof ReflectionService>[0];
 
-/** Adds server reflection, v1 and v1alpha, for the API and for health. */
+/** Adds server reflection, v1 and v1alpha, for the services and for health. */
 export function addReflection(server: Server): void {
-  const ours = [file_content_service_api_initializer, file_daemon]
-    .map((file) => Buffer.from(toBinary(FileDescriptorProtoSchema, file.proto)));
+  const ours = [
+    file_google_protobuf_duration,
+    file_google_protobuf_timestamp,
+    file_content_service_api_initializer,
+    file_daemon,
+    file_wsdaemon_operations_v1_operations,
+  ].map((file) => Buffer.from(toBinary(FileDescriptorProtoSchema, file.proto)));
   // Reflection reads nothing of a package definition but the file descriptors.
   const described: Package = {
     wsdaemon: { format: "", type: {}, fileDescriptorProtos: ours } as unknown as Package[string],

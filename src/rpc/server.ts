@@ -14,13 +14,15 @@ import { canPing } from "../deno_version.ts";
 import { DaemonError } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import type { Metrics } from "../telemetry/mod.ts";
+import type { Administration } from "../admin/mod.ts";
 import type { Workspaces } from "../workspace/mod.ts";
 import { formatAddress, type ListenAddress } from "../address.ts";
 import { Calls } from "./calls.ts";
-import { WorkspaceContentService } from "../wire/mod.ts";
+import { OperationsService, WorkspaceContentService } from "../wire/mod.ts";
 import { addReflection, Health } from "./health.ts";
 import { listen } from "./listen.ts";
 import { RpcMetrics } from "./rpc_metrics.ts";
+import { operationsService } from "./operations_service.ts";
 import { workspaceContentService } from "./service.ts";
 import { TlsCredentials, type TlsMaterial } from "./tls.ts";
 import { serviceDefinition, serviceImplementation } from "./unary.ts";
@@ -53,6 +55,7 @@ export const DEFAULT_LIMITS: RpcLimits = {
 /** Options of {@link startRpc}. */
 export interface RpcOptions {
   workspaces: Workspaces;
+  administration: Administration;
   /** The addresses to listen on; at least one. */
   listen: readonly ListenAddress[];
   metrics: Metrics;
@@ -99,6 +102,10 @@ export async function startRpc(options: RpcOptions): Promise<RpcServer> {
   server.addService(
     serviceDefinition(WorkspaceContentService),
     serviceImplementation(WorkspaceContentService, workspaceContentService(options.workspaces)),
+  );
+  server.addService(
+    serviceDefinition(OperationsService),
+    serviceImplementation(OperationsService, operationsService(options.administration)),
   );
   health.addTo(server);
   addReflection(server);

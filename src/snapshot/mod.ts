@@ -21,6 +21,7 @@ export {
   type FoundReference,
   imagesOf,
   liveBlobs,
+  newestSnapshot,
   readManifest,
   references,
   type StoredManifest,

@@ -14,6 +14,7 @@ import {
   backupUrl,
   isReferenceKey,
   snapshotPrefix,
+  snapshotTime,
   snapshotUrl,
 } from "./snapshot_names.ts";
 import {
@@ -101,6 +102,26 @@ export function imagesOf(reference: FoundReference): FoundImage[] {
     kind,
     url: kind === "backup" ? backupUrl(reference, image.manifest) : snapshotUrl(reference, id),
   }));
+}
+
+/**
+ * Returns an identity's newest snapshot without reading it: its name has the time at which it was asked
+ * for, in milliseconds since the epoch.
+ */
+export async function newestSnapshot(
+  store: ObjectStore,
+  identity: WorkspaceIdentity,
+  signal?: AbortSignal,
+): Promise<{ url: string; createdAt: number } | undefined> {
+  let newest = "";
+  const prefix = snapshotPrefix(identity);
+  for await (const { key } of store.list(prefix, { signal })) {
+    if (isReferenceKey(key) && key > newest) newest = key;
+  }
+  if (newest === "") return undefined;
+  const id = newest.slice(prefix.length, -".json".length);
+  const createdAt = snapshotTime(id);
+  return createdAt === undefined ? undefined : { url: snapshotUrl(identity, id), createdAt };
 }
 
 /** Reads a manifest. @throws {DaemonError} DATA_LOSS where it is missing or malformed */

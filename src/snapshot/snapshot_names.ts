@@ -40,6 +40,17 @@ export function newSnapshotName(identity: WorkspaceIdentity, now: number): strin
   return snapshotUrl(identity, `${time}-${randomBytes(8).toString("hex")}`);
 }
 
+/** When a snapshot of that id was asked for, in milliseconds since the epoch, to the second. */
+export function snapshotTime(id: string): number | undefined {
+  if (!SNAPSHOT_ID.test(id)) return undefined;
+  const time = id.replace(
+    /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z.*$/,
+    "$1-$2-$3T$4:$5:$6Z",
+  );
+  const at = Date.parse(time);
+  return Number.isNaN(at) ? undefined : at;
+}
+
 /** Returns the name of a snapshot of ours. */
 export function snapshotUrl(identity: WorkspaceIdentity, id: string): string {
   return `${SCHEME}snapshot/${identity.owner}/${identity.metaId}/${id}`;

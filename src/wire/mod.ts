@@ -14,5 +14,6 @@ export {
 } from "./error_details.ts";
 export * from "./gen/content-service-api/initializer_pb.ts";
 export * from "./gen/daemon_pb.ts";
+export * from "./gen/wsdaemon/operations/v1/operations_pb.ts";
 export { codeName } from "./status_code.ts";
 export { addWarning, WARNING_KEY, warningsIn } from "./warnings.ts";

@@ -21,6 +21,10 @@ export interface WorkspaceRecord {
   quotaBytes: number;
   /** The folder, relative to the tree, that Git's status is read of. */
   checkoutLocation: string;
+  /** The kind of initializer that it was made by; absent where an earlier version made it. */
+  initializer?: string;
+  /** When it was accepted, in milliseconds since the epoch; absent where an earlier version made it. */
+  createdAt?: number;
 }
 
 /** A snapshot whose url was answered before it is stored. */
@@ -58,6 +62,15 @@ const FINAL_SAVES = `
   ) STRICT;
 `;
 
+/** What operators are told of a workspace, added to schema 1 like {@link FINAL_SAVES}. */
+const DETAILS = `
+  CREATE TABLE IF NOT EXISTS workspace_details (
+    workspace_id TEXT PRIMARY KEY REFERENCES workspaces (id) ON DELETE CASCADE,
+    initializer TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+  ) STRICT;
+`;
+
 /** The durable record of workspaces and pending snapshots. Methods are synchronous. */
 export class Journal implements Disposable {
   readonly #database: JournalDatabase;
@@ -78,16 +91,22 @@ export class Journal implements Disposable {
 
   /** Adds a workspace, in place of one with its id whose removal could not be written. */
   insert(record: WorkspaceRecord): void {
-    this.#write(
-      "INSERT OR REPLACE INTO workspaces VALUES (?, ?, ?, ?, ?, ?, ?)",
-      record.id,
-      record.owner,
-      record.metaId,
-      record.state,
-      record.remoteStorageDisabled ? 1 : 0,
-      record.quotaBytes,
-      record.checkoutLocation,
-    );
+    const { id, initializer, createdAt } = record;
+    this.#database.update((db) => {
+      db.prepare("INSERT OR REPLACE INTO workspaces VALUES (?, ?, ?, ?, ?, ?, ?)").run(
+        id,
+        record.owner,
+        record.metaId,
+        record.state,
+        record.remoteStorageDisabled ? 1 : 0,
+        record.quotaBytes,
+        record.checkoutLocation,
+      );
+      if (initializer === undefined || createdAt === undefined) return;
+      db.exec(DETAILS);
+      db.prepare("INSERT OR REPLACE INTO workspace_details VALUES (?, ?, ?)")
+        .run(id, initializer, createdAt);
+    });
   }
 
   /**
@@ -107,8 +126,7 @@ export class Journal implements Disposable {
   /** Returns what a disposal of the workspace had saved before it began to delete. */
   finalSaves(id: string): string[] {
     return this.#database.read((db) => {
-      const table = "SELECT 1 FROM sqlite_master WHERE name = 'final_saves'";
-      if (!db.prepare(table).get()) return [];
+      if (!hasTable(db, "final_saves")) return [];
       const rows = db.prepare("SELECT what FROM final_saves WHERE workspace_id = ?").all(id);
       return rows.map(({ what }) => String(what));
     });
@@ -150,8 +168,14 @@ export class Journal implements Disposable {
   }
 }
 
+function hasTable(db: DatabaseSync, name: string): boolean {
+  return db.prepare("SELECT 1 FROM sqlite_master WHERE name = ?").get(name) !== undefined;
+}
+
 function selectWorkspaces(db: DatabaseSync): WorkspaceRecord[] {
-  const statement = db.prepare("SELECT * FROM workspaces ORDER BY id");
+  const details = "LEFT JOIN workspace_details ON workspace_id = id";
+  const join = hasTable(db, "workspace_details") ? details : "";
+  const statement = db.prepare(`SELECT * FROM workspaces ${join} ORDER BY id`);
   // A number that is too large for JavaScript must not make every row unreadable.
   statement.setReadBigInts(true);
   return statement.all().map((row) => ({
@@ -162,5 +186,7 @@ function selectWorkspaces(db: DatabaseSync): WorkspaceRecord[] {
     remoteStorageDisabled: row.remote_storage_disabled === 1n,
     quotaBytes: Number(row.quota_bytes),
     checkoutLocation: String(row.checkout_location),
+    ...(typeof row.initializer === "string" ? { initializer: row.initializer } : {}),
+    ...(typeof row.created_at === "bigint" ? { createdAt: Number(row.created_at) } : {}),
   }));
 }

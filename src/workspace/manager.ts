@@ -29,7 +29,7 @@ import { setUp } from "./setup.ts";
 import { wireState } from "./state.ts";
 import { withUncaughtHandler } from "../uncaught.ts";
 import { type DisposeOptions, type FinalSave, finalSavesOf } from "./final_saves.ts";
-import { type Disposal, Workspace } from "./workspace.ts";
+import { type Disposal, Workspace, type WorkspaceInfo } from "./workspace.ts";
 
 /** Decides whether this node takes another workspace. */
 export interface Admission {
@@ -135,6 +135,8 @@ export class WorkspaceManager implements Workspaces {
       remoteStorageDisabled: request.remoteStorageDisabled,
       quotaBytes,
       checkoutLocation: plan.checkoutLocation,
+      initializer: request.initializer.kind,
+      createdAt: this.#options.clock.now(),
     }, this.#options);
     this.#registry.add(workspace);
     await this.#startSetup(workspace, plan, onWarning);
@@ -198,6 +200,21 @@ export class WorkspaceManager implements Workspaces {
 
   exists(id: string): boolean {
     return this.#registry.has(id);
+  }
+
+  /** Returns what operators see of every workspace. */
+  all(): WorkspaceInfo[] {
+    return [...this.#registry.all()];
+  }
+
+  /** Returns the same of one. @throws {DaemonError} NOT_FOUND */
+  get(id: string): WorkspaceInfo {
+    return this.#registry.get(id);
+  }
+
+  /** Returns whether a snapshot was promised and is not stored yet. */
+  isPending(url: string): boolean {
+    return this.#options.journal.pendingSnapshots().some((pending) => pending.url === url);
   }
 
   async takeSnapshot(id: string, returnImmediately: boolean): Promise<string> {

@@ -8,4 +8,6 @@
 export { Journal } from "./journal.ts";
 export { WorkspaceManager } from "./manager.ts";
 export { WorkspaceMetrics } from "./workspace_metrics.ts";
+export type { WorkspaceState } from "./state.ts";
+export type { WorkspaceInfo } from "./workspace.ts";
 export type { InitRequest, Workspaces } from "./workspaces.ts";

@@ -32,11 +32,20 @@ export interface Recorders {
   metrics: WorkspaceMetrics;
 }
 
+/** A workspace as operators see it. */
+export interface WorkspaceInfo {
+  readonly id: string;
+  readonly record: Readonly<Omit<WorkspaceRecord, "state">>;
+  readonly state: WorkspaceState;
+  readonly tree: Tree;
+  readonly identity: WorkspaceIdentity;
+}
+
 /**
  * One workspace, and the only writer of its state: every change is in the journal before anything
  * acts on it.
  */
-export class Workspace {
+export class Workspace implements WorkspaceInfo {
   readonly record: Readonly<Omit<WorkspaceRecord, "state">>;
   readonly identity: WorkspaceIdentity;
   /** Where its content is once it is published. */

@@ -129,6 +129,10 @@ Deno.test("a watcher is told of each change, and of none that it knows", async (
   const waiting = operations.changed(revision, gone.signal);
   gone.abort(new DaemonError("CANCELLED", "gone"));
   await assertRejects(() => waiting, DaemonError, "gone");
+  const last = operations.changed(revision, NEVER);
+  operations.close(new DaemonError("UNAVAILABLE", "the end"));
+  await assertRejects(() => last, DaemonError, "the end");
+  await assertRejects(() => operations.changed(revision, NEVER), DaemonError, "the end");
 });
 
 Deno.test("the operations that ended first are forgotten first, and a watcher is told", async () => {

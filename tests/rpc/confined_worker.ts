@@ -3,7 +3,7 @@
 import { formatAddress, parseAddress } from "../../src/address.ts";
 import { startRpc } from "../../src/rpc/server.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
-import { workspaces } from "./fixture.ts";
+import { administration, workspaces } from "./fixture.ts";
 
 declare const self: {
   onmessage: ((event: MessageEvent<string[]>) => void) | null;
@@ -13,6 +13,7 @@ declare const self: {
 self.onmessage = async ({ data }) => {
   try {
     const rpc = await startRpc({
+      administration: administration(),
       workspaces: workspaces({ exists: () => true }),
       listen: data.map(parseAddress),
       metrics: new Metrics(),

@@ -1,5 +1,10 @@
 /** What the tests of the API share: workspaces to serve, servers that are stopped, certificates. */
 
+import { Administration, type AdministrationOptions } from "../../src/admin/mod.ts";
+import { systemClock } from "../../src/clock.ts";
+import type { Content } from "../../src/content/mod.ts";
+import { OperationRegistry } from "../../src/operations/mod.ts";
+import { noStore } from "../../src/store/no_store.ts";
 import { formatAddress, parseAddress } from "../../src/address.ts";
 import { type ClientTls, WorkspaceClient } from "../../src/client/mod.ts";
 import { type RpcOptions, type RpcServer, startRpc } from "../../src/rpc/server.ts";
@@ -22,6 +27,23 @@ export function workspaces(known: Partial<Workspaces> = {}): Workspaces {
   };
 }
 
+/** The administration of a node without workspaces, but for what is given. */
+export function administration(known: Partial<AdministrationOptions> = {}): Administration {
+  return new Administration({
+    workspaces: {
+      all: () => [],
+      get: (id) => {
+        throw new DaemonError("NOT_FOUND", `workspace ${id} is not known`);
+      },
+      isPending: () => false,
+    },
+    operations: new OperationRegistry(systemClock),
+    content: { usages: () => Promise.resolve(new Map()) } as unknown as Content,
+    store: noStore,
+    ...known,
+  });
+}
+
 /** A server on loopback, or where `listen` says, that is stopped at the end of the scope. */
 export class TestServer implements AsyncDisposable {
   private constructor(readonly rpc: RpcServer, readonly metrics: Metrics) {}
@@ -34,6 +56,7 @@ export class TestServer implements AsyncDisposable {
     const metrics = new Metrics();
     const rpc = await startRpc({
       workspaces: workspaces(known),
+      administration: administration(),
       metrics,
       ...rest,
       listen: listen.map(parseAddress),

@@ -1,0 +1,150 @@
+/** Operations, workspaces and snapshots as messages. */
+
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { SnapshotStatus, WorkspaceView } from "../admin/mod.ts";
+import type {
+  Operation,
+  OperationFailure,
+  OperationKind,
+  OperationRegistry,
+  OperationState,
+} from "../operations/mod.ts";
+import {
+  type FailureSchema,
+  type GetSnapshotResponseSchema,
+  OperationKind as WireKind,
+  type OperationSchema,
+  OperationState as WireState,
+  type ProgressSchema,
+  SnapshotState,
+  type WorkspaceSchema,
+  WorkspaceState,
+} from "../wire/mod.ts";
+
+const KINDS: Readonly<Record<OperationKind, WireKind>> = {
+  init: WireKind.INIT,
+  snapshot: WireKind.SNAPSHOT,
+  backup: WireKind.BACKUP,
+  dispose: WireKind.DISPOSE,
+  restore: WireKind.RESTORE,
+  download: WireKind.DOWNLOAD,
+  git: WireKind.GIT,
+  deletion: WireKind.DELETION,
+  collection: WireKind.COLLECTION,
+  verification: WireKind.VERIFICATION,
+};
+
+const STATES: Readonly<Record<OperationState, WireState>> = {
+  running: WireState.RUNNING,
+  succeeded: WireState.SUCCEEDED,
+  failed: WireState.FAILED,
+  cancelled: WireState.CANCELLED,
+};
+
+const SNAPSHOT_STATES: Readonly<Record<SnapshotStatus["state"], SnapshotState>> = {
+  pending: SnapshotState.PENDING,
+  stored: SnapshotState.STORED,
+  "given up": SnapshotState.GIVEN_UP,
+};
+
+/** Characters of a failure's message; a thousand operations must fit into one answer. */
+const MAX_MESSAGE = 1000;
+
+/** Returns an operation as a message. */
+export function operationMessage(
+  operation: Operation,
+  registry: OperationRegistry,
+): MessageInitShape<typeof OperationSchema> {
+  const { subject, caller, endedAt, maxAttempts = 1, failure } = operation;
+  const position = registry.positionOf(operation);
+  return {
+    id: operation.id,
+    parentId: operation.parent?.id ?? "",
+    kind: KINDS[operation.kind],
+    state: STATES[operation.state],
+    phase: operation.phase,
+    workspaceId: subject.workspace ?? "",
+    owner: subject.owner ?? "",
+    metaId: subject.metaId ?? "",
+    url: subject.url ?? "",
+    ...(caller ? { caller: callerMessage(caller) } : {}),
+    startTime: timestampFromMs(operation.startedAt),
+    ...(endedAt === undefined ? {} : { endTime: timestampFromMs(endedAt) }),
+    attempt: operation.attempt,
+    maxAttempts: Number.isFinite(maxAttempts) ? maxAttempts : 0,
+    ...(position === undefined ? {} : { queuePosition: position }),
+    progress: progressMessage(operation),
+    ...(failure ? { failure: failureMessage(failure) } : {}),
+    cancelRequested: operation.isCancelRequested,
+    uncancellable: operation.state === "running" ? operation.uncancellable ?? "" : "it has ended",
+  };
+}
+
+function callerMessage({ peer, deadline }: NonNullable<Operation["caller"]>) {
+  return { peer, ...(deadline === undefined ? {} : { deadline: timestampFromMs(deadline) }) };
+}
+
+function progressMessage({ progress }: Operation): MessageInitShape<typeof ProgressSchema> {
+  const { files, bytes, filesTotal, bytesTotal, storedBytes, bytesPerSecond } = progress.read();
+  return {
+    filesDone: BigInt(files),
+    ...(filesTotal === undefined ? {} : { filesTotal: BigInt(filesTotal) }),
+    bytesDone: BigInt(bytes),
+    ...(bytesTotal === undefined ? {} : { bytesTotal: BigInt(bytesTotal) }),
+    storedBytes: BigInt(storedBytes),
+    bytesPerSecond: BigInt(Math.round(bytesPerSecond)),
+  };
+}
+
+function failureMessage(
+  { code, reason, message }: OperationFailure,
+): MessageInitShape<typeof FailureSchema> {
+  const whole = message.toWellFormed();
+  const cut = whole.length > MAX_MESSAGE ? `${whole.slice(0, MAX_MESSAGE - 3)}...` : whole;
+  return { code, reason, message: cut.toWellFormed() };
+}
+
+/** Returns a workspace as a message. */
+export function workspaceMessage(view: WorkspaceView): MessageInitShape<typeof WorkspaceSchema> {
+  const { info: { id, record, state }, usedBytes, lastImage } = view;
+  const { initializer = "", createdAt } = record;
+  return {
+    id,
+    owner: record.owner,
+    metaId: record.metaId,
+    state: state === "NONE" ? WorkspaceState.UNSPECIFIED : WorkspaceState[state],
+    initializer,
+    ...(createdAt === undefined ? {} : { createTime: timestampFromMs(createdAt) }),
+    quotaBytes: BigInt(record.quotaBytes),
+    ...(usedBytes === undefined ? {} : { usedBytes: BigInt(usedBytes) }),
+    remoteStorageDisabled: record.remoteStorageDisabled,
+    ...(lastImage
+      ? { lastImage: { url: lastImage.url, createTime: timestampFromMs(lastImage.createdAt) } }
+      : {}),
+    lastImageProblem: (view.lastImageProblem ?? "").toWellFormed(),
+    operationIds: view.operations,
+  };
+}
+
+/** Returns what became of a snapshot as a message. */
+export function snapshotMessage(
+  { url, state, isPromised, operation, image }: SnapshotStatus,
+): MessageInitShape<typeof GetSnapshotResponseSchema> {
+  const failure = state === "stored" ? undefined : operation?.failure;
+  return {
+    url,
+    state: SNAPSHOT_STATES[state],
+    promised: isPromised,
+    attempts: operation?.attempt ?? 0,
+    ...(failure ? { failure: failureMessage(failure) } : {}),
+    operationId: operation?.id ?? "",
+    ...(image
+      ? {
+        createTime: timestampFromMs(image.createdAt),
+        files: BigInt(image.files),
+        contentBytes: BigInt(image.contentBytes),
+      }
+      : {}),
+  };
+}
