@@ -1,30 +1,33 @@
 /**
  * Checks what the compiler, the formatter and the linter do not: `deno run -A scripts/check.ts
- * [FOLDER]`. Modules use each other downwards and through their entries, identifiers use the
- * glossary's words, and what an entry exports has a comment. Prints each violation; exit 1 if any.
+ * [FOLDER]`. Modules use each other downwards and through their entries, identifiers (of scripts and
+ * tests, too) use the glossary's words, and what an entry exports has a comment. Prints each violation; exit 1 if any.
  */
 
 import { fromFileUrl, resolve } from "@std/path";
 import { docViolations } from "./check/docs.ts";
 import { GENERATED, layerViolations } from "./check/layers.ts";
-import { readSources } from "./check/sources.ts";
+import { readSources, readTexts } from "./check/sources.ts";
 import { wordViolations } from "./check/words.ts";
 
 const project = resolve(Deno.args[0] ?? fromFileUrl(new URL("..", import.meta.url)));
 const sources = (await readSources(project)).filter(({ path }) =>
   !path.startsWith(GENERATED.folder)
 );
+const others = [...await readTexts(project, "scripts"), ...await readTexts(project, "tests")];
 const entries = sources.map(({ path }) => path).filter((path) =>
   /^src\/(?:[^/]+\/mod|[^/]+)\.ts$/.test(path)
 );
 const found = [
   ...layerViolations(sources),
-  ...wordViolations(sources),
+  ...wordViolations([...sources, ...others]),
   ...await docViolations(project, entries),
 ];
 const encoder = new TextEncoder();
 for (const line of found) Deno.stderr.writeSync(encoder.encode(`${line}\n`));
 if (found.length > 0) Deno.exit(1);
 Deno.stdout.writeSync(
-  encoder.encode(`Layers, words and comments are in order in ${sources.length} files.\n`),
+  encoder.encode(
+    `Layers, words and comments are in order in ${sources.length + others.length} files.\n`,
+  ),
 );

@@ -2,7 +2,7 @@
 
 import { type CallOptions, ClientError, type WorkspaceClient } from "../../src/client/mod.ts";
 import type { Node } from "./cluster.ts";
-import type { Occasion } from "./gate.ts";
+import type { Occasion } from "./shared_lock.ts";
 import { BrokenPromise, type KnownWorkspace } from "./model.ts";
 import type { Random } from "./random.ts";
 

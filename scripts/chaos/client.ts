@@ -9,7 +9,7 @@ import { checkNothingLeftOf } from "./audit.ts";
 import { Calls, impatience, type Outcome } from "./calls.ts";
 import type { Node } from "./cluster.ts";
 import { editTree } from "./edits.ts";
-import type { Gate, Occasion } from "./gate.ts";
+import type { Occasion, SharedLock } from "./shared_lock.ts";
 import { BrokenPromise, type KnownWorkspace, Promises, type SavedTrees } from "./model.ts";
 import type { Random } from "./random.ts";
 import { hexDigest } from "./sources.ts";
@@ -34,9 +34,9 @@ export interface ChaosClientOptions {
   nodes: readonly Node[];
   sources: Sources;
   /** Shared while the client is at something, so that what must find it at rest can. */
-  quiet: Gate;
+  quiet: SharedLock;
   /** Shared while the client itself uses a node's disk. */
-  disks: Gate;
+  disks: SharedLock;
   /** Told of each call that was answered well. */
   answers: Occasion;
   /** Aborts when the run is over: the operation under way is the last. */
@@ -398,8 +398,8 @@ export class ChaosClient {
     return outcome.value;
   }
 
-  /** @param wishes whether each of the calls that are made side by side wants a backup */
-  async #dispose(workspace: KnownWorkspace, wishes: readonly boolean[]): Promise<void> {
+  /** @param backups whether each of the calls that are made side by side wants a backup */
+  async #dispose(workspace: KnownWorkspace, backups: readonly boolean[]): Promise<void> {
     const { powerCuts } = this.#node(workspace);
     const tree = await this.#fingerprint(workspace);
     const dispose = (backup: boolean) =>
@@ -407,15 +407,15 @@ export class ChaosClient {
         workspace,
         what: backup ? "dispose-with-backup" : "dispose",
         call: (client, options) => client.disposeWorkspace({ id: workspace.id, backup }, options),
-        expected: wishes.length > 1
+        expected: backups.length > 1
           ? ["NOT_FOUND", "DATA_LOSS", "FAILED_PRECONDITION"]
           : ["NOT_FOUND", "DATA_LOSS"],
         patience: impatience(this.#options.random),
       });
-    const outcomes = await Promise.all(wishes.map(dispose));
+    const outcomes = await Promise.all(backups.map(dispose));
     const isGone = !await this.#calls.isThere(workspace);
-    this.#noteBackup(workspace, tree, wishes, outcomes, isGone);
-    if (this.#node(workspace).powerCuts > powerCuts && wishes.includes(true)) {
+    this.#noteBackup(workspace, tree, backups, outcomes, isGone);
+    if (this.#node(workspace).powerCuts > powerCuts && backups.includes(true)) {
       this.#promises.backupMayHoldAnything(workspace.metaId);
     }
     if (!isGone) {
@@ -433,14 +433,14 @@ export class ChaosClient {
   #noteBackup(
     { metaId }: KnownWorkspace,
     tree: string,
-    wishes: readonly boolean[],
+    backups: readonly boolean[],
     outcomes: readonly Outcome<unknown>[],
     isGone: boolean,
   ): void {
-    if (!wishes.includes(true)) return;
-    const isAcknowledged = wishes.some((wish, n) => wish && outcomes[n]!.kind === "ok");
+    if (!backups.includes(true)) return;
+    const isAcknowledged = backups.some((backup, n) => backup && outcomes[n]!.kind === "ok");
     // A disposal that was to make a backup deletes nothing before that is stored.
-    const isImplied = isGone && !wishes.includes(false);
+    const isImplied = isGone && !backups.includes(false);
     if (isAcknowledged || isImplied) this.#promises.backupStored(metaId, tree);
     else this.#promises.backupUncertain(metaId, tree);
   }

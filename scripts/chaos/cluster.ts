@@ -48,7 +48,7 @@ export class Node {
   /** Whether its disk is full. */
   isFull = false;
   /** Whether it is, and of a kind where even a start needs a block. */
-  mayLackRoomToStart = false;
+  mayLackSpaceToStart = false;
   /** Starts that were refused for that. */
   refusedStarts = 0;
   /** Operations that were told to fail. */
@@ -137,7 +137,7 @@ export class Node {
         if (!wasKilled) return daemon;
         await daemon.status;
       } catch (error) {
-        if (!wasKilled && !this.#lacksRoom(error)) throw error;
+        if (!wasKilled && !this.#lacksSpace(error)) throw error;
       }
       this.kills++;
       this.#points?.armNext();
@@ -148,8 +148,8 @@ export class Node {
    * Whether a start was refused because not a byte can be written where every write takes a new block,
    * and the filler has taken what the state had set aside.
    */
-  #lacksRoom(error: unknown): boolean {
-    if (!this.mayLackRoomToStart || !/no space left/.test(String(error))) return false;
+  #lacksSpace(error: unknown): boolean {
+    if (!this.mayLackSpaceToStart || !/no space left/.test(String(error))) return false;
     this.#options.log(`${this.root}: no room to start`);
     this.refusedStarts++;
     return true;

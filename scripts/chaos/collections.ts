@@ -2,7 +2,7 @@
 
 import type { Node } from "./cluster.ts";
 import { pause } from "./faults.ts";
-import type { Gate } from "./gate.ts";
+import type { SharedLock } from "./shared_lock.ts";
 import type { Random } from "./random.ts";
 
 export interface CollectionsOptions {
@@ -10,7 +10,7 @@ export interface CollectionsOptions {
   node: Node;
   over: AbortSignal;
   /** Shared by whoever uses a disk. */
-  diskGate: Gate;
+  diskLock: SharedLock;
   /** Flags of `store gc`. */
   flags: readonly string[];
   /** What it may say when it fails. */
@@ -20,13 +20,13 @@ export interface CollectionsOptions {
 
 /** Collects again and again until the run is over. Returns how often that came to its end. */
 export async function runCollections(options: CollectionsOptions): Promise<number> {
-  const { random, node, over, diskGate, log } = options;
+  const { random, node, over, diskLock, log } = options;
   let finished = 0;
   while (!over.aborted) {
     await pause(random.whole(2_000, 10_000), over);
     if (over.aborted) break;
     const killAfter = random.next() < 0.3 ? random.whole(300, 3_000) : undefined;
-    const said = await diskGate.shared(() =>
+    const said = await diskLock.shared(() =>
       storeCommand(node, ["gc", ...options.flags], options.allowed, killAfter)
     );
     if (said !== undefined) finished++;

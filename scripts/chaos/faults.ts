@@ -4,7 +4,7 @@ import { join } from "@std/path";
 import { fillDisk } from "../../tests/e2e/disk.ts";
 import type { Node } from "./cluster.ts";
 import type { Disks } from "./disks.ts";
-import type { Gate, Occasion } from "./gate.ts";
+import type { Occasion, SharedLock } from "./shared_lock.ts";
 import { killGit } from "./processes.ts";
 import type { Random } from "./random.ts";
 import type { FileServer, ServerFault } from "./sources.ts";
@@ -15,7 +15,7 @@ export interface FaultsOptions {
   over: AbortSignal;
   disks: Disks;
   /** Shared by whoever uses a disk. */
-  diskGate: Gate;
+  diskLock: SharedLock;
   /** Whether the disks can be filled, and whether they can lose what was not synced. */
   canFill: boolean;
   canLosePower: boolean;
@@ -98,7 +98,7 @@ async function inflict(fault: keyof typeof FAULTS, options: FaultsOptions): Prom
 
 /** Ends all daemons, and takes away what no disk had synced by then. */
 async function cutPower(options: FaultsOptions): Promise<void> {
-  const { nodes, disks, diskGate, log } = options;
+  const { nodes, disks, diskLock, log } = options;
   const down = nodes.reduceRight<() => Promise<void>>(
     (work, node) => () => node.whileDown("SIGKILL", work),
     async () => {
@@ -106,7 +106,7 @@ async function cutPower(options: FaultsOptions): Promise<void> {
       for (const node of nodes) node.powerCuts++;
     },
   );
-  await diskGate.exclusive(async () => {
+  await diskLock.exclusive(async () => {
     await nextAnswer(options);
     log("the power is cut");
     await down();
@@ -130,7 +130,7 @@ async function fill(node: Node, { random, over, disks, log }: FaultsOptions): Pr
   let restarted: Promise<void> | undefined;
   try {
     node.isFull = true;
-    node.mayLackRoomToStart = disks.kind === "btrfs";
+    node.mayLackSpaceToStart = disks.kind === "btrfs";
     fillDisk(folder);
     if (random.next() < 0.3) restarted = node.restart("SIGKILL");
     await pause(random.whole(500, 4_000), over);
@@ -140,7 +140,7 @@ async function fill(node: Node, { random, over, disks, log }: FaultsOptions): Pr
     // On btrfs, what was deleted is free once that is committed.
     await disks.sync();
     await restarted;
-    node.mayLackRoomToStart = false;
+    node.mayLackSpaceToStart = false;
     node.isFull = false;
   }
 }

@@ -8,7 +8,7 @@ import { Node } from "./cluster.ts";
 import { runCollections, storeCommand } from "./collections.ts";
 import { canLosePower, Disks } from "./disks.ts";
 import { type FaultCounts, runFaults } from "./faults.ts";
-import { Gate, Occasion } from "./gate.ts";
+import { Occasion, SharedLock } from "./shared_lock.ts";
 import { Random } from "./random.ts";
 import { FileServer, makeSources } from "./sources.ts";
 import type { Sources } from "./starts.ts";
@@ -43,8 +43,8 @@ interface World {
   store: ChaosStore;
   disks: Disks;
   server: FileServer;
-  quiet: Gate;
-  diskGate: Gate;
+  quiet: SharedLock;
+  diskLock: SharedLock;
   answers: Occasion;
   over: AbortSignal;
 }
@@ -146,7 +146,13 @@ async function makeWorld(
   await store.addArchives(sources.archives);
   await disks.sync();
   const nodes = await makeNodes(options, plan, disks, store);
-  const shared = { nodes, quiet: new Gate(), diskGate: new Gate(), answers: new Occasion(), over };
+  const shared = {
+    nodes,
+    quiet: new SharedLock(),
+    diskLock: new SharedLock(),
+    answers: new Occasion(),
+    over,
+  };
   const clients = makeClients({ ...shared, sources, log }, plan);
   return { ...shared, clients, store, disks, server };
 }
@@ -194,27 +200,27 @@ async function makeNodes(
   });
 }
 
-interface Surroundings extends Pick<World, "nodes" | "quiet" | "diskGate" | "answers" | "over"> {
+interface SharedWorld extends Pick<World, "nodes" | "quiet" | "diskLock" | "answers" | "over"> {
   sources: Sources;
   log(line: string): void;
 }
 
-function makeClients(surroundings: Surroundings, plan: Random): ChaosClient[] {
-  const { diskGate, ...others } = surroundings;
+function makeClients(shared: SharedWorld, plan: Random): ChaosClient[] {
+  const { diskLock, ...others } = shared;
   return Array.from(
     { length: CLIENTS },
-    (_, n) => new ChaosClient({ ...others, name: `c${n}`, disks: diskGate, random: plan.fork() }),
+    (_, n) => new ChaosClient({ ...others, name: `c${n}`, disks: diskLock, random: plan.fork() }),
   );
 }
 
 function faultsOf({ fs, log }: RunOptions, plan: Random, world: World) {
-  const { nodes, clients, store, disks, server, quiet, diskGate, answers, over } = world;
+  const { nodes, clients, store, disks, server, quiet, diskLock, answers, over } = world;
   return {
     random: plan.fork(),
     nodes,
     over,
     disks,
-    diskGate,
+    diskLock,
     canFill: fs !== "dir",
     canLosePower: canLosePower(fs),
     server,
@@ -227,12 +233,12 @@ function faultsOf({ fs, log }: RunOptions, plan: Random, world: World) {
 }
 
 async function collect(plan: Random, { log }: RunOptions, world: World): Promise<number> {
-  const { nodes, store, diskGate, over } = world;
+  const { nodes, store, diskLock, over } = world;
   return await runCollections({
     random: plan.fork(),
     node: nodes[0]!,
     over,
-    diskGate,
+    diskLock,
     flags: store.collectionFlags,
     allowed: store.collectionFailures,
     log,

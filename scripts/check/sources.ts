@@ -1,28 +1,43 @@
 /** The project's sources as the checks see them: paths, texts, and imports as Deno resolves them. */
 
-import { walk } from "@std/fs";
+import { exists, walk } from "@std/fs";
 import { fromFileUrl, join, relative, toFileUrl } from "@std/path";
 
-/** A source file, by its path in the project, and the project's files that it imports. */
-export interface SourceFile {
+/** A source file, by its path in the project. */
+export interface SourceText {
   path: string;
   text: string;
+}
+
+/** A source file, and the project's files that it imports. */
+export interface SourceFile extends SourceText {
   imports: readonly string[];
 }
 
 /** Reads the files below `project`'s `src/`. @throws {Error} with Deno's words where one is broken */
 export async function readSources(project: string): Promise<SourceFile[]> {
+  const files = await readTexts(project, "src");
+  const imports = await readImports(project, files.map(({ path }) => join(project, path)));
+  return files.map((file) => ({
+    ...file,
+    imports: (imports.get(toFileUrl(join(project, file.path)).href) ?? [])
+      .map((url) => relative(project, fromFileUrl(url)))
+      .filter((target) => target.startsWith("src/")),
+  }));
+}
+
+/** Reads the files below a folder of the project, sorted by path; none where there is no such folder. */
+export async function readTexts(project: string, folder: string): Promise<SourceText[]> {
+  const root = join(project, folder);
   const paths: string[] = [];
-  for await (const entry of walk(join(project, "src"), { includeDirs: false, exts: [".ts"] })) {
-    if (!entry.path.endsWith(".d.ts")) paths.push(entry.path);
+  if (await exists(root)) {
+    for await (const { path } of walk(root, { includeDirs: false, exts: [".ts"] })) {
+      if (!path.endsWith(".d.ts")) paths.push(path);
+    }
   }
-  const imports = await readImports(project, paths);
   return paths.toSorted().map((path) => ({
     path: relative(project, path),
     text: Deno.readTextFileSync(path),
-    imports: (imports.get(toFileUrl(path).href) ?? [])
-      .map((url) => relative(project, fromFileUrl(url)))
-      .filter((target) => target.startsWith("src/")),
   }));
 }
 

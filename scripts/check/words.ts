@@ -1,48 +1,48 @@
 /** Checks that identifiers and file names use the glossary's words and not those it replaced. */
 
-import type { SourceFile } from "./sources.ts";
+import type { SourceText } from "./sources.ts";
 
 /** Words that `docs/glossary.md` has replaced, and by what. */
-export const RETIRED: Readonly<Record<string, string>> = {
-  bury: "mark stale",
-  disarm: "sanitize",
-  fate: "resolution",
-  freshen: "touch",
-  freshener: "toucher",
-  gate: "egress proxy",
-  rearm: "restore",
-  recall: "from record",
-  rig: "fixture",
-  rigs: "fixtures",
-  room: "area or module",
-  rooms: "areas or modules",
-  stranger: "orphan",
-  strangers: "orphans",
-  stretch: "extent",
-  surroundings: "host context",
-  wellness: "health status",
-  wish: "final save",
-  wishes: "final saves",
-  witness: "recorder",
-  witnesses: "recorders",
-};
+export const RETIRED: ReadonlyMap<string, string> = new Map([
+  ["bury", "mark stale"],
+  ["disarm", "sanitize"],
+  ["fate", "resolution"],
+  ["freshen", "touch"],
+  ["freshener", "toucher"],
+  ["gate", "egress proxy"],
+  ["rearm", "restore"],
+  ["recall", "from record"],
+  ["rig", "fixture"],
+  ["rigs", "fixtures"],
+  ["room", "area or module"],
+  ["rooms", "areas or modules"],
+  ["stranger", "orphan"],
+  ["strangers", "orphans"],
+  ["stretch", "extent"],
+  ["surroundings", "host context"],
+  ["wellness", "health status"],
+  ["wish", "final save"],
+  ["wishes", "final saves"],
+  ["witness", "recorder"],
+  ["witnesses", "recorders"],
+]);
 
-/** What is no identifier: comments, strings and regular expressions' neighbours of them. */
+/** Matches comments, strings, templates and regular expressions, which hold no identifiers. */
 const NO_CODE =
-  /\/\/.*|\/\*[\s\S]*?\*\/|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`/g;
+  /\/\/.*|\/\*[\s\S]*?\*\/|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`|(?<=[(,:=[!&|?{};]\s*|return\s+)\/(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n[])+\//g;
 
 /** Returns every retired word in a file's name or identifiers, each once a file. */
-export function wordViolations(files: readonly Pick<SourceFile, "path" | "text">[]): string[] {
+export function wordViolations(files: readonly SourceText[]): string[] {
   return files.flatMap(({ path, text }) => {
     const identifiers = text.replaceAll(NO_CODE, " ").match(/[A-Za-z_$][\w$]*/g) ?? [];
     const found = new Map<string, string>();
     for (const name of [...identifiers, fileNameOf(path)]) {
       for (const word of wordsOf(name)) {
-        if (Object.hasOwn(RETIRED, word) && !found.has(word)) found.set(word, name);
+        if (RETIRED.has(word) && !found.has(word)) found.set(word, name);
       }
     }
     return [...found].map(([word, name]) =>
-      `${path}: ${name} says "${word}", which is now ${RETIRED[word]} (docs/glossary.md)`
+      `${path}: ${name} says "${word}", which is now ${RETIRED.get(word)} (docs/glossary.md)`
     );
   });
 }

@@ -5,12 +5,12 @@ Deno.test("mapConcurrent yields in the order of the items with a bounded number 
   const open: (() => void)[] = [];
   let most = 0;
   const work = async (item: number) => {
-    const gate = Promise.withResolvers<void>();
-    open.push(gate.resolve);
+    const turn = Promise.withResolvers<void>();
+    open.push(turn.resolve);
     most = Math.max(most, open.length);
     // The last to begin is the first to end.
     if (open.length === 3 || item >= 7) open.splice(0).reverse().forEach((go) => go());
-    await gate.promise;
+    await turn.promise;
     return item * 2;
   };
   const found = await Array.fromAsync(mapConcurrent([1, 2, 3, 4, 5, 6, 7], 3, work));

@@ -26,10 +26,10 @@ Deno.test({
     const hints: [string, string[], string][] = [
       [mutual.address(), [], "it serves TLS; connect with --tls or --tls-ca"],
       [mutual.address(), trusting, "it wants a client's certificate; show one that it trusts with"],
-      [mutual.address(), own("stranger", "stranger"), "from the authority that it trusts"],
+      [mutual.address(), own("untrusted", "untrusted"), "from the authority that it trusts"],
       [
         mutual.address(),
-        own("client", "stranger"),
+        own("client", "untrusted"),
         "does not belong to the certificate --tls-cert",
       ],
       [mutual.address(), own("expired", "expired"), "CN=expired, expired on"],

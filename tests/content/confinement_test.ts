@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import type { ContentWorkerStart, FromContentWorker } from "../../src/content/worker_start.ts";
 import { confinementSupport, openLibc } from "../../src/linux/mod.ts";
 import { libcPath } from "../../src/process/libc.ts";
-import { roomsOf, workerPermissions } from "../fixtures/content.ts";
+import { areasOf, workerPermissions } from "../fixtures/content.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import type { Call } from "./confined_worker.ts";
 
@@ -22,7 +22,7 @@ const O = { RDONLY: 0, WRONLY: 1, CREAT: 0o100 };
 
 /** Has a content Worker on the areas make calls of libc; each is its result, or minus errno. */
 async function results(root: string, calls: readonly Call[]): Promise<number[]> {
-  const areas = roomsOf(root);
+  const areas = areasOf(root);
   const { port1, port2 } = new MessageChannel();
   const worker = new Worker(new URL("./confined_worker.ts", import.meta.url), {
     type: "module",
@@ -59,7 +59,7 @@ Deno.test({
   fn: async () => {
     using folder = testFolder();
     const root = join(folder.path, "root");
-    const areas = roomsOf(root);
+    const areas = areasOf(root);
     for (const path of Object.values(areas)) Deno.mkdirSync(path, { recursive: true });
     const outside = join(folder.path, "outside");
     const own = join(areas.workspaces, "file");

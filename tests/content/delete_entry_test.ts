@@ -7,7 +7,7 @@ import { openAreas } from "../../src/content/areas.ts";
 import type { OperationContext } from "../../src/content/operation.ts";
 import { deleteTrash, trash } from "../../src/content/operations/deletion.ts";
 import { DaemonError } from "../../src/errors.ts";
-import { roomsOf, startContent } from "../fixtures/content.ts";
+import { areasOf, startContent } from "../fixtures/content.ts";
 import { CAN_MAKE_IMMUTABLE, makeMutable } from "../fixtures/oddities.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { bindMount, canMount } from "../fixtures/mount.ts";
@@ -140,7 +140,7 @@ Deno.test({
   ignore: !CAN_MAKE_IMMUTABLE,
   fn() {
     using folder = testFolder();
-    const paths = roomsOf(folder.path);
+    const paths = areasOf(folder.path);
     for (const path of Object.values(paths)) Deno.mkdirSync(path, { recursive: true });
     const tree = join(paths.trash, `w~${crypto.randomUUID()}`);
     const other = join(paths.trash, `x~${crypto.randomUUID()}`);
@@ -177,7 +177,7 @@ Deno.test({
   ignore: !IS_ROOT,
   fn() {
     using folder = testFolder();
-    const paths = roomsOf(folder.path);
+    const paths = areasOf(folder.path);
     for (const path of Object.values(paths)) Deno.mkdirSync(path, { recursive: true });
     const tree = join(paths.workspaces, "w");
     Deno.mkdirSync(tree);

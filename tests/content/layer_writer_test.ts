@@ -3,14 +3,14 @@ import { openAreas } from "../../src/content/areas.ts";
 import { FRAME_BYTES, LayerWriter } from "../../src/content/pack/write/layer_writer.ts";
 import { openLibc } from "../../src/linux/mod.ts";
 import { libcPath } from "../../src/process/libc.ts";
-import { roomsOf } from "../fixtures/content.ts";
+import { areasOf } from "../fixtures/content.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { namesIn } from "./fixture.ts";
 
 Deno.test("what is left of a layer whose large file was taken back leaves nothing in the spool", () => {
   using folder = testFolder();
   openLibc(libcPath());
-  const paths = roomsOf(folder.path);
+  const paths = areasOf(folder.path);
   for (const path of Object.values(paths)) Deno.mkdirSync(path, { recursive: true });
   const areas = openAreas(paths);
   using writer = new LayerWriter({ areas, name: "pack", firstNumber: 0, onSealed() {} });

@@ -157,11 +157,13 @@ Deno.test("what a killed daemon left is deleted, and nothing else", async () => 
     Deno.mkdirSync(join(areas.trash, name, "half/deleted"), { recursive: true });
   }
   Deno.mkdirSync(join(areas.scratch, crypto.randomUUID(), "home"), { recursive: true });
-  const strangers = [
-    ...["staging", "trash", "spool", "scratch"].map((area) => join(areas[area as Room], "theirs")),
+  const foreign = [
+    ...["staging", "trash", "spool", "scratch"].map((area) =>
+      join(areas[area as AreaName], "theirs")
+    ),
     join(areas.trash, "no~uuid"),
   ];
-  for (const path of strangers) {
+  for (const path of foreign) {
     Deno.mkdirSync(path);
     Deno.writeTextFileSync(join(path, "file"), "precious");
   }
@@ -171,9 +173,9 @@ Deno.test("what a killed daemon left is deleted, and nothing else", async () => 
   Deno.writeTextFileSync(join(areas.baselines, "kept"), "baseline");
   Deno.writeTextFileSync(join(areas.baselines, ".token"), "uncommitted");
   Deno.writeTextFileSync(join(areas.blobs, "stored"), "x");
-  assertEquals([...(await content.leftovers()).foreign].sort(), [...strangers, ...files].sort());
+  assertEquals([...(await content.leftovers()).foreign].sort(), [...foreign, ...files].sort());
   await deleteLeftovers(content);
-  for (const path of strangers) assertEquals(namesIn(path), ["file"]);
+  for (const path of foreign) assertEquals(namesIn(path), ["file"]);
   assertEquals(namesIn(areas.staging), ["theirs"]);
   assertEquals(namesIn(areas.trash), ["no~uuid", "theirs"]);
   assertEquals(namesIn(areas.scratch), ["theirs"]);
@@ -183,7 +185,7 @@ Deno.test("what a killed daemon left is deleted, and nothing else", async () => 
   assertEquals(await content.published(), ["a-file", "kept"]);
 });
 
-type Room = "staging" | "trash" | "spool" | "scratch";
+type AreaName = "staging" | "trash" | "spool" | "scratch";
 
 Deno.test("a baseline is replaced when its token is committed, and forgotten when dropped", async () => {
   using folder = testFolder();

@@ -2,7 +2,7 @@ import { assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import type { ContentWorkerFailed, ContentWorkerStart } from "../../src/content/worker_start.ts";
 import { libcPath } from "../../src/process/libc.ts";
-import { roomsOf, workerPermissions } from "../fixtures/content.ts";
+import { areasOf, workerPermissions } from "../fixtures/content.ts";
 import { testFolder } from "../fixtures/folder.ts";
 
 /** Why a Worker that is started so does not serve. */
@@ -15,7 +15,7 @@ async function failureOf(start: Partial<ContentWorkerStart>, root: string): Prom
   const failed = new Promise<string>((resolve) => {
     worker.onmessage = ({ data }: MessageEvent<ContentWorkerFailed>) => resolve(data.message);
   });
-  const areas = roomsOf(root);
+  const areas = areasOf(root);
   worker.postMessage({ kind: "start", libc: libcPath(), areas, port: port2, ...start }, [port2]);
   const message = await failed;
   worker.terminate();
@@ -25,7 +25,7 @@ async function failureOf(start: Partial<ContentWorkerStart>, root: string): Prom
 
 Deno.test("a Worker whose areas are not there, or are links, says so and names the folder", async () => {
   using folder = testFolder();
-  const areas = roomsOf(folder.path);
+  const areas = areasOf(folder.path);
   assertStringIncludes(
     await failureOf({}, folder.path),
     `Cannot open the workspaces folder ${areas.workspaces}`,

@@ -7,7 +7,7 @@ import { Metrics } from "../../src/telemetry/metrics.ts";
 import { ManualClock } from "../fixtures/clock.ts";
 import { captureLogs } from "../fixtures/logs.ts";
 
-const ROOM: SpaceProbe = { readinessProblem: () => Promise.resolve(undefined) };
+const AMPLE_SPACE: SpaceProbe = { readinessProblem: () => Promise.resolve(undefined) };
 
 /** Resolves once the node says something else of itself. */
 async function changed(readiness: Readiness, from: string): Promise<void> {
@@ -25,7 +25,12 @@ Deno.test("a node is ready while its store answers, and not while it stops", asy
         ? Promise.reject(new DaemonError("UNAVAILABLE", "connection refused"))
         : Promise.resolve(),
   };
-  await using readiness = new Readiness(store, clock, new DaemonMetrics(metrics, () => 0), ROOM);
+  await using readiness = new Readiness(
+    store,
+    clock,
+    new DaemonMetrics(metrics, () => 0),
+    AMPLE_SPACE,
+  );
   assertEquals(readiness.get(), { ok: false, message: "the daemon is starting" });
   readiness.start();
   await changed(readiness, "the daemon is starting");
@@ -61,7 +66,7 @@ Deno.test("a node is not ready once a probe has gone unanswered, and is again wh
     store,
     clock,
     new DaemonMetrics(new Metrics(), () => 0),
-    ROOM,
+    AMPLE_SPACE,
   );
   readiness.start();
   await clock.wakeAll();

@@ -12,7 +12,7 @@ Deno.test({
   async fn() {
     using folder = testFolder();
     const at = (name: string) => join(folder.path, name);
-    const { ca, client: own, stranger } = await makeCertificates(folder.path);
+    const { ca, client: own, untrusted } = await makeCertificates(folder.path);
     const files = ["--tls-cert", at("server.pem"), "--tls-key", at("server.key")];
     await using daemon = await DaemonProcess.start({
       args: [
@@ -34,7 +34,7 @@ Deno.test({
       return await remote.isWorkspaceExists("w", { deadline: 20_000 });
     };
     assert(await ask(own));
-    await assertRejects(() => ask(stranger), ClientError);
+    await assertRejects(() => ask(untrusted), ClientError);
     assertEquals(Deno.statSync(at("api.sock")).mode! & 0o777, 0o660);
 
     await Deno.copyFile(at("renewed.pem"), at("server.pem"));

@@ -12,7 +12,7 @@ function countingServer(): Deno.HttpServer<Deno.NetAddr> & { seen: string[] } {
   return Object.assign(server, { seen });
 }
 
-Deno.test("a daemon is deaf to its environment's proxies: downloads pass the gate, S3 meets none", async () => {
+Deno.test("a daemon is deaf to its environment's proxies: downloads pass the egress proxy, S3 meets none", async () => {
   using folder = testFolder();
   await using s3 = await startS3();
   await using local = countingServer();

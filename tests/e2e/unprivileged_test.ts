@@ -116,9 +116,9 @@ Deno.test({
     giveToUser(join(root, "tmp", "trash"));
     while (await client.isWorkspaceExists("theirs")) await new Promise((go) => setTimeout(go, 20));
     await judgeStore(["--root", root]);
-    const stranger = { contentOwner: { uid: USER.uid + 1, gid: 1 } };
+    const otherOwner = { contentOwner: { uid: USER.uid + 1, gid: 1 } };
     await assertRejects(
-      () => asUser(folder.path, join(folder.path, "other"), stranger),
+      () => asUser(folder.path, join(folder.path, "other"), otherOwner),
       Error,
       `contentOwner.uid ${USER.uid + 1}`,
     );

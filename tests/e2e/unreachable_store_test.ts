@@ -10,7 +10,7 @@ import { Metrics } from "../../src/telemetry/metrics.ts";
 import { Journal } from "../../src/workspace/journal.ts";
 import { WorkspaceManager } from "../../src/workspace/manager.ts";
 import { WorkspaceMetrics } from "../../src/workspace/workspace_metrics.ts";
-import { initializerRig } from "../initializer/fixture.ts";
+import { initializerFixture } from "../initializer/fixture.ts";
 import { TestServer } from "../rpc/fixture.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { S3_KEYS } from "../fixtures/s3rver.ts";
@@ -105,7 +105,7 @@ Deno.test("an initialisation is UNAVAILABLE, naming the store, where that refuse
 Deno.test("an initialisation is UNAVAILABLE within the limits where the store never answers", async () => {
   await using hole = blackHole();
   // A daemon's parts, since its limits on a silent store are minutes that no config shortens.
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   const { content, areas, git, owner } = fixture.base;
   const metrics = new Metrics();
   const clock = systemClock;

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { join } from "@std/path";
 import { DaemonError } from "../../src/errors.ts";
 import { isRoot } from "../git/fixture.ts";
-import { downloadSpec, type InitializerFixture, initializerRig, read } from "./fixture.ts";
+import { downloadSpec, type InitializerFixture, initializerFixture, read } from "./fixture.ts";
 
 const BODY = crypto.getRandomValues(new Uint8Array(60_000));
 
@@ -96,7 +96,7 @@ async function fails(
 }
 
 Deno.test("download puts a file at its place, owned by the content's owner", async () => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   await using server = rawServer(({ send }) => send(ok(BODY.length), BODY));
   for (const algorithm of ["sha256", "sha512"]) {
     const { path } = await fixture.run(
@@ -115,7 +115,7 @@ Deno.test("download puts a file at its place, owned by the content's owner", asy
 });
 
 Deno.test("download fetches each of its files", async () => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   await using server = rawServer(({ head, send }) => {
     const name = /^GET \/(\S*)/.exec(head)![1]!;
     return send(ok(name.length), name);
@@ -133,7 +133,7 @@ Deno.test("download fetches each of its files", async () => {
 });
 
 Deno.test("download refuses what has another digest, naming both", async () => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   await using server = rawServer(({ send }) => send(ok(4), "evil"));
   const error = await fails(fixture, downloadSpec(`${server.url}/x`, digest("good")));
   assertEquals(error.code, "FAILED_PRECONDITION");
@@ -143,7 +143,7 @@ Deno.test("download refuses what has another digest, naming both", async () => {
 });
 
 Deno.test("download tries again after 5xx and 429, and gives up on 404", async () => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   await using server = rawServer(({ count, send }) =>
     send(
       count === 1
@@ -167,7 +167,7 @@ Deno.test("download tries again after 5xx and 429, and gives up on 404", async (
 });
 
 Deno.test("download gives up in words when the server never gets better", async () => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   await using server = rawServer(({ send }) =>
     send("HTTP/1.1 500 Broken\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
   );
@@ -178,7 +178,7 @@ Deno.test("download gives up in words when the server never gets better", async 
 });
 
 Deno.test("download goes on where it broke off when the server has the same content still", async () => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   const half = BODY.length / 2;
   await using server = rawServer(async ({ head, count, send, reset }) => {
     if (count === 1) {
@@ -197,7 +197,7 @@ Deno.test("download goes on where it broke off when the server has the same cont
 });
 
 Deno.test("download starts anew when the server's content changed or it knows no ranges", async () => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   await using server = rawServer(async ({ count, send, reset }) => {
     if (count === 1) {
       await send(ok(BODY.length, 'ETag: "v1"'), BODY.subarray(0, 1000).toReversed());
@@ -210,7 +210,7 @@ Deno.test("download starts anew when the server's content changed or it knows no
 });
 
 Deno.test("download asks for the whole again when a range is answered wrongly", async () => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   await using server = rawServer(async ({ head, count, send, reset }) => {
     if (count === 1) {
       await send(ok(BODY.length, 'ETag: "v1"'), BODY.subarray(0, 1000));
@@ -226,7 +226,7 @@ Deno.test("download asks for the whole again when a range is answered wrongly", 
 });
 
 Deno.test("download takes a stalled transfer up again", async () => {
-  await using fixture = await initializerRig({ tuning: { stallTimeout: 300 } });
+  await using fixture = await initializerFixture({ tuning: { stallTimeout: 300 } });
   const never = Promise.withResolvers<void>();
   await using server = rawServer(async ({ count, send }) => {
     if (count > 1) return await send(ok(BODY.length), BODY);
@@ -252,7 +252,7 @@ function piecemeal(body: Uint8Array, most: number) {
 }
 
 Deno.test("download goes on for as long as each connection brings it further", async () => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   const body = Uint8Array.from({ length: 20 * 33_000 }, (_, n) => n * n >> 7);
   await using server = rawServer(piecemeal(body, 33_000));
   const { path } = await fixture.run(downloadSpec(`${server.url}/x`, digest(body)));
@@ -261,7 +261,7 @@ Deno.test("download goes on for as long as each connection brings it further", a
 });
 
 Deno.test("download gives up on a server that gets it no further than a few bytes", async () => {
-  await using fixture = await initializerRig({ tuning: { stallTimeout: 150 } });
+  await using fixture = await initializerFixture({ tuning: { stallTimeout: 150 } });
   await using stingy = rawServer(piecemeal(BODY, 1));
   await using forgetful = rawServer(({ send }) => send(ok(BODY.length), BODY.subarray(0, 50_000)));
   await using trickling = rawServer(async ({ send }) => {
@@ -285,7 +285,7 @@ Deno.test("download gives up on a server that gets it no further than a few byte
 });
 
 Deno.test("download does not believe a length that is a lie", async () => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   await using short = rawServer(({ send }) => send(ok(100), "good"));
   const error = await fails(fixture, downloadSpec(`${short.url}/x`, digest("good")));
   assertEquals(error.code, "FAILED_PRECONDITION");
@@ -296,7 +296,7 @@ Deno.test("download does not believe a length that is a lie", async () => {
 });
 
 Deno.test("download stops at the workspace's quota, whatever the server says", async () => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   await using honest = rawServer(({ send }) => send(ok(BODY.length), BODY));
   await using silent = rawServer(({ send }) =>
     send("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", BODY)
@@ -322,7 +322,7 @@ Deno.test("download stops at the workspace's quota, whatever the server says", a
 });
 
 Deno.test("download follows redirects, but not to where the rules forbid it", async () => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   const redirect = (location: string) =>
     `HTTP/1.1 302 Found\r\nLocation: ${location}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`;
   let target = "/final";
@@ -348,7 +348,7 @@ Deno.test("download follows redirects, but not to where the rules forbid it", as
 });
 
 Deno.test("download reaches this machine only where the rules allow it", async () => {
-  await using fixture = await initializerRig({ rules: { allowLoopback: false } });
+  await using fixture = await initializerFixture({ rules: { allowLoopback: false } });
   await using server = rawServer(({ send }) => send(ok(4), "good"));
   const { port } = new URL(server.url);
   for (const host of ["127.0.0.1", "localhost", "0x7f.1", "[::ffff:127.0.0.1]", "0"]) {
@@ -360,7 +360,7 @@ Deno.test("download reaches this machine only where the rules allow it", async (
 });
 
 Deno.test("download logs in with a URL's userinfo, on its own host alone", async () => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   await using elsewhere = rawServer(({ send }) => send(ok(4), "good"));
   await using server = rawServer(({ send }) =>
     send(
@@ -375,7 +375,7 @@ Deno.test("download logs in with a URL's userinfo, on its own host alone", async
 });
 
 Deno.test("download does not go through a link in the workspace", async () => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   await using server = rawServer(({ send }) => send(ok(4), "good"));
   const { tree, path } = await fixture.base.tree();
   const outside = join(fixture.base.root, "outside");
@@ -392,7 +392,7 @@ Deno.test("download does not go through a link in the workspace", async () => {
 });
 
 Deno.test("download says in the workspace's terms what is in its way", async () => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   await using server = rawServer(({ send }) => send(ok(4), "good"));
   const { tree, path } = await fixture.base.tree();
   Deno.mkdirSync(join(path, "d/e"), { recursive: true });
@@ -413,7 +413,7 @@ Deno.test("download says in the workspace's terms what is in its way", async () 
 });
 
 Deno.test("download ends when its caller cancels", async () => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   const controller = new AbortController();
   const never = Promise.withResolvers<void>();
   await using server = rawServer(async ({ send }) => {

@@ -30,7 +30,7 @@ export interface InitializerFixture extends AsyncDisposable {
   ): Promise<{ tree: Tree; path: string }>;
 }
 
-export async function initializerRig(
+export async function initializerFixture(
   options: GitFixtureOptions & { tuning?: Partial<Tuning> } = {},
 ): Promise<InitializerFixture> {
   const base = await gitFixture(options);

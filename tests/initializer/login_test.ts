@@ -6,7 +6,7 @@ import { DaemonError } from "../../src/errors.ts";
 import type { PrebuildSpec } from "../../src/initializer/specs.ts";
 import { makeRemote, serveGit } from "../fixtures/git_repos.ts";
 import { captureLogs } from "../fixtures/logs.ts";
-import { ALICE, gitSpec, type InitializerFixture, initializerRig, read } from "./fixture.ts";
+import { ALICE, gitSpec, type InitializerFixture, initializerFixture, read } from "./fixture.ts";
 
 const COMMITS = [{ branch: "main", subject: "first", files: { "a.txt": "a\n" } }];
 
@@ -45,7 +45,7 @@ function prebuild(fixture: InitializerFixture, url: string, authOts: string, sna
 }
 
 Deno.test("a one-time secret is asked for once by an initialisation, whatever needs it", async (t) => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   makeRemote(join(fixture.base.remotes, "a.git"), COMMITS);
   await using server = serveGit(fixture.base.remotes, { login: "jane:hunter2" });
   const url = `${server.url}/a.git`;
@@ -82,7 +82,7 @@ const FAILURES: readonly [why: string, answer: (asked: number) => Response][] = 
 ];
 
 Deno.test("a one-time secret's URL and answer are in no error and in no log", async (t) => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   for (const [why, answer] of FAILURES) {
     await t.step(why, async () => {
       using logs = captureLogs();

@@ -5,7 +5,7 @@ import { join } from "@std/path";
 import type { GitSpec } from "../../src/initializer/specs.ts";
 import { addCommits, fileUrl, git, gitWith, makeRemote } from "../fixtures/git_repos.ts";
 import { captureLogs } from "../fixtures/logs.ts";
-import { ALICE, gitSpec, type InitializerFixture, initializerRig, read } from "./fixture.ts";
+import { ALICE, gitSpec, type InitializerFixture, initializerFixture, read } from "./fixture.ts";
 
 const FIRST = [
   {
@@ -348,8 +348,8 @@ function exists(path: string): boolean {
   }
 }
 
-async function metric(rig: InitializerFixture): Promise<number> {
-  const text = await rig.metrics.text();
+async function metric(fixture: InitializerFixture): Promise<number> {
+  const text = await fixture.metrics.text();
   return [...text.matchAll(/^wsdaemon_git_checkouts_replaced_total\{.*\} (\d+)$/gm)]
     .reduce((sum, [, count]) => sum + Number(count), 0);
 }
@@ -363,26 +363,29 @@ for (const state of STATES) {
 }
 
 async function runState(state: State): Promise<void> {
-  await using rig = await initializerRig();
+  await using fixture = await initializerFixture();
   using logs = captureLogs();
-  const remote = makeRemote(join(rig.base.remotes, "a.git"), FIRST);
+  const remote = makeRemote(join(fixture.base.remotes, "a.git"), FIRST);
   const spec: GitSpec = gitSpec(fileUrl(remote), { checkoutLocation: "repo" });
-  const { tree, path: top } = await rig.run({ ...spec, fullClone: state.spec?.fullClone ?? false });
+  const { tree, path: top } = await fixture.run({
+    ...spec,
+    fullClone: state.spec?.fullClone ?? false,
+  });
   const path = join(top, "repo");
   // In every state: changes of one file that the target leaves alone, and of what Git does not know.
   write(join(path, "b.txt"), "mine in b\n");
   Deno.mkdirSync(join(path, "node_modules"));
   write(join(path, "node_modules/m.js"), "installed\n");
-  const { uid, gid } = rig.base.owner;
+  const { uid, gid } = fixture.base.owner;
   if (Deno.uid() === 0) sh(path, `chown -R ${uid}:${gid} .`);
   state.make(path, remote);
   if (Deno.uid() === 0 && !state.needsRoot) sh(top, `chown -R ${uid}:${gid} .`);
-  const snapshot = rig.images.newSnapshotUrl(ALICE);
-  await rig.images.saveSnapshot(tree, snapshot, { baseline: tree.name });
+  const snapshot = fixture.images.newSnapshotUrl(ALICE);
+  await fixture.images.saveSnapshot(tree, snapshot, { baseline: tree.name });
   addCommits(remote, SECOND);
   state.remote?.(remote);
 
-  const restored = await rig.run({
+  const restored = await fixture.run({
     kind: "prebuild",
     prebuild: { kind: "snapshot", snapshot, fromVolumeSnapshot: false },
     git: [{ ...spec, ...state.spec, config: spec.config }],
@@ -392,11 +395,11 @@ async function runState(state: State): Promise<void> {
   assertEquals(read(now, "node_modules/m.js"), "installed\n");
   assertEquals(exists(join(now, "gone.txt")), state.unknown === true);
   if (!state.stashed) assertStringIncludes(allBytes(now), "mine in b");
-  assertEquals(await metric(rig), state.replaced ? 1 : 0);
+  assertEquals(await metric(fixture), state.replaced ? 1 : 0);
   if (state.replaced) assertStringIncludes(logs.text, "Cloning");
   git(now, "status", "--porcelain");
   gitWith(now, ["fsck", "--connectivity-only"]);
-  assertEquals([...Deno.readDirSync(rig.base.staging)].length, 2, "staging trees are left");
+  assertEquals([...Deno.readDirSync(fixture.base.staging)].length, 2, "staging trees are left");
   state.check?.(now, logs.text);
-  await rig.base.git.status(restored.tree, "repo");
+  await fixture.base.git.status(restored.tree, "repo");
 }

@@ -12,7 +12,7 @@ import {
   makeRemote,
   serveGit,
 } from "../fixtures/git_repos.ts";
-import { ALICE, gitSpec, type InitializerFixture, initializerRig, read } from "./fixture.ts";
+import { ALICE, gitSpec, type InitializerFixture, initializerFixture, read } from "./fixture.ts";
 
 const COMMITS = [
   { branch: "main", subject: "first", files: { "a.txt": "1\n2\n3\n4\n5\n" } },
@@ -43,13 +43,13 @@ async function snapshot(
 }
 
 Deno.test("empty initializer leaves an empty workspace", async () => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   const { path } = await fixture.run({ kind: "empty" });
   assertEquals([...Deno.readDirSync(path)], []);
 });
 
 Deno.test("git initializer follows each of its fields", async (t) => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   const remote = fileUrl(makeRemote(join(fixture.base.remotes, "a.git"), COMMITS));
   const main = git(join(fixture.base.remotes, "a.git"), "rev-parse", "main");
   const run = async (changed: Parameters<typeof gitSpec>[1] = {}) =>
@@ -89,7 +89,7 @@ Deno.test("git initializer follows each of its fields", async (t) => {
 });
 
 Deno.test("git initializer logs in as its config says", async (t) => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   makeRemote(join(fixture.base.remotes, "a.git"), COMMITS);
   await using server = serveGit(fixture.base.remotes, { login: "jane:hunter2" });
   const url = `${server.url}/a.git`;
@@ -136,7 +136,7 @@ Deno.test("git initializer logs in as its config says", async (t) => {
 });
 
 Deno.test("git initializer is stopped when the checkout outgrows the quota", async () => {
-  await using fixture = await initializerRig({ tuning: { usageInterval: 1 } });
+  await using fixture = await initializerFixture({ tuning: { usageInterval: 1 } });
   const remote = makeRemote(join(fixture.base.remotes, "a.git"), COMMITS);
   addCommits(remote, [{ branch: "main", subject: "big", files: { big: "x".repeat(200_000) } }]);
   const error = await assertRejects(
@@ -149,7 +149,7 @@ Deno.test("git initializer is stopped when the checkout outgrows the quota", asy
 });
 
 Deno.test("composite runs its parts in order, several checkouts among them", async () => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   const remote = fileUrl(makeRemote(join(fixture.base.remotes, "a.git"), COMMITS));
   const { path } = await fixture.run(composite(
     gitSpec(remote, { checkoutLocation: "one" }),
@@ -161,7 +161,7 @@ Deno.test("composite runs its parts in order, several checkouts among them", asy
 });
 
 Deno.test("composite ends at the first part that fails", async () => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   const remote = fileUrl(makeRemote(join(fixture.base.remotes, "a.git"), COMMITS));
   const failing = composite(
     gitSpec(remote, { checkoutLocation: "one" }),
@@ -175,7 +175,7 @@ Deno.test("composite ends at the first part that fails", async () => {
 });
 
 Deno.test("snapshot initializer restores, hands its baseline over, and can be built upon", async () => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   const remote = fileUrl(makeRemote(join(fixture.base.remotes, "a.git"), COMMITS));
   const url = await snapshot(fixture, gitSpec(remote, { checkoutLocation: "repo" }));
   const { path } = await fixture.run(
@@ -189,7 +189,7 @@ Deno.test("snapshot initializer restores, hands its baseline over, and can be bu
 });
 
 Deno.test("backup initializer restores the latest backup, and says so where there is none", async () => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   const remote = fileUrl(makeRemote(join(fixture.base.remotes, "a.git"), COMMITS));
   const backup = { kind: "backup", checkoutLocation: "", fromVolumeSnapshot: false } as const;
   const none = await assertRejects(() => fixture.run(backup), DaemonError, "no backup");
@@ -202,7 +202,7 @@ Deno.test("backup initializer restores the latest backup, and says so where ther
 });
 
 Deno.test("snapshot and backup are refused where remote storage is disabled; Git is not", async () => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   const remote = fileUrl(makeRemote(join(fixture.base.remotes, "a.git"), COMMITS));
   const url = await snapshot(fixture, gitSpec(remote));
   const disabled = { remoteStorage: false };
@@ -220,7 +220,7 @@ Deno.test("snapshot and backup are refused where remote storage is disabled; Git
 });
 
 Deno.test("prebuild brings what it restored to its target and keeps what was built", async () => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   const bare = makeRemote(join(fixture.base.remotes, "a.git"), COMMITS);
   const spec = gitSpec(fileUrl(bare), { checkoutLocation: "repo" });
   const url = await snapshot(fixture, spec, (path) => {
@@ -236,7 +236,7 @@ Deno.test("prebuild brings what it restored to its target and keeps what was bui
 });
 
 Deno.test("prebuild clones what the snapshot lacks", async () => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   const remote = fileUrl(makeRemote(join(fixture.base.remotes, "a.git"), COMMITS));
   const url = await snapshot(fixture, gitSpec(remote, { checkoutLocation: "one" }));
   const specs = ["one", "two"].map((checkoutLocation) => gitSpec(remote, { checkoutLocation }));
@@ -245,7 +245,7 @@ Deno.test("prebuild clones what the snapshot lacks", async () => {
 });
 
 Deno.test("prebuild falls back to Git when its snapshot cannot be restored", async () => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   const bare = makeRemote(join(fixture.base.remotes, "a.git"), COMMITS);
   const child = makeRemote(join(fixture.base.remotes, "child.git"), COMMITS);
   const commit = git(child, "rev-parse", "main");
@@ -271,22 +271,22 @@ Deno.test("prebuild falls back to Git when its snapshot cannot be restored", asy
 });
 
 Deno.test("prebuild without a snapshot starts from Git", async () => {
-  await using rig = await initializerRig();
-  const spec = gitSpec(fileUrl(makeRemote(join(rig.base.remotes, "a.git"), COMMITS)));
+  await using fixture = await initializerFixture();
+  const spec = gitSpec(fileUrl(makeRemote(join(fixture.base.remotes, "a.git"), COMMITS)));
   for (const prebuild of [{ prebuild: snapshotOf("") }, {}]) {
-    const { path } = await rig.run({ kind: "prebuild", ...prebuild, git: [spec] });
+    const { path } = await fixture.run({ kind: "prebuild", ...prebuild, git: [spec] });
     assertEquals(read(path, "a.txt"), "1\n2\n3\n4\n5\n");
   }
 });
 
 Deno.test("prebuild clones among files that belong to no repository, and keeps them", async () => {
-  await using rig = await initializerRig();
-  const remote = fileUrl(makeRemote(join(rig.base.remotes, "a.git"), COMMITS));
-  const url = await snapshot(rig, { kind: "empty" }, (top) => {
+  await using fixture = await initializerFixture();
+  const remote = fileUrl(makeRemote(join(fixture.base.remotes, "a.git"), COMMITS));
+  const url = await snapshot(fixture, { kind: "empty" }, (top) => {
     Deno.writeTextFileSync(join(top, "a.txt"), "mine\n");
     Deno.writeTextFileSync(join(top, "b.txt"), "mine\n");
   });
-  const { path } = await rig.run({
+  const { path } = await fixture.run({
     kind: "prebuild",
     prebuild: snapshotOf(url),
     git: [gitSpec(remote)],
@@ -299,7 +299,7 @@ Deno.test("prebuild clones among files that belong to no repository, and keeps t
 });
 
 Deno.test("prebuild follows a link to its checkout, and renames what is in its way", async () => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   const bare = makeRemote(join(fixture.base.remotes, "a.git"), COMMITS);
   const remote = fileUrl(bare);
   const url = await snapshot(fixture, gitSpec(remote, { checkoutLocation: "src/repo" }), (top) => {
@@ -329,7 +329,7 @@ Deno.test("prebuild follows a link to its checkout, and renames what is in its w
 });
 
 Deno.test("prebuild does not follow a link into a .git folder", async () => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   const remote = fileUrl(makeRemote(join(fixture.base.remotes, "a.git"), COMMITS));
   const url = await snapshot(fixture, gitSpec(remote, { checkoutLocation: "repo" }), (top) => {
     Deno.symlinkSync("repo/.git/refs", join(top, "link"));
@@ -344,7 +344,7 @@ Deno.test("prebuild does not follow a link into a .git folder", async () => {
 });
 
 Deno.test("an initializer that is cancelled tells its caller's reason", async () => {
-  await using fixture = await initializerRig();
+  await using fixture = await initializerFixture();
   const signal = AbortSignal.abort(new DaemonError("ABORTED", "disposed of"));
   await assertRejects(() => fixture.run({ kind: "empty" }, { signal }), DaemonError, "disposed of");
 });

@@ -10,7 +10,7 @@ import { file } from "../fixtures/tree.ts";
 import { BOB, StoreFixture } from "../snapshot/fixture.ts";
 
 /** Two snapshots and a backup; the first snapshot's layer with `shared` is in all of them. */
-async function openRig() {
+async function openFixture() {
   const fixture = await StoreFixture.open();
   await fixture.publish("w", [["shared", file("s".repeat(100_000))]]);
   await fixture.settle();
@@ -37,7 +37,7 @@ async function openRig() {
 }
 
 Deno.test("verification reads every blob once and finds a sound store sound", async () => {
-  await using test = await openRig();
+  await using test = await openFixture();
   const { fixture } = test;
   const progress: VerifyProgress[] = [];
   const result = await verifyImages(fixture.source, { onProgress: (done) => progress.push(done) });
@@ -64,7 +64,7 @@ const HARM = {
 };
 
 Deno.test("verification names blobs that are harmed, and every image that needs them", async (t) => {
-  await using test = await openRig();
+  await using test = await openFixture();
   const { fixture, urls, blobs } = test;
   const needs = {
     shared: [urls.first, urls.second, urls.backup],
@@ -90,7 +90,7 @@ Deno.test("verification names blobs that are harmed, and every image that needs 
 });
 
 Deno.test("verification names a reference that is malformed", async () => {
-  await using test = await openRig();
+  await using test = await openFixture();
   const { fixture } = test;
   const reference = join(fixture.started.areas.blobs, backupKey(BOB));
   for (const text of ["", "null", '{"version":1,"owner":"bob","metaId":"site","images":[]}']) {
@@ -102,7 +102,7 @@ Deno.test("verification names a reference that is malformed", async () => {
 });
 
 Deno.test("a damaged blob is stored again by the next backup once verification has quarantined it", async () => {
-  await using test = await openRig();
+  await using test = await openFixture();
   const { fixture, blobs } = test;
   await fixture.damage(blobs.shared);
   await fixture.backup("w", BOB);
@@ -115,7 +115,7 @@ Deno.test("a damaged blob is stored again by the next backup once verification h
 });
 
 Deno.test("verification of some images reads no other's blobs", async () => {
-  await using test = await openRig();
+  await using test = await openFixture();
   const { fixture, urls, blobs } = test;
   await fixture.damage(blobs.tail);
   assertEquals((await verifyImages(fixture.source, { urls: [urls.second] })).damage, []);
@@ -128,7 +128,7 @@ Deno.test("verification of some images reads no other's blobs", async () => {
 });
 
 Deno.test("verification does not report images that are removed while it reads", async () => {
-  await using test = await openRig();
+  await using test = await openFixture();
   const { fixture, urls, blobs } = test;
   let isRemoved = false;
   const result = await verifyImages({
@@ -153,7 +153,7 @@ Deno.test("verification does not report images that are removed while it reads",
 });
 
 Deno.test("verification stops where the store cannot be asked, and when it is aborted", async () => {
-  await using test = await openRig();
+  await using test = await openFixture();
   const { fixture } = test;
   const stop = new AbortController();
   stop.abort(new DaemonError("ABORTED", "stopped"));

@@ -55,10 +55,12 @@ export async function speaksTls(client: (options: Seen) => Promise<Seen>): Promi
     const run = (tls?: Connection["tls"]) =>
       client({ target: server.address(), init: scenario.init, ...(tls ? { tls } : {}) });
     daemon.check(await run({ ca, ...(mutual ? own("client") : {}) }));
-    const strangers = mutual
-      ? [{ ca }, { ca, ...own("stranger") }]
+    const untrusted = mutual
+      ? [{ ca }, { ca, ...own("untrusted") }]
       : [{ ca: file("other-ca.pem") }];
-    for (const stranger of strangers) assertEquals(await run(stranger), { refused: "UNAVAILABLE" });
+    for (const connection of untrusted) {
+      assertEquals(await run(connection), { refused: "UNAVAILABLE" });
+    }
   }
 }
 

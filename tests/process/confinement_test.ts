@@ -85,7 +85,7 @@ Deno.test({
 });
 
 Deno.test("daemon Worker connects nowhere else when net.allowHosts narrows it", async () => {
-  // Not 127.0.0.1, where the gate needs whatever port is free.
+  // Not 127.0.0.1, where the egress proxy needs whatever port is free.
   using listener = Deno.listen({ hostname: "127.0.0.2", port: 0 });
   using other = Deno.listen({ hostname: "127.0.0.3", port: 0 });
   const config = configOf({

@@ -50,40 +50,46 @@ const scenario = fc.record({
 type Scenario = typeof scenario extends fc.Arbitrary<infer T> ? T : never;
 
 Deno.test("an update keeps every byte of local work", async () => {
-  await using rig = await gitFixture();
-  await fc.assert(fc.asyncProperty(scenario, (scenario) => keepsWork(rig, scenario, "update")), {
-    numRuns: runs(6, 400),
-  });
+  await using fixture = await gitFixture();
+  await fc.assert(
+    fc.asyncProperty(scenario, (scenario) => keepsWork(fixture, scenario, "update")),
+    {
+      numRuns: runs(6, 400),
+    },
+  );
 });
 
 Deno.test("a fresh clone in a checkout's place keeps every byte of local work", async () => {
-  await using rig = await gitFixture();
-  await fc.assert(fc.asyncProperty(scenario, (scenario) => keepsWork(rig, scenario, "replace")), {
-    numRuns: runs(4, 200),
-  });
+  await using fixture = await gitFixture();
+  await fc.assert(
+    fc.asyncProperty(scenario, (scenario) => keepsWork(fixture, scenario, "replace")),
+    {
+      numRuns: runs(4, 200),
+    },
+  );
 });
 
 async function keepsWork(
-  rig: GitFixture,
+  fixture: GitFixture,
   scenario: Scenario,
   how: "update" | "replace",
 ): Promise<void> {
   try {
-    await tryOut(rig, scenario, how);
+    await tryOut(fixture, scenario, how);
   } finally {
-    for (const { name } of Deno.readDirSync(rig.staging)) {
-      await rig.content.remove({ area: "staging", name });
+    for (const { name } of Deno.readDirSync(fixture.staging)) {
+      await fixture.content.remove({ area: "staging", name });
     }
   }
 }
 
 async function tryOut(
-  rig: GitFixture,
+  fixture: GitFixture,
   { base, target, edits, full }: Scenario,
   how: "update" | "replace",
 ): Promise<void> {
   const id = crypto.randomUUID();
-  const remote = makeRemote(join(rig.remotes, `${id}.git`), [
+  const remote = makeRemote(join(fixture.remotes, `${id}.git`), [
     {
       branch: "main",
       subject: "base",
@@ -91,22 +97,22 @@ async function tryOut(
     },
   ]);
   const what = request(fileUrl(remote), { full });
-  const { tree, path } = await cloned(rig, what, "repo");
+  const { tree, path } = await cloned(fixture, what, "repo");
   const before = listed(path);
   const work = edits.flatMap((one, n) => apply(path, one, `work ${n} of ${id}`));
   const edited = listed(path);
   // What the user overwrote or removed is not ours to keep.
   const there = reachable(path);
   const kept = work.filter((token) => there.includes(token));
-  if (isRoot) run("chown", ["-R", `${rig.owner.uid}:${rig.owner.gid}`, path]);
+  if (isRoot) run("chown", ["-R", `${fixture.owner.uid}:${fixture.owner.gid}`, path]);
   moveOn(remote, treeOf(target));
   const from = git(path, "rev-parse", "HEAD");
 
   const place = { tree, location: "repo", signal: new AbortController().signal };
   const warnings: string[] = [];
   const onWarning = (warning: string) => warnings.push(warning);
-  if (how === "update") await rig.git.update(what, { ...place, onWarning });
-  else await rig.git.replace(what, { ...place, onWarning }, () => {});
+  if (how === "update") await fixture.git.update(what, { ...place, onWarning });
+  else await fixture.git.replace(what, { ...place, onWarning }, () => {});
 
   assertEquals(git(path, "rev-parse", "HEAD"), git(remote, "rev-parse", "main"));
   const found = reachable(path);
@@ -127,7 +133,7 @@ async function tryOut(
       assertEquals(after.get(name), undefined, `${JSON.stringify(name)} was not removed`);
     }
   }
-  assertEquals([...Deno.readDirSync(rig.staging)].filter(({ name }) => name !== tree.name), []);
+  assertEquals([...Deno.readDirSync(fixture.staging)].filter(({ name }) => name !== tree.name), []);
 }
 
 /** Files of a tree by path; the last of those that cannot be together wins. */

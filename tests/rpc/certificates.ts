@@ -17,7 +17,7 @@ export interface Certificates {
   renewed: Certificate;
   client: Certificate;
   /** A client's certificate from an authority that no one trusts. */
-  stranger: Certificate;
+  untrusted: Certificate;
   /** For the server's names, and ended yesterday. */
   expired: Certificate;
 }
@@ -70,7 +70,7 @@ export async function makeCertificates(folder: string): Promise<Certificates> {
     server: await issue("server", "ca", here),
     renewed: await issue("renewed", "ca", here),
     client: await issue("client", "ca", "DNS:client"),
-    stranger: await issue("stranger", "other-ca", "DNS:client"),
+    untrusted: await issue("untrusted", "other-ca", "DNS:client"),
     expired: await issue("expired", "ca", here, -1),
     ca: await read("ca.pem"),
   };

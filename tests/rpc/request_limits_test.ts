@@ -185,9 +185,9 @@ const SPEC = InitWorkspaceRequestSchema.field.initializer.message!;
 const COMPOSITE = fieldNumber(SPEC, "composite");
 
 Deno.test("a request of too many fields or too deep ones is refused without a look at all of them", () => {
-  const room = DEFAULT_LIMITS.maxMessageBytes - 16;
-  const empties = wrapped(INITIALIZER, wrapped(COMPOSITE, repeated([0x0a, 0x00], room)));
-  const numbers = repeated([0x78, 0x01], room);
+  const space = DEFAULT_LIMITS.maxMessageBytes - 16;
+  const empties = wrapped(INITIALIZER, wrapped(COMPOSITE, repeated([0x0a, 0x00], space)));
+  const numbers = repeated([0x78, 0x01], space);
   for (const bytes of [empties, numbers]) {
     const { refusal, steps } = look(bytes);
     assertStringIncludes(refusal ?? "", `must have at most ${MAX_FIELDS} fields`);

@@ -32,11 +32,11 @@ tlsTest("TLS serves clients that trust the authority, and no others", async ({ c
 });
 
 tlsTest("mTLS serves clients with a certificate of the authority, and no others", async (all) => {
-  const { ca, server, client, stranger } = all;
+  const { ca, server, client, untrusted } = all;
   await using mutual = await serve({ ...server, clientCa: ca });
   assertEquals(await answers(mutual, { ca, ...client }), true);
   assertEquals(await answers(mutual, { ca }), false);
-  assertEquals(await answers(mutual, { ca, ...stranger }), false);
+  assertEquals(await answers(mutual, { ca, ...untrusted }), false);
   assertEquals(await answers(mutual), false);
 });
 

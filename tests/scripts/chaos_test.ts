@@ -11,7 +11,7 @@ import { testFolder } from "../fixtures/folder.ts";
 import { editTree } from "../../scripts/chaos/edits.ts";
 import { BrokenPromise, Promises } from "../../scripts/chaos/model.ts";
 import { Random } from "../../scripts/chaos/random.ts";
-import { Gate } from "../../scripts/chaos/gate.ts";
+import { SharedLock } from "../../scripts/chaos/shared_lock.ts";
 import { runChaos } from "../../scripts/chaos/run.ts";
 
 Deno.test("chaos model permits only the acknowledged backup, and of an uncertain one old and new", () => {
@@ -50,13 +50,13 @@ Deno.test("chaos makes the same choices and the same trees of the same seed", as
 });
 
 Deno.test("chaos lets what must happen alone wait for the others, and them for it", async () => {
-  const gate = new Gate();
+  const lock = new SharedLock();
   const order: string[] = [];
   const first = Promise.withResolvers<void>();
   const work = [
-    gate.shared(() => first.promise.then(() => void order.push("shared"))),
-    gate.exclusive(() => Promise.resolve().then(() => void order.push("exclusive"))),
-    gate.shared(() => Promise.resolve(void order.push("later"))),
+    lock.shared(() => first.promise.then(() => void order.push("shared"))),
+    lock.exclusive(() => Promise.resolve().then(() => void order.push("exclusive"))),
+    lock.shared(() => Promise.resolve(void order.push("later"))),
   ];
   first.resolve();
   await Promise.all(work);

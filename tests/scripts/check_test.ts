@@ -107,11 +107,13 @@ Deno.test("a retired word is found in identifiers and file names, and nowhere el
     file("src/a/disarm.ts", [], "export const x = 1;"),
     file("src/a/b.ts", [], "const makeRoom = openWishes(); // a room\nconst text = 'room gate';"),
     file("src/a/c.ts", [], "const navigate = `gate ${1}`; const mushroom = /* rig */ 1;"),
+    file("tests/d.ts", [], "const says = /[/] makes room \\/ here/; const half = gate / 2 / 1;"),
   ]);
   assertEquals(found.map((line) => line.split(" says ")[0]), [
     "src/a/disarm.ts: disarm",
     "src/a/b.ts: makeRoom",
     "src/a/b.ts: openWishes",
+    "tests/d.ts: gate",
   ]);
 });
 

@@ -47,7 +47,7 @@ interface Fixture extends AsyncDisposable {
   has(digest: Digest, text: string): Promise<boolean>;
 }
 
-async function openRig(): Promise<Fixture> {
+async function openFixture(): Promise<Fixture> {
   const root = await Deno.makeTempDir({ prefix: "wsdaemon-gc-" });
   const clock = new ManualClock();
   const store = await FileStore.open({ folder: join(root, "store"), spoolDir: root, clock });
@@ -75,7 +75,7 @@ function options(fixture: Fixture, live: Iterable<Digest>, more: Partial<Collect
 }
 
 Deno.test("collection deletes what is dead and older than the grace, and counts", async () => {
-  await using fixture = await openRig();
+  await using fixture = await openFixture();
   const live = await fixture.put("live");
   const dead = await fixture.put("dead!");
   fixture.clock.time += GRACE + 1;
@@ -115,7 +115,7 @@ Deno.test("collection deletes neither everything nor most of a store unless told
     [60, 25, true, true],
   ];
   for (const [total, dead, isLarge, needsForce] of cases) {
-    await using fixture = await openRig();
+    await using fixture = await openFixture();
     const live: Digest[] = [];
     for (let n = 0; n < total; n++) {
       const digest = await fixture.put(`${n} ${n < dead && isLarge ? "x".repeat(1000) : ""}`);
@@ -137,7 +137,7 @@ Deno.test("collection deletes neither everything nor most of a store unless told
 });
 
 Deno.test("collection deletes nothing when a reference cannot be read", async () => {
-  await using fixture = await openRig();
+  await using fixture = await openFixture();
   const dead = await fixture.put("dead!");
   fixture.clock.time += GRACE + 1;
   for (const fails of [1, 2]) {
@@ -152,7 +152,7 @@ Deno.test("collection deletes nothing when a reference cannot be read", async ()
 });
 
 Deno.test("collection spares a blob that became live, or was touched, while it ran", async () => {
-  await using fixture = await openRig();
+  await using fixture = await openFixture();
   const [referred, touched, dead] = [
     await fixture.put("a1"),
     await fixture.put("b2"),
@@ -172,7 +172,7 @@ Deno.test("collection spares a blob that became live, or was touched, while it r
 });
 
 Deno.test("collection refuses to run beside another, and follows one that died", async () => {
-  await using fixture = await openRig();
+  await using fixture = await openFixture();
   for (let n = 0; n < 300; n++) await fixture.put(`dead ${n}`);
   fixture.clock.time += GRACE + 1;
   const error = new DaemonError("UNAVAILABLE", "the store is gone");
@@ -188,7 +188,7 @@ Deno.test("collection refuses to run beside another, and follows one that died",
 });
 
 Deno.test("one of several collections that begin at the same moment deletes, and no other", async () => {
-  await using fixture = await openRig();
+  await using fixture = await openFixture();
   const dead = await fixture.put("dead");
   fixture.clock.time += GRACE + 1;
   const count = 4;
@@ -248,7 +248,7 @@ const SLOW_DELETIONS: Readonly<Record<string, (clock: ManualClock) => void>> = {
 
 for (const [how, pass] of Object.entries(SLOW_DELETIONS)) {
   Deno.test(`collection begins no deletion once writers may soon cease to believe its lease, ${how}`, async () => {
-    await using fixture = await openRig();
+    await using fixture = await openFixture();
     await fixture.put("dead");
     fixture.clock.time += GRACE + 1;
     const store = new Proxy(fixture.store, {
@@ -270,7 +270,7 @@ for (const [how, pass] of Object.entries(SLOW_DELETIONS)) {
 }
 
 Deno.test("collection stops when told to", async () => {
-  await using fixture = await openRig();
+  await using fixture = await openFixture();
   const dead = await fixture.put("dead");
   fixture.clock.time += GRACE + 1;
   const stop = new AbortController();
@@ -297,7 +297,7 @@ Deno.test("collection never takes a blob that a reference needs, nor keeps a dea
     fc.record({ do: fc.constant("collect" as const), blobs: fc.subarray([0, 1, 2, 3, 4]) }),
   );
   const property = fc.asyncProperty(fc.array(step, { maxLength: 20 }), async (steps) => {
-    await using fixture = await openRig();
+    await using fixture = await openFixture();
     const text = (n: number) => `blob ${n}`;
     const digests = [0, 1, 2, 3, 4].map((n) => digestOf(text(n)));
     const references: Digest[][] = [];

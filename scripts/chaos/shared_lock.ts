@@ -1,7 +1,7 @@
 /** Keeps what may happen side by side apart from what must happen alone. */
 
 /** Any number of shared holders, or one exclusive holder. The latter goes before those who come later. */
-export class Gate {
+export class SharedLock {
   #holders = 0;
   #waiting: (() => void)[] = [];
   #exclusive: Promise<void> = Promise.resolve();

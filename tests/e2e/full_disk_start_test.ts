@@ -14,11 +14,11 @@ for (const kind of DISK_KINDS) {
       can ? "" : " (ignored: needs root, a loop device and the program that makes it)"
     }`,
     ignore: !can,
-    fn: () => fullDiskMakesRoom(kind),
+    fn: () => fullDiskIsFreed(kind),
   });
 }
 
-async function fullDiskMakesRoom(kind: DiskKind): Promise<void> {
+async function fullDiskIsFreed(kind: DiskKind): Promise<void> {
   using folder = testFolder();
   const disk = join(folder.path, "disk");
   using _disk = smallDisk(disk, undefined, kind);
@@ -38,7 +38,7 @@ async function fullDiskMakesRoom(kind: DiskKind): Promise<void> {
     await node.client.initWorkspace(request(id));
     return () => fillDisk(node.workspace(id));
   };
-  const makeRoom = async (id: string) => {
+  const freeSpace = async (id: string) => {
     assertThrows(() => Deno.writeFileSync(join(disk, "more"), new Uint8Array(65536)));
     assertEquals(mappedForWriting(node, disk), []);
     assert(await node.client.isWorkspaceExists(id));
@@ -48,19 +48,19 @@ async function fullDiskMakesRoom(kind: DiskKind): Promise<void> {
 
   // While it runs.
   (await fill("first"))();
-  await makeRoom("first");
+  await freeSpace("first");
   // While it does not, having stopped in an orderly way.
   const second = await fill("second");
   await node.end("SIGTERM");
   second();
   await node.startAgain();
-  await makeRoom("second");
+  await freeSpace("second");
   // While it does not, having been killed.
   const third = await fill("third");
   await node.end("SIGKILL");
   third();
   await node.startAgain();
-  await makeRoom("third");
+  await freeSpace("third");
 
   assertEquals(await readTree(node.workspace("kept")), kept);
   await node.client.initWorkspace(request("last"));
@@ -73,12 +73,12 @@ async function fullDiskMakesRoom(kind: DiskKind): Promise<void> {
       can ? "" : " (ignored: needs root, a loop device and mkfs.btrfs)"
     }`,
     ignore: !can,
-    fn: leftoversMakeRoom,
+    fn: leftoversAreDeleted,
   });
 }
 
 /** On btrfs, undoing a change of the journal takes blocks, also after the reserve was used up. */
-async function leftoversMakeRoom(): Promise<void> {
+async function leftoversAreDeleted(): Promise<void> {
   using folder = testFolder();
   const disk = join(folder.path, "disk");
   using _disk = smallDisk(disk, undefined, "btrfs");
