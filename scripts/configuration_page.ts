@@ -38,7 +38,7 @@ directory.
   secrets covered.
 - \`wsdaemon config schema\` prints the JSON Schema, for editors and validators.
 
-SIGHUP has the certificates read again; every other key takes effect at the next start.
+SIGHUP has the certificates and \`log\` read again; every other key takes effect at the next start.
 `;
 
 /** The whole page, as \`deno fmt\` would still have to format it. */

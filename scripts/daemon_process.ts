@@ -76,7 +76,7 @@ export class DaemonProcess implements AsyncDisposable {
       log.push(line);
       options.onLine?.(line);
       for (const watch of watchers) watch(line);
-      const address = /^listening on (\S+)$/.exec(line)?.[1];
+      const address = /^listening on (\S+)$/.exec(messageOf(line))?.[1];
       if (address) addresses.push(address);
       if (addresses.length === (options.listeners ?? 1)) serving.resolve();
     }).finally(() => serving.reject(new Error(`wsdaemon did not serve:\n${log.join("\n")}`)));
@@ -155,6 +155,16 @@ export class DaemonProcess implements AsyncDisposable {
     }
     await this.#child.status;
     await this.#drained;
+  }
+}
+
+/** The message of a line, which may be JSON. */
+function messageOf(line: string): string {
+  if (!line.startsWith("{")) return line;
+  try {
+    return String(JSON.parse(line).message);
+  } catch {
+    return line;
   }
 }
 

@@ -3,6 +3,7 @@
 import { Command, Option } from "commander";
 import {
   type ConfigSource,
+  type ConfigSources,
   formatPath,
   loadConfig,
   type LoadedConfig,
@@ -72,16 +73,21 @@ export function addConfigFlags(command: Command, keys?: readonly string[]): Comm
  * @throws {ConfigError} with every problem
  */
 export function loadFromFlags(command: Command): LoadedConfig {
+  return loadConfig(configSources(command));
+}
+
+/** Returns what the config is made from: the flags given to `command`, the environment and the file. */
+export function configSources(command: Command): ConfigSources {
   const env = Deno.env.toObject();
   const file: string | undefined = command.opts().config ?? env.WSDAEMON_CONFIG;
-  return loadConfig({
+  return {
     ...(file === undefined ? {} : { file }),
     env,
     flags: flagLayer(command),
     cwd: Deno.cwd(),
     uid: Deno.uid() ?? 0,
     gid: Deno.gid() ?? 0,
-  });
+  };
 }
 
 /** Returns the flags given to `command` as the topmost source of the config. */

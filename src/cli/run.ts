@@ -1,16 +1,19 @@
 /** `wsdaemon run`. */
 
 import { Command } from "commander";
+import { resolve } from "@std/path";
 import { flushLog, printQueued } from "../log/mod.ts";
+import { loadConfig } from "../config/mod.ts";
 import { runDaemon } from "../process/mod.ts";
-import { addConfigFlags, loadFromFlags } from "./config_flags.ts";
+import { addConfigFlags, configSources } from "./config_flags.ts";
 import { describeFailure, Failure } from "./failure.ts";
 import { VERSION } from "./version.ts";
 
 const EXAMPLES = `
 Flags win over the environment (WSDAEMON_ROOT, WSDAEMON_GIT_TIMEOUT, ...), which wins over the file.
 "wsdaemon config schema" describes every key, "wsdaemon config show" says what they come to.
-SIGTERM and SIGINT let running calls end within shutdown.grace; a second one stops at once.
+SIGTERM and SIGINT let running calls end within shutdown.grace; a second one stops at once. SIGHUP has
+log.level, log.format and the certificates read again.
 
 Examples:
   Try it, on loopback and with the store inside the root:
@@ -26,13 +29,22 @@ export function runCommand(): Command {
   return addConfigFlags(new Command("run"))
     .addHelpText("after", EXAMPLES)
     .action(async (_options: unknown, command: Command) => {
-      const { config, warnings } = loadFromFlags(command);
+      const sources = configSources(command);
+      const { config, warnings } = loadConfig(sources);
+      const { cwd, file } = sources;
       // From here on stderr belongs to the log, and nothing else may write to it.
       let orderly = false;
       try {
-        orderly = await runDaemon({ config, version: VERSION, warnings, print: printQueued });
+        orderly = await runDaemon({
+          config,
+          version: VERSION,
+          warnings,
+          print: printQueued,
+          configFile: file === undefined ? undefined : resolve(cwd, file),
+          reload: (text) => loadConfig({ ...sources, text }),
+        });
       } catch (error) {
-        describeFailure(error).forEach(printQueued);
+        for (const line of describeFailure(error)) printQueued(line, "fatal");
       }
       await flushLog();
       if (!orderly) throw new Failure();

@@ -4,7 +4,7 @@ import { dirname, resolve } from "@std/path";
 import { STORAGE_PATH_KEYS } from "../store/mod.ts";
 import { conflicts, resolveConfig } from "./resolve_config.ts";
 import { readEnvironment } from "./environment.ts";
-import { readConfigFile } from "./file.ts";
+import { parseConfig, readConfigFile } from "./file.ts";
 import { type ConfigSource, merge, setAt, valueAt } from "./config_source.ts";
 import { ConfigError } from "../errors.ts";
 import { describeIssue, problemAt } from "./problems.ts";
@@ -14,6 +14,8 @@ import { type Config, configSchema } from "./schema.ts";
 export interface ConfigSources {
   /** Path of the config file, if there is one. */
   file?: string;
+  /** Its text, where that has been read already. */
+  text?: string;
   env: Readonly<Record<string, string>>;
   /** The settings of flags, in the file's form, each located by its flag. */
   flags: ConfigSource;
@@ -46,7 +48,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   const env = readEnvironment(sources.env);
   const file = sources.file === undefined
     ? []
-    : [anchored(readConfigFile(sources.file), dirname(resolve(sources.cwd, sources.file)))];
+    : [anchored(readFile(sources.file, sources.text), dirname(resolve(sources.cwd, sources.file)))];
   const ordered: ConfigSource[] = [...file, env, sources.flags];
   const merged = ordered.reduce<Record<string, unknown>>(
     (under, { values }) => merge(under, values),
@@ -64,6 +66,10 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
     throw new ConfigError(found.map(({ path, problem }) => problemAt(ordered, path, problem)));
   }
   return { config, warnings: env.warnings };
+}
+
+function readFile(path: string, text: string | undefined): ConfigSource {
+  return text === undefined ? readConfigFile(path) : parseConfig(text, path);
 }
 
 function anchored(source: ConfigSource, folder: string): ConfigSource {

@@ -27,6 +27,7 @@ import { chooseQuotaDriver } from "./quota.ts";
 import { DiskWatch } from "./disk_watch.ts";
 import { LeftoverSweeper } from "./leftover_sweeper.ts";
 import { openJournal } from "./open_journal.ts";
+import { operationReporter } from "./operation_reporter.ts";
 import { Readiness } from "./readiness.ts";
 
 const log = logger("daemon");
@@ -68,6 +69,7 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   );
   const egressProxy = stack.use(new EgressProxy(config.net));
   const operations = new OperationRegistry(systemClock);
+  operations.observe(operationReporter);
   const disks = watchDisks(config, metrics);
   const parts = { store, journal, metrics, egressProxy, operations, disks };
   const workspaces = createManager(options, parts);

@@ -5,9 +5,21 @@
 
 import { requireConfined } from "../confinement.ts";
 import { connectContent } from "../content/mod.ts";
-import { configureFileSystems, DaemonError, messageOf } from "../errors.ts";
-import { configureQueuedLogging, flushLog, logger } from "../log/mod.ts";
-import type { DaemonWorkerStart, FromDaemonWorker, ToDaemonWorker } from "../process/mod.ts";
+import { configureFileSystems, DaemonError, messageOf, reasonOf } from "../errors.ts";
+import {
+  configureQueuedLogging,
+  flushLog,
+  logger,
+  type LogOptions,
+  setLogContext,
+} from "../log/mod.ts";
+import { operationContext } from "./operation_reporter.ts";
+import type {
+  ConfigRead,
+  DaemonWorkerStart,
+  FromDaemonWorker,
+  ToDaemonWorker,
+} from "../process/mod.ts";
 import { Metrics } from "../telemetry/mod.ts";
 import { compose, type RunningDaemon } from "./compose.ts";
 import { reportConfinement } from "./confinement_reporter.ts";
@@ -24,13 +36,18 @@ interface MainThread {
 
 const main = self as unknown as MainThread;
 const daemon = Promise.withResolvers<RunningDaemon>();
+let configFile: string | undefined;
+let configureLog: (log: LogOptions) => void = () => {};
 
 async function start(message: DaemonWorkerStart): Promise<void> {
   const { config, git, version, privileged, content, droppedLines, fileSystems, confinement } =
     message;
   configureFileSystems(() => fileSystems);
+  configFile = message.configFile;
   try {
-    configureQueuedLogging(config.log, droppedLines);
+    configureLog = (options) => configureQueuedLogging(options, droppedLines);
+    configureLog(message.log);
+    setLogContext(operationContext);
     const metrics = new Metrics();
     const dropped = new Int32Array(droppedLines);
     const daemonMetrics = new DaemonMetrics(metrics, () => Atomics.load(dropped, 0));
@@ -72,8 +89,25 @@ async function stop(grace: number): Promise<void> {
   main.postMessage({ kind: "stopped" });
 }
 
-/** Reads the certificates again; a start that is still under way ends first. */
+async function readConfig(path: string): Promise<ConfigRead> {
+  try {
+    return { text: await Deno.readTextFile(path) };
+  } catch (error) {
+    return { problem: `Cannot read ${path}: ${reasonOf(error)}` };
+  }
+}
+
+function applyLog(options: LogOptions): void {
+  configureLog(options);
+  const { level, format } = options;
+  log.info("From here on records of {level} and above are written as {format}", { level, format });
+}
+
+/** Reads the config file and the certificates again; a start that is still under way ends first. */
 async function reload(): Promise<void> {
+  if (configFile !== undefined) {
+    main.postMessage({ kind: "config", read: await readConfig(configFile) });
+  }
   (await daemon.promise).reload();
 }
 
@@ -86,5 +120,6 @@ async function fail(error: unknown): Promise<void> {
 main.addEventListener("message", async ({ data }) => {
   if (data.kind === "start") await start(data);
   else if (data.kind === "reload") await reload();
+  else if (data.kind === "log") applyLog(data.log);
   else await stop(data.grace);
 });

@@ -4,6 +4,7 @@ import {
   configureSync,
   getJsonLinesFormatter,
   getTextFormatter,
+  type LogLevel,
   type LogRecord,
 } from "@logtape/logtape";
 import { logger } from "./logger.ts";
@@ -15,7 +16,19 @@ export interface LogOptions {
   level: "trace" | "debug" | "info" | "warning" | "error" | "fatal";
   /** Lines for people, or one JSON object a line. */
   format: "text" | "json";
+  /** Whether journald reads the lines, and takes a priority from their start; false unless given. */
+  journal?: boolean;
 }
+
+/** Levels as priorities of syslog, which journald takes from `<N>` at the start of a line. */
+const PRIORITIES: Readonly<Record<LogLevel, number>> = {
+  fatal: 2,
+  error: 3,
+  warning: 4,
+  info: 6,
+  debug: 7,
+  trace: 7,
+};
 
 /** Milliseconds that a thread waits at its end for the reader of stderr to take what is queued. */
 const FLUSH_TIME = 1_000;
@@ -23,9 +36,26 @@ const FLUSH_TIME = 1_000;
 /** Stderr behind a queue, for a thread that must not wait for its reader. */
 const standardError = new LogStream(Deno.stderr);
 
-/** Queues a line for stderr; see {@link LogStream}. */
-export function printQueued(line: string): void {
-  standardError.write(`${line}\n`);
+/** Formats lines that are no records, as the last configuration of this thread has it. */
+let formatLine: (line: string, level: LogLevel) => string = (line) => `${line}\n`;
+
+/** Returns properties that the code at hand adds to each of its records. */
+let readContext: () => Readonly<Record<string, unknown>> = () => ({});
+
+/**
+ * Has each record of this thread carry what `read` returns when it is made, such as the operation that the
+ * code at hand works for.
+ */
+export function setLogContext(read: () => Readonly<Record<string, unknown>>): void {
+  readContext = read;
+}
+
+/**
+ * Queues a line for stderr that is no record, see {@link LogStream}: as it is, or as JSON where the log is
+ * JSON.
+ */
+export function printQueued(line: string, level: LogLevel = "info"): void {
+  standardError.write(formatLine(line, level));
 }
 
 /** Waits, for a second at most, until what was queued is written. */
@@ -47,22 +77,55 @@ export function configureQueuedLogging(log: LogOptions, dropped: SharedArrayBuff
 }
 
 /** Writes records of `level` and above, each as text that ends with a newline. */
-export function configureLogging(
-  { level, format }: LogOptions,
-  write: (text: string) => void,
-): void {
-  const formatter = format === "json"
-    ? getJsonLinesFormatter()
-    : getTextFormatter({ timestamp: "rfc3339", value: plainText });
-  const stderr = (record: LogRecord) => write(formatter(record));
+export function configureLogging(options: LogOptions, write: (text: string) => void): void {
+  const prefix = options.journal ? prioritized : (text: string) => text;
+  const formatter = options.format === "json" ? getJsonLinesFormatter() : textFormatter();
+  const format = (record: LogRecord) => prefix(formatter(record), record.level);
+  formatLine = options.format === "json"
+    ? (line, level) => format(lineRecord(line, level))
+    : (line, level) => prefix(`${line}\n`, level);
+  const stderr = (record: LogRecord) => write(format(inContext(record)));
   configureSync({
     reset: true,
     sinks: { stderr },
     loggers: [
-      { category: "wsdaemon", sinks: ["stderr"], lowestLevel: level },
+      { category: "wsdaemon", sinks: ["stderr"], lowestLevel: options.level },
       { category: ["logtape", "meta"], sinks: ["stderr"], lowestLevel: "error" },
     ],
   });
+}
+
+/** Puts the priority of a level before every line of a text. */
+function prioritized(text: string, level: LogLevel): string {
+  return text.replaceAll(/^(?=.)/gm, `<${PRIORITIES[level]}>`);
+}
+
+/** Returns a line that is no record as one. */
+function lineRecord(line: string, level: LogLevel): LogRecord {
+  return {
+    category: ["wsdaemon", "process"],
+    level,
+    message: [line],
+    rawMessage: line,
+    timestamp: Date.now(),
+    properties: {},
+  };
+}
+
+/** Adds the context's properties; what a record says of itself counts more. */
+function inContext(record: LogRecord): LogRecord {
+  return { ...record, properties: { ...readContext(), ...record.properties } };
+}
+
+/** Formats for people, with the operation at the end of a line unless the line names it. */
+function textFormatter(): (record: LogRecord) => string {
+  const formatter = getTextFormatter({ timestamp: "rfc3339", value: plainText });
+  return (record) => {
+    const text = formatter(record);
+    const { operation } = record.properties;
+    if (typeof operation !== "string" || text.includes(operation)) return text;
+    return `${text.trimEnd()} [${operation}]\n`;
+  };
 }
 
 /** Returns a string as it is unless it has control characters, with which it could imitate other lines. */

@@ -8,6 +8,8 @@ export {
   configureLogging,
   configureQueuedLogging,
   flushLog,
+  type LogOptions,
   printQueued,
+  setLogContext,
 } from "./configure_logging.ts";
 export { logger } from "./logger.ts";

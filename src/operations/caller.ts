@@ -6,6 +6,8 @@ import { AsyncLocalStorage } from "node:async_hooks";
 export interface Caller {
   /** The address that the call came from, as gRPC has it. */
   readonly peer: string;
+  /** Who that is: the name in a client's certificate, or a local user and process; absent where unknown. */
+  readonly identity?: string;
   /** When the caller gives up, in milliseconds since the epoch; absent where it waits for ever. */
   readonly deadline?: number;
 }

@@ -18,4 +18,9 @@ export {
   type QueueName,
 } from "./operation.ts";
 export { type Counts, Progress, type ProgressReading } from "./progress.ts";
-export { type OperationChanges, OperationRegistry, type OperationSpec } from "./registry.ts";
+export {
+  type OperationChanges,
+  type OperationObserver,
+  OperationRegistry,
+  type OperationSpec,
+} from "./registry.ts";

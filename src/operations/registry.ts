@@ -14,6 +14,13 @@ export interface OperationSpec {
   uncancellable?: string;
 }
 
+/** Is told of operations as they begin and end; must return at once. */
+export interface OperationObserver {
+  began(operation: Operation): void;
+  /** @param error what it failed with, if it failed */
+  ended(operation: Operation, error?: unknown): void;
+}
+
 /** The operations that have changed. */
 export interface OperationChanges {
   /** Those that run, and those that have ended since; in the order in which they began. */
@@ -35,6 +42,7 @@ export class OperationRegistry {
   /** Ids of those that have ended, oldest first. */
   readonly #ended: string[] = [];
   #begun = 0;
+  readonly #observers: OperationObserver[] = [];
   #forgotten = 0;
   #closed: DaemonError | undefined;
   #revision = 0;
@@ -48,6 +56,11 @@ export class OperationRegistry {
 
   /** Tells revisions of this registry from those of one that has ended. */
   readonly epoch: string = newId();
+
+  /** Has an observer told of every operation from now on. */
+  observe(observer: OperationObserver): void {
+    this.#observers.push(observer);
+  }
 
   /** Grows with every change but those of progress. */
   get revision(): number {
@@ -178,11 +191,13 @@ export class OperationRegistry {
     });
     this.#operations.set(operation.id, operation);
     this.#note(operation);
+    for (const observer of this.#observers) observer.began(operation);
     return operation;
   }
 
   #end(operation: Operation, failure?: { error: unknown }): void {
     operation.end(this.#clock.now(), failure);
+    for (const observer of this.#observers) observer.ended(operation, failure?.error);
     this.#ended.push(operation.id);
     if (this.#ended.length <= this.#maxEnded) return;
     const oldest = this.#ended.shift()!;

@@ -73,6 +73,8 @@ export interface ProcessConfinement {
   /** Absolute path of libc. */
   libc: string;
   git: FoundGit;
+  /** Absolute path of the config file, which may be read again; absent where there is none. */
+  configFile?: string | undefined;
   /** The process's environment, which says where credentials are. */
   env: Readonly<Record<string, string>>;
 }
@@ -147,9 +149,10 @@ function programFolders(git: FoundGit): string[] {
   return [...PROGRAM_FOLDERS, prefix === "/" ? folder : prefix];
 }
 
-function readFolders({ config, env }: ProcessConfinement): string[] {
+function readFolders({ config, configFile, env }: ProcessConfinement): string[] {
   const files = [
     ...secretFiles(config),
+    ...configFile === undefined ? [] : [configFile],
     ...storePermissions(config.storage, (name) => env[name]).read,
     ...LINKED_SETTINGS,
   ];

@@ -2,8 +2,11 @@
 
 import type { Config } from "../config/mod.ts";
 import type { Areas, ContentWorkerStart, FromContentWorker } from "../content/mod.ts";
+import type { LogOptions } from "../log/mod.ts";
 import { programsOf } from "../git/mod.ts";
 import type {
+  ConfigRead,
+  DaemonWorkerLog,
   DaemonWorkerReload,
   DaemonWorkerStart,
   DaemonWorkerStop,
@@ -18,6 +21,10 @@ import { StartError } from "../errors.ts";
 /** Options of {@link launch}. */
 export interface LaunchOptions {
   config: Config;
+  /** Absolute path of the config file; absent where there is none. */
+  configFile?: string | undefined;
+  /** How records are written; as the config says unless given. */
+  log?: LogOptions;
   areas: Areas;
   /** Absolute path of libc. */
   libc: string;
@@ -29,6 +36,8 @@ export interface LaunchOptions {
   /** One Int32 in which dropped lines of the log are counted. */
   droppedLines: SharedArrayBuffer;
   onListening(address: string): void;
+  /** Receives the text of the config file, read again, or why it could not be read. */
+  onConfigRead?(read: ConfigRead): void;
   /** What the Workers run; the daemon's own unless given. */
   modules?: WorkerModules;
 }
@@ -55,8 +64,10 @@ export interface Launched extends Disposable {
   readonly serving: Promise<void>;
   /** Asks the daemon to stop; running calls have `grace` milliseconds. */
   stop(grace: number): void;
-  /** Tells the daemon to read its certificates again. */
+  /** Tells the daemon to read its certificates and the config file again. */
   reload(): void;
+  /** Has the daemon write records so from now on. */
+  configureLog(log: LogOptions): void;
 }
 
 /**
@@ -101,6 +112,7 @@ export function launch(options: LaunchOptions): Launched {
     config,
     programsOf(git),
     Deno.env.toObject(),
+    options.configFile,
   );
   const daemon = start(modules.daemon, "daemon", permissions);
   daemon.onmessage = ({ data }: MessageEvent<FromDaemonWorker>) => {
@@ -110,10 +122,13 @@ export function launch(options: LaunchOptions): Launched {
     }
     if (data.kind === "failed") reject(new StartError(data.message));
     if (data.kind === "stopped") resolve();
+    if (data.kind === "config") options.onConfigRead?.(data.read);
   };
   const message: DaemonWorkerStart = {
     kind: "start",
     config,
+    configFile: options.configFile,
+    log: options.log ?? config.log,
     git,
     version,
     droppedLines: options.droppedLines,
@@ -135,6 +150,10 @@ export function launch(options: LaunchOptions): Launched {
     reload() {
       const reload: DaemonWorkerReload = { kind: "reload" };
       daemon.postMessage(reload);
+    },
+    configureLog(log) {
+      const configure: DaemonWorkerLog = { kind: "log", log };
+      daemon.postMessage(configure);
     },
     [Symbol.dispose]() {
       for (const worker of workers) worker.terminate();

@@ -2,6 +2,7 @@
 
 import type { Config } from "../config/mod.ts";
 import type { FileSystem } from "../errors.ts";
+import type { LogOptions } from "../log/mod.ts";
 import type { FoundGit } from "../git/mod.ts";
 import type { ConfinementSupport } from "../linux/mod.ts";
 
@@ -9,6 +10,10 @@ import type { ConfinementSupport } from "../linux/mod.ts";
 export interface DaemonWorkerStart {
   kind: "start";
   config: Config;
+  /** Absolute path of the config file; absent where there is none. */
+  configFile: string | undefined;
+  /** How records are written. */
+  log: LogOptions;
   git: FoundGit;
   /** The version of wsdaemon, for the logs, the metrics and the archives. */
   version: string;
@@ -31,13 +36,26 @@ export interface DaemonWorkerStop {
   grace: number;
 }
 
-/** Asks the daemon Worker to read its TLS certificates again. */
+/** Asks the daemon Worker to read its TLS certificates and the config file again. */
 export interface DaemonWorkerReload {
   kind: "reload";
 }
 
+/** Tells the daemon Worker how to write records from now on. */
+export interface DaemonWorkerLog {
+  kind: "log";
+  log: LogOptions;
+}
+
+/** The text of the config file, or why it cannot be read. */
+export type ConfigRead = { text: string } | { problem: string };
+
 /** What the main thread sends to the daemon Worker. */
-export type ToDaemonWorker = DaemonWorkerStart | DaemonWorkerReload | DaemonWorkerStop;
+export type ToDaemonWorker =
+  | DaemonWorkerStart
+  | DaemonWorkerLog
+  | DaemonWorkerReload
+  | DaemonWorkerStop;
 
 /** What the daemon Worker reports to the main thread. */
 export type FromDaemonWorker =
@@ -45,5 +63,7 @@ export type FromDaemonWorker =
   | { kind: "listening"; address: string }
   /** It could not start, and has released everything. */
   | { kind: "failed"; message: string }
+  /** It has read the config file again; the main thread, which may not, decides on it. */
+  | { kind: "config"; read: ConfigRead }
   /** It was asked to stop, and has stopped. */
   | { kind: "stopped" };

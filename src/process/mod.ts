@@ -4,7 +4,12 @@
  */
 
 export { libcPath } from "./libc.ts";
-export type { DaemonWorkerStart, FromDaemonWorker, ToDaemonWorker } from "./messages.ts";
+export type {
+  ConfigRead,
+  DaemonWorkerStart,
+  FromDaemonWorker,
+  ToDaemonWorker,
+} from "./messages.ts";
 export type { Check, Outcome } from "./preflight/check.ts";
 export { localChecks } from "./preflight/preflight.ts";
 export { storeChecks } from "./preflight/store_checks.ts";

@@ -1,14 +1,16 @@
 /** Runs the daemon's process from its config to its exit. */
 
-import type { Config } from "../config/mod.ts";
+import type { Config, LoadedConfig } from "../config/mod.ts";
 import { StartError } from "../errors.ts";
-import { configureQueuedLogging, logger } from "../log/mod.ts";
+import { configureQueuedLogging, logger, type LogOptions } from "../log/mod.ts";
 import { formatAddress, parseAddress, resolveAddress } from "../address.ts";
 import { confineProcess } from "./confine_process.ts";
 import { launch, type Launched } from "./launch.ts";
 import { libcPath } from "./libc.ts";
 import { lockRoot } from "./lock.ts";
 import { findGit } from "./find_program.ts";
+import { isJournal } from "./journal_stream.ts";
+import { reloadLog } from "./reload_log.ts";
 import { inWords } from "./preflight/check.ts";
 import { startChecks } from "./preflight/preflight.ts";
 import { makeAreas, prepareRoot } from "./root.ts";
@@ -27,6 +29,10 @@ export interface RunOptions {
   warnings: readonly string[];
   /** Prints a line for people and for the parent process. Must return at once. */
   print(line: string): void;
+  /** Absolute path of the config file, which SIGHUP has read again; absent where there is none. */
+  configFile?: string | undefined;
+  /** Loads the config again from the text of its file. @throws {ConfigError} */
+  reload(text: string): LoadedConfig;
 }
 
 /**
@@ -34,10 +40,11 @@ export interface RunOptions {
  * @throws {StartError} where it cannot start; nothing is half-started then
  */
 export async function runDaemon(
-  { config: loaded, version, warnings, print }: RunOptions,
+  { config: loaded, version, warnings, print, configFile, reload }: RunOptions,
 ): Promise<boolean> {
   const droppedLines = new SharedArrayBuffer(4);
-  configureQueuedLogging(loaded.log, droppedLines);
+  const configureLog = logConfigurer(droppedLines);
+  const logOptions = configureLog(loaded.log);
   const log = logger("process");
   using _uncaught = handleUncaught(({ kind, error }) =>
     log.error("A bug, to be reported: nothing caught the {kind} {error}", { kind, error })
@@ -52,9 +59,12 @@ export async function runDaemon(
   const areas = makeAreas(config);
   const libc = libcPath();
   const git = await findGit(Deno.env.get("PATH") ?? "");
-  const confinement = confineProcess({ config, libc, git, env: Deno.env.toObject() });
+  const env = Deno.env.toObject();
+  const confinement = confineProcess({ config, libc, git, env, configFile });
   using launched = launch({
     config,
+    configFile,
+    log: logOptions,
     areas,
     libc,
     confinement,
@@ -62,9 +72,20 @@ export async function runDaemon(
     version,
     droppedLines,
     onListening: (address) => print(`listening on ${address}`),
+    onConfigRead: (read) => launched.configureLog(configureLog(reloadLog(loaded, read, reload))),
   });
   launched.serving.then(revokePermissions);
   return await untilEnded(launched, config.shutdown.grace);
+}
+
+/** Returns a function that has this thread write records so, and returns what a Worker is to be told. */
+function logConfigurer(droppedLines: SharedArrayBuffer): (log: Config["log"]) => LogOptions {
+  const journal = isJournal();
+  return (log) => {
+    const options = { ...log, journal };
+    configureQueuedLogging(options, droppedLines);
+    return options;
+  };
 }
 
 /** From here on the main thread passes signals on and waits; its Workers keep their own permissions. */

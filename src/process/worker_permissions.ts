@@ -32,7 +32,8 @@ export function contentPermissions(libc: string): Permissions {
 
 /**
  * Returns the permissions of the daemon Worker. `config` has its listeners' names looked up, `programs` are the absolute paths
- * of what it runs, `env` this process's environment (it says where a role's credentials are).
+ * of what it runs, `env` this process's environment (it says where a role's credentials are),
+ * `configFile` the absolute path of what SIGHUP has read again.
  *
  * Downloads may come from any host, so connections can be narrowed only where `net.allowHosts` does
  * it; what must never be reached (metadata services, loopback, `net.denyHosts`) is refused by
@@ -42,6 +43,7 @@ export function daemonPermissions(
   config: Config,
   programs: readonly string[],
   env: Readonly<Record<string, string>>,
+  configFile?: string,
 ): Permissions {
   const rpc = rpcPermissions(config.listen.map(parseAddress));
   const store = storePermissions(config.storage, (name) => env[name]);
@@ -49,7 +51,13 @@ export function daemonPermissions(
   const folders = folder ? [config.root, folder.path] : [config.root];
   return {
     ...NOTHING,
-    read: unique([...folders, ...rpc.read, ...store.read, ...secretFiles(config)]),
+    read: unique([
+      ...folders,
+      ...rpc.read,
+      ...store.read,
+      ...secretFiles(config),
+      ...configFile === undefined ? [] : [configFile],
+    ]),
     write: unique([...folders, ...rpc.write]),
     run: programs.length > 0 ? [...programs] : false,
     net: config.net.allowHosts.length === 0 ? true : unique([

@@ -146,12 +146,8 @@ export class ImageSaver {
       })
       .finally(() => workspace.pendingSnapshots.delete(url));
     workspace.pendingSnapshots.set(url, stored);
-    stored.catch((error) => {
-      log.error("Snapshot {url} is promised and not stored: {reason}", {
-        url,
-        reason: messageOf(error),
-      });
-    });
+    // Who observes the operations reports it.
+    stored.catch(() => {});
   }
 
   /** Takes the promise of a snapshot back, durably. */
@@ -213,7 +209,7 @@ export class ImageSaver {
       throw error;
     });
     metrics.packed(saved.stats);
-    log.info("Stored a {what} of workspace {id} in {ms} ms: {files} files, {new} new bytes", {
+    log.debug("Stored a {what} of workspace {id} in {ms} ms: {files} files, {new} new bytes", {
       what,
       id: workspace.id,
       ms: Math.round(performance.now() - started),

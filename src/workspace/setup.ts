@@ -67,12 +67,11 @@ export async function setUp(
     const reported = signal.aborted ? signal.reason : asDaemonError(error, "INTERNAL");
     operation.setUncancellable("it has failed, and what it made is being removed");
     operation.enter("undoing");
-    log.warn("Could not set up workspace {id}: {reason}", { id, reason: messageOf(reported) });
     const nothingLeft = await undo(content, id, trees, baselines);
     workspace.apply(nothingLeft ? "fail" : "delete");
     throw reported;
   }
-  log.info("Workspace {id} of {owner}/{metaId} is AVAILABLE after {ms} ms", {
+  log.debug("Workspace {id} of {owner}/{metaId} is AVAILABLE after {ms} ms", {
     id,
     ...workspace.identity,
     ms: Math.round(performance.now() - started),

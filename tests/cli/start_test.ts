@@ -133,15 +133,51 @@ Deno.test("daemon goes on when another wants its root, and on SIGHUP, and stops 
   await t.step("SIGINT is an orderly stop", () => assertStops(daemon, "SIGINT"));
 });
 
-Deno.test("daemon stops in an orderly way on SIGTERM, and logs JSON lines when it is told to", async () => {
+Deno.test("daemon whose log is JSON writes nothing else, and stops in an orderly way on SIGTERM", async () => {
   using folder = testFolder();
   await using daemon = await DaemonProcess.start({
     args: ["--root", folder.path, "--metrics-listen", "off", "--log-format", "json"],
   });
+  const [address] = daemon.addresses;
   await assertStops(daemon, "SIGTERM");
-  const records = daemon.log.split("\n").filter((line) => !line.startsWith("listening on "))
-    .map((line) => JSON.parse(line));
+  const records = daemon.log.split("\n").map((line) => JSON.parse(line));
+  const [listening] = records.filter(({ message }) => message === `listening on ${address}`);
+  assertEquals([listening?.level, listening?.logger], ["INFO", "wsdaemon.process"]);
   assert(records.some(({ message }) => message.includes("stopping on")), daemon.log);
+
+  const { code, stderr } = await wsdaemon(
+    ["run", "--root", `${folder.path}/a/b`, "--log-format", "json"],
+  );
+  assertEquals(code, 1);
+  const [failure] = stderr.trimEnd().split("\n").map((line) => JSON.parse(line));
+  assertEquals(failure.level, "FATAL");
+  assertStringIncludes(failure.message, `there is no folder ${folder.path}/a`);
+});
+
+Deno.test("SIGHUP changes level and format of the log, and keeps them where the config is broken", async () => {
+  using folder = testFolder();
+  const file = `${folder.path}/config.json`;
+  const configure = (config: unknown) => Deno.writeTextFileSync(file, JSON.stringify(config));
+  const metrics = { listen: "off" };
+  configure({ metrics });
+  await using daemon = await DaemonProcess.start({
+    args: ["--root", `${folder.path}/root`, "--config", file],
+  });
+  const hangUp = () => Deno.kill(daemon.pid, "SIGHUP");
+  configure({ metrics, log: { level: "debug", format: "json" } });
+  const line = await daemon.logged("From here on records of", hangUp);
+  assertEquals(JSON.parse(line).level, "INFO");
+  const call = daemon.logged("IsWorkspaceExists", () => {});
+  await inProcess("client", "--addr", daemon.addresses[0]!, "exists", "w");
+  assertEquals(JSON.parse(await call).level, "DEBUG");
+
+  configure({ metrics, log: { level: "loud" } });
+  const broken = await daemon.logged("since the config cannot be used", hangUp);
+  assertStringIncludes(broken, "log.level: expected one of");
+  configure({ metrics, log: { level: "info" }, git: { timeout: "1m" } });
+  const changed = await daemon.logged("takes effect at the next start", hangUp);
+  assertStringIncludes(changed, "What is new in git of the config");
+  assertMatch(await daemon.logged("From here on records of", hangUp), /^\d{4}-.*\[INF\]/);
 });
 
 async function assertStops(daemon: DaemonProcess, signal: Deno.Signal): Promise<void> {

@@ -55,6 +55,21 @@ Deno.test("a store that refuses us is FAILED_PRECONDITION, and DATA_LOSS for a f
   const words = "NoSuchBucket";
   await refuses("FAILED_PRECONDITION", words, () => client.takeSnapshot({ id: "w" }));
   await refuses("FAILED_PRECONDITION", words, () => client.backupWorkspace("w"));
+
+  // Whoever asked for the final backup and went away is not who has to hear of its failure.
+  const gone = new AbortController();
+  const { signal } = gone;
+  const abandoned = client.disposeWorkspace({ id: "w", backup: true }, { signal })
+    .catch((error) => error.code);
+  await node.daemon.logMatching(/dispose \w{16} of workspace w \(alice\/m\) begins, for /);
+  gone.abort();
+  assert(["CANCELLED", "DATA_LOSS"].includes(await abandoned));
+  const [, id] = await node.daemon.logMatching(
+    /\[ERR\].*dispose (\w{16}) of workspace w \(alice\/m\) failed after .*: DATA_LOSS \(FINAL_SAVE_FAILED\): .*NoSuchBucket/,
+  );
+  const told = node.daemon.log.split("\n").filter((line) => line.includes(id!));
+  assertEquals(told.filter((line) => line.includes("[ERR]")).length, 1, told.join("\n"));
+
   await refuses("DATA_LOSS", words, () => client.disposeWorkspace({ id: "w", backup: true }));
   await client.waitForInit("w");
   assertEquals(await Deno.readTextFile(join(node.workspace("w"), "a")), "unsaved work");
