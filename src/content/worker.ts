@@ -14,6 +14,7 @@ import { operations } from "./operations/mod.ts";
 import { handleUncaught } from "../uncaught.ts";
 import type { ReplyMessage, RequestMessage } from "./protocol.ts";
 import { openAreas } from "./areas.ts";
+import { removedArea } from "./removed_area.ts";
 import { ActiveRequest } from "./active_request.ts";
 import { RequestMemory } from "./request_memory.ts";
 
@@ -64,7 +65,8 @@ function serve(start: ContentWorkerStart): void {
       const response = await run(areas, request, context);
       current.answer({ kind: "done", id, response });
     } catch (error) {
-      current.answer({ kind: "failed", id, error: toWire(contentError(error)) });
+      const reported = removedArea(error, areas, start.areas) ?? contentError(error);
+      current.answer({ kind: "failed", id, error: toWire(reported) });
     }
   };
 }

@@ -10,7 +10,7 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
-import { asDaemonError, DaemonError, errnoOf, machineError } from "../errors.ts";
+import { asDaemonError, DaemonError, errnoOf, machineError, OWN_FILE_MOVED } from "../errors.ts";
 import { Reserve } from "./reserve.ts";
 
 /** Bytes of free pages kept in the database, and as much in its rollback journal. */
@@ -26,6 +26,7 @@ export interface Schema {
 export class JournalDatabase implements Disposable {
   readonly #path: string;
   readonly #db: DatabaseSync;
+  readonly #file: Deno.FileInfo;
   readonly #reserve: Reserve;
 
   /**
@@ -39,6 +40,7 @@ export class JournalDatabase implements Disposable {
     this.#path = path;
     this.#reserve = new Reserve(`${path}.reserve`);
     this.#db = this.#withSpace(() => open(path, schema), "Cannot open the daemon's state");
+    this.#file = Deno.statSync(path);
     this.#reserve.hold();
     if (this.#reserve.held) this.#addFreePages();
   }
@@ -62,6 +64,7 @@ export class JournalDatabase implements Disposable {
    */
   update(write: (db: DatabaseSync) => void): void {
     const run = () => {
+      this.#requireInPlace();
       this.#rollBack();
       this.#db.exec("BEGIN IMMEDIATE");
       write(this.#db);
@@ -75,6 +78,16 @@ export class JournalDatabase implements Disposable {
       throw error;
     }
     this.#reserve.hold();
+  }
+
+  /** SQLite goes on to write to a file that has no name any more, and that no start would find. */
+  #requireInPlace(): void {
+    const { dev, ino } = this.#file;
+    const found = statIfThere(this.#path);
+    if (found?.dev === dev && found.ino === ino) return;
+    const { code, reason, words, remedy } = OWN_FILE_MOVED;
+    const problem = `Cannot write the daemon's state: ${this.#path}: ${words}; ${remedy?.({})}`;
+    throw new DaemonError(code!, problem, { reason });
   }
 
   /**
@@ -124,6 +137,15 @@ export class JournalDatabase implements Disposable {
 
   [Symbol.dispose](): void {
     this.#db.close();
+  }
+}
+
+function statIfThere(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.statSync(path);
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR"].includes(errnoOf(error) ?? "")) return undefined;
+    throw error;
   }
 }
 

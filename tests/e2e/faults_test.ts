@@ -8,12 +8,7 @@ import { assert } from "@std/assert";
 import { delay } from "@std/async";
 import { join } from "@std/path";
 import { testFolder } from "../fixtures/folder.ts";
-import {
-  bindMount,
-  loopFileSystem,
-  overlayFileSystem,
-  smallFileSystem,
-} from "../fixtures/mount.ts";
+import { loopFileSystem, overlayFileSystem, smallFileSystem } from "../fixtures/mount.ts";
 import { has, run } from "../fixtures/tools.ts";
 import { canMountDisk, type DiskKind, fillDisk, smallDisk } from "./disk.ts";
 import { checkFault, codesOf, type Fault, MIB } from "./faults.ts";
@@ -96,22 +91,16 @@ const READ_ONLY_BTRFS: LocalFault = {
 };
 
 /**
- * The store's file system is mounted for reading only. With the root's that cannot happen on XFS, which
- * shuts down instead ({@link DISK_FAILS}) and is not mounted anew while files are open for writing.
+ * A store's file system that is mounted anew for reading only. With the root's that cannot happen on
+ * XFS, which shuts down instead ({@link SHUT_DOWN}), nor while files are open for writing.
  */
 const READ_ONLY_STORE: LocalFault = {
   ...READ_ONLY,
   name: "a store that became read-only",
   codes: codesOf("FAILED_PRECONDITION", { init: ["OK"] }),
-  async begin({ node, store }) {
-    const moved = join(node.root, "store.moved");
-    await run("/", "cp", "-a", store, moved);
-    const mounted = bindMount(moved, store);
-    await run("/", "mount", "-o", "remount,bind,ro", store);
-    return async () => {
-      mounted[Symbol.dispose]();
-      await Deno.remove(moved, { recursive: true });
-    };
+  async begin({ store }) {
+    await run("/", "mount", "-o", "remount,ro", store);
+    return async () => void await run("/", "mount", "-o", "remount,rw", store);
   },
 };
 
@@ -191,6 +180,28 @@ const STORE_GONE: LocalFault = {
   },
 };
 
+/** Whoever tidied the disk up removed what is the daemon's; and puts it back from a copy. */
+const removed = (name: string, parts: readonly string[]): LocalFault => ({
+  name,
+  codes: codesOf("FAILED_PRECONDITION"),
+  says: /\/node\/[^ ]*: it was moved or removed while wsdaemon ran.*; put back or mount again/s,
+  async begin({ node }) {
+    const copy = `${node.root}.copy`;
+    await run("/", "cp", "-a", node.root, copy);
+    for (const part of parts) await Deno.remove(join(node.root, part), { recursive: true });
+    return async () => {
+      await node.end("SIGKILL");
+      await run("/", "cp", "-aT", copy, node.root);
+      await Deno.remove(copy, { recursive: true });
+      await node.startAgain();
+    };
+  },
+});
+
+const ROOT_GONE = removed("a root whose content was removed", ["workspaces", "tmp", "state"]);
+const STATE_GONE = removed("a state that was removed", ["state"]);
+const TMP_GONE = removed("temporary folders that were removed", ["tmp"]);
+
 async function source(mountPoint: string): Promise<string> {
   const device = await run("/", "findmnt", "--noheadings", "--output", "SOURCE", mountPoint);
   return new TextDecoder().decode(device).trim().split("/").at(-1)!;
@@ -218,14 +229,16 @@ const FILE_SYSTEMS: readonly {
   name: string;
   /** The kind of disk that must be mountable here. */
   needs: DiskKind;
-  mount(at: string): Disposable;
+  mount(at: string, store: string): Disposable;
   faults: readonly LocalFault[];
 }[] = [
   {
     name: "ext4",
     needs: "ext4",
     mount: (at) => smallDisk(at, 32 * MIB, "ext4"),
-    faults: [NO_BLOCKS, STORE_GONE, NO_DESCRIPTORS, SHUT_DOWN, READ_ONLY_EXT4],
+    faults: [
+      ...[NO_BLOCKS, STORE_GONE, NO_DESCRIPTORS, ROOT_GONE, TMP_GONE, SHUT_DOWN, READ_ONLY_EXT4],
+    ],
   },
   {
     name: "ext4 with few inodes",
@@ -240,14 +253,20 @@ const FILE_SYSTEMS: readonly {
     name: "xfs",
     needs: "xfs",
     mount: (at) => smallDisk(at, undefined, "xfs"),
-    faults: [NO_BLOCKS, READ_ONLY_STORE, SHUT_DOWN],
+    faults: [NO_BLOCKS, STATE_GONE, SHUT_DOWN],
   },
   {
     name: "btrfs",
     needs: "btrfs",
     mount: (at) => smallDisk(at, undefined, "btrfs"),
-    faults: [SOME_BLOCKS, READ_ONLY_STORE, READ_ONLY_BTRFS, CUT_OFF],
+    faults: [SOME_BLOCKS, ROOT_GONE, READ_ONLY_BTRFS, CUT_OFF],
   },
+  ...(["xfs", "btrfs"] as const).map((kind) => ({
+    name: `a store on ${kind}`,
+    needs: kind,
+    mount: (_at: string, store: string) => smallDisk(store, undefined, kind),
+    faults: [READ_ONLY_STORE],
+  })),
   {
     name: "tmpfs",
     needs: "ext4",
@@ -284,8 +303,8 @@ for (const { name, needs, mount, faults } of FILE_SYSTEMS) {
     ignore: !can,
     async fn(t) {
       using folder = testFolder();
-      using _disk = mount(join(folder.path, "node"));
       const store = join(folder.path, "store");
+      using _disk = mount(join(folder.path, "node"), store);
       const config = {
         storage: { kind: "fs", path: store },
         backup: { attempts: 1 },
