@@ -70,6 +70,7 @@ export class SourceCommand {
     return {
       unstable: project.unstable,
       nodeModulesDir: project.nodeModulesDir,
+      allowScripts: project.allowScripts,
       imports: {
         ...Object.fromEntries([...imports, ...others]),
         // No file: a daemon's threads may read nothing but its root and its sources.

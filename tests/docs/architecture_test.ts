@@ -44,6 +44,14 @@ Deno.test("every file that the architecture's prose names is there", () => {
   assert(named.length >= 5, `only ${named.length} files were found`);
 });
 
+Deno.test("every test that the architecture says holds a claim is there", async () => {
+  const named = [...text.matchAll(/"([^"\n]{20,})" *\|$/gm)].map(([, name]) => `"${name}"`);
+  const tests = walk(join(PROJECT, "tests"), { includeDirs: false, match: [/_test\.ts$/] });
+  const sources = (await Array.fromAsync(tests)).map(({ path }) => Deno.readTextFileSync(path));
+  assertEquals(named.filter((name) => !sources.some((source) => source.includes(name))), []);
+  assert(named.length >= 5, `only ${named.length} tests were found`);
+});
+
 /** Whether a file has this path in the project, or a path below src that ends with it. */
 function isThere(name: string): boolean {
   if (files.some((file) => `/${file}`.endsWith(`/${name}`))) return true;

@@ -16,6 +16,8 @@ export interface NodeOptions {
   command?: readonly [string, ...string[]];
   /** Variables besides this process's own. */
   env?: Record<string, string>;
+  /** Milliseconds until a start counts as failed. */
+  startTimeout?: number;
 }
 
 export class TestNode implements AsyncDisposable {
@@ -88,6 +90,7 @@ async function startDaemon(root: string, options: NodeOptions): Promise<DaemonPr
     args: ["--config", file, "--root", root, ...options.args ?? []],
     ...(options.command ? { command: options.command } : {}),
     ...(options.env ? { env: options.env } : {}),
+    ...(options.startTimeout === undefined ? {} : { startTimeout: options.startTimeout }),
   });
 }
 

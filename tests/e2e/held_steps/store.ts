@@ -1,0 +1,31 @@
+/** Stands for the stores' entry: each call to the store is a step. */
+
+import { type ObjectStore, openStore as open } from "../../../src/store/mod.ts";
+import { step } from "./held.ts";
+
+export * from "../../../src/store/mod.ts";
+
+/** Opens the configured store. */
+export async function openStore(...args: Parameters<typeof open>): Promise<ObjectStore> {
+  const store = await open(...args);
+  const steps: Pick<ObjectStore, "getRef" | "hasBlob" | "putBlob" | "putBlobBytes" | "putRef"> = {
+    getRef: (...args) => step("store.getRef", () => store.getRef(...args)),
+    hasBlob: (...args) => step("store.hasBlob", () => store.hasBlob(...args)),
+    putBlob(...args) {
+      const isIndex = args[0].file.path.endsWith("-index");
+      return step(
+        isIndex ? "store.putBlob of the index" : "store.putBlob",
+        () => store.putBlob(...args),
+      );
+    },
+    putBlobBytes: (...args) => step("store.putBlobBytes", () => store.putBlobBytes(...args)),
+    putRef: (...args) => step("store.putRef", () => store.putRef(...args)),
+  };
+  return new Proxy(store, {
+    get(target, name) {
+      if (name in steps) return Reflect.get(steps, name);
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
