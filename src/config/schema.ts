@@ -85,7 +85,7 @@ export const configSchema = section({
   backup: section({
     attempts: countField(1, 100).default(3).describe("How often a backup is tried"),
     concurrency: countField(1, 100).default(4).describe("Backups and snapshots at a time"),
-    retain: countField(1, 10_000).default(1).describe("Backups kept of each workspace"),
+    retain: countField(1, 10_000).default(1).describe("Backups kept of each (owner, meta_id)"),
   }).prefault({}),
   contentOwner: section({
     uid: countField(0, 0xffff_fffe).describe("User id"),

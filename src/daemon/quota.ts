@@ -40,7 +40,10 @@ function report({ kind, quota, reason }: VolumeChoice): void {
   if (quota !== "none") {
     log.info("Quotas limit the processes of a workspace, too: {quota} quotas of btrfs", { quota });
   } else {
-    log.warn("Quotas limit only what the daemon itself writes into a workspace");
+    log.warn(
+      "Quotas limit what the daemon itself writes into a workspace, and not what runs there " +
+        "(docs/operations.md, Quotas)",
+    );
   }
 }
 
