@@ -37,7 +37,7 @@ export class DiskWatch {
   serve(metrics: Metrics): void {
     const serve = (name: string, help: string, valueOf: (space: DiskSpace) => number) =>
       metrics.observedGauges(
-        name,
+        `wsdaemon_disk_${name}`,
         help,
         ["area"],
         async () =>
@@ -46,14 +46,14 @@ export class DiskWatch {
             value: valueOf(space),
           })),
       );
-    serve("wsdaemon_disk_free_bytes", "Bytes free to everybody", ({ free }) => free);
-    serve("wsdaemon_disk_size_bytes", "Bytes of the file system", ({ size }) => size);
+    serve("free_bytes", "Bytes free to everybody", ({ free }) => free);
+    serve("size_bytes", "Bytes of the file system", ({ size }) => size);
     serve(
-      "wsdaemon_disk_free_inodes",
+      "free_inodes",
       "Free inodes; 0 of 0 without a limit",
       (space) => space.freeInodes,
     );
-    serve("wsdaemon_disk_inodes", "Inodes of the file system", ({ inodes }) => inodes);
+    serve("inodes", "Inodes of the file system", ({ inodes }) => inodes);
   }
 
   /**

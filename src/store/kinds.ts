@@ -1,6 +1,6 @@
 /**
- * Lists every kind of object store. A kind that is missing in the table, or whose schema is missing in
- * {@link storageSchema}, does not compile.
+ * Lists every kind of object store. Each has a line in {@link StorageOptions}, in the schemas and in the
+ * table; one or two of the three do not compile.
  */
 
 import { z } from "zod";
@@ -19,11 +19,16 @@ import { StoreMetrics } from "./store_metrics.ts";
 /** `storage` of the config: every key decided, paths absolute. */
 export type StorageOptions = FileStorage | S3Storage | NoStorage;
 
+const SCHEMAS = [fileKind.schema, s3Kind.schema, noneKind.schema] as const;
+
 /** `storage` of the config file. */
 export const storageSchema = z.discriminatedUnion(
   "kind",
-  [fileKind.schema, s3Kind.schema, noneKind.schema],
-  expected('"fs", "s3" or "none"'),
+  SCHEMAS,
+  expected(
+    new Intl.ListFormat("en-GB", { type: "disjunction" })
+      .format(SCHEMAS.map(({ shape }) => `"${shape.kind.value}"`)),
+  ),
 );
 
 /** `storage` as the schema returns it: defaults are filled in, paths may be relative. */

@@ -21,6 +21,11 @@ export const DURATION_BUCKETS: readonly number[] = [
   1800,
 ];
 
+/** The name of a counter, a gauge or a histogram of durations, by Prometheus' conventions. */
+type CounterName = `wsdaemon_${string}_total`;
+type GaugeName = `wsdaemon_${string}`;
+type SecondsName = `wsdaemon_${string}_seconds`;
+
 /** The registry of metrics; registering a name twice returns the same metric. */
 export class Metrics {
   readonly #registry: Registry;
@@ -30,9 +35,9 @@ export class Metrics {
     this.#registry = registry;
   }
 
-  /** Registers a value that only grows; its name ends in `_total`. */
+  /** Registers a value that only grows. */
   counter<L extends string = never>(
-    name: string,
+    name: CounterName,
     help: string,
     labelNames: readonly L[] = [],
   ): Counter<L> {
@@ -42,7 +47,7 @@ export class Metrics {
 
   /** Registers a value that goes up and down. */
   gauge<L extends string = never>(
-    name: string,
+    name: GaugeName,
     help: string,
     labelNames: readonly L[] = [],
   ): Gauge<L> {
@@ -51,7 +56,7 @@ export class Metrics {
   }
 
   /** Registers a counter that is kept elsewhere, and read when somebody scrapes. */
-  observedCounter(name: string, help: string, read: () => number): void {
+  observedCounter(name: CounterName, help: string, read: () => number): void {
     new Counter({
       name,
       help,
@@ -64,7 +69,7 @@ export class Metrics {
   }
 
   /** Registers a gauge that is read when somebody scrapes. */
-  observedGauge(name: string, help: string, read: () => number): void {
+  observedGauge(name: GaugeName, help: string, read: () => number): void {
     new Gauge({
       name,
       help,
@@ -77,7 +82,7 @@ export class Metrics {
 
   /** Registers gauges by label that are read when somebody scrapes; those that cannot be read are left out. */
   observedGauges<L extends string>(
-    name: string,
+    name: GaugeName,
     help: string,
     labelNames: readonly L[],
     read: () => Promise<readonly { labels: Record<L, string>; value: number }[]>,
@@ -95,9 +100,9 @@ export class Metrics {
     });
   }
 
-  /** Registers a histogram; durations are in seconds, and their names end in `_seconds`. */
+  /** Registers a histogram of durations; seconds. */
   histogram<L extends string = never>(
-    name: string,
+    name: SecondsName,
     help: string,
     labelNames: readonly L[] = [],
     buckets: readonly number[] = DURATION_BUCKETS,
