@@ -42,5 +42,12 @@ export async function compile(denort?: string): Promise<void> {
 
 if (import.meta.main) {
   const [flag, file] = Deno.args;
-  await compile(flag === "--denort" ? file : undefined);
+  try {
+    await compile(flag === "--denort" ? file : undefined);
+  } catch (error) {
+    // Deno has said why; where in this script it was noticed helps nobody.
+    const line = `error: ${error instanceof Error ? error.message : error}\n`;
+    Deno.stderr.writeSync(new TextEncoder().encode(line));
+    Deno.exit(1);
+  }
 }
