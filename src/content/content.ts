@@ -73,6 +73,11 @@ export interface Content {
    * @returns false if nothing here can limit this tree
    */
   limit(tree: Tree, bytes?: number): Promise<boolean>;
+  /**
+   * Returns who is at the other end of a unix socket of this process.
+   * @throws {DaemonError} where it is no such socket, or is closed
+   */
+  peerCredentials(fd: number): Promise<{ pid: number; uid: number }>;
   /** Returns what published trees take and may take, as far as the file system counts that, by id. */
   usages(): Promise<ReadonlyMap<string, VolumeUsage>>;
   /**

@@ -26,6 +26,7 @@ export function connectTrees(workers: Dispatcher): TreeOperations {
     },
     limit: (tree, bytes) =>
       workers.quick("limitTree", { tree, ...(bytes === undefined ? {} : { bytes }) }),
+    peerCredentials: (fd) => workers.quick("peerCredentials", { fd }),
     usages: () => workers.quick("treeUsages", {}),
     create: (owner, workspace) =>
       workers.quick("create", {

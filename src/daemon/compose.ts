@@ -88,6 +88,7 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
     listen: config.listen.map(parseAddress),
     metrics,
     insecure: config.insecure,
+    readPeerCredentials: (fd) => options.content.peerCredentials(fd),
     ...(tls ? { tls } : {}),
   });
   stack.defer(() => rpc.stop(0));

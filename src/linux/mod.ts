@@ -38,4 +38,5 @@ export {
   timespec,
 } from "./stat.ts";
 
+export { type PeerCredentials, peerCredentials } from "./socket.ts";
 export { joinPath, openLongPath, splitLast } from "./long_path.ts";

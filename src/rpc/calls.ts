@@ -12,6 +12,7 @@ import {
 import { DaemonError } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import { codeName } from "../wire/mod.ts";
+import type { Peer, Peers } from "./peers.ts";
 import type { RpcMetrics } from "./rpc_metrics.ts";
 import { statusOf } from "./status.ts";
 
@@ -38,17 +39,19 @@ interface EndedCall {
 export class Calls {
   readonly #open = new Set<OpenCall>();
   readonly #metrics: RpcMetrics;
+  readonly #peers: Peers;
   #draining: string | undefined;
 
-  constructor(metrics: RpcMetrics) {
+  constructor(metrics: RpcMetrics, peers: Peers) {
     this.#metrics = metrics;
+    this.#peers = peers;
     metrics.observeInFlight(() => this.#open.size);
   }
 
   /** The interceptor that the server is made with. */
   readonly interceptor: ServerInterceptor = (method, base) => {
     const streaming = method.requestStream || method.responseStream;
-    const call = new OpenCall(method.path, streaming, base, (ended) => {
+    const call = new OpenCall(method.path, streaming, base, this.#peers, (ended) => {
       this.#open.delete(call);
       this.#metrics.ended(ended.method, ended.code);
       if (!ended.streaming) this.#metrics.took(ended.method, ended.duration);
@@ -73,7 +76,7 @@ export class Calls {
 /** One call, from its headers to its status. */
 class OpenCall {
   readonly #started = performance.now();
-  readonly #peer: string;
+  readonly #peer: Peer;
   readonly #intercepted: ServerInterceptingCall;
   #refusal: string | undefined;
   #requests = 0;
@@ -84,10 +87,12 @@ class OpenCall {
     readonly method: string,
     readonly streaming: boolean,
     private readonly base: ServerInterceptingCallInterface,
+    private readonly peers: Peers,
     private readonly onEnd: (ended: EndedCall) => void,
   ) {
     // Read now, since a connection that is gone has no peer.
-    this.#peer = base.getPeer();
+    this.#peer = peers.of(base);
+    this.#watchOwnStatuses();
     const responder = new ResponderBuilder()
       .withStart((next) => {
         if (this.#refusal === undefined) next(this.#listener());
@@ -117,15 +122,31 @@ class OpenCall {
     this.#intercepted.sendStatus(statusOf(error, this.method));
   }
 
+  /**
+   * Has a status that grpc-js sends by itself, such as for a request that is too large, end the call as what
+   * it is: those pass no responder.
+   */
+  #watchOwnStatuses(): void {
+    const send = this.base.sendStatus.bind(this.base);
+    this.base.sendStatus = (status) => {
+      this.#finish(status.code ?? codes.UNKNOWN, status.details ?? "");
+      send(status);
+    };
+  }
+
   #listener(): ServerListener {
     return new ServerListenerBuilder()
+      .withOnReceiveMetadata((metadata, next) => {
+        this.peers.note(metadata, this.#peer);
+        next(metadata);
+      })
       .withOnReceiveMessage((message, next) => {
         this.#requests++;
         if (this.#requests <= MAX_STREAM_REQUESTS) next(message);
         else this.#endIfExhausted();
       })
       .withOnCancel(() => {
-        // Called after every end; a status of grpc-js' own is reported nowhere else.
+        // Called after every end.
         const late = Number(this.base.getDeadline()) <= Date.now();
         this.#finish(late ? codes.DEADLINE_EXCEEDED : codes.CANCELLED, "");
       })
@@ -148,7 +169,7 @@ class OpenCall {
       streaming: this.streaming,
       code: codeName(code),
       details,
-      peer: this.#peer,
+      peer: String(this.#peer),
       duration: (performance.now() - this.#started) / 1000,
     });
   }

@@ -2,11 +2,21 @@
 
 import type { Counter, Histogram, Metrics } from "../telemetry/mod.ts";
 
+/** Why a TLS handshake failed, as the label `reason`. */
+export type HandshakeFailure =
+  | "bad_certificate"
+  | "closed"
+  | "no_certificate"
+  | "not_tls"
+  | "other"
+  | "refused_by_client";
+
 /** Records the calls of one server. */
 export class RpcMetrics {
   readonly #metrics: Metrics;
   readonly #calls: Counter<"code" | "method">;
   readonly #seconds: Histogram<"method">;
+  readonly #handshakeFailures: Counter<"reason">;
 
   constructor(metrics: Metrics) {
     this.#metrics = metrics;
@@ -19,6 +29,11 @@ export class RpcMetrics {
       "Time from a unary call's headers to its status",
       ["method"],
     );
+    this.#handshakeFailures = metrics.counter(
+      "wsdaemon_tls_handshake_failures_total",
+      "TLS handshakes that failed, by what is known of why",
+      ["reason"],
+    );
   }
 
   /** Serves how many calls are under way, read when somebody scrapes. May be called once. */
@@ -28,6 +43,11 @@ export class RpcMetrics {
       "gRPC calls that have not ended",
       read,
     );
+  }
+
+  /** Counts a TLS handshake that failed. */
+  handshakeFailed(reason: HandshakeFailure): void {
+    this.#handshakeFailures.inc({ reason });
   }
 
   /** Counts a call that has ended, by the name of its code. */

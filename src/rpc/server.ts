@@ -21,6 +21,8 @@ import { Calls } from "./calls.ts";
 import { OperationsService, WorkspaceContentService } from "../wire/mod.ts";
 import { addReflection, Health } from "./health.ts";
 import { listen } from "./listen.ts";
+import { watchHandshakes } from "./handshakes.ts";
+import { Peers, type ReadPeerCredentials } from "./peers.ts";
 import { RpcMetrics } from "./rpc_metrics.ts";
 import { operationsService } from "./operations_service.ts";
 import { workspaceContentService } from "./service.ts";
@@ -64,6 +66,8 @@ export interface RpcOptions {
   /** Allows TCP without TLS beyond loopback. */
   insecure?: boolean;
   limits?: Partial<RpcLimits>;
+  /** Tells who is behind a unix socket; absent where nobody can. */
+  readPeerCredentials?: ReadPeerCredentials;
 }
 
 /** A server that is listening, from {@link startRpc} on until it is stopped. */
@@ -96,16 +100,22 @@ const SHUTTING_DOWN = "the daemon is shutting down";
 export async function startRpc(options: RpcOptions): Promise<RpcServer> {
   logThroughOurs();
   const tls = options.tls && new TlsCredentials(options.tls);
-  const calls = new Calls(new RpcMetrics(options.metrics));
+  const peers = new Peers(options.readPeerCredentials);
+  const rpcMetrics = new RpcMetrics(options.metrics);
+  const calls = new Calls(rpcMetrics, peers);
   const health = new Health();
   const server = new Server(serverOptions({ ...DEFAULT_LIMITS, ...options.limits }, calls));
   server.addService(
     serviceDefinition(WorkspaceContentService),
-    serviceImplementation(WorkspaceContentService, workspaceContentService(options.workspaces)),
+    serviceImplementation(
+      WorkspaceContentService,
+      workspaceContentService(options.workspaces),
+      peers,
+    ),
   );
   server.addService(
     serviceDefinition(OperationsService),
-    serviceImplementation(OperationsService, operationsService(options.administration)),
+    serviceImplementation(OperationsService, operationsService(options.administration), peers),
   );
   health.addTo(server);
   addReflection(server);
@@ -120,6 +130,7 @@ export async function startRpc(options: RpcOptions): Promise<RpcServer> {
     server.forceShutdown();
     throw error;
   }
+  watchHandshakes(server, rpcMetrics);
   log.debug("bound {addresses}", { addresses: addresses.map(formatAddress) });
 
   let stopped: Promise<void> | undefined;

@@ -21,6 +21,7 @@ import {
 import { DaemonError, messageOf } from "../errors.ts";
 import { type Caller, withCaller } from "../operations/mod.ts";
 import { addWarning, encode, methodPath } from "../wire/mod.ts";
+import type { Peers } from "./peers.ts";
 import { checkShape } from "./request_limits.ts";
 import { statusOf } from "./status.ts";
 
@@ -65,17 +66,19 @@ export function serviceDefinition(service: DescService): ServiceDefinition {
 export function serviceImplementation<M extends GenServiceMethods>(
   service: GenService<M>,
   handlers: Handlers<GenService<M>>,
+  peers: Peers,
 ): UntypedServiceImplementation {
   const byName = handlers as Readonly<Record<string, AnyHandler>>;
   return Object.fromEntries(service.methods.map((method) => {
     if (method.methodKind !== "unary") throw new TypeError(`${method.name} is not unary`);
-    return [method.localName, unary(method, byName[method.localName]!)];
+    return [method.localName, unary(method, byName[method.localName]!, peers)];
   }));
 }
 
 function unary(
   method: DescMethod,
   handler: AnyHandler,
+  peers: Peers,
 ): handleUnaryCall<Buffer, MessageShape<DescMessage>> {
   return (call, callback) => {
     const controller = new AbortController();
@@ -88,7 +91,7 @@ function unary(
       const request = decode(method.input, call.request);
       const warn = (message: string) => addWarning(trailer, message);
       const response = await withCaller(
-        callerOf(call),
+        await callerOf(call, peers),
         () => handler(request, { signal: controller.signal, warn }),
       );
       return create(method.output, response as MessageInitShape<DescMessage>);
@@ -114,9 +117,17 @@ function decode(schema: DescMessage, bytes: Buffer): MessageShape<DescMessage> {
   }
 }
 
-function callerOf(call: ServerUnaryCall<Buffer, unknown>): Caller {
+async function callerOf(
+  call: ServerUnaryCall<Buffer, unknown>,
+  peers: Peers,
+): Promise<Caller> {
   const deadline = Number(call.getDeadline());
-  return { peer: call.getPeer(), ...(Number.isFinite(deadline) ? { deadline } : {}) };
+  const { address = call.getPeer(), identity } = await peers.ofCall(call.metadata) ?? {};
+  return {
+    peer: address,
+    ...(identity === undefined ? {} : { identity }),
+    ...(Number.isFinite(deadline) ? { deadline } : {}),
+  };
 }
 
 function abortReason(call: ServerUnaryCall<Buffer, unknown>): DaemonError {

@@ -29,6 +29,8 @@ Deno.test({
       metadata: { owner: "a", metaId: "m" },
       initializer: { spec: { case: "empty", value: {} } },
     });
+    const { groups } = await daemon.logMatching(/init \w{16} of workspace w .* for (?<caller>.*)/);
+    assertEquals(groups!.caller, `uid ${Deno.uid()}, pid ${Deno.pid} at unix`);
     const ask = async (identity: { cert: Uint8Array; key: Uint8Array }) => {
       using remote = new WorkspaceClient({ address: tcp!, tls: { ca, ...identity } });
       return await remote.isWorkspaceExists("w", { deadline: 20_000 });

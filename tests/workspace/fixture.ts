@@ -128,6 +128,7 @@ function contentOn(disk: Disk): Content {
     chooseVolume: unused,
     isUnchanged: unused,
     limit: () => Promise.resolve(false),
+    peerCredentials: () => Promise.reject(new Error("not here")),
     usages: unused,
     create: (_owner, workspace) => {
       const tree: Tree = { area: "staging", name: `${workspace}~${++count}` };

@@ -37,6 +37,7 @@ import { discardFrozen, freezeTree, isUnchanged } from "./freeze.ts";
 import { list } from "./list.ts";
 import { chownDirectory, makeDirectory } from "./make_directory.ts";
 import { movePaths } from "./move_paths.ts";
+import { peerCredentials } from "./peer_credentials.ts";
 import { place } from "./place.ts";
 import { create, exists, publish, published } from "./trees.ts";
 import { usage } from "./usage.ts";
@@ -72,6 +73,7 @@ export const operations = {
   packFinish,
   packPart,
   packPrepare,
+  peerCredentials,
   place,
   probeVolume,
   publish,
