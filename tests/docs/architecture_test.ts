@@ -26,7 +26,7 @@ Deno.test("every file that the table of modules says to start at is there", () =
   assert(named.length >= rows.length, `only ${named.length} files were found`);
 });
 
-Deno.test("every step of the three walks names a file or folder of src that is there", () => {
+Deno.test("every step of the four walks names a file or folder of src that is there", () => {
   const diagrams = [...text.matchAll(/^```\n([\s\S]*?)^```$/gm)].map(([, block]) => block!);
   const named = diagrams.flatMap((block) =>
     [...block.matchAll(/(?<![\w/<>])([a-z]+)\/[a-z_/]+/g)]
