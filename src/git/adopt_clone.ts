@@ -13,7 +13,7 @@ import type { Tree, TreeFolder } from "../content/mod.ts";
 import { DaemonError } from "../errors.ts";
 import { GitFailure } from "./git_failure.ts";
 import { ASIDE_FOLDER } from "./git_folder.ts";
-import { type AsideFolders, AsideMoves, clearPlaces, moveBack, samePaths } from "./local_work.ts";
+import { type AsideFolders, AsideMoves, clearPaths, moveBack, samePaths } from "./local_work.ts";
 import { warnOfAside } from "./aside_folder.ts";
 import { bytesOfPath, forEachRecord, printedBytes, type RawPath, rawPath } from "./raw_path.ts";
 import type { Scratch } from "./scratch.ts";
@@ -59,7 +59,7 @@ export async function adoptClone(
   const indexTime = await indexTimeOf(source);
   try {
     const from = { content, tree, location, indexTime, signal };
-    const setAside = await clearPlaces(old, changes, from, moves, place);
+    const setAside = await clearPaths(old, changes, from, moves, place);
     const cloned = { tree: fresh, folder: "" };
     const repository = [{ from: bytesOfPath(".git"), to: bytesOfPath("git") }];
     await moves.move(checkout, { tree: fresh, folder: stampFolder }, repository);

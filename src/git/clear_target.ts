@@ -3,7 +3,7 @@
 import { DaemonError } from "../errors.ts";
 import { asideFolder, type ClearTargetFiles, discardIfEmpty } from "./aside_folder.ts";
 import { clearBranch, commitOf } from "./local_refs.ts";
-import { type AsideFolders, AsideMoves, clearPlaces, conflictingPaths } from "./local_work.ts";
+import { type AsideFolders, AsideMoves, clearPaths, conflictingPaths } from "./local_work.ts";
 import { forEachRecord, type RawPath, rawPath } from "./raw_path.ts";
 import type { GitSession } from "./git_session.ts";
 import type { Destination } from "./reach_target.ts";
@@ -63,7 +63,7 @@ export async function clearTarget(
   };
   try {
     const staged = await unstageConflicts(git, base, changes);
-    const setAside = await clearPlaces(git, changes, source, moves, place);
+    const setAside = await clearPaths(git, changes, source, moves, place);
     // Unlike a checkout, this fails where a file cannot be written.
     await git.run(["read-tree", "-m", "-u", base, start]);
     // The checkout that follows then only has to name the branch.

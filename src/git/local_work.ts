@@ -108,7 +108,7 @@ export function samePaths(paths: readonly RawPath[]): MovedPath[] {
  * @param git that knows the blobs the working tree was checked out from, in the checkout's directory
  * @returns what was set aside, in the order in which it was moved
  */
-export async function clearPlaces(
+export async function clearPaths(
   git: GitSession,
   changes: readonly TreeChange[],
   source: FilteredSource,

@@ -7,7 +7,8 @@
 
 import { join } from "@std/path";
 import type { Content, Owner, Tree } from "../content/mod.ts";
-import { DaemonError } from "../errors.ts";
+import { DaemonError, messageOf } from "../errors.ts";
+import { logger } from "../log/mod.ts";
 import type { EgressProxy } from "../outbound/mod.ts";
 import { canonicalName, type ConfigEntry, formatConfig, parseConfigList } from "./config_text.ts";
 import { inspectGitFolder } from "./git_folder.ts";
@@ -16,6 +17,8 @@ import { isStructural } from "./safe_config.ts";
 import type { GitSession } from "./git_session.ts";
 import type { Scratch } from "./scratch.ts";
 import { joinPath, readBytes } from "./tree_path.ts";
+
+const log = logger("git");
 
 const MAX_CONFIG_BYTES = 1024 * 1024;
 
@@ -75,7 +78,8 @@ export interface SanitizedConfig {
 }
 
 /**
- * Sanitizes the repository whose Git folder is at `folder`, and removes its locks.
+ * Sanitizes the repository whose Git folder is at `folder`, and removes its locks. Where it fails, what
+ * was sanitized is restored.
  * @param git outside any repository
  * @param config variables that the repository gets, in place of those of the same names
  */
@@ -89,19 +93,24 @@ export async function sanitizeConfig(
   const found = await inspectGitFolder(content, tree, folder);
   await removeLocks(git, files.scratch, folder, found.locks);
   const undo: ((git: GitSession) => Promise<void>)[] = [];
-  for (const path of found.alternates) undo.push(await replaced(files, path, ""));
-  // This is what git writes for a worktree of the repository.
-  for (const path of found.commonDirs) undo.push(await replaced(files, path, "../..\n"));
-  for (const path of found.configs) {
-    const own = path === joinPath(folder, "config") ? config : [];
-    undo.push(await sanitizeFile(git, files, path, own));
-  }
-  return {
-    folders: new Set(found.folders),
-    async restore(git) {
-      for (const step of undo) await step(git);
-    },
+  const restore = async (git: GitSession) => {
+    for (const step of undo) await step(git);
   };
+  try {
+    for (const path of found.alternates) undo.push(await replaced(files, path, ""));
+    // This is what git writes for a worktree of the repository.
+    for (const path of found.commonDirs) undo.push(await replaced(files, path, "../..\n"));
+    for (const path of found.configs) {
+      const own = path === joinPath(folder, "config") ? config : [];
+      undo.push(await sanitizeFile(git, files, path, own));
+    }
+  } catch (error) {
+    await restore(git).catch((failure) => {
+      log.warn("{folder} stays sanitized: {reason}", { folder, reason: messageOf(failure) });
+    });
+    throw error;
+  }
+  return { folders: new Set(found.folders), restore };
 }
 
 /** Replaces a file's text. @returns what restores it */

@@ -26,6 +26,8 @@ export interface GitFixture extends AsyncDisposable {
   readonly staging: string;
   readonly areas: Required<Areas>;
   readonly git: Git;
+  /** What the Git was opened with. */
+  readonly options: GitOptions;
   readonly egressProxy: EgressProxy;
   readonly owner: Owner;
   /** A new, empty staging tree, and its absolute path. */
@@ -74,6 +76,7 @@ export async function gitFixture(options: GitFixtureOptions = {}): Promise<GitFi
     staging: areas.staging,
     areas,
     git: Git.open(gitOptions),
+    options: gitOptions,
     egressProxy,
     owner,
     async tree() {
