@@ -87,7 +87,7 @@ async function downloadAll(
         signal: context.signal,
         limitBytes,
       });
-      allowance.took(file.size);
+      allowance.use(file.size);
       await place(file, path, context, services);
       onFile();
     } catch (error) {

@@ -33,7 +33,7 @@ export class DownloadAllowance {
   }
 
   /** Counts a file of `size` bytes that was fetched. */
-  took(size: number): void {
+  use(size: number): void {
     this.#left -= fileBytes(size);
   }
 }

@@ -86,9 +86,9 @@ export function makeAreas(config: Config): Areas {
   const tmp = join(root, "tmp");
   requireSameMount([areas.workspaces, tmp, areas.staging, areas.trash]);
   for (const path of [tmp, areas.staging, areas.trash, areas.spool, areas.scratch]) {
-    displaceObstacle(path);
+    moveForeignAside(path);
   }
-  displaceObstacle(areas.baselines);
+  moveForeignAside(areas.baselines);
   for (const path of [tmp, areas.staging, areas.workspaces, areas.scratch]) {
     makeArea(path, SEARCHABLE_MODE);
   }
@@ -117,7 +117,7 @@ export function makeAreas(config: Config): Areas {
 }
 
 /** Moves aside what has the name of one of our folders and is none: nothing is deleted or followed. */
-function displaceObstacle(path: string): void {
+function moveForeignAside(path: string): void {
   const info = lstat(path);
   if (!info || info.isDirectory) return;
   const aside = `${path}.displaced-${crypto.randomUUID()}`;

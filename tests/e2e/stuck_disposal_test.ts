@@ -7,7 +7,7 @@ import { CAN_MAKE_IMMUTABLE, makeMutable } from "../fixtures/oddities.ts";
 import { canMount, smallFileSystem } from "../fixtures/mount.ts";
 import { refuses, request, TestNode } from "./node.ts";
 
-interface Obstacle {
+interface Blocker {
   name: string;
   ignore: boolean;
   /** Puts it below a workspace's folder; undone by its disposal, wherever that has moved. */
@@ -28,7 +28,7 @@ function attribute(flag: "i" | "a", entry: string) {
   };
 }
 
-const OBSTACLES: Obstacle[] = [
+const OBSTACLES: Blocker[] = [
   {
     name: "an immutable file",
     ignore: !CAN_MAKE_IMMUTABLE,

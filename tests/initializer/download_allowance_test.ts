@@ -8,7 +8,7 @@ const BLOCK = 4096;
 Deno.test("a download without a quota has no limit, whatever was fetched", () => {
   const allowance = new DownloadAllowance(undefined);
   assertEquals(allowance.forFile("a/b/c"), undefined);
-  allowance.took(2 ** 50);
+  allowance.use(2 ** 50);
   assertEquals(allowance.forFile("d"), undefined);
 });
 
@@ -27,9 +27,9 @@ Deno.test("each folder on the way is counted once, by which a file has a block l
 Deno.test("fetched files are taken off; where not even an empty one fits, the quota is exhausted", () => {
   const allowance = new DownloadAllowance(fileBytes(BLOCK) + fileBytes(0));
   assertEquals(allowance.forFile("a"), BLOCK);
-  allowance.took(1);
+  allowance.use(1);
   assertEquals(allowance.forFile("b"), 0);
-  allowance.took(0);
+  allowance.use(0);
   const error = assertThrows(() => allowance.forFile("c"), DaemonError);
   assertEquals(error.code, "RESOURCE_EXHAUSTED");
 });

@@ -605,8 +605,8 @@ Deno.test("a journal that cannot be written loses nothing and leaves no workspac
 
 Deno.test("what cannot be deleted keeps its id until it is gone, and is tried again by itself", async () => {
   await using fixture = await Fixture.start();
-  const obstacle = new DaemonError("FAILED_PRECONDITION", "cannot delete /root/f: unmount it");
-  fixture.disk.always.set("remove", obstacle);
+  const blocker = new DaemonError("FAILED_PRECONDITION", "cannot delete /root/f: unmount it");
+  fixture.disk.always.set("remove", blocker);
   await fixture.manager.init(request("w"));
   for (let n = 0; n < 2; n++) {
     await refuses(

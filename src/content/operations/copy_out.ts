@@ -60,10 +60,10 @@ function copyHashed(source: File, copy: File, maxBytes: number, context: Operati
   let size = 0;
   while (size < maxBytes) {
     context.throwIfCancelled();
-    const wanted = buffer.subarray(0, Math.min(buffer.length, maxBytes - size));
-    const count = source.read(wanted);
+    const space = buffer.subarray(0, Math.min(buffer.length, maxBytes - size));
+    const count = source.read(space);
     if (count === 0) break;
-    const chunk = wanted.subarray(0, count);
+    const chunk = space.subarray(0, count);
     hash.update(chunk);
     copy.write(chunk);
     size += count;
