@@ -13,9 +13,40 @@ import {
   StartError,
 } from "../errors.ts";
 
+/** Exit codes; `docs/operations.md` describes them. */
+export const EXIT = {
+  ok: 0,
+  failure: 1,
+  usage: 2,
+  timeout: 3,
+  cancelled: 4,
+  interrupted: 130,
+  terminated: 143,
+} as const;
+
+/** The options of a {@link Failure}. */
+export interface FailureOptions extends ErrorOptions {
+  /** The name of a gRPC code. */
+  code?: string | undefined;
+  /** Why, for programs. */
+  reason?: string | undefined;
+  /** One of {@link EXIT}; that of a failure unless given. */
+  exitCode?: number | undefined;
+}
+
 /** A failure of a command. Its message is printed at the end; an empty one where all was printed before. */
 export class Failure extends Error {
   override readonly name = "Failure";
+  readonly code: string | undefined;
+  readonly reason: string | undefined;
+  readonly exitCode: number;
+
+  constructor(message?: string, options: FailureOptions = {}) {
+    super(message, options);
+    this.code = options.code;
+    this.reason = options.reason;
+    this.exitCode = options.exitCode ?? EXIT.failure;
+  }
 }
 
 /** A failure to write a command's output to stdout. */
@@ -95,4 +126,32 @@ export function describeFailure(thrown: unknown): string[] {
     "error: a bug in wsdaemon, to be reported with what follows",
     `error: ${error instanceof Error ? error.stack ?? error.message : error}`,
   ];
+}
+
+/** A failed command for programs, as `--json` prints it to stderr. */
+export interface FailureJson {
+  /** The name of a gRPC code. */
+  code: string;
+  reason?: string;
+  message: string;
+}
+
+/** Returns what {@link describeFailure} says, for programs; `undefined` where it says nothing. */
+export function failureJson(thrown: unknown): FailureJson | undefined {
+  const lines = describeFailure(thrown);
+  if (lines.length === 0) return undefined;
+  const error = thrown instanceof OutputError ? thrown : localFailure(thrown);
+  const words = lines.map((line) => line.replace(/^error: /, "")).join("\n");
+  if (error instanceof DaemonError) {
+    const { code, reason, message } = error;
+    return { code, reason, message };
+  }
+  if (error instanceof Failure) {
+    const { code = "FAILED_PRECONDITION", reason } = error;
+    const message = words.replace(`${code}: `, "").replace(` [${reason}]`, "");
+    return { code, ...(reason === undefined ? {} : { reason }), message };
+  }
+  if (error instanceof ConfigError) return { code: "INVALID_ARGUMENT", message: words };
+  const isForeseen = error instanceof StartError || error instanceof OutputError;
+  return { code: isForeseen ? "FAILED_PRECONDITION" : "INTERNAL", message: words };
 }

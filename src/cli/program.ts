@@ -3,12 +3,9 @@
 import { Command, CommanderError } from "commander";
 import { configureFileSystems } from "../errors.ts";
 import { readFileSystems } from "../mounts.ts";
-import { describeFailure } from "./failure.ts";
+import { describeFailure, EXIT, Failure, type FailureJson, failureJson } from "./failure.ts";
 import { printError, printErrorText, printText } from "./io.ts";
 import { VERSION, versionCommand } from "./version.ts";
-
-/** Exit codes: success, a failed command, a malformed command line. */
-export const EXIT = { ok: 0, failure: 1, usage: 2 } as const;
 
 const EXAMPLES = `
 Examples:
@@ -18,7 +15,8 @@ Examples:
     $ wsdaemon client snapshot w1
     $ wsdaemon client dispose w1 --backup
 
-Exit codes: 0 done, 1 failed, 2 asked wrongly. "wsdaemon help COMMAND" says more on a command.
+Exit codes: 0 done, 1 failed, 2 asked wrongly, 3 --timeout passed, 4 somebody cancelled it, 130
+interrupted. "wsdaemon help COMMAND" says more on a command.
 `;
 
 /** A command below the root: its line in the help, and how it is made. */
@@ -39,6 +37,26 @@ const COMMANDS: Readonly<Record<string, Subcommand>> = {
   client: {
     description: "Call a running daemon",
     load: async () => (await import("./client/mod.ts")).clientCommand(),
+  },
+  ls: {
+    description: "List the workspaces of a node",
+    load: async () => (await import("./operations/ls.ts")).lsCommand(),
+  },
+  status: {
+    description: "Show a node, a workspace or a snapshot",
+    load: async () => (await import("./operations/status.ts")).statusCommand(),
+  },
+  ops: {
+    description: "List what runs on a node, and how far it is",
+    load: async () => (await import("./operations/ops.ts")).opsCommand(),
+  },
+  top: {
+    description: "Watch what runs on a node",
+    load: async () => (await import("./operations/top.ts")).topCommand(),
+  },
+  cancel: {
+    description: "Cancel an operation",
+    load: async () => (await import("./operations/cancel.ts")).cancelCommand(),
   },
   store: {
     description: "Look into the object store, and keep it in order",
@@ -65,7 +83,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
     await (await program(args)).parseAsync([...args], { from: "user" });
     return EXIT.ok;
   } catch (error) {
-    return exitCodeOf(error);
+    return exitCodeOf(error, args.includes("--json"));
   }
 }
 
@@ -84,26 +102,39 @@ async function program(args: readonly string[]): Promise<Command> {
     const command = name === named ? await load() : new Command(name);
     root.addCommand(command.description(description));
   }
-  return throwing(root);
+  return throwing(root, args.includes("--json"));
 }
 
-/** Makes commander throw instead of ending the process, for every command below `command` too. */
-function throwing(command: Command): Command {
+/**
+ * Makes commander throw instead of ending the process, for every command below `command` too.
+ * @param json whether its own errors are printed as JSON, by who catches them
+ */
+function throwing(command: Command, json: boolean): Command {
   command
     .exitOverride()
     .configureHelp({ ...command.configureHelp(), showGlobalOptions: true })
     .showHelpAfterError("(--help says more)")
     .configureOutput({
       writeOut: printText,
-      writeErr: printErrorText,
+      writeErr: json ? () => {} : printErrorText,
     });
-  for (const child of command.commands) throwing(child);
+  for (const child of command.commands) throwing(child, json);
   return command;
 }
 
 /** Prints what a failure is, if commander has not, and returns the exit code. */
-function exitCodeOf(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  for (const line of describeFailure(error)) printError(line);
-  return EXIT.failure;
+function exitCodeOf(error: unknown, json: boolean): number {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return EXIT.ok;
+    const message = error.message.replace(/^error: /, "");
+    if (json) printFailure({ code: "INVALID_ARGUMENT", message });
+    return EXIT.usage;
+  }
+  if (json) printFailure(failureJson(error));
+  else for (const line of describeFailure(error)) printError(line);
+  return error instanceof Failure ? error.exitCode : EXIT.failure;
+}
+
+function printFailure(failure: FailureJson | undefined): void {
+  if (failure) printError(JSON.stringify({ error: failure }));
 }

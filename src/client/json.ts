@@ -3,10 +3,16 @@
 import { fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
 import { DaemonError, messageOf } from "../errors.ts";
 import {
+  type GetSnapshotResponse,
+  GetSnapshotResponseSchema,
   type GitStatus,
   GitStatusSchema,
   type InitWorkspaceRequest,
   InitWorkspaceRequestSchema,
+  type Operation,
+  OperationSchema,
+  type Workspace,
+  WorkspaceSchema,
 } from "../wire/mod.ts";
 
 /**
@@ -20,6 +26,21 @@ export function initRequestFromJson(json: unknown): InitWorkspaceRequest {
     const problem = `Cannot read the request as InitWorkspaceRequest: ${messageOf(error)}`;
     throw new DaemonError("INVALID_ARGUMENT", problem, { cause: error });
   }
+}
+
+/** Returns a workspace as proto3 JSON, with the fields that have their default value too. */
+export function workspaceToJson(workspace: Workspace): JsonValue {
+  return toJson(WorkspaceSchema, workspace, { alwaysEmitImplicit: true });
+}
+
+/** Returns an operation as proto3 JSON, with the fields that have their default value too. */
+export function operationToJson(operation: Operation): JsonValue {
+  return toJson(OperationSchema, operation, { alwaysEmitImplicit: true });
+}
+
+/** Returns a snapshot's status as proto3 JSON, with the fields that have their default value too. */
+export function snapshotToJson(snapshot: GetSnapshotResponse): JsonValue {
+  return toJson(GetSnapshotResponseSchema, snapshot, { alwaysEmitImplicit: true });
 }
 
 /** Returns a Git status as proto3 JSON, with the fields that have their default value too. */

@@ -1,7 +1,13 @@
 /** A client of the API over gRPC, for the command line and for tests. It does not load the server. */
 
 export { ClientError, type ClientErrorOptions, UnreachableError } from "./client_error.ts";
-export { gitStatusToJson, initRequestFromJson } from "./json.ts";
+export {
+  gitStatusToJson,
+  initRequestFromJson,
+  operationToJson,
+  snapshotToJson,
+  workspaceToJson,
+} from "./json.ts";
 export type { ClientTls } from "./tls.ts";
 export { type Answer, whatAnswers } from "./what_answers.ts";
 export type { CallOptions, ClientOptions } from "./connection.ts";

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { EXIT } from "../../src/cli/program.ts";
+import { EXIT } from "../../src/cli/failure.ts";
 import { page } from "./pages.ts";
 
 Deno.test("the operations page says what every exit code means", () => {

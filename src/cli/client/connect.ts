@@ -7,15 +7,17 @@ import { clientWarning } from "../../process/mod.ts";
 import { parseAddress } from "../../address.ts";
 import type { CallOptions, ClientTls, WorkspaceClient } from "../../client/mod.ts";
 import { checkTlsMaterial } from "../../certificates.ts";
-import { explain, Failure } from "../failure.ts";
+import { EXIT, explain, Failure } from "../failure.ts";
 import { printError } from "../io.ts";
+import { goesOn, type Interruption, interruption } from "./interruption.ts";
 import { explainUnreachable, foreignServerHint } from "./unreachable.ts";
 
 /** The values of the connection's flags. */
 interface ConnectionFlags {
-  addr: string;
+  addr?: string;
   timeout?: number;
   json?: true;
+  quiet?: true;
   tls?: true;
   tlsCa?: string;
   tlsCert?: string;
@@ -30,20 +32,33 @@ export interface Session {
   call: CallOptions;
   /** Whether to print JSON. */
   json: boolean;
+  /** Whether to show no progress. */
+  quiet: boolean;
+  /** The daemon's address. */
+  address: string;
+  /** The workspace that is worked on, once there is one. */
+  workspaceId?: string;
+  /** Aborts on SIGINT and SIGTERM, which cancel every call. */
+  interrupted: AbortSignal;
 }
+
+/** Where a daemon listens unless its config says otherwise. */
+const DEFAULT_ADDRESS = "127.0.0.1:8080";
 
 /** Adds the flags that {@link withSession} reads. */
 export function addConnectionFlags(command: Command): Command {
   return command
     .addOption(
       new Option("--addr <addr>", "HOST:PORT or unix:///path of the daemon")
-        .env("WSDAEMON_ADDR").default("127.0.0.1:8080").argParser(checkAddress),
+        .env("WSDAEMON_ADDR").argParser(checkAddress)
+        .default(undefined, `the unix socket of the node's config, else ${DEFAULT_ADDRESS}`),
     )
     .addOption(
       new Option("--timeout <duration>", 'give up after this, such as "30s"; never unless given')
         .argParser(duration),
     )
-    .option("--json", "print JSON for machines")
+    .option("--json", "print JSON for machines, errors too")
+    .option("--quiet", "show no progress")
     .option("--tls", "connect with TLS, trusting the system's authorities")
     .option("--tls-ca <file>", "connect with TLS, trusting this PEM authority")
     .option("--tls-cert <file>", "PEM certificate to show to the daemon")
@@ -65,26 +80,54 @@ export async function withSession<T>(
   const { WorkspaceClient, ClientError, UnreachableError } = await import("../../client/mod.ts");
   const warning = clientWarning(Deno.version.deno);
   if (warning) printError(`warning: ${warning}`);
-  using client = new WorkspaceClient({ address: flags.addr, ...(tls ? { tls } : {}) });
-  const call: CallOptions = {
-    onWarning: (message) => printError(`warning: ${message}`),
-    ...(flags.timeout === undefined ? {} : { deadline: flags.timeout }),
+  await using stack = new AsyncDisposableStack();
+  const address = flags.addr ?? DEFAULT_ADDRESS;
+  const client = stack.use(new WorkspaceClient({ address, ...(tls ? { tls } : {}) }));
+  const interrupted = interruption(stack);
+  const session: Session = {
+    client,
+    address,
+    json: flags.json ?? false,
+    quiet: flags.quiet ?? false,
+    interrupted,
+    call: {
+      onWarning: (message) => printError(`warning: ${message}`),
+      signal: interrupted,
+      ...(flags.timeout === undefined ? {} : { deadline: flags.timeout }),
+    },
   };
   try {
-    return await use({ client, call, json: flags.json ?? false });
+    return await use(session);
   } catch (error) {
+    if (interrupted.aborted) {
+      const { signal } = interrupted.reason as Interruption;
+      const exitCode = signal === "SIGINT" ? EXIT.interrupted : EXIT.terminated;
+      throw new Failure(`Interrupted${await goesOn(session)}`, { code: "CANCELLED", exitCode });
+    }
     if (error instanceof UnreachableError) {
-      const explained = await explainUnreachable(error.message, flags.addr, tls);
-      throw new Failure(`${error.code}: ${explained}`, { cause: error });
+      const explained = await explainUnreachable(error.message, address, tls);
+      throw new Failure(`${error.code}: ${explained}`, { cause: error, code: error.code });
     }
-    if (error instanceof ClientError) {
-      const reason = error.reason === undefined ? "" : ` [${error.reason}]`;
-      const hint = foreignServerHint(error.message);
-      throw new Failure(`${error.code}: ${error.message}${reason}${hint}`, { cause: error });
-    }
-    throw error;
+    if (!(error instanceof ClientError)) throw error;
+    const { code, reason } = error;
+    const words = reason === undefined ? "" : ` [${reason}]`;
+    const hint = code === "DEADLINE_EXCEEDED"
+      ? await goesOn(session)
+      : foreignServerHint(error.message);
+    throw new Failure(`${code}: ${error.message}${words}${hint}`, {
+      cause: error,
+      code,
+      reason,
+      exitCode: EXIT_CODES[code],
+    });
   }
 }
+
+/** The exit codes of calls that did not fail, but were given up. */
+const EXIT_CODES: Readonly<Record<string, number>> = {
+  DEADLINE_EXCEEDED: EXIT.timeout,
+  ABORTED: EXIT.cancelled,
+};
 
 /** Lets a command take the workspace's id as its argument or by `--id`. */
 export function addIdArgument(command: Command): Command {

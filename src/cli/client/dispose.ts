@@ -4,6 +4,7 @@ import { Command } from "commander";
 import type { GitStatus } from "../../client/mod.ts";
 import { printJson, printLine, table } from "../io.ts";
 import { addIdArgument, idOf, withSession } from "./connect.ts";
+import { followed } from "./follow.ts";
 
 interface DisposeFlags {
   backup?: true;
@@ -19,8 +20,13 @@ export function disposeCommand(): Command {
     .action(async (argument: string | undefined, flags: DisposeFlags, command: Command) => {
       const id = idOf(argument, command);
       const { backup = false, backupLogs = false } = flags;
-      await withSession(command, async ({ client, call, json }) => {
-        const status = await client.disposeWorkspace({ id, backup, backupLogs }, call);
+      await withSession(command, async (session) => {
+        const { client, call, json } = session;
+        const status = await followed(
+          session,
+          id,
+          () => client.disposeWorkspace({ id, backup, backupLogs }, call),
+        );
         if (json) {
           const { gitStatusToJson } = await import("../../client/mod.ts");
           printJson({ id, ...(status ? { gitStatus: gitStatusToJson(status) } : {}) });

@@ -5,6 +5,7 @@ import { isObject, parseSize } from "../../config/mod.ts";
 import { explain, Failure } from "../failure.ts";
 import { printJson, printLine } from "../io.ts";
 import { withSession } from "./connect.ts";
+import { followed } from "./follow.ts";
 import { addInitializerFlags, combine, type InitializerJson } from "./initializers.ts";
 
 const EXAMPLES = `
@@ -52,7 +53,11 @@ export function initCommand(): Command {
       await withSession(command, async (session) => {
         const { initRequestFromJson } = await import("../../client/mod.ts");
         const request = initRequestFromJson(json);
-        await session.client.initWorkspace(request, session.call);
+        await followed(
+          session,
+          request.id,
+          () => session.client.initWorkspace(request, session.call),
+        );
         if (session.json) printJson({ id: request.id });
         else printLine(`${request.id} is ready`);
       });

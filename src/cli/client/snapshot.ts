@@ -3,6 +3,7 @@
 import { Command } from "commander";
 import { printJson, printLine } from "../io.ts";
 import { addIdArgument, idOf, withSession } from "./connect.ts";
+import { followed } from "./follow.ts";
 
 /** Returns `client snapshot`. */
 export function snapshotCommand(): Command {
@@ -12,8 +13,13 @@ export function snapshotCommand(): Command {
     .action(async (argument: string | undefined, _options: unknown, command: Command) => {
       const id = idOf(argument, command);
       const returnImmediately: boolean = command.opts().returnImmediately ?? false;
-      await withSession(command, async ({ client, call, json }) => {
-        const url = await client.takeSnapshot({ id, returnImmediately }, call);
+      await withSession(command, async (session) => {
+        const { client, call, json } = session;
+        const url = await followed(
+          session,
+          id,
+          () => client.takeSnapshot({ id, returnImmediately }, call),
+        );
         if (json) printJson({ id, url });
         else printLine(url);
       });

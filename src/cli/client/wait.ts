@@ -3,6 +3,7 @@
 import { Command } from "commander";
 import { printJson, printLine } from "../io.ts";
 import { addIdArgument, idOf, withSession } from "./connect.ts";
+import { followed } from "./follow.ts";
 
 /** Returns `client wait`. */
 export function waitCommand(): Command {
@@ -10,8 +11,9 @@ export function waitCommand(): Command {
     .description("Wait until a workspace is initialised; fails if its initialisation does")
     .action(async (argument: string | undefined, _options: unknown, command: Command) => {
       const id = idOf(argument, command);
-      await withSession(command, async ({ client, call, json }) => {
-        await client.waitForInit(id, call);
+      await withSession(command, async (session) => {
+        const { client, call, json } = session;
+        await followed(session, id, () => client.waitForInit(id, call));
         if (json) printJson({ id });
         else printLine(`${id} is ready`);
       });

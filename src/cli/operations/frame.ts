@@ -1,0 +1,89 @@
+/** One picture of `wsdaemon top`: failures first, then what runs, then what has ended. */
+
+import { type Operation, OperationState } from "../../wire/mod.ts";
+import {
+  asTree,
+  describeFailure,
+  describeProgress,
+  describeState,
+  elapsedOf,
+  fractionOf,
+  kindName,
+  outcomeName,
+  printable,
+  timeOf,
+} from "./format.ts";
+
+/** What a picture shows. */
+export interface View {
+  address: string;
+  operations: readonly Operation[];
+  /** Milliseconds since the epoch. */
+  now: number;
+  /** Why the daemon does not answer. */
+  problem?: string | undefined;
+}
+
+/** The size of a terminal in characters. */
+export interface Size {
+  columns: number;
+  rows: number;
+}
+
+/** Milliseconds that a failure stays on top. */
+const FAILURE_TIME = 10 * 60_000;
+/** Characters of a bar. */
+const BAR = 20;
+
+/** Returns the lines of a picture, cut to a terminal's size. */
+export function frame(
+  { address, operations, now, problem }: View,
+  { columns, rows }: Size,
+): string[] {
+  const running = operations.filter(({ state }) => state === OperationState.RUNNING);
+  const roots = operations.filter(({ state, parentId }) =>
+    state !== OperationState.RUNNING && parentId === ""
+  );
+  const byEnd = (a: Operation, b: Operation) => (timeOf(b.endTime) ?? 0) - (timeOf(a.endTime) ?? 0);
+  const failed = roots.filter(({ state, endTime }) =>
+    state === OperationState.FAILED && now - (timeOf(endTime) ?? 0) < FAILURE_TIME
+  ).sort(byEnd);
+  const ended = roots.filter((one) => !failed.includes(one)).sort(byEnd);
+  const waiting = running.filter(({ queuePosition }) => queuePosition !== undefined).length;
+  const started = running.filter(({ parentId }) => parentId === "").length;
+  const time = new Date(now).toISOString().slice(11, 19);
+  const lines = [
+    `${address}  ${time}Z  ${started} running, ${waiting} waiting, ${failed.length} failed lately`,
+    problem === undefined ? "" : `NO ANSWER: ${printable(problem)}`,
+    ...failed.map((one) => `FAILED ${label(one, 0)}  ${describeFailure(one)}`),
+    ...failed.length > 0 ? [""] : [],
+    ...asTree(running).map(({ operation, depth }) => runningLine(operation, depth, now)),
+    ...running.length > 0 && ended.length > 0 ? [""] : [],
+    ...ended.map((one) =>
+      `${outcomeName(one.state).padEnd(BAR + 7)}  ${label(one, 0)}  ${elapsedOf(one, now)}  ${
+        describeProgress(one)
+      }`
+    ),
+  ];
+  // The cursor stands in the last line.
+  return lines.slice(0, Math.max(1, rows - 1)).map((line) => line.trimEnd().slice(0, columns));
+}
+
+function runningLine(operation: Operation, depth: number, now: number): string {
+  const details = [describeState(operation), describeProgress(operation), elapsedOf(operation, now)]
+    .filter((part) => part !== "").join("  ");
+  return `${bar(fractionOf(operation))}  ${label(operation, depth)}  ${details}`;
+}
+
+/** Returns a bar and its percentage; dots where it is not known how much there is to do. */
+export function bar(fraction: number | undefined): string {
+  if (fraction === undefined) return `[${".".repeat(BAR)}]     `;
+  const part = Math.min(Math.max(fraction, 0), 1);
+  const filled = Math.floor(part * BAR);
+  const percent = `${Math.floor(part * 100)}%`.padStart(4);
+  return `[${"#".repeat(filled)}${"-".repeat(BAR - filled)}] ${percent}`;
+}
+
+function label({ id, kind, workspaceId }: Operation, depth: number): string {
+  return `${id}  ${`${"  ".repeat(depth)}${kindName(kind)} ${workspaceId}`.padEnd(24)}`;
+}

@@ -1,0 +1,114 @@
+/** `wsdaemon top`. */
+
+import { Command } from "commander";
+import type { Operation } from "../../wire/mod.ts";
+import { addConnectionFlags, type Session, withSession } from "../client/connect.ts";
+import { printText } from "../io.ts";
+import { systemClock } from "../../clock.ts";
+import { messageOf } from "../../errors.ts";
+import { frame, type Size } from "./frame.ts";
+
+const EXAMPLES = `
+Shows what runs on the node, with bars where it is known how much there is to do; failures of the last
+ten minutes stay on top. It is redrawn in place at each change, and every second. Ctrl-C ends it, and
+nothing else. Where stdout is no terminal, one picture is printed.
+
+Examples:
+    $ wsdaemon top
+    $ wsdaemon top --once
+`;
+
+/** Seconds from one picture to the next, at most. */
+const INTERVAL = { seconds: 1n };
+/** Milliseconds before a daemon that went away is asked again. */
+const RETRY_DELAY = 1_000;
+/** Operations that have ended and are remembered here. */
+const MAX_ENDED = 200;
+
+/** Control sequences: another screen without a cursor, back, and to the top left. */
+const BEGIN = "\x1b[?1049h\x1b[?25l";
+const END = "\x1b[?25h\x1b[?1049l";
+const HOME = "\x1b[H";
+const CLEAR_LINE = "\x1b[K";
+const CLEAR_BELOW = "\x1b[J";
+
+/** Returns `top`. */
+export function topCommand(): Command {
+  return addConnectionFlags(new Command("top"))
+    .option("--once", "print one picture and end")
+    .addHelpText("after", EXAMPLES)
+    .action(async ({ once = false }: { once?: boolean }, command: Command) => {
+      await withSession(command, async (session) => {
+        if (once || !Deno.stdout.isTerminal()) await printOnce(session);
+        else await redraw(session);
+      });
+    });
+}
+
+async function printOnce(session: Session): Promise<void> {
+  const { client, call, json } = session;
+  const { operations } = await client.operations.call("watchOperations", {}, call);
+  if (json) {
+    const { operationToJson } = await import("../../client/mod.ts");
+    return printText(`${JSON.stringify(operations.map(operationToJson), null, 2)}\n`);
+  }
+  const size = { columns: Infinity, rows: Infinity };
+  printText(
+    frame({ address: session.address, operations, now: Date.now() }, size)
+      .map((line) => `${line}\n`).join(""),
+  );
+}
+
+/**
+ * Redraws until the session is interrupted. A daemon that goes away is asked again every second.
+ * @throws {ClientError} where the first question fails
+ */
+async function redraw({ client, call, address, interrupted }: Session): Promise<void> {
+  const known = new Map<string, Operation>();
+  let { revision, operations } = await client.operations.call("watchOperations", {}, call);
+  let problem: string | undefined;
+  const options = { ...call, signal: interrupted };
+  printText(BEGIN);
+  try {
+    while (!interrupted.aborted) {
+      takeOver(known, operations);
+      const view = { address, operations: [...known.values()], now: Date.now(), problem };
+      draw(frame(view, sizeOfTerminal()));
+      try {
+        const request = { revision, maxWait: INTERVAL };
+        ({ revision, operations } = await client.operations.call(
+          "watchOperations",
+          request,
+          options,
+        ));
+        problem = undefined;
+      } catch (error) {
+        problem = messageOf(error);
+        operations = [];
+        await systemClock.sleep(RETRY_DELAY, interrupted).catch(() => {});
+      }
+    }
+  } finally {
+    printText(END);
+  }
+}
+
+/** Replaces what is known of what runs, and adds what has ended. */
+function takeOver(known: Map<string, Operation>, told: readonly Operation[]): void {
+  for (const [id, { endTime }] of known) if (!endTime) known.delete(id);
+  for (const operation of told) known.set(operation.id, operation);
+  const ended = [...known.values()].filter(({ endTime }) => endTime);
+  for (const { id } of ended.slice(0, Math.max(0, ended.length - MAX_ENDED))) known.delete(id);
+}
+
+function draw(lines: readonly string[]): void {
+  printText(HOME + lines.map((line) => `${line}${CLEAR_LINE}\r\n`).join("") + CLEAR_BELOW);
+}
+
+function sizeOfTerminal(): Size {
+  try {
+    return Deno.consoleSize();
+  } catch {
+    return { columns: 80, rows: 24 };
+  }
+}

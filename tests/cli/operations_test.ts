@@ -1,0 +1,191 @@
+/** What operators see and do from a shell. */
+
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
+import { DaemonProcess, FROM_SOURCE } from "../../scripts/daemon_process.ts";
+import { WorkspaceClient } from "../../src/client/mod.ts";
+import { OperationKind } from "../../src/wire/mod.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { has } from "../fixtures/tools.ts";
+import { inProcess } from "./in_process.ts";
+
+const IDENTITY = ["--owner", "alice", "--meta-id", "notes"];
+const ID = /[0-9a-f]{16}/;
+
+/** A server whose answers begin, and never end. */
+function endlessServer(): Disposable & { url: string } {
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => {
+    const start = (controller: ReadableStreamDefaultController) =>
+      controller.enqueue(new Uint8Array(100_000));
+    return new Response(new ReadableStream({ start }));
+  });
+  return {
+    url: `http://127.0.0.1:${server.addr.port}/f=f#sha256:${"0".repeat(64)}`,
+    [Symbol.dispose]: () => void server.shutdown(),
+  };
+}
+
+/** Resolves to the id of the init of a workspace once its download is under way. */
+async function downloading(client: WorkspaceClient, workspaceId: string): Promise<string> {
+  let revision = "";
+  for (;;) {
+    const answer = await client.operations.call("watchOperations", { revision });
+    revision = answer.revision;
+    const step = answer.operations.find((one) =>
+      one.workspaceId === workspaceId && one.kind === OperationKind.DOWNLOAD && !one.endTime
+    );
+    if (step) return step.parentId;
+  }
+}
+
+Deno.test("a node is seen and steered from a shell", async (t) => {
+  using folder = testFolder();
+  const config = join(folder.path, "config.json");
+  Deno.writeTextFileSync(config, '{ "net": { "allowLoopback": true } }');
+  await using daemon = await DaemonProcess.start({
+    args: ["--config", config, "--root", join(folder.path, "n"), "--metrics-listen", "off"],
+  });
+  using server = endlessServer();
+  const address = daemon.addresses[0]!;
+  using client = new WorkspaceClient({ address });
+  const run = (...args: string[]) => inProcess(...args, "--addr", address);
+  const output = async (...args: string[]) => {
+    const { code, stdout, stderr } = await run(...args);
+    assertEquals([code, stderr], [0, ""], stdout);
+    return stdout;
+  };
+  const spawn = (command: readonly string[]) =>
+    new Deno.Command(command[0]!, {
+      args: [...command.slice(1), "--addr", address],
+      env: { NO_COLOR: "1" },
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+
+  await output("client", "init", "--id", "w1", ...IDENTITY, "--empty");
+  await output("client", "backup", "w1");
+
+  await t.step("ls and status show the workspaces, for people and for machines", async () => {
+    const [head, row] = (await output("ls")).split("\n");
+    assertMatch(head!, /^ID +OWNER +META_ID +STATE +FROM +USED +QUOTA +LAST IMAGE +OPERATIONS$/);
+    assertMatch(row!, /^w1 +alice +notes +AVAILABLE +empty +\S+( \S+)? +- +\d+s ago +-$/);
+    assertEquals(await output("ls", "--owner", "bob"), "");
+    const [workspace] = JSON.parse(await output("ls", "--json"));
+    assertEquals([workspace.id, workspace.state], ["w1", "WORKSPACE_STATE_AVAILABLE"]);
+    assertMatch(workspace.lastImage.url, /^wsdaemon:backup\/alice\/notes@sha256:/);
+    assertMatch(await output("status"), /^workspaces +1 AVAILABLE\nrunning +0\nfailed +none\n$/);
+    const text = await output("status", "w1");
+    assertMatch(text, /^state +AVAILABLE$/m);
+    assertMatch(text, /^[0-9a-f]{16} +backup +w1 +\d+s +succeeded/m);
+    const snapshot = (await output("client", "snapshot", "w1")).trim();
+    assertMatch(await output("status", snapshot), /^state +stored$/m);
+  });
+
+  await t.step("what is stuck is seen in ops and top, left by Ctrl-C, and cancelled", async () => {
+    const args = ["client", "init", "--id", "stuck", ...IDENTITY, "--download", server.url];
+    const child = spawn([...FROM_SOURCE, ...args]);
+    const id = await downloading(client, "stuck");
+    child.kill("SIGINT");
+    const { code, stderr } = await child.output();
+    assertEquals(code, 130);
+    assertStringIncludes(
+      new TextDecoder().decode(stderr),
+      `error: Interrupted; the daemon goes on with init ${id} of stuck`,
+    );
+    const late = await run("client", "wait", "stuck", "--timeout", "50ms");
+    assertEquals(late.code, 3);
+    assertMatch(
+      late.stderr,
+      /^error: DEADLINE_EXCEEDED: .*goes on with init [0-9a-f]{16} of stuck/,
+    );
+
+    const [head, init, download] = (await output("ops")).split("\n");
+    assertMatch(head!, /^ID +KIND +WORKSPACE +FOR +STATE +DONE$/);
+    assertMatch(init!, new RegExp(`^${id} +init +stuck +\\S+ +initializing +0 of 1 files`));
+    assertMatch(download!, /^[0-9a-f]{16} {4}download +stuck +\S+ +downloading/);
+    assertMatch(await output("top"), new RegExp(`^\\[-{20}\\] {3}0%  ${id}  init stuck`, "m"));
+    assertStringIncludes(await output("ls"), id);
+
+    const step = ID.exec(download!)![0];
+    const refused = await run("cancel", step, "--json");
+    const { error } = JSON.parse(refused.stderr);
+    assertEquals([refused.code, refused.stdout, error.reason], [
+      1,
+      "",
+      "OPERATION_NOT_CANCELLABLE",
+    ]);
+    assertStringIncludes(error.message, id);
+    assertEquals(await output("cancel", id), "init of stuck is cancelled\n");
+    assertEquals(await output("ops"), "");
+    assertMatch(await output("ops", "--all", "--workspace", "stuck"), /init +stuck .* cancelled/);
+    const gone = await run("client", "wait", "stuck", "--json");
+    assertEquals([gone.code, JSON.parse(gone.stderr).error.code], [1, "NOT_FOUND"]);
+  });
+
+  await t.step("a call that somebody cancelled ends with a code of its own", async () => {
+    const args = ["client", "init", "--id", "other", ...IDENTITY, "--download", server.url];
+    const child = spawn([...FROM_SOURCE, ...args]);
+    await output("cancel", await downloading(client, "other"));
+    const { code, stderr } = await child.output();
+    assertEquals(code, 4);
+    assertMatch(new TextDecoder().decode(stderr), /ABORTED: .* \[OPERATION_CANCELLED\]/);
+  });
+
+  await t.step("a malformed command line is told as JSON where that is wanted", async () => {
+    const { code, stdout, stderr } = await run("cancel", "--json");
+    assertEquals([code, stdout, JSON.parse(stderr).error.code], [2, "", "INVALID_ARGUMENT"]);
+  });
+
+  await t.step({
+    name: "on a terminal, calls draw their progress and top redraws itself until Ctrl-C",
+    ignore: !has("script"),
+    fn: async () => {
+      const init = ["client", "init", "--id", "seen", ...IDENTITY, "--download", server.url];
+      const drawn = onTerminal([...FROM_SOURCE, ...init, "--addr", address]);
+      const id = await downloading(client, "seen");
+      await drawn.shows(/init \[-{24}\] {3}0% {2}downloading, 0 of 1 files/);
+      const top = onTerminal([...FROM_SOURCE, "top", "--addr", address]);
+      await top.shows(new RegExp(`\\[-{20}\\] {3}0%  ${id}  init seen`));
+      await output("cancel", id);
+      await top.shows(new RegExp(`cancelled +${id}  init seen`));
+      await top.type("\x03");
+      const { code, text } = await top.end();
+      assertEquals(code, 0, text);
+      assert(text.endsWith("\x1b[?25h\x1b[?1049l"), JSON.stringify(text.slice(-40)));
+      assertEquals((await drawn.end()).code, 4);
+    },
+  });
+});
+
+/** Runs a command on a terminal of its own. */
+function onTerminal(command: readonly string[]) {
+  const quoted = command.map((word) => `'${word}'`).join(" ");
+  const child = new Deno.Command("script", {
+    args: ["-qefc", `stty cols 100 rows 30; ${quoted}`, "/dev/null"],
+    env: { NO_COLOR: "1", TERM: "xterm" },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  const more = async () => {
+    const { done, value } = await reader.read();
+    text += value ?? "";
+    return !done;
+  };
+  return {
+    /** Resolves once its output has something like this. */
+    async shows(pattern: RegExp): Promise<void> {
+      while (!pattern.test(text)) assert(await more(), `${pattern} is not in ${text}`);
+    },
+    type: (keys: string) => writer.write(new TextEncoder().encode(keys)),
+    async end(): Promise<{ code: number; text: string }> {
+      while (await more());
+      await writer.close().catch(() => {});
+      return { code: (await child.status).code, text };
+    },
+  };
+}
