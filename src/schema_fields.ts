@@ -5,13 +5,20 @@
 
 import { z } from "zod";
 
+/** What the JSON Schema says of keys that hold a path. */
+export const PATH_FORMAT = "path";
+
 /** Returns a message for zod: what was expected. */
 export function expected(what: string): { error: string } {
   return { error: `expected ${what}` };
 }
 
-/** A path; relative ones are resolved by the config's loader. */
-export const pathField = z.string(expected("a path")).min(1, expected("a path"));
+/**
+ * A path; relative ones are resolved by the config's loader. Its form is in the JSON Schema, from which
+ * the loader knows which keys hold one.
+ */
+export const pathField = z.string(expected("a path")).min(1, expected("a path"))
+  .meta({ format: PATH_FORMAT });
 
 /** A string that is not empty. */
 export const textField = z.string(expected("a string"))

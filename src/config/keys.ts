@@ -7,6 +7,7 @@ import { configSchema } from "./schema.ts";
 /** The parts of JSON Schema that the config's schema uses. */
 export interface JsonSchema {
   type?: string;
+  format?: string;
   description?: string;
   properties?: Record<string, JsonSchema>;
   oneOf?: JsonSchema[];
@@ -25,6 +26,7 @@ export function configJsonSchema(): JsonSchema {
 export interface Leaf {
   path: readonly string[];
   type: string;
+  format?: string;
 }
 
 /** Returns every leaf below `node`; one that several alternatives share is named once. */
@@ -34,7 +36,9 @@ export function leaves(node: JsonSchema, path: readonly string[] = []): Leaf[] {
     Object.entries(node.properties ?? {}).flatMap(([key, child]) => leaves(child, [...path, key]));
   for (const leaf of below) found.set(leaf.path.join("."), leaf);
   if (found.size > 0) return [...found.values()];
-  return path.length > 0 && node.type !== "object" ? [{ path, type: node.type ?? "string" }] : [];
+  if (path.length === 0 || node.type === "object") return [];
+  const { type = "string", format } = node;
+  return [{ path, type, ...(format === undefined ? {} : { format }) }];
 }
 
 /** Returns the keys that may stand in the object at `path`; `values` decides between alternatives. */

@@ -1,10 +1,11 @@
 /** Makes the config of flags, environment, file and defaults; each wins over those after it. */
 
 import { dirname, resolve } from "@std/path";
-import { STORAGE_PATH_KEYS } from "../store/mod.ts";
+import { PATH_FORMAT } from "../schema_fields.ts";
 import { conflicts, resolveConfig } from "./resolve_config.ts";
 import { readEnvironment } from "./environment.ts";
 import { parseConfig, readConfigFile } from "./file.ts";
+import { configJsonSchema, leaves } from "./keys.ts";
 import { type ConfigSource, merge, setAt, valueAt } from "./config_source.ts";
 import { ConfigError } from "../errors.ts";
 import { describeIssue, problemAt } from "./problems.ts";
@@ -30,15 +31,6 @@ export interface LoadedConfig {
   /** Oddities that are no reason to stop, a line each. */
   warnings: string[];
 }
-
-/** Settings that name files: relative ones in a file start from that file's folder. */
-const PATHS: readonly (readonly string[])[] = [
-  ["root"],
-  ["tls", "cert"],
-  ["tls", "key"],
-  ["tls", "clientCa"],
-  ...STORAGE_PATH_KEYS.map((key) => ["storage", key]),
-];
 
 /**
  * Returns the config that flags, environment, file and defaults make together.
@@ -74,7 +66,8 @@ function readFile(path: string, text: string | undefined): ConfigSource {
 
 function anchored(source: ConfigSource, folder: string): ConfigSource {
   const values = structuredClone(source.values) as Record<string, unknown>;
-  for (const path of PATHS) {
+  for (const { path, format } of leaves(configJsonSchema())) {
+    if (format !== PATH_FORMAT) continue;
     const value = valueAt(values, path);
     if (typeof value === "string" && value !== "") setAt(values, path, resolve(folder, value));
   }

@@ -1,6 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { protoFolders } from "../../src/process/rpc_permissions.ts";
 import { contentPermissions, daemonPermissions } from "../../src/process/worker_permissions.ts";
+import { setAt, valueAt } from "../../src/config/config_source.ts";
+import { configJsonSchema, leaves } from "../../src/config/keys.ts";
+import { PATH_FORMAT } from "../../src/schema_fields.ts";
+import { storageSchema } from "../../src/store/mod.ts";
 import { configOf } from "./fixture.ts";
 
 Deno.test("content permissions are one library and nothing else", () => {
@@ -56,6 +60,41 @@ Deno.test("daemon permissions read the named files and write beside a unix socke
   assert(!read.includes("/run/w"), "what lies beside a socket is another's");
   assertEquals(write, ["/r", "/run/w/api.sock"]);
 });
+
+Deno.test("every key of the config that holds a path is made absolute, and what it names may be read", () => {
+  const keys = leaves(configJsonSchema()).filter(({ format }) => format === PATH_FORMAT)
+    .map(({ path }) => path);
+  assert(keys.length >= 7, `only ${keys.length} keys hold paths`);
+  const kinds: Record<string, unknown>[] = [
+    { kind: "fs" },
+    { kind: "s3", endpoint: "https://s3.test", bucket: "b" },
+  ];
+  const found = new Set<string>();
+  for (const storage of kinds) {
+    const values = structuredClone({ storage });
+    const ours = keys.filter(([section, key]) =>
+      section !== "storage" || isKeyOf(storage.kind, key)
+    );
+    for (const key of ours) setAt(values, key, `x/${key.join(".")}`);
+    const config = configOf(values);
+    const { read } = daemonPermissions(config, [], {});
+    for (const key of ours) {
+      const path = `/x/${key.join(".")}`;
+      assertEquals(valueAt(config, key), path);
+      assert(Array.isArray(read) && read.includes(path), `${key.join(".")} may not be read`);
+      found.add(key.join("."));
+    }
+  }
+  assertEquals([...found].toSorted(), keys.map((key) => key.join(".")).toSorted());
+});
+
+function isKeyOf(kind: unknown, key: string | undefined): boolean {
+  const schemas: { shape: Record<string, unknown> & { kind: { value: string } } }[] = [
+    ...storageSchema.options,
+  ];
+  const schema = schemas.find(({ shape }) => shape.kind.value === kind)!;
+  return key !== undefined && key in schema.shape;
+}
 
 Deno.test("daemon permissions reach a store outside the root", () => {
   const config = configOf({ root: "/r", storage: { kind: "fs", path: "/shared/store" } });
