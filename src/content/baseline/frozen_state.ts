@@ -11,8 +11,8 @@
 import type { Birth, File } from "../../linux/mod.ts";
 import type { SubvolumeState } from "../volume/tree_state.ts";
 
-/** `wsdfrzn1`. */
-const MAGIC = 0x31_6e_7a_72_66_64_73_77n;
+/** The bytes `wsdfrzn1`, with which a state begins. */
+export const MAGIC = 0x31_6e_7a_72_66_64_73_77n;
 /** u64 magic, u64 inode, i64 seconds and u32 nanoseconds of its birth, u32 subvolumes. */
 const HEAD = 32;
 /** The UUID's 16 bytes, u64 generation. */
