@@ -20,6 +20,8 @@ export const EXIT = {
   usage: 2,
   timeout: 3,
   cancelled: 4,
+  /** `EX_CONFIG` of `sysexits.h`; trying again is of no use, which the unit tells systemd. */
+  config: 78,
   interrupted: 130,
   terminated: 143,
 } as const;

@@ -1,7 +1,7 @@
 /** The root command: loads the subcommand that runs, and turns failures into exit codes. */
 
 import { Command, CommanderError } from "commander";
-import { configureFileSystems } from "../errors.ts";
+import { ConfigError, configureFileSystems } from "../errors.ts";
 import { readFileSystems } from "../mounts.ts";
 import { describeFailure, EXIT, Failure, type FailureJson, failureJson } from "./failure.ts";
 import { printError, printErrorText, printText } from "./io.ts";
@@ -15,8 +15,8 @@ Examples:
     $ wsdaemon client snapshot w1
     $ wsdaemon client dispose w1 --backup
 
-Exit codes: 0 done, 1 failed, 2 asked wrongly, 3 --timeout passed, 4 somebody cancelled it, 130
-interrupted. "wsdaemon help COMMAND" says more on a command.
+Exit codes: 0 done, 1 failed, 2 asked wrongly, 3 --timeout passed, 4 somebody cancelled it, 78
+configured wrongly, 130 interrupted. "wsdaemon help COMMAND" says more on a command.
 `;
 
 /** A command below the root: its line in the help, and how it is made. */
@@ -132,6 +132,7 @@ function exitCodeOf(error: unknown, json: boolean): number {
   }
   if (json) printFailure(failureJson(error));
   else for (const line of describeFailure(error)) printError(line);
+  if (error instanceof ConfigError) return EXIT.config;
   return error instanceof Failure ? error.exitCode : EXIT.failure;
 }
 

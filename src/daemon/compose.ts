@@ -29,6 +29,7 @@ import { LeftoverSweeper } from "./leftover_sweeper.ts";
 import { openJournal } from "./open_journal.ts";
 import { operationReporter } from "./operation_reporter.ts";
 import { Readiness } from "./readiness.ts";
+import { serviceStatus } from "./service_status.ts";
 
 const log = logger("daemon");
 
@@ -51,6 +52,8 @@ export interface RunningDaemon {
   stop(graceMs: number): Promise<void>;
   /** Reads the certificates again, and keeps the old ones where they cannot be used. */
   reload(): void;
+  /** Returns in a line what it is doing. */
+  status(): string;
 }
 
 /**
@@ -104,6 +107,7 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   return {
     stop: (graceMs) => stop(graceMs, { workspaces, operations, rpc, http, readiness, resources }),
     reload: () => reload(config, rpc, certificates),
+    status: () => serviceStatus(readiness.get(), operations),
   };
 }
 

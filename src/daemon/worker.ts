@@ -38,6 +38,8 @@ const main = self as unknown as MainThread;
 const daemon = Promise.withResolvers<RunningDaemon>();
 let configFile: string | undefined;
 let configureLog: (log: LogOptions) => void = () => {};
+/** Returns in a line what this Worker is doing. */
+let status = () => "Starting: recovering the workspaces and their state";
 
 async function start(message: DaemonWorkerStart): Promise<void> {
   const { config, git, version, privileged, content, droppedLines, fileSystems, confinement } =
@@ -56,17 +58,17 @@ async function start(message: DaemonWorkerStart): Promise<void> {
     requireConfined(["env", "ffi", "read", "run", "sys", "write"]);
     log.info("wsdaemon {version} starts, confined to {root}", { version, root: config.root });
     reportConfinement(confinement, metrics);
-    daemon.resolve(
-      await compose({
-        config,
-        content: connectContent(content, report),
-        git,
-        privileged,
-        metrics,
-        daemonMetrics,
-        onListening: (address) => void announce(address),
-      }),
-    );
+    const running = await compose({
+      config,
+      content: connectContent(content, report),
+      git,
+      privileged,
+      metrics,
+      daemonMetrics,
+      onListening: (address) => void announce(address),
+    });
+    status = () => running.status();
+    daemon.resolve(running);
   } catch (error) {
     await fail(error);
   }
@@ -81,7 +83,9 @@ async function announce(address: string): Promise<void> {
 /** Stops the daemon; a start that is still under way ends first. */
 async function stop(grace: number): Promise<void> {
   try {
-    await (await daemon.promise).stop(grace);
+    const running = await daemon.promise;
+    status = () => "Stopping: letting running work end";
+    await running.stop(grace);
   } catch (error) {
     return await fail(error);
   }
@@ -109,6 +113,7 @@ async function reload(): Promise<void> {
     main.postMessage({ kind: "config", read: await readConfig(configFile) });
   }
   (await daemon.promise).reload();
+  main.postMessage({ kind: "reloaded" });
 }
 
 async function fail(error: unknown): Promise<void> {
@@ -121,5 +126,6 @@ main.addEventListener("message", async ({ data }) => {
   if (data.kind === "start") await start(data);
   else if (data.kind === "reload") await reload();
   else if (data.kind === "log") applyLog(data.log);
+  else if (data.kind === "look") main.postMessage({ kind: "alive", status: status() });
   else await stop(data.grace);
 });

@@ -60,7 +60,7 @@ export function startGit(options: ProcessOptions): RunningGit {
   const { signal, input, answer } = options;
   signal.throwIfAborted();
   const child = start(options);
-  const kill = () => killGroup(options.env, child);
+  const kill = () => killGroup(options, child);
   signal.addEventListener("abort", kill, { once: true });
   // An error that nobody listens for would end the daemon.
   const end = endOf(child).finally(() => signal.removeEventListener("abort", kill));
@@ -127,14 +127,14 @@ function endOf(child: ChildProcess): Promise<Omit<Ending, "stderr">> {
 
 /**
  * Kills a process group. Deno lets a process with narrow permissions signal its own children only,
- * so a shell does it.
+ * so a shell does it, as the same user, which takes no capability.
  */
-function killGroup(env: Record<string, string>, child: ChildProcess): void {
+function killGroup({ env, user }: ProcessOptions, child: ChildProcess): void {
   if (child.pid === undefined) return;
   const killChild = () => child.kill("SIGKILL");
   try {
     const args = ["-c", 'kill -s KILL -- "-$1"', "kill", String(child.pid)];
-    const killer = spawn(SHELL, args, { cwd: "/", env, stdio: "ignore" });
+    const killer = spawn(SHELL, args, { cwd: "/", env, stdio: "ignore", ...user });
     killer.on("error", killChild);
     killer.on("close", (code) => {
       if (code !== 0) killChild();

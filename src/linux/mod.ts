@@ -18,6 +18,7 @@ export type { ErrnoName } from "../errors.ts";
 export { isErrno, SystemError } from "./errno.ts";
 export { File } from "./file.ts";
 export { openLibc } from "./libc.ts";
+export { DatagramSocket } from "./datagram_socket.ts";
 export {
   bytesOf,
   displayName,

@@ -17,7 +17,6 @@ import {
   confinementSupport,
   confineThread,
   CONTENT_CAPABILITIES,
-  openLibc,
   type PathRight,
   type PathRule,
   READ_RIGHTS,
@@ -59,8 +58,7 @@ const DEVICES = ["null", "zero", "full", "random", "urandom", "tty"].map((name) 
 
 const CAPABILITIES: readonly Capability[] = [
   ...CONTENT_CAPABILITIES,
-  // Git runs as the content's owner, and is killed there.
-  "CAP_KILL",
+  // Git runs as the content's owner.
   "CAP_SETGID",
   "CAP_SETUID",
   "CAP_NET_BIND_SERVICE",
@@ -70,8 +68,6 @@ const CAPABILITIES: readonly Capability[] = [
 export interface ProcessConfinement {
   /** With real paths, whose root is there. */
   config: Config;
-  /** Absolute path of libc. */
-  libc: string;
   git: FoundGit;
   /** Absolute path of the config file, which may be read again; absent where there is none. */
   configFile?: string | undefined;
@@ -80,15 +76,14 @@ export interface ProcessConfinement {
 }
 
 /**
- * Binds the calling thread, and what it starts from now on, for good. Threads that run already (V8's,
+ * Binds the calling thread, and what it starts from now on, for good. libc is open. Threads that run already (V8's,
  * and those for the main thread's own file operations) stay as they are.
  * @returns what it is bound by, for the Workers to bind themselves further by; `undefined` for nothing
  * @throws {StartError} where `confinement` is "required" and the kernel lacks what it takes, or refuses
  */
 export function confineProcess(options: ProcessConfinement): ConfinementSupport | undefined {
-  const { config, libc } = options;
+  const { config } = options;
   if (config.confinement === "off") return undefined;
-  openLibc(libc);
   const support = confinementSupport();
   const problem = confinementProblem(support);
   if (config.confinement === "required" && problem) throw new StartError(problem);

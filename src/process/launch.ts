@@ -7,6 +7,7 @@ import { programsOf } from "../git/mod.ts";
 import type {
   ConfigRead,
   DaemonWorkerLog,
+  DaemonWorkerLook,
   DaemonWorkerReload,
   DaemonWorkerStart,
   DaemonWorkerStop,
@@ -38,6 +39,10 @@ export interface LaunchOptions {
   onListening(address: string): void;
   /** Receives the text of the config file, read again, or why it could not be read. */
   onConfigRead?(read: ConfigRead): void;
+  /** Called when the daemon Worker answers {@link Launched.look}, with what it is doing in a line. */
+  onAlive?(status: string): void;
+  /** Called when the certificates have been read again. */
+  onReloaded?(): void;
   /** What the Workers run; the daemon's own unless given. */
   modules?: WorkerModules;
 }
@@ -68,6 +73,8 @@ export interface Launched extends Disposable {
   reload(): void;
   /** Has the daemon write records so from now on. */
   configureLog(log: LogOptions): void;
+  /** Asks the daemon Worker for a sign of life. */
+  look(): void;
 }
 
 /**
@@ -120,6 +127,8 @@ export function launch(options: LaunchOptions): Launched {
       daemonServes.resolve();
       options.onListening(data.address);
     }
+    if (data.kind === "alive") options.onAlive?.(data.status);
+    if (data.kind === "reloaded") options.onReloaded?.();
     if (data.kind === "failed") reject(new StartError(data.message));
     if (data.kind === "stopped") resolve();
     if (data.kind === "config") options.onConfigRead?.(data.read);
@@ -154,6 +163,10 @@ export function launch(options: LaunchOptions): Launched {
     configureLog(log) {
       const configure: DaemonWorkerLog = { kind: "log", log };
       daemon.postMessage(configure);
+    },
+    look() {
+      const look: DaemonWorkerLook = { kind: "look" };
+      daemon.postMessage(look);
     },
     [Symbol.dispose]() {
       for (const worker of workers) worker.terminate();

@@ -41,6 +41,11 @@ export interface DaemonWorkerReload {
   kind: "reload";
 }
 
+/** Asks the daemon Worker for a sign of life. */
+export interface DaemonWorkerLook {
+  kind: "look";
+}
+
 /** Tells the daemon Worker how to write records from now on. */
 export interface DaemonWorkerLog {
   kind: "log";
@@ -55,12 +60,17 @@ export type ToDaemonWorker =
   | DaemonWorkerStart
   | DaemonWorkerLog
   | DaemonWorkerReload
+  | DaemonWorkerLook
   | DaemonWorkerStop;
 
 /** What the daemon Worker reports to the main thread. */
 export type FromDaemonWorker =
   /** It serves at `address`. */
   | { kind: "listening"; address: string }
+  /** It was looked at, and is doing what `status` says in a line. */
+  | { kind: "alive"; status: string }
+  /** It was asked to read its certificates again, and has done so, or kept the old ones. */
+  | { kind: "reloaded" }
   /** It could not start, and has released everything. */
   | { kind: "failed"; message: string }
   /** It has read the config file again; the main thread, which may not, decides on it. */

@@ -3,6 +3,7 @@
 import type { Config, LoadedConfig } from "../config/mod.ts";
 import { StartError } from "../errors.ts";
 import { configureQueuedLogging, logger, type LogOptions } from "../log/mod.ts";
+import { openLibc } from "../linux/mod.ts";
 import { formatAddress, parseAddress, resolveAddress } from "../address.ts";
 import { confineProcess } from "./confine_process.ts";
 import { launch, type Launched } from "./launch.ts";
@@ -14,6 +15,7 @@ import { reloadLog } from "./reload_log.ts";
 import { inWords } from "./preflight/check.ts";
 import { startChecks } from "./preflight/preflight.ts";
 import { makeAreas, prepareRoot } from "./root.ts";
+import { ServiceManager } from "./service_manager.ts";
 import { onSignals } from "./signals.ts";
 import { handleUncaught } from "../uncaught.ts";
 
@@ -58,9 +60,11 @@ export async function runDaemon(
   using _lock = lockRoot(config.root);
   const areas = makeAreas(config);
   const libc = libcPath();
-  const git = await findGit(Deno.env.get("PATH") ?? "");
+  openLibc(libc);
   const env = Deno.env.toObject();
-  const confinement = confineProcess({ config, libc, git, env, configFile });
+  const git = await findGit(env["PATH"] ?? "");
+  using manager = ServiceManager.of(env, Deno.pid);
+  const confinement = confineProcess({ config, git, env, configFile });
   using launched = launch({
     config,
     configFile,
@@ -73,9 +77,16 @@ export async function runDaemon(
     droppedLines,
     onListening: (address) => print(`listening on ${address}`),
     onConfigRead: (read) => launched.configureLog(configureLog(reloadLog(loaded, read, reload))),
+    onAlive: (status) => manager.alive(status),
+    onReloaded: () => manager.reloaded(),
   });
-  launched.serving.then(revokePermissions);
-  return await untilEnded(launched, config.shutdown.grace);
+  launched.serving.then(() => {
+    revokePermissions();
+    manager.ready();
+    launched.look();
+  });
+  launched.look();
+  return await untilEnded(launched, manager, config.shutdown.grace);
 }
 
 /** Returns a function that has this thread write records so, and returns what a Worker is to be told. */
@@ -95,14 +106,22 @@ function revokePermissions(): void {
   }
 }
 
-async function untilEnded(launched: Launched, grace: number): Promise<boolean> {
+async function untilEnded(
+  launched: Launched,
+  manager: ServiceManager,
+  grace: number,
+): Promise<boolean> {
   const log = logger("process");
   const { promise: aborted, resolve: abort } = Promise.withResolvers<boolean>();
-  let watchdog: ReturnType<typeof setTimeout> | undefined;
+  let limit: ReturnType<typeof setTimeout> | undefined;
+  const looks = manager.interval === undefined
+    ? undefined
+    : setInterval(() => launched.look(), manager.interval);
   using _signals = onSignals({
     stop(signal) {
       log.info("stopping on {signal}; a second one stops at once", { signal });
-      watchdog = setTimeout(() => {
+      manager.stopping(grace + STOP_MARGIN);
+      limit = setTimeout(() => {
         log.error("the daemon did not stop in time");
         abort(false);
       }, grace + STOP_MARGIN);
@@ -112,7 +131,10 @@ async function untilEnded(launched: Launched, grace: number): Promise<boolean> {
       log.warn("stopping at once on a second {signal}", { signal });
       abort(false);
     },
-    reload: () => launched.reload(),
+    reload() {
+      manager.reloading();
+      launched.reload();
+    },
   });
   try {
     return await Promise.race([launched.ended.then(() => true), aborted]);
@@ -121,7 +143,8 @@ async function untilEnded(launched: Launched, grace: number): Promise<boolean> {
     log.fatal("{error}", { error });
     return false;
   } finally {
-    clearTimeout(watchdog);
+    clearTimeout(limit);
+    clearInterval(looks);
   }
 }
 

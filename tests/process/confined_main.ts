@@ -3,6 +3,7 @@
  * Deno's permissions, and a program that the Worker runs can still do, as JSON.
  */
 
+import { openLibc } from "../../src/linux/mod.ts";
 import { confineProcess } from "../../src/process/confine_process.ts";
 import { findGit } from "../../src/process/find_program.ts";
 import { libcPath } from "../../src/process/libc.ts";
@@ -10,9 +11,9 @@ import { configOf } from "./fixture.ts";
 
 const [root, outside] = Deno.args as [string, string];
 const git = await findGit(Deno.env.get("PATH") ?? "");
+openLibc(libcPath());
 confineProcess({
   config: configOf({ root, confinement: "required" }),
-  libc: libcPath(),
   git,
   env: {},
 });
