@@ -52,6 +52,9 @@ const protocol = z.enum(
   expected('one of "https", "http", "ssh", "git", "file"'),
 );
 
+const expectedMode = expected('a mode in octal such as "0660"');
+const expectedGroup = expected("the name or id of a group, as a string");
+
 /** The schema of the config file: its keys, their defaults, and what each becomes. */
 export const configSchema = section({
   $schema: z.string().exactOptional().describe("For editors; not used"),
@@ -59,6 +62,12 @@ export const configSchema = section({
   listen: z.array(address, expected("an array of addresses"))
     .min(1, expected("at least one address")).default(["127.0.0.1:8080"])
     .describe("Addresses to serve gRPC on: HOST:PORT or unix:///path"),
+  unixSocket: section({
+    mode: z.string(expectedMode).regex(/^0?[0-7]{3}$/, expectedMode).default("0660")
+      .describe("Who may connect: connecting takes the right to write"),
+    group: z.string(expectedGroup).regex(/^(?:[A-Za-z_][\w.-]*\$?|\d{1,10})$/, expectedGroup)
+      .exactOptional().describe("Group of the socket's file; the daemon's own unless given"),
+  }).prefault({}).describe("The files of unix sockets among listen"),
   insecure: flagField.default(false)
     .describe("Whether to serve without TLS where other machines can connect"),
   confinement: z.enum(

@@ -92,6 +92,7 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
     metrics,
     insecure: config.insecure,
     readPeerCredentials: (fd) => options.content.peerCredentials(fd),
+    unixSocket: accessOf(config.unixSocket),
     ...(tls ? { tls } : {}),
   });
   stack.defer(() => rpc.stop(0));
@@ -109,6 +110,10 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
     reload: () => reload(config, rpc, certificates),
     status: () => serviceStatus(readiness.get(), operations),
   };
+}
+
+function accessOf({ mode, group }: Config["unixSocket"]) {
+  return { mode: parseInt(mode, 8), gid: group === undefined ? undefined : Number(group) };
 }
 
 function reload({ tls }: Config, rpc: RpcServer, certificates: CertificateWatch): void {

@@ -6,6 +6,7 @@ import { configureQueuedLogging, logger, type LogOptions } from "../log/mod.ts";
 import { openLibc } from "../linux/mod.ts";
 import { formatAddress, parseAddress, resolveAddress } from "../address.ts";
 import { confineProcess } from "./confine_process.ts";
+import { groupId } from "./group_id.ts";
 import { launch, type Launched } from "./launch.ts";
 import { libcPath } from "./libc.ts";
 import { lockRoot } from "./lock.ts";
@@ -56,7 +57,7 @@ export async function runDaemon(
     if (check.outcome === "failed") throw new StartError(inWords(check));
     if (check.outcome === "warning") log.warn("{warning}", { warning: inWords(check) });
   }
-  const config = prepareRoot(await resolveListeners(loaded));
+  const config = prepareRoot(resolveGroup(await resolveListeners(loaded)));
   using _lock = lockRoot(config.root);
   const areas = makeAreas(config);
   const libc = libcPath();
@@ -146,6 +147,13 @@ async function untilEnded(
     clearTimeout(limit);
     clearInterval(looks);
   }
+}
+
+/** Returns the config with the id of its sockets' group, whose name the daemon Worker cannot look up. */
+function resolveGroup(config: Config): Config {
+  const { group } = config.unixSocket;
+  if (group === undefined) return config;
+  return { ...config, unixSocket: { ...config.unixSocket, group: String(groupId(group)) } };
 }
 
 /** Returns the config with its listeners' names looked up: permissions are given for what is bound. */

@@ -3,7 +3,7 @@
 import { type Server, ServerCredentials } from "@grpc/grpc-js";
 import { DaemonError, messageOf } from "../errors.ts";
 import { type Address, formatAddress, isLocal, resolveAddress } from "../address.ts";
-import { clearStaleSocket, closeToOthers } from "./unix_socket.ts";
+import { clearStaleSocket, setAccess, type SocketAccess } from "./unix_socket.ts";
 
 /** Options of {@link listen}. */
 export interface ListenOptions {
@@ -11,6 +11,8 @@ export interface ListenOptions {
   tls?: ServerCredentials;
   /** Allows TCP without TLS beyond loopback. */
   insecure: boolean;
+  /** Who may connect to unix sockets. */
+  unixSocket: SocketAccess;
 }
 
 /** The meaning of the errno of a failed bind, for the person who configured the address. */
@@ -41,7 +43,7 @@ export async function listen(
   for (const address of resolved) {
     if (address.kind === "unix") await clearStaleSocket(address.path);
     const port = await bind(server, address, options.tls);
-    if (address.kind === "unix") await closeToOthers(address.path);
+    if (address.kind === "unix") await setAccess(address.path, options.unixSocket);
     bound.push(address.kind === "unix" ? address : { ...address, port });
   }
   return bound;

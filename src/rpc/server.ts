@@ -23,6 +23,7 @@ import { addReflection, Health } from "./health.ts";
 import { listen } from "./listen.ts";
 import { watchHandshakes } from "./handshakes.ts";
 import { Peers, type ReadPeerCredentials } from "./peers.ts";
+import { DEFAULT_ACCESS, type SocketAccess } from "./unix_socket.ts";
 import { RpcMetrics } from "./rpc_metrics.ts";
 import { operationsService } from "./operations_service.ts";
 import { workspaceContentService } from "./service.ts";
@@ -65,6 +66,8 @@ export interface RpcOptions {
   tls?: TlsMaterial;
   /** Allows TCP without TLS beyond loopback. */
   insecure?: boolean;
+  /** Who may connect to unix sockets; the owner and the group unless given. */
+  unixSocket?: SocketAccess;
   limits?: Partial<RpcLimits>;
   /** Tells who is behind a unix socket; absent where nobody can. */
   readPeerCredentials?: ReadPeerCredentials;
@@ -124,6 +127,7 @@ export async function startRpc(options: RpcOptions): Promise<RpcServer> {
   try {
     addresses = await listen(server, options.listen, {
       insecure: options.insecure ?? false,
+      unixSocket: options.unixSocket ?? DEFAULT_ACCESS,
       ...(tls ? { tls } : {}),
     });
   } catch (error) {

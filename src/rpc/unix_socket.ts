@@ -1,9 +1,17 @@
-/** Clears the way for the file of a unix socket, and closes it to other users. */
+/** Clears the way for the file of a unix socket, and gives it its group and mode. */
 
-import { DaemonError, messageOf } from "../errors.ts";
+import { DaemonError, messageOf, reasonOf } from "../errors.ts";
+
+/** Who may connect to a unix socket. */
+export interface SocketAccess {
+  /** Permission bits of its file; connecting takes the right to write. */
+  readonly mode: number;
+  /** Id of its group; the process's own if absent. */
+  readonly gid?: number | undefined;
+}
 
 /** The owner and the group may connect; others may not. */
-const MODE = 0o660;
+export const DEFAULT_ACCESS: SocketAccess = { mode: 0o660 };
 
 /**
  * Removes the socket that a killed server left at `path`, which would make binding fail.
@@ -24,9 +32,22 @@ export async function clearStaleSocket(path: string): Promise<void> {
   throw occupied(path, "a running server answers there");
 }
 
-/** Closes the socket just bound at `path` to other users. Node's API removes it when it is closed. */
-export async function closeToOthers(path: string): Promise<void> {
-  await Deno.chmod(path, MODE);
+/**
+ * Gives the socket just bound at `path` its group and mode. Node's API removes it when it is closed.
+ * @throws {DaemonError} FAILED_PRECONDITION where this process may not give it to that group
+ */
+export async function setAccess(path: string, { mode, gid }: SocketAccess): Promise<void> {
+  try {
+    if (gid !== undefined) await Deno.chown(path, null, gid);
+    await Deno.chmod(path, mode);
+  } catch (error) {
+    throw new DaemonError(
+      "FAILED_PRECONDITION",
+      `Cannot give unix://${path} the group ${gid} and mode ${mode.toString(8)}: ` +
+        `${reasonOf(error)}; see unixSocket of the config`,
+      { cause: error },
+    );
+  }
 }
 
 async function stat(path: string): Promise<Deno.FileInfo | undefined> {

@@ -8,7 +8,7 @@ Deno.test("config validate names every mistake on a line of its own and fails", 
   const file = `${folder.path}/config.json`;
   Deno.writeTextFileSync(file, '{\n  "rot": "/x",\n  "git": {"timeout": 5}\n}');
   const { code, stdout, stderr } = await inProcess("config", "validate", "--config", file);
-  assertEquals([code, stdout], [1, ""]);
+  assertEquals([code, stdout], [78, ""]);
   const lines = stderr.trim().split("\n").toSorted();
   assertEquals(lines, [
     `error: ${file}:2:3: rot: unknown key; did you mean "root"?`,

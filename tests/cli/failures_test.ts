@@ -60,11 +60,11 @@ Deno.test("files that the command line names and that cannot be used are named w
   ) => ["client", "--addr", "127.0.0.1:1", ...flags, "exists", "w"];
   const config = (path: string) => ["config", "validate", "--config", path];
   await checkAll([
-    { args: config(missing!), says: [missing!, "no such file"] },
-    { args: config(dir!), says: [dir!, "it is a directory"] },
-    { args: config(binary!), says: [binary!, "not UTF-8"] },
-    { args: ["store", "ls", "--config", missing!], says: [missing!, "no such file"] },
-    { args: ["run", "--config", dir!], says: [dir!, "it is a directory"] },
+    { args: config(missing!), says: [missing!, "no such file"], code: 78 },
+    { args: config(dir!), says: [dir!, "it is a directory"], code: 78 },
+    { args: config(binary!), says: [binary!, "not UTF-8"], code: 78 },
+    { args: ["store", "ls", "--config", missing!], says: [missing!, "no such file"], code: 78 },
+    { args: ["run", "--config", dir!], says: [dir!, "it is a directory"], code: 78 },
     { args: ["store", "ls", "--root", missing!], says: ["no store in", "--root"] },
     { args: ["store", "ls", "--root", dir!], says: ["no store in", "--root"] },
     { args: ["store", "ls", "--root", file!], says: [file!, "not a directory", "check the path"] },
@@ -160,6 +160,7 @@ Deno.test({
       { args: ["store", "ls", "--root", at("root")], says: ["permission denied"], command },
       {
         args: ["config", "validate", "--config", at("file")],
+        code: 78,
         says: ["permission denied"],
         command,
       },

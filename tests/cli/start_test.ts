@@ -9,6 +9,8 @@ interface Mistake {
   /** Flags after `run --metrics-listen off`, given a folder and the address of a busy port. */
   flags(folder: string, busy: string): string[];
   says(folder: string, busy: string): string;
+  /** The exit code; 1 unless given. */
+  exits?: 78;
   /** Only what the daemon's Workers do brings it up; what they log is not the test's to see. */
   byWorkers?: true;
 }
@@ -56,6 +58,7 @@ const MISTAKES: Mistake[] = [
     name: "its TLS key is not named",
     flags: (folder) => ["--root", `${folder}/root`, "--tls-cert", `${folder}/file`],
     says: () => "--tls-cert: tls.key: expected a path, but it is missing",
+    exits: 78,
   },
   {
     name: "its TLS file is no certificate",
@@ -70,11 +73,13 @@ const MISTAKES: Mistake[] = [
     name: "its config file is missing",
     flags: (folder) => ["--config", `${folder}/none.json`],
     says: (folder) => `Cannot read the config file ${folder}/none.json: no such file`,
+    exits: 78,
   },
   {
     name: "it would serve the whole network in the clear",
     flags: (folder) => ["--root", `${folder}/root`, "--listen", "0.0.0.0:0"],
     says: () => "0.0.0.0:0 can be reached from other machines",
+    exits: 78,
   },
   {
     name: "the folder of its unix socket is missing",
@@ -84,8 +89,8 @@ const MISTAKES: Mistake[] = [
   },
 ];
 
-for (const { name, flags, says, byWorkers } of MISTAKES) {
-  Deno.test(`daemon says so in one line and exits 1 when ${name}`, async () => {
+for (const { name, flags, says, exits = 1, byWorkers } of MISTAKES) {
+  Deno.test(`daemon says so in one line and exits ${exits} when ${name}`, async () => {
     using folder = testFolder();
     Deno.writeTextFileSync(`${folder.path}/file`, "not PEM");
     using other = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -93,7 +98,7 @@ for (const { name, flags, says, byWorkers } of MISTAKES) {
     const args = ["run", "--metrics-listen", "off", "--log-level", "error"]
       .concat(flags(folder.path, busy));
     const { code, stdout, stderr } = await (byWorkers ? wsdaemon(args) : inProcess(...args));
-    assertEquals([code, stdout], [1, ""], stderr);
+    assertEquals([code, stdout], [exits, ""], stderr);
     assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
     assertMatch(stderr, /^error: /);
     assertStringIncludes(stderr, says(folder.path, busy));

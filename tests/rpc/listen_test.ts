@@ -40,6 +40,21 @@ Deno.test("a server answers on all its addresses, IPv4, IPv6 and a unix socket",
   }
 });
 
+Deno.test({
+  name: "a unix socket has the mode and the group that it is given",
+  ignore: Deno.uid() !== 0,
+  fn: async () => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.path, "s");
+    await using _server = await TestServer.start({}, {
+      listen: [`unix://${path}`],
+      unixSocket: { mode: 0o620, gid: 4242 },
+    });
+    const { mode, gid } = Deno.statSync(path);
+    assertEquals([mode! & 0o777, gid], [0o620, 4242]);
+  },
+});
+
 Deno.test("a unix socket is closed to other users, and gone when the server has stopped", async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "s");
