@@ -5,4 +5,4 @@
 
 export { Administration, type AdministrationOptions } from "./administration.ts";
 export type { SnapshotStatus } from "./snapshot_status.ts";
-export type { LastImage, WorkspaceView } from "./workspace_view.ts";
+export { type LastImage, newestImage, type WorkspaceView } from "./workspace_view.ts";

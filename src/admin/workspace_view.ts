@@ -84,13 +84,7 @@ async function lastImageOf(
 ): Promise<Pick<WorkspaceView, "lastImage" | "lastImageProblem">> {
   if (store.kind === "none") return {};
   try {
-    const images = await Promise.all([
-      lastBackup(store, identity, signal),
-      newestSnapshot(store, identity, signal),
-    ]);
-    const [newest] = images
-      .filter((image) => image !== undefined)
-      .sort((a, b) => b.createdAt - a.createdAt);
+    const newest = await newestImage(store, identity, signal);
     return newest ? { lastImage: newest } : {};
   } catch (error) {
     if (signal.reason instanceof DOMException && signal.reason.name === "TimeoutError") {
@@ -98,6 +92,22 @@ async function lastImageOf(
     }
     return { lastImageProblem: messageOf(error) };
   }
+}
+
+/** Returns the newest backup or snapshot of an identity. @throws {DaemonError} what the store does */
+export async function newestImage(
+  store: ObjectStore,
+  identity: WorkspaceIdentity,
+  signal: AbortSignal,
+): Promise<LastImage | undefined> {
+  const images = await Promise.all([
+    lastBackup(store, identity, signal),
+    newestSnapshot(store, identity, signal),
+  ]);
+  const [newest] = images
+    .filter((image) => image !== undefined)
+    .sort((a, b) => b.createdAt - a.createdAt);
+  return newest;
 }
 
 async function lastBackup(

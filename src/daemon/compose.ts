@@ -5,7 +5,7 @@
 
 import { join } from "@std/path";
 import { readTlsMaterial } from "../certificates.ts";
-import { Administration } from "../admin/mod.ts";
+import { Administration, newestImage } from "../admin/mod.ts";
 import { systemClock } from "../clock.ts";
 import type { Config } from "../config/mod.ts";
 import type { Content } from "../content/mod.ts";
@@ -19,7 +19,13 @@ import { formatAddress, parseAddress } from "../address.ts";
 import { type RpcServer, startRpc } from "../rpc/mod.ts";
 import { StoredImages } from "../snapshot/mod.ts";
 import { keepsContent, type ObjectStore, openStore, storeFolder } from "../store/mod.ts";
-import { Metrics, type MetricsHttp, startMetricsHttp } from "../telemetry/mod.ts";
+import {
+  measureEventLoopDelay,
+  Metrics,
+  type MetricsHttp,
+  serveProcessMetrics,
+  startMetricsHttp,
+} from "../telemetry/mod.ts";
 import { type Journal, WorkspaceManager, WorkspaceMetrics } from "../workspace/mod.ts";
 import { CertificateWatch } from "./certificate_watch.ts";
 import type { DaemonMetrics } from "./daemon_metrics.ts";
@@ -27,6 +33,8 @@ import { chooseQuotaDriver } from "./quota.ts";
 import { DiskWatch } from "./disk_watch.ts";
 import { LeftoverSweeper } from "./leftover_sweeper.ts";
 import { openJournal } from "./open_journal.ts";
+import { ImageAges } from "./image_ages.ts";
+import { OperationMetrics } from "./operation_metrics.ts";
 import { operationReporter } from "./operation_reporter.ts";
 import { Readiness } from "./readiness.ts";
 import { serviceStatus } from "./service_status.ts";
@@ -73,11 +81,15 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   const egressProxy = stack.use(new EgressProxy(config.net));
   const operations = new OperationRegistry(systemClock);
   operations.observe(operationReporter);
+  operations.observe(new OperationMetrics(metrics, operations, systemClock));
   const disks = watchDisks(config, metrics);
   const parts = { store, journal, metrics, egressProxy, operations, disks };
   const workspaces = createManager(options, parts);
   stack.defer(() => workspaces.stop(0));
+  const imageAges = stack.use(serveImageAges(config, { store, metrics, operations, workspaces }));
   await workspaces.start();
+  imageAges.start();
+  stack.use(serveNodeMetrics(metrics, workspaces));
   const tls = config.tls && readTlsMaterial(config.tls);
   const administration = new Administration({
     workspaces,
@@ -197,6 +209,38 @@ function createManager(
     contentOwner: config.contentOwner,
     backup: config.backup,
   });
+}
+
+/** Serves what is read at each scrape; disposing of it ends what is measured in between. */
+function serveNodeMetrics(metrics: Metrics, workspaces: WorkspaceManager): Disposable {
+  metrics.observedGauge(
+    "wsdaemon_orphans",
+    "Folders among the workspaces that no workspace belongs to",
+    () => workspaces.orphans,
+  );
+  serveProcessMetrics(metrics);
+  return measureEventLoopDelay(metrics);
+}
+
+function serveImageAges(
+  config: Config,
+  { store, metrics, operations, workspaces }: {
+    store: ObjectStore;
+    metrics: Metrics;
+    operations: OperationRegistry;
+    workspaces: WorkspaceManager;
+  },
+): ImageAges {
+  const ages = new ImageAges({
+    clock: systemClock,
+    workspaces: () => workspaces.all(),
+    remoteStorage: keepsContent(config.storage),
+    findNewest: async ({ identity }, signal) =>
+      (await newestImage(store, identity, signal))?.createdAt,
+  });
+  ages.serve(metrics);
+  operations.observe(ages);
+  return ages;
 }
 
 function watchDisks({ root, storage, disk }: Config, metrics: Metrics): DiskWatch {

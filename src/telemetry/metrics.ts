@@ -7,23 +7,19 @@ import { Counter, Gauge, Histogram, Registry } from "prom-client";
 
 export { Counter, Gauge, Histogram, Registry } from "prom-client";
 
-/** Upper bounds in seconds, for anything from a look-up to a backup of many gigabytes. */
+/**
+ * Upper bounds in seconds, for anything from a look-up to a backup of many gigabytes: each at most 2.5 times
+ * the one before, so that a quantile is off by no more.
+ */
 export const DURATION_BUCKETS: readonly number[] = [
-  0.001,
-  0.005,
-  0.02,
-  0.1,
-  0.5,
-  2,
-  10,
-  60,
-  300,
-  1800,
+  ...[0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5],
+  ...[1, 2.5, 5, 10, 25, 60, 120, 300, 600, 1200, 2400],
 ];
 
 /** The name of a counter, a gauge or a histogram of durations, by Prometheus' conventions. */
-type CounterName = `wsdaemon_${string}_total`;
-type GaugeName = `wsdaemon_${string}`;
+type Prefix = "process" | "wsdaemon";
+type CounterName = `${Prefix}_${string}_total`;
+type GaugeName = `${Prefix}_${string}`;
 type SecondsName = `wsdaemon_${string}_seconds`;
 
 /** The registry of metrics; registering a name twice returns the same metric. */
@@ -109,6 +105,25 @@ export class Metrics {
   ): Histogram<L> {
     return this.#existing<Histogram<L>>(name, Histogram) ??
       new Histogram({ name, help, labelNames, buckets: [...buckets], registers: [this.#registry] });
+  }
+
+  /** Registers a histogram that is made anew of what `read` returns when somebody scrapes; seconds. */
+  observedHistogram(
+    name: SecondsName,
+    help: string,
+    buckets: readonly number[],
+    read: () => readonly number[],
+  ): void {
+    new Histogram({
+      name,
+      help,
+      buckets: [...buckets],
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        for (const value of read()) this.observe(value);
+      },
+    });
   }
 
   /** Returns all metrics in Prometheus' text format. */

@@ -3,4 +3,6 @@
  */
 
 export { type HealthStatus, type MetricsHttp, startMetricsHttp } from "./http.ts";
+export { measureEventLoopDelay } from "./event_loop.ts";
+export { serveProcessMetrics } from "./process_metrics.ts";
 export { Counter, Gauge, Histogram, Metrics } from "./metrics.ts";

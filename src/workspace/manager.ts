@@ -207,6 +207,11 @@ export class WorkspaceManager implements Workspaces {
     return [...this.#registry.all()];
   }
 
+  /** Returns how many published trees no workspace belongs to, as far as is known. */
+  get orphans(): number {
+    return this.#registry.orphans;
+  }
+
   /** Returns the same of one. @throws {DaemonError} NOT_FOUND */
   get(id: string): WorkspaceInfo {
     return this.#registry.get(id);

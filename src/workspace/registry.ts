@@ -70,6 +70,11 @@ export class WorkspaceRegistry {
     );
   }
 
+  /** How many published trees no workspace belongs to, when they were last looked at. */
+  get orphans(): number {
+    return this.#orphans.size;
+  }
+
   /** Returns whether the id was that of an orphan when it was last looked at. */
   isOrphan(id: string): boolean {
     return this.#orphans.has(id);

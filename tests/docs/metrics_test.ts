@@ -14,7 +14,7 @@ Deno.test("the operations page names every metric of a daemon, with its type, an
   const served = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)]
     .map(([, name, type]) => `${name} ${type}`);
   const section = page("docs/operations.md").text.split("\n## Metrics\n")[1]!.split("\n## ")[0]!;
-  const shown = [...section.matchAll(/^\| `(wsdaemon_\w+)(?:\{[^`]*\})?` *\| (\w+) /gm)]
+  const shown = [...section.matchAll(/^\| `((?:process|wsdaemon)_\w+)(?:\{[^`]*\})?` *\| (\w+) /gm)]
     .map(([, name, type]) => `${name} ${type}`);
   assertEquals(shown.toSorted(), served.toSorted());
 });

@@ -1,0 +1,115 @@
+/** Metrics of the operations of this node. */
+
+import type { Clock } from "../clock.ts";
+import type {
+  Operation,
+  OperationKind,
+  OperationObserver,
+  OperationRegistry,
+} from "../operations/mod.ts";
+import type { Counter, Gauge, Metrics } from "../telemetry/mod.ts";
+
+/** Kinds that are operations of their own; all others are steps of these. */
+const KINDS: readonly OperationKind[] = [
+  "init",
+  "snapshot",
+  "backup",
+  "dispose",
+  "deletion",
+  "collection",
+  "verification",
+];
+
+/** Counts failures and collections as they happen, and reads what runs when somebody scrapes. */
+export class OperationMetrics implements OperationObserver {
+  readonly #failures: Counter<"kind" | "reason">;
+  readonly #lastCollection: Gauge;
+
+  constructor(metrics: Metrics, operations: OperationRegistry, clock: Clock) {
+    this.#failures = metrics.counter(
+      "wsdaemon_operation_failures_total",
+      "Operations that failed in the end, by the reason that docs/api.md lists",
+      ["kind", "reason"],
+    );
+    this.#lastCollection = metrics.gauge(
+      "wsdaemon_collection_last_success_timestamp_seconds",
+      "When a collection that this daemon ran last ended well, since the epoch; 0 for never",
+    );
+    serveRunning(metrics, operations, clock);
+    servePending(metrics, operations, clock);
+  }
+
+  began(): void {}
+
+  ended({ kind, parent, state, failure, endedAt = 0 }: Operation): void {
+    if (parent) return;
+    if (state === "failed" && failure) this.#failures.inc({ kind, reason: failure.reason });
+    if (state === "succeeded" && kind === "collection") this.#lastCollection.set(endedAt / 1000);
+  }
+}
+
+function serveRunning(metrics: Metrics, operations: OperationRegistry, clock: Clock): void {
+  const byKind = (valueOf: (running: readonly Operation[]) => number) => () => {
+    const running = runningOf(operations);
+    return Promise.resolve(
+      KINDS.map((kind) => ({
+        labels: { kind },
+        value: valueOf(running.filter((one) => one.kind === kind)),
+      })),
+    );
+  };
+  metrics.observedGauges(
+    "wsdaemon_operations",
+    "Operations under way: running, or waiting in a queue",
+    ["kind", "state"],
+    () => {
+      const running = runningOf(operations);
+      const count = (kind: OperationKind, isWaiting: boolean) =>
+        running.filter((one) => one.kind === kind && (one.queue !== undefined) === isWaiting)
+          .length;
+      return Promise.resolve(KINDS.flatMap((kind) => [
+        { labels: { kind, state: "running" }, value: count(kind, false) },
+        { labels: { kind, state: "waiting" }, value: count(kind, true) },
+      ]));
+    },
+  );
+  metrics.observedGauges(
+    "wsdaemon_operation_oldest_seconds",
+    "How long the oldest operation under way has taken; 0 for none",
+    ["kind"],
+    byKind((running) => oldestAge(running, clock)),
+  );
+  metrics.observedGauges(
+    "wsdaemon_operation_bytes",
+    "Bytes that operations under way have done so far",
+    ["kind"],
+    byKind((running) => running.reduce((sum, { progress }) => sum + progress.read().bytes, 0)),
+  );
+}
+
+/** A promised snapshot is tried until it is stored. */
+function servePending(metrics: Metrics, operations: OperationRegistry, clock: Clock): void {
+  const pending = () =>
+    runningOf(operations).filter(({ kind, maxAttempts }) =>
+      kind === "snapshot" && maxAttempts === Infinity
+    );
+  metrics.observedGauge(
+    "wsdaemon_snapshots_pending",
+    "Snapshots that were promised and are not stored yet",
+    () => pending().length,
+  );
+  metrics.observedGauge(
+    "wsdaemon_snapshots_pending_oldest_seconds",
+    "How long the oldest of them has been tried, since the start at most; 0 for none",
+    () => oldestAge(pending(), clock),
+  );
+}
+
+function runningOf(operations: OperationRegistry): Operation[] {
+  return operations.all().filter(({ state, parent }) => state === "running" && !parent);
+}
+
+function oldestAge(operations: readonly Operation[], clock: Clock): number {
+  const starts = operations.map(({ startedAt }) => startedAt);
+  return starts.length === 0 ? 0 : Math.max(0, clock.now() - Math.min(...starts)) / 1000;
+}

@@ -1,0 +1,27 @@
+import type { Metrics } from "./metrics.ts";
+
+/** Milliseconds between two measurements. */
+const INTERVAL_MS = 500;
+
+/** Upper bounds in seconds. */
+const BUCKETS: readonly number[] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5];
+
+/**
+ * Measures by how much timers of this thread are late, which is how long whatever else runs on it keeps
+ * calls waiting; until it is disposed of.
+ */
+export function measureEventLoopDelay(metrics: Metrics): Disposable {
+  const delays = metrics.histogram(
+    "wsdaemon_event_loop_delay_seconds",
+    "By how much timers of the thread that answers calls are late",
+    [],
+    BUCKETS,
+  );
+  let expected = performance.now() + INTERVAL_MS;
+  const timer = setInterval(() => {
+    const now = performance.now();
+    delays.observe(Math.max(0, now - expected) / 1000);
+    expected = now + INTERVAL_MS;
+  }, INTERVAL_MS);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
+}
