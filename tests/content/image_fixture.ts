@@ -1,8 +1,15 @@
 /** Images in tests: real Workers, a folder as the store, and how others see the layers. */
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { basename, dirname, join } from "@std/path";
-import { FLAG, KIND, type LayerDescriptor, readIndex, RECORD } from "../../src/image/mod.ts";
+import {
+  decodeStale,
+  FLAG,
+  KIND,
+  type LayerDescriptor,
+  readIndex,
+  RECORD,
+} from "../../src/image/mod.ts";
 import { Directory, displayName, joinPath, openLibc } from "../../src/linux/mod.ts";
 import { libcPath } from "../../src/process/libc.ts";
 import type { PackResult } from "../../src/content/pack/pack_result.ts";
@@ -169,7 +176,9 @@ function indexEntries(path: string, blob: { digest: Digest; size: number }): str
   using folder = Directory.open(dirname(path), "index");
   using file = folder.openFile(basename(path));
   const entries: string[] = [];
-  for (const block of readIndex(file, blob).blocks) {
+  const { blocks, header, memory } = readIndex(file, blob);
+  const live = new Set<string>();
+  for (const block of blocks) {
     const describe = (record: number) => {
       const kind = block.kind(record);
       const { sec, nsec } = block.mtime(record);
@@ -187,7 +196,13 @@ function indexEntries(path: string, blob: { digest: Digest; size: number }): str
     entries.push(describe(block.self));
     for (let record = block.first; record < block.end; record += RECORD) {
       entries.push(describe(record));
+      if (block.kind(record) !== KIND.file) continue;
+      live.add(`${block.layer(record)} ${joinPath(block.path, block.name(record)).toHex()}`);
     }
+  }
+  const staleBytes = memory.bytes.subarray(memory.bytes.length - header.staleBytes);
+  for (const { layer, path } of decodeStale(staleBytes, header.stale)) {
+    assert(!live.has(`${layer} ${path.toHex()}`), `${displayName(path)} is live, and stale`);
   }
   return entries;
 }

@@ -158,24 +158,30 @@ function testSnapshots(test: Register): void {
     using top = at.make("a");
     await makeTree(at.pathOf("a"), CONTENT);
     const { state } = snapshots.freeze(top, at.dir, "f");
-    const inodesOf = (name: string, limit = 100) => {
+    const inodesOf = (name: string, since = state, limit = 100) => {
       using tree = at.dir.openDirectory(name);
       const { subvolumes } = {
         subvolumes: undefined,
-        ...snapshots.changedSince(tree, state, limit),
+        ...snapshots.changedSince(tree, since, limit),
       };
       return subvolumes?.map(({ inodes }) => [...inodes].sort());
     };
     snapshots.freeze(top, at.dir, "unchanged");
     assertEquals(inodesOf("unchanged"), [[]]);
+    top.syncFileSystem();
     Deno.writeTextFileSync(join(at.pathOf("a"), "folder/file"), "edited");
     Deno.writeTextFileSync(join(at.pathOf("a"), "new"), "new");
+    const edited = snapshots.state(top)!;
     snapshots.freeze(top, at.dir, "g");
     const expected = [top, "folder/file", "new"].map((what) =>
       Number((typeof what === "string" ? top.statEntry(what) : what.stat()).ino)
     ).sort();
     assertEquals(inodesOf("g"), [expected]);
-    assertEquals(inodesOf("g", 2), undefined);
+    assertEquals(inodesOf("g", state, 2), undefined);
+    // The edits are part of the state that the sync after them has made, and of none before it.
+    const [uuid, generation] = edited.split(":");
+    assertEquals(inodesOf("g", edited), [[]]);
+    assertEquals(inodesOf("g", `${uuid}:${BigInt(generation!) - 1n}`), [expected]);
     // A tree of the same name with the same content is another, and so is a copy.
     at.remove("a");
     using again = at.make("a");

@@ -236,6 +236,22 @@ const CASES: readonly Case[] = [
     edit: (path) => Deno.renameSync(`${path}/b`, `${path}/B`),
   },
   {
+    name: "the folder of one name moved, and a file beside the other edited",
+    before(path) {
+      for (const name of ["1", "2"]) {
+        Deno.mkdirSync(join(path, name));
+        makeLinked(join(path, name));
+      }
+    },
+    edit(path) {
+      // Whichever of them has the content.
+      Deno.renameSync(`${path}/1/a`, `${path}/1/moved`);
+      text(`${path}/1/b/y`, "edited");
+      Deno.renameSync(`${path}/2/b`, `${path}/2/moved`);
+      text(`${path}/2/a/y`, "edited");
+    },
+  },
+  {
     name: "another file beside a name",
     before: makeLinked,
     edit: (path) => text(`${path}/b/y`, "edited"),
