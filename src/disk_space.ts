@@ -26,7 +26,7 @@ export async function readDiskSpace(path: string): Promise<DiskSpace> {
   return spaceOf(path, await statfs(path));
 }
 
-/** The same at once: for a file system that this thread waits for anyway. */
+/** Does the same synchronously, for a file system that this thread waits for anyway. */
 export function readDiskSpaceSync(path: string): DiskSpace {
   return spaceOf(path, statfsSync(path));
 }

@@ -1,4 +1,4 @@
-/** What became of a snapshot. */
+/** Tells what became of a snapshot. */
 
 import { DaemonError, invalid } from "../errors.ts";
 import { findImage, type FoundImage } from "../inspect/mod.ts";

@@ -10,7 +10,7 @@ export interface ConfigSource {
   locate(path: KeyPath): string;
 }
 
-/** A JSON object, which arrays and null are not. */
+/** Returns whether `value` is a JSON object, which arrays and null are not. */
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -77,7 +77,7 @@ function storageConflicts({ root, storage }: Config): Conflict[] {
   return folder ? [...problems, ...folderConflicts(root, folder)] : problems;
 }
 
-/** A store's folder must not be mixed up with the daemon's other folders. */
+/** Returns in what ways a store's folder is mixed up with the daemon's other folders. */
 function folderConflicts(root: string, { key, path }: StoreFolder): Conflict[] {
   const taken = ["workspaces", "state", "tmp"].map((name) => join(root, name));
   const clash = isWithin(root, path) ? root : taken.find((folder) => isWithin(path, folder));

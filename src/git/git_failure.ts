@@ -58,7 +58,7 @@ function isTransient(stderr: string): boolean {
   return TRANSIENT.test(stderr) && !PERMANENT.test(stderr);
 }
 
-/** What programs are told of a failure that is not this machine's. */
+/** Returns what programs are told of a failure that is not this machine's. */
 function reasonPrinted(stderr: string): Reason {
   if (REFUSED_LOGIN.test(stderr)) return "GIT_AUTHENTICATION_FAILED";
   return isTransient(stderr) ? "GIT_REMOTE_UNREACHABLE" : "GIT_FAILED";

@@ -84,7 +84,7 @@ function header(text: string, record: Uint8Array, listener: StatusListener): voi
   if (name === "branch.head") listener.branch(displayName(afterFields(record, 2)));
 }
 
-/** `1 XY sub mH mI mW hH hI path`, where X is "." and both mI and mW the same regular file's mode. */
+/** Parses `1 XY sub mH mI mW hH hI path`, where X is "." and both mI and mW the same regular file's mode. */
 function onlyContent(
   record: Uint8Array,
   path: Uint8Array,

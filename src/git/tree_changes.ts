@@ -3,9 +3,11 @@
 import { forEachRecord, type RawPath, rawPath } from "./raw_path.ts";
 import type { GitSession } from "./git_session.ts";
 
-/** Modes as Git prints them. */
+/** The mode that Git prints where nothing is at a path. */
 export const ABSENT = "000000";
+/** Git's mode of symbolic links. */
 export const LINK = "120000";
+/** Git's mode of submodules. */
 export const GITLINK = "160000";
 
 /** A path that differs. */

@@ -10,8 +10,9 @@ import type { LayerDescriptor } from "./layer_descriptor.ts";
 export const MAGIC = 0x31_65_65_72_74_64_73_77n;
 /** The version that is written, and the only one that is read. */
 export const VERSION = 1;
-/** Bytes of the header and of one layer in the table that follows it. */
+/** Bytes of the header. */
 export const HEADER = 48;
+/** Bytes of one layer in the table that follows the header. */
 export const LAYER = 88;
 /** Bytes before the path of a stale entry: u32 layer, u32 length. */
 export const STALE_HEAD = 8;

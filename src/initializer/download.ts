@@ -68,7 +68,7 @@ async function runDownload(
   });
 }
 
-/** @param onFile called once a file is in its place */
+/** Downloads files one after the other. @param onFile called once a file is in its place */
 async function downloadAll(
   files: DownloadPlan,
   context: InitializerContext,

@@ -56,7 +56,7 @@ export function readNames(fd: number, at: Located, sink: NameSink): boolean {
 
 const HIGH = 2 ** 32;
 
-/** The u32 at `at`. */
+/** Reads the u32 at `at`. */
 function word(bytes: Uint8Array, at: number): number {
   return (bytes[at]! | bytes[at + 1]! << 8 | bytes[at + 2]! << 16 | bytes[at + 3]! << 24) >>> 0;
 }

@@ -92,6 +92,7 @@ const SYMBOLS = {
   getegid: { parameters: [], result: "u32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
+/** The functions of libc that are called here. */
 export type Symbols = Deno.StaticForeignLibraryInterface<typeof SYMBOLS>;
 
 /** The loaded library. */

@@ -60,8 +60,9 @@ export class CStringBuffer {
   }
 }
 
-/** Buffers for the first (or only) path of a call, and for the second. */
+/** Holds the first, or only, path of a call. */
 export const first: CStringBuffer = new CStringBuffer();
+/** Holds the second path of a call. */
 export const second: CStringBuffer = new CStringBuffer();
 
 /**

@@ -152,7 +152,7 @@ export class Operation {
     return this.#ended.promise;
   }
 
-  /** Says what it does now. */
+  /** Notes the phase that the operation is in. */
   enter(phase: string): void {
     if (this.#phase === phase) return;
     this.#phase = phase;

@@ -162,7 +162,7 @@ function readFolders({ config, configFile, env }: ProcessConfinement): string[] 
   ];
 }
 
-/** The folder of the sources and Deno's cache, which Workers load their modules from. */
+/** Returns the folder of the sources and Deno's cache, which Workers load their modules from. */
 function sourceFolders(): string[] {
   const npm = fromFileUrl(import.meta.resolve("@grpc/grpc-js"));
   return [

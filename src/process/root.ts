@@ -24,7 +24,7 @@ export const SEARCHABLE_MODE = 0o711;
 const ROOT_MODE = 0o711;
 const CLOSED_MODE = 0o700;
 
-/** Absolute paths of the areas that the content Workers share with the daemon. */
+/** Returns the absolute paths of the areas that the content Workers share with the daemon. */
 export function areaPaths({ root, storage }: Config): Areas {
   const folder = storeFolder(storage);
   return {

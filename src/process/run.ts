@@ -100,7 +100,8 @@ function logConfigurer(droppedLines: SharedArrayBuffer): (log: Config["log"]) =>
   };
 }
 
-/** From here on the main thread passes signals on and waits; its Workers keep their own permissions. */
+/** Gives up what the main thread, which passes signals on and waits, no longer needs. Its Workers keep
+ * their own permissions. */
 function revokePermissions(): void {
   for (const name of ["env", "ffi", "import", "net", "read", "run", "sys", "write"] as const) {
     Deno.permissions.revokeSync({ name });

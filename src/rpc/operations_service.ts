@@ -21,7 +21,7 @@ const MAX_ENDED = 500;
 const SEQUENCE_DIGITS = 16;
 const OPERATION_ID = /^[0-9a-f]{16}$/;
 
-/** `wsdaemon.operations.v1.OperationsService` on top of `administration`. */
+/** Implements `wsdaemon.operations.v1.OperationsService` on top of `administration`. */
 export function operationsService(
   administration: Administration,
 ): Handlers<typeof OperationsService> {

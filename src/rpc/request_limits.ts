@@ -31,8 +31,9 @@ const MAX_NAMES = 128;
 export const MAX_INITIALIZERS = 256;
 /** Files of one download. */
 export const MAX_FILES = 1000;
-/** Variables of `custom_config`, and bytes of their names and values together. */
+/** Variables of `custom_config`. */
 export const MAX_CONFIG_ENTRIES = 256;
+/** Bytes of the names and values of `custom_config` together. */
 export const MAX_CONFIG_BYTES = 65_536;
 
 /**

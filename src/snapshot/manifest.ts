@@ -12,7 +12,9 @@ import { DaemonError } from "../errors.ts";
 
 /** Media type of an image's manifest (OCI image specification). */
 export const MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json";
+/** Media type of an image's configuration. */
 export const CONFIG_TYPE = "application/vnd.oci.image.config.v1+json";
+/** Media type of a layer. */
 export const LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+zstd";
 /** The index stands beside the image: a tool that copies the image may drop it. */
 const INDEX_DIGEST = "dev.wsdaemon.index.digest";

@@ -40,7 +40,7 @@ export function newSnapshotName(identity: WorkspaceIdentity, now: number): strin
   return snapshotUrl(identity, `${time}-${randomBytes(8).toString("hex")}`);
 }
 
-/** When a snapshot of that id was asked for, in milliseconds since the epoch, to the second. */
+/** Returns when a snapshot of that id was asked for, in milliseconds since the epoch, to the second. */
 export function snapshotTime(id: string): number | undefined {
   if (!SNAPSHOT_ID.test(id)) return undefined;
   const time = id.replace(

@@ -131,7 +131,7 @@ Deno.test("an exported symbol without a comment is found", async () => {
   assertStringIncludes(found[0]!, ".ts: exports B without a comment that says what it does");
 });
 
-Deno.test("the check follows type imports, and exits 1", async () => {
+Deno.test("the check follows type imports, asks every file for comments, and exits 1", async () => {
   using folder = testFolder();
   Deno.writeTextFileSync(`${folder.path}/deno.json`, "{}");
   Deno.mkdirSync(`${folder.path}/src/linux`, { recursive: true });
@@ -144,6 +144,7 @@ Deno.test("the check follows type imports, and exits 1", async () => {
   const { code, stderr } = await check(folder.path);
   assertEquals(code, 1);
   assertStringIncludes(stderr, "src/linux/b.ts: upward arrow to src/content/mod.ts");
+  assertStringIncludes(stderr, "src/linux/b.ts: exports B without a comment");
 });
 
 Deno.test("structure, words and comments of this project are in order", async () => {

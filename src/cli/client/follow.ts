@@ -46,7 +46,7 @@ async function draw(
       if (line) progress.update(line);
     }
   } catch {
-    // Progress is a comfort: the call itself says what is wrong.
+    // Progress is optional: the call's own error says what is wrong.
   }
 }
 

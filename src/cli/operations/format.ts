@@ -54,7 +54,7 @@ export function formatSpan(milliseconds: number): string {
   return parts.slice(0, 2).filter((part, n) => n === 0 || !part.startsWith("0")).join(" ") || "0s";
 }
 
-/** Milliseconds of a message's time; `undefined` for none. */
+/** Returns the milliseconds of a message's time; `undefined` for none. */
 export function timeOf(time: { seconds: bigint; nanos: number } | undefined): number | undefined {
   return time && Number(time.seconds) * 1000 + time.nanos / 1e6;
 }

@@ -51,7 +51,7 @@ const MISSING_CAPABILITY =
   "the daemon lacks CAP_SYS_ADMIN, without which btrfs lets nobody delete " +
   "subvolumes and set limits (docs/operations.md has a drop-in for systemd)";
 
-/** Why trees cannot be subvolumes here. */
+/** Returns why trees cannot be subvolumes here; `undefined` where they can. */
 function btrfsProblem(staging: Directory): string | undefined {
   if (!isBtrfs(staging)) {
     const type = fileSystemType(staging).toString(16);

@@ -58,6 +58,7 @@ function ioctl(
   return { name: `BTRFS_IOC_${name}`, number: BigInt(bits) };
 }
 
+/** The requests that btrfs answers, of those that are used here. */
 export const IOCTL = {
   sync: ioctl("SYNC", "none", 8, 0),
   // The number has the size of the key and of `buf_size`, not of what follows.

@@ -172,7 +172,7 @@ export function qgroupUsages(at: BtrfsHandle): Map<bigint, QgroupUsage> {
   return usages;
 }
 
-/** No error where there is no quota tree: quotas have never been on, or are off. */
+/** Finds nothing where there is no quota tree: quotas have never been on, or are off. */
 function searchQuotaTree(
   at: BtrfsHandle,
   types: { minType: number; maxType: number },

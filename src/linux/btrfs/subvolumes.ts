@@ -165,7 +165,7 @@ export function fileSystemUuid(at: BtrfsHandle): string {
   return uuidAt(argument, 16);
 }
 
-/** Whether both are on the same btrfs. @throws {SystemError} */
+/** Returns whether both are on the same btrfs. @throws {SystemError} */
 export function isSameBtrfs(a: BtrfsHandle, b: BtrfsHandle): boolean {
   return isBtrfs(a) && isBtrfs(b) && fileSystemUuid(a) === fileSystemUuid(b);
 }

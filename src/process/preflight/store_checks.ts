@@ -90,7 +90,7 @@ async function checkClock(
   );
 }
 
-/** A blob of random bytes is nobody else's; one that stays after a kill is collected. */
+/** Tries a blob of random bytes, which is nobody else's; one that stays after a kill is collected. */
 async function writeReadDelete(
   store: ObjectStore,
   options: { signal?: AbortSignal },

@@ -24,6 +24,7 @@ import type { BaselineReader } from "../../baseline/baseline_reader.ts";
 import type { ChangedSubvolume } from "../../volume/volume.ts";
 import { Changes, RESOLUTION, type RevisitPlan, shareChanges } from "./revisit_plan.ts";
 
+/** What a revisit is planned from. */
 export interface RevisitOptions {
   /** The frozen tree, with its devices named. */
   readonly top: Directory;
@@ -185,7 +186,7 @@ class Planner {
 }
 
 /**
- * Whether a directory is the empty folder that a snapshot which the tree's owner made has in the place
+ * Returns whether a directory is the empty folder that a snapshot which the tree's owner made has in the place
  * of a subvolume (`BTRFS_EMPTY_SUBVOL_DIR_OBJECTID`).
  */
 function isPlaceholder(block: Block): boolean {

@@ -7,6 +7,7 @@ import type { RestoreRights } from "../restore_rights.ts";
 import type { VisitedDirectories } from "../scan/previous_tree.ts";
 import { RESOLUTION, type RevisitPlan } from "./revisit_plan.ts";
 
+/** Where retained directories come from, and what is told of them. */
 export interface RetainedTreeOptions {
   readonly baseline: BaselineReader;
   readonly visited: VisitedDirectories;

@@ -18,6 +18,7 @@ const MOST_CHANGED = 1 / 3;
 /** As many changed inodes are always worth a plan. */
 const FEW_CHANGED = 1000;
 
+/** A frozen tree and its last image. */
 export interface RevisitRequest {
   readonly areas: OpenAreas;
   /** The frozen tree, with its devices named. */
