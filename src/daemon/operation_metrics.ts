@@ -1,6 +1,7 @@
 /** Metrics of the operations of this node. */
 
 import type { Clock } from "../clock.ts";
+import type { Reason } from "../errors.ts";
 import type {
   Operation,
   OperationKind,
@@ -20,6 +21,20 @@ const KINDS: readonly OperationKind[] = [
   "verification",
 ];
 
+/**
+ * Failures that are counted from 0, so that the first one after a start is an increase: those that
+ * `scripts/monitoring/wsdaemon.rules.yml` names, and why saves fail.
+ */
+const COUNTED_FROM_ZERO: readonly Reason[] = [
+  "FINAL_SAVE_FAILED",
+  "INTERNAL_ERROR",
+  "NODE_OUT_OF_SPACE",
+  "STORED_DATA_DAMAGED",
+  "STORE_FULL",
+  "STORE_REFUSED",
+  "STORE_UNAVAILABLE",
+];
+
 /** Counts failures and collections as they happen, and reads what runs when somebody scrapes. */
 export class OperationMetrics implements OperationObserver {
   readonly #failures: Counter<"kind" | "reason">;
@@ -31,6 +46,9 @@ export class OperationMetrics implements OperationObserver {
       "Operations that failed in the end, by the reason that docs/api.md lists",
       ["kind", "reason"],
     );
+    for (const kind of ["init", "snapshot", "backup", "dispose"] as const) {
+      for (const reason of COUNTED_FROM_ZERO) this.#failures.inc({ kind, reason }, 0);
+    }
     this.#lastCollection = metrics.gauge(
       "wsdaemon_collection_last_success_timestamp_seconds",
       "When a collection that this daemon ran last ended well, since the epoch; 0 for never",

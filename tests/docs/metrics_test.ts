@@ -1,9 +1,19 @@
 import { assert, assertEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { TestNode } from "../e2e/node.ts";
 import { testFolder } from "../fixtures/folder.ts";
+import { has } from "../fixtures/tools.ts";
 import { page } from "./pages.ts";
 
-Deno.test("the operations page names every metric of a daemon, with its type, and no other", async () => {
+const MONITORING = fromFileUrl(new URL("../../scripts/monitoring/", import.meta.url));
+
+/** Names with a prefix of ours in queries, without what is added to a histogram's name. */
+function metricsIn(text: string): string[] {
+  const names = text.match(/\b(?:process|wsdaemon)_[a-z_]+/g) ?? [];
+  return [...new Set(names.map((name) => name.replace(/_(?:bucket|sum|count)$/, "")))];
+}
+
+Deno.test("what is said of metrics is what a daemon serves", async (t) => {
   using folder = testFolder();
   await using node = await TestNode.start(folder.path, "node", {
     config: { metrics: { listen: "127.0.0.1:0" } },
@@ -13,8 +23,51 @@ Deno.test("the operations page names every metric of a daemon, with its type, an
   const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
   const served = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)]
     .map(([, name, type]) => `${name} ${type}`);
-  const section = page("docs/operations.md").text.split("\n## Metrics\n")[1]!.split("\n## ")[0]!;
-  const shown = [...section.matchAll(/^\| `((?:process|wsdaemon)_\w+)(?:\{[^`]*\})?` *\| (\w+) /gm)]
-    .map(([, name, type]) => `${name} ${type}`);
-  assertEquals(shown.toSorted(), served.toSorted());
+
+  await t.step("the operations page names every metric, with its type, and no other", () => {
+    const section = page("docs/operations.md").text.split("\n## Metrics\n")[1]!.split("\n## ")[0]!;
+    const shown = [
+      ...section.matchAll(/^\| `((?:process|wsdaemon)_\w+)(?:\{[^`]*\})?` *\| (\w+) /gm),
+    ]
+      .map(([, name, type]) => `${name} ${type}`);
+    assertEquals(shown.toSorted(), served.toSorted());
+  });
+
+  await t.step("alerts and dashboard ask for metrics that are there", () => {
+    const names = new Set(served.map((line) => line.split(" ")[0]));
+    for (const file of ["wsdaemon.rules.yml", "dashboard.json"]) {
+      const asked = metricsIn(Deno.readTextFileSync(MONITORING + file));
+      assert(asked.length > 10, file);
+      assertEquals(asked.filter((name) => !names.has(name)), [], file);
+    }
+    JSON.parse(Deno.readTextFileSync(`${MONITORING}dashboard.json`));
+  });
+
+  await t.step({
+    name: "promtool finds metrics and alerts in order (needs promtool)",
+    ignore: !has("promtool"),
+    fn: async () => {
+      assertEquals(await promtool(["check", "metrics"], text), "");
+      await promtool(["check", "rules", "wsdaemon.rules.yml"]);
+      await promtool(["test", "rules", "wsdaemon.rules.test.yml"]);
+    },
+  });
 });
+
+/** Runs promtool and returns what it says on stderr. @throws where it fails */
+async function promtool(args: string[], input = ""): Promise<string> {
+  const child = new Deno.Command("promtool", {
+    args,
+    cwd: MONITORING,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(input));
+  await writer.close();
+  const { success, stdout, stderr } = await child.output();
+  const said = new TextDecoder().decode(stderr);
+  assert(success, `${new TextDecoder().decode(stdout)}${said}`);
+  return said;
+}
