@@ -35,6 +35,19 @@ Deno.test("no document is an orphan: README or a document that it leads to links
   assertEquals((await pages()).map(({ path }) => path).filter((path) => !linked.has(path)), []);
 });
 
+Deno.test("a page that begins with a list of its sections lists all, in their order", async () => {
+  let count = 0;
+  for (const { path, text } of await pages()) {
+    const [, list] = text.split("\n## ")[0]!.split(/\n(?=- \[)(.*)/s);
+    const listed = [...(list ?? "").matchAll(/\]\(#([^)]+)\)/g)].map(([, anchor]) => anchor!);
+    if (listed.length === 0) continue;
+    count++;
+    const sections = anchors(text, 2);
+    assertEquals(listed.filter((anchor) => sections.has(anchor)), [...sections], path);
+  }
+  assert(count >= 5, `only ${count} pages have such a list`);
+});
+
 Deno.test("README has at most 150 lines, the glossary at most 50 terms", () => {
   const lines = page("README.md").text.split("\n").length;
   assert(lines <= 150, `README has ${lines} lines`);

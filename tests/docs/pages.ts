@@ -35,10 +35,14 @@ export function blocks(text: string, language: string): string[] {
   return [...text.matchAll(fence)].map(([, block]) => block!);
 }
 
-/** The anchors of a page's headings, as GitHub makes them. */
-export function anchors(text: string): Set<string> {
+/** The anchors of a page's headings, of all levels or of one, as GitHub makes them. */
+export function anchors(text: string, level?: number): Set<string> {
   const prose = text.replaceAll(/^```[\s\S]*?^```$/gm, "");
-  return new Set([...prose.matchAll(/^#+ (.+)$/gm)].map(([, title]) => slug(title!)));
+  return new Set(
+    [...prose.matchAll(/^(#+) (.+)$/gm)]
+      .filter(([, marks]) => level === undefined || marks!.length === level)
+      .map(([, , title]) => slug(title!)),
+  );
 }
 
 function slug(title: string): string {
