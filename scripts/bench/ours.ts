@@ -36,6 +36,7 @@ export class Ours implements Contender, Disposable {
       spool: join(root, "spool"),
       scratch: join(root, "git"),
       baselines: join(root, "baselines"),
+      bases: join(root, "bases"),
       blobs: join(root, "store"),
     };
     for (const area of Object.values(this.#areas)) Deno.mkdirSync(area, { recursive: true });

@@ -26,7 +26,17 @@ export async function audit(
     for (const area of ["tmp/staging", "tmp/trash"]) {
       await eventually(node, () => difference(namesIn(node, area), [], area));
     }
+    await eventually(node, () => difference(halfMadeBases(node), [], "bases"));
   }
+}
+
+/** What is in the folder of bases and is neither a base nor a file of one. */
+function halfMadeBases(node: Node): string[] {
+  const names = namesIn(node, "bases");
+  return names.filter((name) => {
+    const [, id] = /^([0-9a-f]{64})(?:\.json|\.baseline)?$/.exec(name) ?? [];
+    return id === undefined || !names.includes(id) || !names.includes(`${id}.json`);
+  });
 }
 
 /**

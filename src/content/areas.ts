@@ -4,6 +4,7 @@ import { DaemonError } from "../errors.ts";
 import { Directory, File, isComponent, isErrno } from "../linux/mod.ts";
 import type { LocalFile } from "../spool.ts";
 import type { Tree } from "./tree.ts";
+import { isTreeName } from "./tree_names.ts";
 import type { Areas } from "./worker_start.ts";
 
 /** A Worker's handles of the areas, open as long as the Worker lives. */
@@ -14,6 +15,7 @@ export interface OpenAreas {
   readonly spool: Directory;
   readonly scratch: Directory;
   readonly baselines: Directory;
+  readonly bases: Directory;
   readonly blobs?: Directory;
 }
 
@@ -34,13 +36,15 @@ export function openAreas(areas: Areas): OpenAreas {
     spool: open("spool", areas.spool),
     scratch: open("scratch", areas.scratch),
     baselines: open("baselines", areas.baselines),
+    bases: open("bases", areas.bases),
     ...(areas.blobs === undefined ? {} : { blobs: open("blobs", areas.blobs) }),
   };
 }
 
 /** Returns a tree's name for error messages. */
 export function describeTree(tree: Tree): string {
-  return tree.area === "workspaces" ? `workspace ${tree.name}` : `staging tree ${tree.name}`;
+  if (tree.area === "workspaces") return `workspace ${tree.name}`;
+  return tree.area === "bases" ? `base ${tree.name}` : `staging tree ${tree.name}`;
 }
 
 /** Checks that `name` can name an entry of an area. @throws {DaemonError} INVALID_ARGUMENT */
@@ -82,11 +86,12 @@ export function openTree(areas: OpenAreas, tree: Tree): Directory {
 }
 
 /**
- * Refuses published trees, for operations on staging trees only.
+ * Refuses published trees and bases, for operations on trees that are being made only.
  * @throws {DaemonError} INVALID_ARGUMENT
  */
 export function requireStaging(tree: Tree): void {
-  if (tree.area !== "staging") {
+  const isInMaking = tree.area === "staging" || tree.area === "bases" && isTreeName(tree.name);
+  if (!isInMaking) {
     throw new DaemonError("INVALID_ARGUMENT", `${describeTree(tree)} is published already`);
   }
 }

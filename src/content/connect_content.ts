@@ -1,5 +1,6 @@
 /** Implements {@link Content} by messages to content Workers. */
 
+import { connectBases } from "./connect_bases.ts";
 import type { Content } from "./content.ts";
 import { Dispatcher, type OnUncaught } from "./dispatcher.ts";
 import { pack, PackStatePool } from "./pack/mod.ts";
@@ -29,6 +30,7 @@ export function connectContent(
   const states = new PackStatePool(dispatcher.workers);
   return {
     ...connectTrees(dispatcher),
+    bases: connectBases(dispatcher),
     pack: (tree, options) => pack({ dispatcher, states }, tree, options),
     restore: (tree, options) => restore(dispatcher, tree, options),
     extract: (tree, { area, path }, { compression, limitBytes, signal }) =>

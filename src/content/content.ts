@@ -7,12 +7,13 @@
  *
  * Areas: `workspaces` (published, visible), `staging` (trees being made), `trash` (trees being
  * deleted), `spool` (files on their way to or from the store), `scratch` (Git's private folders),
- * `baselines` (what this node knows of each published tree as of its last image; durable) and
- * `blobs` (the embedded store's blobs, read only). What a killed daemon leaves in staging, trash,
- * spool and scratch is deleted by the next one while it serves.
+ * `baselines` (what this node knows of each published tree as of its last image; durable), `bases`
+ * (read-only trees to be cloned) and `blobs` (the embedded store's blobs, read only). What a killed
+ * daemon leaves half-made is deleted by the next one while it serves.
  */
 
 import type { LayerDescriptor } from "../image/mod.ts";
+import type { Bases } from "./bases.ts";
 import type { LocalFile, SpooledBlob } from "../spool.ts";
 import type { PackOptions, PackResult } from "./pack/pack_result.ts";
 import type { ArchiveOptions, RestoreOptions, RestoreResult } from "./restore/restore_result.ts";
@@ -40,6 +41,8 @@ export interface Leftovers {
   readonly staging: readonly string[];
   /** Groups of trees in the trash (`tree_names.ts`). */
   readonly trash: readonly string[];
+  /** Names of what was to become a base, and of files whose base is gone. */
+  readonly bases: readonly string[];
   /** Names of Git's private folders. */
   readonly scratch: readonly string[];
   /** Names of files in the spool. */
@@ -59,6 +62,8 @@ export interface Leftovers {
 export interface Content {
   /** The number of Workers that do long work side by side. */
   readonly workers: number;
+  /** The read-only trees of images that are kept to be cloned. */
+  readonly bases: Bases;
 
   /**
    * Decides what the trees that are made from now on are, and reports what limits them. Trees that

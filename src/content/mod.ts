@@ -11,11 +11,13 @@
  * - `pack/mod.ts`: how an image is made; `baseline/`: what a node remembers of it;
  * - `restore/restore.ts`: how an image is restored; `extract/`: how a foreign archive is;
  * - `volume/volume.ts`: what a root's file system can do with whole trees;
+ * - `bases.ts`: the read-only trees that workspaces are started from by cloning them;
  * - `delete_entry.ts`: how a tree is deleted while somebody still writes to it.
  *
  * `worker.ts` is the thread itself, started by URL.
  */
 
+export type { BaseFacts, BaseRecord, Bases, FrozenCopy, NewBase } from "./bases.ts";
 export type { Content, Leftovers } from "./content.ts";
 export type { ContentEntry, MovedPath, Owner, PathState, Tree, TreeFolder } from "./tree.ts";
 export type { LayerDescriptor } from "../image/mod.ts";

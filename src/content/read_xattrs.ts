@@ -10,6 +10,11 @@ const NODE_XATTRS = new Set(["security.selinux", "security.ima", "security.evm"]
 
 const decoder = new TextDecoder();
 
+/** Returns whether an inode has xattrs of the node's own policy. @throws {SystemError} */
+export function hasNodeXattrs(descriptor: Descriptor): boolean {
+  return descriptor.listXattrs().some((name) => NODE_XATTRS.has(decoder.decode(name)));
+}
+
 /**
  * Returns the xattrs of a descriptor's inode, in the order of the file system, without those of the
  * node's own policy.

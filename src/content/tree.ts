@@ -1,8 +1,11 @@
 /** The types of trees of content, and of the paths in them. */
 
-/** A content tree: `workspaces/<name>` (published) or `staging/<name>` (being made). */
+/**
+ * A content tree: `workspaces/<name>` (published), `staging/<name>` (being made), or `bases/<name>`
+ * (a base, or to become one).
+ */
 export interface Tree {
-  readonly area: "workspaces" | "staging";
+  readonly area: "workspaces" | "staging" | "bases";
   readonly name: string;
 }
 

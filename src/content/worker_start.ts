@@ -12,6 +12,8 @@ export interface Areas {
   /** Git's private folders, one for each use. */
   scratch: string;
   baselines: string;
+  /** Read-only trees of images that were restored or saved here; closed to others. */
+  bases: string;
   /** Absent where the store is not on this file system. */
   blobs?: string;
 }

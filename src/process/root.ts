@@ -34,6 +34,7 @@ export function areaPaths({ root, storage }: Config): Areas {
     scratch: join(root, "tmp", "git"),
     spool: join(root, "tmp", "spool"),
     baselines: join(root, "state", "baselines"),
+    bases: join(root, "bases"),
     ...(folder ? { blobs: folder.path } : {}),
   };
 }
@@ -84,15 +85,16 @@ export function makeAreas(config: Config): Areas {
   const areas = areaPaths(config);
   const { root } = config;
   const tmp = join(root, "tmp");
-  requireSameMount([areas.workspaces, tmp, areas.staging, areas.trash]);
+  requireSameMount([areas.workspaces, tmp, areas.staging, areas.trash, areas.bases]);
   for (const path of [tmp, areas.staging, areas.trash, areas.spool, areas.scratch]) {
     moveForeignAside(path);
   }
-  moveForeignAside(areas.baselines);
+  for (const path of [areas.baselines, areas.bases]) moveForeignAside(path);
   for (const path of [tmp, areas.staging, areas.workspaces, areas.scratch]) {
     makeArea(path, SEARCHABLE_MODE);
   }
-  for (const path of [join(root, "state"), areas.baselines, areas.trash, areas.spool]) {
+  const closed = [join(root, "state"), areas.baselines, areas.bases, areas.trash, areas.spool];
+  for (const path of closed) {
     makeArea(path, CLOSED_MODE);
   }
   const { blobs } = areas;
@@ -200,7 +202,7 @@ function refuseSpecial(path: string): void {
 function refuseForeignRoot(root: string): void {
   if (root === "/") throw new StartError("it is the whole machine; choose a folder of its own");
   if (lstat(lockPath(root)) || hasOurState(root)) return;
-  const taken = ["tmp", "state", "workspaces", "store"].find((name) => {
+  const taken = ["tmp", "state", "workspaces", "bases", "store"].find((name) => {
     const path = join(root, name);
     // A store outlives its node, and is put into a new root then.
     const isStore = name === "store" && isFolder(join(path, "refs"));

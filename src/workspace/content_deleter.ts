@@ -89,6 +89,9 @@ export class ContentDeleter {
     for (const group of leftovers.trash.filter((group) => !ids.has(group))) {
       this.#add(`trash of ${group}`, () => content.deleteTrash(group, options));
     }
+    for (const name of leftovers.bases) {
+      this.#add(`half-made base ${name}`, () => content.bases.remove(name));
+    }
     this.#add("temporary files", () => this.#discard(leftovers));
     for (const deletion of this.#deletions.values()) this.#continue(deletion);
     if (deleting.length === 0) return;

@@ -53,6 +53,7 @@ export async function recover(content: Content, recorders: Recorders): Promise<R
 const NO_LEFTOVERS: Leftovers = {
   staging: [],
   trash: [],
+  bases: [],
   scratch: [],
   spool: [],
   tokens: [],

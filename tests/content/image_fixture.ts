@@ -29,6 +29,13 @@ export interface RestoreHow {
   into?: Tree;
 }
 
+/** How a tree is packed. */
+interface PackHow {
+  signal?: AbortSignal;
+  onLayer?: () => void;
+  keepFrozen?: boolean;
+}
+
 /** Content Workers and a store of blobs in a folder that is gone with the fixture. */
 export class ImageFixture implements AsyncDisposable {
   readonly #folder: TestFolder;
@@ -69,12 +76,13 @@ export class ImageFixture implements AsyncDisposable {
    */
   async pack(
     id: string,
-    { onLayer, signal }: { signal?: AbortSignal; onLayer?: () => void } = {},
+    { onLayer, signal, keepFrozen = false }: PackHow = {},
   ): Promise<PackResult> {
     const { content, areas } = this;
     const { layers: known } = await content.baselineLayers(id);
     const result = await content.pack({ area: "workspaces", name: id }, {
       signal,
+      keepFrozen,
       baseline: id,
       reuse: known.filter(({ digest }) => this.has(digest)),
       onLayer: async ({ digest, size, file }) => {

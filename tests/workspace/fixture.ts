@@ -125,6 +125,16 @@ function contentOn(disk: Disk): Content {
   let count = 0;
   return {
     workers: 1,
+    bases: {
+      list: unused,
+      make: unused,
+      seal: unused,
+      adopt: unused,
+      clone: unused,
+      measure: unused,
+      remove: unused,
+      space: unused,
+    },
     chooseVolume: unused,
     isUnchanged: unused,
     limit: () => Promise.resolve(false),
@@ -160,6 +170,7 @@ function contentOn(disk: Disk): Content {
           one.slice(8)
         ),
         trash: [...disk.trash],
+        bases: [],
         scratch: [],
         spool: [],
         tokens: [],

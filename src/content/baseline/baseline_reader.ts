@@ -17,6 +17,7 @@ import {
   type StaleEntry,
   type TreeHeader,
 } from "../../image/mod.ts";
+import { readAliases } from "./baseline_aliases.ts";
 import { FOOTER, FOOTER_CHECKED, FOOTER_MAGIC, hashPath, TABLE_ENTRY } from "./baseline_format.ts";
 
 const EMPTY_TABLE = new DataView(new ArrayBuffer(0));
@@ -55,7 +56,7 @@ export function readHeader(file: File): TreeHeader {
  * @throws {RangeError | ArchiveError} if it is not as it was written
  */
 export function verifyBaseline(file: File): void {
-  const { size } = file.stat();
+  const { size } = readAliases(file);
   const { checksum } = readFooter(file, size);
   const end = size - FOOTER;
   const buffer = buffers.take();
@@ -79,7 +80,7 @@ export class BaselineReader {
   /** Reads the header and the table. @throws {RangeError | ArchiveError} if the file is no baseline */
   constructor(file: File) {
     this.#file = file;
-    const { tableAt, directories } = readFooter(file, file.stat().size);
+    const { tableAt, directories } = readFooter(file, readAliases(file).size);
     const header = readHeader(file);
     const table = readFully(file, tableAt, directories * TABLE_ENTRY);
     this.#parts = {
@@ -108,7 +109,8 @@ export class BaselineReader {
   /** Returns the state of the frozen tree that it describes, encoded; empty where it was not frozen. */
   frozenState(): Uint8Array {
     const { tailAt } = this.#parts;
-    return readFully(this.#file, tailAt, this.#file.stat().size - FOOTER - tailAt);
+    const { state, size } = readAliases(this.#file);
+    return state.length > 0 ? state : readFully(this.#file, tailAt, size - FOOTER - tailAt);
   }
 
   /**

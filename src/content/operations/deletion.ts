@@ -19,6 +19,7 @@ import { volumeAt } from "../volume/choose_volume.ts";
 import { checkAreaName, type OpenAreas, openTree, requireStaging } from "../areas.ts";
 import { groupOf, isTemporaryName, isTreeName, newTreeName } from "../tree_names.ts";
 import { isBaselineToken } from "../baseline/tokens.ts";
+import { scanBases } from "./bases.ts";
 
 /** Entries that are deleted between two reports of how many. */
 const ENTRIES_PER_REPORT = 64;
@@ -123,7 +124,9 @@ export function trash(areas: OpenAreas, request: { tree: Tree }): string {
 /** Returns a tree's group and its entry in its area; for a workspace, also its trees in staging. */
 function entriesOfTree(areas: OpenAreas, { area, name }: Tree) {
   checkAreaName(name, "the tree's name");
-  if (area === "staging") return { group: groupOf(name), entries: [{ area: areas.staging, name }] };
+  if (area !== "workspaces") {
+    return { group: groupOf(name), entries: [{ area: areas[area], name }] };
+  }
   const staged = namesOfGroup(areas.staging, name).map((name) => ({ area: areas.staging, name }));
   return { group: name, entries: [{ area: areas.workspaces, name }, ...staged] };
 }
@@ -169,9 +172,11 @@ export function leftovers(areas: OpenAreas, _request: Record<never, never>): Lef
   const scratch = sort(areas.scratch, isTreeName);
   const isFile = ({ type }: Entry) => type === DT.REG || type === DT.UNKNOWN;
   const spool = sort(areas.spool, (name, entry) => isTemporaryName(name) && isFile(entry));
+  const { halfMade: bases, foreign: strange } = scanBases(areas);
+  foreign.push(...strange.map(({ name }) => areas.bases.locationOf(name)));
   const tokens = [...entriesOf(areas.baselines)].map(({ name }) => textOf(name))
     .filter((name) => name !== undefined && isBaselineToken(name)) as string[];
-  return { staging, trash: [...trash], scratch, spool, tokens, foreign };
+  return { staging, trash: [...trash], bases, scratch, spool, tokens, foreign };
 }
 
 /**

@@ -6,12 +6,14 @@ import { type OpenAreas, openTree } from "../areas.ts";
 import type { Tree } from "../tree.ts";
 import { groupOf, newTreeName } from "../tree_names.ts";
 import { volumeAt } from "../volume/choose_volume.ts";
-import { deviceNamesOf } from "../volume/device_names.ts";
+import { type DeviceAlias, deviceNamesOf } from "../volume/device_names.ts";
 
 /** A tree that is to be packed. */
 export interface FrozenTree {
-  /** The frozen copy, a staging tree; the tree itself where it cannot be frozen. */
+  /** The frozen copy, in `bases`; the tree itself where it cannot be frozen. */
   readonly tree: Tree;
+  /** The subvolumes of the copy and what they are copies of; absent where nothing is frozen. */
+  readonly aliases?: readonly DeviceAlias[];
   /** Milliseconds since the epoch at which freezing began; absent where nothing is frozen. */
   readonly frozenAt?: number;
   /** The names of the tree's devices in baselines. */
@@ -34,8 +36,8 @@ const TOLERATED = [
 ] as const;
 
 /**
- * Freezes a tree where the file system can. The copy is one of the workspace's staging trees, and so
- * deleted by a restart.
+ * Freezes a tree where the file system can. The copy is among the bases under a name that a restart
+ * knows for one that is to be deleted: what is read-only cannot be moved to another folder.
  * @throws {DaemonError} FAILED_PRECONDITION where the tree is gone
  */
 export function freezeTree(areas: OpenAreas, request: { tree: Tree }): FrozenTree {
@@ -47,8 +49,8 @@ export function freezeTree(areas: OpenAreas, request: { tree: Tree }): FrozenTre
   const name = newTreeName(groupOf(tree.name));
   const frozenAt = Date.now();
   try {
-    const frozen = snapshots.freeze(top, areas.staging, name);
-    return { tree: { area: "staging", name }, frozenAt, ...frozen };
+    const { devices, aliases, state } = snapshots.freeze(top, areas.bases, name);
+    return { tree: { area: "bases", name }, frozenAt, devices, aliases, state };
   } catch (error) {
     if (!(error instanceof SystemError) || !isErrno(error, ...TOLERATED)) throw error;
     return { tree, devices, problem: messageOf(error) };
@@ -60,11 +62,4 @@ export function isUnchanged(areas: OpenAreas, request: { tree: Tree; state: stri
   using top = openTree(areas, request.tree);
   if (deviceNamesOf(top).length === 0) return false;
   return volumeAt(areas.staging).snapshots?.state(top) === request.state;
-}
-
-/** Deletes a frozen tree. @throws {DaemonError} why it cannot be deleted; a restart tries again */
-export function discardFrozen(areas: OpenAreas, request: { name: string }): void {
-  volumeAt(areas.staging).remove(areas.staging, request.name, areas.trash, {
-    group: groupOf(request.name),
-  });
 }

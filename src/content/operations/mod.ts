@@ -29,11 +29,21 @@ import {
   leftovers,
   trash,
 } from "./deletion.ts";
+import {
+  adoptBase,
+  cloneBase,
+  listBases,
+  makeBase,
+  measureBase,
+  removeBase,
+  sealBase,
+  spaceOfBases,
+} from "./bases.ts";
 import { copyOut } from "./copy_out.ts";
 import { extract } from "./extract.ts";
 import { closeDirectory, openDirectory } from "./open_directory.ts";
 import { hashFile, inspectPaths, readLink } from "./inspect_paths.ts";
-import { discardFrozen, freezeTree, isUnchanged } from "./freeze.ts";
+import { freezeTree, isUnchanged } from "./freeze.ts";
 import { list } from "./list.ts";
 import { chownDirectory, makeDirectory } from "./make_directory.ts";
 import { movePaths } from "./move_paths.ts";
@@ -45,15 +55,16 @@ import { limitTree, probeVolume, sweepLimits, treeUsages } from "./volume.ts";
 
 /** All operations. Adding one here makes it callable by `Dispatcher.run`, with its types. */
 export const operations = {
+  adoptBase,
   baselineLayers,
   clear,
+  cloneBase,
   closeDirectory,
   commitBaseline,
   copyOut,
   create,
   deleteInPlace,
   deleteTrash,
-  discardFrozen,
   discardLeftovers,
   discardSpool,
   dropBaseline,
@@ -67,7 +78,10 @@ export const operations = {
   isUnchanged,
   limitTree,
   list,
+  listBases,
+  makeBase,
   makeDirectory,
+  measureBase,
   movePaths,
   openDirectory,
   packFinish,
@@ -79,6 +93,7 @@ export const operations = {
   publish,
   published,
   readLink,
+  removeBase,
   restoreBaseline,
   restoreClosedDirectories,
   restoreDirectories,
@@ -89,6 +104,8 @@ export const operations = {
   restoreNodes,
   restorePlan,
   restoreVerify,
+  sealBase,
+  spaceOfBases,
   sweepLimits,
   trash,
   treeUsages,

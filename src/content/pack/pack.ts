@@ -13,6 +13,7 @@ import type { FinishResult } from "./merge/finish.ts";
 import type { SealedLayer } from "./write/layer_writer.ts";
 import { type PackJob, type PartEvent, type PartResult, transferables } from "./pack_job.ts";
 import { sumTotals } from "./part_stats.ts";
+import { devicesInBaseline, isSameName } from "../volume/device_names.ts";
 import type { PackStatePool } from "./pack_state_pool.ts";
 import type { SharedPackState } from "./shared_state.ts";
 
@@ -30,18 +31,21 @@ export async function pack(
 ): Promise<PackResult> {
   const { dispatcher } = services;
   const frozen = await dispatcher.run("freezeTree", { tree }, { signal: options.signal });
-  const { problem, state } = frozen;
+  const { problem, state, aliases } = frozen;
+  let isKept = false;
   try {
     const result = await packFrozen(services, frozen, options);
+    isKept = aliases !== undefined && options.keepFrozen === true;
     return {
       ...result,
       ...(state === undefined ? {} : { state }),
       ...(problem === undefined ? {} : { freezeProblem: problem }),
+      ...(isKept ? { frozen: { tree: frozen.tree, aliases: aliases! } } : {}),
     };
   } finally {
-    if (frozen.frozenAt !== undefined) {
+    if (aliases !== undefined && !isKept) {
       // What cannot be deleted now is a leftover of the next start's.
-      await dispatcher.run("discardFrozen", { name: frozen.tree.name }).catch(() => {});
+      await dispatcher.run("removeBase", { name: frozen.tree.name }).catch(() => {});
     }
   }
 }
@@ -54,17 +58,18 @@ async function packFrozen(
   const { baseline, reuse, signal } = options;
   const isKnown = baseline !== undefined && reuse.length > 0;
   const layers = reuse.map(({ digest }) => digest);
-  const { directories, syncedAt, problem, revisit, walkReason } = await dispatcher.run(
-    "packPrepare",
-    {
-      tree,
-      devices,
-      reuse: layers,
-      ...(isKnown ? { baseline } : {}),
-      ...(frozenAt === undefined ? {} : { frozenAt }),
-    },
-    { signal },
-  );
+  const { directories, syncedAt, problem, revisit, walkReason, aliases = [] } = await dispatcher
+    .run(
+      "packPrepare",
+      {
+        tree,
+        devices,
+        reuse: layers,
+        ...(isKnown ? { baseline } : {}),
+        ...(frozenAt === undefined ? {} : { frozenAt }),
+      },
+      { signal },
+    );
   const shared = states.acquire(directories ?? 0);
   const job: PackJob = {
     tree,
@@ -74,7 +79,8 @@ async function packFrozen(
     reuse: layers,
     syncedAt,
     isFrozen: frozenAt !== undefined,
-    devices,
+    devices: devicesInBaseline(devices, aliases),
+    aliases: aliases.filter(({ name }) => devices.some((device) => isSameName(device, name))),
     ...(state === undefined ? {} : { state }),
     ...(revisit === undefined ? {} : { revisit }),
     shared: shared.memory,

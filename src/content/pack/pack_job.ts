@@ -3,6 +3,7 @@
 import type { Digest } from "../../digest.ts";
 import type { DeviceName } from "../../linux/mod.ts";
 import type { Tree } from "../tree.ts";
+import type { DeviceAlias } from "../volume/device_names.ts";
 import type { PartTotals } from "./part_stats.ts";
 import type { RevisitPlan } from "./revisit/revisit_plan.ts";
 import type { Remainder, SealedLayer } from "./write/layer_writer.ts";
@@ -24,6 +25,8 @@ export interface PackJob {
   readonly isFrozen: boolean;
   /** The names of devices in baselines. */
   readonly devices: readonly DeviceName[];
+  /** The aliases of the new baseline: why some devices are called as they are. */
+  readonly aliases: readonly DeviceAlias[];
   /** The state of the frozen tree, for the new baseline. */
   readonly state?: string;
   /** What is looked at; absent if the whole tree is walked. */

@@ -2,6 +2,7 @@
 
 import type { LayerDescriptor } from "../../image/mod.ts";
 import type { SpooledBlob } from "../../spool.ts";
+import type { FrozenCopy } from "../bases.ts";
 import type { Omissions } from "../omissions.ts";
 
 /** Options of `Content.pack`. */
@@ -14,6 +15,8 @@ export interface PackOptions {
   reuse: readonly LayerDescriptor[];
   /** Baseline to compare with, if there is one; the new one is written beside it, uncommitted. */
   baseline?: string;
+  /** Whether the caller wants the frozen tree, to keep it as a base. */
+  keepFrozen?: boolean;
   /**
    * Called as each new layer is complete in the spool, so that it is stored while packing goes on.
    * A rejection fails the pack. The callee owns the spool file.
@@ -63,6 +66,8 @@ export interface PackResult {
   state?: string;
   /** Why the whole tree was walked, though its file system can tell what has changed in it. */
   walkReason?: string;
+  /** The frozen tree that was packed, if it was asked for. The caller makes it a base or removes it. */
+  frozen?: FrozenCopy;
   /** Why the tree was not frozen while it was packed, though its file system can do that. */
   freezeProblem?: string;
   stats: PackStats;

@@ -15,10 +15,12 @@ import {
 } from "../../linux/mod.ts";
 import type { LayerDescriptor } from "../../image/mod.ts";
 import type { Tree } from "../tree.ts";
+import { readAliases } from "../baseline/baseline_aliases.ts";
 import { BaselineReader, readHeader, verifyBaseline } from "../baseline/baseline_reader.ts";
 import { checkBaselineName } from "../baseline/tokens.ts";
 import { revisitSince } from "./revisit/revisit_since.ts";
 import type { RevisitPlan } from "./revisit/revisit_plan.ts";
+import { type DeviceAlias, devicesInBaseline } from "../volume/device_names.ts";
 import { syncDirtyPages } from "./sync_pages.ts";
 import { type OpenAreas, openTree } from "../areas.ts";
 
@@ -61,6 +63,8 @@ export interface Prepared {
    * The number of directories in the baseline; absent if there is none, or none that can be used.
    */
   readonly directories?: number;
+  /** What the baseline calls subvolumes of the tree; see `baseline_aliases.ts`. */
+  readonly aliases?: readonly DeviceAlias[];
   /** Why the baseline that exists cannot be used. */
   readonly problem?: string;
   /** See {@link syncDirtyPages}. */
@@ -86,7 +90,6 @@ export interface PrepareRequest {
 
 /** Verifies the baseline, if it is to be used, and finds out what changed, or syncs dirty pages. */
 export function packPrepare(areas: OpenAreas, request: PrepareRequest): Prepared {
-  using _names = nameDevices(request.devices);
   using top = openTree(areas, request.tree);
   const { value, problem }: Reading<BaselineFindings> =
     request.baseline === undefined || !showsStores(top)
@@ -96,20 +99,24 @@ export function packPrepare(areas: OpenAreas, request: PrepareRequest): Prepared
   return { syncedAt, ...value, ...(problem === undefined ? {} : { problem }) };
 }
 
-type BaselineFindings = Pick<Prepared, "revisit" | "walkReason"> & { readonly directories: number };
+type BaselineFindings =
+  & Pick<Prepared, "revisit" | "walkReason">
+  & Required<Pick<Prepared, "directories" | "aliases">>;
 
 function findings(
   areas: OpenAreas,
   top: Directory,
   file: File,
-  { reuse, frozenAt }: PrepareRequest,
+  { reuse, frozenAt, devices }: PrepareRequest,
 ): BaselineFindings {
   verifyBaseline(file);
   const baseline = new BaselineReader(file);
   const { directories } = baseline;
-  if (frozenAt === undefined) return { directories };
-  const revisit = revisitSince({ areas, top, file, baseline, reuse: new Set(reuse) });
-  return { directories, ...revisit };
+  const { aliases } = readAliases(file);
+  if (frozenAt === undefined) return { directories, aliases };
+  using _names = nameDevices(devicesInBaseline(devices, aliases));
+  const revisit = revisitSince({ areas, top, file, baseline, aliases, reuse: new Set(reuse) });
+  return { directories, aliases, ...revisit };
 }
 
 /**

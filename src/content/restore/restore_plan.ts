@@ -13,6 +13,7 @@ import {
 import { Budget } from "../budget.ts";
 import type { OperationContext } from "../operation.ts";
 import { type OpenAreas, openLocalFile } from "../areas.ts";
+import { countEntries } from "./count_entries.ts";
 import type { FileUnit, Range, SharedPlan } from "./worker_plan.ts";
 
 /** Uncompressed bytes of content that one request restores, about. */
@@ -54,7 +55,7 @@ export function restorePlan(
   using file = openLocalFile(areas, request.file);
   const index = readIndex(file, request.blob, () => context.throwIfCancelled());
   const budget = new Budget({ subject: "image", trusted: true });
-  const totals = countEntries(index, budget);
+  const totals = countEntries(index.blocks, budget);
   budget.requireWithin(request.limitBytes ?? Infinity);
   const { files, units } = orderFiles(index, totals.files);
   const blocks = new Uint32Array(new SharedArrayBuffer(4 * index.blocks.length));
@@ -72,33 +73,6 @@ export function restorePlan(
     files: files.buffer,
     indexDigest: request.blob.digest,
   };
-}
-
-/** Counts what the index describes, and what that takes on disk. */
-function countEntries({ blocks }: LoadedIndex, budget: Budget) {
-  const totals = { files: 0, links: 0, contentBytes: 0 };
-  for (const block of blocks) {
-    // The top directory exists before the restore.
-    if (block.path.length > 0) budget.directory();
-    for (let record = block.first, end = block.end; record < end; record += RECORD) {
-      countOnDisk(block, record, budget);
-      const kind = block.kind(record);
-      if (kind === KIND.file) totals.files++;
-      else if (kind === KIND.link) totals.links++;
-      else continue;
-      totals.contentBytes += block.size(record);
-    }
-  }
-  return totals;
-}
-
-function countOnDisk(block: Block, record: number, budget: Budget): void {
-  const kind = block.kind(record);
-  if (kind === KIND.link) return budget.link();
-  budget.bytes(block.xattrBytes(record).length);
-  if (kind === KIND.file) budget.file(block.stored(record));
-  else if (kind === KIND.symlink) budget.symlink(block.link(record).length);
-  else budget.other();
 }
 
 /** Returns the files ordered by layer and offset, as {@link SharedPlan.files}, and their units. */

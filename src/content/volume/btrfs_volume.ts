@@ -18,7 +18,8 @@ import { treeChanges } from "./tree_changes.ts";
 import type { Limits, Snapshots, Volume } from "./volume.ts";
 
 const snapshots: Snapshots = {
-  clone: (source, parent, name) => void snapshotTree(source, parent, name, { readOnly: false }),
+  clone: (source, parent, name, options) =>
+    snapshotTree(source, parent, name, { ...options, readOnly: false }),
   freeze: (source, parent, name) => snapshotTree(source, parent, name, { readOnly: true }),
   state(top) {
     // What is not written yet is in no transaction that has a number.

@@ -21,7 +21,7 @@ import {
   SystemError,
 } from "../../linux/mod.ts";
 import { deleteEntry } from "../delete_entry.ts";
-import { deviceName } from "./device_names.ts";
+import { deviceName, deviceNameOf } from "./device_names.ts";
 import { formatState, type SubvolumeState } from "./tree_state.ts";
 import type { Freeze } from "./volume.ts";
 
@@ -29,6 +29,13 @@ import type { Freeze } from "./volume.ts";
 const ATTEMPTS = 5;
 /** `BTRFS_EMPTY_SUBVOL_DIR_OBJECTID`: the inode number of a folder in the place of a subvolume. */
 const PLACEHOLDER_INODE = 2n;
+
+/** How a tree is copied. */
+export interface SnapshotOptions {
+  readonly readOnly: boolean;
+  /** Whether nothing of the source is still to be written: it was frozen, and that is durable. */
+  readonly isDurable?: boolean;
+}
 
 /**
  * Makes a snapshot of a tree and of the subvolumes within it.
@@ -41,12 +48,12 @@ export function snapshotTree(
   source: Directory,
   parent: Directory,
   name: string,
-  { readOnly }: { readOnly: boolean },
+  { readOnly, isDurable = false }: SnapshotOptions,
 ): Freeze {
   for (let attempt = 1;; attempt++) {
     // The kernel's snapshot passes over pages whose older content is being written at that moment:
     // what was written before it would be missing, or be zeros in a file that is new.
-    source.syncFileSystem();
+    if (!isDurable) source.syncFileSystem();
     createSnapshot(source, parent, name);
     try {
       using copy = parent.openDirectory(name);
@@ -54,6 +61,11 @@ export function snapshotTree(
       if (readOnly) setReadOnlySubvolume(copy, true);
       return {
         devices: copies.map(({ device }) => device),
+        aliases: copies.map(({ uuid, state }) => ({
+          name: deviceNameOf(uuid),
+          standsFor: deviceNameOf(state.uuid),
+        })),
+        copies: copies.map(({ uuid, state: { generation } }) => ({ uuid, generation })),
         state: formatState(copies.map(({ state }) => state)),
       };
     } catch (error) {
@@ -91,6 +103,8 @@ function copyNested(source: Directory, copy: Directory, readOnly: boolean): Copy
 /** What is told of one copy. */
 interface Copy {
   readonly device: DeviceName;
+  readonly uuid: string;
+  /** Of what it is a copy of. */
   readonly state: SubvolumeState;
 }
 
@@ -99,9 +113,10 @@ interface Copy {
  * generation, nothing in it has changed.
  */
 function describeCopy(source: Directory, copy: Directory): Copy {
-  const { createdGeneration } = subvolumeInfo(copy);
+  const { createdGeneration, uuid } = subvolumeInfo(copy);
   return {
     device: deviceName(copy, source),
+    uuid,
     state: { uuid: subvolumeInfo(source).uuid, generation: createdGeneration },
   };
 }

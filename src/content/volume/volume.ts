@@ -11,6 +11,8 @@
 
 import type { DeviceName, Directory } from "../../linux/mod.ts";
 import type { RemovalOptions, Removed } from "../delete_entry.ts";
+import type { DeviceAlias } from "./device_names.ts";
+import type { SubvolumeState } from "./tree_state.ts";
 
 /** The implementations. */
 export type VolumeKind = "plain" | "btrfs";
@@ -40,9 +42,15 @@ export interface Volume {
 export interface Snapshots {
   /**
    * Makes a writable copy of a tree, also of a frozen one; of trees within it, too.
+   * @param options.isDurable whether all of the source is: then nothing is written back first
    * @throws {SystemError} EEXIST
    */
-  clone(source: Directory, parent: Directory, name: string): void;
+  clone(
+    source: Directory,
+    parent: Directory,
+    name: string,
+    options?: { isDurable?: boolean },
+  ): Clone;
   /**
    * Makes a read-only copy of a tree as of one point in time: with everything that was written
    * before the call. Of what is written during the call, each file has a part, as after a loss of
@@ -65,8 +73,16 @@ export interface Snapshots {
   changedSince(frozen: Directory, since: string, limit: number): TreeChanges;
 }
 
+/** A copy of a tree, and of the trees within it. */
+export interface Clone {
+  /** The names of the copies, and those of what they are copies of. */
+  readonly aliases: DeviceAlias[];
+  /** What the copies are as long as nobody changes them. */
+  readonly copies: SubvolumeState[];
+}
+
 /** A tree that was frozen. */
-export interface Freeze {
+export interface Freeze extends Clone {
   /** What the devices of the copy are called in baselines: as those of the tree itself. */
   readonly devices: DeviceName[];
   /** The state of the tree that the copy shows; see {@link Snapshots.state}. */

@@ -283,6 +283,7 @@ class Finish {
       blocks: this.#tree.blocks,
       stale: stale.map(({ layer, path }) => ({ layer: destination(layer).layer, path })),
       frozenState: stateFor(areas, job),
+      aliases: job.aliases,
     });
     return { layers, ...files, totals: this.#stats.done(this.#packer) };
   }

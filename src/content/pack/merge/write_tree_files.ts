@@ -10,9 +10,11 @@ import {
 } from "../../../image/mod.ts";
 import type { SpooledBlob } from "../../../spool.ts";
 import type { OpenAreas } from "../../areas.ts";
+import { writeAliases } from "../../baseline/baseline_aliases.ts";
 import { BaselineWriter } from "../../baseline/baseline_writer.ts";
 import { encodeFrozenState } from "../../baseline/frozen_state.ts";
 import { newBaselineToken } from "../../baseline/tokens.ts";
+import type { DeviceAlias } from "../../volume/device_names.ts";
 import type { SubvolumeState } from "../../volume/tree_state.ts";
 
 /** A merged tree, and where it is written. */
@@ -26,6 +28,8 @@ export interface TreeFiles {
   readonly stale: readonly StaleEntry[];
   /** The state of the frozen tree that is described; empty if it was not frozen. */
   readonly frozenState: readonly SubvolumeState[];
+  /** The aliases of the baseline. */
+  readonly aliases: readonly DeviceAlias[];
 }
 
 /**
@@ -34,7 +38,7 @@ export interface TreeFiles {
  */
 export function writeTreeFiles(
   areas: OpenAreas,
-  { indexName, layers, blocks, stale, frozenState }: TreeFiles,
+  { indexName, layers, blocks, stale, frozenState, aliases }: TreeFiles,
 ): { index: SpooledBlob; newBaseline: string } {
   const staleBytes = encodeStale(stale);
   const header = encodeHeader({
@@ -60,6 +64,7 @@ export function writeTreeFiles(
     index.bytes(staleBytes);
     if (frozenState.length === 0) baseline.finish();
     else baseline.finish(encodeFrozenState(baselineFile, frozenState));
+    writeAliases(baselineFile, aliases);
     baselineFile.startWriteback(0, 0);
     const { digest, size } = index.seal();
     return { index: { digest, size, file: { area: "spool", path: indexName } }, newBaseline };

@@ -8,6 +8,7 @@ import type { OpenAreas } from "../../areas.ts";
 import type { BaselineReader } from "../../baseline/baseline_reader.ts";
 import { decodeFrozenState } from "../../baseline/frozen_state.ts";
 import { volumeAt } from "../../volume/choose_volume.ts";
+import { type DeviceAlias, nameInBaseline } from "../../volume/device_names.ts";
 import { formatState } from "../../volume/tree_state.ts";
 import { reusableLayers } from "../scan/previous_tree.ts";
 import { Contradiction, planRevisit } from "./plan_revisit.ts";
@@ -26,6 +27,8 @@ export interface RevisitRequest {
   /** The verified baseline. */
   readonly file: File;
   readonly baseline: BaselineReader;
+  /** Its aliases. */
+  readonly aliases: readonly DeviceAlias[];
   /** Layers of the baseline that are still stored. */
   readonly reuse: ReadonlySet<Digest>;
 }
@@ -48,7 +51,7 @@ export function revisitSince(request: RevisitRequest): Revisit {
 }
 
 function tryToPlan(
-  { areas, top, file, baseline, reuse }: RevisitRequest,
+  { areas, top, file, baseline, aliases, reuse }: RevisitRequest,
 ): RevisitPlan | string {
   const { snapshots } = volumeAt(areas.staging);
   if (!snapshots) return "the file system cannot tell what has changed";
@@ -62,7 +65,10 @@ function tryToPlan(
   return planRevisit({
     top,
     baseline,
-    changed: changes.subvolumes,
+    changed: changes.subvolumes.map(({ device, inodes }) => ({
+      device: nameInBaseline(device, aliases),
+      inodes,
+    })),
     reusable: reusableLayers(baseline, reuse),
   });
 }
