@@ -8,7 +8,14 @@ import { z } from "zod";
 import { type Address, parseAddress } from "../address.ts";
 import { countField, expected, flagField, pathField, section } from "../schema_fields.ts";
 import { type StorageOptions, storageSchema } from "../store/mod.ts";
-import { DURATION_PATTERN, formatDuration, parseDuration } from "./units.ts";
+import {
+  DURATION_PATTERN,
+  formatDuration,
+  formatExactSize,
+  parseDuration,
+  parseSize,
+  SIZE_PATTERN,
+} from "./units.ts";
 
 /** The value of `metrics.listen` with which no metrics are served. */
 export const OFF = "off";
@@ -25,6 +32,17 @@ const duration = z.codec(
     }),
   z.number(),
   { decode: (value) => parseDuration(value)!, encode: formatDuration },
+);
+
+const size = z.codec(
+  z.string(expected('a size such as "50GiB"'))
+    .regex(SIZE_PATTERN, { ...expected('a size such as "50GiB" or "0"'), abort: true })
+    .refine((value) => parseSize(value) !== undefined, {
+      ...expected("a size of a whole number of bytes, below 8PiB"),
+      abort: true,
+    }),
+  z.number(),
+  { decode: (value) => parseSize(value)!, encode: formatExactSize },
 );
 
 function addressKind(text: string): Address["kind"] | undefined {
@@ -133,6 +151,15 @@ export const configSchema = section({
     ),
     initPercent: countField(0, 90).default(2).describe(
       "The same for InitWorkspace to be accepted; saves and disposals always are",
+    ),
+  }).prefault({}),
+  cache: section({
+    maxBytes: size.prefault("50GiB").describe(
+      "What all bases may take: the trees that are kept of images, where the root is on btrfs, to " +
+        'start workspaces from in milliseconds; "0" for none',
+    ),
+    minFreePercent: countField(0, 99).default(15).describe(
+      "Percentage of the root's file system that bases leave free",
     ),
   }).prefault({}),
   shutdown: section({

@@ -9,6 +9,8 @@ const SIZE_PREFIXES = "KMGTP";
 
 /** The form of a duration, for JSON Schema. */
 export const DURATION_PATTERN: RegExp = DURATION;
+/** The form of a size, for JSON Schema. */
+export const SIZE_PATTERN: RegExp = SIZE;
 
 /** Returns the milliseconds of `"10m"`, `"1h30m"` or `"1.5s"`; `undefined` where it is no duration. */
 export function parseDuration(text: string): number | undefined {
@@ -44,6 +46,15 @@ export function parseSize(text: string): number | undefined {
   const base = unit.length === 2 && unit.endsWith("B") ? 1000 : 1024;
   const bytes = Number(match[1]) * base ** exponent;
   return Number.isSafeInteger(bytes) ? bytes : undefined;
+}
+
+/** Returns the shortest size that {@link parseSize} reads back as exactly these bytes. */
+export function formatExactSize(bytes: number): string {
+  for (let exponent = SIZE_PREFIXES.length; exponent > 0; exponent--) {
+    const unit = 1024 ** exponent;
+    if (bytes > 0 && bytes % unit === 0) return `${bytes / unit}${SIZE_PREFIXES[exponent - 1]}iB`;
+  }
+  return `${bytes}B`;
 }
 
 /** Returns a size with a binary unit, to one decimal: `1.5 GiB`. */

@@ -17,7 +17,7 @@ import { OperationRegistry } from "../operations/mod.ts";
 import { EgressProxy } from "../outbound/mod.ts";
 import { formatAddress, parseAddress } from "../address.ts";
 import { type RpcServer, startRpc } from "../rpc/mod.ts";
-import { StoredImages } from "../snapshot/mod.ts";
+import { BaseCache, StoredImages } from "../snapshot/mod.ts";
 import { keepsContent, type ObjectStore, openStore, storeFolder } from "../store/mod.ts";
 import {
   measureEventLoopDelay,
@@ -72,18 +72,23 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   await using stack = new AsyncDisposableStack();
   const { config, metrics, daemonMetrics } = options;
   reportFoundGit(options.git);
-  await chooseQuotaDriver(config.quota.driver, options.content, metrics);
+  const volume = await chooseQuotaDriver(config.quota.driver, options.content, metrics);
   const store = await openConfiguredStore(config, metrics);
   stack.defer(() => store.close());
   const journal = stack.use(
     await openJournal(join(config.root, "state", "state.db"), options.content),
   );
   const egressProxy = stack.use(new EgressProxy(config.net));
+  const { content } = options;
+  const bases = stack.use(
+    new BaseCache({ ...config.cache, content, clock: systemClock, metrics, volume }),
+  );
+  await bases.start();
   const operations = new OperationRegistry(systemClock);
   operations.observe(operationReporter);
   operations.observe(new OperationMetrics(metrics, operations, systemClock));
   const disks = watchDisks(config, metrics);
-  const parts = { store, journal, metrics, egressProxy, operations, disks };
+  const parts = { store, bases, journal, metrics, egressProxy, operations, disks };
   const workspaces = createManager(options, parts);
   stack.defer(() => workspaces.stop(0));
   const imageAges = stack.use(serveImageAges(config, { store, metrics, operations, workspaces }));
@@ -170,6 +175,7 @@ const ANSWER_TIME = 2_000;
 /** What the workspace manager needs besides the options of the daemon. */
 interface ManagerDependencies {
   store: ObjectStore;
+  bases: BaseCache;
   journal: Journal;
   metrics: Metrics;
   egressProxy: EgressProxy;
@@ -179,11 +185,11 @@ interface ManagerDependencies {
 
 function createManager(
   { config, content, privileged, git: found }: ComposeOptions,
-  { store, journal, metrics, egressProxy, operations, disks }: ManagerDependencies,
+  { store, bases, journal, metrics, egressProxy, operations, disks }: ManagerDependencies,
 ): WorkspaceManager {
   const clock = systemClock;
   const spool = spoolOf(config);
-  const images = new StoredImages({ content, store, clock, retain: config.backup.retain });
+  const images = new StoredImages({ content, store, clock, bases, retain: config.backup.retain });
   const git = Git.open({
     ...config.git,
     found,

@@ -10,8 +10,9 @@ import { QuotaMetrics, type WorkspaceUsage } from "./quota_metrics.ts";
 const log = logger("daemon");
 
 /**
- * Decides on the driver, logs what was chosen and why, and serves metrics of what workspaces take. What
- * the daemon itself writes into a workspace is limited always; limits on what runs in the workspace need
+ * Decides on the driver, logs what was chosen and why, serves metrics of what workspaces take, and
+ * returns the choice. What the daemon itself writes into a workspace is limited always; limits on what
+ * runs in the workspace need
  * the file system.
  * @throws {DaemonError} FAILED_PRECONDITION where the config names a driver that cannot work
  */
@@ -19,7 +20,7 @@ export async function chooseQuotaDriver(
   driver: Config["quota"]["driver"],
   content: Content,
   metrics: Metrics,
-): Promise<void> {
+): Promise<VolumeChoice> {
   if (driver === "xfs" || driver === "loop") {
     throw new DaemonError(
       "FAILED_PRECONDITION",
@@ -30,6 +31,7 @@ export async function chooseQuotaDriver(
   const choice = await content.chooseVolume(driver);
   report(choice);
   new QuotaMetrics(metrics, () => usages(content)).chosen(choice);
+  return choice;
 }
 
 function report({ kind, quota, reason }: VolumeChoice): void {

@@ -29,6 +29,7 @@ export const backup: InitializerKind<BackupSpec, BackupPlan> = {
  */
 async function restoreBackup(context: InitializerContext): Promise<void> {
   requireStorage(context, "a backup");
-  const { images, tree, identity, signal } = context;
-  context.onRestored(await images.restoreBackup(tree, identity, { signal }));
+  const { images, tree, identity, signal, limitBytes } = context;
+  const quota = limitBytes === undefined ? {} : { quotaBytes: limitBytes };
+  context.onRestored(await images.restoreBackup(tree, identity, { signal, ...quota }));
 }

@@ -40,6 +40,8 @@ export async function runSnapshot(plan: SnapshotPlan, context: InitializerContex
   const { images, tree, identity, signal, limitBytes } = context;
   const isOwn = plan.identity?.owner === identity.owner &&
     plan.identity.metaId === identity.metaId;
-  const limit = isOwn || limitBytes === undefined ? {} : { limitBytes };
+  const limit = limitBytes === undefined
+    ? {}
+    : { quotaBytes: limitBytes, ...(isOwn ? {} : { limitBytes }) };
   context.onRestored(await images.restoreSnapshot(tree, plan.snapshot, { signal, ...limit }));
 }

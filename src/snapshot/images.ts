@@ -19,6 +19,10 @@ export interface SavedImage {
 export interface SaveOptions {
   /** Baseline name, so that only what changed is stored; the workspace's id. */
   baseline: string;
+  /** Whether the tree is deleted after this save. */
+  isLast?: boolean;
+  /** Whether the kernel limits what the tree takes. */
+  isLimited?: boolean;
   signal?: AbortSignal | undefined;
 }
 
@@ -39,6 +43,8 @@ export interface SaveLogOptions {
 export interface RestoreImageOptions {
   /** Bytes on disk that the tree may take. */
   limitBytes?: number;
+  /** The quota that the tree is going to have, in bytes; its own content may exceed it. */
+  quotaBytes?: number;
   signal?: AbortSignal | undefined;
 }
 

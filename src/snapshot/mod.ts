@@ -5,9 +5,16 @@
  * baseline. What a reference names is wholly there at every moment.
  */
 
+export { BaseCache, type BaseCacheOptions } from "./base_cache.ts";
 export { STORE_CONCURRENCY } from "./concurrency.ts";
 export { changeHistory } from "./history.ts";
-export { type Images, MAX_LOG_BYTES, type SavedImage, type WorkspaceIdentity } from "./images.ts";
+export {
+  type Images,
+  MAX_LOG_BYTES,
+  type SavedImage,
+  type SaveOptions,
+  type WorkspaceIdentity,
+} from "./images.ts";
 export {
   type ImageDescription,
   joinConfig,

@@ -34,6 +34,7 @@ import {
   type SaveOptions,
   type WorkspaceIdentity,
 } from "./images.ts";
+import type { BaseCache } from "./base_cache.ts";
 import { changeHistory } from "./history.ts";
 import { type LastImage, LastImages, unchangedStats } from "./last_images.ts";
 import { describeImage, joinConfig, MAX_MANIFEST_BYTES, parseManifest } from "./manifest.ts";
@@ -65,6 +66,8 @@ export interface ImagesOptions {
   clock: Clock;
   /** How many backups of one (owner, meta_id) are kept, at least 1. */
   retain: number;
+  /** Absent where every image is restored from the store. The caller starts and ends it. */
+  bases?: BaseCache;
 }
 
 /** {@link Images} on an object store. */
@@ -73,6 +76,7 @@ export class StoredImages implements Images {
   readonly #store: ObjectStore;
   readonly #clock: Clock;
   readonly #retain: number;
+  readonly #bases: BaseCache | undefined;
   readonly #last = new LastImages();
 
   constructor(options: ImagesOptions) {
@@ -80,6 +84,7 @@ export class StoredImages implements Images {
     this.#store = options.store;
     this.#clock = options.clock;
     this.#retain = options.retain;
+    this.#bases = options.bases;
   }
 
   checkSnapshotName(name: string, path: string): void {
@@ -217,12 +222,15 @@ export class StoredImages implements Images {
       return { url: await refer(this.#reference(manifest, stats)), manifest, stats };
     }
     const reuse = await this.#reusable(options);
+    const { baseline, signal } = options;
     operation?.enter("packing");
     const last = this.#last.get(options.baseline);
     if (last) operation?.progress.setTotal({ files: last.stats.files });
     const packed = await this.#content.pack(tree, {
-      ...options,
+      baseline,
+      signal,
       reuse,
+      keepFrozen: this.#bases?.wants(options) ?? false,
       onLayer: async (layer) => {
         await this.#store.putBlob(layer, options);
         operation?.progress.addStored(layer.size);
@@ -237,6 +245,7 @@ export class StoredImages implements Images {
       reportDeviations(options.baseline, packed.stats);
       reportLive(options.baseline, packed.freezeProblem);
       reportWalk(options.baseline, packed.walkReason);
+      await this.#bases?.adopt({ manifest: manifest.digest, packed, baseline });
       const { state, stats } = packed;
       this.#last.set(
         options.baseline,
@@ -246,6 +255,8 @@ export class StoredImages implements Images {
     } catch (error) {
       await this.#tidy(() => this.#content.discard(packed.index.file));
       await this.#tidy(() => this.#content.dropBaseline(packed.newBaseline));
+      const { frozen } = packed;
+      if (frozen) await this.#tidy(() => this.#content.bases.remove(frozen.tree.name));
       throw error;
     }
   }
@@ -260,6 +271,9 @@ export class StoredImages implements Images {
     if (!last || !await this.#content.isUnchanged(tree, last.state, options)) {
       return undefined;
     }
+    // Packing it once more, which reads no file, leaves a base to start it from again.
+    const bases = this.#bases;
+    if (options.isLast && bases?.wants(options) && !bases.has(last.manifest)) return undefined;
     const there = await Promise.all(
       last.blobs.map(({ digest, size }) => this.#store.hasBlob(digest, size, options)),
     );
@@ -318,6 +332,21 @@ export class StoredImages implements Images {
   }
 
   async #restore(
+    tree: Tree,
+    manifest: Digest,
+    options: RestoreImageOptions,
+  ): Promise<RestoreResult> {
+    if (!this.#bases) return await this.#fetch(tree, manifest, options);
+    return await this.#bases.restore(
+      manifest,
+      tree,
+      options,
+      (tree, options) => this.#fetch(tree, manifest, options),
+    );
+  }
+
+  /** Restores an image from the store. */
+  async #fetch(
     tree: Tree,
     manifest: Digest,
     options: RestoreImageOptions,

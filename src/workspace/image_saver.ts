@@ -3,7 +3,7 @@ import type { Clock } from "../clock.ts";
 import { DaemonError, messageOf } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import { type Operation, type OperationRegistry, outsideOperations } from "../operations/mod.ts";
-import type { Images, SavedImage } from "../snapshot/mod.ts";
+import type { Images, SavedImage, SaveOptions } from "../snapshot/mod.ts";
 import type { Journal } from "./journal.ts";
 import type { WorkspaceMetrics } from "./workspace_metrics.ts";
 import { withUncaughtHandler } from "../uncaught.ts";
@@ -17,7 +17,7 @@ const MAX_DELAY_MS = 5 * 60_000;
 /** Kinds of saves. */
 type SaveKind = "backup" | "snapshot";
 
-type Save = (options: { baseline: string; signal: AbortSignal }) => Promise<SavedImage>;
+type Save = (options: SaveOptions) => Promise<SavedImage>;
 
 /** How one kind of save is retried. */
 interface SaveRetries extends Pick<RetryOptions, "attempts" | "isRetryable"> {
@@ -264,7 +264,13 @@ export class ImageSaver {
     try {
       return await withUncaughtHandler(
         (error) => bug.abort(error),
-        () => save({ baseline: workspace.id, signal }),
+        () =>
+          save({
+            baseline: workspace.id,
+            isLast: workspace.disposingSignal.aborted,
+            isLimited: workspace.record.quotaBytes > 0,
+            signal,
+          }),
       );
     } catch (error) {
       bug.signal.throwIfAborted();

@@ -19,6 +19,7 @@ Deno.test("config decides every key when nothing is given", () => {
     net: { allowLoopback: false, allowHosts: [], denyHosts: [] },
     quota: { driver: "auto" },
     disk: { readyPercent: 5, initPercent: 2 },
+    cache: { maxBytes: 50 * 2 ** 30, minFreePercent: 15 },
     shutdown: { grace: 30_000 },
     log: { level: "info", format: "text" },
   });

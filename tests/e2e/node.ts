@@ -65,7 +65,8 @@ export class TestNode implements AsyncDisposable {
   /** Starts it again on the same root. */
   async startAgain(): Promise<void> {
     this.#client.close();
-    this.#daemon = await startDaemon(this.root, this.#options);
+    // Its config is there already, on a disk that may be full by now.
+    this.#daemon = await runDaemon(this.root, this.#options);
     this.#client = new WorkspaceClient({ address: this.#daemon.addresses[0]! });
   }
 
@@ -81,13 +82,16 @@ function configOf(root: string): string {
 }
 
 async function startDaemon(root: string, options: NodeOptions): Promise<DaemonProcess> {
-  const file = configOf(root);
   await Deno.writeTextFile(
-    file,
+    configOf(root),
     JSON.stringify({ metrics: { listen: "off" }, ...options.config }),
   );
+  return await runDaemon(root, options);
+}
+
+async function runDaemon(root: string, options: NodeOptions): Promise<DaemonProcess> {
   return await DaemonProcess.start({
-    args: ["--config", file, "--root", root, ...options.args ?? []],
+    args: ["--config", configOf(root), "--root", root, ...options.args ?? []],
     ...(options.command ? { command: options.command } : {}),
     ...(options.env ? { env: options.env } : {}),
     ...(options.startTimeout === undefined ? {} : { startTimeout: options.startTimeout }),
