@@ -15,6 +15,7 @@ import { parseArgs, USAGE } from "./bench/options.ts";
 import { judge } from "./bench/goals.ts";
 import { measureLatency } from "./bench/latency.ts";
 import { measureSaves } from "./bench/saves.ts";
+import { judgeStarts, measureStarts } from "./bench/starts.ts";
 import { type BenchReport, type CorpusResult, machine, printReport } from "./bench/report.ts";
 
 type Samples = Map<string, Map<Phase, Measure[]>>;
@@ -137,6 +138,14 @@ async function main(): Promise<number> {
     if (options.saves) {
       progress("saves: backups of tiny workspaces");
       report.saves = await measureSaves(options.quick ? 1_000 : 10_000, folder);
+    }
+    if (options.starts) {
+      progress("starts: from bases, on btrfs");
+      const starts = await measureStarts(all[0]!, folder, options.rounds);
+      if (starts) {
+        report.starts = starts;
+        report.goals.push(...judgeStarts(starts));
+      }
     }
     const output = options.json ? JSON.stringify(report, null, 2) : printReport(report);
     Deno.stdout.writeSync(new TextEncoder().encode(`${output}\n`));

@@ -11,6 +11,8 @@ export interface BenchOptions {
   latency: boolean;
   /** Whether to measure many backups of tiny workspaces. */
   saves: boolean;
+  /** Whether to measure starts on btrfs. */
+  starts: boolean;
   /** Where to work; the system's temporary folder unless given. */
   folder: string | undefined;
 }
@@ -19,7 +21,8 @@ export const USAGE = `Usage: deno task bench [options]
 
   --quick         a tenth of the size, one round
   --million       a million tiny files, too
-  --only=A,B      only these: small, large, git, million, latency, saves
+  --only=A,B      only these: small, large, git, million, latency, saves,
+                  starts
   --rounds=N      rounds to take medians of (default 3)
   --folder=DIR    work in a folder made there, on the disk to be measured
   --json          for machines`;
@@ -34,6 +37,7 @@ export function parseArgs(args: readonly string[]): BenchOptions | string {
     only: undefined,
     latency: true,
     saves: true,
+    starts: true,
     folder: undefined,
   };
   for (const arg of args) {
@@ -46,6 +50,7 @@ export function parseArgs(args: readonly string[]): BenchOptions | string {
       options.only = value.split(",");
       options.latency = options.only.includes("latency");
       options.saves = options.only.includes("saves");
+      options.starts = options.only.includes("starts");
       if (options.only.includes("million")) options.million = true;
     } else if (flag === "--folder" && value) {
       options.folder = value;

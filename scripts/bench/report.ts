@@ -5,6 +5,7 @@ import type { GoalResult } from "./goals.ts";
 import type { LatencyResult } from "./latency.ts";
 import type { Measure } from "./measure.ts";
 import type { SavesResult } from "./saves.ts";
+import { startRows, type StartsResult } from "./starts.ts";
 
 export interface ContenderResult {
   name: string;
@@ -27,6 +28,8 @@ export interface BenchReport {
   goals: GoalResult[];
   latency?: LatencyResult;
   saves?: SavesResult;
+  /** Absent where no btrfs can be mounted. */
+  starts?: StartsResult;
 }
 
 /** What the numbers were measured on. */
@@ -58,7 +61,7 @@ function rowOf(result: ContenderResult, phase: Phase, reference: Measure | undef
 
 /** Aligned text; ratios are to `tar | zstd`, whose every backup is a first one. */
 export function printReport(
-  { machine, rounds, results, goals, latency, saves }: BenchReport,
+  { machine, rounds, results, goals, latency, saves, starts }: BenchReport,
 ): string {
   const head = ["phase", "tool", "wall s", "ratio", "cpu s", "peak MiB", "stored MiB"];
   const lines = [`${machine}; medians of ${rounds}; ratio: wall time to tar-zstd's`];
@@ -74,6 +77,7 @@ export function printReport(
   if (goals.length > 0) lines.push("", ...goalLines(goals));
   if (latency) lines.push("", ...latencyLines(latency));
   if (saves) lines.push("", ...savesLines(saves));
+  if (starts) lines.push("", ...align(startRows(starts)));
   return lines.join("\n");
 }
 
