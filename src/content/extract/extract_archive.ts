@@ -179,7 +179,8 @@ class Extraction implements Disposable {
     using file = this.#tree.replace(leaf, ({ dir, name }) => dir.createFile(name));
     writeContent(file, entry, this.#reader, this.#buffer);
     applyMetadata(file, metadata, () => leaf.path.bytes, this.#applyOptions);
-    this.#limits.report?.(++this.stats.files);
+    this.stats.files++;
+    this.#limits.report?.(this.stats.files);
     this.stats.contentBytes += entry.size;
   }
 
