@@ -5,7 +5,7 @@ import type { Uncaught } from "../uncaught.ts";
 
 /** Records what concerns no single workspace, call or operation of the store. */
 export class DaemonMetrics {
-  readonly #build: Gauge<"deno" | "version">;
+  readonly #build: Gauge<"deno" | "revision" | "version">;
   readonly #storeUp: Gauge;
   readonly #leftoversRemoved: Counter;
   readonly #uncaught: Counter<"kind">;
@@ -16,7 +16,7 @@ export class DaemonMetrics {
     this.#build = metrics.gauge(
       "wsdaemon_build_info",
       "Always 1; its labels say what runs",
-      ["version", "deno"],
+      ["version", "revision", "deno"],
     );
     this.#storeUp = metrics.gauge(
       "wsdaemon_store_up",
@@ -45,9 +45,9 @@ export class DaemonMetrics {
     );
   }
 
-  /** Records which versions of wsdaemon and Deno run. */
-  runs(version: string, deno: string): void {
-    this.#build.set({ version, deno }, 1);
+  /** Records which versions of wsdaemon and Deno run, and the commit. */
+  runs(labels: { version: string; revision: string; deno: string }): void {
+    this.#build.set(labels, 1);
   }
 
   /** Records whether the store answered the last probe. */

@@ -42,8 +42,8 @@ let configureLog: (log: LogOptions) => void = () => {};
 let status = () => "Starting: recovering the workspaces and their state";
 
 async function start(message: DaemonWorkerStart): Promise<void> {
-  const { config, git, version, privileged, content, droppedLines, fileSystems, confinement } =
-    message;
+  const { config, git, version, revision, privileged, content, fileSystems } = message;
+  const { droppedLines, confinement } = message;
   configureFileSystems(() => fileSystems);
   configFile = message.configFile;
   try {
@@ -53,10 +53,14 @@ async function start(message: DaemonWorkerStart): Promise<void> {
     const metrics = new Metrics();
     const dropped = new Int32Array(droppedLines);
     const daemonMetrics = new DaemonMetrics(metrics, () => Atomics.load(dropped, 0));
-    daemonMetrics.runs(version, Deno.version.deno);
+    daemonMetrics.runs({ version, revision, deno: Deno.version.deno });
     const report = reportUncaught(daemonMetrics);
     requireConfined(["env", "ffi", "read", "run", "sys", "write"]);
-    log.info("wsdaemon {version} starts, confined to {root}", { version, root: config.root });
+    log.info("wsdaemon {version} ({revision}) starts, confined to {root}", {
+      version,
+      revision,
+      root: config.root,
+    });
     reportConfinement(confinement, metrics);
     const running = await compose({
       config,

@@ -34,6 +34,8 @@ export interface LaunchOptions {
   git: FoundGit;
   /** The version of wsdaemon. */
   version: string;
+  /** The commit that it was compiled from; "unknown" unless given. */
+  revision?: string;
   /** One Int32 in which dropped lines of the log are counted. */
   droppedLines: SharedArrayBuffer;
   onListening(address: string): void;
@@ -140,6 +142,7 @@ export function launch(options: LaunchOptions): Launched {
     log: options.log ?? config.log,
     git,
     version,
+    revision: options.revision ?? "unknown",
     droppedLines: options.droppedLines,
     fileSystems,
     privileged: Deno.uid() === 0,

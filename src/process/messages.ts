@@ -17,6 +17,8 @@ export interface DaemonWorkerStart {
   git: FoundGit;
   /** The version of wsdaemon, for the logs, the metrics and the archives. */
   version: string;
+  /** The commit that it was compiled from. */
+  revision: string;
   /** Whether the process is root; the Worker has no permission to ask. */
   privileged: boolean;
   /** What every thread is bound by, for the log and the metrics; absent where nothing binds them. */

@@ -28,6 +28,8 @@ export interface RunOptions {
   config: Config;
   /** The version of wsdaemon. */
   version: string;
+  /** The commit that it was compiled from. */
+  revision: string;
   /** Warnings about the config, for the log. */
   warnings: readonly string[];
   /** Prints a line for people and for the parent process. Must return at once. */
@@ -43,7 +45,7 @@ export interface RunOptions {
  * @throws {StartError} where it cannot start; nothing is half-started then
  */
 export async function runDaemon(
-  { config: loaded, version, warnings, print, configFile, reload }: RunOptions,
+  { config: loaded, version, revision, warnings, print, configFile, reload }: RunOptions,
 ): Promise<boolean> {
   const droppedLines = new SharedArrayBuffer(4);
   const configureLog = logConfigurer(droppedLines);
@@ -75,6 +77,7 @@ export async function runDaemon(
     confinement,
     git,
     version,
+    revision,
     droppedLines,
     onListening: (address) => print(`listening on ${address}`),
     onConfigRead: (read) => launched.configureLog(configureLog(reloadLog(loaded, read, reload))),

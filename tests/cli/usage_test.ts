@@ -63,8 +63,12 @@ Deno.test("--help teaches with examples on every level", async () => {
 
 Deno.test("version says which wsdaemon and which Deno, also as JSON", async () => {
   const text = await wsdaemon(["version"]);
-  assertStringIncludes(text.stdout, `wsdaemon ${manifest.version} (deno ${Deno.version.deno}`);
+  assertStringIncludes(
+    text.stdout,
+    `wsdaemon ${manifest.version} (source, deno ${Deno.version.deno}`,
+  );
   const { code, stdout } = await inProcess("version", "--json");
   assertEquals(code, 0);
-  assertEquals(JSON.parse(stdout).version, manifest.version);
+  const { version, revision } = JSON.parse(stdout);
+  assertEquals([version, revision], [manifest.version, "source"]);
 });
