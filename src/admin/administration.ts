@@ -1,16 +1,33 @@
-import type { OperationRegistry } from "../operations/mod.ts";
+import { DaemonError } from "../errors.ts";
+import {
+  findImage,
+  type FoundImage,
+  type ImagePage,
+  listImages,
+  sizesOfImage,
+} from "../inspect/mod.ts";
+import type { Operation, OperationRegistry } from "../operations/mod.ts";
 import type { WorkspaceInfo, WorkspaceManager } from "../workspace/mod.ts";
+import {
+  beginCollection,
+  beginVerification,
+  type CollectionRequest,
+  type MaintenanceOptions,
+  type VerificationRequest,
+} from "./maintenance.ts";
 import { type SnapshotStatus, snapshotStatus } from "./snapshot_status.ts";
-import { viewsOf, type ViewSources, type WorkspaceView } from "./workspace_view.ts";
+import { forgetImages, forgetOwner, type RemovedImages, urlsOf } from "./stored_images.ts";
+import { viewsOf, type WorkspaceView } from "./workspace_view.ts";
 
 /** What an {@link Administration} uses. */
-export interface AdministrationOptions extends ViewSources {
+export interface AdministrationOptions extends Omit<MaintenanceOptions, "stop"> {
   workspaces: Pick<WorkspaceManager, "all" | "get" | "isPending">;
 }
 
 /** What operators see of a node and do to it. */
-export class Administration {
+export class Administration implements AsyncDisposable {
   readonly #options: AdministrationOptions;
+  readonly #stop = new AbortController();
 
   constructor(options: AdministrationOptions) {
     this.#options = options;
@@ -49,5 +66,71 @@ export class Administration {
     const { workspaces } = this.#options;
     const isPending = (one: string) => workspaces.isPending(one);
     return await snapshotStatus(url, { ...this.#options, isPending }, signal);
+  }
+
+  /** Lists images of the store; see `listImages`. */
+  async images(
+    filter: { owner?: string; metaId?: string },
+    page: { size: number; after: string },
+    signal: AbortSignal,
+  ): Promise<ImagePage> {
+    return await listImages(this.#options.store, filter, page, signal);
+  }
+
+  /**
+   * Returns an image with what it takes.
+   * @throws {DaemonError} INVALID_ARGUMENT, NOT_FOUND, DATA_LOSS
+   */
+  async image(
+    url: string,
+    signal: AbortSignal,
+  ): Promise<{ image: FoundImage; layers: number; storedBytes: number }> {
+    const { store } = this.#options;
+    const image = await findImage(store, url, signal);
+    return { image, ...await sizesOfImage(store, image, signal) };
+  }
+
+  /** Forgets images by their urls; what cannot be forgotten is told, and stops no other. */
+  async deleteImages(urls: readonly string[], signal: AbortSignal): Promise<RemovedImages> {
+    return await forgetImages(this.#options.store, urls, signal);
+  }
+
+  /** Forgets all images of an identity, in the same way. */
+  async deleteImagesOf(
+    identity: { owner: string; metaId: string },
+    signal: AbortSignal,
+  ): Promise<RemovedImages> {
+    const { store } = this.#options;
+    return await forgetImages(store, await urlsOf(store, identity, signal), signal);
+  }
+
+  /**
+   * Forgets everything that the store has of an owner.
+   * @throws {DaemonError} FAILED_PRECONDITION while this node has workspaces of the owner
+   */
+  async deleteOwner(owner: string, signal: AbortSignal): Promise<{ images: number; logs: number }> {
+    const workspaces = this.workspaces();
+    return await forgetOwner(owner, { ...this.#options, workspaces, signal });
+  }
+
+  /** Begins to delete what no image needs. @returns the operation, which tells how it ends */
+  async collect(request: CollectionRequest): Promise<Operation> {
+    return await beginCollection(request, { ...this.#options, stop: this.#stop.signal });
+  }
+
+  /** Begins to check the digests of images. @returns the operation, which tells how it ends */
+  async verify(request: VerificationRequest): Promise<Operation> {
+    return await beginVerification(request, { ...this.#options, stop: this.#stop.signal });
+  }
+
+  /** Ends the collections and verifications that run, and waits until they have ended. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(
+      new DaemonError("UNAVAILABLE", "wsdaemon is shutting down", { reason: "SHUTTING_DOWN" }),
+    );
+    const own = this.operations.all().filter(({ kind, state }) =>
+      state === "running" && (kind === "collection" || kind === "verification")
+    );
+    await Promise.all(own.map(({ ended }) => ended));
   }
 }

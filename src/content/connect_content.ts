@@ -37,6 +37,8 @@ export function connectContent(
       dispatcher.run("extract", { tree, archive: { area, path }, compression, limitBytes }, {
         signal,
       }),
+    verifyBlob: ({ area, path }, { digest, size }, options) =>
+      dispatcher.run("restoreVerify", { file: { area, path }, blob: { digest, size } }, options),
     baselineLayers: (name) => dispatcher.quick("baselineLayers", { name }),
     workers: dispatcher.workers,
     close: () => dispatcher.close(),

@@ -12,6 +12,7 @@
  * daemon leaves half-made is deleted by the next one while it serves.
  */
 
+import type { Digest } from "../digest.ts";
 import type { LayerDescriptor } from "../image/mod.ts";
 import type { Bases } from "./bases.ts";
 import type { LocalFile, SpooledBlob } from "../spool.ts";
@@ -173,6 +174,15 @@ export interface Content {
    * modification time. The caller owns the copy.
    */
   copyOut(tree: Tree, path: string, maxBytes: number): Promise<SpooledBlob>;
+  /**
+   * Reads a blob that is on this node, and checks its digest and size.
+   * @throws {DaemonError} DATA_LOSS naming the blob
+   */
+  verifyBlob(
+    file: LocalFile,
+    blob: { digest: Digest; size: number },
+    options?: OperationOptions,
+  ): Promise<void>;
   /** Deletes a spool file. Succeeds if it does not exist. */
   discard(file: LocalFile): Promise<void>;
   /**

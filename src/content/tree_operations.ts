@@ -11,7 +11,7 @@ import type { VolumeKind } from "./volume/volume.ts";
 /** The methods of {@link Content} that are not a pack, a restore or an extraction. */
 export type TreeOperations = Omit<
   Content,
-  "workers" | "bases" | "pack" | "restore" | "extract" | "baselineLayers"
+  "workers" | "bases" | "pack" | "restore" | "extract" | "baselineLayers" | "verifyBlob"
 >;
 
 /** Returns those methods, sending their requests through `workers`. */

@@ -101,7 +101,9 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
     operations,
     content: options.content,
     store,
+    clock: systemClock,
   });
+  stack.use(administration);
   const rpc = await startRpc({
     workspaces,
     administration,

@@ -117,6 +117,19 @@ function sizesOf(manifest: StoredManifest, users: ReadonlyMap<Digest, number>): 
   return sizes;
 }
 
+/**
+ * Returns how many layers an image has, and the bytes of all its blobs.
+ * @throws {DaemonError} DATA_LOSS where its manifest is missing or malformed
+ */
+export async function sizesOfImage(
+  store: ObjectStore,
+  { manifest }: FoundImage,
+  signal?: AbortSignal,
+): Promise<Pick<ImageSizes, "layers" | "storedBytes">> {
+  const { layers, storedBytes } = sizesOf(await readManifest(store, manifest, signal), new Map());
+  return { layers, storedBytes };
+}
+
 /** Returns an image's blobs and their sizes in bytes, each once. */
 function blobsOf({ digest, size, config, layers, index }: StoredManifest): Map<Digest, number> {
   return new Map(

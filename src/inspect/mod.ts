@@ -4,10 +4,25 @@
  */
 
 export type { BlobSource } from "./blob_file.ts";
-export { catalog, type CatalogEntry, findImage, type FoundImage, removeImages } from "./catalog.ts";
+export {
+  catalog,
+  type CatalogEntry,
+  findImage,
+  type FoundImage,
+  removeImages,
+  sizesOfImage,
+} from "./catalog.ts";
+export { type ImagePage, listImages } from "./image_pages.ts";
+export { removeOwner } from "./remove_owner.ts";
 export { expanded } from "./file_content.ts";
 export { ImageFiles } from "./image_files.ts";
 export { type ImageEntry, type ImageEntryType, isWithin } from "./image_tree.ts";
 export { exportOci, OCI_TAG } from "./oci_export.ts";
 export { tarOf } from "./tar_export.ts";
-export { type Damage, verifyImages, type VerifyResult } from "./verify.ts";
+export {
+  type Damage,
+  verifyImages,
+  type VerifyProgress,
+  type VerifyResult,
+  type VerifySource,
+} from "./verify.ts";

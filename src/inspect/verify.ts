@@ -2,6 +2,7 @@
 
 import { type Digest, isDigest } from "../digest.ts";
 import { asDaemonError } from "../errors.ts";
+import type { BlobId } from "../image/mod.ts";
 import type { ObjectStore } from "../store/mod.ts";
 import { mapConcurrent } from "../async/mod.ts";
 import {
@@ -14,7 +15,7 @@ import {
   requireBlob,
   STORE_CONCURRENCY,
 } from "../snapshot/mod.ts";
-import { BlobFile, type BlobSource } from "./blob_file.ts";
+import { BlobFile, type BlobSource, type HoldOptions } from "./blob_file.ts";
 import { findImages } from "./catalog.ts";
 
 /** A blob or reference that is missing or damaged. */
@@ -24,6 +25,23 @@ export interface Damage {
   problem: string;
   /** Urls of the images that need it; empty for a reference, whose images are unknown. */
   images: string[];
+}
+
+/** A store, and how a blob of it is brought here and checked. */
+export interface VerifySource {
+  readonly store: ObjectStore;
+  /** @throws {DaemonError} DATA_LOSS where it is missing, or not what its digest says; ABORTED */
+  check(blob: BlobId, options: HoldOptions): Promise<void>;
+}
+
+/** Returns the source that checks blobs in this thread. */
+function checkedHere(source: BlobSource): VerifySource {
+  return {
+    store: source.store,
+    async check(blob, options) {
+      await using _blob = await BlobFile.hold(source, blob, options);
+    },
+  };
 }
 
 /** The progress of {@link verifyImages}. */
@@ -65,9 +83,10 @@ export interface VerifyResult {
  * @throws {DaemonError} INVALID_ARGUMENT or NOT_FOUND for a url; UNAVAILABLE; ABORTED
  */
 export async function verifyImages(
-  source: BlobSource,
+  from: BlobSource | VerifySource,
   options: VerifyOptions = {},
 ): Promise<VerifyResult> {
+  const source = "check" in from ? from : checkedHere(from);
   const { signal, onProgress } = options;
   const report = new Report();
   const images = await imagesToVerify(source.store, report, options);
@@ -86,7 +105,7 @@ export async function verifyImages(
       onProgress?.({ ...progress });
     };
     try {
-      await using _blob = await BlobFile.hold(source, { digest, size }, { signal, onBytes });
+      await source.check({ digest, size }, { signal, onBytes });
     } catch (error) {
       report.add(digest, lossOf(error, signal), urls);
     }
@@ -107,7 +126,7 @@ export async function verifyImages(
 
 /** Deletes the blobs that still fail their digest; missing ones need no deletion. */
 async function quarantine(
-  source: BlobSource,
+  source: VerifySource,
   digests: readonly Digest[],
   sizes: Survey["needed"],
   signal: AbortSignal | undefined,
@@ -120,7 +139,7 @@ async function quarantine(
       if (size === undefined) {
         await source.store.getBlobBytes(digest, MAX_MANIFEST_BYTES, options);
       } else {
-        await using _blob = await BlobFile.hold(source, { digest, size }, { signal });
+        await source.check({ digest, size }, { signal });
       }
     } catch (error) {
       signal?.throwIfAborted();

@@ -38,6 +38,9 @@ export interface OperationFailure {
   readonly message: string;
 }
 
+/** Findings of an operation that are remembered. */
+const MAX_FINDINGS = 100;
+
 /** What an {@link Operation} is made of. */
 export interface OperationInit {
   readonly id: string;
@@ -78,6 +81,8 @@ export class Operation {
   #phase = "";
   #attempt = 1;
   #failure: OperationFailure | undefined;
+  #figures: Readonly<Record<string, number>> = {};
+  readonly #findings: string[] = [];
   #queue: { name: string; since: number } | undefined;
   #uncancellable: string | undefined;
   #endedAt: number | undefined;
@@ -125,6 +130,16 @@ export class Operation {
     return this.#failure;
   }
 
+  /** What it came to, in numbers. */
+  get figures(): Readonly<Record<string, number>> {
+    return this.#figures;
+  }
+
+  /** What it has found, a line each; the first {@link MAX_FINDINGS}. */
+  get findings(): readonly string[] {
+    return this.#findings;
+  }
+
   /** The queue that it waits in, and since which turn. */
   get queue(): { readonly name: string; readonly since: number } | undefined {
     return this.#queue;
@@ -157,6 +172,16 @@ export class Operation {
     if (this.#phase === phase) return;
     this.#phase = phase;
     this.#onChange(this);
+  }
+
+  /** Says what it came to. */
+  setFigures(figures: Readonly<Record<string, number>>): void {
+    this.#figures = figures;
+  }
+
+  /** Says what it has found; nothing that is a secret. */
+  addFinding(finding: string): void {
+    if (this.#findings.length < MAX_FINDINGS) this.#findings.push(finding);
   }
 
   /** Says that an attempt has failed and another one follows. */

@@ -3,6 +3,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { SnapshotStatus, WorkspaceView } from "../admin/mod.ts";
+import type { FoundImage } from "../inspect/mod.ts";
 import type {
   Operation,
   OperationFailure,
@@ -13,6 +14,8 @@ import type {
 import {
   type FailureSchema,
   type GetSnapshotResponseSchema,
+  ImageKind,
+  type ImageSchema,
   OperationKind as WireKind,
   type OperationSchema,
   OperationState as WireState,
@@ -78,11 +81,16 @@ export function operationMessage(
     ...(failure ? { failure: failureMessage(failure) } : {}),
     cancelRequested: operation.isCancelRequested,
     uncancellable: operation.state === "running" ? operation.uncancellable ?? "" : "it has ended",
+    figures: Object.fromEntries(
+      Object.entries(operation.figures).map(([name, figure]) => [name, BigInt(figure)]),
+    ),
+    findings: operation.findings.map(cutMessage),
   };
 }
 
-function callerMessage({ peer, deadline }: NonNullable<Operation["caller"]>) {
-  return { peer, ...(deadline === undefined ? {} : { deadline: timestampFromMs(deadline) }) };
+function callerMessage({ peer, identity = "", deadline }: NonNullable<Operation["caller"]>) {
+  const until = deadline === undefined ? {} : { deadline: timestampFromMs(deadline) };
+  return { peer, identity, ...until };
 }
 
 function progressMessage({ progress }: Operation): MessageInitShape<typeof ProgressSchema> {
@@ -97,12 +105,32 @@ function progressMessage({ progress }: Operation): MessageInitShape<typeof Progr
   };
 }
 
-function failureMessage(
+/** Returns why something failed as a message. */
+export function failureMessage(
   { code, reason, message }: OperationFailure,
 ): MessageInitShape<typeof FailureSchema> {
+  return { code, reason, message: cutMessage(message) };
+}
+
+function cutMessage(message: string): string {
   const whole = message.toWellFormed();
   const cut = whole.length > MAX_MESSAGE ? `${whole.slice(0, MAX_MESSAGE - 3)}...` : whole;
-  return { code, reason, message: cut.toWellFormed() };
+  return cut.toWellFormed();
+}
+
+/** Returns an image as a message. */
+export function imageMessage(image: FoundImage): MessageInitShape<typeof ImageSchema> {
+  const { url, kind, owner, metaId, createdAt, files, contentBytes, manifest } = image;
+  return {
+    url,
+    kind: kind === "backup" ? ImageKind.BACKUP : ImageKind.SNAPSHOT,
+    owner,
+    metaId,
+    createTime: timestampFromMs(createdAt),
+    files: BigInt(files),
+    contentBytes: BigInt(contentBytes),
+    manifest,
+  };
 }
 
 /** Returns a workspace as a message. */

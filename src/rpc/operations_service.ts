@@ -7,9 +7,16 @@ import type { Administration } from "../admin/mod.ts";
 import { invalid } from "../errors.ts";
 import type { Operation, OperationRegistry } from "../operations/mod.ts";
 import type { OperationsService } from "../wire/mod.ts";
-import { operationMessage, snapshotMessage, workspaceMessage } from "./operation_messages.ts";
-import { pageOf } from "./paging.ts";
-import { parseId } from "./parse.ts";
+import {
+  failureMessage,
+  imageMessage,
+  operationMessage,
+  snapshotMessage,
+  workspaceMessage,
+} from "./operation_messages.ts";
+import { pageOf, parsePage, tokenOf } from "./paging.ts";
+import { parseId, parseName } from "./parse.ts";
+import { parseDeleteImages, parseGrace, parseImageFilter, parseUrls } from "./parse_images.ts";
 import type { Handlers } from "./unary.ts";
 
 /** Milliseconds. */
@@ -72,7 +79,52 @@ export function operationsService(
     async getSnapshot({ url }, { signal }) {
       return snapshotMessage(await administration.snapshot(url, signal));
     },
+    ...imageHandlers(administration),
   };
+}
+
+/** The calls that concern the store's images. */
+function imageHandlers(administration: Administration) {
+  const { operations } = administration;
+  return {
+    async listImages(request, { signal }) {
+      const filter = parseImageFilter(request);
+      const page = await administration.images(filter, parsePage(request), signal);
+      return {
+        images: page.images.map(imageMessage),
+        nextPageToken: page.last === undefined ? "" : tokenOf(page.last),
+        unreadable: page.unreadable,
+      };
+    },
+    async getImage({ url }, { signal }) {
+      const { image, layers, storedBytes } = await administration.image(url, signal);
+      return { image: imageMessage(image), layers, storedBytes: BigInt(storedBytes) };
+    },
+    async deleteImages(request, { signal }) {
+      const wanted = parseDeleteImages(request);
+      const { urls, failures } = "urls" in wanted
+        ? await administration.deleteImages(wanted.urls, signal)
+        : await administration.deleteImagesOf(wanted, signal);
+      return {
+        urls,
+        failures: failures.map(({ url, error }) => ({ url, failure: failureMessage(error) })),
+      };
+    },
+    async deleteOwner(request, { signal }) {
+      const owner = parseName(request.owner, "owner");
+      const { images, logs } = await administration.deleteOwner(owner, signal);
+      return { images: BigInt(images), logs: BigInt(logs) };
+    },
+    async runCollection({ grace, dryRun, force }) {
+      const graceMs = parseGrace(grace);
+      const operation = await administration.collect({ graceMs, dryRun, force });
+      return { operation: operationMessage(operation, operations) };
+    },
+    async runVerification({ urls, quarantine }) {
+      const operation = await administration.verify({ urls: parseUrls(urls), quarantine });
+      return { operation: operationMessage(operation, operations) };
+    },
+  } satisfies Partial<Handlers<typeof OperationsService>>;
 }
 
 function parseOperationId(id: string): string {

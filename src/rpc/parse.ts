@@ -50,7 +50,7 @@ export function parseDispose(
 }
 
 /** Checks an owner or meta_id: 1 to 256 of `A-Za-z0-9._@:+=-`, not `.` or `..`. */
-function parseName(name: string, path: string): string {
+export function parseName(name: string, path: string): string {
   if (name === "") throw invalid(path, "must not be empty");
   if (!NAME.test(name)) {
     throw invalid(path, `must be 1 to 256 characters of A-Za-z0-9._@:+=-: it is ${quote(name)}`);

@@ -37,9 +37,12 @@ export {
   BACKUP_PREFIX,
   backupKey,
   isReferenceKey,
+  logPrefix,
   parseBackupName,
   parseSnapshotName,
+  referencePrefixes,
   snapshotKey,
+  snapshotPrefix,
 } from "./snapshot_names.ts";
 export { requireBlob } from "./require_blob.ts";
 export { readImage, StoredImages } from "./stored_images.ts";

@@ -176,7 +176,7 @@ export function isReferenceKey(key: string): boolean {
 /** Returns the key of a terminal log of one instance of a workspace; `task` may be any text. */
 export function logKey(identity: WorkspaceIdentity, instance: string, task: string): string {
   const workspace = `${segment(identity.owner)}/${segment(identity.metaId)}`;
-  return `objects/workspaces/${workspace}/instances/${instance}/logs/${logName(task)}`;
+  return `${LOG_PREFIX}${workspace}/instances/${instance}/logs/${logName(task)}`;
 }
 
 /** Returns a task as one segment of a key: its digest where the text cannot be a segment. */
@@ -184,4 +184,19 @@ function logName(task: string): string {
   // deno-lint-ignore no-control-regex -- control characters are what is looked for
   const odd = task === "." || task === ".." || /[\u0000-\u001f\u007f/\\]/.test(task);
   return odd ? `~${hexOf(digestOf(task))}` : segment(task);
+}
+
+const LOG_PREFIX = "objects/workspaces/";
+
+/** Returns the prefix of the keys of the terminal logs of an owner's workspaces. */
+export function logPrefix(owner: string): string {
+  return `${LOG_PREFIX}${segment(owner)}/`;
+}
+
+/** Returns the prefixes of the keys of all references of an owner, or of one meta_id of the owner. */
+export function referencePrefixes({ owner, metaId }: { owner: string; metaId?: string }): string[] {
+  if (metaId !== undefined) {
+    return [backupKey({ owner, metaId }), snapshotPrefix({ owner, metaId })];
+  }
+  return [`${BACKUP_PREFIX}${segment(owner)}/`, `${snapshotPrefix()}${segment(owner)}/`];
 }

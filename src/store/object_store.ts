@@ -127,7 +127,7 @@ export interface ObjectStore {
     decide: (current: Uint8Array | undefined) => Uint8Array | undefined,
     options?: StoreOptions,
   ): Promise<boolean>;
-  /** Removes a reference, if it exists. */
+  /** Removes a reference, or another object that is no blob, if it exists. */
   deleteRef(key: string, options?: StoreOptions): Promise<void>;
 
   /** Puts a spool file under a free key that is neither blob nor reference (terminal logs). Consumes it. */

@@ -40,6 +40,7 @@ export function administration(known: Partial<AdministrationOptions> = {}): Admi
     operations: new OperationRegistry(systemClock),
     content: { usages: () => Promise.resolve(new Map()) } as unknown as Content,
     store: noStore,
+    clock: systemClock,
     ...known,
   });
 }

@@ -137,6 +137,7 @@ function contentOn(disk: Disk): Content {
     },
     chooseVolume: unused,
     isUnchanged: unused,
+    verifyBlob: unused,
     limit: () => Promise.resolve(false),
     peerCredentials: () => Promise.reject(new Error("not here")),
     usages: unused,

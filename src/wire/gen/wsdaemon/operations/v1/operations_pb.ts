@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file wsdaemon/operations/v1/operations.proto.
  */
 export const file_wsdaemon_operations_v1_operations: GenFile = /*@__PURE__*/
-  fileDesc("Cid3c2RhZW1vbi9vcGVyYXRpb25zL3YxL29wZXJhdGlvbnMucHJvdG8SFndzZGFlbW9uLm9wZXJhdGlvbnMudjEi/QIKCVdvcmtzcGFjZRIKCgJpZBgBIAEoCRINCgVvd25lchgCIAEoCRIPCgdtZXRhX2lkGAMgASgJEjUKBXN0YXRlGAQgASgOMiYud3NkYWVtb24ub3BlcmF0aW9ucy52MS5Xb3Jrc3BhY2VTdGF0ZRITCgtpbml0aWFsaXplchgFIAEoCRIvCgtjcmVhdGVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLcXVvdGFfYnl0ZXMYByABKAMSFwoKdXNlZF9ieXRlcxgIIAEoA0gAiAEBEh8KF3JlbW90ZV9zdG9yYWdlX2Rpc2FibGVkGAkgASgIEjYKCmxhc3RfaW1hZ2UYCiABKAsyIi53c2RhZW1vbi5vcGVyYXRpb25zLnYxLlNhdmVkSW1hZ2USGgoSbGFzdF9pbWFnZV9wcm9ibGVtGAsgASgJEhUKDW9wZXJhdGlvbl9pZHMYDCADKAlCDQoLX3VzZWRfYnl0ZXMiSgoKU2F2ZWRJbWFnZRILCgN1cmwYASABKAkSLwoLY3JlYXRlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIk0KFUxpc3RXb3Jrc3BhY2VzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRINCgVvd25lchgDIAEoCSJoChZMaXN0V29ya3NwYWNlc1Jlc3BvbnNlEjUKCndvcmtzcGFjZXMYASADKAsyIS53c2RhZW1vbi5vcGVyYXRpb25zLnYxLldvcmtzcGFjZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiMgoTR2V0V29ya3NwYWNlUmVxdWVzdBIKCgJpZBgBIAEoCRIPCgdtZWFzdXJlGAIgASgIIkwKFEdldFdvcmtzcGFjZVJlc3BvbnNlEjQKCXdvcmtzcGFjZRgBIAEoCzIhLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuV29ya3NwYWNlIuQECglPcGVyYXRpb24SCgoCaWQYASABKAkSEQoJcGFyZW50X2lkGAIgASgJEjMKBGtpbmQYAyABKA4yJS53c2RhZW1vbi5vcGVyYXRpb25zLnYxLk9wZXJhdGlvbktpbmQSNQoFc3RhdGUYBCABKA4yJi53c2RhZW1vbi5vcGVyYXRpb25zLnYxLk9wZXJhdGlvblN0YXRlEg0KBXBoYXNlGAUgASgJEhQKDHdvcmtzcGFjZV9pZBgGIAEoCRINCgVvd25lchgHIAEoCRIPCgdtZXRhX2lkGAggASgJEgsKA3VybBgJIAEoCRIuCgZjYWxsZXIYCiABKAsyHi53c2RhZW1vbi5vcGVyYXRpb25zLnYxLkNhbGxlchIuCgpzdGFydF90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHYXR0ZW1wdBgNIAEoBRIUCgxtYXhfYXR0ZW1wdHMYDiABKAUSGwoOcXVldWVfcG9zaXRpb24YDyABKAVIAIgBARIyCghwcm9ncmVzcxgQIAEoCzIgLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuUHJvZ3Jlc3MSMAoHZmFpbHVyZRgRIAEoCzIfLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuRmFpbHVyZRIYChBjYW5jZWxfcmVxdWVzdGVkGBIgASgIEhUKDXVuY2FuY2VsbGFibGUYEyABKAlCEQoPX3F1ZXVlX3Bvc2l0aW9uIkQKBkNhbGxlchIMCgRwZWVyGAEgASgJEiwKCGRlYWRsaW5lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCK2AQoIUHJvZ3Jlc3MSEgoKZmlsZXNfZG9uZRgBIAEoAxIYCgtmaWxlc190b3RhbBgCIAEoA0gAiAEBEhIKCmJ5dGVzX2RvbmUYAyABKAMSGAoLYnl0ZXNfdG90YWwYBCABKANIAYgBARIUCgxzdG9yZWRfYnl0ZXMYBSABKAMSGAoQYnl0ZXNfcGVyX3NlY29uZBgGIAEoA0IOCgxfZmlsZXNfdG90YWxCDgoMX2J5dGVzX3RvdGFsIjgKB0ZhaWx1cmUSDAoEY29kZRgBIAEoCRIOCgZyZWFzb24YAiABKAkSDwoHbWVzc2FnZRgDIAEoCSJ+ChVMaXN0T3BlcmF0aW9uc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSFAoMd29ya3NwYWNlX2lkGAMgASgJEhQKDHJ1bm5pbmdfb25seRgEIAEoCBISCgpyb290c19vbmx5GAUgASgIImgKFkxpc3RPcGVyYXRpb25zUmVzcG9uc2USNQoKb3BlcmF0aW9ucxgBIAMoCzIhLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIhChNHZXRPcGVyYXRpb25SZXF1ZXN0EgoKAmlkGAEgASgJIkwKFEdldE9wZXJhdGlvblJlc3BvbnNlEjQKCW9wZXJhdGlvbhgBIAEoCzIhLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uIlcKFldhdGNoT3BlcmF0aW9uc1JlcXVlc3QSEAoIcmV2aXNpb24YASABKAkSKwoIbWF4X3dhaXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24idQoXV2F0Y2hPcGVyYXRpb25zUmVzcG9uc2USNQoKb3BlcmF0aW9ucxgBIAMoCzIhLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uEhAKCHJldmlzaW9uGAIgASgJEhEKCXRydW5jYXRlZBgDIAEoCCIkChZDYW5jZWxPcGVyYXRpb25SZXF1ZXN0EgoKAmlkGAEgASgJIk8KF0NhbmNlbE9wZXJhdGlvblJlc3BvbnNlEjQKCW9wZXJhdGlvbhgBIAEoCzIhLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uIiEKEkdldFNuYXBzaG90UmVxdWVzdBILCgN1cmwYASABKAkimwIKE0dldFNuYXBzaG90UmVzcG9uc2USCwoDdXJsGAEgASgJEjQKBXN0YXRlGAIgASgOMiUud3NkYWVtb24ub3BlcmF0aW9ucy52MS5TbmFwc2hvdFN0YXRlEhAKCHByb21pc2VkGAMgASgIEhAKCGF0dGVtcHRzGAQgASgFEjAKB2ZhaWx1cmUYBSABKAsyHy53c2RhZW1vbi5vcGVyYXRpb25zLnYxLkZhaWx1cmUSFAoMb3BlcmF0aW9uX2lkGAYgASgJEi8KC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVmaWxlcxgIIAEoAxIVCg1jb250ZW50X2J5dGVzGAkgASgDKq8BCg5Xb3Jrc3BhY2VTdGF0ZRIfChtXT1JLU1BBQ0VfU1RBVEVfVU5TUEVDSUZJRUQQABIeChpXT1JLU1BBQ0VfU1RBVEVfU0VUVElOR19VUBABEh0KGVdPUktTUEFDRV9TVEFURV9BVkFJTEFCTEUQAhIfChtXT1JLU1BBQ0VfU1RBVEVfV1JBUFBJTkdfVVAQAxIcChhXT1JLU1BBQ0VfU1RBVEVfREVMRVRJTkcQBCrKAgoNT3BlcmF0aW9uS2luZBIeChpPUEVSQVRJT05fS0lORF9VTlNQRUNJRklFRBAAEhcKE09QRVJBVElPTl9LSU5EX0lOSVQQARIbChdPUEVSQVRJT05fS0lORF9TTkFQU0hPVBACEhkKFU9QRVJBVElPTl9LSU5EX0JBQ0tVUBADEhoKFk9QRVJBVElPTl9LSU5EX0RJU1BPU0UQBBIaChZPUEVSQVRJT05fS0lORF9SRVNUT1JFEAUSGwoXT1BFUkFUSU9OX0tJTkRfRE9XTkxPQUQQBhIWChJPUEVSQVRJT05fS0lORF9HSVQQBxIbChdPUEVSQVRJT05fS0lORF9ERUxFVElPThAIEh0KGU9QRVJBVElPTl9LSU5EX0NPTExFQ1RJT04QCRIfChtPUEVSQVRJT05fS0lORF9WRVJJRklDQVRJT04QCiqoAQoOT3BlcmF0aW9uU3RhdGUSHwobT1BFUkFUSU9OX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXT1BFUkFUSU9OX1NUQVRFX1JVTk5JTkcQARIdChlPUEVSQVRJT05fU1RBVEVfU1VDQ0VFREVEEAISGgoWT1BFUkFUSU9OX1NUQVRFX0ZBSUxFRBADEh0KGU9QRVJBVElPTl9TVEFURV9DQU5DRUxMRUQQBCqDAQoNU25hcHNob3RTdGF0ZRIeChpTTkFQU0hPVF9TVEFURV9VTlNQRUNJRklFRBAAEhoKFlNOQVBTSE9UX1NUQVRFX1BFTkRJTkcQARIZChVTTkFQU0hPVF9TVEFURV9TVE9SRUQQAhIbChdTTkFQU0hPVF9TVEFURV9HSVZFTl9VUBADMpsGChFPcGVyYXRpb25zU2VydmljZRJvCg5MaXN0V29ya3NwYWNlcxItLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuTGlzdFdvcmtzcGFjZXNSZXF1ZXN0Gi4ud3NkYWVtb24ub3BlcmF0aW9ucy52MS5MaXN0V29ya3NwYWNlc1Jlc3BvbnNlEmkKDEdldFdvcmtzcGFjZRIrLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuR2V0V29ya3NwYWNlUmVxdWVzdBosLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuR2V0V29ya3NwYWNlUmVzcG9uc2USbwoOTGlzdE9wZXJhdGlvbnMSLS53c2RhZW1vbi5vcGVyYXRpb25zLnYxLkxpc3RPcGVyYXRpb25zUmVxdWVzdBouLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuTGlzdE9wZXJhdGlvbnNSZXNwb25zZRJpCgxHZXRPcGVyYXRpb24SKy53c2RhZW1vbi5vcGVyYXRpb25zLnYxLkdldE9wZXJhdGlvblJlcXVlc3QaLC53c2RhZW1vbi5vcGVyYXRpb25zLnYxLkdldE9wZXJhdGlvblJlc3BvbnNlEnIKD1dhdGNoT3BlcmF0aW9ucxIuLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuV2F0Y2hPcGVyYXRpb25zUmVxdWVzdBovLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuV2F0Y2hPcGVyYXRpb25zUmVzcG9uc2UScgoPQ2FuY2VsT3BlcmF0aW9uEi4ud3NkYWVtb24ub3BlcmF0aW9ucy52MS5DYW5jZWxPcGVyYXRpb25SZXF1ZXN0Gi8ud3NkYWVtb24ub3BlcmF0aW9ucy52MS5DYW5jZWxPcGVyYXRpb25SZXNwb25zZRJmCgtHZXRTbmFwc2hvdBIqLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuR2V0U25hcHNob3RSZXF1ZXN0Gisud3NkYWVtb24ub3BlcmF0aW9ucy52MS5HZXRTbmFwc2hvdFJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("Cid3c2RhZW1vbi9vcGVyYXRpb25zL3YxL29wZXJhdGlvbnMucHJvdG8SFndzZGFlbW9uLm9wZXJhdGlvbnMudjEi/QIKCVdvcmtzcGFjZRIKCgJpZBgBIAEoCRINCgVvd25lchgCIAEoCRIPCgdtZXRhX2lkGAMgASgJEjUKBXN0YXRlGAQgASgOMiYud3NkYWVtb24ub3BlcmF0aW9ucy52MS5Xb3Jrc3BhY2VTdGF0ZRITCgtpbml0aWFsaXplchgFIAEoCRIvCgtjcmVhdGVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLcXVvdGFfYnl0ZXMYByABKAMSFwoKdXNlZF9ieXRlcxgIIAEoA0gAiAEBEh8KF3JlbW90ZV9zdG9yYWdlX2Rpc2FibGVkGAkgASgIEjYKCmxhc3RfaW1hZ2UYCiABKAsyIi53c2RhZW1vbi5vcGVyYXRpb25zLnYxLlNhdmVkSW1hZ2USGgoSbGFzdF9pbWFnZV9wcm9ibGVtGAsgASgJEhUKDW9wZXJhdGlvbl9pZHMYDCADKAlCDQoLX3VzZWRfYnl0ZXMiSgoKU2F2ZWRJbWFnZRILCgN1cmwYASABKAkSLwoLY3JlYXRlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIk0KFUxpc3RXb3Jrc3BhY2VzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRINCgVvd25lchgDIAEoCSJoChZMaXN0V29ya3NwYWNlc1Jlc3BvbnNlEjUKCndvcmtzcGFjZXMYASADKAsyIS53c2RhZW1vbi5vcGVyYXRpb25zLnYxLldvcmtzcGFjZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiMgoTR2V0V29ya3NwYWNlUmVxdWVzdBIKCgJpZBgBIAEoCRIPCgdtZWFzdXJlGAIgASgIIkwKFEdldFdvcmtzcGFjZVJlc3BvbnNlEjQKCXdvcmtzcGFjZRgBIAEoCzIhLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuV29ya3NwYWNlIucFCglPcGVyYXRpb24SCgoCaWQYASABKAkSEQoJcGFyZW50X2lkGAIgASgJEjMKBGtpbmQYAyABKA4yJS53c2RhZW1vbi5vcGVyYXRpb25zLnYxLk9wZXJhdGlvbktpbmQSNQoFc3RhdGUYBCABKA4yJi53c2RhZW1vbi5vcGVyYXRpb25zLnYxLk9wZXJhdGlvblN0YXRlEg0KBXBoYXNlGAUgASgJEhQKDHdvcmtzcGFjZV9pZBgGIAEoCRINCgVvd25lchgHIAEoCRIPCgdtZXRhX2lkGAggASgJEgsKA3VybBgJIAEoCRIuCgZjYWxsZXIYCiABKAsyHi53c2RhZW1vbi5vcGVyYXRpb25zLnYxLkNhbGxlchIuCgpzdGFydF90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHYXR0ZW1wdBgNIAEoBRIUCgxtYXhfYXR0ZW1wdHMYDiABKAUSGwoOcXVldWVfcG9zaXRpb24YDyABKAVIAIgBARIyCghwcm9ncmVzcxgQIAEoCzIgLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuUHJvZ3Jlc3MSMAoHZmFpbHVyZRgRIAEoCzIfLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuRmFpbHVyZRIYChBjYW5jZWxfcmVxdWVzdGVkGBIgASgIEhUKDXVuY2FuY2VsbGFibGUYEyABKAkSPwoHZmlndXJlcxgUIAMoCzIuLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uLkZpZ3VyZXNFbnRyeRIQCghmaW5kaW5ncxgVIAMoCRouCgxGaWd1cmVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgDOgI4AUIRCg9fcXVldWVfcG9zaXRpb24iVgoGQ2FsbGVyEgwKBHBlZXIYASABKAkSLAoIZGVhZGxpbmUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGlkZW50aXR5GAMgASgJIrYBCghQcm9ncmVzcxISCgpmaWxlc19kb25lGAEgASgDEhgKC2ZpbGVzX3RvdGFsGAIgASgDSACIAQESEgoKYnl0ZXNfZG9uZRgDIAEoAxIYCgtieXRlc190b3RhbBgEIAEoA0gBiAEBEhQKDHN0b3JlZF9ieXRlcxgFIAEoAxIYChBieXRlc19wZXJfc2Vjb25kGAYgASgDQg4KDF9maWxlc190b3RhbEIOCgxfYnl0ZXNfdG90YWwiOAoHRmFpbHVyZRIMCgRjb2RlGAEgASgJEg4KBnJlYXNvbhgCIAEoCRIPCgdtZXNzYWdlGAMgASgJIn4KFUxpc3RPcGVyYXRpb25zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIUCgx3b3Jrc3BhY2VfaWQYAyABKAkSFAoMcnVubmluZ19vbmx5GAQgASgIEhIKCnJvb3RzX29ubHkYBSABKAgiaAoWTGlzdE9wZXJhdGlvbnNSZXNwb25zZRI1CgpvcGVyYXRpb25zGAEgAygLMiEud3NkYWVtb24ub3BlcmF0aW9ucy52MS5PcGVyYXRpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiEKE0dldE9wZXJhdGlvblJlcXVlc3QSCgoCaWQYASABKAkiTAoUR2V0T3BlcmF0aW9uUmVzcG9uc2USNAoJb3BlcmF0aW9uGAEgASgLMiEud3NkYWVtb24ub3BlcmF0aW9ucy52MS5PcGVyYXRpb24iVwoWV2F0Y2hPcGVyYXRpb25zUmVxdWVzdBIQCghyZXZpc2lvbhgBIAEoCRIrCghtYXhfd2FpdBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJ1ChdXYXRjaE9wZXJhdGlvbnNSZXNwb25zZRI1CgpvcGVyYXRpb25zGAEgAygLMiEud3NkYWVtb24ub3BlcmF0aW9ucy52MS5PcGVyYXRpb24SEAoIcmV2aXNpb24YAiABKAkSEQoJdHJ1bmNhdGVkGAMgASgIIiQKFkNhbmNlbE9wZXJhdGlvblJlcXVlc3QSCgoCaWQYASABKAkiTwoXQ2FuY2VsT3BlcmF0aW9uUmVzcG9uc2USNAoJb3BlcmF0aW9uGAEgASgLMiEud3NkYWVtb24ub3BlcmF0aW9ucy52MS5PcGVyYXRpb24iIQoSR2V0U25hcHNob3RSZXF1ZXN0EgsKA3VybBgBIAEoCSKbAgoTR2V0U25hcHNob3RSZXNwb25zZRILCgN1cmwYASABKAkSNAoFc3RhdGUYAiABKA4yJS53c2RhZW1vbi5vcGVyYXRpb25zLnYxLlNuYXBzaG90U3RhdGUSEAoIcHJvbWlzZWQYAyABKAgSEAoIYXR0ZW1wdHMYBCABKAUSMAoHZmFpbHVyZRgFIAEoCzIfLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuRmFpbHVyZRIUCgxvcGVyYXRpb25faWQYBiABKAkSLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWZpbGVzGAggASgDEhUKDWNvbnRlbnRfYnl0ZXMYCSABKAMizgEKBUltYWdlEgsKA3VybBgBIAEoCRIvCgRraW5kGAIgASgOMiEud3NkYWVtb24ub3BlcmF0aW9ucy52MS5JbWFnZUtpbmQSDQoFb3duZXIYAyABKAkSDwoHbWV0YV9pZBgEIAEoCRIvCgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFZmlsZXMYBiABKAMSFQoNY29udGVudF9ieXRlcxgHIAEoAxIQCghtYW5pZmVzdBgIIAEoCSJaChFMaXN0SW1hZ2VzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRINCgVvd25lchgDIAEoCRIPCgdtZXRhX2lkGAQgASgJIp0BChJMaXN0SW1hZ2VzUmVzcG9uc2USLQoGaW1hZ2VzGAEgAygLMh0ud3NkYWVtb24ub3BlcmF0aW9ucy52MS5JbWFnZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSPwoKdW5yZWFkYWJsZRgDIAMoCzIrLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuVW5yZWFkYWJsZVJlZmVyZW5jZSIzChNVbnJlYWRhYmxlUmVmZXJlbmNlEgsKA2tleRgBIAEoCRIPCgdwcm9ibGVtGAIgASgJIh4KD0dldEltYWdlUmVxdWVzdBILCgN1cmwYASABKAkiZgoQR2V0SW1hZ2VSZXNwb25zZRIsCgVpbWFnZRgBIAEoCzIdLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuSW1hZ2USDgoGbGF5ZXJzGAIgASgFEhQKDHN0b3JlZF9ieXRlcxgDIAEoAyJDChNEZWxldGVJbWFnZXNSZXF1ZXN0EgwKBHVybHMYASADKAkSDQoFb3duZXIYAiABKAkSDwoHbWV0YV9pZBgDIAEoCSJcChREZWxldGVJbWFnZXNSZXNwb25zZRIMCgR1cmxzGAEgAygJEjYKCGZhaWx1cmVzGAIgAygLMiQud3NkYWVtb24ub3BlcmF0aW9ucy52MS5JbWFnZUZhaWx1cmUiTQoMSW1hZ2VGYWlsdXJlEgsKA3VybBgBIAEoCRIwCgdmYWlsdXJlGAIgASgLMh8ud3NkYWVtb24ub3BlcmF0aW9ucy52MS5GYWlsdXJlIiMKEkRlbGV0ZU93bmVyUmVxdWVzdBINCgVvd25lchgBIAEoCSIzChNEZWxldGVPd25lclJlc3BvbnNlEg4KBmltYWdlcxgBIAEoAxIMCgRsb2dzGAIgASgDImAKFFJ1bkNvbGxlY3Rpb25SZXF1ZXN0EigKBWdyYWNlGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg8KB2RyeV9ydW4YAiABKAgSDQoFZm9yY2UYAyABKAgiTQoVUnVuQ29sbGVjdGlvblJlc3BvbnNlEjQKCW9wZXJhdGlvbhgBIAEoCzIhLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uIjoKFlJ1blZlcmlmaWNhdGlvblJlcXVlc3QSDAoEdXJscxgBIAMoCRISCgpxdWFyYW50aW5lGAIgASgIIk8KF1J1blZlcmlmaWNhdGlvblJlc3BvbnNlEjQKCW9wZXJhdGlvbhgBIAEoCzIhLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uKq8BCg5Xb3Jrc3BhY2VTdGF0ZRIfChtXT1JLU1BBQ0VfU1RBVEVfVU5TUEVDSUZJRUQQABIeChpXT1JLU1BBQ0VfU1RBVEVfU0VUVElOR19VUBABEh0KGVdPUktTUEFDRV9TVEFURV9BVkFJTEFCTEUQAhIfChtXT1JLU1BBQ0VfU1RBVEVfV1JBUFBJTkdfVVAQAxIcChhXT1JLU1BBQ0VfU1RBVEVfREVMRVRJTkcQBCrKAgoNT3BlcmF0aW9uS2luZBIeChpPUEVSQVRJT05fS0lORF9VTlNQRUNJRklFRBAAEhcKE09QRVJBVElPTl9LSU5EX0lOSVQQARIbChdPUEVSQVRJT05fS0lORF9TTkFQU0hPVBACEhkKFU9QRVJBVElPTl9LSU5EX0JBQ0tVUBADEhoKFk9QRVJBVElPTl9LSU5EX0RJU1BPU0UQBBIaChZPUEVSQVRJT05fS0lORF9SRVNUT1JFEAUSGwoXT1BFUkFUSU9OX0tJTkRfRE9XTkxPQUQQBhIWChJPUEVSQVRJT05fS0lORF9HSVQQBxIbChdPUEVSQVRJT05fS0lORF9ERUxFVElPThAIEh0KGU9QRVJBVElPTl9LSU5EX0NPTExFQ1RJT04QCRIfChtPUEVSQVRJT05fS0lORF9WRVJJRklDQVRJT04QCiqoAQoOT3BlcmF0aW9uU3RhdGUSHwobT1BFUkFUSU9OX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXT1BFUkFUSU9OX1NUQVRFX1JVTk5JTkcQARIdChlPUEVSQVRJT05fU1RBVEVfU1VDQ0VFREVEEAISGgoWT1BFUkFUSU9OX1NUQVRFX0ZBSUxFRBADEh0KGU9QRVJBVElPTl9TVEFURV9DQU5DRUxMRUQQBCqDAQoNU25hcHNob3RTdGF0ZRIeChpTTkFQU0hPVF9TVEFURV9VTlNQRUNJRklFRBAAEhoKFlNOQVBTSE9UX1NUQVRFX1BFTkRJTkcQARIZChVTTkFQU0hPVF9TVEFURV9TVE9SRUQQAhIbChdTTkFQU0hPVF9TVEFURV9HSVZFTl9VUBADKlcKCUltYWdlS2luZBIaChZJTUFHRV9LSU5EX1VOU1BFQ0lGSUVEEAASFQoRSU1BR0VfS0lORF9CQUNLVVAQARIXChNJTUFHRV9LSU5EX1NOQVBTSE9UEAIylAsKEU9wZXJhdGlvbnNTZXJ2aWNlEm8KDkxpc3RXb3Jrc3BhY2VzEi0ud3NkYWVtb24ub3BlcmF0aW9ucy52MS5MaXN0V29ya3NwYWNlc1JlcXVlc3QaLi53c2RhZW1vbi5vcGVyYXRpb25zLnYxLkxpc3RXb3Jrc3BhY2VzUmVzcG9uc2USaQoMR2V0V29ya3NwYWNlEisud3NkYWVtb24ub3BlcmF0aW9ucy52MS5HZXRXb3Jrc3BhY2VSZXF1ZXN0Giwud3NkYWVtb24ub3BlcmF0aW9ucy52MS5HZXRXb3Jrc3BhY2VSZXNwb25zZRJvCg5MaXN0T3BlcmF0aW9ucxItLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuTGlzdE9wZXJhdGlvbnNSZXF1ZXN0Gi4ud3NkYWVtb24ub3BlcmF0aW9ucy52MS5MaXN0T3BlcmF0aW9uc1Jlc3BvbnNlEmkKDEdldE9wZXJhdGlvbhIrLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuR2V0T3BlcmF0aW9uUmVxdWVzdBosLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuR2V0T3BlcmF0aW9uUmVzcG9uc2UScgoPV2F0Y2hPcGVyYXRpb25zEi4ud3NkYWVtb24ub3BlcmF0aW9ucy52MS5XYXRjaE9wZXJhdGlvbnNSZXF1ZXN0Gi8ud3NkYWVtb24ub3BlcmF0aW9ucy52MS5XYXRjaE9wZXJhdGlvbnNSZXNwb25zZRJyCg9DYW5jZWxPcGVyYXRpb24SLi53c2RhZW1vbi5vcGVyYXRpb25zLnYxLkNhbmNlbE9wZXJhdGlvblJlcXVlc3QaLy53c2RhZW1vbi5vcGVyYXRpb25zLnYxLkNhbmNlbE9wZXJhdGlvblJlc3BvbnNlEmYKC0dldFNuYXBzaG90Eioud3NkYWVtb24ub3BlcmF0aW9ucy52MS5HZXRTbmFwc2hvdFJlcXVlc3QaKy53c2RhZW1vbi5vcGVyYXRpb25zLnYxLkdldFNuYXBzaG90UmVzcG9uc2USYwoKTGlzdEltYWdlcxIpLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuTGlzdEltYWdlc1JlcXVlc3QaKi53c2RhZW1vbi5vcGVyYXRpb25zLnYxLkxpc3RJbWFnZXNSZXNwb25zZRJdCghHZXRJbWFnZRInLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuR2V0SW1hZ2VSZXF1ZXN0Gigud3NkYWVtb24ub3BlcmF0aW9ucy52MS5HZXRJbWFnZVJlc3BvbnNlEmkKDERlbGV0ZUltYWdlcxIrLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuRGVsZXRlSW1hZ2VzUmVxdWVzdBosLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuRGVsZXRlSW1hZ2VzUmVzcG9uc2USZgoLRGVsZXRlT3duZXISKi53c2RhZW1vbi5vcGVyYXRpb25zLnYxLkRlbGV0ZU93bmVyUmVxdWVzdBorLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuRGVsZXRlT3duZXJSZXNwb25zZRJsCg1SdW5Db2xsZWN0aW9uEiwud3NkYWVtb24ub3BlcmF0aW9ucy52MS5SdW5Db2xsZWN0aW9uUmVxdWVzdBotLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuUnVuQ29sbGVjdGlvblJlc3BvbnNlEnIKD1J1blZlcmlmaWNhdGlvbhIuLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuUnVuVmVyaWZpY2F0aW9uUmVxdWVzdBovLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuUnVuVmVyaWZpY2F0aW9uUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * @generated from message wsdaemon.operations.v1.Workspace
@@ -346,6 +346,20 @@ export type Operation = Message<"wsdaemon.operations.v1.Operation"> & {
    * @generated from field: string uncancellable = 19;
    */
   uncancellable: string;
+
+  /**
+   * What it came to, once it has succeeded; by the names in docs/api.md.
+   *
+   * @generated from field: map<string, int64> figures = 20;
+   */
+  figures: { [key: string]: bigint };
+
+  /**
+   * What a verification has found, a line each; at most 100.
+   *
+   * @generated from field: repeated string findings = 21;
+   */
+  findings: string[];
 };
 
 /**
@@ -372,6 +386,13 @@ export type Caller = Message<"wsdaemon.operations.v1.Caller"> & {
    * @generated from field: google.protobuf.Timestamp deadline = 2;
    */
   deadline?: Timestamp | undefined;
+
+  /**
+   * The name in its certificate, or the user and process behind a unix socket; empty where unknown.
+   *
+   * @generated from field: string identity = 3;
+   */
+  identity: string;
 };
 
 /**
@@ -755,6 +776,421 @@ export const GetSnapshotResponseSchema: GenMessage<GetSnapshotResponse> = /*@__P
   messageDesc(file_wsdaemon_operations_v1_operations, 19);
 
 /**
+ * @generated from message wsdaemon.operations.v1.Image
+ */
+export type Image = Message<"wsdaemon.operations.v1.Image"> & {
+  /**
+   * What it is restored or named by; a backup's has its digest.
+   *
+   * @generated from field: string url = 1;
+   */
+  url: string;
+
+  /**
+   * @generated from field: wsdaemon.operations.v1.ImageKind kind = 2;
+   */
+  kind: ImageKind;
+
+  /**
+   * @generated from field: string owner = 3;
+   */
+  owner: string;
+
+  /**
+   * @generated from field: string meta_id = 4;
+   */
+  metaId: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp create_time = 5;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * @generated from field: int64 files = 6;
+   */
+  files: bigint;
+
+  /**
+   * Apparent bytes of its files.
+   *
+   * @generated from field: int64 content_bytes = 7;
+   */
+  contentBytes: bigint;
+
+  /**
+   * Digest of its manifest.
+   *
+   * @generated from field: string manifest = 8;
+   */
+  manifest: string;
+};
+
+/**
+ * Describes the message wsdaemon.operations.v1.Image.
+ * Use `create(ImageSchema)` to create a new message.
+ */
+export const ImageSchema: GenMessage<Image> = /*@__PURE__*/
+  messageDesc(file_wsdaemon_operations_v1_operations, 20);
+
+/**
+ * @generated from message wsdaemon.operations.v1.ListImagesRequest
+ */
+export type ListImagesRequest = Message<"wsdaemon.operations.v1.ListImagesRequest"> & {
+  /**
+   * At most 1000; 100 if 0.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * From the answer before; empty for the first page.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Only those of this owner, unless empty.
+   *
+   * @generated from field: string owner = 3;
+   */
+  owner: string;
+
+  /**
+   * Only those of this meta_id of the owner, unless empty.
+   *
+   * @generated from field: string meta_id = 4;
+   */
+  metaId: string;
+};
+
+/**
+ * Describes the message wsdaemon.operations.v1.ListImagesRequest.
+ * Use `create(ListImagesRequestSchema)` to create a new message.
+ */
+export const ListImagesRequestSchema: GenMessage<ListImagesRequest> = /*@__PURE__*/
+  messageDesc(file_wsdaemon_operations_v1_operations, 21);
+
+/**
+ * @generated from message wsdaemon.operations.v1.ListImagesResponse
+ */
+export type ListImagesResponse = Message<"wsdaemon.operations.v1.ListImagesResponse"> & {
+  /**
+   * By owner and meta_id; all backups before all snapshots.
+   *
+   * @generated from field: repeated wsdaemon.operations.v1.Image images = 1;
+   */
+  images: Image[];
+
+  /**
+   * Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+
+  /**
+   * References of this page that cannot be read.
+   *
+   * @generated from field: repeated wsdaemon.operations.v1.UnreadableReference unreadable = 3;
+   */
+  unreadable: UnreadableReference[];
+};
+
+/**
+ * Describes the message wsdaemon.operations.v1.ListImagesResponse.
+ * Use `create(ListImagesResponseSchema)` to create a new message.
+ */
+export const ListImagesResponseSchema: GenMessage<ListImagesResponse> = /*@__PURE__*/
+  messageDesc(file_wsdaemon_operations_v1_operations, 22);
+
+/**
+ * @generated from message wsdaemon.operations.v1.UnreadableReference
+ */
+export type UnreadableReference = Message<"wsdaemon.operations.v1.UnreadableReference"> & {
+  /**
+   * Its key in the store, which DeleteImages takes for a url.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * @generated from field: string problem = 2;
+   */
+  problem: string;
+};
+
+/**
+ * Describes the message wsdaemon.operations.v1.UnreadableReference.
+ * Use `create(UnreadableReferenceSchema)` to create a new message.
+ */
+export const UnreadableReferenceSchema: GenMessage<UnreadableReference> = /*@__PURE__*/
+  messageDesc(file_wsdaemon_operations_v1_operations, 23);
+
+/**
+ * @generated from message wsdaemon.operations.v1.GetImageRequest
+ */
+export type GetImageRequest = Message<"wsdaemon.operations.v1.GetImageRequest"> & {
+  /**
+   * Of a snapshot, or of a backup: without a digest, the latest one.
+   *
+   * @generated from field: string url = 1;
+   */
+  url: string;
+};
+
+/**
+ * Describes the message wsdaemon.operations.v1.GetImageRequest.
+ * Use `create(GetImageRequestSchema)` to create a new message.
+ */
+export const GetImageRequestSchema: GenMessage<GetImageRequest> = /*@__PURE__*/
+  messageDesc(file_wsdaemon_operations_v1_operations, 24);
+
+/**
+ * @generated from message wsdaemon.operations.v1.GetImageResponse
+ */
+export type GetImageResponse = Message<"wsdaemon.operations.v1.GetImageResponse"> & {
+  /**
+   * @generated from field: wsdaemon.operations.v1.Image image = 1;
+   */
+  image?: Image | undefined;
+
+  /**
+   * @generated from field: int32 layers = 2;
+   */
+  layers: number;
+
+  /**
+   * Bytes of all its blobs, of which other images may need some, too.
+   *
+   * @generated from field: int64 stored_bytes = 3;
+   */
+  storedBytes: bigint;
+};
+
+/**
+ * Describes the message wsdaemon.operations.v1.GetImageResponse.
+ * Use `create(GetImageResponseSchema)` to create a new message.
+ */
+export const GetImageResponseSchema: GenMessage<GetImageResponse> = /*@__PURE__*/
+  messageDesc(file_wsdaemon_operations_v1_operations, 25);
+
+/**
+ * @generated from message wsdaemon.operations.v1.DeleteImagesRequest
+ */
+export type DeleteImagesRequest = Message<"wsdaemon.operations.v1.DeleteImagesRequest"> & {
+  /**
+   * At most 1000. A backup's url without a digest means all backups of its owner and meta_id.
+   *
+   * @generated from field: repeated string urls = 1;
+   */
+  urls: string[];
+
+  /**
+   * With `meta_id`, and no urls: all images of both.
+   *
+   * @generated from field: string owner = 2;
+   */
+  owner: string;
+
+  /**
+   * @generated from field: string meta_id = 3;
+   */
+  metaId: string;
+};
+
+/**
+ * Describes the message wsdaemon.operations.v1.DeleteImagesRequest.
+ * Use `create(DeleteImagesRequestSchema)` to create a new message.
+ */
+export const DeleteImagesRequestSchema: GenMessage<DeleteImagesRequest> = /*@__PURE__*/
+  messageDesc(file_wsdaemon_operations_v1_operations, 26);
+
+/**
+ * @generated from message wsdaemon.operations.v1.DeleteImagesResponse
+ */
+export type DeleteImagesResponse = Message<"wsdaemon.operations.v1.DeleteImagesResponse"> & {
+  /**
+   * Urls of what was forgotten.
+   *
+   * @generated from field: repeated string urls = 1;
+   */
+  urls: string[];
+
+  /**
+   * What was not forgotten, and why; the others are forgotten all the same.
+   *
+   * @generated from field: repeated wsdaemon.operations.v1.ImageFailure failures = 2;
+   */
+  failures: ImageFailure[];
+};
+
+/**
+ * Describes the message wsdaemon.operations.v1.DeleteImagesResponse.
+ * Use `create(DeleteImagesResponseSchema)` to create a new message.
+ */
+export const DeleteImagesResponseSchema: GenMessage<DeleteImagesResponse> = /*@__PURE__*/
+  messageDesc(file_wsdaemon_operations_v1_operations, 27);
+
+/**
+ * @generated from message wsdaemon.operations.v1.ImageFailure
+ */
+export type ImageFailure = Message<"wsdaemon.operations.v1.ImageFailure"> & {
+  /**
+   * @generated from field: string url = 1;
+   */
+  url: string;
+
+  /**
+   * @generated from field: wsdaemon.operations.v1.Failure failure = 2;
+   */
+  failure?: Failure | undefined;
+};
+
+/**
+ * Describes the message wsdaemon.operations.v1.ImageFailure.
+ * Use `create(ImageFailureSchema)` to create a new message.
+ */
+export const ImageFailureSchema: GenMessage<ImageFailure> = /*@__PURE__*/
+  messageDesc(file_wsdaemon_operations_v1_operations, 28);
+
+/**
+ * @generated from message wsdaemon.operations.v1.DeleteOwnerRequest
+ */
+export type DeleteOwnerRequest = Message<"wsdaemon.operations.v1.DeleteOwnerRequest"> & {
+  /**
+   * @generated from field: string owner = 1;
+   */
+  owner: string;
+};
+
+/**
+ * Describes the message wsdaemon.operations.v1.DeleteOwnerRequest.
+ * Use `create(DeleteOwnerRequestSchema)` to create a new message.
+ */
+export const DeleteOwnerRequestSchema: GenMessage<DeleteOwnerRequest> = /*@__PURE__*/
+  messageDesc(file_wsdaemon_operations_v1_operations, 29);
+
+/**
+ * @generated from message wsdaemon.operations.v1.DeleteOwnerResponse
+ */
+export type DeleteOwnerResponse = Message<"wsdaemon.operations.v1.DeleteOwnerResponse"> & {
+  /**
+   * @generated from field: int64 images = 1;
+   */
+  images: bigint;
+
+  /**
+   * @generated from field: int64 logs = 2;
+   */
+  logs: bigint;
+};
+
+/**
+ * Describes the message wsdaemon.operations.v1.DeleteOwnerResponse.
+ * Use `create(DeleteOwnerResponseSchema)` to create a new message.
+ */
+export const DeleteOwnerResponseSchema: GenMessage<DeleteOwnerResponse> = /*@__PURE__*/
+  messageDesc(file_wsdaemon_operations_v1_operations, 30);
+
+/**
+ * @generated from message wsdaemon.operations.v1.RunCollectionRequest
+ */
+export type RunCollectionRequest = Message<"wsdaemon.operations.v1.RunCollectionRequest"> & {
+  /**
+   * Blobs that are younger are left alone; 24 hours if absent. At least twice what the longest backup
+   * takes, on any node.
+   *
+   * @generated from field: google.protobuf.Duration grace = 1;
+   */
+  grace?: Duration | undefined;
+
+  /**
+   * Counts, and deletes nothing.
+   *
+   * @generated from field: bool dry_run = 2;
+   */
+  dryRun: boolean;
+
+  /**
+   * Deletes even most of the store, or all that is old enough.
+   *
+   * @generated from field: bool force = 3;
+   */
+  force: boolean;
+};
+
+/**
+ * Describes the message wsdaemon.operations.v1.RunCollectionRequest.
+ * Use `create(RunCollectionRequestSchema)` to create a new message.
+ */
+export const RunCollectionRequestSchema: GenMessage<RunCollectionRequest> = /*@__PURE__*/
+  messageDesc(file_wsdaemon_operations_v1_operations, 31);
+
+/**
+ * @generated from message wsdaemon.operations.v1.RunCollectionResponse
+ */
+export type RunCollectionResponse = Message<"wsdaemon.operations.v1.RunCollectionResponse"> & {
+  /**
+   * @generated from field: wsdaemon.operations.v1.Operation operation = 1;
+   */
+  operation?: Operation | undefined;
+};
+
+/**
+ * Describes the message wsdaemon.operations.v1.RunCollectionResponse.
+ * Use `create(RunCollectionResponseSchema)` to create a new message.
+ */
+export const RunCollectionResponseSchema: GenMessage<RunCollectionResponse> = /*@__PURE__*/
+  messageDesc(file_wsdaemon_operations_v1_operations, 32);
+
+/**
+ * @generated from message wsdaemon.operations.v1.RunVerificationRequest
+ */
+export type RunVerificationRequest = Message<"wsdaemon.operations.v1.RunVerificationRequest"> & {
+  /**
+   * Images to check, at most 1000; all if empty.
+   *
+   * @generated from field: repeated string urls = 1;
+   */
+  urls: string[];
+
+  /**
+   * Deletes blobs that fail their digest, so that the next backups store them anew.
+   *
+   * @generated from field: bool quarantine = 2;
+   */
+  quarantine: boolean;
+};
+
+/**
+ * Describes the message wsdaemon.operations.v1.RunVerificationRequest.
+ * Use `create(RunVerificationRequestSchema)` to create a new message.
+ */
+export const RunVerificationRequestSchema: GenMessage<RunVerificationRequest> = /*@__PURE__*/
+  messageDesc(file_wsdaemon_operations_v1_operations, 33);
+
+/**
+ * @generated from message wsdaemon.operations.v1.RunVerificationResponse
+ */
+export type RunVerificationResponse = Message<"wsdaemon.operations.v1.RunVerificationResponse"> & {
+  /**
+   * @generated from field: wsdaemon.operations.v1.Operation operation = 1;
+   */
+  operation?: Operation | undefined;
+};
+
+/**
+ * Describes the message wsdaemon.operations.v1.RunVerificationResponse.
+ * Use `create(RunVerificationResponseSchema)` to create a new message.
+ */
+export const RunVerificationResponseSchema: GenMessage<RunVerificationResponse> = /*@__PURE__*/
+  messageDesc(file_wsdaemon_operations_v1_operations, 34);
+
+/**
  * @generated from enum wsdaemon.operations.v1.WorkspaceState
  */
 export enum WorkspaceState {
@@ -944,6 +1380,32 @@ export const SnapshotStateSchema: GenEnum<SnapshotState> = /*@__PURE__*/
   enumDesc(file_wsdaemon_operations_v1_operations, 3);
 
 /**
+ * @generated from enum wsdaemon.operations.v1.ImageKind
+ */
+export enum ImageKind {
+  /**
+   * @generated from enum value: IMAGE_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: IMAGE_KIND_BACKUP = 1;
+   */
+  BACKUP = 1,
+
+  /**
+   * @generated from enum value: IMAGE_KIND_SNAPSHOT = 2;
+   */
+  SNAPSHOT = 2,
+}
+
+/**
+ * Describes the enum wsdaemon.operations.v1.ImageKind.
+ */
+export const ImageKindSchema: GenEnum<ImageKind> = /*@__PURE__*/
+  enumDesc(file_wsdaemon_operations_v1_operations, 4);
+
+/**
  * @generated from service wsdaemon.operations.v1.OperationsService
  */
 export const OperationsService: GenService<{
@@ -1017,6 +1479,67 @@ export const OperationsService: GenService<{
     methodKind: "unary";
     input: typeof GetSnapshotRequestSchema;
     output: typeof GetSnapshotResponseSchema;
+  },
+  /**
+   * Lists the backups and snapshots of the store: all, an owner's, or those of one meta_id.
+   *
+   * @generated from rpc wsdaemon.operations.v1.OperationsService.ListImages
+   */
+  listImages: {
+    methodKind: "unary";
+    input: typeof ListImagesRequestSchema;
+    output: typeof ListImagesResponseSchema;
+  },
+  /**
+   * Returns one of them with what it takes in the store.
+   *
+   * @generated from rpc wsdaemon.operations.v1.OperationsService.GetImage
+   */
+  getImage: {
+    methodKind: "unary";
+    input: typeof GetImageRequestSchema;
+    output: typeof GetImageResponseSchema;
+  },
+  /**
+   * Forgets images. The next collection frees what nothing else needs.
+   *
+   * @generated from rpc wsdaemon.operations.v1.OperationsService.DeleteImages
+   */
+  deleteImages: {
+    methodKind: "unary";
+    input: typeof DeleteImagesRequestSchema;
+    output: typeof DeleteImagesResponseSchema;
+  },
+  /**
+   * Forgets everything of an owner: images and terminal logs. The next collection frees what nothing
+   * else needs. FAILED_PRECONDITION while this node has workspaces of that owner.
+   *
+   * @generated from rpc wsdaemon.operations.v1.OperationsService.DeleteOwner
+   */
+  deleteOwner: {
+    methodKind: "unary";
+    input: typeof DeleteOwnerRequestSchema;
+    output: typeof DeleteOwnerResponseSchema;
+  },
+  /**
+   * Begins to delete what no image needs, and answers at once.
+   *
+   * @generated from rpc wsdaemon.operations.v1.OperationsService.RunCollection
+   */
+  runCollection: {
+    methodKind: "unary";
+    input: typeof RunCollectionRequestSchema;
+    output: typeof RunCollectionResponseSchema;
+  },
+  /**
+   * Begins to check the digests of images, and answers at once.
+   *
+   * @generated from rpc wsdaemon.operations.v1.OperationsService.RunVerification
+   */
+  runVerification: {
+    methodKind: "unary";
+    input: typeof RunVerificationRequestSchema;
+    output: typeof RunVerificationResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_wsdaemon_operations_v1_operations, 0);
