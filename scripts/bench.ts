@@ -12,10 +12,10 @@ import { type Contender, type Phase, PHASES, setAside, tools } from "./bench/con
 import { type Measure, median } from "./bench/measure.ts";
 import { Ours } from "./bench/ours.ts";
 import { parseArgs, USAGE } from "./bench/options.ts";
-import { judge } from "./bench/goals.ts";
+import { evaluateGoals } from "./bench/goals.ts";
 import { measureLatency } from "./bench/latency.ts";
 import { measureSaves } from "./bench/saves.ts";
-import { judgeStarts, measureStarts } from "./bench/starts.ts";
+import { evaluateStarts, measureStarts } from "./bench/starts.ts";
 import { type BenchReport, type CorpusResult, machine, printReport } from "./bench/report.ts";
 
 type Samples = Map<string, Map<Phase, Measure[]>>;
@@ -129,7 +129,7 @@ async function main(): Promise<number> {
       machine: machine(navigator.hardwareConcurrency),
       rounds: options.rounds,
       results,
-      goals: judge(results),
+      goals: evaluateGoals(results),
     };
     if (options.latency) {
       progress("latency: calls beside a backup");
@@ -144,7 +144,7 @@ async function main(): Promise<number> {
       const starts = await measureStarts(all[0]!, folder, options.rounds);
       if (starts) {
         report.starts = starts;
-        report.goals.push(...judgeStarts(starts));
+        report.goals.push(...evaluateStarts(starts));
       }
     }
     const output = options.json ? JSON.stringify(report, null, 2) : printReport(report);

@@ -69,8 +69,8 @@ const GOALS: readonly Goal[] = [
   },
 ];
 
-/** Every goal that the tools at hand let us judge. */
-export function judge(results: readonly CorpusResult[]): GoalResult[] {
+/** Evaluates every goal for which the tools that it needs are here. */
+export function evaluateGoals(results: readonly CorpusResult[]): GoalResult[] {
   return results.flatMap(({ corpus, contenders }) => {
     const ours = contenders.find(({ name }) => name === "wsdaemon");
     if (!ours) return [];

@@ -200,7 +200,7 @@ export function startRows({ tar, restored, base, twenty, stop, start }: StartsRe
 }
 
 /** What a start from a base is held to. */
-export function judgeStarts({ corpus, tar, base, start }: StartsResult): GoalResult[] {
+export function evaluateStarts({ corpus, tar, base, start }: StartsResult): GoalResult[] {
   return [["start from a base", base] as const, ["stop and start: the start", start] as const]
     .flatMap(([what, { p50 }]) => [
       goal(corpus, `${what}, ms`, p50, GOAL.milliseconds),

@@ -130,6 +130,6 @@ main.addEventListener("message", async ({ data }) => {
   if (data.kind === "start") await start(data);
   else if (data.kind === "reload") await reload();
   else if (data.kind === "log") applyLog(data.log);
-  else if (data.kind === "look") main.postMessage({ kind: "alive", status: status() });
+  else if (data.kind === "ping") main.postMessage({ kind: "alive", status: status() });
   else await stop(data.grace);
 });

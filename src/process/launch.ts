@@ -7,7 +7,7 @@ import { programsOf } from "../git/mod.ts";
 import type {
   ConfigRead,
   DaemonWorkerLog,
-  DaemonWorkerLook,
+  DaemonWorkerPing,
   DaemonWorkerReload,
   DaemonWorkerStart,
   DaemonWorkerStop,
@@ -41,7 +41,7 @@ export interface LaunchOptions {
   onListening(address: string): void;
   /** Receives the text of the config file, read again, or why it could not be read. */
   onConfigRead?(read: ConfigRead): void;
-  /** Called when the daemon Worker answers {@link Launched.look}, with what it is doing in a line. */
+  /** Called when the daemon Worker answers {@link Launched.ping}, with what it is doing in a line. */
   onAlive?(status: string): void;
   /** Called when the certificates have been read again. */
   onReloaded?(): void;
@@ -76,7 +76,7 @@ export interface Launched extends Disposable {
   /** Has the daemon write records so from now on. */
   configureLog(log: LogOptions): void;
   /** Asks the daemon Worker for a sign of life. */
-  look(): void;
+  ping(): void;
 }
 
 /**
@@ -167,9 +167,9 @@ export function launch(options: LaunchOptions): Launched {
       const configure: DaemonWorkerLog = { kind: "log", log };
       daemon.postMessage(configure);
     },
-    look() {
-      const look: DaemonWorkerLook = { kind: "look" };
-      daemon.postMessage(look);
+    ping() {
+      const ping: DaemonWorkerPing = { kind: "ping" };
+      daemon.postMessage(ping);
     },
     [Symbol.dispose]() {
       for (const worker of workers) worker.terminate();

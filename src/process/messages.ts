@@ -44,8 +44,8 @@ export interface DaemonWorkerReload {
 }
 
 /** Asks the daemon Worker for a sign of life. */
-export interface DaemonWorkerLook {
-  kind: "look";
+export interface DaemonWorkerPing {
+  kind: "ping";
 }
 
 /** Tells the daemon Worker how to write records from now on. */
@@ -62,14 +62,14 @@ export type ToDaemonWorker =
   | DaemonWorkerStart
   | DaemonWorkerLog
   | DaemonWorkerReload
-  | DaemonWorkerLook
+  | DaemonWorkerPing
   | DaemonWorkerStop;
 
 /** What the daemon Worker reports to the main thread. */
 export type FromDaemonWorker =
   /** It serves at `address`. */
   | { kind: "listening"; address: string }
-  /** It was looked at, and is doing what `status` says in a line. */
+  /** It answers a ping, and is doing what `status` says in a line. */
   | { kind: "alive"; status: string }
   /** It was asked to read its certificates again, and has done so, or kept the old ones. */
   | { kind: "reloaded" }

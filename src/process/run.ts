@@ -87,9 +87,9 @@ export async function runDaemon(
   launched.serving.then(() => {
     revokePermissions();
     manager.ready();
-    launched.look();
+    launched.ping();
   });
-  launched.look();
+  launched.ping();
   return await untilEnded(launched, manager, config.shutdown.grace);
 }
 
@@ -119,9 +119,9 @@ async function untilEnded(
   const log = logger("process");
   const { promise: aborted, resolve: abort } = Promise.withResolvers<boolean>();
   let limit: ReturnType<typeof setTimeout> | undefined;
-  const looks = manager.interval === undefined
+  const pings = manager.interval === undefined
     ? undefined
-    : setInterval(() => launched.look(), manager.interval);
+    : setInterval(() => launched.ping(), manager.interval);
   using _signals = onSignals({
     stop(signal) {
       log.info("stopping on {signal}; a second one stops at once", { signal });
@@ -149,7 +149,7 @@ async function untilEnded(
     return false;
   } finally {
     clearTimeout(limit);
-    clearInterval(looks);
+    clearInterval(pings);
   }
 }
 

@@ -10,15 +10,15 @@ import { logger } from "../log/mod.ts";
 
 /** Microseconds of a millisecond. */
 const MICROSECONDS = 1000;
-/** Milliseconds between two looks at the daemon Worker where no watchdog asks for more. */
+/** Milliseconds between two checks of the daemon Worker where no watchdog asks for more. */
 const DEFAULT_INTERVAL = 10_000;
-/** Looks in the time that the watchdog waits for one. */
-const LOOKS = 4;
+/** Checks of the daemon Worker in the time that the watchdog waits for a sign of life. */
+const CHECKS_PER_TIMEOUT = 4;
 
-/** What systemd is told. All methods return at once, and do nothing where nobody is to be told. */
+/** Tells systemd what the service does. All methods return at once, and do nothing without systemd. */
 export class ServiceManager implements Disposable {
   readonly #socket: DatagramSocket | undefined;
-  /** Milliseconds between two looks at whether the daemon Worker answers; absent for none. */
+  /** Milliseconds between two checks whether the daemon Worker answers; absent for none. */
   readonly interval: number | undefined;
   readonly #watchdog: boolean;
   #state: "starting" | "serving" | "stopping" = "starting";
@@ -28,7 +28,8 @@ export class ServiceManager implements Disposable {
   private constructor(socket: DatagramSocket | undefined, watchdog: number | undefined) {
     this.#socket = socket;
     this.#watchdog = watchdog !== undefined;
-    this.interval = socket && Math.min(DEFAULT_INTERVAL, (watchdog ?? Infinity) / LOOKS);
+    this.interval = socket &&
+      Math.min(DEFAULT_INTERVAL, (watchdog ?? Infinity) / CHECKS_PER_TIMEOUT);
   }
 
   /**
@@ -52,31 +53,31 @@ export class ServiceManager implements Disposable {
     }
   }
 
-  /** Every Worker serves. */
+  /** Reports that every Worker serves. */
   ready(): void {
     if (this.#state !== "starting") return;
     this.#state = "serving";
     this.#send("READY=1");
   }
 
-  /** The certificates are being read again. */
+  /** Reports that the certificates are being read again. */
   reloading(): void {
     if (this.#state === "serving") this.#send("RELOADING=1");
   }
 
-  /** They have been. */
+  /** Reports that they have been. */
   reloaded(): void {
     if (this.#state === "serving") this.#send("READY=1");
   }
 
-  /** The service stops. @param limit milliseconds that it takes at most */
+  /** Reports that the service stops. @param limit milliseconds that it takes at most */
   stopping(limit: number): void {
     this.#state = "stopping";
     this.#send("STOPPING=1", `EXTEND_TIMEOUT_USEC=${limit * MICROSECONDS}`);
   }
 
   /**
-   * The daemon Worker has answered.
+   * Reports that the daemon Worker has answered.
    * @param status what it is doing
    */
   alive(status: string): void {

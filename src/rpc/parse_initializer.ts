@@ -1,7 +1,7 @@
 /**
  * Parses the wire's initializers into the daemon's own terms. Only what has no such terms is refused here
  * (nothing set, an enum value of a later protocol), and what is too long or too many to be looked at;
- * the rest is judged by the initializers.
+ * the rest is checked by the initializers.
  */
 
 import { invalid } from "../errors.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { DaemonProcess } from "../../scripts/daemon_process.ts";
-import { judgeStore } from "../e2e/judge_store.ts";
+import { checkStoreImages } from "../e2e/check_store_images.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { inProcess } from "./in_process.ts";
 import { wsdaemon } from "./fixture.ts";
@@ -46,7 +46,7 @@ Deno.test("client takes a workspace through its life, in text and in JSON", asyn
   assertEquals(await client("init", "--id", "w3", ...identity, "--from-backup"), "w3 is ready\n");
   assertEquals(Deno.readTextFileSync(`${folder.path}/workspaces/w3/note`), "kept");
   assertEquals(await json("dispose", "w3"), { id: "w3" });
-  await judgeStore(["--root", folder.path]);
+  await checkStoreImages(["--root", folder.path]);
 
   await t.step("and names the gRPC code on stderr and exits 1 when a call fails", async () => {
     const { code, stdout, stderr } = await inProcess(

@@ -8,17 +8,17 @@ import { rounds } from "../fixtures/soak.ts";
 import { readTree } from "../fixtures/tree.ts";
 import { ImageFixture } from "./image_fixture.ts";
 import { ME } from "./fixture.ts";
-import { CANARIES, Victims } from "./victims.ts";
+import { Canaries, CANARY_FILES } from "./canaries.ts";
 
 const HOSTILE = "hostile";
 
 /** Directories with files of their own, each beside a link that leads to a victim. */
-function fill(path: string, at: Victims): [string, string][] {
+function fill(path: string, at: Canaries): [string, string][] {
   const pairs: [string, string][] = [];
   for (let n = 0; n < 40; n++) {
     for (const name of [`top${n}`, `deep/${n}/inner`]) {
       Deno.mkdirSync(join(path, name, "d"), { recursive: true });
-      for (const canary of CANARIES) Deno.writeTextFileSync(join(path, name, canary), "own");
+      for (const canary of CANARY_FILES) Deno.writeTextFileSync(join(path, name, canary), "own");
       Deno.symlinkSync(at.targets[n % 2]!, join(path, `${name}.link`));
       pairs.push([name, `${name}.link`]);
     }
@@ -33,7 +33,7 @@ function fill(path: string, at: Victims): [string, string][] {
 Deno.test("an image holds nothing of elsewhere though directories are swapped for links meanwhile", async () => {
   using outside = testFolder();
   await using fixture = new ImageFixture();
-  const at = new Victims(fixture.areas.workspaces, outside.path);
+  const at = new Canaries(fixture.areas.workspaces, outside.path);
   const path = await fixture.publish(HOSTILE);
   const attack = await startAttack(path, fill(path, at));
   for (const round of rounds(4)) {
@@ -57,7 +57,7 @@ Deno.test("an image holds nothing of elsewhere though directories are swapped fo
 Deno.test("a restore writes nothing elsewhere though directories are swapped for links meanwhile", async () => {
   using outside = testFolder();
   await using fixture = new ImageFixture();
-  const at = new Victims(fixture.areas.workspaces, outside.path);
+  const at = new Canaries(fixture.areas.workspaces, outside.path);
   const path = await fixture.publish(HOSTILE);
   const pairs = fill(path, at);
   const image = await fixture.pack(HOSTILE);

@@ -7,13 +7,13 @@ import { testFolder } from "../fixtures/folder.ts";
 import { startAttack } from "../fixtures/attack.ts";
 import { rounds } from "../fixtures/soak.ts";
 import { deleteLeftovers, ME, namesIn } from "./fixture.ts";
-import { CANARIES, Victims } from "./victims.ts";
+import { Canaries, CANARY_FILES } from "./canaries.ts";
 
-/** Content Workers on a root where the victims are. */
-function victims() {
+/** Content Workers on a root where the canaries are. */
+function rootWithCanaries() {
   const folder = testFolder();
   const node: TestContent = startContent(join(folder.path, "root"));
-  const at = new Victims(node.areas.workspaces, folder.path);
+  const at = new Canaries(node.areas.workspaces, folder.path);
   return {
     node,
     targets: at.targets,
@@ -29,7 +29,7 @@ function victims() {
 const workspace = { area: "workspaces", name: "hostile" } as const;
 
 Deno.test("remove deletes nothing outside when directories are swapped for links meanwhile", async () => {
-  await using at = victims();
+  await using at = rootWithCanaries();
   const { content, areas } = at.node;
   const path = join(areas.workspaces, workspace.name);
   let swaps = 0;
@@ -38,7 +38,7 @@ Deno.test("remove deletes nothing outside when directories are swapped for links
     for (let i = 0; i < 60; i++) {
       for (const parent of [`top${i}`, `deep/${i}/inner`]) {
         Deno.mkdirSync(join(path, parent, "d"), { recursive: true });
-        for (const name of CANARIES) Deno.writeTextFileSync(join(path, parent, name), "own");
+        for (const name of CANARY_FILES) Deno.writeTextFileSync(join(path, parent, name), "own");
         Deno.symlinkSync(at.targets[i % 2]!, join(path, `${parent}.link`));
         pairs.push([parent, `${parent}.link`]);
       }
@@ -82,7 +82,7 @@ async function bothWays(atLeast: number, act: (round: number) => Promise<void>):
 }
 
 Deno.test("no operation on a path goes through a link that is swapped in meanwhile", async () => {
-  await using at = victims();
+  await using at = rootWithCanaries();
   const { content, areas } = at.node;
   const path = join(areas.workspaces, workspace.name);
   Deno.mkdirSync(join(path, "a/b/d"), { recursive: true });
@@ -131,7 +131,7 @@ Deno.test("no operation on a path goes through a link that is swapped in meanwhi
 });
 
 Deno.test("place replaces no link that is swapped in for its target, but the link itself", async () => {
-  await using at = victims();
+  await using at = rootWithCanaries();
   const { content, areas } = at.node;
   const path = join(areas.workspaces, workspace.name);
   Deno.mkdirSync(path);

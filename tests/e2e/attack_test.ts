@@ -6,7 +6,7 @@ import { testFolder } from "../fixtures/folder.ts";
 import { git } from "../fixtures/git_repos.ts";
 import { rounds } from "../fixtures/soak.ts";
 import { readTree } from "../fixtures/tree.ts";
-import { filesWith } from "./marks.ts";
+import { filesWith } from "./content_search.ts";
 import { fromBackup, fromSnapshot, type Request, request, TestNode } from "./node.ts";
 
 const HOSTILE = "hostile";
@@ -77,7 +77,7 @@ Deno.test("a workspace that swaps its folders for links reaches nothing outside 
   const { client } = node;
   const secret = `secret-${crypto.randomUUID()}`;
   await client.initWorkspace(request("neighbour"));
-  const victims = [
+  const targets = [
     await victim(node.workspace("neighbour"), secret),
     await victim(join(folder.path, "outside"), secret),
   ];
@@ -88,7 +88,7 @@ Deno.test("a workspace that swaps its folders for links reaches nothing outside 
     const mark = `own-${crypto.randomUUID()}`;
     await client.initWorkspace({ ...request(HOSTILE), ...MALLORY });
     const path = node.workspace(HOSTILE);
-    const attack = await startAttack(path, fill(path, victims.map(({ path }) => path), mark));
+    const attack = await startAttack(path, fill(path, targets.map(({ path }) => path), mark));
     const [, taken, promised] = await Promise.all([
       client.backupWorkspace(HOSTILE),
       client.takeSnapshot({ id: HOSTILE }),
@@ -108,9 +108,9 @@ Deno.test("a workspace that swaps its folders for links reaches nothing outside 
     for (const restore of last) await client.initWorkspace({ ...restore, ...MALLORY });
     assert((await filesWith(store, mark)).length > 0, "the search finds what is in a blob");
     const found = await filesWith(node.root, secret);
-    const elsewhere = found.filter((path) => !path.startsWith(victims[0]!.path));
+    const elsewhere = found.filter((path) => !path.startsWith(targets[0]!.path));
     assertEquals(elsewhere, [], `after round ${round}`);
-    for (const { check } of victims) await check();
+    for (const { check } of targets) await check();
     for (const { id } of last) await client.disposeWorkspace({ id: id! });
   }
   assert(swaps > 1000, `only ${swaps} swaps were made`);

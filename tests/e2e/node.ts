@@ -5,7 +5,7 @@ import { DaemonProcess } from "../../scripts/daemon_process.ts";
 import { ClientError, type InitWorkspaceInit, WorkspaceClient } from "../../src/client/mod.ts";
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { testFolder } from "../fixtures/folder.ts";
-import { judgeStore } from "./judge_store.ts";
+import { checkStoreImages } from "./check_store_images.ts";
 
 export interface NodeOptions {
   /** Keys of the config file; metrics are off unless given. */
@@ -73,7 +73,7 @@ export class TestNode implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#client.close();
     await this.#daemon[Symbol.asyncDispose]();
-    await judgeStore(["--config", configOf(this.root), "--root", this.root]);
+    await checkStoreImages(["--config", configOf(this.root), "--root", this.root]);
   }
 }
 

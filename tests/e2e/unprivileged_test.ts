@@ -14,7 +14,7 @@ import {
   type TreeTable,
 } from "../fixtures/tree.ts";
 import { fromBackup, fromGit, fromSnapshot, refuses, request } from "./node.ts";
-import { judgeStore } from "./judge_store.ts";
+import { checkStoreImages } from "./check_store_images.ts";
 import { asUser, canBeUser, giveToUser, IS_ROOT, USER } from "./user.ts";
 
 /** What an owner may keep from itself but for its own right to change that, among the rest. */
@@ -115,7 +115,7 @@ Deno.test({
     );
     giveToUser(join(root, "tmp", "trash"));
     while (await client.isWorkspaceExists("theirs")) await new Promise((go) => setTimeout(go, 20));
-    await judgeStore(["--root", root]);
+    await checkStoreImages(["--root", root]);
     const otherOwner = { contentOwner: { uid: USER.uid + 1, gid: 1 } };
     await assertRejects(
       () => asUser(folder.path, join(folder.path, "other"), otherOwner),

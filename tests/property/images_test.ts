@@ -17,7 +17,7 @@ import { collect } from "../../src/store/collect.ts";
 import { blobKey, blobOfKey } from "../../src/store/keys.ts";
 import { ChunkContent } from "../fixtures/chunk_content.ts";
 import { runs } from "../fixtures/soak.ts";
-import { Turns } from "../fixtures/turns.ts";
+import { StepScheduler } from "../fixtures/step_scheduler.ts";
 
 const GRACE = 24 * 3600_000;
 const NODES = 3;
@@ -78,12 +78,12 @@ class World {
   /** Manifests that this round's backups answered, by identity; none where there was a removal. */
   readonly backups: (Set<string> | undefined)[] = [];
 
-  constructor(readonly root: string, readonly turns: Turns) {
+  constructor(readonly root: string, readonly scheduler: StepScheduler) {
     this.clock = {
       now: () => this.time,
       monotonic: () => this.time,
       sleep: async (ms) => {
-        await this.turns.pause();
+        await this.scheduler.pause();
         this.time += ms;
       },
     };
@@ -97,7 +97,7 @@ class World {
     const spoolDir = join(this.root, `spool-${this.nodes.length}`);
     await Deno.mkdir(spoolDir);
     const { clock, folder } = this;
-    const store = inTurns(await FileStore.open({ folder, spoolDir, clock }), this.turns);
+    const store = scheduled(await FileStore.open({ folder, spoolDir, clock }), this.scheduler);
     const chunks = new ChunkContent({ spool: spoolDir, blobs: folder });
     const images = new StoredImages({ content: chunks.content, store, clock, retain });
     this.nodes.push({ chunks, images, store, busy: IDENTITIES.map(() => Promise.resolve()) });
@@ -208,7 +208,7 @@ async function allowing(code: string, work: () => Promise<unknown>): Promise<voi
 }
 
 /** A store each of whose operations waits for its turn. */
-function inTurns(store: ObjectStore, turns: Turns): ObjectStore {
+function scheduled(store: ObjectStore, scheduler: StepScheduler): ObjectStore {
   return new Proxy(store, {
     get(target, name) {
       const value: unknown = Reflect.get(target, name, target);
@@ -219,24 +219,24 @@ function inTurns(store: ObjectStore, turns: Turns): ObjectStore {
         // A reference's new content may be worked out on the way, by asking the store.
         const own = args.map((arg) =>
           name === "putRef" && typeof arg === "function"
-            ? (...given: unknown[]) => turns.outside(() => arg(...given))
+            ? (...given: unknown[]) => scheduler.outside(() => arg(...given))
             : arg
         );
-        return turns.step(() => call(...own));
+        return scheduler.step(() => call(...own));
       };
     },
   });
 }
 
 async function play({ rounds, retain, seed }: Scenario, root: string): Promise<void> {
-  const turns = new Turns(seed);
-  const world = new World(root, turns);
+  const scheduler = new StepScheduler(seed);
+  const world = new World(root, scheduler);
   for (let n = 0; n < NODES; n++) await world.addNode(retain);
   const { clock, folder } = world;
   const plain = await FileStore.open({ folder, spoolDir: root, clock });
   for (const { actions, wait } of rounds) {
     IDENTITIES.forEach((_, who) => world.backups[who] = new Set());
-    await turns.finish(actions.map((action) => world.start(action)));
+    await scheduler.finish(actions.map((action) => world.start(action)));
     await world.check(plain);
     world.time += wait * GRACE;
   }

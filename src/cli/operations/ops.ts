@@ -46,13 +46,13 @@ export function opsCommand(): Command {
 /** Returns all operations that there are, from as many pages as that takes. */
 export async function listOperations(
   client: OperationsClient,
-  wanted: { workspaceId?: string; runningOnly?: boolean; rootsOnly?: boolean },
+  filter: { workspaceId?: string; runningOnly?: boolean; rootsOnly?: boolean },
   call: CallOptions,
 ): Promise<Operation[]> {
   const operations: Operation[] = [];
   let pageToken = "";
   do {
-    const request = { ...wanted, pageToken, pageSize: PAGE_SIZE };
+    const request = { ...filter, pageToken, pageSize: PAGE_SIZE };
     const page = await client.call("listOperations", request, call);
     operations.push(...page.operations);
     pageToken = page.nextPageToken;

@@ -64,15 +64,15 @@ async function printOnce(session: Session): Promise<void> {
  * @throws {ClientError} where the first question fails
  */
 async function redraw({ client, call, address, interrupted }: Session): Promise<void> {
-  const known = new Map<string, Operation>();
+  const shown = new Map<string, Operation>();
   let { revision, operations } = await client.operations.call("watchOperations", {}, call);
   let problem: string | undefined;
   const options = { ...call, signal: interrupted };
   printText(BEGIN);
   try {
     while (!interrupted.aborted) {
-      takeOver(known, operations);
-      const view = { address, operations: [...known.values()], now: Date.now(), problem };
+      takeOver(shown, operations);
+      const view = { address, operations: [...shown.values()], now: Date.now(), problem };
       draw(frame(view, sizeOfTerminal()));
       try {
         const request = { revision, maxWait: INTERVAL };
@@ -93,12 +93,12 @@ async function redraw({ client, call, address, interrupted }: Session): Promise<
   }
 }
 
-/** Replaces what is known of what runs, and adds what has ended. */
-function takeOver(known: Map<string, Operation>, told: readonly Operation[]): void {
-  for (const [id, { endTime }] of known) if (!endTime) known.delete(id);
-  for (const operation of told) known.set(operation.id, operation);
-  const ended = [...known.values()].filter(({ endTime }) => endTime);
-  for (const { id } of ended.slice(0, Math.max(0, ended.length - MAX_ENDED))) known.delete(id);
+/** Replaces what runs, and adds what has ended, of which the last are kept. */
+function takeOver(shown: Map<string, Operation>, told: readonly Operation[]): void {
+  for (const [id, { endTime }] of shown) if (!endTime) shown.delete(id);
+  for (const operation of told) shown.set(operation.id, operation);
+  const ended = [...shown.values()].filter(({ endTime }) => endTime);
+  for (const { id } of ended.slice(0, Math.max(0, ended.length - MAX_ENDED))) shown.delete(id);
 }
 
 function draw(lines: readonly string[]): void {

@@ -19,7 +19,7 @@ export interface Signing {
   clockOffset: number;
 }
 
-/** Judges refusals of one server by the credentials and the clock of the client that signs. */
+/** Explains refusals of one server by the credentials and the clock of the client that signs. */
 export class Access {
   readonly #client: S3Client;
   readonly #credentials: CredentialSource;

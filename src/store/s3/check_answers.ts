@@ -76,7 +76,7 @@ export function checkAnswers(client: S3Client): void {
     const answer = result.response as Answer;
     await checkAnswer(context.commandName ?? "", answer);
     return result;
-  }, { step: "deserialize", name: "judgeAnswer", priority: "low" });
+  }, { step: "deserialize", name: "checkAnswer", priority: "low" });
 }
 
 function operationOf(command: string | undefined): string {

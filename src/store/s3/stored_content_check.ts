@@ -13,7 +13,7 @@ const log = logger("store");
  */
 const SAME_ANSWERS = 3;
 
-/** Judges the answers to repeated reads of one object. */
+/** Compares the answers to repeated reads of one object. */
 export class StoredContentCheck {
   readonly #key: string;
   #last = "";

@@ -49,7 +49,7 @@ export function planRevisit(options: RevisitOptions): RevisitPlan {
 }
 
 /** A directory of the baseline. */
-interface Known {
+interface BaselineDirectory {
   readonly block: Block;
   readonly number: number;
   readonly path: Uint8Array;
@@ -59,12 +59,12 @@ class Planner {
   readonly #options: RevisitOptions;
   readonly #changes: Changes;
   /** Ordered by path: a directory comes before those in it. */
-  readonly #directories: readonly Known[];
+  readonly #directories: readonly BaselineDirectory[];
   readonly #resolutions: Uint8Array;
   readonly #shared: SharedArrayBuffer;
   readonly #added: Uint8Array[] = [];
-  #byPath: Map<string, Known> | undefined;
-  #children: Map<Known, Known[]> | undefined;
+  #byPath: Map<string, BaselineDirectory> | undefined;
+  #children: Map<BaselineDirectory, BaselineDirectory[]> | undefined;
 
   constructor(options: RevisitOptions) {
     this.#options = options;
@@ -117,19 +117,19 @@ class Planner {
   }
 
   /**
-   * Whether a further name is one of a file's. That of a symlink or a device is found by looking at it,
+   * Returns whether a further name is one of a file's. That of a symlink or a device is found by looking at it,
    * since its record does not tell which of them it is.
    */
   #linksToFile(block: Block, record: number): boolean {
     if (block.isOmitted(record)) return true;
     const { parent, name } = splitLast(block.link(record));
-    const target = this.#known(parent)?.block;
+    const target = this.#directoryAt(parent)?.block;
     const found = target?.find(name);
     return found !== undefined && target!.kind(found) === KIND.file;
   }
 
   /** Finds out which directories within a changed one are still those of the baseline. */
-  #list(directory: Known): void {
+  #list(directory: BaselineDirectory): void {
     using dir = this.#open(directory);
     const before = new Set(this.#childrenOf(directory));
     for (const { name, type } of dir.entries()) {
@@ -137,7 +137,7 @@ class Planner {
       const stat = dir.statEntry(name);
       if (!stat.isDirectory) continue;
       const path = joinPath(directory.path, name);
-      const child = this.#known(path);
+      const child = this.#directoryAt(path);
       if (child && isSame(child.block, stat)) before.delete(child);
       else this.#added.push(path);
     }
@@ -145,7 +145,7 @@ class Planner {
   }
 
   /** Opens a directory; the caller closes it. */
-  #open({ block, path }: Known): Directory {
+  #open({ block, path }: BaselineDirectory): Directory {
     const dir = openLongPath(this.#options.top, path);
     if (isSame(block, dir.stat())) return dir;
     dir.close();
@@ -153,7 +153,7 @@ class Planner {
   }
 
   /** Notes that a directory is gone from its path, and what was in it. */
-  #detach(directory: Known): void {
+  #detach(directory: BaselineDirectory): void {
     const gone = [directory];
     for (let one = gone.pop(); one; one = gone.pop()) {
       this.#resolutions[one.number] = RESOLUTION.gone;
@@ -161,24 +161,24 @@ class Planner {
     }
   }
 
-  #known(path: Uint8Array): Known | undefined {
+  #directoryAt(path: Uint8Array): BaselineDirectory | undefined {
     this.#byPath ??= new Map(this.#directories.map((one) => [binaryString(one.path), one]));
     return this.#byPath.get(binaryString(path));
   }
 
-  #childrenOf(directory: Known): readonly Known[] {
+  #childrenOf(directory: BaselineDirectory): readonly BaselineDirectory[] {
     this.#children ??= this.#findChildren();
     return this.#children.get(directory) ?? [];
   }
 
-  #findChildren(): Map<Known, Known[]> {
-    const children = new Map<Known, Known[]>();
+  #findChildren(): Map<BaselineDirectory, BaselineDirectory[]> {
+    const children = new Map<BaselineDirectory, BaselineDirectory[]>();
     for (const one of this.#directories) {
       if (one.path.length === 0) continue;
-      const parent = this.#known(splitLast(one.path).parent);
+      const parent = this.#directoryAt(splitLast(one.path).parent);
       if (!parent) throw new Contradiction(`the baseline lacks the folder of ${nameOf(one.block)}`);
-      const known = children.get(parent);
-      if (known) known.push(one);
+      const siblings = children.get(parent);
+      if (siblings) siblings.push(one);
       else children.set(parent, [one]);
     }
     return children;

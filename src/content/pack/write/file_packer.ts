@@ -249,12 +249,12 @@ export class FilePacker {
     for (let done = 0; done < length;) {
       this.#options.tick();
       const space = layers.space();
-      const wanted = length - done;
+      const rest = length - done;
       const count = file.readAt(
-        wanted < space.length ? space.subarray(0, wanted) : space,
+        rest < space.length ? space.subarray(0, rest) : space,
         offset + done,
       );
-      if (count === 0) return layers.zeros(wanted);
+      if (count === 0) return layers.zeros(rest);
       layers.advance(count);
       done += count;
       this.bytesCopied += count;

@@ -1,4 +1,4 @@
-/** Judges images that daemons in processes of their own have made; see `support/judge.ts`. */
+/** Checks images that daemons in processes of their own have made; see `fixtures/differential_check.ts`. */
 
 import { join } from "@std/path";
 import { hexOf, sha256Digest } from "../../src/digest.ts";
@@ -11,11 +11,11 @@ import {
 import { type Outcome, wsdaemon } from "../cli/fixture.ts";
 import { startContent } from "../fixtures/content.ts";
 import { testFolder } from "../fixtures/folder.ts";
-import { judge, JUDGING, keep } from "../fixtures/judge.ts";
+import { checkImage, CHECKS_IMAGES, keep } from "../fixtures/differential_check.ts";
 
-/** Judges all images in the store that a daemon with these flags uses, as far as they can be read. */
-export async function judgeStore(flags: readonly string[]): Promise<void> {
-  if (!JUDGING) return;
+/** Checks all images in the store that a daemon with these flags uses, as far as they can be read. */
+export async function checkStoreImages(flags: readonly string[]): Promise<void> {
+  if (!CHECKS_IMAGES) return;
   const listed = await store("ls", "--json", ...flags);
   const images: { url: string }[] = listed.stdout ? JSON.parse(listed.stdout) : [];
   if (images.length === 0) return;
@@ -24,21 +24,21 @@ export async function judgeStore(flags: readonly string[]): Promise<void> {
   for (const [n, { url }] of images.entries()) {
     const oci = join(folder.path, `${n}`);
     const { code } = await store("export", url, "--oci", oci, ...flags);
-    if (code === 0) await judge(own.content, own.areas, await keepImage(oci));
+    if (code === 0) await checkImage(own.content, own.areas, await keepImage(oci));
   }
 }
 
 /** A store that answers no sooner is one that is never to answer. */
 const PATIENCE = 30_000;
 
-/** Runs a command on the store. What cannot be judged after it is not passed over in silence. */
+/** Runs a command on the store. What cannot be checked after it is not passed over in silence. */
 async function store(...args: string[]): Promise<Outcome> {
   const signal = AbortSignal.timeout(PATIENCE);
   const outcome = await wsdaemon(["store", ...args], { signal });
   if (outcome.code !== 0) {
     const why = signal.aborted ? "no answer" : outcome.stderr.trim();
-    // deno-lint-ignore no-console -- a run to judge images is for reading
-    console.log(`not judged: store ${args.join(" ")}: ${why}`);
+    // deno-lint-ignore no-console -- a run to check images is for reading
+    console.log(`not checked: store ${args.join(" ")}: ${why}`);
   }
   return outcome;
 }

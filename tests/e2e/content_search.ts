@@ -1,4 +1,4 @@
-/** A search for a mark in everything that a folder holds. */
+/** Searches everything that a folder holds for a mark. */
 
 import { Buffer } from "node:buffer";
 import { join } from "@std/path";

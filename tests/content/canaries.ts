@@ -5,12 +5,12 @@ import { join } from "@std/path";
 import { ME, namesIn } from "./fixture.ts";
 
 /** Files of each victim. */
-export const CANARIES = ["canary", "d/file", "file"];
+export const CANARY_FILES = ["canary", "d/file", "file"];
 /** What is in them. */
 export const SECRET = "secret of a neighbour";
 
 /** A neighbouring workspace and a folder beside the root, both with canaries. */
-export class Victims {
+export class Canaries {
   /** Folders that links of the attacker's lead to. */
   readonly targets: readonly [string, string];
 
@@ -18,7 +18,7 @@ export class Victims {
     this.targets = [join(workspaces, "neighbour"), join(outside, "outside")];
     for (const target of this.targets) {
       Deno.mkdirSync(join(target, "d"), { recursive: true });
-      for (const name of CANARIES) Deno.writeTextFileSync(join(target, name), SECRET);
+      for (const name of CANARY_FILES) Deno.writeTextFileSync(join(target, name), SECRET);
     }
   }
 
@@ -27,7 +27,7 @@ export class Victims {
     for (const target of this.targets) {
       assertEquals(namesIn(target), ["canary", "d", "file"]);
       assertEquals(namesIn(join(target, "d")), ["file"]);
-      for (const name of CANARIES) {
+      for (const name of CANARY_FILES) {
         const path = join(target, name);
         assertEquals(Deno.readTextFileSync(path), SECRET);
         const { uid, mode } = Deno.statSync(path);

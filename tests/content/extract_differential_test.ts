@@ -1,4 +1,4 @@
-/** Odd numbers, times and ends of archives, with GNU tar as the judge: what it takes is taken alike. */
+/** Odd numbers, times and ends of archives, compared with GNU tar: what it takes is taken alike. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
@@ -21,7 +21,7 @@ import { testFolder } from "../fixtures/folder.ts";
 import { readTree, type TreeEntry } from "../fixtures/tree.ts";
 import { expected, extractTo, folderIn, isRoot, ROOT_ONLY } from "./extract_fixture.ts";
 
-type Judged = readonly [what: string, bytes: Uint8Array];
+type Case = readonly [what: string, bytes: Uint8Array];
 
 /**
  * Where we differ on purpose: encodings that nobody writes and an owner that is none are refused, and
@@ -34,7 +34,7 @@ const named = (fields: Fields, content: Bytes = "x") =>
   entry({ name: "f", magic: GNU_MAGIC, mtime: 77, uid: 5, gid: 6, ...fields }, content);
 
 /** How writers pad octal numbers, and how they do not. */
-function spellings(field: "mode" | "uid" | "gid" | "mtime" | "size", width: number): Judged[] {
+function spellings(field: "mode" | "uid" | "gid" | "mtime" | "size", width: number): Case[] {
   const texts = [
     "1".padStart(width, "0"),
     "1 ".padStart(width),
@@ -52,24 +52,24 @@ function spellings(field: "mode" | "uid" | "gid" | "mtime" | "size", width: numb
     "+1\0",
     "0x1\0",
   ];
-  return texts.map((text): Judged => [
+  return texts.map((text): Case => [
     `${field}: '${text.replace(/\0+$/, "").replaceAll("\0", "NUL")}'`,
     archive(named({ [field]: text.padEnd(width, "\0") })),
   ]);
 }
 
-const numbers: readonly Judged[] = [
+const numbers: readonly Case[] = [
   ...spellings("mode", 8),
   ...spellings("uid", 8),
   ...spellings("gid", 8),
   ...spellings("mtime", 12),
   ...spellings("size", 12),
-  ...[1n, 2n ** 31n, 2n ** 32n - 2n, 2n ** 32n, -1n].map((uid): Judged => [
+  ...[1n, 2n ** 31n, 2n ** 32n - 2n, 2n ** 32n, -1n].map((uid): Case => [
     `uid: base-256 ${uid}`,
     archive(named({ uid: base256(uid, 8) })),
   ]),
   ["uid: (uid_t) -1", archive(named({ uid: base256(2n ** 32n - 1n, 8) }))],
-  ...[-1n, 2n ** 20n].map((mode): Judged => [
+  ...[-1n, 2n ** 20n].map((mode): Case => [
     `mode: base-256 ${mode}`,
     archive(named({ mode: base256(mode, 8) })),
   ]),
@@ -90,14 +90,14 @@ const numbers: readonly Judged[] = [
     2n ** 53n + 1n,
     2n ** 63n - 1n,
     2n ** 63n,
-  ].map((mtime): Judged => [
+  ].map((mtime): Case => [
     `mtime: base-256 ${mtime}`,
     archive(named({ mtime: base256(mtime, 12) })),
   ]),
   ["mtime: twelve digits", archive(named({ mtime: "777777777777" }))],
 ];
 
-const times: readonly Judged[] = [
+const times: readonly Case[] = [
   "1e-05",
   "1e+18",
   "1.5e3",
@@ -125,9 +125,9 @@ const times: readonly Judged[] = [
   "abc",
   "--5",
   "-",
-].map((mtime): Judged => [`PAX mtime '${mtime}'`, archive(pax({ mtime }), named({}))]);
+].map((mtime): Case => [`PAX mtime '${mtime}'`, archive(pax({ mtime }), named({}))]);
 
-const repeated: readonly Judged[] = [
+const repeated: readonly Case[] = [
   [
     "a record twice",
     archive(pax(joinBytes(record("mtime", "5"), record("mtime", "6"))), named({})),
@@ -151,7 +151,7 @@ const repeated: readonly Judged[] = [
 const whole = named({}, "y".repeat(1000));
 const zeros = (count: number) => new Uint8Array(count);
 
-const ends: readonly Judged[] = [
+const ends: readonly Case[] = [
   ["no end marker", whole],
   ["one zero block", joinBytes(whole, zeros(512))],
   ["two zero blocks", joinBytes(whole, zeros(1024))],
@@ -164,7 +164,7 @@ const ends: readonly Judged[] = [
 ];
 
 /** Cut short: GNU tar fails for these, and so do we. */
-const cut: readonly Judged[] = [
+const cut: readonly Case[] = [
   ["in a header", joinBytes(whole, named({ name: "g" }).subarray(0, 300))],
   ["in content", whole.subarray(0, 1000)],
   ["in the padding of content", whole.subarray(0, 1520)],
@@ -196,7 +196,7 @@ function byFolder(tree: readonly TreeEntry[]): Map<string, TreeEntry[]> {
 }
 
 /** Extracts each case by both, and reads all trees at once because that costs most. */
-async function judge(table: readonly Judged[]): Promise<void> {
+async function compareWithTar(table: readonly Case[]): Promise<void> {
   using folder = testFolder();
   const theirs = await folderIn(folder.path, "theirs");
   const ours = await folderIn(folder.path, "ours");
@@ -222,7 +222,7 @@ for (const [what, table] of Object.entries({ numbers, times, repeated, ends })) 
   Deno.test({
     name: `extract takes ${what} as GNU tar does, where GNU tar takes them${ROOT_ONLY}`,
     ignore: !isRoot,
-    fn: () => judge(table),
+    fn: () => compareWithTar(table),
   });
 }
 
