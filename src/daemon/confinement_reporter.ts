@@ -31,8 +31,8 @@ export function reportConfinement(
   const missing = LACKS.flatMap(([abi, what]) => landlock < abi ? [what] : []);
   if (landlock === 0) {
     log.warn(
-      "The kernel has no Landlock (Linux 5.19 or newer, lsm= of its command line): only Deno's " +
-        "permissions keep threads and Git from files outside their folders",
+      "There is no Landlock (Linux before 5.19, lsm= of its command line, or a container or unit that " +
+        "refuses it): only Deno's permissions keep threads from files outside their folders",
     );
   } else {
     log.info("Landlock (ABI {landlock}) holds every thread to its folders", { landlock });

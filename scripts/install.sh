@@ -1,0 +1,148 @@
+#!/usr/bin/env bash
+# Installs wsdaemon as a service of systemd, upgrades it, or removes it. Running it again changes
+# nothing that is in place already. It never touches data (/var/lib/wsdaemon) nor a config that is there.
+set -euo pipefail
+
+usage() {
+  cat << 'END'
+Usage: install.sh [--binary FILE] [--prefix DIR] [--config NAME] [--start] [--dry-run]
+       install.sh --uninstall [--prefix DIR] [--dry-run]
+
+  --binary FILE   the executable (default: dist/wsdaemon of this checkout)
+  --prefix DIR    where bin/wsdaemon goes (default: /usr/local)
+  --config NAME   the sample that becomes /etc/wsdaemon/config.json where there is none:
+                  single-node (default), s3, mtls
+  --start         enable the service and start it, or restart it where something has changed
+  --uninstall     stop and remove the service and the binary; config and data stay
+  --dry-run       say what would be done, and do nothing
+END
+}
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+binary="$here/../dist/wsdaemon"
+prefix=/usr/local
+sample=single-node
+action=install
+start=no
+dry_run=no
+
+fail() {
+  echo "install.sh: $1" >&2
+  exit "${2:-1}"
+}
+
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --binary | --prefix | --config)
+      [ $# -ge 2 ] && [ -n "$2" ] || fail "$1 needs a value" 2
+      case "$1" in
+        --binary) binary=$2 ;;
+        --prefix) prefix=${2%/} ;;
+        --config) sample=$2 ;;
+      esac
+      shift
+      ;;
+    --start) start=yes ;;
+    --uninstall) action=uninstall ;;
+    --dry-run) dry_run=yes ;;
+    -h | --help)
+      usage
+      exit 0
+      ;;
+    *)
+      usage >&2
+      exit 2
+      ;;
+  esac
+  shift
+done
+
+case "$prefix" in
+  /*) ;;
+  *) fail "--prefix must be an absolute path" 2 ;;
+esac
+# systemd would take these for something else in the unit.
+case "$prefix" in
+  *[[:space:]%\$\"\'\\]*) fail "--prefix must have no blanks, quotes, % or \$" 2 ;;
+esac
+
+program="$prefix/bin/wsdaemon"
+config=/etc/wsdaemon/config.json
+# A distribution's own prefix has its units; an administrator's units are in /etc.
+if [ "$prefix" = /usr ]; then unit=/usr/lib/systemd/system/wsdaemon.service; else unit=/etc/systemd/system/wsdaemon.service; fi
+changed=no
+
+# Does what follows, or says it.
+act() {
+  if [ "$dry_run" = yes ]; then echo "would: $*" >&3; else "$@"; fi
+}
+exec 3>&1
+
+# Puts a file in place in one step, unless the same is there: a running binary cannot be written to.
+put() {
+  local from=$1 to=$2 mode=$3
+  if cmp -s "$from" "$to" && [ "$(stat -c %a "$to")" = "$mode" ]; then return; fi
+  changed=yes
+  if [ "$dry_run" = yes ]; then
+    echo "would: install $to (mode $mode)"
+    return
+  fi
+  mkdir -p "$(dirname "$to")"
+  install -m "$mode" "$from" "$to.new"
+  sync "$to.new"
+  mv -f "$to.new" "$to"
+  echo "installed $to"
+}
+
+has_systemd() {
+  [ -d /run/systemd/system ]
+}
+
+install_all() {
+  [ -f "$binary" ] || fail "there is no $binary: compile it (deno task compile), or name one by --binary"
+  [ -f "$here/config/$sample.json" ] || fail "there is no sample config $sample" 2
+  local version adapted
+  version=$("$binary" --version | head -n 1) || fail "$binary does not run on this machine"
+  adapted=$(mktemp)
+  # Expanded now, as it is local.
+  trap "rm -f '$adapted'" EXIT
+  sed "s|/usr/local/bin/wsdaemon|$program|g" "$here/wsdaemon.service" > "$adapted"
+  put "$binary" "$program" 755
+  if [ ! -e "$config" ]; then put "$here/config/$sample.json" "$config" 600; fi
+  put "$adapted" "$unit" 644
+  if ! has_systemd; then
+    echo "systemd does not run here: nothing is started"
+    return
+  fi
+  if [ "$changed" = yes ]; then act systemctl daemon-reload; fi
+  if [ "$start" = yes ]; then
+    act "$program" config validate --file-only --config "$config" > /dev/null
+    if [ "$changed" = yes ] && systemctl -q is-active wsdaemon; then
+      act systemctl restart wsdaemon
+    fi
+    act systemctl enable --quiet --now wsdaemon
+    if [ "$dry_run" = no ]; then echo "wsdaemon $version runs: systemctl status wsdaemon"; fi
+  elif [ "$changed" = yes ] && [ "$dry_run" = no ]; then
+    echo "wsdaemon $version is installed; see $config, then: systemctl enable --now wsdaemon"
+    if systemctl -q is-active wsdaemon; then echo "to use it: systemctl restart wsdaemon"; fi
+  fi
+}
+
+uninstall_all() {
+  if has_systemd && [ -e "$unit" ]; then
+    act systemctl disable --quiet --now wsdaemon
+  fi
+  local path
+  for path in "$unit" "$program"; do
+    if [ -e "$path" ]; then
+      act rm -f "$path"
+      changed=yes
+    fi
+  done
+  if has_systemd && [ "$changed" = yes ]; then act systemctl daemon-reload; fi
+  echo "Config (/etc/wsdaemon) and data (/var/lib/wsdaemon, or the root of the config) stay;"
+  echo "delete them by hand once nobody needs what is in them."
+}
+
+if [ "$dry_run" = no ] && [ "$(id -u)" -ne 0 ]; then fail "needs root (or --dry-run)"; fi
+if [ "$action" = install ]; then install_all; else uninstall_all; fi

@@ -1,0 +1,192 @@
+/** The unit and the script that installs it, under a systemd that boots for it: `deno task test:systemd`. */
+
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { fromFileUrl, join } from "@std/path";
+import { existsSync } from "@std/fs";
+import { FROM_SOURCE } from "../../scripts/daemon_process.ts";
+import { eventually } from "../fixtures/eventually.ts";
+import { Container, containerProblem } from "./container.ts";
+
+const PROJECT = fromFileUrl(new URL("../../", import.meta.url));
+const BINARY = join(PROJECT, "dist/wsdaemon");
+const INSTALL = join(PROJECT, "scripts/install.sh");
+const UNIT = "wsdaemon.service";
+
+const problem = Deno.env.get("WSDAEMON_SYSTEMD") !== "1"
+  ? "a task of its own: deno task test:systemd"
+  : !existsSync(BINARY)
+  ? "there is no dist/wsdaemon"
+  : containerProblem();
+
+Deno.test({
+  name: "the service installs, starts, saves, restores, reloads, recovers and is removed" +
+    (problem === undefined ? "" : ` (ignored: ${problem})`),
+  ignore: problem !== undefined,
+  fn: async (context) => {
+    await using node = await Container.boot();
+    const client = (...args: string[]) =>
+      node.runOutside(...FROM_SOURCE, "client", "--addr", "127.0.0.1:8080", ...args);
+    const state = async () => await node.property(UNIT, "ActiveState");
+    const restarts = async () => Number(await node.property(UNIT, "NRestarts"));
+    const mainPid = () => node.property(UNIT, "MainPID");
+    const journal = () => node.run("journalctl", "--unit", UNIT, "--output", "cat");
+    const dropIn = async (name: string, text: string) => {
+      const folder = join(node.root, "etc/systemd/system/wsdaemon.service.d");
+      Deno.mkdirSync(folder, { recursive: true });
+      Deno.writeTextFileSync(join(folder, `${name}.conf`), text);
+      await node.run("systemctl", "daemon-reload");
+    };
+    // Each step needs what those before it did.
+    const t = {
+      async step(name: string, act: () => Promise<void>) {
+        if (!await context.step(name, act)) throw new Error(`not: ${name}\n${await journal()}`);
+      },
+    };
+    const at = (path: string) => join(node.root, path);
+    const workspace = (path: string) => at(`var/lib/wsdaemon/workspaces/w/${path}`);
+
+    await t.step("a dry run says what it would do, and does nothing", async () => {
+      const said = await node.run(INSTALL, "--dry-run", "--start");
+      assertStringIncludes(said, "would: install /usr/local/bin/wsdaemon (mode 755)");
+      assertStringIncludes(said, "would: systemctl enable");
+      assertEquals(existsSync(at("usr/local/bin/wsdaemon")), false);
+      assertEquals(existsSync(at("etc/wsdaemon")), false);
+    });
+
+    await t.step("one command installs and starts it, ready and confined", async () => {
+      assertStringIncludes(await node.run(INSTALL, "--start"), "runs");
+      // systemctl returned because the daemon said READY.
+      assertEquals(await state(), "active");
+      await eventually(async () =>
+        assertEquals(await node.property(UNIT, "StatusText"), "Ready; idle")
+      );
+      assertStringIncludes(await journal(), "holds every thread to its folders");
+      assertEquals(await node.property(UNIT, "OOMScoreAdjust"), "-500");
+    });
+
+    await t.step("installing it again changes nothing", async () => {
+      const pid = await mainPid();
+      assertMatch(await node.run(INSTALL, "--start"), /^wsdaemon \S+ runs.*\n$/);
+      assertEquals(await mainPid(), pid);
+    });
+
+    await t.step("a tree comes back with owners, set-id bits and capabilities", async () => {
+      await client("init", "--id", "w", "--owner", "alice", "--meta-id", "m", "--empty");
+      await node.run(
+        "sh",
+        "-ec",
+        `cd /var/lib/wsdaemon/workspaces/w
+        cp /bin/true suid; chown 4242:4243 suid; chmod 6755 suid
+        cp /bin/true capable; setcap cap_net_raw+ep capable
+        mknod device c 1 3; mknod whiteout c 0 0; mkfifo fifo`,
+      );
+      await client("dispose", "w", "--backup");
+      assertEquals(existsSync(workspace("")), false);
+      const restore = ["--id", "w", "--owner", "alice", "--meta-id", "m", "--from-backup"];
+      await client("init", ...restore);
+      const { mode, uid, gid } = Deno.statSync(workspace("suid"));
+      assertEquals([mode! & 0o7777, uid, gid], [0o6755, 4242, 4243]);
+      assertMatch(
+        await node.run("getcap", "/var/lib/wsdaemon/workspaces/w/capable"),
+        /cap_net_raw[=+]ep/,
+      );
+      // The unit has no CAP_MKNOD; a whiteout takes none.
+      assertEquals(existsSync(workspace("device")), false);
+      assert(Deno.lstatSync(workspace("whiteout")).isCharDevice);
+      assert(Deno.lstatSync(workspace("fifo")).isFifo);
+      assertMatch(await journal(), /Left out of workspace w, .*: 1 device/);
+    });
+
+    await t.step("with the drop-in for device nodes, they come back, too", async () => {
+      await dropIn("devices", DEVICES);
+      await node.run("systemctl", "restart", UNIT);
+      await client("init", "--id", "d", "--owner", "alice", "--meta-id", "m", "--from-backup");
+      assertEquals(Deno.lstatSync(at("var/lib/wsdaemon/workspaces/d/device")).rdev, 0x103);
+      await client("dispose", "d");
+    });
+
+    await t.step("it reloads, and goes on as the same process", async () => {
+      const pid = await mainPid();
+      await node.run("systemctl", "reload", UNIT);
+      await eventually(async () => assertEquals(await state(), "active"));
+      assertEquals(await mainPid(), pid);
+    });
+
+    await t.step("killed, it starts again with its workspaces", async () => {
+      const before = await restarts();
+      await node.run("systemctl", "kill", "--signal=KILL", "--kill-who=main", UNIT);
+      await eventually(async () => {
+        assertEquals([await restarts(), await state()], [before + 1, "active"]);
+      });
+      assertMatch(await client("exists", "w"), /true/);
+    });
+
+    await t.step("hung, the watchdog ends it, and it starts again", async () => {
+      await dropIn("watchdog", "[Service]\nWatchdogSec=3\nTimeoutAbortSec=2\n");
+      await node.run("systemctl", "restart", UNIT);
+      const before = await restarts();
+      await node.run("kill", "-STOP", await mainPid());
+      await eventually(async () => {
+        assertEquals([await restarts(), await state()], [before + 1, "active"]);
+      });
+      assertStringIncludes(await journal(), "Watchdog timeout");
+      assertMatch(await client("exists", "w"), /true/);
+    });
+
+    await t.step("a config that is not valid is not tried for ever", async () => {
+      const config = at("etc/wsdaemon/config.json");
+      const good = Deno.readTextFileSync(config);
+      Deno.writeTextFileSync(config, '{ "rooot": 1 }');
+      await node.try("systemctl", "restart", UNIT);
+      await eventually(async () => {
+        assertEquals(await state(), "failed");
+        assertStringIncludes(await journal(), "Start request repeated too quickly");
+      });
+      assertStringIncludes(await journal(), "rooot");
+      // Without the check before the start, the daemon's own exit code ends it at the first time.
+      await dropIn("unchecked", "[Service]\nExecStartPre=\n");
+      await node.run("systemctl", "reset-failed", UNIT);
+      await node.try("systemctl", "start", UNIT);
+      await eventually(async () => {
+        assertEquals(await node.property(UNIT, "ExecMainStatus"), "78");
+        assertEquals([await state(), await restarts()], ["failed", 0]);
+      });
+      Deno.writeTextFileSync(config, good);
+      await node.run("systemctl", "reset-failed", UNIT);
+      await node.run("systemctl", "start", UNIT);
+      assertMatch(await client("exists", "w"), /true/);
+    });
+
+    await t.step("an upgrade restarts it with its workspaces, and keeps the config", async () => {
+      const config = at("etc/wsdaemon/config.json");
+      Deno.writeTextFileSync(config, `// Mine.\n${Deno.readTextFileSync(config)}`);
+      const [pid, kept] = [await mainPid(), Deno.readTextFileSync(config)];
+      const unit = at("etc/systemd/system/wsdaemon.service");
+      Deno.writeTextFileSync(unit, `# Older.\n${Deno.readTextFileSync(unit)}`);
+      await node.run(INSTALL, "--start");
+      assert(await mainPid() !== pid);
+      assertEquals(Deno.readTextFileSync(config), kept);
+      assertMatch(await client("exists", "w"), /true/);
+    });
+
+    await t.step("removed, it leaves config and data", async () => {
+      await node.run(INSTALL, "--uninstall");
+      assertEquals(await state(), "inactive");
+      assertEquals(existsSync(at("usr/local/bin/wsdaemon")), false);
+      assertEquals(existsSync(at("etc/systemd/system/wsdaemon.service")), false);
+      assert(existsSync(workspace("suid")));
+      assert(existsSync(at("etc/wsdaemon/config.json")));
+      // Again, with nothing there.
+      await node.run(INSTALL, "--uninstall");
+    });
+  },
+});
+
+/** As docs/operations.md has it. */
+const DEVICES = `[Service]
+CapabilityBoundingSet=CAP_MKNOD
+PrivateDevices=no
+DevicePolicy=closed
+DeviceAllow=char-* m
+DeviceAllow=block-* m
+`;
