@@ -1,4 +1,4 @@
-/** Collections and verifications of the store, as operations of this daemon. */
+/** Runs collections and verifications of the store as operations of this daemon. */
 
 import type { Clock } from "../clock.ts";
 import type { Content } from "../content/mod.ts";

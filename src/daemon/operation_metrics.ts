@@ -105,7 +105,7 @@ function serveRunning(metrics: Metrics, operations: OperationRegistry, clock: Cl
   );
 }
 
-/** A promised snapshot is tried until it is stored. */
+/** Serves figures of promised snapshots, each of which is tried until it is stored. */
 function servePending(metrics: Metrics, operations: OperationRegistry, clock: Clock): void {
   const pending = () =>
     runningOf(operations).filter(({ kind, maxAttempts }) =>

@@ -114,7 +114,7 @@ function checkKind(block: Block, record: number, layers: readonly LayerInfo[]): 
   }
 }
 
-/** @throws {RangeError} if a path is not plain names between single slashes */
+/** Checks a path. @throws {RangeError} if it is not plain names between single slashes */
 function checkPath(path: Uint8Array, mayBeTop: boolean): void {
   if (path.length === 0 && mayBeTop) return;
   if (path.includes(0)) throw new RangeError("a path has a NUL");

@@ -174,12 +174,12 @@ export class Operation {
     this.#onChange(this);
   }
 
-  /** Says what it came to. */
+  /** Notes what it came to. */
   setFigures(figures: Readonly<Record<string, number>>): void {
     this.#figures = figures;
   }
 
-  /** Says what it has found; nothing that is a secret. */
+  /** Notes what it has found, without secrets. */
   addFinding(finding: string): void {
     if (this.#findings.length < MAX_FINDINGS) this.#findings.push(finding);
   }

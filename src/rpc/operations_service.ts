@@ -83,7 +83,7 @@ export function operationsService(
   };
 }
 
-/** The calls that concern the store's images. */
+/** Implements the calls that concern the store's images. */
 function imageHandlers(administration: Administration) {
   const { operations } = administration;
   return {

@@ -1,4 +1,4 @@
-/** Requests about the store's images in the daemon's own terms, refused where they are malformed. */
+/** Parses requests about the store's images into the daemon's own terms; refuses malformed ones. */
 
 import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
 import { invalid } from "../errors.ts";
@@ -34,7 +34,7 @@ export function parseDeleteImages(
   return { urls: parseUrls(urls) };
 }
 
-/** Returns urls, whose form is looked at where they are used. @throws {DaemonError} INVALID_ARGUMENT */
+/** Returns urls, whose form is checked where they are used. @throws {DaemonError} INVALID_ARGUMENT */
 export function parseUrls(urls: string[]): string[] {
   if (urls.length <= MAX_URLS) return urls;
   throw invalid("urls", `must be at most ${MAX_URLS}: there are ${urls.length}`);

@@ -35,7 +35,7 @@ import type { RestoreImageOptions, SaveOptions } from "./images.ts";
 
 const log = logger("snapshot");
 
-/** Milliseconds between two looks at how much room the disk has. */
+/** Milliseconds between two checks of how much room the disk has. */
 const INTERVAL_MS = 30_000;
 
 /** What a {@link BaseCache} uses, and its limits. */
@@ -150,7 +150,7 @@ export class BaseCache implements AsyncDisposable {
   }
 
   /**
-   * Whether the frozen tree of a save is wanted, to be given to {@link adopt}. Simple quotas count what
+   * Returns whether the frozen tree of a save is wanted, to be given to {@link adopt}. Simple quotas count what
    * a base holds for the workspace that wrote it, also after the workspace has deleted it: there a tree
    * that is limited and used on would not get room by deleting.
    */
@@ -159,7 +159,7 @@ export class BaseCache implements AsyncDisposable {
     return isLast === true || isLimited !== true || this.#options.volume.quota !== "simple";
   }
 
-  /** Whether there is a base of an image. */
+  /** Returns whether there is a base of an image. */
   has(manifest: Digest): boolean {
     return this.#index.has(hexOf(manifest));
   }
@@ -362,7 +362,7 @@ export class BaseCache implements AsyncDisposable {
   }
 }
 
-/** Whether restoring an image would make exactly what was packed. */
+/** Returns whether restoring an image would make exactly what was packed. */
 function isWholeImage({ stats }: Pick<PackResult, "stats">): boolean {
   return stats.unstableCount === 0 && stats.skippedSockets === 0 &&
     stats.retainedOmissions === 0 && Object.keys(stats.unrestorable.counts).length === 0;

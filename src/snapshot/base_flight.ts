@@ -14,7 +14,7 @@ export class BaseFlight {
   #base: CachedBase | undefined;
 
   /**
-   * Starts.
+   * Starts the restore.
    * @param work makes the base; resolves to `undefined` where none can be made
    * @param onEnd called when nobody is to join it any more
    */

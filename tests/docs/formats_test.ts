@@ -3,6 +3,8 @@ import { join } from "@std/path";
 import { DatabaseSync } from "node:sqlite";
 import { escapePath, VENDOR, xattrKeyword } from "../../src/archive/vendor_records.ts";
 import { formatSize } from "../../src/config/units.ts";
+import { baselineFileOf, factsFileOf } from "../../src/content/base_files.ts";
+import * as aliases from "../../src/content/baseline/baseline_aliases.ts";
 import * as baseline from "../../src/content/baseline/baseline_format.ts";
 import { MAGIC as STATE_MAGIC } from "../../src/content/baseline/frozen_state.ts";
 import { FRAME_BYTES, LAYER_BYTES } from "../../src/content/pack/write/layer_writer.ts";
@@ -89,6 +91,9 @@ Deno.test("the page has the magic numbers, kinds, flags and sizes that are writt
     `the bytes \`${magicText(treeFile.MAGIC)}\``,
     `u64 magic \`${magicText(baseline.FOOTER_MAGIC)}\``,
     `the bytes \`${magicText(STATE_MAGIC)}\``,
+    `u64 magic \`${magicText(aliases.MAGIC)}\``,
+    `aliases, ${aliases.ALIAS} bytes each`,
+    `end, ${aliases.END} bytes`,
     `u32 version: ${treeFile.VERSION}`,
     `table, ${baseline.TABLE_ENTRY} bytes each`,
     `footer, ${baseline.FOOTER} bytes`,
@@ -147,6 +152,9 @@ Deno.test("the page has the names that callers see and those of trees as they ar
     text,
     `named \`${newTreeName("<workspace id>").replace(/~.*/, "~<UUID>")}\``,
   );
+  for (const name of [factsFileOf("<hex>"), baselineFileOf("<hex>")]) {
+    assertStringIncludes(section("Base"), `| \`${name}\``);
+  }
 });
 
 Deno.test("the page has every record that only wsdaemon writes, and the form of escaped names", () => {

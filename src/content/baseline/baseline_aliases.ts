@@ -11,13 +11,13 @@ import type { DeviceAlias } from "../volume/device_names.ts";
 import type { SubvolumeState } from "../volume/tree_state.ts";
 import { encodeFrozenState } from "./frozen_state.ts";
 
-/** `wsdalia1`. */
-const MAGIC = 0x31_61_69_6c_61_64_73_77n;
+/** The bytes `wsdalia1`, with which aliases end. */
+export const MAGIC = 0x31_61_69_6c_61_64_73_77n;
 /** u32 bytes of the state, u32 number of aliases, u32 zero, u32 checksum of all before it, u64 magic. */
-const END = 24;
+export const END = 24;
 const CHECKED = 12;
 /** u32 major and minor of the clone's subvolume, u32 major and minor of what it stands for. */
-const ALIAS = 16;
+export const ALIAS = 16;
 
 /** What follows a baseline's footer; nothing, in most. */
 export interface BaselineAliases {

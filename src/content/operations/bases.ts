@@ -229,7 +229,7 @@ export interface BaseScan {
   readonly foreign: Entry[];
 }
 
-/** Looks at everything in the folder of bases. Deletes nothing. */
+/** Sorts everything in the folder of bases into bases and what is none. Deletes nothing. */
 export function scanBases(areas: OpenAreas): BaseScan {
   const scan: BaseScan = { bases: [], halfMade: [], foreign: [] };
   using folder = areas.bases.openDirectory(".");

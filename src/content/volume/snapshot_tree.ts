@@ -109,8 +109,8 @@ interface Copy {
 }
 
 /**
- * The kernel gives the transaction that makes a snapshot to the source, too: as long as that is its
- * generation, nothing in it has changed.
+ * Describes a snapshot that was just made. The kernel gives the transaction that makes a snapshot to
+ * the source, too: as long as that is its generation, nothing in it has changed.
  */
 function describeCopy(source: Directory, copy: Directory): Copy {
   const { createdGeneration, uuid } = subvolumeInfo(copy);
