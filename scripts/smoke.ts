@@ -3,9 +3,10 @@
  * from source, and looks at what came of it. Exit 1 at the first thing that is not as it should be.
  */
 
-import { randomBytes } from "node:crypto";
+import { Buffer } from "node:buffer";
+import { createHash, randomBytes } from "node:crypto";
 import { connect } from "node:http2";
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { type InitWorkspaceInit, WorkspaceClient } from "../src/client/mod.ts";
 import { listenerProblem } from "../src/process/runtime.ts";
@@ -127,6 +128,88 @@ async function cutDownloads(folder: string): Promise<void> {
   step("restored from S3 through cut answers, each blob at the first reading");
 }
 
+const LARGE_BYTES = 48 << 20;
+/** Bytes of the URL of each of the files of a request of nearly 4 MiB. */
+const LONG_URL = 4_000;
+const MAX_FILES = 1_000;
+
+/** Makes a folder a repository that any web server can serve. */
+async function publish(folder: string): Promise<void> {
+  const author = ["-c", "user.name=smoke", "-c", "user.email=smoke@example.com"];
+  for (
+    const args of [
+      ["init", "--quiet"],
+      ["add", "--all"],
+      [...author, "commit", "--quiet", "--message=large"],
+      ["repack", "-adq"],
+      ["update-server-info"],
+    ]
+  ) {
+    const { success } = await new Deno.Command("git", { args, cwd: folder }).output();
+    assert(success, `git ${args.join(" ")} failed`);
+  }
+}
+
+/** Serves the files of a folder. */
+function serveFiles(folder: string): Deno.HttpServer<Deno.NetAddr> {
+  return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
+    try {
+      return new Response(await Deno.readFile(join(folder, new URL(request.url).pathname)));
+    } catch {
+      return new Response("", { status: 404 });
+    }
+  });
+}
+
+/**
+ * Downloads and clones through the egress proxy come whole, three beside each other, though the server
+ * sends faster than they are read; and so do requests as large as they may be.
+ */
+async function largeTransfers(folder: string): Promise<void> {
+  const content = randomBytes(LARGE_BYTES);
+  const remote = join(folder, "remote");
+  await Deno.mkdir(remote);
+  await Deno.writeFile(join(remote, "large"), content);
+  await publish(remote);
+  await using server = serveFiles(remote);
+  const config = join(folder, "transfers.json");
+  await Deno.writeTextFile(config, JSON.stringify({ net: { allowLoopback: true } }));
+  const root = join(folder, "transfers");
+  await using daemon = await DaemonProcess.start({
+    command: [BINARY],
+    args: ["--root", root, "--config", config, "--metrics-listen", "off"],
+  });
+  using client = new WorkspaceClient({ address: daemon.addresses[0]! });
+  const url = `http://127.0.0.1:${server.addr.port}`;
+  const digest = `sha256:${createHash("sha256").update(content).digest("hex")}`;
+  const files = (url: string, count: number) =>
+    Array.from(
+      { length: count },
+      (_, n) => ({ url, filePath: n === 0 ? "large" : `${n}`, digest }),
+    );
+  const specs: NonNullable<NonNullable<InitWorkspaceInit["initializer"]>["spec"]>[] = [
+    { case: "download", value: { files: files(`${url}/large`, 1) } },
+    { case: "git", value: { remoteUri: `${url}/.git` } },
+  ];
+  for (const spec of specs) {
+    await Promise.all([1, 2, 3].map(async (n) => {
+      const id = `${spec.case}-${n}`;
+      await client.initWorkspace(request(id, { spec }));
+      const arrived = await Deno.readFile(join(root, "workspaces", id, "large"));
+      assertEquals(Buffer.compare(arrived, content), 0, id);
+      await client.disposeWorkspace({ id });
+    }));
+  }
+  const value = { files: files(`http://169.254.169.254/${"x".repeat(LONG_URL)}`, MAX_FILES) };
+  for (let round = 0; round < 15; round++) {
+    const large = request("refused", { spec: { case: "download", value } });
+    const error = await assertRejects(() => client.initWorkspace(large), Error);
+    assertStringIncludes(error.message, "169.254.169.254");
+  }
+  assert(!daemon.log.includes("again"), daemon.log);
+  step("downloads, clones and requests of 4 MB come whole");
+}
+
 /** Longer than a connection may be silent before the daemon asks whether it is still there; ms. */
 const SILENCE = 70_000;
 
@@ -171,6 +254,7 @@ try {
   }
   await unixSocket(join(root, "other"), join(root, "api.sock"));
   await cutDownloads(root);
+  await largeTransfers(root);
   assert(await keeping, "a connection was closed though its client was there");
   step(`kept a connection that was silent for ${SILENCE / 1000} s`);
   step("ended in an orderly way: passed");
