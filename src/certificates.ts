@@ -5,7 +5,7 @@
 
 import { Buffer } from "node:buffer";
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { DaemonError, messageOf, reasonOf } from "./errors.ts";
+import { DaemonError, explainPath } from "./errors.ts";
 
 /** Paths of the PEM files. */
 export interface TlsFiles {
@@ -46,7 +46,15 @@ export const EXPIRY_WARNING_MS = 14 * 86_400_000;
 /** Matches the PEM of an encrypted key, in the form of PKCS #8 and in the older one. */
 const ENCRYPTED = /^-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m;
 
+const PRIVATE_KEY = /^-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----/m;
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
+
+/** What to put in place of a file that is none of its kind. */
+const REMEDIES: Readonly<Record<TlsPart, string>> = {
+  cert: "name a PEM file with the certificate and its intermediates",
+  key: "name the PEM file of the certificate's private key",
+  clientCa: "name a PEM file with the certificates of clients' authorities",
+};
 
 /** Reads the files. @throws {DaemonError} FAILED_PRECONDITION naming the one that cannot be read */
 export function readTlsMaterial(files: TlsFiles): TlsMaterial {
@@ -65,7 +73,7 @@ function readPem(part: TlsPart, path: string): Uint8Array {
   } catch (error) {
     throw new DaemonError(
       "FAILED_PRECONDITION",
-      `Cannot read ${path} (tls.${part}): ${reasonOf(error)}`,
+      `Cannot read ${path} (tls.${part}): ${explainPath(error, path)}`,
       { cause: error },
     );
   }
@@ -80,8 +88,12 @@ function readPem(part: TlsPart, path: string): Uint8Array {
  */
 export function checkTlsMaterial(material: TlsMaterial, now: number): void {
   const { cert: [cert], clientCa } = parse(material);
-  if (ENCRYPTED.test(new TextDecoder().decode(material.key))) {
+  const pem = requirePem("key", material.key, material);
+  if (ENCRYPTED.test(pem)) {
     throw unusable(`${nameOf("key", material)} is encrypted: give a key without a passphrase`);
+  }
+  if (!PRIVATE_KEY.test(pem)) {
+    throw unusable(`${nameOf("key", material)} holds no private key; ${REMEDIES.key}`);
   }
   const key = parsed("key", material, () => createPrivateKey(Buffer.from(material.key)));
   if (!cert!.checkPrivateKey(key)) {
@@ -139,16 +151,25 @@ function parse(material: TlsMaterial): { cert: X509Certificate[]; clientCa?: X50
 
 /** Returns the certificates of a PEM file, of which there is at least one. */
 function certificatesIn(part: TlsPart, pem: Uint8Array, material: TlsMaterial): X509Certificate[] {
-  const blocks = new TextDecoder().decode(pem).match(CERTIFICATE);
-  return parsed(part, material, () => (blocks ?? [pem]).map((one) => new X509Certificate(one)));
+  const blocks = requirePem(part, pem, material).match(CERTIFICATE);
+  if (!blocks) throw unusable(`${nameOf(part, material)} holds no certificate; ${REMEDIES[part]}`);
+  return parsed(part, material, () => blocks.map((one) => new X509Certificate(one)));
+}
+
+/** Returns a part's text. @throws {DaemonError} INVALID_ARGUMENT where it is no PEM at all */
+function requirePem(part: TlsPart, bytes: Uint8Array, material: TlsMaterial): string {
+  const text = new TextDecoder().decode(bytes);
+  if (text.includes("-----BEGIN ")) return text;
+  const why = text.trim() === "" ? "is empty" : "is not PEM";
+  throw unusable(`${nameOf(part, material)} ${why}; ${REMEDIES[part]}`);
 }
 
 function parsed<T>(part: TlsPart, material: TlsMaterial, parse: () => T): T {
   try {
     return parse();
   } catch (error) {
-    const problem = `${nameOf(part, material)} is not usable as PEM: ${messageOf(error)}`;
-    throw new DaemonError("INVALID_ARGUMENT", problem, { cause: error });
+    const problem = `${nameOf(part, material)} is damaged: its PEM cannot be decoded`;
+    throw new DaemonError("INVALID_ARGUMENT", `${problem}; ${REMEDIES[part]}`, { cause: error });
   }
 }
 

@@ -33,6 +33,7 @@ export {
   reasonOf,
   remedyOf,
 } from "./errors/machine_errors.ts";
+export { explainPath, namedPathError } from "./errors/named_path.ts";
 export { DEFAULT_REASONS, type Reason, type ReasonOf, REASONS } from "./errors/reasons.ts";
 export { type GuardedEntry, type Refusal, refusalOf, type RefusedCall } from "./errors/refusal.ts";
 export { ConfigError, StartError } from "./errors/start_error.ts";

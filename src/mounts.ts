@@ -8,7 +8,10 @@ export function readFileSystems(): FileSystem[] {
     const lines = Deno.readTextFileSync("/proc/self/mountinfo").trimEnd().split("\n");
     return lines.map((line) => {
       const [mount, source] = line.split(" - ");
-      return { mountPoint: unescape(mount!.split(" ")[4]!), type: source!.split(" ")[0]! };
+      const [, , , , mountPoint, options] = mount!.split(" ");
+      const [type, , superOptions] = source!.split(" ");
+      const isReadOnly = [options, superOptions].some((all) => all?.split(",").includes("ro"));
+      return { mountPoint: unescape(mountPoint!), type: type!, isReadOnly };
     });
   } catch {
     // Without /proc nothing is known of mounts; a rename across them then fails with EXDEV.

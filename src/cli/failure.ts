@@ -5,11 +5,11 @@ import {
   ConfigError,
   DaemonError,
   errnoOf,
-  type ErrorCode,
+  explainPath,
   firstError,
   machineError,
+  namedPathError,
   reasonOf,
-  remedyOf,
   StartError,
 } from "../errors.ts";
 
@@ -65,24 +65,8 @@ export class OutputError extends Error {
   }
 }
 
-/** The meanings of errors of a path that the command line names, and what to do about them. */
-const PATH_ERRORS: Readonly<Record<string, readonly [code: ErrorCode, remedy: string]>> = {
-  EEXIST: ["ALREADY_EXISTS", "choose another name, or remove what is there"],
-  EISDIR: ["FAILED_PRECONDITION", "name a file"],
-  ELOOP: ["FAILED_PRECONDITION", "name what the link leads to"],
-  ENAMETOOLONG: ["INVALID_ARGUMENT", "choose a shorter one"],
-  ENOENT: ["NOT_FOUND", "check the path"],
-  ENOTDIR: ["FAILED_PRECONDITION", "check the path"],
-};
-
 function isClosedPipe(error: unknown): boolean {
   return error instanceof Deno.errors.BrokenPipe || errnoOf(error) === "EPIPE";
-}
-
-/** Returns why a file operation failed, and what to do about it, for a sentence that has begun. */
-export function explain(error: unknown, path?: string): string {
-  const remedy = PATH_ERRORS[causeErrno(error) ?? ""]?.[1] ?? remedyOf(error, { path });
-  return reasonOf(error) + (remedy === undefined ? "" : `; ${remedy}`);
 }
 
 /**
@@ -96,10 +80,10 @@ export function localFailure(thrown: unknown, doing?: string, path?: string): un
   // The reader of stdout has closed it, which is not reported.
   if (isClosedPipe(error)) return new Failure();
   if (isDescribed(error)) return error;
-  const [otherwise, remedy] = PATH_ERRORS[causeErrno(error) ?? ""] ?? [];
+  const { code: otherwise, remedy } = namedPathError(error);
   if (doing !== undefined && causeErrno(error) !== undefined) {
     const code = machineError(error)?.code ?? otherwise ?? "FAILED_PRECONDITION";
-    return new DaemonError(code, `${doing}: ${explain(error, path)}`, { cause: error });
+    return new DaemonError(code, `${doing}: ${explainPath(error, path)}`, { cause: error });
   }
   const described = machineError(error, { path, ...(otherwise ? { otherwise } : {}) });
   return described && remedy !== undefined

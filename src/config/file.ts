@@ -2,7 +2,7 @@
 
 import { findNodeAtLocation, type Node, type ParseError, parseTree } from "jsonc-parser";
 import { getNodeValue, printParseErrorCode } from "jsonc-parser";
-import { ConfigError, reasonOf, remedyOf } from "../errors.ts";
+import { ConfigError, explainPath } from "../errors.ts";
 import { type ConfigSource, isObject } from "./config_source.ts";
 
 /** Reads the settings of the file at `path`. @throws {ConfigError} where it cannot be read or parsed. */
@@ -15,6 +15,7 @@ export function parseConfig(text: string, name: string): ConfigSource {
   const errors: ParseError[] = [];
   const tree = parseTree(text, errors, { allowTrailingComma: true });
   const at = (offset: number) => `${name}:${position(text, offset)}`;
+  if (text.trim() === "") throw new ConfigError([`${name} is empty; an empty config is {}`]);
   if (errors.length > 0) {
     throw new ConfigError(
       errors.slice(0, 1).map(({ error, offset }) => `${at(offset)}: ${phrase(error)}`),
@@ -36,11 +37,10 @@ function readText(path: string): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(Deno.readFileSync(path));
   } catch (error) {
-    const reason = error instanceof TypeError ? "it is not UTF-8 text" : reasonOf(error);
-    const remedy = remedyOf(error, { path });
-    throw new ConfigError([
-      `Cannot read the config file ${path}: ${reason}${remedy === undefined ? "" : `; ${remedy}`}`,
-    ]);
+    const reason = error instanceof TypeError
+      ? "it is not UTF-8 text; name a file of JSON"
+      : explainPath(error, path);
+    throw new ConfigError([`Cannot read the config file ${path}: ${reason}`]);
   }
 }
 

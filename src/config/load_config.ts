@@ -40,7 +40,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   const env = readEnvironment(sources.env);
   const file = sources.file === undefined
     ? []
-    : [anchored(readFile(sources.file, sources.text), dirname(resolve(sources.cwd, sources.file)))];
+    : [readFile(resolve(sources.cwd, sources.file), sources.text)];
   const ordered: ConfigSource[] = [...file, env, sources.flags];
   const merged = ordered.reduce<Record<string, unknown>>(
     (under, { values }) => merge(under, values),
@@ -60,8 +60,10 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   return { config, warnings: env.warnings };
 }
 
+/** @param path absolute */
 function readFile(path: string, text: string | undefined): ConfigSource {
-  return text === undefined ? readConfigFile(path) : parseConfig(text, path);
+  const source = text === undefined ? readConfigFile(path) : parseConfig(text, path);
+  return anchored(source, dirname(path));
 }
 
 function anchored(source: ConfigSource, folder: string): ConfigSource {

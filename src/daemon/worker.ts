@@ -5,7 +5,7 @@
 
 import { requireConfined } from "../confinement.ts";
 import { connectContent } from "../content/mod.ts";
-import { configureFileSystems, DaemonError, messageOf, reasonOf } from "../errors.ts";
+import { configureFileSystems, DaemonError, explainPath, messageOf } from "../errors.ts";
 import {
   configureQueuedLogging,
   flushLog,
@@ -101,7 +101,7 @@ async function readConfig(path: string): Promise<ConfigRead> {
   try {
     return { text: await Deno.readTextFile(path) };
   } catch (error) {
-    return { problem: `Cannot read ${path}: ${reasonOf(error)}` };
+    return { problem: `Cannot read ${path}: ${explainPath(error, path)}` };
   }
 }
 

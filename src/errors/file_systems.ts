@@ -6,6 +6,8 @@ export interface FileSystem {
   mountPoint: string;
   /** Such as `ext4`. */
   type: string;
+  /** Whether it is mounted for reading only; not known where absent. */
+  isReadOnly?: boolean;
 }
 
 let read: () => readonly FileSystem[] = () => [];

@@ -1,6 +1,6 @@
 /** Describes the entry at a path, for error messages. */
 
-import { reasonOf, StartError } from "../errors.ts";
+import { causeErrno, explainPath, reasonOf, StartError } from "../errors.ts";
 
 /** Returns the metadata of an entry, of a link itself; `undefined` where there is none. @throws {StartError} */
 export function lstat(path: string): Deno.FileInfo | undefined {
@@ -8,7 +8,7 @@ export function lstat(path: string): Deno.FileInfo | undefined {
     return Deno.lstatSync(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
-    throw new StartError(`Cannot look at ${path}: ${reasonOf(error)}`, { cause: error });
+    throw new StartError(`Cannot look at ${path}: ${explainPath(error, path)}`, { cause: error });
   }
 }
 
@@ -22,8 +22,12 @@ export function describeKind(info: Deno.FileInfo): string {
   return "a device";
 }
 
-/** Returns what an operator can do where the kernel denies a change. */
-export function accessRemedy(path: string): string {
-  return `give wsdaemon's user access to it, or take the attributes immutable and append-only from ` +
-    `it (chattr -i -a ${path})`;
+/** Returns why an entry cannot be changed, and what an operator can do about it. */
+export function explainChange(error: unknown, path: string): string {
+  const isDenied = ["EACCES", "EPERM"].includes(causeErrno(error) ?? "");
+  if (error instanceof StartError || !isDenied) return explainPath(error, path);
+  return `${
+    reasonOf(error)
+  }; give wsdaemon's user access to it, or take the attributes immutable ` +
+    `and append-only from it (chattr -i -a ${path})`;
 }

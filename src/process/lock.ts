@@ -10,7 +10,7 @@ import { join } from "@std/path";
 import { sleepSync } from "../clock.ts";
 import { reasonOf, StartError } from "../errors.ts";
 import { logger } from "../log/mod.ts";
-import { accessRemedy, describeKind, lstat } from "./entry.ts";
+import { describeKind, explainChange, lstat } from "./entry.ts";
 
 /** Characters that hold any pid, which are at most 4,194,304. */
 const PID_WIDTH = 10;
@@ -64,7 +64,9 @@ function open(path: string): Deno.FsFile {
     return Deno.openSync(path, { read: true, write: true, create: true, mode: 0o600 });
   } catch (error) {
     if (info) return openReadOnly(path, error);
-    throw new StartError(`Cannot open the lock ${path}: ${reasonOf(error)}`, { cause: error });
+    throw new StartError(`Cannot open the lock ${path}: ${explainChange(error, path)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -74,7 +76,7 @@ function openReadOnly(path: string, cause: unknown): Deno.FsFile {
     return Deno.openSync(path);
   } catch {
     throw new StartError(
-      `Cannot open the lock ${path}: ${reasonOf(cause)}; ${accessRemedy(path)}`,
+      `Cannot open the lock ${path}: ${explainChange(cause, path)}`,
       { cause },
     );
   }

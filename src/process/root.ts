@@ -10,9 +10,9 @@
 import { basename, dirname, join } from "@std/path";
 import { type Config, conflicts } from "../config/mod.ts";
 import type { Areas } from "../content/mod.ts";
-import { machineError, reasonOf, StartError } from "../errors.ts";
+import { machineError, StartError } from "../errors.ts";
 import { logger } from "../log/mod.ts";
-import { accessRemedy, describeKind, lstat } from "./entry.ts";
+import { describeKind, explainChange, lstat } from "./entry.ts";
 import { lockPath } from "./lock.ts";
 import { mountOf, readMounts } from "../mounts.ts";
 import { storeFolder } from "../store/mod.ts";
@@ -72,7 +72,9 @@ export function prepareRoot(config: Config): Config {
     if (clash) throw new StartError(clash.problem);
     return prepared;
   } catch (error) {
-    throw new StartError(`Cannot use ${root} as the root: ${reasonOf(error)}`, { cause: error });
+    throw new StartError(`Cannot use ${root} as the root: ${explainChange(error, root)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -129,7 +131,7 @@ function moveForeignAside(path: string): void {
   } catch (error) {
     throw new StartError(
       `Cannot use the folder ${path}: ${words}, and cannot be moved aside ` +
-        `(${reasonOf(error)}); move it away, or ${accessRemedy(path)}`,
+        `(${explainChange(error, path)}); or move it away`,
       { cause: error },
     );
   }
@@ -166,7 +168,7 @@ function requireWritableFile(path: string): void {
     Deno.openSync(path, { read: true, write: true }).close();
   } catch (error) {
     throw new StartError(
-      `Cannot use the state in ${path}: ${reasonOf(error)}; ${accessRemedy(path)}`,
+      `Cannot use the state in ${path}: ${explainChange(error, path)}`,
       { cause: error },
     );
   }
@@ -229,7 +231,7 @@ function makeArea(path: string, mode: number): void {
     if ((Deno.lstatSync(path).mode! & 0o7777) !== mode) Deno.chmodSync(path, mode);
   } catch (error) {
     throw new StartError(
-      `Cannot use the folder ${path}: ${reasonOf(error)}; ${accessRemedy(path)}`,
+      `Cannot use the folder ${path}: ${explainChange(error, path)}`,
       { cause: error },
     );
   }
@@ -251,7 +253,9 @@ function makeStore(path: string): void {
   } catch (error) {
     // A full disk is no reason not to start: space is freed through the API, by disposals.
     if (isFull(error)) return;
-    throw new StartError(`Cannot use ${path} as the store: ${reasonOf(error)}`, { cause: error });
+    throw new StartError(`Cannot use ${path} as the store: ${explainChange(error, path)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -261,7 +265,9 @@ function isFull(error: unknown): boolean {
 
 function makeFolder(path: string, mode: number): void {
   if (isFolder(path)) return;
-  if (lstat(path)) throw new StartError("it is there and not a folder");
+  if (lstat(path)) {
+    throw new StartError("it is there and not a folder; choose another, or move it away");
+  }
   Deno.mkdirSync(path, { mode });
 }
 
@@ -274,6 +280,6 @@ function stat(path: string): Deno.FileInfo | undefined {
     return Deno.statSync(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
-    throw new StartError(`Cannot look at ${path}: ${reasonOf(error)}`, { cause: error });
+    throw new StartError(`Cannot look at ${path}: ${explainChange(error, path)}`, { cause: error });
   }
 }

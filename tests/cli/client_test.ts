@@ -69,7 +69,7 @@ Deno.test("client says what is wrong with a request, and exits 1", async () => {
   assertMatch(await init('{"idd": "w"}'), /^error: INVALID_ARGUMENT: .*idd/);
   assertEquals(
     await init("[]"),
-    `error: Cannot read the request from ${file}: expected a JSON object\n`,
+    `error: Cannot read the request from ${file}: it is not a JSON object; it is to be an InitWorkspaceRequest in JSON, see --help\n`,
   );
   const { code, stderr } = await wsdaemon(
     ["client", "--addr", "127.0.0.1:1", "init", "-"],

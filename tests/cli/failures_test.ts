@@ -10,9 +10,7 @@ import { commandAsUser, IS_ROOT } from "../e2e/user.ts";
 import { canMount, smallFileSystem } from "../fixtures/mount.ts";
 import { run } from "../fixtures/tools.ts";
 import { wsdaemon } from "./fixture.ts";
-
-/** What no user is to see: the runtime's wording, a stack trace, a name of a class. */
-const RAW = /os error|\n\s+at |node:|ext:|Uncaught|TypeError|ERR_|\bundefined\b|\[object/;
+import { RAW } from "./raw_words.ts";
 
 interface Case {
   args: readonly string[];

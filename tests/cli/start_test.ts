@@ -66,7 +66,7 @@ const MISTAKES: Mistake[] = [
       ...["--root", `${folder}/root`, "--tls-cert", `${folder}/file`],
       ...["--tls-key", `${folder}/file`, "--listen", "127.0.0.1:0"],
     ],
-    says: (folder) => `tls.cert (${folder}/file) is not usable as PEM`,
+    says: (folder) => `tls.cert (${folder}/file) is not PEM`,
     byWorkers: true,
   },
   {

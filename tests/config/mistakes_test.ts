@@ -193,7 +193,7 @@ const MISTAKES: Mistake[] = [
   {
     name: "an empty file",
     given: { file: "" },
-    problems: [[`${FILE}:1:1: not valid JSON`]],
+    problems: [[`${FILE} is empty; an empty config is {}`]],
   },
   {
     name: "a key twice",
@@ -227,8 +227,8 @@ Deno.test("config problems do not repeat a secret when it has the wrong type", (
 
 Deno.test("config file that cannot be read is named with the reason", () => {
   const reasons = {
-    "/nonexistent/wsdaemon.json": "no such file or directory",
-    "/proc": "it is a directory",
+    "/nonexistent/wsdaemon.json": "no such file or directory; check the path",
+    "/proc": "it is a directory; name a file",
   };
   for (const [file, reason] of Object.entries(reasons)) {
     const error = assertThrows(() => readConfigFile(file), ConfigError);

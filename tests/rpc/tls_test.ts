@@ -85,14 +85,14 @@ tlsTest("certificates that cannot be used stop the start, naming which", async (
   const junk = new TextEncoder().encode("-----BEGIN CERTIFICATE-----\nAAAA\n");
   const encrypted = new TextEncoder().encode("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n");
   const bad: [TlsMaterial, string][] = [
-    [{ ...server, cert: junk }, "tls.cert is not usable as PEM"],
-    [{ ...server, key: junk }, "tls.key is not usable as PEM"],
-    [{ ...server, clientCa: junk }, "tls.clientCa is not usable as PEM"],
+    [{ ...server, cert: junk }, "tls.cert holds no certificate"],
+    [{ ...server, key: junk }, "tls.key holds no private key"],
+    [{ ...server, clientCa: junk }, "tls.clientCa holds no certificate"],
     [{ cert: server.cert, key: client.key }, "tls.key does not belong to the certificate tls.cert"],
     [expired, "tls.cert, the certificate of CN=expired, expired on"],
     [{ ...server, clientCa: expired.cert }, "tls.clientCa, the certificate of CN=expired, expired"],
     [{ ...server, key: encrypted }, "tls.key is encrypted: give a key without a passphrase"],
-    [{ ...server, key: junk, files: { key: "/k.pem" } }, "tls.key (/k.pem) is not usable as PEM"],
+    [{ ...server, key: junk, files: { key: "/k.pem" } }, "tls.key (/k.pem) holds no private key"],
   ];
   for (const [material, why] of bad) {
     const error = await assertRejects(() => serve(material), DaemonError, why);

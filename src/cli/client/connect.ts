@@ -1,13 +1,14 @@
 /** What the client's commands share: the connection, its flags and the workspace's id. */
 
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { resolve } from "@std/path";
 import { parseDuration } from "../../config/mod.ts";
-import { messageOf } from "../../errors.ts";
+import { explainPath, messageOf } from "../../errors.ts";
 import { clientWarning } from "../../process/mod.ts";
 import { parseAddress } from "../../address.ts";
 import type { CallOptions, ClientTls, WorkspaceClient } from "../../client/mod.ts";
 import { checkTlsMaterial } from "../../certificates.ts";
-import { EXIT, explain, Failure } from "../failure.ts";
+import { EXIT, Failure } from "../failure.ts";
 import { printError } from "../io.ts";
 import { goesOn, type Interruption, interruption } from "./interruption.ts";
 import { explainUnreachable, foreignServerHint } from "./unreachable.ts";
@@ -170,7 +171,10 @@ function ownCertificate(
   const cert = readPem(certPath, "--tls-cert");
   const key = readPem(keyPath, "--tls-key");
   try {
-    checkTlsMaterial({ cert, key, files: { cert: certPath, key: keyPath } }, Date.now());
+    checkTlsMaterial(
+      { cert, key, files: { cert: resolve(certPath), key: resolve(keyPath) } },
+      Date.now(),
+    );
   } catch (error) {
     const words = messageOf(error).replaceAll(/\btls\.(cert|key)\b/g, "--tls-$1");
     throw new Failure(`Cannot use the client's certificate: ${words}`, { cause: error });
@@ -179,12 +183,15 @@ function ownCertificate(
 }
 
 /** Reads a PEM file. @throws {Failure} if it cannot be read or is not PEM */
-function readPem(path: string, flag: string): Uint8Array {
+function readPem(named: string, flag: string): Uint8Array {
+  const path = resolve(named);
   let bytes: Uint8Array;
   try {
     bytes = Deno.readFileSync(path);
   } catch (error) {
-    throw new Failure(`Cannot read ${path} (${flag}): ${explain(error, path)}`, { cause: error });
+    throw new Failure(`Cannot read ${path} (${flag}): ${explainPath(error, path)}`, {
+      cause: error,
+    });
   }
   if (new TextDecoder().decode(bytes).includes("-----BEGIN ")) return bytes;
   const why = bytes.length === 0 ? "it is empty" : "it is not PEM";

@@ -1,12 +1,16 @@
 /** `wsdaemon client init`. */
 
 import { Command, InvalidArgumentError } from "commander";
+import { resolve } from "@std/path";
 import { isObject, parseSize } from "../../config/mod.ts";
-import { explain, Failure } from "../failure.ts";
+import { explainPath, messageOf } from "../../errors.ts";
+import { Failure } from "../failure.ts";
 import { printJson, printLine } from "../io.ts";
 import { withSession } from "./connect.ts";
 import { followed } from "./follow.ts";
 import { addInitializerFlags, combine, type InitializerJson } from "./initializers.ts";
+
+const REQUEST_HELP = "it is to be an InitWorkspaceRequest in JSON, see --help";
 
 const EXAMPLES = `
 REQUEST is an InitWorkspaceRequest as proto3 JSON, from a file or from stdin ("-"). It can say
@@ -96,19 +100,26 @@ async function fromFile(
   if (hasInitializerFlags || hasRequestFlags) {
     command.error("error: expected a request or flags, not both");
   }
+  const name = file === "-" ? "stdin" : resolve(file);
+  const problem = (why: string, cause?: unknown) =>
+    new Failure(`Cannot read the request from ${name}: ${why}`, { cause });
+  let text: string;
   try {
-    const text = file === "-"
+    text = file === "-"
       ? await new Response(Deno.stdin.readable).text()
       : await Deno.readTextFile(file);
-    const request: unknown = JSON.parse(text);
-    if (!isObject(request)) throw new Error("expected a JSON object");
-    return request;
   } catch (error) {
-    const name = file === "-" ? "stdin" : file;
-    throw new Failure(`Cannot read the request from ${name}: ${explain(error)}`, {
-      cause: error,
-    });
+    throw problem(explainPath(error, name), error);
   }
+  if (text.trim() === "") throw problem(`it is empty; ${REQUEST_HELP}`);
+  let request: unknown;
+  try {
+    request = JSON.parse(text);
+  } catch (error) {
+    throw problem(`it is not JSON (${messageOf(error)}); ${REQUEST_HELP}`, error);
+  }
+  if (!isObject(request)) throw problem(`it is not a JSON object; ${REQUEST_HELP}`);
+  return request;
 }
 
 function quota(text: string): number {

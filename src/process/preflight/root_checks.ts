@@ -3,8 +3,8 @@
 import { accessSync, constants } from "node:fs";
 import { dirname } from "@std/path";
 import type { Config } from "../../config/mod.ts";
-import { fileSystemOf, reasonOf } from "../../errors.ts";
-import { describeKind } from "../entry.ts";
+import { fileSystemOf, machineErrorNamed } from "../../errors.ts";
+import { describeKind, explainChange } from "../entry.ts";
 import { type Check, failed, passed, warned } from "./check.ts";
 
 const NAME = "root";
@@ -33,7 +33,9 @@ const LIMITED: readonly [type: RegExp, message: string, remedy: string][] = [
 /** Checks whether the root is there or can be made, and is the daemon's to use. */
 export function rootCheck({ root }: Config): Check {
   const info = infoOf(root);
-  if (info instanceof Error) return failed(NAME, `Cannot look at ${root}: ${reasonOf(info)}`);
+  if (info instanceof Error) {
+    return failed(NAME, `Cannot look at ${root}: ${explainChange(info, root)}`);
+  }
   if (info && !info.isDirectory) {
     return failed(NAME, `${root} is ${describeKind(info)}, not a folder`, "choose another root");
   }
@@ -42,13 +44,21 @@ export function rootCheck({ root }: Config): Check {
     return failed(NAME, `${root} cannot be made: there is no folder ${parent}`, "make that folder");
   }
   const needed = info ? root : parent;
+  // The permissions say nothing of it.
+  if (fileSystemOf(Deno.realPathSync(needed))?.isReadOnly) {
+    const { words, remedy } = machineErrorNamed("EROFS")!;
+    return failed(
+      NAME,
+      `${root} cannot be ${info ? "written" : "made"}: ${words}`,
+      remedy?.({ path: needed }),
+    );
+  }
   try {
     accessSync(needed, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     return failed(
       NAME,
-      `${needed} cannot be written by uid ${Deno.uid()}: ${reasonOf(error)}`,
-      "give wsdaemon's user access to it, or choose another root",
+      `${needed} cannot be written by uid ${Deno.uid()}: ${explainChange(error, needed)}`,
     );
   }
   return passed(NAME, info ? `${root} is there` : `${root} is not there yet and can be made`);

@@ -12,6 +12,7 @@ import {
 } from "../../store/mod.ts";
 import { Metrics } from "../../telemetry/mod.ts";
 import { type Check, failed, passed, warned } from "./check.ts";
+import { isFolder } from "./root_checks.ts";
 
 const NAME = "store";
 /** Milliseconds by which the store's clock and this node's may differ. S3 refuses 15 minutes. */
@@ -26,7 +27,7 @@ export async function storeChecks(
     return [warned(NAME, "there is none: nothing outlives a disposal", "configure storage")];
   }
   const folder = storeFolder(storage);
-  if (folder && !await isFolder(folder.path)) {
+  if (folder && !isFolder(folder.path)) {
     return [passed(NAME, `${folder.path} is not there yet; the daemon makes it`)];
   }
   const spoolDir = await Deno.makeTempDir({ prefix: "wsdaemon-doctor-" });
@@ -109,13 +110,4 @@ async function list(store: ObjectStore, options: { signal?: AbortSignal }): Prom
   for await (const _ of store.list("refs/", options)) break;
   const { count } = await store.sweepLeftovers(0, { ...options, dryRun: true });
   return count === 0 ? "objects and unfinished uploads can be listed" : `${count} leftovers`;
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  try {
-    return (await Deno.stat(path)).isDirectory;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }

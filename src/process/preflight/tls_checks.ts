@@ -8,7 +8,7 @@ import {
   type TlsMaterial,
 } from "../../certificates.ts";
 import type { Config } from "../../config/mod.ts";
-import { messageOf, reasonOf } from "../../errors.ts";
+import { explainPath, messageOf } from "../../errors.ts";
 import { secretFiles } from "../worker_permissions.ts";
 import { type Check, failed, passed, warned } from "./check.ts";
 
@@ -26,11 +26,13 @@ export function fileChecks(config: Config): Check[] {
 
 function fileProblem(name: string, path: string): Check | undefined {
   try {
-    Deno.openSync(path).close();
+    using file = Deno.openSync(path);
+    // A folder can be opened, and not be read.
+    if (!file.statSync().isDirectory) return undefined;
   } catch (error) {
-    return failed(name, `Cannot read ${path}: ${reasonOf(error)}`);
+    return failed(name, `Cannot read ${path}: ${explainPath(error, path)}`);
   }
-  return undefined;
+  return failed(name, `Cannot read ${path}: it is a directory; name a file`);
 }
 
 /**

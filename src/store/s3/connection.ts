@@ -4,7 +4,7 @@ import { S3Client } from "@aws-sdk/client-s3";
 import { abortable } from "@std/async";
 import { type Backoff, Semaphore } from "../../async/mod.ts";
 import type { Clock } from "../../clock.ts";
-import { DaemonError, messageOf } from "../../errors.ts";
+import { DaemonError, explainPath } from "../../errors.ts";
 import type { StoreOptions } from "../object_store.ts";
 import { checkAnswers } from "./check_answers.ts";
 import { Access } from "./access.ts";
@@ -221,12 +221,15 @@ async function readCa(path: string): Promise<string> {
   } catch (error) {
     throw new DaemonError(
       "FAILED_PRECONDITION",
-      `Cannot read storage.caFile ${path}: ${messageOf(error)}`,
+      `Cannot read storage.caFile ${path}: ${explainPath(error, path)}`,
       { cause: error },
     );
   }
   if (!pem.includes("-----BEGIN CERTIFICATE-----")) {
-    throw new DaemonError("FAILED_PRECONDITION", `storage.caFile ${path} holds no PEM certificate`);
+    throw new DaemonError(
+      "FAILED_PRECONDITION",
+      `storage.caFile ${path} holds no certificate; name a PEM file with -----BEGIN CERTIFICATE-----`,
+    );
   }
   return pem;
 }

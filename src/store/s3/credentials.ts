@@ -5,7 +5,7 @@
  */
 
 import { deadline } from "@std/async";
-import { DaemonError, messageOf } from "../../errors.ts";
+import { DaemonError, explainPath, messageOf } from "../../errors.ts";
 import { logger } from "../../log/mod.ts";
 import type { S3Options } from "./options.ts";
 
@@ -168,7 +168,10 @@ function complete(
 ): Credentials {
   const { accessKeyId, secretAccessKey, sessionToken } = found;
   if (!accessKeyId || !secretAccessKey) {
-    throw new DaemonError("FAILED_PRECONDITION", `Both are needed: ${where}`);
+    throw new DaemonError(
+      "FAILED_PRECONDITION",
+      `The S3 credentials are incomplete: set both ${where}`,
+    );
   }
   return { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) };
 }
@@ -178,9 +181,11 @@ async function fromFile(path: string): Promise<Credentials> {
   try {
     text = await Deno.readTextFile(path);
   } catch (error) {
-    throw new DaemonError("FAILED_PRECONDITION", `Cannot read the credentials file ${path}`, {
-      cause: error,
-    });
+    throw new DaemonError(
+      "FAILED_PRECONDITION",
+      `Cannot read the credentials file ${path}: ${explainPath(error, path)}`,
+      { cause: error },
+    );
   }
   const keys = parseProfile(text);
   return complete({
