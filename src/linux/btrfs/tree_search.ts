@@ -14,6 +14,8 @@ export interface TreeSearch {
   readonly maxType: number;
   /** Only items in blocks that this transaction or a later one has written. */
   readonly minGeneration?: bigint;
+  /** Only items of this type. */
+  readonly only?: number;
 }
 
 /** An item, valid during the call that it is given to. */
@@ -61,6 +63,7 @@ export function searchTree(
   const args = argument ??= new Argument(BUFFER + ITEMS_BYTES);
   const { view } = args;
   const next = { object: search.minObject, type: search.minType, offset: 0n };
+  const { only } = search;
   for (;;) {
     args.bytes.fill(0, 0, BUFFER);
     args.set(KEY.TREE, search.tree);
@@ -78,13 +81,18 @@ export function searchTree(
     const count = view.getUint32(KEY.COUNT, true);
     if (count === 0) return;
     for (let n = 0, start = BUFFER; n < count; n++) {
-      const object = view.getBigUint64(start + HEADER.OBJECT, true);
       const type = view.getUint32(start + HEADER.TYPE, true);
-      const offset = view.getBigUint64(start + HEADER.OFFSET, true);
       const length = view.getUint32(start + HEADER.LENGTH, true);
-      const item = new DataView(args.bytes.buffer, start + HEADER.SIZE, length);
-      visit({ object, type, offset, item });
-      Object.assign(next, { object, type, offset });
+      const isLast = n === count - 1;
+      if (isLast || only === undefined || only === type) {
+        const object = view.getBigUint64(start + HEADER.OBJECT, true);
+        const offset = view.getBigUint64(start + HEADER.OFFSET, true);
+        if (isLast) Object.assign(next, { object, type, offset });
+        if (only === undefined || only === type) {
+          const item = new DataView(args.bytes.buffer, start + HEADER.SIZE, length);
+          visit({ object, type, offset, item });
+        }
+      }
       start += HEADER.SIZE + length;
     }
     if (!advance(next)) return;
@@ -138,11 +146,12 @@ export function changedInodes(
     maxObject: LAST_INODE,
     minType: INODE_ITEM,
     maxType: INODE_ITEM,
+    only: INODE_ITEM,
     minGeneration: generation + 1n,
   };
-  searchTree(top, search, ({ object, type, item }) => {
+  searchTree(top, search, ({ object, item }) => {
     // `struct btrfs_inode_item`: its transaction is at 8, nlink at 40, the mode at 52.
-    if (type !== INODE_ITEM || item.getBigUint64(8, true) <= generation) return;
+    if (item.getBigUint64(8, true) <= generation) return;
     visit({ inode: object, mode: item.getUint32(52, true), nlink: item.getUint32(40, true) });
   });
 }
