@@ -14,6 +14,7 @@ import { Ours } from "./bench/ours.ts";
 import { parseArgs, USAGE } from "./bench/options.ts";
 import { evaluateGoals } from "./bench/goals.ts";
 import { measureLatency } from "./bench/latency.ts";
+import { checkChanges, measureChanges } from "./bench/changes.ts";
 import { measureSaves } from "./bench/saves.ts";
 import { evaluateStarts, measureStarts } from "./bench/starts.ts";
 import { type BenchReport, type CorpusResult, machine, printReport } from "./bench/report.ts";
@@ -145,6 +146,14 @@ async function main(): Promise<number> {
       if (starts) {
         report.starts = starts;
         report.goals.push(...evaluateStarts(starts));
+      }
+    }
+    if (options.changes) {
+      progress("changes: backups and disposals on btrfs");
+      const changes = await measureChanges(all[0]!, folder, options.rounds);
+      if (changes) {
+        report.changes = changes;
+        report.goals.push(...checkChanges(changes));
       }
     }
     const output = options.json ? JSON.stringify(report, null, 2) : printReport(report);

@@ -13,6 +13,8 @@ export interface BenchOptions {
   saves: boolean;
   /** Whether to measure starts on btrfs. */
   starts: boolean;
+  /** Whether to measure backups and disposals on btrfs. */
+  changes: boolean;
   /** Where to work; the system's temporary folder unless given. */
   folder: string | undefined;
 }
@@ -23,6 +25,7 @@ export const USAGE = `Usage: deno task bench [options]
   --million       a million tiny files, too
   --only=A,B      only these: small, large, git, million, latency, saves,
                   starts
+                  changes
   --rounds=N      rounds to take medians of (default 3)
   --folder=DIR    work in a folder made there, on the disk to be measured
   --json          for machines`;
@@ -38,6 +41,7 @@ export function parseArgs(args: readonly string[]): BenchOptions | string {
     latency: true,
     saves: true,
     starts: true,
+    changes: true,
     folder: undefined,
   };
   for (const arg of args) {
@@ -51,6 +55,7 @@ export function parseArgs(args: readonly string[]): BenchOptions | string {
       options.latency = options.only.includes("latency");
       options.saves = options.only.includes("saves");
       options.starts = options.only.includes("starts");
+      options.changes = options.only.includes("changes");
       if (options.only.includes("million")) options.million = true;
     } else if (flag === "--folder" && value) {
       options.folder = value;

@@ -11,10 +11,11 @@ import { contentPermissions } from "../../src/process/worker_permissions.ts";
 import { StoredImages } from "../../src/snapshot/stored_images.ts";
 import { FileStore } from "../../src/store/file/file_store.ts";
 import { type Contender, type Phase, PHASES, setAside } from "./contenders.ts";
-import { bytesIn, type Measure, measureHere } from "./measure.ts";
+import { bytesIn, type Measure, measureHere, measureShell } from "./measure.ts";
 
 const ID = "bench";
 const TREE: Tree = { area: "workspaces", name: ID };
+const ME = { uid: Deno.uid()!, gid: Deno.gid()! };
 const IDENTITY = { owner: "bench", metaId: ID };
 
 export class Ours implements Contender, Disposable {
@@ -48,6 +49,24 @@ export class Ours implements Contender, Disposable {
     return join(this.#areas.workspaces, ID);
   }
 
+  /** Makes the tree a subvolume, empty. @throws {Error} where the root is on no btrfs */
+  async makeSubvolume(): Promise<void> {
+    const { kind, reason } = await this.#content.chooseVolume("auto");
+    if (kind !== "btrfs") throw new Error(`cannot make a subvolume: ${reason}`);
+    await this.#content.publish(await this.#content.create(ME, ID), ID);
+  }
+
+  /** Disposes of a whole copy of the tree, which shares nothing with it. @returns seconds */
+  async disposeCopy(kind: "subvolume" | "plain"): Promise<number> {
+    const copy: Tree = { area: "workspaces", name: "copy" };
+    const path = join(this.#areas.workspaces, copy.name);
+    const make = kind === "subvolume"
+      ? `btrfs -q subvolume create "$COPY" && cp -a --reflink=never "$TREE/." "$COPY" && sync`
+      : `cp -a --reflink=never "$TREE" "$COPY" && sync`;
+    await measureShell(make, { cwd: this.#root, env: { TREE: this.place, COPY: path } });
+    return (await measureHere(() => this.#content.remove(copy))).wall;
+  }
+
   async begin(): Promise<void> {
     await this.#content.dropBaseline(ID);
     const { blobs: folder, spool: spoolDir } = this.#areas;
@@ -69,7 +88,7 @@ export class Ours implements Contender, Disposable {
     if (phase !== "restore") {
       return await measureHere(() => images.saveBackup(TREE, IDENTITY, { baseline: ID }));
     }
-    const to = await this.#content.create({ uid: Deno.uid()!, gid: Deno.gid()! });
+    const to = await this.#content.create(ME);
     try {
       return await measureHere(() => images.restoreBackup(to, IDENTITY, {}));
     } finally {

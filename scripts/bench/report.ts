@@ -1,6 +1,7 @@
 /** The results, for people. */
 
 import { type Phase, PHASES } from "./contenders.ts";
+import { type ChangesResult, changesRows } from "./changes.ts";
 import type { GoalResult } from "./goals.ts";
 import type { LatencyResult } from "./latency.ts";
 import type { Measure } from "./measure.ts";
@@ -30,6 +31,8 @@ export interface BenchReport {
   saves?: SavesResult;
   /** Absent where no btrfs can be mounted. */
   starts?: StartsResult;
+  /** Absent where no btrfs can be mounted. */
+  changes?: ChangesResult;
 }
 
 /** What the numbers were measured on. */
@@ -61,7 +64,7 @@ function rowOf(result: ContenderResult, phase: Phase, reference: Measure | undef
 
 /** Aligned text; ratios are to `tar | zstd`, whose every backup is a first one. */
 export function printReport(
-  { machine, rounds, results, goals, latency, saves, starts }: BenchReport,
+  { machine, rounds, results, goals, latency, saves, starts, changes }: BenchReport,
 ): string {
   const head = ["phase", "tool", "wall s", "ratio", "cpu s", "peak MiB", "stored MiB"];
   const lines = [`${machine}; medians of ${rounds}; ratio: wall time to tar-zstd's`];
@@ -78,6 +81,7 @@ export function printReport(
   if (latency) lines.push("", ...latencyLines(latency));
   if (saves) lines.push("", ...savesLines(saves));
   if (starts) lines.push("", ...align(startRows(starts)));
+  if (changes) lines.push("", ...align(changesRows(changes)));
   return lines.join("\n");
 }
 
