@@ -37,9 +37,9 @@ export class Disks implements Disposable {
     for (const path of this.#paths) await run("xfs_io", "-x", "-c", "shutdown", path);
     for (const path of this.#paths) {
       // A child of a daemon that was killed may live a moment longer.
-      await runPatiently("umount", path);
-      // The loop device of the mount before is taken down in the background.
-      await runPatiently("mount", "-o", "loop", `${path}.img`, path);
+      await patiently(() => run("umount", path));
+      await patiently(() => isLoose(`${path}.img`));
+      await run("mount", "-o", "loop", `${path}.img`, path);
     }
   }
 
@@ -58,17 +58,27 @@ export class Disks implements Disposable {
 /** Milliseconds that the machine may take to let go of a mount, and between two tries. */
 const PATIENCE = { limit: 60_000, interval: 100 } as const;
 
-/** Runs a command until it succeeds. */
-async function runPatiently(command: string, ...args: string[]): Promise<void> {
+/** Calls `act` until it throws nothing. @throws what it threw last, when patience is over */
+async function patiently(act: () => Promise<void>): Promise<void> {
   const end = performance.now() + PATIENCE.limit;
   for (;;) {
     try {
-      return await run(command, ...args);
+      return await act();
     } catch (error) {
       if (performance.now() >= end) throw error;
       await new Promise((resolve) => setTimeout(resolve, PATIENCE.interval));
     }
   }
+}
+
+/**
+ * Checks that no loop device has the image any more. While another mount namespace still shows the file
+ * system, mounting the image would give back the one that has no power.
+ */
+async function isLoose(image: string): Promise<void> {
+  const { stdout } = await new Deno.Command("losetup", { args: ["-j", image] }).output();
+  const devices = new TextDecoder().decode(stdout);
+  if (devices !== "") throw new Error(`still in use: ${devices}`);
 }
 
 async function run(command: string, ...args: string[]): Promise<void> {

@@ -6,6 +6,7 @@ import { DaemonError } from "../errors.ts";
 import type { Content, OperationOptions } from "./content.ts";
 import type { Tree } from "./tree.ts";
 import type { Dispatcher } from "./dispatcher.ts";
+import { newTreeName } from "./tree_names.ts";
 import type { VolumeKind } from "./volume/volume.ts";
 
 /** The methods of {@link Content} that are not a pack, a restore or an extraction. */
@@ -28,12 +29,15 @@ export function connectTrees(workers: Dispatcher): TreeOperations {
       workers.quick("limitTree", { tree, ...(bytes === undefined ? {} : { bytes }) }),
     peerCredentials: (fd) => workers.quick("peerCredentials", { fd }),
     usages: () => workers.quick("treeUsages", {}),
-    create: (owner, workspace) =>
-      workers.quick("create", {
-        owner,
-        volume,
-        ...(workspace === undefined ? {} : { workspace }),
-      }),
+    async create(owner, workspace) {
+      const tree: Tree = { area: "staging", name: newTreeName(workspace) };
+      try {
+        await workers.quick("create", { name: tree.name, owner, volume });
+      } catch (error) {
+        await removeAfter(error, workers, tree);
+      }
+      return tree;
+    },
     publish: (tree, id) => workers.quick("publish", { tree, id }),
     remove: (tree, options) => remove(workers, tree, options),
     deleteTrash: (group, options) => deleteTrash(workers, group, options),
@@ -83,6 +87,20 @@ export function connectTrees(workers: Dispatcher): TreeOperations {
     readLink: (tree, path) => workers.quick("readLink", { tree, path }),
     usage: (tree) => workers.run("usage", { tree }),
   };
+}
+
+/**
+ * Removes a tree that a failed request may have made all the same: an error that nothing caught fails a
+ * request whatever it has done by then.
+ * @throws the failure, with that of the removal if there was one
+ */
+async function removeAfter(failure: unknown, workers: Dispatcher, tree: Tree): Promise<never> {
+  try {
+    await remove(workers, tree);
+  } catch (error) {
+    throw new SuppressedError(error, failure, "What was made could not be removed");
+  }
+  throw failure;
 }
 
 async function remove(workers: Dispatcher, tree: Tree, options?: OperationOptions): Promise<void> {

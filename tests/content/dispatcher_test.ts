@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { Dispatcher } from "../../src/content/dispatcher.ts";
 import { startWorkers } from "../fixtures/content.ts";
 import { testFolder } from "../fixtures/folder.ts";
-import { assertFails, ME, namesIn } from "./fixture.ts";
+import { assertFails, makeTree, namesIn } from "./fixture.ts";
 
 interface Fixture extends Disposable {
   dispatcher: Dispatcher;
@@ -29,7 +29,7 @@ function fixture(workers: number): Fixture {
 
 /** A tree with a file that takes as long to copy as one likes, and no room on the disk before. */
 async function endless({ dispatcher, staging }: Fixture) {
-  const tree = await dispatcher.quick("create", { owner: ME });
+  const tree = await makeTree(dispatcher);
   using file = Deno.createSync(join(staging, tree.name, "endless"));
   file.truncateSync(2 ** 40);
   return { tree, path: "endless", maxBytes: 2 ** 40 };
@@ -93,7 +93,7 @@ Deno.test("quick requests are answered while every other Worker is busy", async 
 
 Deno.test("one Worker alone does everything, in the order asked", async () => {
   using at = fixture(1);
-  const tree = await at.dispatcher.quick("create", { owner: ME });
+  const tree = await makeTree(at.dispatcher);
   const done: string[] = [];
   const note = (what: string) => () => done.push(what);
   await Promise.all([

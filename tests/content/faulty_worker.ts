@@ -3,7 +3,18 @@
 import { operations } from "../../src/content/operations/mod.ts";
 import "../../src/content/worker.ts";
 
+const { create } = operations;
+
 Object.assign(operations, {
+  /** Makes the tree and, for the workspace "unlucky", throws where nobody catches it. */
+  create: async (areas: Parameters<typeof create>[0], request: Parameters<typeof create>[1]) => {
+    create(areas, request);
+    if (!request.name.startsWith("unlucky~")) return;
+    queueMicrotask(() => {
+      throw new Error("thrown once it was made");
+    });
+    await new Promise((resolve) => setTimeout(resolve));
+  },
   /** Throws where nobody catches it, and what it waits for never comes. */
   published: () => {
     setTimeout(() => {

@@ -3,7 +3,9 @@
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import { DaemonError, type ErrorCode } from "../../src/errors.ts";
 import type { Content } from "../../src/content/content.ts";
-import type { Owner } from "../../src/content/tree.ts";
+import type { Dispatcher } from "../../src/content/dispatcher.ts";
+import type { Owner, Tree } from "../../src/content/tree.ts";
+import { connectTrees } from "../../src/content/tree_operations.ts";
 
 /** Whoever runs the tests: content of one's own needs no privileges. */
 export const ME: Owner = { uid: Deno.uid()!, gid: Deno.gid()! };
@@ -33,6 +35,11 @@ export async function deleteLeftovers(content: Content): Promise<void> {
   for (const name of leftovers.staging) await content.remove({ area: "staging", name });
   for (const group of leftovers.trash) await content.deleteTrash(group);
   assertEquals(await content.discardLeftovers(leftovers), []);
+}
+
+/** Makes an empty staging tree of ours. */
+export function makeTree(workers: Dispatcher): Promise<Tree> {
+  return connectTrees(workers).create(ME);
 }
 
 /** Names in a folder, sorted. */

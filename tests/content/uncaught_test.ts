@@ -1,9 +1,11 @@
 import { assertEquals } from "@std/assert";
+import { join } from "@std/path";
 import { Dispatcher } from "../../src/content/dispatcher.ts";
+import { connectTrees } from "../../src/content/tree_operations.ts";
 import { messageOf } from "../../src/errors.ts";
 import { startWorkers } from "../fixtures/content.ts";
 import { testFolder } from "../fixtures/folder.ts";
-import { assertFails, ME } from "./fixture.ts";
+import { assertFails, makeTree, ME, namesIn } from "./fixture.ts";
 
 Deno.test("a content Worker with a bug fails the operation that has it, tells of it, and goes on", async (t) => {
   using folder = testFolder();
@@ -15,7 +17,7 @@ Deno.test("a content Worker with a bug fails the operation that has it, tells of
   stack.defer(terminate);
   stack.defer(() => dispatcher.close());
 
-  const tree = await dispatcher.quick("create", { owner: ME });
+  const tree = await makeTree(dispatcher);
   const assertServes = async () => assertEquals(await dispatcher.quick("exists", { tree }), true);
   await t.step("an operation that would wait for ever", async () => {
     await assertFails(dispatcher.quick("published", {}), "INTERNAL", "thrown in a timer");
@@ -34,6 +36,22 @@ Deno.test("a content Worker with a bug fails the operation that has it, tells of
     await assertFails(dispatcher.run("usage", { tree }), "INTERNAL", "could not be cloned");
     await assertServes();
   });
+  await t.step("making a tree, which is removed again", async () => {
+    const staging = join(folder.path, "tmp/staging");
+    const before = namesIn(staging);
+    await assertFails(
+      connectTrees(dispatcher).create(ME, "unlucky"),
+      "INTERNAL",
+      "thrown once it was made",
+    );
+    assertEquals(namesIn(staging), before);
+    assertEquals(namesIn(join(folder.path, "tmp/trash")), []);
+  });
   const last = "what was thrown cannot be shown";
-  assertEquals(told, ["thrown in a timer", "thrown beside the work", last]);
+  assertEquals(told, [
+    "thrown in a timer",
+    "thrown beside the work",
+    last,
+    "thrown once it was made",
+  ]);
 });

@@ -4,7 +4,6 @@ import { DaemonError } from "../../errors.ts";
 import { isErrno } from "../../linux/mod.ts";
 import type { Owner, Tree } from "../tree.ts";
 import { setOwnerAndMode } from "../set_owner_and_mode.ts";
-import { newTreeName } from "../tree_names.ts";
 import { openVolume } from "../volume/choose_volume.ts";
 import type { VolumeKind } from "../volume/volume.ts";
 import { checkAreaName, type OpenAreas, openTree, requireStaging } from "../areas.ts";
@@ -15,11 +14,10 @@ import { checkAreaName, type OpenAreas, openTree, requireStaging } from "../area
  */
 export function create(
   areas: OpenAreas,
-  request: { owner: Owner; workspace?: string; volume?: VolumeKind },
-): Tree {
-  const { workspace } = request;
-  if (workspace !== undefined) checkAreaName(workspace, "the workspace id");
-  const name = newTreeName(workspace);
+  request: { name: string; owner: Owner; volume?: VolumeKind },
+): void {
+  const { name } = request;
+  checkAreaName(name, "the tree's name");
   openVolume(request.volume ?? "plain", areas.staging).make(areas.staging, name);
   try {
     using top = areas.staging.openDirectory(name);
@@ -28,7 +26,6 @@ export function create(
     areas.staging.removeDirectory(name);
     throw error;
   }
-  return { area: "staging", name };
 }
 
 /**
