@@ -10,6 +10,7 @@ import {
   setAt,
   valueAt,
 } from "../config/mod.ts";
+import { chooseConfigFile, type ConfigFile, NODE_CONFIG } from "./config_file.ts";
 
 /** A flag that sets one key of the config. */
 interface ConfigFlag {
@@ -59,7 +60,10 @@ const FLAGS: readonly ConfigFlag[] = [
 
 /** Adds `--config` and the flags that set keys: those in `keys`, or all if absent. */
 export function addConfigFlags(command: Command, keys?: readonly string[]): Command {
-  command.option("--config <file>", "config file, JSON with comments (or WSDAEMON_CONFIG)");
+  command.option(
+    "--config <file>",
+    `config file, JSON with comments (or WSDAEMON_CONFIG); ${NODE_CONFIG} unless --root is given`,
+  );
   for (const flag of FLAGS) {
     if (keys && !keys.includes(flag.path.join("."))) continue;
     const option = new Option(flag.flags, flag.description);
@@ -79,7 +83,7 @@ export function loadFromFlags(command: Command): LoadedConfig {
 /** Returns what the config is made from: the flags given to `command`, the environment and the file. */
 export function configSources(command: Command): ConfigSources {
   const env = Deno.env.toObject();
-  const file: string | undefined = command.opts().config ?? env.WSDAEMON_CONFIG;
+  const { file } = configFileOf(command, env);
   return {
     ...(file === undefined ? {} : { file }),
     env,
@@ -88,6 +92,15 @@ export function configSources(command: Command): ConfigSources {
     uid: Deno.uid() ?? 0,
     gid: Deno.gid() ?? 0,
   };
+}
+
+/** Returns which config file the flags given to `command` and the environment come to. */
+export function configFileOf(
+  command: Command,
+  env: Readonly<Record<string, string>> = Deno.env.toObject(),
+): ConfigFile {
+  const { config: flag, root } = command.opts<{ config?: string; root?: string }>();
+  return chooseConfigFile({ flag, root, env });
 }
 
 /** Returns the flags given to `command` as the topmost source of the config. */

@@ -70,6 +70,14 @@ const COMMANDS: Readonly<Record<string, Subcommand>> = {
     description: "Check whether this machine has what the daemon needs",
     load: async () => (await import("./doctor.ts")).doctorCommand(),
   },
+  completion: {
+    description: "Print completions for a shell",
+    load: async () => (await import("./completion.ts")).completionCommand(wholeProgram),
+  },
+  man: {
+    description: "Print the manual page",
+    load: async () => (await import("./man.ts")).manCommand(wholeProgram, VERSION),
+  },
   version: {
     description: "Print the versions of wsdaemon and of the Deno it runs on",
     load: () => Promise.resolve(versionCommand()),
@@ -92,17 +100,27 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
  * others have what the help and the hints say of them.
  */
 async function program(args: readonly string[]): Promise<Command> {
+  const named = args[0] === "help" || args[0] === "--" ? args[1] : args[0];
+  const root = await programWith((name) => name === named);
+  return throwing(root, args.includes("--json"));
+}
+
+/** Returns the root command with everything below it. */
+function wholeProgram(): Promise<Command> {
+  return programWith(() => true);
+}
+
+async function programWith(isWhole: (name: string) => boolean): Promise<Command> {
   const root = new Command("wsdaemon")
     .description("Looks after the content of the workspaces on a node")
     .version(VERSION)
     .configureHelp({ subcommandTerm: (command) => command.name() })
     .addHelpText("after", EXAMPLES);
-  const named = args[0] === "help" || args[0] === "--" ? args[1] : args[0];
   for (const [name, { description, load }] of Object.entries(COMMANDS)) {
-    const command = name === named ? await load() : new Command(name);
+    const command = isWhole(name) ? await load() : new Command(name);
     root.addCommand(command.description(description));
   }
-  return throwing(root, args.includes("--json"));
+  return root;
 }
 
 /**

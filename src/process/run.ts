@@ -55,6 +55,7 @@ export async function runDaemon(
     log.error("A bug, to be reported: nothing caught the {kind} {error}", { kind, error })
   );
   for (const warning of warnings) log.warn("{warning}", { warning });
+  if (configFile !== undefined) log.info("The config is {file}", { file: configFile });
   for (const check of startChecks(loaded)) {
     if (check.outcome === "failed") throw new StartError(inWords(check));
     if (check.outcome === "warning") log.warn("{warning}", { warning: inWords(check) });

@@ -11,6 +11,7 @@ import { checkTlsMaterial } from "../../certificates.ts";
 import { EXIT, Failure } from "../failure.ts";
 import { printError } from "../io.ts";
 import { goesOn, type Interruption, interruption } from "./interruption.ts";
+import { nodeAddress } from "./node_address.ts";
 import { explainUnreachable, foreignServerHint } from "./unreachable.ts";
 
 /** The values of the connection's flags. */
@@ -82,7 +83,7 @@ export async function withSession<T>(
   const warning = clientWarning(Deno.version.deno);
   if (warning) printError(`warning: ${warning}`);
   await using stack = new AsyncDisposableStack();
-  const address = flags.addr ?? DEFAULT_ADDRESS;
+  const address = flags.addr ?? nodeAddress({ env: Deno.env.toObject() }) ?? DEFAULT_ADDRESS;
   const client = stack.use(new WorkspaceClient({ address, ...(tls ? { tls } : {}) }));
   const interrupted = interruption(stack);
   const session: Session = {

@@ -10,7 +10,8 @@ import { configureLogging } from "../../log/mod.ts";
 import type { BlobSource } from "../../inspect/mod.ts";
 import { keepsContent, openStore, type StorageOptions, storeFolder } from "../../store/mod.ts";
 import { Metrics } from "../../telemetry/mod.ts";
-import { addConfigFlags, loadFromFlags } from "../config_flags.ts";
+import { NODE_CONFIG } from "../config_file.ts";
+import { addConfigFlags, configFileOf, loadFromFlags } from "../config_flags.ts";
 import { localFailure } from "../failure.ts";
 import { printError, printErrorText } from "../io.ts";
 import { contentError } from "../../content/mod.ts";
@@ -39,6 +40,7 @@ export async function withStore<T>(
 ): Promise<T> {
   const { config, warnings } = loadFromFlags(command.parent!);
   for (const warning of warnings) printError(`warning: ${warning}`);
+  if (!command.optsWithGlobals().json) sayWhich(command.parent!, config);
   configureLogging({ ...config.log, level: "warning" }, printErrorText);
   try {
     await using stack = new AsyncDisposableStack();
@@ -48,6 +50,22 @@ export async function withStore<T>(
   } catch (error) {
     throw localFailure(contentError(error));
   }
+}
+
+/** Says on stderr which store is worked on, where nobody has named it. */
+function sayWhich(command: Command, { root, storage }: Config): void {
+  const { file, isFound } = configFileOf(command);
+  const isNamed = command.opts().root !== undefined || Deno.env.has("WSDAEMON_ROOT");
+  if (isNamed || (file !== undefined && !isFound)) return;
+  const folder = storeFolder(storage)?.path;
+  const where = folder === undefined
+    ? `the store of kind ${storage.kind}`
+    : `the store in ${folder}`;
+  printError(
+    file === undefined
+      ? `using ${where}, as there is no config in ${NODE_CONFIG} and no --root (root ${root})`
+      : `using ${where}, by ${file}`,
+  );
 }
 
 /** Opens the store, and the folders that its blobs are read from or downloaded to. */
