@@ -51,7 +51,7 @@ export class BtrfsVolume implements Volume {
     overflow: Directory,
     options?: RemovalOptions,
   ): Removed {
-    // A tree that is full could not even be told to lose a subvolume within.
+    // A tree at its limit refuses even that a subvolume within it is deleted.
     const { limits } = this;
     if (limits) ignoreErrno([...ABSENT], () => liftLimit(limits, parent, name, overflow));
     const removed = deleteEntry(parent, name, overflow, options);
@@ -62,7 +62,7 @@ export class BtrfsVolume implements Volume {
 
 /** Below this part of a file system, or these bytes, space is short. */
 const SHORT = { part: 1 / 10, bytes: 1 << 30 } as const;
-/** Milliseconds that a deletion waits at most for its space, and between two looks. */
+/** Milliseconds that a deletion waits at most for its space, and between two checks. */
 const RECLAIM = { limit: 5000, interval: 20 } as const;
 
 /**
@@ -95,13 +95,13 @@ function idsOfDeleted(at: Directory): bigint[] {
   try {
     return deletedSubvolumes(at);
   } catch (error) {
-    // Without CAP_SYS_ADMIN nobody can tell.
+    // Without CAP_SYS_ADMIN they cannot be listed, and are not waited for.
     if (isErrno(error, "EPERM")) return [];
     throw error;
   }
 }
 
-/** How the top of a tree is missing, which deleting it meets again. */
+/** Errors of a top that is missing or is no directory here; deleting the tree meets them again. */
 const ABSENT = ["ENOENT", "ENOTDIR", "ELOOP", "ENOTTY", "EACCES"] as const;
 
 function liftLimit(limits: Limits, parent: Directory, name: string, outside: Directory): void {
@@ -118,7 +118,7 @@ function hasQuotas(at: Directory): boolean {
   try {
     return quotaStatus(at).mode !== "off";
   } catch (error) {
-    // Without CAP_SYS_ADMIN there is nothing to be done with them.
+    // Without CAP_SYS_ADMIN quotas cannot be used.
     if (isErrno(error, "EPERM")) return false;
     throw error;
   }

@@ -57,7 +57,7 @@ function btrfsProblem(staging: Directory): string | undefined {
     const type = fileSystemType(staging).toString(16);
     return `${staging.location} is not on a btrfs (its file system's type is 0x${type})`;
   }
-  // A name that a restart knows for a tree that is to be deleted.
+  // A tree of such a name is deleted by the next start, should this process be killed here.
   const name = newTreeName();
   try {
     createSubvolume(staging, name);
@@ -103,7 +103,7 @@ function enableBestQuota(staging: Directory): void {
   try {
     enableQuota(staging, "simple");
   } catch (error) {
-    // A kernel before 6.7.
+    // Kernels before 6.7 have no simple quotas.
     if (!isErrno(error, "EINVAL")) throw error;
     enableQuota(staging, "full");
   }

@@ -26,7 +26,7 @@ import type { Limits, VolumeUsage } from "./volume.ts";
 
 /** Level of the groups that this daemon makes; operators' own usually have level 1. "ws" in ASCII. */
 const LEVEL = 0x7773;
-/** A group without a member may be swept away before it gets its first. */
+/** Attempts to limit a tree: a group without a member may be deleted by {@link QgroupLimits.sweep}. */
 const ATTEMPTS = 3;
 
 /** Limits for trees that are subvolumes, while the file system's quotas are on. */
@@ -90,7 +90,7 @@ function assign(outside: Directory, member: bigint, group: bigint): void {
   }
 }
 
-/** Ids of the subvolumes within a tree, at any depth, as far as they hold still. */
+/** Returns the ids of the subvolumes within a tree, at any depth, except for those that are moved. */
 function descendants(top: Directory): bigint[] {
   return nestedSubvolumes(top).flatMap((nested) => {
     try {

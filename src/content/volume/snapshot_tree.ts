@@ -100,11 +100,11 @@ function copyNested(source: Directory, copy: Directory, readOnly: boolean): Copy
   return copies;
 }
 
-/** What is told of one copy. */
+/** One copy of a subvolume. */
 interface Copy {
   readonly device: DeviceName;
   readonly uuid: string;
-  /** Of what it is a copy of. */
+  /** State of what it is a copy of. */
   readonly state: SubvolumeState;
 }
 

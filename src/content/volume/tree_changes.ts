@@ -37,25 +37,27 @@ export function treeChanges(frozen: Directory, since: string, limit: number): Tr
       const generation = source === undefined ? undefined : generations.get(source);
       if (source === undefined || generation === undefined) return;
       if (createdGeneration < generation) {
-        throw new Untold(`its generation went back from ${generation} to ${createdGeneration}`);
+        throw new NoList(
+          `its generation went back from ${generation} to ${createdGeneration}`,
+        );
       }
       const inodes = new Set<number>();
       changedInodes(copy, generation, ({ inode }) => {
-        if (inode > Number.MAX_SAFE_INTEGER) throw new Untold(`inode ${inode} is too large`);
-        if (++count > limit) throw new Untold(`more than ${limit} inodes have changed`);
+        if (inode > Number.MAX_SAFE_INTEGER) throw new NoList(`inode ${inode} is too large`);
+        if (++count > limit) throw new NoList(`more than ${limit} inodes have changed`);
         inodes.add(Number(inode));
       });
       subvolumes.push({ device: deviceNameOf(source), inodes });
     });
   } catch (error) {
-    if (error instanceof Untold) return { problem: error.message };
+    if (error instanceof NoList) return { problem: error.message };
     throw error;
   }
   return { subvolumes };
 }
 
-/** Ends a search that leads to no list. */
-class Untold extends Error {}
+/** Why there is no list of changes; ends the search for them. */
+class NoList extends Error {}
 
 /** Calls `visit` for a frozen tree and the copies of subvolumes within it. */
 function eachCopy(frozen: Directory, visit: (copy: Directory) => void): void {

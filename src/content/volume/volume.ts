@@ -54,7 +54,8 @@ export interface Snapshots {
   /**
    * Makes a read-only copy of a tree as of one point in time: with everything that was written
    * before the call. Of what is written during the call, each file has a part, as after a loss of
-   * power; trees within the tree are shown a little later each. What is frozen takes room only for what changes in the tree afterwards.
+   * power; trees within the tree are shown a little later each. A frozen tree takes room only for
+   * what changes in the tree afterwards.
    * @throws {SystemError} EEXIST; EAGAIN where trees within kept being moved about meanwhile
    */
   freeze(source: Directory, parent: Directory, name: string): Freeze;

@@ -110,9 +110,9 @@ export function setReadOnlySubvolume(top: BtrfsHandle, readOnly: boolean): void 
 
 /** What a subvolume is, as its root item tells. */
 export interface SubvolumeInfo {
-  /** Never used again by the file system. */
+  /** Its id, which the file system never uses again. */
   readonly id: bigint;
-  /** Of the subvolume that its folder is in; 0 for the file system's top. */
+  /** Id of the subvolume that its folder is in; 0 for the file system's top. */
   readonly parentId: bigint;
   /** Inode of the directory that its folder is in. */
   readonly directoryInode: bigint;
@@ -120,7 +120,7 @@ export interface SubvolumeInfo {
   readonly generation: bigint;
   /** Transaction that made it: of a snapshot, the last one that it shows. */
   readonly createdGeneration: bigint;
-  /** Hexadecimal. */
+  /** In hexadecimal. */
   readonly uuid: string;
   /** UUID of the subvolume that it is a snapshot of; absent where it is none. */
   readonly parentUuid?: string;

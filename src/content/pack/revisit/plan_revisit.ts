@@ -83,7 +83,7 @@ class Planner {
       const resolution = isPlaceholder(directory.block)
         ? RESOLUTION.gone
         : this.#resolve(directory.block);
-      // It is on a device of its own, and shows the time at which it is looked at.
+      // A placeholder is on a device of its own, and its times are those at which it is looked at.
       if (resolution === RESOLUTION.gone) this.#added.push(directory.path.slice());
       this.#resolutions[directory.number] = resolution;
       if (resolution === RESOLUTION.relisted) this.#list(directory);
@@ -117,8 +117,8 @@ class Planner {
   }
 
   /**
-   * Returns whether a further name is one of a file's. That of a symlink or a device is found by looking at it,
-   * since its record does not tell which of them it is.
+   * Returns whether a further name is one of a file's. That of a symlink or a device is found by
+   * looking at it, since its record does not tell which of them it is.
    */
   #linksToFile(block: Block, record: number): boolean {
     if (block.isOmitted(record)) return true;
@@ -186,8 +186,8 @@ class Planner {
 }
 
 /**
- * Returns whether a directory is the empty folder that a snapshot which the tree's owner made has in the place
- * of a subvolume (`BTRFS_EMPTY_SUBVOL_DIR_OBJECTID`).
+ * Returns whether a directory is the empty folder that a snapshot which the tree's owner made has in
+ * the place of a subvolume (`BTRFS_EMPTY_SUBVOL_DIR_OBJECTID`).
  */
 function isPlaceholder(block: Block): boolean {
   return block.inodeNumber(block.self) === 2;
