@@ -187,11 +187,13 @@ const removed = (name: string, parts: readonly string[]): LocalFault => ({
   says: /\/node\/[^ ]*: it was moved or removed while wsdaemon ran.*; put back or mount again/s,
   async begin({ node }) {
     const copy = `${node.root}.copy`;
-    await run("/", "cp", "-a", node.root, copy);
-    for (const part of parts) await Deno.remove(join(node.root, part), { recursive: true });
+    const own = (folder: string) => parts.map((part) => join(folder, part));
+    await Deno.mkdir(copy);
+    await run("/", "cp", "-a", ...own(node.root), copy);
+    for (const path of own(node.root)) await Deno.remove(path, { recursive: true });
     return async () => {
       await node.end("SIGKILL");
-      await run("/", "cp", "-aT", copy, node.root);
+      await run("/", "cp", "-a", ...own(copy), node.root);
       await Deno.remove(copy, { recursive: true });
       await node.startAgain();
     };

@@ -72,6 +72,22 @@ Deno.test("the journal forgets a workspace's promises with it", () =>
     assertEquals(journal.pendingSnapshots(), [{ url: "u2", workspaceId: "w2" }]);
   }));
 
+Deno.test("a journal whose file was removed or replaced takes nothing more, and says so", () =>
+  withFile((path) => {
+    for (const replace of [false, true]) {
+      using journal = new Journal(path);
+      journal.insert({ ...record, id: `before-${replace}` });
+      Deno.removeSync(path);
+      if (replace) new Journal(path)[Symbol.dispose]();
+      const error = assertThrows(
+        () => journal.insert({ ...record, id: "after" }),
+        DaemonError,
+        `${path}: it was moved or removed`,
+      );
+      assertEquals(error.code, "FAILED_PRECONDITION");
+    }
+  }));
+
 Deno.test("a journal that is damaged says so, and what to do", () =>
   withFile((path) => {
     const damaged = new Journal(path);
