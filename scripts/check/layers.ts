@@ -39,6 +39,7 @@ export const LEVELS: readonly (readonly string[])[] = [
     "spool",
     "std",
     "telemetry",
+    "tracing",
     "uncaught",
     "wire",
   ],

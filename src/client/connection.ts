@@ -11,7 +11,7 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from "@bufbuild/protobuf";
-import { Client, connectivityState, type ServiceError } from "@grpc/grpc-js";
+import { Client, connectivityState, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { formatAddress, parseAddress } from "../address.ts";
 import { codeName, detailsIn, encode, methodPath, warningsIn } from "../wire/mod.ts";
 import { ClientError, UnreachableError } from "./client_error.ts";
@@ -31,6 +31,8 @@ export interface CallOptions {
   deadline?: number;
   /** Cancels the call. */
   signal?: AbortSignal;
+  /** The W3C trace context that the call belongs to, which the daemon's spans then do, too. */
+  traceparent?: string;
   /** Receives each warning that the daemon sends with its answer. */
   onWarning?: (message: string) => void;
 }
@@ -66,12 +68,15 @@ export class Connection implements Disposable {
     options: CallOptions = {},
   ): Promise<MessageShape<O>> {
     const { promise, resolve, reject } = Promise.withResolvers<MessageShape<O>>();
-    const { signal, deadline, onWarning = () => {} } = options;
+    const { signal, deadline, traceparent, onWarning = () => {} } = options;
+    const metadata = new Metadata();
+    if (traceparent !== undefined) metadata.set("traceparent", traceparent);
     const call = this.#client.makeUnaryRequest(
       methodPath(method),
       (message: Message) => encode(method.input, message as MessageShape<I>),
       (bytes: Buffer): Message => fromBinary(method.output, bytes),
       create(method.input, init),
+      metadata,
       deadline === undefined ? {} : { deadline: Date.now() + deadline },
       (error, response) => {
         signal?.removeEventListener("abort", cancel);

@@ -62,6 +62,11 @@ const metricsAddress = z.string(expected('HOST:PORT or "off"')).refine(
   expected('HOST:PORT or "off"'),
 );
 /** Matches a host name, or `*.` and a domain. */
+const aCollector = expected("an http or https URL without credentials");
+const collector = z.string(aCollector).refine((value) => {
+  const url = URL.parse(value);
+  return url !== null && /^https?:$/.test(url.protocol) && url.username + url.password === "";
+}, aCollector);
 const HOST_NAME = /^(?:\*\.)?(?!-)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?$/;
 const aHost = expected('a host name, "*.domain" or an IP address, without a port');
 const host = z.string(aHost).refine((value) => isIP(value) !== 0 || HOST_NAME.test(value), aHost);
@@ -160,6 +165,12 @@ export const configSchema = section({
     ),
     minFreePercent: countField(0, 99).default(15).describe(
       "Percentage of the root's file system that bases leave free",
+    ),
+  }).prefault({}),
+  tracing: section({
+    endpoint: collector.exactOptional().describe(
+      "Base URL of an OTLP/HTTP collector that takes JSON, to which spans of calls and operations " +
+        "are sent (/v1/traces is added); none are made unless given",
     ),
   }).prefault({}),
   shutdown: section({

@@ -26,6 +26,7 @@ import {
   serveProcessMetrics,
   startMetricsHttp,
 } from "../telemetry/mod.ts";
+import { setTraceSource, SpanExporter, type SpanSink } from "../tracing/mod.ts";
 import { type Journal, WorkspaceManager, WorkspaceMetrics } from "../workspace/mod.ts";
 import { CertificateWatch } from "./certificate_watch.ts";
 import type { DaemonMetrics } from "./daemon_metrics.ts";
@@ -35,6 +36,7 @@ import { LeftoverSweeper } from "./leftover_sweeper.ts";
 import { openJournal } from "./open_journal.ts";
 import { ImageAges } from "./image_ages.ts";
 import { OperationMetrics } from "./operation_metrics.ts";
+import { currentSpan, OperationSpans } from "./operation_spans.ts";
 import { operationReporter } from "./operation_reporter.ts";
 import { Readiness } from "./readiness.ts";
 import { serviceStatus } from "./service_status.ts";
@@ -48,6 +50,8 @@ export interface ComposeOptions {
   git: FoundGit;
   /** Whether the process is root, and so can run Git as the content's owner. */
   privileged: boolean;
+  /** The version of wsdaemon. */
+  version: string;
   metrics: Metrics;
   daemonMetrics: DaemonMetrics;
   /** Called for each address once it serves. */
@@ -71,6 +75,8 @@ export interface RunningDaemon {
 export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   await using stack = new AsyncDisposableStack();
   const { config, metrics, daemonMetrics } = options;
+  const spans = traceTo(config.tracing.endpoint, options);
+  if (spans) stack.use(spans).start();
   reportFoundGit(options.git);
   const volume = await chooseQuotaDriver(config.quota.driver, options.content, metrics);
   const store = await openConfiguredStore(config, metrics);
@@ -85,8 +91,7 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   );
   await bases.start();
   const operations = new OperationRegistry(systemClock);
-  operations.observe(operationReporter);
-  operations.observe(new OperationMetrics(metrics, operations, systemClock));
+  observeOperations(operations, metrics, spans);
   const disks = watchDisks(config, metrics);
   const parts = { store, bases, journal, metrics, egressProxy, operations, disks };
   const workspaces = createManager(options, parts);
@@ -110,6 +115,7 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
     listen: config.listen.map(parseAddress),
     metrics,
     insecure: config.insecure,
+    ...(spans ? { spans } : {}),
     readPeerCredentials: (fd) => options.content.peerCredentials(fd),
     unixSocket: accessOf(config.unixSocket),
     ...(tls ? { tls } : {}),
@@ -217,6 +223,31 @@ function createManager(
     contentOwner: config.contentOwner,
     backup: config.backup,
   });
+}
+
+/** Returns what sends spans to a collector; `undefined` where none is configured. */
+function traceTo(
+  endpoint: string | undefined,
+  { version, metrics }: ComposeOptions,
+): SpanExporter | undefined {
+  const spans = metrics.counter(
+    "wsdaemon_trace_spans_total",
+    "Spans of traces by outcome: sent to the collector or dropped",
+    ["outcome"],
+  );
+  if (endpoint === undefined) return undefined;
+  setTraceSource(currentSpan);
+  return new SpanExporter({ endpoint, version, clock: systemClock, spans });
+}
+
+function observeOperations(
+  operations: OperationRegistry,
+  metrics: Metrics,
+  spans: SpanSink | undefined,
+): void {
+  operations.observe(operationReporter);
+  operations.observe(new OperationMetrics(metrics, operations, systemClock));
+  if (spans) operations.observe(new OperationSpans(spans));
 }
 
 /** Serves what is read at each scrape; disposing of it ends what is measured in between. */

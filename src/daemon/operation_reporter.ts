@@ -16,7 +16,9 @@ type Level = "debug" | "info" | "warn" | "error";
 /** Returns the properties that records carry which are made in the course of an operation. */
 export function operationContext(): Record<string, unknown> {
   const operation = currentOperation();
-  return operation ? { operation: operation.root.id } : {};
+  if (!operation) return {};
+  const { root, caller } = operation;
+  return { operation: root.id, ...(caller?.trace ? { trace: caller.trace.traceId } : {}) };
 }
 
 /**

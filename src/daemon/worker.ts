@@ -67,6 +67,7 @@ async function start(message: DaemonWorkerStart): Promise<void> {
       content: connectContent(content, report),
       git,
       privileged,
+      version,
       metrics,
       daemonMetrics,
       onListening: (address) => void announce(address),

@@ -1,6 +1,7 @@
 /** Who made the call that the code at hand works for. */
 
 import { AsyncLocalStorage } from "node:async_hooks";
+import type { TraceContext } from "../tracing/mod.ts";
 
 /** The caller of an operation. */
 export interface Caller {
@@ -8,6 +9,8 @@ export interface Caller {
   readonly peer: string;
   /** Who that is: the name in a client's certificate, or a local user and process; absent where unknown. */
   readonly identity?: string;
+  /** The span of its call; absent where nobody traces. */
+  readonly trace?: TraceContext;
   /** When the caller gives up, in milliseconds since the epoch; absent where it waits for ever. */
   readonly deadline?: number;
 }

@@ -64,6 +64,7 @@ export function daemonPermissions(
       ...rpc.net,
       ...(config.metrics.listen === undefined ? [] : [config.metrics.listen]),
       ...store.net,
+      ...collectorOf(config),
       EGRESS_PROXY_HOST,
       ...config.net.allowHosts.map((host) => isIPv6(host) ? `[${host}]` : host),
     ]),
@@ -71,6 +72,13 @@ export function daemonPermissions(
     // To read how much space is free, for errors about a full disk.
     sys: ["statfs", ...store.sys],
   };
+}
+
+/** Returns the collector of traces as `host:port`. */
+function collectorOf({ tracing: { endpoint } }: Config): string[] {
+  if (endpoint === undefined) return [];
+  const { protocol, hostname, port } = new URL(endpoint);
+  return [`${hostname}:${port || (protocol === "https:" ? 443 : 80)}`];
 }
 
 /** Returns the files that the config names and the daemon only reads. */

@@ -1,6 +1,7 @@
 /** Counts, times, logs and ends the calls of a server, health and reflection included. */
 
 import {
+  type Metadata,
   ResponderBuilder,
   ServerInterceptingCall,
   type ServerInterceptingCallInterface,
@@ -12,6 +13,7 @@ import {
 import { DaemonError } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import { codeName } from "../wire/mod.ts";
+import type { CallSpans, OpenSpan } from "./call_spans.ts";
 import type { Peer, Peers } from "./peers.ts";
 import type { RpcMetrics } from "./rpc_metrics.ts";
 import { statusOf } from "./status.ts";
@@ -40,19 +42,28 @@ export class Calls {
   readonly #open = new Set<OpenCall>();
   readonly #metrics: RpcMetrics;
   readonly #peers: Peers;
+  readonly #spans: CallSpans;
   #draining: string | undefined;
 
-  constructor(metrics: RpcMetrics, peers: Peers) {
+  constructor(metrics: RpcMetrics, peers: Peers, spans: CallSpans) {
     this.#metrics = metrics;
     this.#peers = peers;
+    this.#spans = spans;
     metrics.observeInFlight(() => this.#open.size);
   }
 
   /** The interceptor that the server is made with. */
   readonly interceptor: ServerInterceptor = (method, base) => {
     const streaming = method.requestStream || method.responseStream;
-    const call = new OpenCall(method.path, streaming, base, this.#peers, (ended) => {
+    const peer = this.#peers.of(base);
+    let span: OpenSpan | undefined;
+    const onMetadata = (metadata: Metadata) => {
+      this.#peers.note(metadata, peer);
+      if (!streaming) span = this.#spans.begin(metadata);
+    };
+    const call = new OpenCall(method.path, streaming, base, peer, onMetadata, (ended) => {
       this.#open.delete(call);
+      if (span) this.#spans.end(span, ended);
       this.#metrics.ended(ended.method, ended.code);
       if (!ended.streaming) this.#metrics.took(ended.method, ended.duration);
       logEnd(ended);
@@ -76,7 +87,6 @@ export class Calls {
 /** One call, from its headers to its status. */
 class OpenCall {
   readonly #started = performance.now();
-  readonly #peer: Peer;
   readonly #intercepted: ServerInterceptingCall;
   #refusal: string | undefined;
   #requests = 0;
@@ -87,11 +97,10 @@ class OpenCall {
     readonly method: string,
     readonly streaming: boolean,
     private readonly base: ServerInterceptingCallInterface,
-    private readonly peers: Peers,
+    private readonly peer: Peer,
+    private readonly onMetadata: (metadata: Metadata) => void,
     private readonly onEnd: (ended: EndedCall) => void,
   ) {
-    // Read now, since a connection that is gone has no peer.
-    this.#peer = peers.of(base);
     this.#watchOwnStatuses();
     const responder = new ResponderBuilder()
       .withStart((next) => {
@@ -137,7 +146,7 @@ class OpenCall {
   #listener(): ServerListener {
     return new ServerListenerBuilder()
       .withOnReceiveMetadata((metadata, next) => {
-        this.peers.note(metadata, this.#peer);
+        this.onMetadata(metadata);
         next(metadata);
       })
       .withOnReceiveMessage((message, next) => {
@@ -169,7 +178,7 @@ class OpenCall {
       streaming: this.streaming,
       code: codeName(code),
       details,
-      peer: String(this.#peer),
+      peer: String(this.peer),
       duration: (performance.now() - this.#started) / 1000,
     });
   }

@@ -14,6 +14,7 @@ import { canPing } from "../deno_version.ts";
 import { DaemonError } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import type { Metrics } from "../telemetry/mod.ts";
+import type { SpanSink } from "../tracing/mod.ts";
 import type { Administration } from "../admin/mod.ts";
 import type { Workspaces } from "../workspace/mod.ts";
 import { formatAddress, type ListenAddress } from "../address.ts";
@@ -21,6 +22,7 @@ import { Calls } from "./calls.ts";
 import { OperationsService, WorkspaceContentService } from "../wire/mod.ts";
 import { addReflection, Health } from "./health.ts";
 import { listen } from "./listen.ts";
+import { CallSpans } from "./call_spans.ts";
 import { watchHandshakes } from "./handshakes.ts";
 import { Peers, type ReadPeerCredentials } from "./peers.ts";
 import { DEFAULT_ACCESS, type SocketAccess } from "./unix_socket.ts";
@@ -69,6 +71,8 @@ export interface RpcOptions {
   /** Who may connect to unix sockets; the owner and the group unless given. */
   unixSocket?: SocketAccess;
   limits?: Partial<RpcLimits>;
+  /** Takes the spans of calls; absent where nobody traces. */
+  spans?: SpanSink;
   /** Tells who is behind a unix socket; absent where nobody can. */
   readPeerCredentials?: ReadPeerCredentials;
 }
@@ -105,7 +109,9 @@ export async function startRpc(options: RpcOptions): Promise<RpcServer> {
   const tls = options.tls && new TlsCredentials(options.tls);
   const peers = new Peers(options.readPeerCredentials);
   const rpcMetrics = new RpcMetrics(options.metrics);
-  const calls = new Calls(rpcMetrics, peers);
+  const spans = new CallSpans(options.spans);
+  const callers = { peers, spans };
+  const calls = new Calls(rpcMetrics, peers, spans);
   const health = new Health();
   const server = new Server(serverOptions({ ...DEFAULT_LIMITS, ...options.limits }, calls));
   server.addService(
@@ -113,12 +119,12 @@ export async function startRpc(options: RpcOptions): Promise<RpcServer> {
     serviceImplementation(
       WorkspaceContentService,
       workspaceContentService(options.workspaces),
-      peers,
+      callers,
     ),
   );
   server.addService(
     serviceDefinition(OperationsService),
-    serviceImplementation(OperationsService, operationsService(options.administration), peers),
+    serviceImplementation(OperationsService, operationsService(options.administration), callers),
   );
   health.addTo(server);
   addReflection(server);

@@ -21,6 +21,7 @@ import {
 import { DaemonError, messageOf } from "../errors.ts";
 import { type Caller, withCaller } from "../operations/mod.ts";
 import { addWarning, encode, methodPath } from "../wire/mod.ts";
+import type { CallSpans } from "./call_spans.ts";
 import type { Peers } from "./peers.ts";
 import { checkShape } from "./request_limits.ts";
 import { statusOf } from "./status.ts";
@@ -44,6 +45,12 @@ type Handler<M> = M extends
 export type Handlers<S> = S extends GenService<infer M> ? { readonly [K in keyof M]: Handler<M[K]> }
   : never;
 
+/** What is known of who makes a call. */
+export interface CallerSources {
+  peers: Peers;
+  spans: CallSpans;
+}
+
 type AnyHandler = (request: unknown, call: CallContext) => unknown;
 
 /** Returns the definition that grpc-js registers. Requests stay bytes, so that we report what cannot be decoded. */
@@ -66,19 +73,19 @@ export function serviceDefinition(service: DescService): ServiceDefinition {
 export function serviceImplementation<M extends GenServiceMethods>(
   service: GenService<M>,
   handlers: Handlers<GenService<M>>,
-  peers: Peers,
+  context: CallerSources,
 ): UntypedServiceImplementation {
   const byName = handlers as Readonly<Record<string, AnyHandler>>;
   return Object.fromEntries(service.methods.map((method) => {
     if (method.methodKind !== "unary") throw new TypeError(`${method.name} is not unary`);
-    return [method.localName, unary(method, byName[method.localName]!, peers)];
+    return [method.localName, unary(method, byName[method.localName]!, context)];
   }));
 }
 
 function unary(
   method: DescMethod,
   handler: AnyHandler,
-  peers: Peers,
+  context: CallerSources,
 ): handleUnaryCall<Buffer, MessageShape<DescMessage>> {
   return (call, callback) => {
     const controller = new AbortController();
@@ -91,7 +98,7 @@ function unary(
       const request = decode(method.input, call.request);
       const warn = (message: string) => addWarning(trailer, message);
       const response = await withCaller(
-        await callerOf(call, peers),
+        await callerOf(call, context),
         () => handler(request, { signal: controller.signal, warn }),
       );
       return create(method.output, response as MessageInitShape<DescMessage>);
@@ -119,12 +126,14 @@ function decode(schema: DescMessage, bytes: Buffer): MessageShape<DescMessage> {
 
 async function callerOf(
   call: ServerUnaryCall<Buffer, unknown>,
-  peers: Peers,
+  { peers, spans }: CallerSources,
 ): Promise<Caller> {
   const deadline = Number(call.getDeadline());
   const { address = call.getPeer(), identity } = await peers.ofCall(call.metadata) ?? {};
+  const trace = spans.ofCall(call.metadata);
   return {
     peer: address,
+    ...(trace ? { trace } : {}),
     ...(identity === undefined ? {} : { identity }),
     ...(Number.isFinite(deadline) ? { deadline } : {}),
   };

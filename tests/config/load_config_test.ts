@@ -20,6 +20,7 @@ Deno.test("config decides every key when nothing is given", () => {
     quota: { driver: "auto" },
     disk: { readyPercent: 5, initPercent: 2 },
     cache: { maxBytes: 50 * 2 ** 30, minFreePercent: 15 },
+    tracing: {},
     shutdown: { grace: 30_000 },
     log: { level: "info", format: "text" },
   });

@@ -84,6 +84,7 @@ export async function withSession<T>(
   if (warning) printError(`warning: ${warning}`);
   await using stack = new AsyncDisposableStack();
   const address = flags.addr ?? nodeAddress({ env: Deno.env.toObject() }) ?? DEFAULT_ADDRESS;
+  const traceparent = Deno.env.get("TRACEPARENT");
   const client = stack.use(new WorkspaceClient({ address, ...(tls ? { tls } : {}) }));
   const interrupted = interruption(stack);
   const session: Session = {
@@ -96,6 +97,7 @@ export async function withSession<T>(
       onWarning: (message) => printError(`warning: ${message}`),
       signal: interrupted,
       ...(flags.timeout === undefined ? {} : { deadline: flags.timeout }),
+      ...(traceparent === undefined ? {} : { traceparent }),
     },
   };
   try {

@@ -20,6 +20,7 @@
 import { Readable } from "node:stream";
 import { rootCertificates } from "node:tls";
 import { type Clock, systemClock } from "../../clock.ts";
+import { traceHeaders } from "../../tracing/mod.ts";
 import { Exchange, type ExchangeContext } from "./http/exchange.ts";
 import { SendRate } from "./http/send_rate.ts";
 import { ConnectionPool } from "./http/pool.ts";
@@ -103,7 +104,8 @@ export class ProgressHandler {
         },
         method: request.method,
         target: query ? `${request.path}?${query}` : request.path,
-        headers: request.headers,
+        // Not signed: S3 has only its own headers signed.
+        headers: { ...request.headers, ...traceHeaders() },
         body: request.body,
         ...(makesServerWork(request) ? { workMs: this.#workMs } : {}),
       },
