@@ -102,15 +102,22 @@ export function confineProcess(options: ProcessConfinement): ConfinementSupport 
   return support;
 }
 
+/** Returns what of confinement the kernel lacks; `undefined` where nothing that matters. */
+export function missingConfinement({ landlock, seccomp }: ConfinementSupport): string | undefined {
+  if (landlock === 0) {
+    return "it has no Landlock, or not for this process (lsm= of its command line, a seccomp profile " +
+      "of the container)";
+  }
+  if (landlock < REQUIRED_ABI) {
+    return `its Landlock has ABI ${landlock}, not ${REQUIRED_ABI} (Linux 6.2)`;
+  }
+  return seccomp ? undefined : "it has no seccomp filters";
+}
+
 /** Returns why the kernel cannot confine the process as "required" asks for; `undefined` where it can. */
-export function confinementProblem({ landlock, seccomp }: ConfinementSupport): string | undefined {
-  if (landlock >= REQUIRED_ABI && seccomp) return undefined;
-  const missing = landlock >= REQUIRED_ABI
-    ? "it has no seccomp filters"
-    : landlock === 0
-    ? "it has no Landlock, or not for this process (lsm= of the kernel's command line, a seccomp " +
-      "profile of the container)"
-    : `its Landlock has ABI ${landlock}, not ${REQUIRED_ABI} (Linux 6.2)`;
+export function confinementProblem(support: ConfinementSupport): string | undefined {
+  const missing = missingConfinement(support);
+  if (missing === undefined) return undefined;
   return `Cannot confine this process as confinement "required" asks for, because of the kernel: ` +
     `${missing}; set confinement to "auto" to run with what there is`;
 }

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
+import { confinementCheck } from "../../src/process/preflight/confinement_check.ts";
 import { kernelCheck, rightsCheck } from "../../src/process/preflight/host_checks.ts";
 import type { Check } from "../../src/process/mod.ts";
 import { hasOpenssl, makeCertificates } from "../rpc/certificates.ts";
@@ -30,7 +31,18 @@ Deno.test("doctor passes a root and its store, and leaves nothing in them", asyn
   const config = configFile(folder.path, {});
   const { code, checks } = await doctor("--config", config);
   const named = new Set(checks.map(({ name }) => name));
-  for (const name of ["root", "file system", "space", "git", "limits", "kernel", "clock"]) {
+  for (
+    const name of [
+      "root",
+      "file system",
+      "space",
+      "git",
+      "confinement",
+      "limits",
+      "kernel",
+      "clock",
+    ]
+  ) {
     assert(named.has(name), name);
   }
   const store = checks.filter(({ name }) => name.startsWith("store"));
@@ -130,6 +142,20 @@ Deno.test("a kernel without openat2 fails, and a capability that is missing is w
   const without = rightsCheck(config, 0, "CapEff:\t000001fffffffffe\n");
   assertEquals(without.outcome, "warning");
   assertStringIncludes(without.message, "CAP_CHOWN: restored content loses its owners");
+});
+
+Deno.test("a kernel that cannot confine is warned of, and fails where that is required", () => {
+  const whole = { landlock: 7, seccomp: true };
+  const [auto, required, off] = (["auto", "required", "off"] as const).map((confinement) => ({
+    confinement,
+  }));
+  assertEquals(confinementCheck(required!, whole).outcome, "ok");
+  assertStringIncludes(confinementCheck(off!, whole).message, "off");
+  for (const lacking of [{ ...whole, landlock: 2 }, { ...whole, seccomp: false }]) {
+    assertEquals(confinementCheck(auto!, lacking).outcome, "warning");
+    assertEquals(confinementCheck(required!, lacking).outcome, "failed");
+    assertEquals(confinementCheck(off!, lacking).outcome, "ok");
+  }
 });
 
 /** Every file below a folder. */

@@ -8,6 +8,7 @@ import type { Config } from "../../config/mod.ts";
 import { findGit } from "../find_program.ts";
 import { type Check, failed, passed } from "./check.ts";
 import { clockCheck } from "./clock_check.ts";
+import { confinementCheck } from "./confinement_check.ts";
 import { kernelCheck, limitsCheck, rightsCheck, runtimeCheck } from "./host_checks.ts";
 import { fileSystemProbe } from "./file_system_probe.ts";
 import { fileSystemCheck, rootCheck } from "./root_checks.ts";
@@ -37,6 +38,7 @@ export async function localChecks(config: Config): Promise<Check[]> {
     ...fileSystemProbe(config),
     ...await spaceChecks(config),
     await gitCheck(),
+    confinementCheck(config),
     ...startChecks(config),
   ];
 }
