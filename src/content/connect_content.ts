@@ -6,6 +6,7 @@ import { Dispatcher, type OnUncaught } from "./dispatcher.ts";
 import { pack, PackStatePool } from "./pack/mod.ts";
 import { restore } from "./restore/restore.ts";
 import { connectTrees } from "./tree_operations.ts";
+import { UntouchedClones } from "./untouched_clones.ts";
 
 /** Content with its connection to the Workers. */
 export interface ConnectedContent extends Content {
@@ -28,9 +29,11 @@ export function connectContent(
 ): ConnectedContent {
   const dispatcher = new Dispatcher(ports, onUncaught);
   const states = new PackStatePool(dispatcher.workers);
+  const clones = new UntouchedClones();
+  dispatcher.onRequest = (operation, request) => clones.observe(operation, request);
   return {
-    ...connectTrees(dispatcher),
-    bases: connectBases(dispatcher),
+    ...connectTrees(dispatcher, clones),
+    bases: connectBases(dispatcher, clones),
     pack: (tree, options) => pack({ dispatcher, states }, tree, options),
     restore: (tree, options) => restore(dispatcher, tree, options),
     extract: (tree, { area, path }, { compression, limitBytes, signal }) =>

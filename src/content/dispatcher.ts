@@ -167,6 +167,8 @@ export class Dispatcher {
   /** The number of Workers that do long work side by side. */
   readonly workers: number;
   #closed: DaemonError | undefined;
+  /** Called with each request before it is sent. */
+  onRequest: (operation: OperationName, request: unknown) => void = () => {};
 
   /**
    * @param ports one a Worker; the first of several serves quick requests only
@@ -204,6 +206,7 @@ export class Dispatcher {
     const { signal, onEvent, transfer = [] } = options;
     // A reply arrives in no asynchronous context; its handling belongs to that of the caller.
     const asAsker = AsyncLocalStorage.snapshot();
+    this.onRequest(operation, request);
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(this.#closed);
       if (signal?.aborted) return reject(aborted(signal));

@@ -7,6 +7,7 @@ import type { Content, OperationOptions } from "./content.ts";
 import type { Tree } from "./tree.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { newTreeName } from "./tree_names.ts";
+import type { UntouchedClones } from "./untouched_clones.ts";
 import type { VolumeKind } from "./volume/volume.ts";
 
 /** The methods of {@link Content} that are not a pack, a restore or an extraction. */
@@ -16,7 +17,7 @@ export type TreeOperations = Omit<
 >;
 
 /** Returns those methods, sending their requests through `workers`. */
-export function connectTrees(workers: Dispatcher): TreeOperations {
+export function connectTrees(workers: Dispatcher, clones: UntouchedClones): TreeOperations {
   let volume: VolumeKind = "plain";
   return {
     async chooseVolume(driver) {
@@ -38,7 +39,7 @@ export function connectTrees(workers: Dispatcher): TreeOperations {
       }
       return tree;
     },
-    publish: (tree, id) => workers.quick("publish", { tree, id }),
+    publish: (tree, id) => workers.quick("publish", { tree, id, isDurable: clones.take(tree) }),
     remove: (tree, options) => remove(workers, tree, options),
     deleteTrash: (group, options) => deleteTrash(workers, group, options),
     leftovers: () => workers.run("leftovers", {}),
@@ -51,8 +52,12 @@ export function connectTrees(workers: Dispatcher): TreeOperations {
     clear: (tree) => workers.run("clear", { tree }),
     exists: (tree) => workers.quick("exists", { tree }),
     published: () => workers.quick("published", {}),
-    commitBaseline: (token, name) => workers.quick("commitBaseline", { token, name }),
-    dropBaseline: (name) => workers.quick("dropBaseline", { name }),
+    commitBaseline: (token, name) =>
+      workers.quick("commitBaseline", { token, name, isClone: clones.takeBaseline(token) }),
+    dropBaseline(name) {
+      clones.takeBaseline(name);
+      return workers.quick("dropBaseline", { name });
+    },
     makeDirectory: (tree, path, owner) => workers.quick("makeDirectory", { tree, path, owner }),
     chownDirectory: (tree, path, owner) => workers.quick("chownDirectory", { tree, path, owner }),
     place: (tree, path, file, owner, mode) =>

@@ -32,16 +32,22 @@ export function create(
  * Makes a staging tree visible as a workspace, in one durable step. Its content is made durable
  * first: otherwise a power failure could leave files empty, which the next backup would take for
  * edited.
+ * @param request.isDurable whether all of it is durable already
  * @throws {DaemonError} ALREADY_EXISTS if the workspace has content
  */
-export function publish(areas: OpenAreas, request: { tree: Tree; id: string }): void {
-  const { tree, id } = request;
+export function publish(
+  areas: OpenAreas,
+  request: { tree: Tree; id: string; isDurable?: boolean },
+): void {
+  const { tree, id, isDurable } = request;
   requireStaging(tree);
   checkAreaName(id, "the workspace id");
   using top = openTree(areas, tree);
-  const isEmpty = top.entries().next().done === true;
-  if (isEmpty) top.sync();
-  else top.syncFileSystem();
+  if (!isDurable) {
+    const isEmpty = top.entries().next().done === true;
+    if (isEmpty) top.sync();
+    else top.syncFileSystem();
+  }
   try {
     areas.staging.rename(tree.name, areas.workspaces, id, { exclusive: true });
   } catch (error) {
