@@ -7,7 +7,7 @@ import type { Content, OperationOptions } from "./content.ts";
 import type { Tree } from "./tree.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { newTreeName } from "./tree_names.ts";
-import type { UntouchedClones } from "./untouched_clones.ts";
+import { UntouchedClones } from "./untouched_clones.ts";
 import type { VolumeKind } from "./volume/volume.ts";
 
 /** The methods of {@link Content} that are not a pack, a restore or an extraction. */
@@ -17,7 +17,10 @@ export type TreeOperations = Omit<
 >;
 
 /** Returns those methods, sending their requests through `workers`. */
-export function connectTrees(workers: Dispatcher, clones: UntouchedClones): TreeOperations {
+export function connectTrees(
+  workers: Dispatcher,
+  clones: UntouchedClones = new UntouchedClones(),
+): TreeOperations {
   let volume: VolumeKind = "plain";
   return {
     async chooseVolume(driver) {

@@ -192,6 +192,7 @@ export class BaseCache implements AsyncDisposable {
         reason: messageOf(error),
       });
       await this.#discard(frozen.tree.name);
+      await this.#discardUnknown(id);
     } finally {
       this.#adopting.delete(id);
     }
@@ -237,6 +238,7 @@ export class BaseCache implements AsyncDisposable {
         return true;
       });
       if (sealed) base = this.#index.add(id, facts);
+      else await this.#discardUnknown(id);
       return base;
     } finally {
       if (!base) await this.#discard(tree.name);
@@ -271,6 +273,8 @@ export class BaseCache implements AsyncDisposable {
       });
       const isFull = error instanceof DaemonError && error.code === "RESOURCE_EXHAUSTED";
       if (!isFull) await this.#remove(base);
+      // It is empty, unless the failure came when all was done.
+      await this.#options.content.clear(tree);
       return undefined;
     }
   }
@@ -341,6 +345,11 @@ export class BaseCache implements AsyncDisposable {
       return true;
     });
     return removed ?? false;
+  }
+
+  /** Deletes a base that a request has made before it failed, or that was there and is not known. */
+  async #discardUnknown(id: string): Promise<void> {
+    if (!this.#index.has(id)) await this.#discard(id);
   }
 
   async #dropBaseline(token: string): Promise<void> {

@@ -26,16 +26,15 @@ import { hasNodeXattrs } from "../read_xattrs.ts";
 import { countEntries } from "../restore/count_entries.ts";
 import { setOwnerAndMode } from "../set_owner_and_mode.ts";
 import type { Tree } from "../tree.ts";
-import { isTreeName, newTreeName } from "../tree_names.ts";
+import { isTreeName } from "../tree_names.ts";
 import { volumeAt } from "../volume/choose_volume.ts";
 import { type DeviceAlias, nameInBaseline } from "../volume/device_names.ts";
 import type { Clone } from "../volume/volume.ts";
 
 /** Makes an empty tree that is to become a base. */
-export function makeBase(areas: OpenAreas, _request: Record<never, never>): Tree {
-  const name = newTreeName();
+export function makeBase(areas: OpenAreas, { name }: { name: string }): void {
+  requireStaging({ area: "bases", name });
   volumeAt(areas.staging).make(areas.bases, name);
-  return { area: "bases", name };
 }
 
 /**

@@ -4,7 +4,6 @@ import { messageOf } from "../../errors.ts";
 import { type DeviceName, isErrno, SystemError } from "../../linux/mod.ts";
 import { type OpenAreas, openTree } from "../areas.ts";
 import type { Tree } from "../tree.ts";
-import { groupOf, newTreeName } from "../tree_names.ts";
 import { volumeAt } from "../volume/choose_volume.ts";
 import { type DeviceAlias, deviceNamesOf } from "../volume/device_names.ts";
 
@@ -38,15 +37,18 @@ const TOLERATED = [
 /**
  * Freezes a tree where the file system can. The copy is among the bases under a name that a restart
  * knows for one that is to be deleted: what is read-only cannot be moved to another folder.
+ * @param request.name that of the copy
  * @throws {DaemonError} FAILED_PRECONDITION where the tree is gone
  */
-export function freezeTree(areas: OpenAreas, request: { tree: Tree }): FrozenTree {
-  const { tree } = request;
+export function freezeTree(
+  areas: OpenAreas,
+  request: { tree: Tree; name: string },
+): FrozenTree {
+  const { tree, name } = request;
   using top = openTree(areas, tree);
   const devices = deviceNamesOf(top);
   const { snapshots } = volumeAt(areas.staging);
   if (devices.length === 0 || !snapshots) return { tree, devices };
-  const name = newTreeName(groupOf(tree.name));
   const frozenAt = Date.now();
   try {
     const { devices, aliases, state } = snapshots.freeze(top, areas.bases, name);

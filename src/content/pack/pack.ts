@@ -13,6 +13,7 @@ import type { FinishResult } from "./merge/finish.ts";
 import type { SealedLayer } from "./write/layer_writer.ts";
 import { type PackJob, type PartEvent, type PartResult, transferables } from "./pack_job.ts";
 import { sumTotals } from "./part_stats.ts";
+import { groupOf, newTreeName } from "../tree_names.ts";
 import { devicesInBaseline, isSameName } from "../volume/device_names.ts";
 import type { PackStatePool } from "./pack_state_pool.ts";
 import type { SharedPackState } from "./shared_state.ts";
@@ -30,7 +31,7 @@ export async function pack(
   options: PackOptions,
 ): Promise<PackResult> {
   const { dispatcher } = services;
-  const frozen = await dispatcher.run("freezeTree", { tree }, { signal: options.signal });
+  const frozen = await freeze(dispatcher, tree, options.signal);
   const { problem, state, aliases } = frozen;
   let isKept = false;
   try {
@@ -47,6 +48,21 @@ export async function pack(
       // What cannot be deleted now is a leftover of the next start's.
       await dispatcher.run("removeBase", { name: frozen.tree.name }).catch(() => {});
     }
+  }
+}
+
+async function freeze(
+  dispatcher: Dispatcher,
+  tree: Tree,
+  signal: AbortSignal | undefined,
+): Promise<FrozenTree> {
+  const name = newTreeName(groupOf(tree.name));
+  try {
+    return await dispatcher.run("freezeTree", { tree, name }, { signal });
+  } catch (error) {
+    // An error that nothing caught fails a request whatever it has done by then.
+    await dispatcher.run("removeBase", { name }).catch(() => {});
+    throw error;
   }
 }
 
