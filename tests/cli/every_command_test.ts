@@ -6,6 +6,7 @@
 
 import { assert, assertEquals, assertNotMatch } from "@std/assert";
 import { dirname, join } from "@std/path";
+import { FROM_SOURCE } from "../../scripts/daemon_process.ts";
 import { EXIT } from "../../src/cli/failure.ts";
 import { inProcess } from "./in_process.ts";
 import { RAW } from "./raw_words.ts";
@@ -20,6 +21,8 @@ const URL_OF_NOTHING = "wsdaemon:backup/a/b";
 const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   run: [],
   doctor: [],
+  completion: ["bash"],
+  man: [],
   version: [],
   "config validate": [],
   "config show": [],
@@ -221,6 +224,37 @@ Deno.test("every store command says that its store is not there, refuses it or c
   } finally {
     Math.random = random;
   }
+});
+
+Deno.test("every store command that waits for a silent store is ended by a signal, and leaves nothing", async () => {
+  using folder = testFolder();
+  await using s3 = await startS3();
+  const proxy = new FaultProxy({ hostname: s3.host, port: s3.port });
+  using _proxy = { [Symbol.dispose]: () => proxy.stop() };
+  const { endpoint } = proxy;
+  const storage = { kind: "s3", endpoint, bucket: BUCKET, forcePathStyle: true, ...S3_KEYS };
+  const config = join(folder.path, "config.json");
+  const temporary = join(folder.path, "tmp");
+  Deno.mkdirSync(temporary);
+  Deno.writeTextFileSync(config, JSON.stringify({ root: join(folder.path, "root"), storage }));
+  proxy.plan({ fault: { kind: "stall" }, on: /./, times: Infinity });
+  const [program, ...before] = FROM_SOURCE;
+  const children = STORE.map((command) => {
+    const [group, name] = command.split(" ");
+    const args = [...before, group!, "--config", config, name!, ...COMMANDS[command]!];
+    const env = { TMPDIR: temporary };
+    return new Deno.Command(program, { args, env, stdout: "piped", stderr: "piped" }).spawn();
+  });
+  const ended = children.map((child) => child.output());
+  // Each has one request under way then.
+  await Promise.race([proxy.seen(/./, children.length), Promise.all(ended)]);
+  for (const child of children) child.kill("SIGINT");
+  for (const [n, { code, stderr }] of (await Promise.all(ended)).entries()) {
+    const text = new TextDecoder().decode(stderr);
+    assertEquals(code, EXIT.interrupted, `${STORE[n]}: ${text}`);
+    assertEquals(text, "error: Interrupted by SIGINT\n", STORE[n]);
+  }
+  assertEquals([...Deno.readDirSync(temporary)], []);
 });
 
 Deno.test({

@@ -12,7 +12,7 @@ import { keepsContent, openStore, type StorageOptions, storeFolder } from "../..
 import { Metrics } from "../../telemetry/mod.ts";
 import { NODE_CONFIG } from "../config_file.ts";
 import { addConfigFlags, configFileOf, loadFromFlags } from "../config_flags.ts";
-import { localFailure } from "../failure.ts";
+import { EXIT, Failure, localFailure } from "../failure.ts";
 import { printError, printErrorText } from "../io.ts";
 import { contentError } from "../../content/mod.ts";
 
@@ -42,14 +42,22 @@ export async function withStore<T>(
   for (const warning of warnings) printError(`warning: ${warning}`);
   if (!command.optsWithGlobals().json) sayWhich(command.parent!, config);
   configureLogging({ ...config.log, level: "warning" }, printErrorText);
+  let signal: AbortSignal | undefined;
   try {
     await using stack = new AsyncDisposableStack();
-    const signal = interruption(stack);
+    signal = interruption(stack);
     const source = await openSource(requireStorage(config), stack);
     return await use({ ...source, signal, json: command.optsWithGlobals().json ?? false });
   } catch (error) {
+    if (signal?.aborted) throw interrupted(signal.reason);
     throw localFailure(contentError(error));
   }
+}
+
+/** Returns what an interrupted command reports, whatever the interruption made fail. */
+function interrupted(reason: { signal: string }): Failure {
+  const exitCode = reason.signal === "SIGINT" ? EXIT.interrupted : EXIT.terminated;
+  return new Failure(`Interrupted by ${reason.signal}`, { code: "ABORTED", exitCode });
 }
 
 /** Says on stderr which store is worked on, where nobody has named it. */
@@ -124,7 +132,8 @@ function interruption(stack: AsyncDisposableStack): AbortSignal {
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     const listener = () => {
       Deno.removeSignalListener(signal, listener);
-      controller.abort(new DaemonError("ABORTED", `Interrupted by ${signal}`));
+      const reason = new DaemonError("ABORTED", `Interrupted by ${signal}`);
+      controller.abort(Object.assign(reason, { signal }));
     };
     Deno.addSignalListener(signal, listener);
     stack.defer(() => Deno.removeSignalListener(signal, listener));
