@@ -33,7 +33,8 @@ line, the key's path and what was expected. Durations are strings such as \`"10m
 at most 24 days. A relative path in the file starts from the file's folder, elsewhere from the working
 directory.
 
-- \`wsdaemon config validate --config FILE\` checks a file before a restart.
+- \`wsdaemon config validate --config FILE\` checks a file before a restart, and that this machine has
+  what it needs (\`--file-only\` where it is not the one to run on).
 - \`wsdaemon config show --config FILE\` prints what flags, environment, file and defaults come to,
   secrets covered.
 - \`wsdaemon config schema\` prints the JSON Schema, for editors and validators.

@@ -50,9 +50,11 @@ tlsTest(
     await using watch = new CertificateWatch(clock, new DaemonMetrics(metrics, () => 0));
     watch.start(all.server);
     const warnings = () => logs.text.split("CN=server").length - 1;
-    assertEquals(warnings(), 1);
+    assertEquals(warnings(), 0);
     await clock.wakeAll();
     await clock.asleep();
+    assertEquals(warnings(), 1);
+    watch.uses(all.server);
     assertEquals(warnings(), 2);
     assertStringIncludes(
       await metrics.text(),

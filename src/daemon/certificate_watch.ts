@@ -28,20 +28,24 @@ export class CertificateWatch implements AsyncDisposable {
     this.#metrics = metrics;
   }
 
-  /** Looks at the material in use, at once and once a day. */
+  /** Looks at the material in use once a day. (At the start the preflight checks have warned of it.) */
   start(material: TlsMaterial): void {
-    this.uses(material);
+    this.#observe(material);
     this.#watching = this.#keepWatching();
   }
 
   /** Looks at other material from now on, at once. */
   uses(material: TlsMaterial): void {
+    this.#observe(material);
+    this.#warn();
+  }
+
+  #observe(material: TlsMaterial): void {
     this.#expiries = certificateExpiries(material);
     for (const part of ["cert", "clientCa"] as const) {
       const first = this.#expiries.find((expiry) => expiry.part === part);
       if (first) this.#metrics.certificateExpires(part, first.notAfter / 1000);
     }
-    this.#warn();
   }
 
   #warn(): void {

@@ -53,7 +53,7 @@ export const operationReporter: OperationObserver = {
         reason,
         message,
         ...(code === "INTERNAL" ? { error } : {}),
-        cause: causesOf(error),
+        causes: causesOf(error),
       },
     );
   },

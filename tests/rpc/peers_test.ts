@@ -15,9 +15,12 @@ const WHO = {
 };
 const callers: (string | undefined)[] = [];
 
-/** Waits until the logs have a text. */
+/** Waits until the logs have a text, for half a minute at most. */
 async function logged(logs: { text: string }, text: string): Promise<string> {
-  while (!logs.text.includes(text)) await new Promise((resolve) => setTimeout(resolve, 5));
+  for (const end = Date.now() + 30_000; !logs.text.includes(text);) {
+    if (Date.now() > end) throw new Error(`there is no ${text} in\n${logs.text}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
   return logs.text.split("\n").findLast((line) => line.includes(text))!;
 }
 

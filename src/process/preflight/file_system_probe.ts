@@ -5,7 +5,7 @@ import type { Config } from "../../config/mod.ts";
 import { reasonOf } from "../../errors.ts";
 import { bytesOf, Directory, openLibc } from "../../linux/mod.ts";
 import { libcPath } from "../libc.ts";
-import { type Check, failed, passed } from "./check.ts";
+import { type Check, failed, passed, warned } from "./check.ts";
 import { FILE_SYSTEM, isFolder } from "./root_checks.ts";
 
 /** Checks by trying whether the root's file system can do what content needs; nothing is left in it. */
@@ -24,6 +24,9 @@ export function fileSystemProbe({ root }: Config): Check[] {
     Deno.removeSync(folder, { recursive: true });
   }
 }
+
+/** What restores leave out where it does not work. */
+const SPARABLE = "keep extended attributes";
 
 /** What is tried in a folder of its own, one after the other. */
 const ABILITIES: readonly [what: string, attempt: (folder: string) => void][] = [
@@ -55,7 +58,7 @@ const ABILITIES: readonly [what: string, attempt: (folder: string) => void][] = 
     using directory = open(folder);
     directory.rename("FILE", directory, "renamed", { exclusive: true });
   }],
-  ["keep extended attributes", (folder) => {
+  [SPARABLE, (folder) => {
     using directory = open(folder);
     using file = directory.createFile("attributed");
     file.setXattr(bytesOf("user.doctor"), bytesOf("1"));
@@ -69,7 +72,8 @@ function tried(what: string, attempt: () => void): Check | undefined {
     attempt();
     return undefined;
   } catch (error) {
-    return failed(
+    const report = what === SPARABLE ? warned : failed;
+    return report(
       FILE_SYSTEM,
       `the root's file system cannot ${what}: ${reasonOf(error)}`,
       "put the root on ext4, XFS or btrfs",
