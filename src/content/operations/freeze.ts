@@ -63,5 +63,9 @@ export function freezeTree(
 export function isUnchanged(areas: OpenAreas, request: { tree: Tree; state: string }): boolean {
   using top = openTree(areas, request.tree);
   if (deviceNamesOf(top).length === 0) return false;
-  return volumeAt(areas.staging).snapshots?.state(top) === request.state;
+  const { snapshots } = volumeAt(areas.staging);
+  // No state comes back. If it is another one before dirty pages are written back, a save that does
+  // that itself need not wait for it twice.
+  return snapshots?.state(top, { isSynced: true }) === request.state &&
+    snapshots.state(top) === request.state;
 }

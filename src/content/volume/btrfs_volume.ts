@@ -21,9 +21,9 @@ const snapshots: Snapshots = {
   clone: (source, parent, name, options) =>
     snapshotTree(source, parent, name, { ...options, readOnly: false }),
   freeze: (source, parent, name) => snapshotTree(source, parent, name, { readOnly: true }),
-  state(top) {
+  state(top, { isSynced = false } = {}) {
     // What is not written yet is in no transaction that has a number.
-    top.syncFileSystem();
+    if (!isSynced) top.syncFileSystem();
     return stateOf(top);
   },
   changedSince: treeChanges,

@@ -61,9 +61,11 @@ export interface Snapshots {
   freeze(source: Directory, parent: Directory, name: string): Freeze;
   /**
    * Returns the state of a tree, which equals that of a {@link Freeze} as long as nothing in it has
-   * changed since then; `undefined` where that cannot be told.
+   * changed since then; `undefined` where that cannot be told. Writes the file system's dirty pages
+   * back first.
+   * @param options.isSynced whether the state as of what is written back already is enough
    */
-  state(top: Directory): string | undefined;
+  state(top: Directory, options?: { isSynced?: boolean }): string | undefined;
   /**
    * Lists the inodes that changed in a tree, or may have, between two freezes; see
    * {@link TreeChanges}.
