@@ -20,6 +20,7 @@ import {
   splitLast,
   type Stat,
 } from "../../../linux/mod.ts";
+import { release } from "../../../memory.ts";
 import type { BaselineReader } from "../../baseline/baseline_reader.ts";
 import type { ChangedSubvolume } from "../../volume/volume.ts";
 import { Changes, RESOLUTION, type RevisitPlan, shareChanges } from "./revisit_plan.ts";
@@ -45,7 +46,12 @@ export class Contradiction extends Error {}
  * @throws {SystemError}
  */
 export function planRevisit(options: RevisitOptions): RevisitPlan {
-  return new Planner(options).run();
+  const planner = new Planner(options);
+  try {
+    return planner.run();
+  } finally {
+    planner.release();
+  }
 }
 
 /** A directory of the baseline. */
@@ -94,6 +100,12 @@ class Planner {
       changed: shareChanges(this.#options.changed),
       added: this.#added,
     };
+  }
+
+  /** Frees the copy of the baseline, of which the plan needs nothing. */
+  release(): void {
+    const first = this.#directories[0];
+    if (first) release(first.block.memory.bytes);
   }
 
   /** Returns what becomes of a directory that is still where it was. */
