@@ -131,7 +131,7 @@ Deno.test("a clone on a root that was moved is refused in words, and makes nothi
   const moved = join(folder.path, "moved");
   Deno.renameSync(node.root, moved);
   try {
-    const words = `${join(node.root, "tmp")}: it was moved or removed`;
+    const words = `${join(node.root, "state", "state.db")}: it was moved or removed`;
     await refuses(
       "FAILED_PRECONDITION",
       words,
