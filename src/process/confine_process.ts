@@ -54,6 +54,8 @@ const SYSTEM_FOLDERS = [
 ];
 /** Often links to files elsewhere, which are replaced when the network changes. */
 const LINKED_SETTINGS = ["/etc/resolv.conf", "/etc/hosts"];
+/** Where the modules of Workers are, unless they are in the binary. */
+const SOURCES = fromFileUrl(new URL("../../", import.meta.url));
 const DEVICES = ["null", "zero", "full", "random", "urandom", "tty"].map((name) => `/dev/${name}`);
 
 const CAPABILITIES: readonly Capability[] = [
@@ -127,6 +129,7 @@ function pathsOf(options: ProcessConfinement): PathRule[] {
   const folder = storeFolder(config.storage)?.path;
   return [
     ...rules([config.root, ...(folder === undefined ? [] : [folder])], CHANGE_RIGHTS),
+    ...rules(Deno.build.standalone ? [] : [cacheFolder()], CHANGE_RIGHTS),
     ...rules(socketFolders(config), ["makeSocket", "removeFile"]),
     ...rules(programFolders(options.git), RUN_RIGHTS),
     ...rules(readFolders(options), READ_RIGHTS),
@@ -163,19 +166,16 @@ function readFolders({ config, configFile, env }: ProcessConfinement): string[] 
     // Folders, as files are often replaced by others, and links changed.
     ...files.flatMap((path) => [dirname(path), dirname(real(path))]),
     ...protoFolders(),
-    ...(Deno.build.standalone ? [] : sourceFolders()),
+    ...(Deno.build.standalone ? [] : [SOURCES]),
     // Repositories on this node may be anywhere.
     ...(config.git.protocols.includes("file") ? ["/"] : []),
   ];
 }
 
-/** Returns the folder of the sources and Deno's cache, which Workers load their modules from. */
-function sourceFolders(): string[] {
+/** Returns Deno's cache, in which modules that a Worker is the first to load are compiled and kept. */
+function cacheFolder(): string {
   const npm = fromFileUrl(import.meta.resolve("@grpc/grpc-js"));
-  return [
-    fromFileUrl(new URL("../../", import.meta.url)),
-    npm.slice(0, npm.lastIndexOf("/npm/")),
-  ];
+  return npm.slice(0, npm.lastIndexOf("/npm/"));
 }
 
 /** Returns where a path leads through links; the path itself where nothing is there. */
