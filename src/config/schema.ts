@@ -110,7 +110,8 @@ export const configSchema = section({
   metrics: section({
     listen: metricsAddress.exactOptional()
       .describe(
-        'Where /metrics, /healthz and /readyz are served; 127.0.0.1:9500 unless given; "off"',
+        "Where /metrics, /healthz, /readyz and the status page are served; 127.0.0.1:9500 unless " +
+          'given; "off"',
       ),
   }).prefault({}),
   storage: storageSchema.prefault({ kind: "fs" }).describe("Where snapshots and backups go"),

@@ -68,3 +68,15 @@ export function formatSize(bytes: number): string {
   if (exponent === 0) return `${bytes} B`;
   return `${amount.toFixed(1)} ${SIZE_PREFIXES[exponent - 1]}iB`;
 }
+
+/** Returns a length of time in its two largest units: `3d 4h`, `12s`. */
+export function formatSpan(milliseconds: number): string {
+  let rest = Math.max(0, milliseconds);
+  const parts: string[] = [];
+  for (const unit of ["d", "h", "m", "s"] as const) {
+    const amount = Math.floor(rest / DURATION_UNITS[unit]);
+    if (parts.length > 0 || amount > 0) parts.push(`${amount}${unit}`);
+    rest -= amount * DURATION_UNITS[unit];
+  }
+  return parts.slice(0, 2).filter((part, n) => n === 0 || !part.startsWith("0")).join(" ") || "0s";
+}

@@ -48,6 +48,12 @@ export class CertificateWatch implements AsyncDisposable {
     }
   }
 
+  /** When the first of the certificates in use ends, in milliseconds since the epoch. */
+  get firstEnd(): number | undefined {
+    const ends = this.#expiries.map(({ notAfter }) => notAfter);
+    return ends.length === 0 ? undefined : Math.min(...ends);
+  }
+
   #warn(): void {
     for (const expiry of this.#expiries) {
       const warning = expiryWarning(expiry, this.#clock.now());

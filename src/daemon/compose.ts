@@ -18,11 +18,13 @@ import { EgressProxy } from "../outbound/mod.ts";
 import { formatAddress, parseAddress } from "../address.ts";
 import { type RpcServer, startRpc } from "../rpc/mod.ts";
 import { BaseCache, StoredImages } from "../snapshot/mod.ts";
+import { statusPage } from "../status_page/mod.ts";
 import { keepsContent, type ObjectStore, openStore, storeFolder } from "../store/mod.ts";
 import {
   measureEventLoopDelay,
   Metrics,
   type MetricsHttp,
+  type MetricsHttpOptions,
   serveProcessMetrics,
   startMetricsHttp,
 } from "../telemetry/mod.ts";
@@ -33,6 +35,7 @@ import type { DaemonMetrics } from "./daemon_metrics.ts";
 import { chooseQuotaDriver } from "./quota.ts";
 import { DiskWatch } from "./disk_watch.ts";
 import { LeftoverSweeper } from "./leftover_sweeper.ts";
+import { nodeView } from "./node_view.ts";
 import { openJournal } from "./open_journal.ts";
 import { ImageAges } from "./image_ages.ts";
 import { OperationMetrics } from "./operation_metrics.ts";
@@ -74,6 +77,7 @@ export interface RunningDaemon {
  */
 export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   await using stack = new AsyncDisposableStack();
+  const startedAt = systemClock.now();
   const { config, metrics, daemonMetrics } = options;
   const spans = traceTo(config.tracing.endpoint, options);
   if (spans) stack.use(spans).start();
@@ -126,7 +130,18 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   const readiness = stack.use(new Readiness(store, systemClock, daemonMetrics, disks));
   readiness.start();
   stack.use(new LeftoverSweeper(store, systemClock, daemonMetrics)).start();
-  const http = serveMetrics(config, metrics, readiness);
+  const view = {
+    version: options.version,
+    startedAt,
+    administration,
+    content,
+    store,
+    readiness,
+    disks,
+    certificates,
+  };
+  const page = async () => statusPage(await nodeView(view));
+  const http = serveMetrics(config, { metrics, readiness, page });
   rpc.setServing(true);
   for (const address of rpc.addresses) options.onListening(formatAddress(address));
   const resources = stack.move();
@@ -305,13 +320,16 @@ async function openConfiguredStore(config: Config, metrics: Metrics): Promise<Ob
 }
 
 /**
- * Serves metrics, health and readiness. An address that cannot be bound stops the start only where
+ * Serves metrics, health, readiness and the status page. An address that cannot be bound stops the start only where
  * `metrics.listen` was configured; the default is given up with a warning.
  */
 function serveMetrics(
   config: Config,
-  metrics: Metrics,
-  readiness: Readiness,
+  { metrics, readiness, page }: {
+    metrics: Metrics;
+    readiness: Readiness;
+    page: NonNullable<MetricsHttpOptions["page"]>;
+  },
 ): MetricsHttp | undefined {
   const { listen, required } = config.metrics;
   if (listen === undefined) return undefined;
@@ -323,8 +341,9 @@ function serveMetrics(
       metrics,
       health: () => ({ ok: true, message: "ok" }),
       ready: () => readiness.get(),
+      page,
     });
-    log.info("Metrics are on {host}:{port}", {
+    log.info("Metrics and a status page are on {host}:{port}", {
       host: http.address.hostname,
       port: http.address.port,
     });

@@ -41,7 +41,7 @@ export class DiskWatch {
         help,
         ["area"],
         async () =>
-          (await this.#read()).map(([area, space]) => ({
+          (await this.read()).map(([area, space]) => ({
             labels: { area },
             value: valueOf(space),
           })),
@@ -79,7 +79,7 @@ export class DiskWatch {
   async readinessProblem(): Promise<string | undefined> {
     const percent = this.#limits.readyPercent;
     if (percent === 0) return undefined;
-    return firstShortage((await this.#read()).map(([, space]) => space), percent);
+    return firstShortage((await this.read()).map(([, space]) => space), percent);
   }
 
   #readRoot(): DiskSpace | undefined {
@@ -93,7 +93,8 @@ export class DiskWatch {
   }
 
   /** Reads what can be read in time. */
-  async #read(): Promise<(readonly [area: string, space: DiskSpace])[]> {
+  /** Returns how full the file systems are that answer in time, by what is on them. */
+  async read(): Promise<(readonly [area: string, space: DiskSpace])[]> {
     const read: (readonly [string, DiskSpace])[] = [];
     const all = Object.entries(this.#areas).map(async ([area, path]) => {
       try {

@@ -1,4 +1,4 @@
-/** The operators' HTTP endpoints: `/metrics`, `/healthz` and `/readyz`. */
+/** The operators' HTTP endpoints: `/metrics`, `/healthz` and `/readyz`, and a page for people at `/`. */
 
 import { DaemonError, messageOf } from "../errors.ts";
 import { logger } from "../log/mod.ts";
@@ -18,6 +18,8 @@ export interface MetricsHttpOptions {
   health: () => HealthStatus;
   /** Whether it should be given work now. */
   ready: () => HealthStatus;
+  /** Returns the page, as HTML, and further headers for it; there is none unless given. */
+  page?: () => Promise<{ body: string; headers: Readonly<Record<string, string>> }>;
 }
 
 /** The endpoints, being served. */
@@ -37,8 +39,9 @@ const TEXT = "text/plain; charset=utf-8";
  * @throws {DaemonError} FAILED_PRECONDITION naming the address where it cannot be bound.
  */
 export function startMetricsHttp(options: MetricsHttpOptions): MetricsHttp {
-  const { hostname, port } = options.listen;
+  const { listen: { hostname, port }, page } = options;
   const endpoints: Readonly<Record<string, Endpoint>> = {
+    ...(page ? { "/": async () => pageResponse(await page()) } : {}),
     "/metrics": async () => respond(200, await options.metrics.text(), options.metrics.contentType),
     "/healthz": () => healthResponse(options.health()),
     "/readyz": () => healthResponse(options.ready()),
@@ -77,6 +80,12 @@ async function answer(
     });
   }
   return await endpoint();
+}
+
+function pageResponse(
+  { body, headers }: { body: string; headers: Readonly<Record<string, string>> },
+): Response {
+  return respond(200, body, "text/html; charset=utf-8", headers);
 }
 
 function healthResponse({ ok, message }: HealthStatus): Response {

@@ -2,7 +2,8 @@ import { assertEquals } from "@std/assert";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { frame } from "../../src/cli/operations/frame.ts";
-import { formatSpan, printable } from "../../src/cli/operations/format.ts";
+import { printable } from "../../src/cli/operations/format.ts";
+import { formatSpan } from "../../src/config/mod.ts";
 import { OperationKind, OperationSchema, OperationState } from "../../src/wire/mod.ts";
 
 const NOW = Date.UTC(2026, 0, 2, 3, 4, 5);

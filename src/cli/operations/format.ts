@@ -1,6 +1,6 @@
 /** Formats workspaces and operations as text for terminals. */
 
-import { formatSize } from "../../config/mod.ts";
+import { formatSize, formatSpan } from "../../config/mod.ts";
 import {
   type Operation,
   OperationKind,
@@ -33,25 +33,6 @@ export function kindName(kind: OperationKind): string {
 /** Returns the name of a state: `running`. */
 export function outcomeName(state: OperationState): string {
   return (OperationState[state] ?? `${state}`).toLowerCase();
-}
-
-const UNITS: readonly [unit: string, milliseconds: number][] = [
-  ["d", 86_400_000],
-  ["h", 3_600_000],
-  ["m", 60_000],
-  ["s", 1_000],
-];
-
-/** Returns a length of time in its two largest units: `3d 4h`, `12s`. */
-export function formatSpan(milliseconds: number): string {
-  let rest = Math.max(0, milliseconds);
-  const parts: string[] = [];
-  for (const [unit, length] of UNITS) {
-    const amount = Math.floor(rest / length);
-    if (parts.length > 0 || amount > 0) parts.push(`${amount}${unit}`);
-    rest -= amount * length;
-  }
-  return parts.slice(0, 2).filter((part, n) => n === 0 || !part.startsWith("0")).join(" ") || "0s";
 }
 
 /** Returns the milliseconds of a message's time; `undefined` for none. */

@@ -9,7 +9,7 @@ import {
   type Workspace,
 } from "../../wire/mod.ts";
 import type { CallOptions } from "../../client/mod.ts";
-import { formatSize } from "../../config/mod.ts";
+import { formatSize, formatSpan } from "../../config/mod.ts";
 import { addConnectionFlags, type Session, withSession } from "../client/connect.ts";
 import { printJson, printLine, table } from "../io.ts";
 import {
@@ -17,7 +17,6 @@ import {
   describeFailure,
   describeState,
   elapsedOf,
-  formatSpan,
   kindName,
   lastImage,
   OPERATION_HEADINGS,

@@ -1,0 +1,131 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { DaemonError } from "../../src/errors.ts";
+import { OperationRegistry } from "../../src/operations/mod.ts";
+import { markup } from "../../src/status_page/html.ts";
+import { type NodeView, statusPage } from "../../src/status_page/mod.ts";
+import { startMetricsHttp } from "../../src/telemetry/http.ts";
+import { Metrics } from "../../src/telemetry/metrics.ts";
+import { ManualClock } from "../fixtures/clock.ts";
+import { testFolder } from "../fixtures/folder.ts";
+import { has } from "../fixtures/tools.ts";
+
+/** Text that would be more than text in a page that does not escape it. */
+const HOSTILE =
+  `"'><img src=x onerror="document.title='pwned'"><script>document.title='pwned'</script>`;
+
+/** A node on which one operation runs, one has failed and one has succeeded. */
+async function view(more: Partial<NodeView> = {}): Promise<NodeView & AsyncDisposable> {
+  const clock = new ManualClock();
+  const operations = new OperationRegistry(clock);
+  const end = Promise.withResolvers<void>();
+  const done = operations.run({ kind: "backup", subject: { workspace: "w-runs" } }, async (one) => {
+    one.enter(`packing ${HOSTILE}`);
+    one.progress.setTotal({ files: 8 });
+    one.progress.add({ files: 2, bytes: 2048 });
+    await end.promise;
+  });
+  await operations.run(
+    { kind: "snapshot", subject: { workspace: "w-saved" } },
+    () => Promise.resolve(),
+  );
+  const error = new DaemonError("UNAVAILABLE", `no /secret/file ${HOSTILE}`, {
+    reason: "STORE_UNAVAILABLE",
+  });
+  await operations.run(
+    { kind: "init", subject: { workspace: "w-failed" } },
+    () => Promise.reject(error),
+  ).catch(() => {});
+  return {
+    version: "1.2.3",
+    deno: "2.8.3",
+    startedAt: clock.now() - 3_700_000,
+    now: clock.now() + 5_000,
+    ready: { ok: true, message: "ready" },
+    store: "s3",
+    disks: [{ area: "root", free: 2 ** 30, size: 2 ** 32 }],
+    certificateEnds: clock.now() + 95_000_000,
+    workspaces: [
+      { id: "w-saved", owner: HOSTILE, metaId: "m", state: "AVAILABLE", quotaBytes: 2048 },
+    ],
+    operations: operations.all(),
+    ...more,
+    async [Symbol.asyncDispose]() {
+      end.resolve();
+      await done;
+    },
+  };
+}
+
+Deno.test("the page has failures first, then what runs, what has ended and the workspaces", async () => {
+  await using node = await view();
+  // White space between elements is of no interest.
+  const body = statusPage(node).body.replaceAll(/>\s+/g, ">").replaceAll(/\s+</g, "<");
+  const headings = [...body.matchAll(/<h2[^>]*>([^<]*)/g)].map(([, heading]) => heading);
+  assertEquals(headings, ["Failed", "Running", "Ended", "Workspaces: 1"]);
+  assertStringIncludes(body, "<title>wsdaemon: 1 failed</title>");
+  assertStringIncludes(body, '<span class="bad">UNAVAILABLE STORE_UNAVAILABLE</span>');
+  assertStringIncludes(body, '<progress value="2" max="8"></progress>');
+  assertStringIncludes(body, "<dd>1h 1m</dd>");
+  assertStringIncludes(body, "<dd>1.0 GiB of 4.0 GiB</dd>");
+  assertStringIncludes(body, "ends in 1d 2h");
+  assertEquals(body.match(/<rect /g)?.length, 2);
+  for (const { id, parent } of node.operations) if (!parent) assertStringIncludes(body, id);
+});
+
+Deno.test("the page says nothing of a failure but its reason, and is text whatever it is told", async () => {
+  await using node = await view();
+  const { body, headers } = statusPage(node);
+  assert(!body.includes("/secret/file"));
+  assert(!body.includes("<img"), "what was put in became an element");
+  assertEquals(body.match(/<script/g)?.length, 1);
+  assertMatch(
+    headers["content-security-policy"]!,
+    /^default-src 'none'; .*script-src 'sha256-\S+'; /,
+  );
+  assert(!/(?:src|href)=/.test(body.replaceAll("src=x", "")), "it loads something");
+  assertEquals(
+    markup`<b title="${"\"<&>'"}">${["\u202e", "\0", 7, undefined]}</b>`.text,
+    '<b title="&quot;&lt;&amp;&gt;&#39;">\ufffd\ufffd7</b>',
+  );
+});
+
+Deno.test("a browser shows the page as it is, and puts a fresh one in its place (needs chromium)", {
+  ignore: !has("chromium"),
+}, async () => {
+  using folder = testFolder();
+  await using node = await view();
+  let asked = 0;
+  const http = startMetricsHttp({
+    listen: { hostname: "127.0.0.1", port: 0 },
+    metrics: new Metrics(),
+    health: () => ({ ok: true, message: "ok" }),
+    ready: () => ({ ok: true, message: "ok" }),
+    page: () => Promise.resolve(statusPage({ ...node, version: `version-${++asked}` })),
+  });
+  const browse = async (...flags: string[]) => {
+    const { stdout } = await new Deno.Command("chromium", {
+      args: [
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        `--user-data-dir=${folder.path}/profile`,
+        ...flags,
+        `http://127.0.0.1:${http.address.port}/`,
+      ],
+      stderr: "null",
+    }).output();
+    return new TextDecoder().decode(stdout);
+  };
+  try {
+    // Time in the page goes on as fast as it can, so that this takes no 6 seconds.
+    const dom = await browse("--virtual-time-budget=6000", "--dump-dom");
+    assertStringIncludes(dom, "<title>wsdaemon: 1 failed</title>");
+    assert(!dom.includes("<img"), dom);
+    assert(asked >= 2, `the page was asked for ${asked} times`);
+    assertMatch(dom, /<dd>version-[2-9]/);
+    assert(!dom.includes('<body class="stale"'), dom);
+  } finally {
+    await http.stop();
+  }
+});
