@@ -343,7 +343,7 @@ function serveMetrics(
       ready: () => readiness.get(),
       page,
     });
-    log.info("Metrics and a status page are on {host}:{port}", {
+    log.info("Metrics are on {host}:{port}, with a status page at /", {
       host: http.address.hostname,
       port: http.address.port,
     });
