@@ -96,8 +96,10 @@ async function main(): Promise<number> {
     await Deno.remove(trace.path);
     return 0;
   } catch (error) {
-    trace.log(`FAILED: ${error instanceof Error ? error.stack : error}`);
-    say(`chaos: FAILED: ${error instanceof Error ? error.stack : error}`);
+    // With what was suppressed, since that may be the first failure.
+    const failure = Deno.inspect(error, { colors: false });
+    trace.log(`FAILED: ${failure}`);
+    say(`chaos: FAILED: ${failure}`);
     say(`chaos: seed ${seed}; the trace is ${trace.path}, the nodes are in ${folder}`);
     return 1;
   }

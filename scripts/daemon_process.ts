@@ -21,6 +21,9 @@ export const FROM_SOURCE: readonly [string, ...string[]] = [
   fromFileUrl(new URL("../main.ts", import.meta.url)),
 ];
 
+/** Milliseconds that a start may take unless told otherwise: a loaded machine needs many seconds. */
+const START_TIMEOUT = 120_000;
+
 export interface DaemonProcessOptions {
   /** Flags of `wsdaemon run`; an address on a free port is added unless one is given. */
   args: readonly string[];
@@ -29,7 +32,7 @@ export interface DaemonProcessOptions {
   env?: Record<string, string>;
   /** How many `listening on` lines to wait for. */
   listeners?: number;
-  /** Milliseconds. */
+  /** Milliseconds; {@link START_TIMEOUT} if absent. */
   startTimeout?: number;
   /** Told each line that it logs, from its start on. */
   onLine?(line: string): void;
@@ -82,7 +85,7 @@ export class DaemonProcess implements AsyncDisposable {
     }).finally(() => serving.reject(new Error(`wsdaemon did not serve:\n${log.join("\n")}`)));
     const timer = setTimeout(
       () => serving.reject(new Error(`wsdaemon did not serve in time:\n${log.join("\n")}`)),
-      options.startTimeout ?? 30_000,
+      options.startTimeout ?? START_TIMEOUT,
     );
     try {
       await serving.promise;

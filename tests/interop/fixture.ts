@@ -123,7 +123,11 @@ class Daemon {
       malformed: { code: "INVALID_ARGUMENT", fields: ["id"] },
     });
     if (services !== undefined) {
-      assertEquals(services, ["grpc.health.v1.Health", "wsdaemon.WorkspaceContentService"]);
+      assertEquals(services, [
+        "grpc.health.v1.Health",
+        "wsdaemon.WorkspaceContentService",
+        "wsdaemon.operations.v1.OperationsService",
+      ]);
       assertEquals(files, 2);
     }
     assertEquals(this.#initialised, INIT_REQUEST);
