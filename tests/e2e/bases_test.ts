@@ -181,7 +181,7 @@ async function settled(node: TestNode, mount: string, point: string): Promise<vo
 }
 
 async function until(what: string, holds: () => boolean): Promise<void> {
-  const end = performance.now() + 30_000;
+  const end = performance.now() + 60_000;
   while (!holds()) {
     if (performance.now() > end) throw new Error(`in vain: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));

@@ -25,6 +25,8 @@ class BaseNode implements AsyncDisposable {
   readonly metrics = new Metrics();
   /** Called before each restore from the store. */
   beforeRestore: () => Promise<void> = () => Promise.resolve();
+  /** Called before each clone of a base. */
+  beforeClone: () => Promise<void> = () => Promise.resolve();
   /** How many references were read. */
   #references = 0;
   #options!: BaseCacheOptions;
@@ -78,6 +80,13 @@ class BaseNode implements AsyncDisposable {
     const { content } = this.#started;
     return {
       ...content,
+      bases: {
+        ...content.bases,
+        clone: async (id, tree) => {
+          await this.beforeClone();
+          return await content.bases.clone(id, tree);
+        },
+      },
       restore: async (tree, options) => {
         await this.beforeRestore();
         return await content.restore(tree, options);
@@ -101,13 +110,13 @@ class BaseNode implements AsyncDisposable {
     await Deno.writeFile(this.path("workspaces", id, "file"), bytes);
   }
 
-  /** Takes a snapshot without leaving a base. @returns its url */
-  async snapshot(id: string): Promise<string> {
+  /** Takes a snapshot, unless told otherwise without leaving a base. @returns its url */
+  async snapshot(id: string, withoutBase = true): Promise<string> {
     const url = this.images.newSnapshotUrl(ALICE);
     const saved = await this.images.saveSnapshot({ area: "workspaces", name: id }, url, {
       baseline: id,
     });
-    await this.drop(saved.manifest);
+    if (withoutBase) await this.drop(saved.manifest);
     return url;
   }
 
@@ -139,7 +148,7 @@ class BaseNode implements AsyncDisposable {
 
 /** Waits for a state that comes by itself, on a machine that may be slow. */
 async function until(what: string, holds: () => boolean): Promise<void> {
-  const end = performance.now() + 30_000;
+  const end = performance.now() + 60_000;
   while (!holds()) {
     assert(performance.now() < end, what);
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -239,6 +248,25 @@ Deno.test({
     await until("one of them goes", () => node.bases().length === 3);
     assert(!node.bases().includes(ids[1]!), "the one that was used longest ago is there");
     assert(node.bases().includes(ids[0]!), "one that was used since is gone");
+
+    // While one is being cloned, it stays, whatever has to go.
+    const begun = Promise.withResolvers<void>();
+    const go = Promise.withResolvers<void>();
+    node.beforeClone = () => {
+      node.beforeClone = () => Promise.resolve();
+      begun.resolve();
+      return go.promise;
+    };
+    const cloning = node.restore(urls[2]!);
+    await begun.promise;
+    for (const size of [170, 171]) {
+      await node.write("w", size);
+      await node.restore(await node.snapshot("w", false));
+    }
+    await until("all others go", () => node.bases().length <= 2);
+    assert(node.bases().includes(ids[2]!), "one that is being cloned is gone");
+    go.resolve();
+    assertEquals(await cloning, 72);
   },
 });
 
