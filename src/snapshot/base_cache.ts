@@ -146,6 +146,10 @@ export class BaseCache implements AsyncDisposable {
 
   #restored(outcome: "hit" | "joined" | "miss", result: RestoreResult): RestoreResult {
     this.#metrics.restored(outcome);
+    if (outcome !== "miss") {
+      const { files, contentBytes: bytes } = result;
+      currentOperation()?.progress.add({ files, bytes });
+    }
     return result;
   }
 
