@@ -15,13 +15,16 @@
 
 import { Semaphore } from "../async/mod.ts";
 import type { Clock } from "../clock.ts";
-import type {
-  BaseFacts,
-  Content,
-  PackResult,
-  RestoreResult,
-  Tree,
-  VolumeChoice,
+import {
+  type BaseFacts,
+  type Content,
+  DIRECTORY_BYTES,
+  fileBytes,
+  type PackResult,
+  type PackStats,
+  type RestoreResult,
+  type Tree,
+  type VolumeChoice,
 } from "../content/mod.ts";
 import { type Digest, hexOf } from "../digest.ts";
 import { DaemonError, messageOf } from "../errors.ts";
@@ -189,6 +192,7 @@ export class BaseCache implements AsyncDisposable {
       const { bases } = this.#options.content;
       if (!await bases.adopt(frozen, { id, facts, baseline })) return;
       const base = this.#index.add(id, facts);
+      base.atMostBytes = mostDiskBytes(stats);
       this.#inBackground(this.#measure(base).then(() => this.#evict()));
     } catch (error) {
       log.warn("No base is kept of image {manifest}: {reason}", {
@@ -260,7 +264,11 @@ export class BaseCache implements AsyncDisposable {
     tree: Tree,
     { limitBytes = Infinity, quotaBytes = Infinity }: RestoreImageOptions,
   ): Promise<RestoreResult | undefined> {
-    const diskBytes = await this.#measure(base);
+    const { atMostBytes = Infinity } = base;
+    const isSurelyWithin = atMostBytes <= Math.min(limitBytes, quotaBytes);
+    const diskBytes = isSurelyWithin
+      ? base.facts.diskBytes ?? atMostBytes
+      : await this.#measure(base);
     if (diskBytes === undefined) return undefined;
     if (diskBytes > limitBytes) throw overLimit(base.facts, diskBytes, limitBytes);
     // What a clone shares is not counted by simple quotas, so that it must be within the quota itself.
@@ -379,6 +387,12 @@ export class BaseCache implements AsyncDisposable {
 function isWholeImage({ stats }: Pick<PackResult, "stats">): boolean {
   return stats.unstableCount === 0 && stats.skippedSockets === 0 &&
     stats.retainedOmissions === 0 && Object.keys(stats.unrestorable.counts).length === 0;
+}
+
+/** Returns the most bytes that a tree takes on disk, but for xattrs, as limits count them. */
+function mostDiskBytes(stats: PackStats): number {
+  const { files, otherEntries, directories, contentBytes } = stats;
+  return contentBytes + (files + otherEntries) * fileBytes(1) + directories * DIRECTORY_BYTES;
 }
 
 function overLimit({ files }: BaseFacts, diskBytes: number, limitBytes: number): DaemonError {

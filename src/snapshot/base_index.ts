@@ -4,6 +4,8 @@ import type { BaseFacts, BaseRecord } from "../content/mod.ts";
 export interface CachedBase {
   readonly id: string;
   facts: BaseFacts;
+  /** What it takes on disk at most, in bytes, where that is known before it is measured. */
+  atMostBytes?: number;
   /** How many are cloning it, or about to: it stays for as long. */
   users: number;
 }
