@@ -97,7 +97,6 @@ Deno.test({
 /** Steps at which a daemon is killed, and which of its calls comes by there. */
 const STEPS: readonly (readonly [string, "restore" | "save" | "start"])[] = [
   ["worker.sealBase.before", "restore"],
-  ["worker.cloneBase.after", "start"],
   ...(soaking()
     ? [
       ["worker.makeBase.after", "restore"],
@@ -109,6 +108,7 @@ const STEPS: readonly (readonly [string, "restore" | "save" | "start"])[] = [
       ["store.putRef.before", "save"],
       ["store.putRef.after", "save"],
       ["worker.cloneBase.before", "start"],
+      ["worker.cloneBase.after", "start"],
       ["worker.commitBaseline.after", "start"],
       ["worker.publish.before", "start"],
       ["worker.publish.after", "start"],

@@ -26,7 +26,7 @@ const IDENTITIES: WorkspaceIdentity[] = [
   { owner: "bob", metaId: "site" },
 ];
 /** 1,000 take longer than the suite has. */
-const RUNS = runs(40, 1000);
+const RUNS = runs(20, 1000);
 
 const action = fc.record({
   do: fc.constantFrom(

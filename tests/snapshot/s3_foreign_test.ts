@@ -15,6 +15,7 @@ import { type Digest, digestOf } from "../../src/digest.ts";
 import type { Fault } from "../fixtures/fault_proxy.ts";
 import { FOREIGN } from "../fixtures/foreign.ts";
 import { startS3 } from "../fixtures/s3rver.ts";
+import { runs } from "../fixtures/soak.ts";
 import { assertCode } from "../store/conformance.ts";
 import { LEASE_KEY } from "../../src/store/keys.ts";
 import { S3Node } from "./s3_node.ts";
@@ -188,7 +189,7 @@ Deno.test("collection deletes no blob that a backup needs, whoever answers for t
     // What a collection that failed says of itself would hold up the next for minutes.
     await store.deleteRef(LEASE_KEY);
   });
-  await fc.assert(property, { numRuns: 40 });
+  await fc.assert(property, { numRuns: runs(12, 200) });
   const garbage = new TextEncoder().encode("dead for good");
   await store.putBlobBytes(digestOf(garbage), garbage);
   await makeOld(node);
