@@ -120,7 +120,7 @@ const STEPS: readonly (readonly [string, "restore" | "save" | "start"])[] = [
 
 Deno.test({
   name:
-    "a daemon that is killed at any step of a base leaves no subvolume, and no base that is not whole",
+    "a daemon that is killed at a step of a base leaves no subvolume, and no base that is not whole",
   ignore,
   async fn() {
     using fs = mountBtrfs(1 << 30);
@@ -148,9 +148,9 @@ Deno.test({
       await ended;
       await node.startAgain();
       await settled(node, fs.path, point);
-      await node.client.initWorkspace(fromSnapshot("judge", snapshot));
-      assertEquals(Deno.readTextFileSync(join(node.workspace("judge"), "file")), "work", point);
-      await node.client.disposeWorkspace({ id: "judge" });
+      await node.client.initWorkspace(fromSnapshot("check", snapshot));
+      assertEquals(Deno.readTextFileSync(join(node.workspace("check"), "file")), "work", point);
+      await node.client.disposeWorkspace({ id: "check" });
       await node.end("SIGKILL");
     }
     await node.startAgain();
