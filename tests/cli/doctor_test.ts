@@ -27,7 +27,7 @@ function configFile(folder: string, config: Record<string, unknown>): string {
 Deno.test("doctor passes a root and its store, and leaves nothing in them", async () => {
   using folder = testFolder();
   const root = join(folder.path, "root");
-  Deno.mkdirSync(join(root, "store"), { recursive: true });
+  Deno.mkdirSync(join(root, "store", "blobs"), { recursive: true });
   const config = configFile(folder.path, {});
   const { code, checks } = await doctor("--config", config);
   const named = new Set(checks.map(({ name }) => name));
@@ -74,6 +74,24 @@ Deno.test("doctor fails with a line for each fault that says what to do", async 
   const failed = stdout.split("\n").filter((line) => line.startsWith("FAILED"));
   assertStringIncludes(failed.join("\n"), `there is no folder ${path}/none; make that folder`);
   assertStringIncludes(failed.join("\n"), `Cannot read ${path}/no.pem: no such file`);
+});
+
+Deno.test("doctor makes no store in a folder that has none, and warns of it", async () => {
+  using folder = testFolder();
+  const path = join(folder.path, "mistyped");
+  Deno.mkdirSync(join(path, "others"), { recursive: true });
+  Deno.chmodSync(path, 0o755);
+  const storage = { kind: "fs", path };
+  const { code, checks } = await doctor("--config", configFile(folder.path, { storage }));
+  assertEquals(checks.filter(({ name }) => name.startsWith("store")), [{
+    name: "store",
+    outcome: "warning",
+    message: `${path} holds no store yet; the daemon makes one there`,
+    remedy: "check storage.path, and that it is mounted",
+  }]);
+  assertEquals(code, 0);
+  assertEquals(Deno.statSync(path).mode! & 0o777, 0o755);
+  assertEquals([...Deno.readDirSync(path)].map(({ name }) => name), ["others"]);
 });
 
 Deno.test("doctor tries a bucket's rights, and names a bucket that is not there", async () => {

@@ -1,14 +1,19 @@
 /** What the store's commands share: their flags, the open store, and how they are interrupted. */
 
 import type { Command } from "commander";
-import { join } from "@std/path";
 import type { Config } from "../../config/mod.ts";
 import { DaemonError } from "../../errors.ts";
 import { Directory, openLibc } from "../../linux/mod.ts";
 import { libcPath } from "../../process/mod.ts";
 import { configureLogging } from "../../log/mod.ts";
 import type { BlobSource } from "../../inspect/mod.ts";
-import { keepsContent, openStore, type StorageOptions, storeFolder } from "../../store/mod.ts";
+import {
+  holdsStore,
+  keepsContent,
+  openStore,
+  type StorageOptions,
+  storeFolder,
+} from "../../store/mod.ts";
 import { Metrics } from "../../telemetry/mod.ts";
 import { NODE_CONFIG } from "../config_file.ts";
 import { addConfigFlags, configFileOf, loadFromFlags } from "../config_flags.ts";
@@ -114,11 +119,9 @@ async function makeSpool(): Promise<string> {
 /** Refuses a folder without a store, since opening an embedded store creates it. */
 async function requireFolder(path: string): Promise<void> {
   try {
-    if ((await Deno.stat(join(path, "blobs"))).isDirectory) return;
+    if (await holdsStore(path)) return;
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) {
-      throw localFailure(error, `Cannot look into the store in ${path}`, path);
-    }
+    throw localFailure(error, `Cannot look into the store in ${path}`, path);
   }
   throw new DaemonError(
     "NOT_FOUND",

@@ -2,8 +2,9 @@
 
 import type { Config } from "../../config/mod.ts";
 import { digestOf } from "../../digest.ts";
-import { DaemonError, messageOf } from "../../errors.ts";
+import { DaemonError, explainPath, messageOf } from "../../errors.ts";
 import {
+  holdsStore,
   keepsContent,
   type ObjectStore,
   openStore,
@@ -30,6 +31,8 @@ export async function storeChecks(
   if (folder && !isFolder(folder.path)) {
     return [passed(NAME, `${folder.path} is not there yet; the daemon makes it`)];
   }
+  const unused = folder && await unusedFolder(folder.path);
+  if (unused) return [unused];
   const spoolDir = await Deno.makeTempDir({ prefix: "wsdaemon-doctor-" });
   let store: ObjectStore | undefined;
   try {
@@ -41,6 +44,20 @@ export async function storeChecks(
     await store?.close();
     await Deno.remove(spoolDir, { recursive: true });
   }
+}
+
+/** Returns what is to be said of a folder in which no store is: opening it would plant one there. */
+async function unusedFolder(path: string): Promise<Check | undefined> {
+  try {
+    if (await holdsStore(path)) return undefined;
+  } catch (error) {
+    return failed(NAME, `Cannot look into the store in ${path}: ${explainPath(error, path)}`);
+  }
+  return warned(
+    NAME,
+    `${path} holds no store yet; the daemon makes one there`,
+    "check storage.path, and that it is mounted",
+  );
 }
 
 function whereabouts(storage: StorageOptions): string {

@@ -28,6 +28,19 @@ const CLAIM_LOCK = "claim.lock";
 /** Folders that every store has from its beginning; none is removed when it is empty. */
 const PERMANENT_FOLDERS = ["blobs", "refs", TMP];
 
+/**
+ * Returns whether an embedded store is in a folder, and changes nothing: opening one makes what is missing.
+ * @throws what the file system throws where it cannot be looked into
+ */
+export async function holdsStore(folder: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(join(folder, "blobs"))).isDirectory;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
 /** Writes, reads and touches the objects of one folder. Each write is durable when it resolves. */
 export class ObjectFolder {
   /** The folder's absolute path. */
