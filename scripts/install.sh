@@ -12,7 +12,8 @@ Usage: install.sh [--binary FILE] [--prefix DIR] [--config NAME] [--start] [--dr
   --prefix DIR    where bin/wsdaemon goes (default: /usr/local)
   --config NAME   the sample that becomes /etc/wsdaemon/config.json where there is none:
                   single-node (default), s3, mtls
-  --start         enable the service and start it, or restart it where something has changed
+  --start         enable the service and start it, or restart it where what runs is not what is
+                  installed
   --uninstall     stop and remove the service and the binary; config and data stay
   --dry-run       say what would be done, and do nothing
 END
@@ -61,9 +62,9 @@ case "$prefix" in
   /*) ;;
   *) fail "--prefix must be an absolute path" 2 ;;
 esac
-# systemd would take these for something else in the unit.
+# systemd would take these for something else in the unit, and sed & and |.
 case "$prefix" in
-  *[[:space:]%\$\"\'\\]*) fail "--prefix must have no blanks, quotes, % or \$" 2 ;;
+  *[[:space:]%\$\"\'\\\&\|]*) fail "--prefix must have no blanks, quotes, %, \$, & or |" 2 ;;
 esac
 
 program="$prefix/bin/wsdaemon"
@@ -98,11 +99,28 @@ has_systemd() {
   [ -d /run/systemd/system ]
 }
 
+# Whether the service runs, and by another unit or program than the ones that are in place: an earlier
+# run may have put them there without restarting it.
+runs_another() {
+  systemctl -q is-active wsdaemon || return 1
+  [ "$changed" = no ] || return 0
+  local pid started
+  pid=$(systemctl show --property MainPID --value wsdaemon)
+  cmp -s "/proc/$pid/exe" "$program" || return 0
+  started=$(LC_ALL=C TZ=UTC systemctl show --property ExecMainStartTimestamp --value wsdaemon)
+  [ "$(date -d "$started" +%s)" -lt "$(stat -c %Y "$unit")" ]
+}
+
 install_all() {
   [ -f "$binary" ] || fail "there is no $binary: compile it (deno task compile), or name one by --binary"
   [ -f "$here/config/$sample.json" ] || fail "there is no sample config $sample" 2
   local version adapted
   version=$("$binary" --version | head -n 1) || fail "$binary does not run on this machine"
+  # Before anything is put in place: a program that refuses the config would not start.
+  if [ -e "$config" ]; then
+    act "$binary" config validate --file-only --config "$config" > /dev/null ||
+      fail "wsdaemon $version cannot use $config: mend it; nothing was changed"
+  fi
   adapted=$(mktemp)
   # Expanded now, as it is local.
   trap "rm -f '$adapted'" EXIT
@@ -114,12 +132,11 @@ install_all() {
     echo "systemd does not run here: nothing is started"
     return
   fi
-  if [ "$changed" = yes ]; then act systemctl daemon-reload; fi
+  if [ "$changed" = yes ] || [ "$(systemctl show --property NeedDaemonReload --value wsdaemon)" = yes ]; then
+    act systemctl daemon-reload
+  fi
   if [ "$start" = yes ]; then
-    act "$program" config validate --file-only --config "$config" > /dev/null
-    if [ "$changed" = yes ] && systemctl -q is-active wsdaemon; then
-      act systemctl restart wsdaemon
-    fi
+    if runs_another; then act systemctl restart wsdaemon; fi
     act systemctl enable --quiet --now wsdaemon
     if [ "$dry_run" = no ]; then echo "wsdaemon $version runs: systemctl status wsdaemon"; fi
   elif [ "$changed" = yes ] && [ "$dry_run" = no ]; then

@@ -38,6 +38,8 @@ Deno.test("the installer says what is wrong with its arguments", () => {
     [["--prefix"], 2, "--prefix needs a value"],
     [["--prefix", "relative", "--dry-run"], 2, "absolute"],
     [["--prefix", "/with blank", "--dry-run"], 2, "no blanks"],
+    [["--prefix", "/a&b", "--dry-run"], 2, "no blanks"],
+    [["--prefix", "/a|b", "--dry-run"], 2, "no blanks"],
     [["--unknown"], 2, "Usage: install.sh"],
     [["--dry-run", "--binary", "/nonexistent/wsdaemon"], 1, "there is no /nonexistent/wsdaemon"],
   ];
