@@ -52,7 +52,8 @@ export interface Bases {
   /** Makes an empty tree, to be filled and made a base by {@link seal}. */
   make(): Promise<Tree>;
   /**
-   * Makes a tree that was filled here a base, durably and in one step.
+   * Makes a tree that was filled here a base, in one step. Its content is durable then; a loss of power
+   * may take the base itself away.
    * @throws {DaemonError} ALREADY_EXISTS if there is a base of that image
    */
   seal(tree: Tree, base: NewBase): Promise<void>;
@@ -69,10 +70,15 @@ export interface Bases {
    * @throws {DaemonError} FAILED_PRECONDITION if it is no base
    */
   clone(id: string, tree: Tree): Promise<{ newBaseline?: string }>;
-  /** Returns the bytes that a base takes on disk, as limits count them, and notes them. */
+  /**
+   * Returns the bytes that a base takes on disk, as limits count them, and notes them.
+   * @throws {DaemonError} FAILED_PRECONDITION if it is no base
+   */
   measure(id: string): Promise<number>;
   /** Deletes a base, or what was to become one. Succeeds if it does not exist. */
   remove(name: string): Promise<void>;
+  /** Deletes what `Content.leftovers` found half-made, unless a base that was made since has it. */
+  removeHalfMade(name: string): Promise<void>;
   /** Returns the bytes of the file system that bases are on. */
   space(): Promise<{ size: number; free: number }>;
 }

@@ -108,10 +108,8 @@ export class Budget {
    */
   requireWithin(limitBytes: number): void {
     if (this.#diskBytes <= limitBytes) return;
-    throw exhausted(
-      `the ${this.#subject} takes more than the ${limitBytes} bytes on disk that are allowed: ` +
-        `${this.#entries} entries with ${this.#contentBytes} bytes of content come to ${this.#diskBytes} bytes`,
-    );
+    const what = `${this.#entries} entries with ${this.#contentBytes} bytes of content`;
+    throw limitExceeded(this.#subject, limitBytes, what, this.#diskBytes);
   }
 
   #entry(bytes: number): void {
@@ -125,6 +123,22 @@ export class Budget {
   #check(): void {
     this.requireWithin(this.#limitBytes);
   }
+}
+
+/**
+ * Returns the failure of what takes more bytes on disk than are allowed.
+ * @param what what was counted, in words
+ */
+export function limitExceeded(
+  subject: string,
+  limitBytes: number,
+  what: string,
+  diskBytes: number,
+): DaemonError {
+  return exhausted(
+    `the ${subject} takes more than the ${limitBytes} bytes on disk that are allowed: ` +
+      `${what} come to ${diskBytes} bytes`,
+  );
 }
 
 function exhausted(why: string): DaemonError {

@@ -28,6 +28,7 @@ export function connectBases(workers: Dispatcher, clones: UntouchedClones): Base
     },
     measure: (id) => workers.run("measureBase", { id }),
     remove: (name) => workers.run("removeBase", { name }),
+    removeHalfMade: (name) => workers.run("removeHalfMadeBase", { name }),
     space: () => workers.quick("spaceOfBases", {}),
   };
 }

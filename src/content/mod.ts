@@ -24,6 +24,7 @@ export type { LayerDescriptor } from "../image/mod.ts";
 export type { Omissions } from "./omissions.ts";
 export type { PackResult, PackStats } from "./pack/pack_result.ts";
 export type { RestoreResult } from "./restore/restore_result.ts";
+export { limitExceeded } from "./budget.ts";
 export { contentError } from "./content_errors.ts";
 export { DIRECTORY_BYTES, fileBytes, largestFile } from "./disk_usage.ts";
 export { connectContent } from "./connect_content.ts";

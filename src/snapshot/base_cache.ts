@@ -20,6 +20,7 @@ import {
   type Content,
   DIRECTORY_BYTES,
   fileBytes,
+  limitExceeded,
   type PackResult,
   type PackStats,
   type RestoreResult,
@@ -33,7 +34,7 @@ import { currentOperation } from "../operations/mod.ts";
 import type { Metrics } from "../telemetry/mod.ts";
 import { BaseFlight } from "./base_flight.ts";
 import { BaseIndex, type CachedBase } from "./base_index.ts";
-import { BaseMetrics, type EvictionReason } from "./base_metrics.ts";
+import { BaseMetrics, type BaseOutcome, type EvictionReason } from "./base_metrics.ts";
 import type { RestoreImageOptions, SaveOptions } from "./images.ts";
 
 const log = logger("snapshot");
@@ -73,6 +74,8 @@ export class BaseCache implements AsyncDisposable {
   readonly #flights = new Map<string, BaseFlight>();
   /** Images whose frozen tree is being made a base. */
   readonly #adopting = new Set<string>();
+  /** Bases that nobody is to use any more, until they are deleted; by id. */
+  readonly #doomed = new Map<string, Doomed>();
   readonly #background = new Set<Promise<unknown>>();
   readonly #evicting = new Semaphore(1);
   readonly #stop = new AbortController();
@@ -118,17 +121,18 @@ export class BaseCache implements AsyncDisposable {
   ): Promise<RestoreResult> {
     if (!this.isEnabled) return await restore(tree, options);
     const id = hexOf(manifest);
-    const known = this.#index.use(id);
+    const known = this.#use(id);
     if (known) {
-      known.users++;
       try {
         const cloned = await this.#clone(known, tree, options);
         if (cloned) return this.#restored("hit", cloned);
       } finally {
-        known.users--;
+        this.#release(known);
       }
-      // There is a base, and it was of no use to this tree.
-      if (this.#index.has(id)) return this.#restored("miss", await restore(tree, options));
+    }
+    // There is a base that was of no use to this tree, or that has to go before there can be another.
+    if (this.#index.has(id) || this.#doomed.has(id)) {
+      return this.#restored("miss", await restore(tree, options));
     }
     const joined = this.#flights.get(id);
     if (joined) currentOperation()?.enter("waiting for another restore");
@@ -147,7 +151,7 @@ export class BaseCache implements AsyncDisposable {
     return this.#restored("miss", await restore(tree, options));
   }
 
-  #restored(outcome: "hit" | "joined" | "miss", result: RestoreResult): RestoreResult {
+  #restored(outcome: BaseOutcome, result: RestoreResult): RestoreResult {
     this.#metrics.restored(outcome);
     if (outcome !== "miss") {
       const { files, contentBytes: bytes } = result;
@@ -176,7 +180,8 @@ export class BaseCache implements AsyncDisposable {
     const { frozen, stats } = packed;
     if (!frozen) return;
     const id = hexOf(manifest);
-    const isTaken = this.#index.use(id) || this.#flights.has(id) || this.#adopting.has(id);
+    const isTaken = this.#index.use(id) ||
+      [this.#flights, this.#adopting, this.#doomed].some((others) => others.has(id));
     if (isTaken || !isWholeImage(packed)) {
       await this.#discard(frozen.tree.name);
       return;
@@ -193,7 +198,10 @@ export class BaseCache implements AsyncDisposable {
       if (!await bases.adopt(frozen, { id, facts, baseline })) return;
       const base = this.#index.add(id, facts);
       base.atMostBytes = mostDiskBytes(stats);
-      this.#inBackground(this.#measure(base).then(() => this.#evict()));
+      base.users++;
+      this.#inBackground(
+        this.#measure(base).finally(() => this.#release(base)).then(() => this.#evict()),
+      );
     } catch (error) {
       log.warn("No base is kept of image {manifest}: {reason}", {
         manifest,
@@ -209,13 +217,16 @@ export class BaseCache implements AsyncDisposable {
   #startFlight(id: string, { limitBytes }: RestoreImageOptions, restore: Restore): BaseFlight {
     const work = async (signal: AbortSignal) => {
       const isShort = await this.#tryTo("look for room", () => this.#isSpaceShort()) ?? true;
-      if (this.#adopting.has(id) || isShort) return undefined;
+      // A save may have made it meanwhile.
+      const there = this.#use(id);
+      if (there || this.#adopting.has(id) || isShort) return there;
       const limit = limitBytes === undefined ? {} : { limitBytes };
       return await this.#make(id, (tree) => restore(tree, { signal, ...limit }));
     };
-    const flight: BaseFlight = new BaseFlight(work, () => {
+    const onEnd = () => {
       if (this.#flights.get(id) === flight) this.#flights.delete(id);
-    });
+    };
+    const flight: BaseFlight = new BaseFlight(work, (base) => this.#release(base), onEnd);
     this.#flights.set(id, flight);
     this.#inBackground(flight.settled);
     return flight;
@@ -223,7 +234,7 @@ export class BaseCache implements AsyncDisposable {
 
   /**
    * Restores an image into a new base.
-   * @returns `undefined` where there is no room for one, or it is there already by another way
+   * @returns the base, with one use of it that the caller ends; `undefined` where there is no room for one, or it is there already by another way
    * @throws what `restore` throws
    */
   async #make(
@@ -234,24 +245,39 @@ export class BaseCache implements AsyncDisposable {
     const tree = await this.#tryTo("make a base", () => bases.make());
     if (!tree) return undefined;
     let newBaseline: string | undefined;
-    let base: CachedBase | undefined;
+    let isSealed: boolean | undefined;
     try {
       const result = await restore(tree);
       newBaseline = result.newBaseline;
       const { files, contentBytes, diskBytes, omitted } = result;
       const facts: BaseFacts = { files, contentBytes, diskBytes, omitted };
       const baseline = newBaseline === undefined ? {} : { baseline: newBaseline };
-      const sealed = await this.#tryTo("keep a base", async () => {
+      isSealed = await this.#tryTo("keep a base", async () => {
         await bases.seal(tree, { id, facts, ...baseline });
         return true;
       });
-      if (sealed) base = this.#index.add(id, facts);
-      else await this.#discardUnknown(id);
+      if (!isSealed) {
+        await this.#discardUnknown(id);
+        return undefined;
+      }
+      const base = this.#index.add(id, facts);
+      base.users++;
       return base;
     } finally {
-      if (!base) await this.#discard(tree.name);
+      if (!isSealed) await this.#discard(tree.name);
       if (newBaseline !== undefined) await this.#dropBaseline(newBaseline);
     }
+  }
+
+  /** Returns a base that stays until it is released as often. */
+  #use(id: string): CachedBase | undefined {
+    const base = this.#index.use(id);
+    if (base) base.users++;
+    return base;
+  }
+
+  #release(base: CachedBase): void {
+    if (--base.users === 0) this.#doomed.get(base.id)?.isUnused.resolve();
   }
 
   /**
@@ -262,7 +288,7 @@ export class BaseCache implements AsyncDisposable {
   async #clone(
     base: CachedBase,
     tree: Tree,
-    { limitBytes = Infinity, quotaBytes = Infinity }: RestoreImageOptions,
+    { limitBytes = Infinity, quotaBytes = Infinity, signal }: RestoreImageOptions,
   ): Promise<RestoreResult | undefined> {
     const { atMostBytes = Infinity } = base;
     const isSurelyWithin = atMostBytes <= Math.min(limitBytes, quotaBytes);
@@ -270,7 +296,10 @@ export class BaseCache implements AsyncDisposable {
       ? base.facts.diskBytes ?? atMostBytes
       : await this.#measure(base);
     if (diskBytes === undefined) return undefined;
-    if (diskBytes > limitBytes) throw overLimit(base.facts, diskBytes, limitBytes);
+    if (diskBytes > limitBytes) {
+      const { files } = base.facts;
+      throw limitExceeded("image", limitBytes, `its ${files} files and other entries`, diskBytes);
+    }
     // What a clone shares is not counted by simple quotas, so that it must be within the quota itself.
     if (this.#options.volume.quota === "simple" && diskBytes > quotaBytes) return undefined;
     currentOperation()?.enter("cloning a base");
@@ -284,7 +313,8 @@ export class BaseCache implements AsyncDisposable {
         reason: messageOf(error),
       });
       const isFull = error instanceof DaemonError && error.code === "RESOURCE_EXHAUSTED";
-      if (!isFull) await this.#remove(base);
+      // The tree of an init that was cancelled may be gone, which is no fault of the base.
+      if (!isFull && !signal?.aborted) this.#inBackground(this.#remove(base));
       // It is empty, unless the failure came when all was done.
       await this.#options.content.clear(tree);
       return undefined;
@@ -344,10 +374,22 @@ export class BaseCache implements AsyncDisposable {
     return free < size * minFreePercent / 100;
   }
 
-  /** Forgets a base and deletes it. @returns whether it is gone; a restart tries again where not */
-  async #remove({ id }: CachedBase): Promise<boolean> {
+  /**
+   * Forgets a base and deletes it once nobody uses it any more. Until it is gone there is no other one of
+   * that image, which the deletion would hit.
+   * @returns whether it is gone; a restart tries again where not
+   */
+  #remove(base: CachedBase): Promise<boolean> {
+    const { id } = base;
+    const doomed = this.#doomed.get(id);
+    if (doomed) return doomed.gone;
     this.#index.remove(id);
-    return await this.#discard(id);
+    const isUnused = Promise.withResolvers<void>();
+    if (base.users === 0) isUnused.resolve();
+    const gone = isUnused.promise.then(() => this.#discard(id))
+      .finally(() => this.#doomed.delete(id));
+    this.#doomed.set(id, { isUnused, gone });
+    return gone;
   }
 
   async #discard(name: string): Promise<boolean> {
@@ -383,6 +425,14 @@ export class BaseCache implements AsyncDisposable {
   }
 }
 
+/** A base that is forgotten, and on the disk as yet. */
+interface Doomed {
+  /** Resolves once nobody uses it any more. */
+  readonly isUnused: PromiseWithResolvers<void>;
+  /** Resolves once the attempt to delete it is over, to whether it succeeded. */
+  readonly gone: Promise<boolean>;
+}
+
 /** Returns whether restoring an image would make exactly what was packed. */
 function isWholeImage({ stats }: Pick<PackResult, "stats">): boolean {
   return stats.unstableCount === 0 && stats.skippedSockets === 0 &&
@@ -393,13 +443,4 @@ function isWholeImage({ stats }: Pick<PackResult, "stats">): boolean {
 function mostDiskBytes(stats: PackStats): number {
   const { files, otherEntries, directories, contentBytes } = stats;
   return contentBytes + (files + otherEntries) * fileBytes(1) + directories * DIRECTORY_BYTES;
-}
-
-function overLimit({ files }: BaseFacts, diskBytes: number, limitBytes: number): DaemonError {
-  return new DaemonError(
-    "RESOURCE_EXHAUSTED",
-    `the image takes more than the ${limitBytes} bytes on disk that are allowed: ` +
-      `its ${files} files and what is beside them come to ${diskBytes} bytes`,
-    { reason: "QUOTA_EXCEEDED" },
-  );
 }

@@ -15,18 +15,23 @@ export class BaseFlight {
 
   /**
    * Starts the restore.
-   * @param work makes the base; resolves to `undefined` where none can be made
+   * @param work makes the base, and uses it for the flight; resolves to `undefined` where none can be made
+   * @param release ends one use of the base
    * @param onEnd called when nobody is to join it any more
    */
   constructor(
     work: (signal: AbortSignal) => Promise<CachedBase | undefined>,
+    private readonly release: (base: CachedBase) => void,
     private readonly onEnd: () => void,
   ) {
     const { signal } = this.#abort;
     const making = withUncaughtHandler((error) => this.#abort.abort(error), () => work(signal));
     this.#done = making.then((base) => {
       this.#base = base;
-      if (base) base.users += this.#waiting;
+      if (base) {
+        base.users += this.#waiting;
+        release(base);
+      }
       return base;
     }).finally(onEnd);
     this.#done.catch(() => {});
@@ -52,7 +57,7 @@ export class BaseFlight {
       return await use(base);
     } finally {
       this.#waiting--;
-      if (this.#base) this.#base.users--;
+      if (this.#base) this.release(this.#base);
       else if (this.#waiting === 0) this.#cancel();
     }
   }

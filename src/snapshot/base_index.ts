@@ -6,7 +6,7 @@ export interface CachedBase {
   facts: BaseFacts;
   /** What it takes on disk at most, in bytes, where that is known before it is measured. */
   atMostBytes?: number;
-  /** How many are cloning it, or about to: it stays for as long. */
+  /** How many are using it, or about to: it stays for as long. */
   users: number;
 }
 
@@ -49,11 +49,6 @@ export class BaseIndex {
   /** The base that was used longest ago of those that nobody is cloning. */
   get oldest(): CachedBase | undefined {
     return this.#bases.values().find(({ users }) => users === 0);
-  }
-
-  /** All bases, in the order of their use. */
-  get all(): CachedBase[] {
-    return [...this.#bases.values()];
   }
 
   /** How many there are, and the bytes that they take as if they shared nothing. */

@@ -90,7 +90,7 @@ export class ContentDeleter {
       this.#add(`trash of ${group}`, () => content.deleteTrash(group, options));
     }
     for (const name of leftovers.bases) {
-      this.#add(`half-made base ${name}`, () => content.bases.remove(name));
+      this.#add(`half-made base ${name}`, () => content.bases.removeHalfMade(name));
     }
     this.#add("temporary files", () => this.#discard(leftovers));
     for (const deletion of this.#deletions.values()) this.#continue(deletion);

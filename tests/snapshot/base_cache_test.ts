@@ -271,6 +271,38 @@ Deno.test({
 });
 
 Deno.test({
+  name:
+    "a base that cannot be cloned any more goes once nobody clones it, and is made anew after that",
+  ignore,
+  async fn() {
+    await using node = await BaseNode.open();
+    await node.publish("w", 3);
+    const url = await node.snapshot("w");
+    await node.restore(url);
+    const begun = Promise.withResolvers<void>();
+    const go = Promise.withResolvers<void>();
+    node.beforeClone = () => {
+      node.beforeClone = () => Promise.reject(new DaemonError("FAILED_PRECONDITION", "broken"));
+      begun.resolve();
+      return go.promise;
+    };
+    let restores = 0;
+    node.beforeRestore = () => Promise.resolve(void restores++);
+    const cloning = node.restore(url);
+    await begun.promise;
+    // One finds it broken, and another comes while it is still being cloned: both restore by themselves.
+    assertEquals([await node.restore(url), await node.restore(url)], [3, 3]);
+    assertEquals([restores, node.bases().length], [2, 1]);
+    go.resolve();
+    assertEquals([await cloning, restores], [3, 2]);
+    await until("the broken base goes", () => node.bases().length === 0);
+    node.beforeClone = () => Promise.resolve();
+    assertEquals([await node.restore(url), await node.restore(url)], [3, 3]);
+    assertEquals([restores, node.bases().length], [3, 1]);
+  },
+});
+
+Deno.test({
   name: "what a limited workspace deletes is not held by a base, where quotas would count it",
   ignore,
   async fn() {

@@ -133,6 +133,7 @@ function contentOn(disk: Disk): Content {
       clone: unused,
       measure: unused,
       remove: unused,
+      removeHalfMade: unused,
       space: unused,
     },
     chooseVolume: unused,

@@ -7,7 +7,6 @@ import {
   type Entry,
   fileSystemSpace,
   ignoreErrno,
-  isErrno,
   isReadOnlySubvolume,
   isSubvolumeTop,
   setReadOnlySubvolume,
@@ -15,6 +14,7 @@ import {
   SystemError,
   timespec,
 } from "../../linux/mod.ts";
+import { deleteEntry } from "../delete_entry.ts";
 import { checkAreaName, type OpenAreas, openTree, requireStaging } from "../areas.ts";
 import { copyBaseline, readAliases } from "../baseline/baseline_aliases.ts";
 import { BaselineReader } from "../baseline/baseline_reader.ts";
@@ -30,6 +30,7 @@ import { isTreeName } from "../tree_names.ts";
 import { volumeAt } from "../volume/choose_volume.ts";
 import { type DeviceAlias, nameInBaseline } from "../volume/device_names.ts";
 import type { Clone } from "../volume/volume.ts";
+import { exists } from "./trees.ts";
 
 /** Makes an empty tree that is to become a base. */
 export function makeBase(areas: OpenAreas, { name }: { name: string }): void {
@@ -107,7 +108,7 @@ function commit(
 ): void {
   checkId(id);
   const { bases } = areas;
-  if (isThere(bases, id)) {
+  if (exists(areas, { tree: { area: "bases", name: id } })) {
     throw new DaemonError("ALREADY_EXISTS", `there is a base ${id} already`);
   }
   try {
@@ -144,6 +145,11 @@ export function cloneBase(
   let clone: Clone;
   try {
     clone = volume.snapshots.clone(base, areas.staging, tree.name, { isDurable: true });
+    // A base that is being deleted is writable before anything in it goes, so that this clone is whole.
+    if (!isReadOnlySubvolume(base)) {
+      deleteEntry(areas.staging, tree.name, areas.trash);
+      throw noBase(areas, id);
+    }
   } catch (error) {
     volume.make(areas.staging, tree.name);
     using top = openTree(areas, tree);
@@ -192,16 +198,22 @@ function openBase(areas: OpenAreas, id: string): Directory {
     throw error;
   }
   top.close();
-  throw new DaemonError("FAILED_PRECONDITION", `base ${id} is not read-only any more`, {
-    reason: "CONTENT_MISSING",
-  });
+  throw noBase(areas, id);
+}
+
+function noBase({ bases }: OpenAreas, id: string): DaemonError {
+  return new DaemonError(
+    "FAILED_PRECONDITION",
+    `${bases.locationOf(id)} is no base any more: it was made writable, replaced or deleted`,
+    { reason: "CONTENT_MISSING" },
+  );
 }
 
 /** Counts what a base takes on disk, by its baseline, and notes it. */
 export function measureBase(areas: OpenAreas, { id }: { id: string }): number {
   checkId(id);
   const facts = readFacts(areas.bases, id);
-  if (!facts) throw new DaemonError("FAILED_PRECONDITION", `there is no base ${id}`);
+  if (!facts) throw noBase(areas, id);
   if (facts.diskBytes !== undefined) return facts.diskBytes;
   using file = areas.bases.openFile(baselineFileOf(id));
   const reader = new BaselineReader(file);
@@ -210,8 +222,20 @@ export function measureBase(areas: OpenAreas, { id }: { id: string }): number {
     for (let n = 0; n < reader.directories; n++) yield reader.block(n);
   };
   countEntries(blocks(), budget);
-  writeFacts(areas.bases, id, { ...facts, diskBytes: budget.diskBytes });
+  // Facts of a base that was deleted meanwhile must not come back, nor take the place of another's.
+  if (readFacts(areas.bases, id)?.uuid === facts.uuid) {
+    writeFacts(areas.bases, id, { ...facts, diskBytes: budget.diskBytes });
+  }
   return budget.diskBytes;
+}
+
+/**
+ * Deletes what a scan has found to be half-made, unless it belongs to a base that was made since.
+ * @throws {DaemonError} as {@link removeBase}
+ */
+export function removeHalfMadeBase(areas: OpenAreas, { name }: { name: string }): void {
+  const id = name.split(".")[0]!;
+  if (!isBaseId(id) || !recordOf(areas, id)) removeBase(areas, { name });
 }
 
 /** Lists the bases that are whole. */
@@ -275,10 +299,12 @@ function recordOf(areas: OpenAreas, id: string): BaseRecord | undefined {
 export function removeBase(areas: OpenAreas, { name }: { name: string }): void {
   checkAreaName(name, "the base's name");
   const { bases, staging, trash } = areas;
-  const isBase = isBaseId(name);
-  if (isBase) ignoreErrno(["ENOENT"], () => bases.unlink(factsFileOf(name)));
+  if (isBaseId(name)) {
+    for (const file of [factsFileOf(name), baselineFileOf(name)]) {
+      ignoreErrno(["ENOENT"], () => bases.unlink(file));
+    }
+  }
   volumeAt(staging).remove(bases, name, trash);
-  if (isBase) ignoreErrno(["ENOENT"], () => bases.unlink(baselineFileOf(name)));
 }
 
 /** Returns the bytes of the file system that bases are on. */
@@ -287,16 +313,6 @@ export function spaceOfBases(
   _request: Record<never, never>,
 ): { size: number; free: number } {
   return fileSystemSpace(areas.bases);
-}
-
-function isThere(folder: Directory, name: string): boolean {
-  try {
-    folder.statEntry(name);
-    return true;
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return false;
-    throw error;
-  }
 }
 
 function checkId(id: string): void {

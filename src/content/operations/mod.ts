@@ -36,6 +36,7 @@ import {
   makeBase,
   measureBase,
   removeBase,
+  removeHalfMadeBase,
   sealBase,
   spaceOfBases,
 } from "./bases.ts";
@@ -94,6 +95,7 @@ export const operations = {
   published,
   readLink,
   removeBase,
+  removeHalfMadeBase,
   restoreBaseline,
   restoreClosedDirectories,
   restoreDirectories,
