@@ -13,7 +13,7 @@ const CAPACITY = 4096;
 const BATCH = 512;
 /** Milliseconds between two requests. */
 const INTERVAL_MS = 2_000;
-/** Milliseconds that a collector may take. */
+/** Milliseconds that a collector may take for one request, and all that are left at the end together. */
 const TIMEOUT_MS = 5_000;
 
 /** Where a {@link SpanExporter} sends spans, and as whose. */
@@ -35,6 +35,8 @@ export class SpanExporter implements SpanSink, AsyncDisposable {
   readonly #spans: Counter<"outcome">;
   readonly #queue: Span[] = [];
   readonly #stop = new AbortController();
+  /** Fires when the time for the last requests is over. */
+  readonly #abandon = new AbortController();
   #sending: Promise<void> = Promise.resolve();
   #isFailing = false;
 
@@ -55,11 +57,15 @@ export class SpanExporter implements SpanSink, AsyncDisposable {
     else this.#spans.inc({ outcome: "dropped" });
   }
 
-  /** Sends what is left, once. */
+  /** Sends what is left, once; what a collector does not take in time is dropped. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
-    await this.#sending;
-    await resolvesWithin(this.#sendAll(), TIMEOUT_MS, this.#clock);
+    const last = this.#sending.then(() => this.#sendAll());
+    if (!await resolvesWithin(last, TIMEOUT_MS, this.#clock)) {
+      this.#abandon.abort();
+      await last;
+    }
+    this.#spans.inc({ outcome: "dropped" }, this.#queue.splice(0).length);
   }
 
   async #keepSending(): Promise<void> {
@@ -71,6 +77,7 @@ export class SpanExporter implements SpanSink, AsyncDisposable {
     }
   }
 
+  /** Sends until nothing is left or a request fails: each further one may take as long to fail. */
   async #sendAll(): Promise<void> {
     while (this.#queue.length > 0) {
       const batch = this.#queue.splice(0, BATCH);
@@ -83,6 +90,7 @@ export class SpanExporter implements SpanSink, AsyncDisposable {
         });
       }
       this.#isFailing = problem !== undefined;
+      if (this.#isFailing) return;
     }
   }
 
@@ -94,7 +102,7 @@ export class SpanExporter implements SpanSink, AsyncDisposable {
         headers: { "content-type": "application/json" },
         body: JSON.stringify(requestOf(batch, this.#version)),
         redirect: "error",
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal: AbortSignal.any([this.#abandon.signal, AbortSignal.timeout(TIMEOUT_MS)]),
       });
       await response.body?.cancel();
       return response.ok ? undefined : `it answers ${response.status}`;

@@ -73,6 +73,43 @@ Deno.test("spans are sent by OTLP, and dropped and counted where nobody takes th
   }
   const text = await metrics.text();
   assertStringIncludes(text, 'wsdaemon_trace_spans_total{outcome="sent"} 1\n');
-  assertStringIncludes(text, 'wsdaemon_trace_spans_total{outcome="dropped"} 1200\n');
+  assertStringIncludes(text, 'wsdaemon_trace_spans_total{outcome="dropped"} 1024\n');
   assertEquals(logs.text.split("Cannot send spans").length - 1, 1, logs.text);
+
+  status = 200;
+  await clock.wakeAll();
+  await clock.asleep();
+  assertStringIncludes(await metrics.text(), 'wsdaemon_trace_spans_total{outcome="sent"} 177\n');
+});
+
+Deno.test("a collector that hangs holds the end up once, however many spans wait", async () => {
+  const asked = Promise.withResolvers<void>();
+  let requests = 0;
+  const hung = Promise.withResolvers<Response>();
+  await using collector = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    () => {
+      requests++;
+      asked.resolve();
+      return hung.promise;
+    },
+  );
+  const metrics = new Metrics();
+  const spans = metrics.counter("wsdaemon_trace_spans_total", "Spans", ["outcome"]);
+  const clock = new ManualClock();
+  const endpoint = `http://127.0.0.1:${collector.addr.port}`;
+  const exporter = new SpanExporter({ endpoint, version: "1", clock, spans });
+  exporter.start();
+  for (let n = 0; n < 2000; n++) exporter.add(SPAN);
+  await clock.wakeAll();
+  await asked.promise;
+  const ended = exporter[Symbol.asyncDispose]();
+  await clock.wakeAll();
+  await ended;
+  hung.resolve(new Response());
+  assertEquals([requests, clock.slept.filter((ms) => ms === 5_000).length], [1, 1]);
+  assertStringIncludes(
+    await metrics.text(),
+    'wsdaemon_trace_spans_total{outcome="dropped"} 2000\n',
+  );
 });
