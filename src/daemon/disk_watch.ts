@@ -24,13 +24,23 @@ export class DiskWatch {
   readonly #areas: DiskAreas;
   readonly #limits: Config["disk"];
   readonly #clock: Clock;
+  readonly #readSpace: typeof readDiskSpace;
+  /** Reads under way, by path: one that hangs is joined, since each takes a thread. */
+  readonly #reads = new Map<string, Promise<DiskSpace>>();
   /** What was last known of the store's folder. */
   #store: DiskSpace | undefined;
 
-  constructor(areas: DiskAreas, limits: Config["disk"], clock: Clock) {
+  /** @param readSpace asks the kernel about one path */
+  constructor(
+    areas: DiskAreas,
+    limits: Config["disk"],
+    clock: Clock,
+    readSpace: typeof readDiskSpace = readDiskSpace,
+  ) {
     this.#areas = areas;
     this.#limits = limits;
     this.#clock = clock;
+    this.#readSpace = readSpace;
   }
 
   /** Serves free and used bytes and inodes, read when somebody scrapes. */
@@ -92,13 +102,12 @@ export class DiskWatch {
     }
   }
 
-  /** Reads what can be read in time. */
   /** Returns how full the file systems are that answer in time, by what is on them. */
   async read(): Promise<(readonly [area: string, space: DiskSpace])[]> {
     const read: (readonly [string, DiskSpace])[] = [];
     const all = Object.entries(this.#areas).map(async ([area, path]) => {
       try {
-        const space = await readDiskSpace(path);
+        const space = await this.#joinRead(path);
         read.push([area, space]);
         if (path === this.#areas.store) this.#store = space;
       } catch (error) {
@@ -107,6 +116,14 @@ export class DiskWatch {
     });
     await resolvesWithin(Promise.all(all), ANSWER_TIME_MS, this.#clock);
     return read;
+  }
+
+  #joinRead(path: string): Promise<DiskSpace> {
+    const running = this.#reads.get(path);
+    if (running) return running;
+    const begun = this.#readSpace(path).finally(() => this.#reads.delete(path));
+    this.#reads.set(path, begun);
+    return begun;
   }
 }
 
