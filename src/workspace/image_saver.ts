@@ -132,8 +132,7 @@ export class ImageSaver {
         await this.#storePending(workspace, url, operation);
       } catch (error) {
         if (operation.isCancelRequested) {
-          this.#giveUp(url);
-          isGivenUp = true;
+          isGivenUp = this.#giveUp(url);
         }
         throw error;
       }
@@ -150,19 +149,29 @@ export class ImageSaver {
     stored.catch(() => {});
   }
 
-  /** Takes the promise of a snapshot back, durably. */
-  #giveUp(url: string): void {
-    this.#options.journal.removePendingSnapshot(url);
+  /** Takes the promise of a snapshot back, durably. Returns whether it could. */
+  #giveUp(url: string): boolean {
+    try {
+      this.#options.journal.removePendingSnapshot(url);
+    } catch (error) {
+      log.error(
+        "Snapshot {url} was cancelled and stays promised, so that the next start resumes it: {reason}",
+        { url, reason: messageOf(error) },
+      );
+      return false;
+    }
     log.warn("Snapshot {url} was promised and is given up, because somebody cancelled it", { url });
+    return true;
   }
 
   /** Tries until it is stored; fails only when the workspace is disposed of or the daemon stops. */
   async #storePending(workspace: Workspace, url: string, operation: Operation): Promise<void> {
     const { images, journal, stop } = this.#options;
+    const signal = AbortSignal.any([stop, operation.signal]);
     const attempt = async () => {
       // A crash may have come between the reference and the journal; an image that can be restored
       // already must not be replaced by a later one.
-      if (!await images.snapshotExists(url, stop)) {
+      if (!await images.snapshotExists(url, signal)) {
         await workspace.track(this.#saveSnapshot(workspace, url, operation));
       }
       journal.removePendingSnapshot(url);

@@ -1,6 +1,7 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { DaemonError } from "../../src/errors.ts";
 import type { OperationKind } from "../../src/operations/mod.ts";
+import { captureLogs } from "../fixtures/logs.ts";
 import { Fixture, request } from "./fixture.ts";
 
 const CANCELLED = { code: "ABORTED", reason: "OPERATION_CANCELLED" };
@@ -59,7 +60,7 @@ Deno.test("a cancelled backup leaves the previous one, running or waiting for it
   const second = fixture.manager.backup("b");
   while (fixture.operations.all().at(-1)!.queue?.name !== "node ") await Promise.resolve();
   const [running, queued] = fixture.operations.all().filter(({ kind }) => kind === "backup");
-  assertEquals(fixture.operations.positionOf(queued!), 0);
+  assertEquals(fixture.operations.positions().get(queued!), 0);
   fixture.operations.cancel(queued!.id);
   assertEquals(await fails(second), CANCELLED);
   fixture.operations.cancel(running!.id);
@@ -101,6 +102,41 @@ Deno.test("a promised snapshot that is cancelled is given up, durably, and holds
     "snapshot w cancelled",
     "dispose w succeeded",
   ]);
+});
+
+Deno.test("a promised snapshot is cancelled while the store does not say whether it has it", async () => {
+  await using fixture = await Fixture.start();
+  await fixture.manager.init(request("w"));
+  fixture.existsBarrier.open = false;
+  await fixture.manager.takeSnapshot("w", true);
+  await fixture.existsBarrier.next();
+  cancel(fixture, "snapshot");
+  await fixture.operations.all().at(-1)!.ended;
+  assertEquals(fixture.journal.pendingSnapshots(), []);
+  assertEquals(outcomes(fixture), ["init w succeeded", "snapshot w cancelled"]);
+});
+
+Deno.test("a promised snapshot whose cancelling cannot be recorded is resumed by the next start", async () => {
+  using logs = captureLogs();
+  await using fixture = await Fixture.start();
+  await fixture.manager.init(request("w"));
+  fixture.saveBarrier.open = false;
+  const url = await fixture.manager.takeSnapshot("w", true);
+  await fixture.saveBarrier.next();
+  fixture.journal.removePendingSnapshot = () => {
+    throw new DaemonError("FAILED_PRECONDITION", "the disk is read-only");
+  };
+  cancel(fixture, "snapshot");
+  await fixture.operations.all().find(({ kind }) => kind === "snapshot")!.ended;
+  assertEquals(outcomes(fixture), ["init w succeeded", "snapshot w cancelled"]);
+  assertMatch(
+    logs.text,
+    /\[ERR\].*stays promised, so that the next start resumes it: .*the disk is read-only/,
+  );
+  fixture.saveBarrier.open = true;
+  await fixture.restart();
+  await fixture.operations.all().find(({ kind }) => kind === "snapshot")!.ended;
+  assertEquals([[...fixture.stored], fixture.journal.pendingSnapshots()], [[url], []]);
 });
 
 Deno.test("a disposal that is cancelled before it deletes leaves the workspace as it was", async () => {

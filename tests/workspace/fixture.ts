@@ -211,6 +211,8 @@ export class Fixture implements AsyncDisposable {
   readonly initBarrier = new Barrier();
   readonly saveBarrier = new Barrier();
   readonly statusBarrier = new Barrier();
+  /** Where the store is asked whether it has a snapshot. */
+  readonly existsBarrier = new Barrier();
   /** Terminal logs that cannot be stored, by task. */
   readonly unstorableLogs = new Set<string>();
   readonly storedLogs: string[] = [];
@@ -293,7 +295,10 @@ export class Fixture implements AsyncDisposable {
     return {
       checkSnapshotName: () => {},
       newSnapshotUrl: () => `snapshot-${++count}`,
-      snapshotExists: (url) => Promise.resolve(this.stored.has(url)),
+      snapshotExists: async (url, signal) => {
+        await this.existsBarrier.pass(url, signal);
+        return this.stored.has(url);
+      },
       saveSnapshot: (_tree, url, { signal }) => save(url, signal),
       saveBackup: (_tree, { owner, metaId }, { signal }) =>
         save(`backup-${owner}-${metaId}`, signal),
@@ -318,7 +323,8 @@ export class Fixture implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.initBarrier.open = this.saveBarrier.open = this.statusBarrier.open = true;
+    this.initBarrier.open = this.saveBarrier.open = true;
+    this.existsBarrier.open = this.statusBarrier.open = true;
     await this.manager.stop(0);
     this.#journal[Symbol.dispose]();
     await Deno.remove(this.#folder, { recursive: true });
