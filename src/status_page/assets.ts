@@ -33,6 +33,7 @@ setInterval(async () => {
     if (!answer.ok) throw new Error(answer.statusText);
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     document.querySelector("main").replaceWith(fresh.querySelector("main"));
+    document.title = fresh.title;
     document.body.classList.remove("stale");
   } catch {
     document.body.classList.add("stale");

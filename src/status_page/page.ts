@@ -16,11 +16,10 @@ const CHART = { width: 600, height: 60 };
 export function statusPage(view: NodeView): { body: string; headers: Record<string, string> } {
   const ended = view.operations.filter(({ state, parent }) => state !== "running" && !parent);
   const failed = ended.filter(({ state }) => state === "failed");
-  const title = failed.length > 0
-    ? `${failed.length} failed`
-    : view.ready.ok
-    ? "ready"
-    : "not ready";
+  const title = [
+    view.ready.ok && failed.length > 0 ? [] : [view.ready.ok ? "ready" : "not ready"],
+    failed.length > 0 ? [`${failed.length} failed`] : [],
+  ].flat().join(", ");
   const page = markup`<!DOCTYPE html>
     <html lang="en">
       <head>
@@ -52,7 +51,9 @@ function node(
   const facts: [string, Html | string][] = [
     [
       "state",
-      markup`<span class="${ready.ok ? "good" : "bad"}">${ready.ok ? "ready" : "not ready"}</span>`,
+      ready.ok
+        ? markup`<span class="good">ready</span>`
+        : markup`<span class="bad">not ready: ${ready.message}</span>`,
     ],
     ["version", `${version} (Deno ${deno})`],
     ["up for", formatSpan(now - startedAt)],

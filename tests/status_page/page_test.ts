@@ -72,6 +72,15 @@ Deno.test("the page has failures first, then what runs, what has ended and the w
   for (const { id, parent } of node.operations) if (!parent) assertStringIncludes(body, id);
 });
 
+Deno.test("the page and its title say that a node is not ready, and the page says why", async () => {
+  await using node = await view({ ready: { ok: false, message: `no store ${HOSTILE}` } });
+  const { body } = statusPage(node);
+  assertStringIncludes(body, "<title>wsdaemon: not ready, 1 failed</title>");
+  assertStringIncludes(body, '<span class="bad">not ready: no store &quot;');
+  const { body: calm } = statusPage({ ...node, operations: [] });
+  assertStringIncludes(calm, "<title>wsdaemon: not ready</title>");
+});
+
 Deno.test("the page says nothing of a failure but its reason, and is text whatever it is told", async () => {
   await using node = await view();
   const { body, headers } = statusPage(node);
@@ -100,7 +109,10 @@ Deno.test("a browser shows the page as it is, and puts a fresh one in its place 
     metrics: new Metrics(),
     health: () => ({ ok: true, message: "ok" }),
     ready: () => ({ ok: true, message: "ok" }),
-    page: () => Promise.resolve(statusPage({ ...node, version: `version-${++asked}` })),
+    page: () => {
+      const ready = { ok: asked === 0, message: "no store" };
+      return Promise.resolve(statusPage({ ...node, ready, version: `version-${++asked}` }));
+    },
   });
   const browse = async (...flags: string[]) => {
     const { stdout } = await new Deno.Command("chromium", {
@@ -120,7 +132,8 @@ Deno.test("a browser shows the page as it is, and puts a fresh one in its place 
   try {
     // Time in the page goes on as fast as it can, so that this takes no 6 seconds.
     const dom = await browse("--virtual-time-budget=6000", "--dump-dom");
-    assertStringIncludes(dom, "<title>wsdaemon: 1 failed</title>");
+    // The first one has no "not ready".
+    assertStringIncludes(dom, "<title>wsdaemon: not ready, 1 failed</title>");
     assert(!dom.includes("<img"), dom);
     assert(asked >= 2, `the page was asked for ${asked} times`);
     assertMatch(dom, /<dd>version-[2-9]/);
