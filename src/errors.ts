@@ -4,6 +4,7 @@
  * `errors/machine_errors.ts`. Anything else that reaches the API is a bug and answers INTERNAL.
  */
 
+export { causesOf } from "./errors/causes.ts";
 export {
   DaemonError,
   type DaemonErrorOptions,
@@ -11,6 +12,7 @@ export {
   type FieldViolation,
   invalid,
   messageOf,
+  shuttingDown,
 } from "./errors/daemon_error.ts";
 export type { ErrorCode } from "./errors/error_code.ts";
 export { type ErrnoName, errnoName, errnoOf } from "./errors/errno.ts";

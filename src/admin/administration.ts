@@ -1,4 +1,4 @@
-import { DaemonError } from "../errors.ts";
+import { shuttingDown } from "../errors.ts";
 import {
   findImage,
   type FoundImage,
@@ -125,11 +125,9 @@ export class Administration implements AsyncDisposable {
 
   /** Ends the collections and verifications that run, and waits until they have ended. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort(
-      new DaemonError("UNAVAILABLE", "wsdaemon is shutting down", { reason: "SHUTTING_DOWN" }),
-    );
-    const own = this.operations.all().filter(({ kind, state }) =>
-      state === "running" && (kind === "collection" || kind === "verification")
+    this.#stop.abort(shuttingDown());
+    const own = this.operations.running().filter(({ kind }) =>
+      kind === "collection" || kind === "verification"
     );
     await Promise.all(own.map(({ ended }) => ended));
   }

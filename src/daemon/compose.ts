@@ -9,7 +9,7 @@ import { Administration, newestImage } from "../admin/mod.ts";
 import { systemClock } from "../clock.ts";
 import type { Config } from "../config/mod.ts";
 import type { Content } from "../content/mod.ts";
-import { DaemonError, messageOf } from "../errors.ts";
+import { messageOf, shuttingDown } from "../errors.ts";
 import { type FoundGit, Git, reportFoundGit } from "../git/mod.ts";
 import { createInitializers } from "../initializer/mod.ts";
 import { logger } from "../log/mod.ts";
@@ -183,9 +183,7 @@ async function stop(graceMs: number, components: Components): Promise<void> {
   log.info("Stopping: running work has {seconds} s", { seconds: graceMs / 1000 });
   rpc.setServing(false);
   readiness.drain();
-  operations.close(
-    new DaemonError("UNAVAILABLE", "wsdaemon is shutting down", { reason: "SHUTTING_DOWN" }),
-  );
+  operations.close(shuttingDown());
   // Both at once: the answer of a cancelled operation must still find its connection.
   await Promise.all([workspaces.stop(graceMs), rpc.stop(graceMs + ANSWER_TIME)]);
   await http?.stop();

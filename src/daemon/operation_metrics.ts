@@ -68,7 +68,7 @@ export class OperationMetrics implements OperationObserver {
 
 function serveRunning(metrics: Metrics, operations: OperationRegistry, clock: Clock): void {
   const byKind = (valueOf: (running: readonly Operation[]) => number) => () => {
-    const running = runningOf(operations);
+    const running = operations.running();
     return Promise.resolve(
       KINDS.map((kind) => ({
         labels: { kind },
@@ -81,7 +81,7 @@ function serveRunning(metrics: Metrics, operations: OperationRegistry, clock: Cl
     "Operations under way: running, or waiting in a queue",
     ["kind", "state"],
     () => {
-      const running = runningOf(operations);
+      const running = operations.running();
       const count = (kind: OperationKind, isWaiting: boolean) =>
         running.filter((one) => one.kind === kind && (one.queue !== undefined) === isWaiting)
           .length;
@@ -108,7 +108,7 @@ function serveRunning(metrics: Metrics, operations: OperationRegistry, clock: Cl
 /** Serves figures of promised snapshots, each of which is tried until it is stored. */
 function servePending(metrics: Metrics, operations: OperationRegistry, clock: Clock): void {
   const pending = () =>
-    runningOf(operations).filter(({ kind, maxAttempts }) =>
+    operations.running().filter(({ kind, maxAttempts }) =>
       kind === "snapshot" && maxAttempts === Infinity
     );
   metrics.observedGauge(
@@ -121,10 +121,6 @@ function servePending(metrics: Metrics, operations: OperationRegistry, clock: Cl
     "How long the oldest of them has been tried, since the start at most; 0 for none",
     () => oldestAge(pending(), clock),
   );
-}
-
-function runningOf(operations: OperationRegistry): Operation[] {
-  return operations.all().filter(({ state, parent }) => state === "running" && !parent);
 }
 
 function oldestAge(operations: readonly Operation[], clock: Clock): number {

@@ -1,6 +1,6 @@
 /** Logs the operations of this node: each one's begin and end, and what it failed with. */
 
-import { DaemonError } from "../errors.ts";
+import { causesOf, DaemonError } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import {
   currentOperation,
@@ -53,7 +53,7 @@ export const operationReporter: OperationObserver = {
         reason,
         message,
         ...(code === "INTERNAL" ? { error } : {}),
-        causes: causesOf(error),
+        causes: causeMessages(error),
       },
     );
   },
@@ -102,15 +102,10 @@ function levelOf(operation: Operation): Level {
 }
 
 /** Returns the messages of what a failure was caused by, outermost first; those said already are left out. */
-function causesOf(error: unknown): string[] {
+function causeMessages(error: unknown): string[] {
   const causes: string[] = [];
   let said = error instanceof Error ? error.message : "";
-  for (
-    let at = error instanceof Error ? error.cause : undefined;
-    at instanceof Error;
-    at = at.cause
-  ) {
-    if (causes.length === 8) break;
+  for (const at of causesOf(error)) {
     if (said.includes(at.message)) continue;
     causes.push(at instanceof DaemonError ? `${at.code}: ${at.message}` : at.message);
     said = at.message;

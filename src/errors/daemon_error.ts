@@ -61,6 +61,13 @@ export function invalid(path: string, problem: string): DaemonError {
   });
 }
 
+/** Returns the {@link DaemonError} with UNAVAILABLE for what the end of the daemon ends or refuses. */
+export function shuttingDown(): DaemonError {
+  return new DaemonError("UNAVAILABLE", "wsdaemon is shutting down: try again when it is back", {
+    reason: "SHUTTING_DOWN",
+  });
+}
+
 /** Returns the message of anything that was thrown, even where reading the message throws. */
 export function messageOf(error: unknown): string {
   try {

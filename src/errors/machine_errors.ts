@@ -12,6 +12,7 @@
  * named the path makes of it: those have words here and no code.
  */
 
+import { causesOf } from "./causes.ts";
 import { DaemonError, messageOf } from "./daemon_error.ts";
 import type { ErrorCode } from "./error_code.ts";
 import { errnoOf, type KnownErrno } from "./errno.ts";
@@ -240,7 +241,8 @@ function isExplained(error: unknown): boolean {
 
 /** Returns the errno of an error, or of the nearest of its causes that has one. */
 export function causeErrno(error: unknown): string | undefined {
-  for (let at = error, depth = 0; at instanceof Error && depth < 8; at = at.cause, depth++) {
+  if (!(error instanceof Error)) return undefined;
+  for (const at of [error, ...causesOf(error)]) {
     const first = firstThrown(at);
     if (first instanceof DaemonError) return undefined;
     const name = errnoOf(first);

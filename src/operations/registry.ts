@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { DaemonError } from "../errors.ts";
+import { newSpanId } from "../tracing/mod.ts";
 import { currentCaller } from "./caller.ts";
 import { currentOperation, inOperation, type RunStep } from "./current.ts";
 import { Operation, type OperationKind, type OperationSubject } from "./operation.ts";
@@ -55,7 +56,7 @@ export class OperationRegistry {
   }
 
   /** Tells revisions of this registry from those of one that has ended. */
-  readonly epoch: string = newId();
+  readonly epoch: string = newSpanId();
 
   /** Has an observer told of every operation from now on. */
   observe(observer: OperationObserver): void {
@@ -105,12 +106,22 @@ export class OperationRegistry {
     );
   }
 
-  /** Returns how many operations are before this one in its queue; `undefined` where it waits in none. */
-  positionOf({ queue }: Operation): number | undefined {
-    if (!queue) return undefined;
-    return this.all().filter(({ queue: other }) =>
-      other?.name === queue.name && other.since < queue.since
-    ).length;
+  /** Returns those that are under way, steps left out, in the order in which they began. */
+  running(): Operation[] {
+    return this.all().filter(({ state, parent }) => state === "running" && !parent);
+  }
+
+  /** Returns how many operations are before each one that waits in a queue, in its queue. */
+  positions(): ReadonlyMap<Operation, number> {
+    const waiting = this.all().flatMap((one) => one.queue ? [{ one, ...one.queue }] : []);
+    const lengths = new Map<string, number>();
+    const positions = new Map<Operation, number>();
+    for (const { one, name } of waiting.sort((a, b) => a.since - b.since)) {
+      const before = lengths.get(name) ?? 0;
+      positions.set(one, before);
+      lengths.set(name, before + 1);
+    }
+    return positions;
   }
 
   /**
@@ -178,7 +189,8 @@ export class OperationRegistry {
 
   #begin(spec: OperationSpec, parent: Operation | undefined): Operation {
     const operation = new Operation({
-      id: newId(),
+      // An operation's id is its span's, too.
+      id: newSpanId(),
       sequence: this.#begun++,
       kind: spec.kind,
       subject: { ...parent?.subject, ...spec.subject },
@@ -215,10 +227,4 @@ export class OperationRegistry {
     this.#changed = Promise.withResolvers<void>();
     resolve();
   }
-}
-
-/** Returns an id that no other operation has, on this node or another: 64 random bits. */
-function newId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(8));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -10,7 +10,7 @@ import {
   ServerListenerBuilder,
   status as codes,
 } from "@grpc/grpc-js";
-import { DaemonError } from "../errors.ts";
+import { DaemonError, shuttingDown } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import { codeName } from "../wire/mod.ts";
 import type { CallSpans, OpenSpan } from "./call_spans.ts";
@@ -43,7 +43,7 @@ export class Calls {
   readonly #metrics: RpcMetrics;
   readonly #peers: Peers;
   readonly #spans: CallSpans;
-  #draining: string | undefined;
+  #isDraining = false;
 
   constructor(metrics: RpcMetrics, peers: Peers, spans: CallSpans) {
     this.#metrics = metrics;
@@ -69,18 +69,18 @@ export class Calls {
       logEnd(ended);
     });
     this.#open.add(call);
-    return call.intercept(streaming ? this.#draining : undefined);
+    return call.intercept(streaming && this.#isDraining);
   };
 
   /** Ends every stream, now and from now on, so that none keeps its connection open; unary calls go on. */
-  endStreams(details: string): void {
-    this.#draining = details;
-    for (const call of this.#open) if (call.streaming) call.end(shuttingDown(details));
+  endStreams(): void {
+    this.#isDraining = true;
+    for (const call of this.#open) if (call.streaming) call.end(shuttingDown());
   }
 
   /** Answers every call that is under way with UNAVAILABLE. */
-  endAll(details: string): void {
-    for (const call of this.#open) call.end(shuttingDown(details));
+  endAll(): void {
+    for (const call of this.#open) call.end(shuttingDown());
   }
 }
 
@@ -88,7 +88,7 @@ export class Calls {
 class OpenCall {
   readonly #started = performance.now();
   readonly #intercepted: ServerInterceptingCall;
-  #refusal: string | undefined;
+  #isRefused = false;
   #requests = 0;
   #answers = 0;
   #ended = false;
@@ -104,8 +104,8 @@ class OpenCall {
     this.#watchOwnStatuses();
     const responder = new ResponderBuilder()
       .withStart((next) => {
-        if (this.#refusal === undefined) next(this.#listener());
-        else this.end(shuttingDown(this.#refusal));
+        if (this.#isRefused) this.end(shuttingDown());
+        else next(this.#listener());
       })
       .withSendMessage((message, next) => {
         next(message);
@@ -121,9 +121,9 @@ class OpenCall {
     this.#intercepted = new ServerInterceptingCall(base, responder);
   }
 
-  /** Returns the call for the server to go on with, or to end at once where there is a `refusal`. */
-  intercept(refusal: string | undefined): ServerInterceptingCall {
-    this.#refusal = refusal;
+  /** Returns the call for the server to go on with, or to end at once where it `isRefused`. */
+  intercept(isRefused: boolean): ServerInterceptingCall {
+    this.#isRefused = isRefused;
     return this.#intercepted;
   }
 
@@ -182,10 +182,6 @@ class OpenCall {
       duration: (performance.now() - this.#started) / 1000,
     });
   }
-}
-
-function shuttingDown(message: string): DaemonError {
-  return new DaemonError("UNAVAILABLE", message, { reason: "SHUTTING_DOWN" });
 }
 
 function logEnd({ method, code, details, peer, duration }: EndedCall): void {

@@ -8,7 +8,6 @@ import type {
   Operation,
   OperationFailure,
   OperationKind,
-  OperationRegistry,
   OperationState,
 } from "../operations/mod.ts";
 import {
@@ -54,13 +53,16 @@ const SNAPSHOT_STATES: Readonly<Record<SnapshotStatus["state"], SnapshotState>> 
 /** Characters of a failure's message; a thousand operations must fit into one answer. */
 const MAX_MESSAGE = 1000;
 
-/** Returns an operation as a message. */
+/**
+ * Returns an operation as a message.
+ * @param positions those of all operations that wait in a queue
+ */
 export function operationMessage(
   operation: Operation,
-  registry: OperationRegistry,
+  positions: ReadonlyMap<Operation, number>,
 ): MessageInitShape<typeof OperationSchema> {
   const { subject, caller, endedAt, maxAttempts = 1, failure } = operation;
-  const position = registry.positionOf(operation);
+  const position = positions.get(operation);
   return {
     id: operation.id,
     parentId: operation.parent?.id ?? "",

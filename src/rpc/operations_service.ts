@@ -52,21 +52,23 @@ export function operationsService(
       );
       const keyOf = ({ sequence }: Operation) => `${sequence}`.padStart(SEQUENCE_DIGITS, "0");
       const { items, nextPageToken } = pageOf(wanted, keyOf, request);
+      const positions = operations.positions();
       return {
-        operations: items.map((operation) => operationMessage(operation, operations)),
+        operations: items.map((operation) => operationMessage(operation, positions)),
         nextPageToken,
       };
     },
     getOperation({ id }) {
       const operation = operations.get(parseOperationId(id));
-      return { operation: operationMessage(operation, operations) };
+      return { operation: operationMessage(operation, operations.positions()) };
     },
     async watchOperations({ revision, maxWait }, { signal }) {
       const known = parseRevision(revision, operations);
       if (known >= 0) await waitForChange(operations, known, parseWait(maxWait), signal);
       const changes = operations.changesSince(Math.max(known, 0), MAX_ENDED);
+      const positions = operations.positions();
       return {
-        operations: changes.operations.map((one) => operationMessage(one, operations)),
+        operations: changes.operations.map((one) => operationMessage(one, positions)),
         revision: `${operations.epoch}-${changes.revision}`,
         truncated: changes.isTruncated,
       };
@@ -74,7 +76,7 @@ export function operationsService(
     async cancelOperation({ id }, { signal }) {
       const operation = operations.cancel(parseOperationId(id));
       await abortable(operation.ended, signal);
-      return { operation: operationMessage(operation, operations) };
+      return { operation: operationMessage(operation, operations.positions()) };
     },
     async getSnapshot({ url }, { signal }) {
       return snapshotMessage(await administration.snapshot(url, signal));
@@ -118,11 +120,11 @@ function imageHandlers(administration: Administration) {
     async runCollection({ grace, dryRun, force }) {
       const graceMs = parseGrace(grace);
       const operation = await administration.collect({ graceMs, dryRun, force });
-      return { operation: operationMessage(operation, operations) };
+      return { operation: operationMessage(operation, operations.positions()) };
     },
     async runVerification({ urls, quarantine }) {
       const operation = await administration.verify({ urls: parseUrls(urls), quarantine });
-      return { operation: operationMessage(operation, operations) };
+      return { operation: operationMessage(operation, operations.positions()) };
     },
   } satisfies Partial<Handlers<typeof OperationsService>>;
 }

@@ -98,8 +98,6 @@ export interface RpcServer {
 /** Milliseconds for an UNAVAILABLE to reach its client before the connection is cut. */
 const FLUSH_TIME = 1000;
 
-const SHUTTING_DOWN = "the daemon is shutting down";
-
 /**
  * Starts serving on every address, or on none.
  * @throws {DaemonError} INVALID_ARGUMENT or FAILED_PRECONDITION, naming the address or certificate.
@@ -177,11 +175,11 @@ function serverOptions(limits: RpcLimits, calls: Calls): ServerOptions {
 }
 
 async function drain(server: Server, calls: Calls, grace: number): Promise<void> {
-  calls.endStreams(SHUTTING_DOWN);
+  calls.endStreams();
   const closed = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
   if (await resolvesWithin(closed, grace, systemClock)) return;
   log.warn("calls still under way after {grace} ms of grace are ended", { grace });
-  calls.endAll(SHUTTING_DOWN);
+  calls.endAll();
   await resolvesWithin(closed, FLUSH_TIME, systemClock);
   server.forceShutdown();
 }

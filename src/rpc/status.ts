@@ -1,7 +1,7 @@
 /** Turns an error into a gRPC status; no other code does. */
 
 import { Metadata, status as codes } from "@grpc/grpc-js";
-import { asDaemonError, DaemonError, REASONS } from "../errors.ts";
+import { asDaemonError, causesOf, DaemonError, REASONS } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import { DETAILS_KEY, encodeDetails, type ErrorDetails } from "../wire/mod.ts";
 
@@ -72,7 +72,7 @@ function detailsOf(error: DaemonError): ErrorDetails {
 
 /** Returns the reason of the nearest cause that has another one; that of a bug is not told. */
 function causeOf(error: DaemonError): string | undefined {
-  for (let at = error.cause, depth = 0; at instanceof Error && depth < 8; at = at.cause, depth++) {
+  for (const at of causesOf(error)) {
     if (!(at instanceof DaemonError) || at.code === "INTERNAL") continue;
     if (at.reason !== error.reason) return at.reason;
   }

@@ -10,7 +10,7 @@ import { abortable } from "@std/async";
 import { resolvesWithin } from "../async/mod.ts";
 import type { Clock } from "../clock.ts";
 import type { Content, Owner } from "../content/mod.ts";
-import { DaemonError, invalid, messageOf } from "../errors.ts";
+import { DaemonError, invalid, messageOf, shuttingDown } from "../errors.ts";
 import type { GitStatus, GitStatusReader } from "../git/mod.ts";
 import type { InitializerPlan, Initializers } from "../initializer/mod.ts";
 import { type Operation, type OperationRegistry } from "../operations/mod.ts";
@@ -301,12 +301,6 @@ export class WorkspaceManager implements Workspaces {
   #refuseWhileDraining(): void {
     if (this.#draining) throw shuttingDown();
   }
-}
-
-function shuttingDown(): DaemonError {
-  return new DaemonError("UNAVAILABLE", "wsdaemon is shutting down: try again when it is back", {
-    reason: "SHUTTING_DOWN",
-  });
 }
 
 /** Returns a quota in bytes as a number. @throws {DaemonError} INVALID_ARGUMENT for a negative one */

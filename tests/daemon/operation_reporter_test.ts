@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { operationContext, operationReporter } from "../../src/daemon/operation_reporter.ts";
-import { DaemonError } from "../../src/errors.ts";
+import { causesOf, DaemonError } from "../../src/errors.ts";
 import {
   inStep,
   type OperationKind,
@@ -57,6 +57,22 @@ Deno.test("a failure is one line: an error where work is at stake, a warning whe
     assertEquals(failed.length, 1, lines.join("\n"));
     assert(failed[0]!.includes(level), `${kind} ${level}: ${failed[0]}`);
   }
+});
+
+Deno.test("causes are told as far as eight, those that are a circle too", async () => {
+  const error = new DaemonError("UNAVAILABLE", "the words", { cause: new Error("the cause") });
+  (error.cause as Error).cause = error;
+  using logs = captureLogs();
+  const operations = new OperationRegistry(new ManualClock());
+  operations.observe(operationReporter);
+  await operations.run({ kind: "init" }, () => Promise.reject(error)).catch(() => {});
+  assertMatch(logs.text, /failed after/);
+  assertEquals([...causesOf(error)].length, 8);
+  // What repeats the words of the error that it caused is left out.
+  const same = new Error("the words");
+  same.cause = same;
+  await operations.run({ kind: "init" }, () => Promise.reject(same)).catch(() => {});
+  assertEquals(logs.text.split("failed after").length - 1, 2);
 });
 
 Deno.test("a step ends quietly, and what is logged in it has the id of the whole", async () => {

@@ -164,13 +164,25 @@ Deno.test("places in a queue are told in the order in which they were taken", as
       await operation.queued("node", "", promise);
     })
   );
-  const places = () => waiting.map((operation) => operations.positionOf(operation));
+  const places = () => waiting.map((operation) => operations.positions().get(operation));
   assertEquals(places(), [0, 1]);
   turns[0]!.resolve();
   await done[0];
   assertEquals(places(), [undefined, 0]);
   turns[1]!.resolve();
   await done[1];
+});
+
+Deno.test("what runs are wholes that have not ended, without their steps", async () => {
+  const operations = registry();
+  await operations.run({ kind: "backup" }, () => Promise.resolve());
+  await operations.run({ kind: "init" }, async (whole) => {
+    await inStep({ kind: "git" }, () => {
+      assertEquals(operations.running(), [whole]);
+      return Promise.resolve();
+    });
+  });
+  assertEquals(operations.running(), []);
 });
 
 Deno.test("a failed attempt is counted, and is no failure once one succeeds", async () => {

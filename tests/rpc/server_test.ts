@@ -336,7 +336,10 @@ Deno.test("a call that outlives the grace is answered UNAVAILABLE", async () => 
   await began.promise;
   await server.rpc.stop(10);
   const error = await call;
-  assertEquals([error.code, error.message], ["UNAVAILABLE", "the daemon is shutting down"]);
+  assertEquals(
+    [error.code, error.message],
+    ["UNAVAILABLE", "wsdaemon is shutting down: try again when it is back"],
+  );
   await aborted.promise;
 });
 
