@@ -7,4 +7,4 @@
 export { Administration, type AdministrationOptions } from "./administration.ts";
 export type { RemovedImages } from "./stored_images.ts";
 export type { SnapshotStatus } from "./snapshot_status.ts";
-export { type LastImage, newestImage, type WorkspaceView } from "./workspace_view.ts";
+export { type NewestImage, newestImage, type WorkspaceView } from "./workspace_view.ts";

@@ -1,15 +1,21 @@
 /** Workspaces as operators see them. */
 
+import { mapConcurrent } from "../async/mod.ts";
 import type { Content } from "../content/mod.ts";
 import { DaemonError, messageOf } from "../errors.ts";
 import { findImage } from "../inspect/mod.ts";
 import type { OperationRegistry } from "../operations/mod.ts";
-import { newestSnapshot, type WorkspaceIdentity } from "../snapshot/mod.ts";
+import {
+  backupUrl,
+  newestSnapshot,
+  STORE_CONCURRENCY,
+  type WorkspaceIdentity,
+} from "../snapshot/mod.ts";
 import type { ObjectStore } from "../store/mod.ts";
 import type { WorkspaceInfo } from "../workspace/mod.ts";
 
 /** The newest image of an identity. */
-export interface LastImage {
+export interface NewestImage {
   url: string;
   /** Milliseconds since the epoch. */
   createdAt: number;
@@ -21,7 +27,7 @@ export interface WorkspaceView {
   /** Bytes on disk; absent where nobody counts them. */
   usedBytes?: number;
   /** Absent where its owner and meta_id have none, or it cannot be told. */
-  lastImage?: LastImage;
+  lastImage?: NewestImage;
   /** Why it cannot be told whether there is an image. */
   lastImageProblem?: string;
   /** Ids of the operations that run on it. */
@@ -35,7 +41,7 @@ export interface ViewSources {
   operations: OperationRegistry;
 }
 
-/** Milliseconds that the store may take; the rest of a view is worth having without it. */
+/** Milliseconds that the store may take for one workspace; the rest of a view is worth having without it. */
 const STORE_TIME = 5_000;
 
 /**
@@ -48,11 +54,11 @@ export async function viewsOf(
   { measure = false, signal }: { measure?: boolean; signal: AbortSignal },
 ): Promise<WorkspaceView[]> {
   const usages = await content.usages();
-  const running = operations.all().filter(({ state, parent }) => state === "running" && !parent);
-  const storeSignal = AbortSignal.any([signal, AbortSignal.timeout(STORE_TIME)]);
-  return await Promise.all(infos.map(async (info): Promise<WorkspaceView> => {
+  const running = operations.running();
+  const images = new NewestImages(store, signal);
+  const viewOf = async (info: WorkspaceInfo): Promise<WorkspaceView> => {
     const [image, usedBytes] = await Promise.all([
-      lastImageOf(store, info.identity, storeSignal),
+      images.of(info.identity),
       usages.get(info.id)?.bytes ?? (measure ? measured(content, info) : undefined),
     ]);
     signal.throwIfAborted();
@@ -64,7 +70,8 @@ export async function viewsOf(
         id
       ),
     };
-  }));
+  };
+  return await Array.fromAsync(mapConcurrent(infos, STORE_CONCURRENCY, viewOf));
 }
 
 /** Counts what a tree takes; `undefined` where it is not there yet, or no more. */
@@ -77,29 +84,44 @@ async function measured(content: Content, { tree }: WorkspaceInfo): Promise<numb
   }
 }
 
-async function lastImageOf(
-  store: ObjectStore,
-  identity: WorkspaceIdentity,
-  signal: AbortSignal,
-): Promise<Pick<WorkspaceView, "lastImage" | "lastImageProblem">> {
-  if (store.kind === "none") return {};
-  try {
-    const newest = await newestImage(store, identity, signal);
-    return newest ? { lastImage: newest } : {};
-  } catch (error) {
-    if (signal.reason instanceof DOMException && signal.reason.name === "TimeoutError") {
-      return { lastImageProblem: `the store has not answered within ${STORE_TIME / 1000} s` };
+/** Asks the store for the newest images of some workspaces, until it leaves a question unanswered. */
+class NewestImages {
+  readonly #store: ObjectStore;
+  readonly #signal: AbortSignal;
+  #isSilent = false;
+
+  constructor(store: ObjectStore, signal: AbortSignal) {
+    this.#store = store;
+    this.#signal = signal;
+  }
+
+  async of(
+    identity: WorkspaceIdentity,
+  ): Promise<Pick<WorkspaceView, "lastImage" | "lastImageProblem">> {
+    if (this.#store.kind === "none") return {};
+    // Else each of many workspaces would wait as long.
+    if (this.#isSilent) return SILENT;
+    const limit = AbortSignal.timeout(STORE_TIME);
+    try {
+      const signal = AbortSignal.any([this.#signal, limit]);
+      const newest = await newestImage(this.#store, identity, signal);
+      return newest ? { lastImage: newest } : {};
+    } catch (error) {
+      if (!limit.aborted) return { lastImageProblem: messageOf(error) };
+      this.#isSilent = true;
+      return SILENT;
     }
-    return { lastImageProblem: messageOf(error) };
   }
 }
+
+const SILENT = { lastImageProblem: `the store has not answered within ${STORE_TIME / 1000} s` };
 
 /** Returns the newest backup or snapshot of an identity. @throws {DaemonError} what the store does */
 export async function newestImage(
   store: ObjectStore,
   identity: WorkspaceIdentity,
   signal: AbortSignal,
-): Promise<LastImage | undefined> {
+): Promise<NewestImage | undefined> {
   const images = await Promise.all([
     lastBackup(store, identity, signal),
     newestSnapshot(store, identity, signal),
@@ -112,11 +134,11 @@ export async function newestImage(
 
 async function lastBackup(
   store: ObjectStore,
-  { owner, metaId }: WorkspaceIdentity,
+  identity: WorkspaceIdentity,
   signal: AbortSignal,
-): Promise<LastImage | undefined> {
+): Promise<NewestImage | undefined> {
   try {
-    const { url, createdAt } = await findImage(store, `wsdaemon:backup/${owner}/${metaId}`, signal);
+    const { url, createdAt } = await findImage(store, backupUrl(identity), signal);
     return { url, createdAt };
   } catch (error) {
     if (error instanceof DaemonError && error.code === "NOT_FOUND") return undefined;

@@ -36,6 +36,7 @@ export {
 export {
   BACKUP_PREFIX,
   backupKey,
+  backupUrl,
   isReferenceKey,
   logPrefix,
   parseBackupName,

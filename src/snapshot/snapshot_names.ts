@@ -56,9 +56,13 @@ export function snapshotUrl(identity: WorkspaceIdentity, id: string): string {
   return `${SCHEME}snapshot/${identity.owner}/${identity.metaId}/${id}`;
 }
 
-/** Returns the url that BackupWorkspace answers with: it names the image, but is no snapshot name. */
-export function backupUrl(identity: WorkspaceIdentity, manifest: Digest): string {
-  return `${SCHEME}backup/${identity.owner}/${identity.metaId}@${manifest}`;
+/**
+ * Returns the url that BackupWorkspace answers with: it names the image, but is no snapshot name. Without
+ * a manifest it is that of the latest backup.
+ */
+export function backupUrl({ owner, metaId }: WorkspaceIdentity, manifest?: Digest): string {
+  const latest = `${SCHEME}backup/${owner}/${metaId}`;
+  return manifest === undefined ? latest : `${latest}@${manifest}`;
 }
 
 /**
