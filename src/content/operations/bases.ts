@@ -190,15 +190,11 @@ function copyBaselineOf(
 /** Opens the tree of a base. @throws {DaemonError} FAILED_PRECONDITION where it is none */
 function openBase(areas: OpenAreas, id: string): Directory {
   checkId(id);
-  const top = openTree(areas, { area: "bases", name: id });
-  try {
-    if (isSubvolumeTop(top.stat()) && isReadOnlySubvolume(top)) return top;
-  } catch (error) {
-    top.close();
-    throw error;
-  }
-  top.close();
-  throw noBase(areas, id);
+  using stack = new DisposableStack();
+  const top = stack.use(openTree(areas, { area: "bases", name: id }));
+  if (!isSubvolumeTop(top.stat()) || !isReadOnlySubvolume(top)) throw noBase(areas, id);
+  stack.move();
+  return top;
 }
 
 function noBase({ bases }: OpenAreas, id: string): DaemonError {

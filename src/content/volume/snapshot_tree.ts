@@ -165,9 +165,12 @@ export function openNested(
   const { parent, name } = path;
   try {
     using dir = openLongPath(source, parent);
-    const directory = dir.openDirectory(name);
-    if (subvolumeInfo(directory).id === nested.id) return { directory, name };
-    directory.close();
+    using stack = new DisposableStack();
+    const directory = stack.use(dir.openDirectory(name));
+    if (subvolumeInfo(directory).id === nested.id) {
+      stack.move();
+      return { directory, name };
+    }
   } catch (error) {
     if (!isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) throw error;
   }

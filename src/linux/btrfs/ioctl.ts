@@ -24,8 +24,6 @@ export const SIZE = {
   inodeLookup: 4096,
   /** `struct btrfs_ioctl_search_key` */
   searchKey: 104,
-  /** `struct btrfs_ioctl_ino_path_args` */
-  inodePaths: 56,
   /** `struct btrfs_ioctl_fs_info_args` */
   fileSystemInfo: 1024,
   /** `struct btrfs_ioctl_get_subvol_info_args` */
@@ -69,7 +67,6 @@ export const IOCTL = {
   getFlags: ioctl("SUBVOL_GETFLAGS", "read", 25, 8),
   setFlags: ioctl("SUBVOL_SETFLAGS", "write", 26, 8),
   fileSystemInfo: ioctl("FS_INFO", "read", 31, SIZE.fileSystemInfo),
-  inodePaths: ioctl("INO_PATHS", "readWrite", 35, SIZE.inodePaths),
   quotaControl: ioctl("QUOTA_CTL", "readWrite", 40, SIZE.quotaControl),
   qgroupAssign: ioctl("QGROUP_ASSIGN", "write", 41, SIZE.qgroupAssign),
   qgroupCreate: ioctl("QGROUP_CREATE", "write", 42, SIZE.quotaControl),

@@ -3,7 +3,7 @@
  *
  * Everything takes a handle, and what has a name is named in the directory that a handle is of. Except
  * for making subvolumes and snapshots, flags and {@link nestedSubvolumes} it needs `CAP_SYS_ADMIN`
- * (and {@link inodePaths} `CAP_DAC_READ_SEARCH`); without it the kernel answers EPERM.
+ * ; without it the kernel answers EPERM.
  */
 
 export type { BtrfsHandle } from "./ioctl.ts";
@@ -42,4 +42,4 @@ export {
   subvolumeInfo,
   syncBtrfs,
 } from "./subvolumes.ts";
-export { type ChangedInode, changedInodes, deletedSubvolumes, inodePaths } from "./tree_search.ts";
+export { type ChangedInode, changedInodes, deletedSubvolumes } from "./tree_search.ts";

@@ -1,7 +1,5 @@
 /** `TREE_SEARCH_V2`: items of btrfs's trees, and the inodes that have changed since a generation. */
 
-import { isErrno } from "../errno.ts";
-import { system } from "../libc.ts";
 import { Argument, type BtrfsHandle, callIoctl, IOCTL, SIZE } from "./ioctl.ts";
 
 /** What to look for: the items whose keys lie between two keys. */
@@ -154,39 +152,6 @@ export function changedInodes(
     if (item.getBigUint64(8, true) <= generation) return;
     visit({ inode: object, mode: item.getUint32(52, true), nlink: item.getUint32(40, true) });
   });
-}
-
-/** Offsets in `struct btrfs_ioctl_ino_path_args`, and in the container that it points to. */
-const PATHS = { INODE: 0, SIZE: 8, POINTER: 48, MISSING: 4, COUNT: 8, FIRST: 16 } as const;
-/** Bytes of the container, more than which the kernel does not fill. */
-const PATHS_BYTES = 64 * 1024;
-
-/**
- * Returns all paths of an inode beneath the top folder of the subvolume that `at` is in.
- * @returns `undefined` where they do not fit into 64 KiB
- * @throws {SystemError} ENOENT where there is no such inode; EPERM without `CAP_DAC_READ_SEARCH`
- */
-export function inodePaths(at: BtrfsHandle, inode: bigint): Uint8Array[] | undefined {
-  const container = new Uint8Array(PATHS_BYTES);
-  const args = new Argument(SIZE.inodePaths);
-  args.set(PATHS.INODE, inode);
-  args.set(PATHS.SIZE, BigInt(PATHS_BYTES));
-  args.set(PATHS.POINTER, system().addressOf(container, container, 0n));
-  try {
-    callIoctl(at, IOCTL.inodePaths, args, `inode ${inode}`);
-  } catch (error) {
-    if (isErrno(error, "EOVERFLOW")) return undefined;
-    throw error;
-  }
-  const view = new DataView(container.buffer);
-  if (view.getUint32(PATHS.MISSING, true) > 0) return undefined;
-  const paths: Uint8Array[] = [];
-  for (let n = 0; n < view.getUint32(PATHS.COUNT, true); n++) {
-    // Each value is where its path begins, counted from the first value.
-    const start = PATHS.FIRST + Number(view.getBigUint64(PATHS.FIRST + 8 * n, true));
-    paths.push(container.slice(start, container.indexOf(0, start)));
-  }
-  return paths;
 }
 
 /** Id of the tree of trees, the object of its orphans (-5) and their type. */

@@ -158,9 +158,12 @@ class Planner {
 
   /** Opens a directory; the caller closes it. */
   #open({ block, path }: BaselineDirectory): Directory {
-    const dir = openLongPath(this.#options.top, path);
-    if (isSame(block, dir.stat())) return dir;
-    dir.close();
+    using stack = new DisposableStack();
+    const dir = stack.use(openLongPath(this.#options.top, path));
+    if (isSame(block, dir.stat())) {
+      stack.move();
+      return dir;
+    }
     throw new Contradiction(`another folder is at ${nameOf(block)}, though none has changed above`);
   }
 
