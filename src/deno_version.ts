@@ -31,6 +31,13 @@ export function canPing(version: string): boolean {
   return isAtLeast(version, SOUND_PING);
 }
 
+/** Returns a warning about this version of Deno for users of the client; `undefined` where none is due. */
+export function clientWarning(version: string): string | undefined {
+  if (hasSoundHttp2(version)) return undefined;
+  return `Deno ${version} loses answers to gRPC clients, so this may fail or wait for ever though ` +
+    "the daemon did it; call it with wsdaemon on Deno 2.8.3, or with another gRPC client";
+}
+
 function isAtLeast(version: string, least: readonly [number, number, number]): boolean {
   const parts = version.split(".").map((part) => parseInt(part, 10));
   const differs = least.findIndex((part, index) => parts[index] !== part);

@@ -2,8 +2,8 @@
 
 import { connect, createServer, type ServerHttp2Session } from "node:http2";
 import type { AddressInfo } from "node:net";
-import { assertEquals } from "@std/assert";
-import { canPauseSockets, canPing, hasSoundHttp2 } from "../src/deno_version.ts";
+import { assert, assertEquals } from "@std/assert";
+import { canPauseSockets, canPing, clientWarning, hasSoundHttp2 } from "../src/deno_version.ts";
 
 Deno.test("versions of Deno are told apart by what they can do", () => {
   const abilities = (version: string) =>
@@ -14,6 +14,15 @@ Deno.test("versions of Deno are told apart by what they can do", () => {
   assertEquals(abilities("2.10.1"), [true, true, true]);
   assertEquals(abilities("3.0.0-rc.1"), [true, true, true]);
   assertEquals(abilities("1.46.3"), [false, false, false]);
+});
+
+Deno.test("client's user is warned when this version of Deno loses answers", () => {
+  for (const version of ["1.46.3", "2.6.9", "2.7.13"]) {
+    assert(clientWarning(version)?.includes(`Deno ${version} loses answers`), version);
+  }
+  for (const version of ["2.7.14", "2.8.3", "3.0.0"]) {
+    assertEquals(clientWarning(version), undefined, version);
+  }
 });
 
 Deno.test("an HTTP/2 server can ask by PING exactly where it is believed to", async () => {

@@ -32,6 +32,8 @@ export interface FailureOptions extends ErrorOptions {
   code?: string | undefined;
   /** Why, for programs. */
   reason?: string | undefined;
+  /** The end of the message: what to do, or what goes on. */
+  hint?: string | undefined;
   /** One of {@link EXIT}; that of a failure unless given. */
   exitCode?: number | undefined;
 }
@@ -41,12 +43,14 @@ export class Failure extends Error {
   override readonly name = "Failure";
   readonly code: string | undefined;
   readonly reason: string | undefined;
+  readonly hint: string;
   readonly exitCode: number;
 
   constructor(message?: string, options: FailureOptions = {}) {
     super(message, options);
     this.code = options.code;
     this.reason = options.reason;
+    this.hint = options.hint ?? "";
     this.exitCode = options.exitCode ?? EXIT.failure;
   }
 }
@@ -103,7 +107,7 @@ export function describeFailure(thrown: unknown): string[] {
   if (thrown instanceof OutputError) return thrown.isClosed ? [] : [`error: ${thrown.message}`];
   const error = localFailure(thrown);
   if (error instanceof ConfigError) return error.problems.map((problem) => `error: ${problem}`);
-  if (error instanceof Failure) return error.message ? [`error: ${error.message}`] : [];
+  if (error instanceof Failure) return error.message ? [`error: ${failureLine(error)}`] : [];
   if (error instanceof DaemonError) return [`error: ${error.code}: ${error.message}`];
   if (error instanceof StartError || error instanceof OutputError) {
     return [`error: ${error.message}`];
@@ -112,6 +116,14 @@ export function describeFailure(thrown: unknown): string[] {
     "error: a bug in wsdaemon, to be reported with what follows",
     `error: ${error instanceof Error ? error.stack ?? error.message : error}`,
   ];
+}
+
+/** Returns a failure's code, message, reason and hint. Whoever interrupted a command knows the code. */
+function failureLine({ code, message, reason, hint, exitCode }: Failure): string {
+  const isInterrupted = exitCode === EXIT.interrupted || exitCode === EXIT.terminated;
+  const before = code === undefined || isInterrupted ? "" : `${code}: `;
+  const why = reason === undefined ? "" : ` [${reason}]`;
+  return `${before}${message}${why}${hint}`;
 }
 
 /** A failed command for programs, as `--json` prints it to stderr. */
@@ -133,9 +145,8 @@ export function failureJson(thrown: unknown): FailureJson | undefined {
     return { code, reason, message };
   }
   if (error instanceof Failure) {
-    const { code = "FAILED_PRECONDITION", reason } = error;
-    const message = words.replace(`${code}: `, "").replace(` [${reason}]`, "");
-    return { code, ...(reason === undefined ? {} : { reason }), message };
+    const { code = "FAILED_PRECONDITION", reason, message, hint } = error;
+    return { code, ...(reason === undefined ? {} : { reason }), message: message + hint };
   }
   if (error instanceof ConfigError) return { code: "INVALID_ARGUMENT", message: words };
   const isForeseen = error instanceof StartError || error instanceof OutputError;

@@ -1,6 +1,7 @@
 /** Draws a progress bar on stderr where that is a terminal, and nothing elsewhere. */
 
 import { printErrorText } from "./io.ts";
+import { bar, terminalSize } from "./terminal.ts";
 
 /** Milliseconds between two drawings. */
 const INTERVAL = 100;
@@ -23,7 +24,7 @@ export class Progress implements Disposable {
     if (!this.#isShown || performance.now() - this.#drawnAt < INTERVAL) return;
     this.#drawnAt = performance.now();
     this.#isDrawn = true;
-    printErrorText(ERASE + progressLine(line).slice(0, columns() - 1));
+    printErrorText(ERASE + progressLine(line).slice(0, terminalSize().columns - 1));
   }
 
   [Symbol.dispose](): void {
@@ -44,18 +45,7 @@ export interface ProgressLine {
 
 /** Returns the progress as one line: activity, bar, percentage, detail. */
 export function progressLine({ doing, fraction, detail }: ProgressLine): string {
-  if (fraction === undefined) return `${doing}  ${detail}`;
-  const part = Math.min(Math.max(fraction, 0), 1);
-  const filled = Math.round(part * BAR);
-  const percent = `${Math.floor(part * 100)}%`.padStart(4);
-  return `${doing} [${"#".repeat(filled)}${"-".repeat(BAR - filled)}] ${percent}  ${detail}`;
-}
-
-/** Returns the width of the terminal, or 80 where there is none. */
-function columns(): number {
-  try {
-    return Deno.consoleSize().columns || 80;
-  } catch {
-    return 80;
-  }
+  return fraction === undefined
+    ? `${doing}  ${detail}`
+    : `${doing} ${bar(fraction, BAR)}  ${detail}`;
 }

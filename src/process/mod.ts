@@ -14,4 +14,3 @@ export type { Check, Outcome } from "./preflight/check.ts";
 export { localChecks } from "./preflight/preflight.ts";
 export { storeChecks } from "./preflight/store_checks.ts";
 export { runDaemon } from "./run.ts";
-export { clientWarning } from "./runtime.ts";

@@ -22,10 +22,3 @@ export function listenerProblem(
   return `Deno ${version} cannot ${what}: listen on a loopback HOST:PORT without tls, or run ` +
     "wsdaemon on Deno 2.8.3 (the binary that `deno task compile` makes has it)";
 }
-
-/** Returns a warning about this version of Deno for users of the client; `undefined` where none is due. */
-export function clientWarning(version: string): string | undefined {
-  if (hasSoundHttp2(version)) return undefined;
-  return `Deno ${version} loses answers to gRPC clients, so this may fail or wait for ever though ` +
-    "the daemon did it; call it with wsdaemon on Deno 2.8.3, or with another gRPC client";
-}

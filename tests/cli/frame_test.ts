@@ -3,6 +3,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { frame } from "../../src/cli/operations/frame.ts";
 import { printable } from "../../src/cli/operations/format.ts";
+import { bar, terminalSize } from "../../src/cli/terminal.ts";
 import { formatSpan } from "../../src/config/mod.ts";
 import { OperationKind, OperationSchema, OperationState } from "../../src/wire/mod.ts";
 
@@ -78,6 +79,23 @@ Deno.test("a picture is cut to the terminal, and says that the daemon does not a
     ].map((line, n) => n < 2 ? line : lines[n]!),
   );
   assertEquals([lines.length, Math.max(...lines.map(({ length }) => length))], [5, 24]);
+});
+
+Deno.test("a terminal that knows no size of its own is drawn on as usual", () => {
+  const usual = { columns: 80, rows: 24 };
+  assertEquals(terminalSize(() => ({ columns: 0, rows: 0 })), usual);
+  assertEquals(terminalSize(() => ({ columns: 100, rows: 0 })), { columns: 100, rows: 24 });
+  assertEquals(
+    terminalSize(() => {
+      throw new Error("no terminal");
+    }),
+    usual,
+  );
+});
+
+Deno.test("a bar is whole at its end, and not before", () => {
+  assertEquals(bar(0.999, 4), "[###-]  99%");
+  assertEquals(bar(1, 4), "[####] 100%");
 });
 
 Deno.test("spans of time have their two largest units", () => {

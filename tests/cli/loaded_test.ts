@@ -32,6 +32,16 @@ Deno.test("--help, --version and a wrong command load no command's modules", asy
   assertStringIncludes(run.stderr, "cli/run is loaded");
 });
 
+Deno.test("a command that calls a daemon loads nothing of the daemon's own process", async () => {
+  using folder = testFolder();
+  const command = withoutModules(folder.path, ["process/mod"]);
+  const { code, stderr } = await wsdaemon(["ls", "--addr", `unix://${folder.path}/none`], {
+    command,
+  });
+  assertEquals(code, 1);
+  assertStringIncludes(stderr, "error: UNAVAILABLE: ");
+});
+
 /** Returns how wsdaemon is run so that loading any of the modules fails and says which. */
 function withoutModules(folder: string, modules: readonly string[]): readonly string[] {
   const project = JSON.parse(Deno.readTextFileSync(new URL("deno.json", PROJECT)));

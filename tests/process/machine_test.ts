@@ -8,7 +8,7 @@ import {
 import { ownerProblem } from "../../src/process/content_owner.ts";
 import { libcPath } from "../../src/process/libc.ts";
 import { findGit, findProgram } from "../../src/process/find_program.ts";
-import { clientWarning, listenerProblem, runtimeWarning } from "../../src/process/runtime.ts";
+import { listenerProblem, runtimeWarning } from "../../src/process/runtime.ts";
 import { StartError } from "../../src/errors.ts";
 import { denoDir } from "../e2e/user.ts";
 import { withFolder } from "./fixture.ts";
@@ -113,13 +113,4 @@ Deno.test("a content owner is refused that only root could give files to", () =>
   assertEquals(ownerProblem({ uid: 33333, gid: 33333 }, 0), undefined);
   assertEquals(ownerProblem({ uid: 1000, gid: 1000 }, 1000), undefined);
   assert(ownerProblem({ uid: 33333, gid: 1000 }, 1000)?.includes("contentOwner.uid 33333"));
-});
-
-Deno.test("client's user is warned when this version of Deno loses answers", () => {
-  for (const version of ["1.46.3", "2.6.9", "2.7.13"]) {
-    assert(clientWarning(version)?.includes(`Deno ${version} loses answers`), version);
-  }
-  for (const version of ["2.7.14", "2.8.3", "3.0.0"]) {
-    assertEquals(clientWarning(version), undefined, version);
-  }
 });

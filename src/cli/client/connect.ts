@@ -4,13 +4,14 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { resolve } from "@std/path";
 import { parseDuration } from "../../config/mod.ts";
 import { explainPath, messageOf } from "../../errors.ts";
-import { clientWarning } from "../../process/mod.ts";
+import { clientWarning } from "../../deno_version.ts";
 import { parseAddress } from "../../address.ts";
 import type { CallOptions, ClientTls, WorkspaceClient } from "../../client/mod.ts";
 import { checkTlsMaterial } from "../../certificates.ts";
 import { EXIT, Failure } from "../failure.ts";
+import { interruptedFailure, interruption } from "../interruption.ts";
 import { printError } from "../io.ts";
-import { goesOn, type Interruption, interruption } from "./interruption.ts";
+import { goesOn } from "./goes_on.ts";
 import { nodeAddress } from "./node_address.ts";
 import { explainUnreachable, foreignServerHint } from "./unreachable.ts";
 
@@ -104,24 +105,22 @@ export async function withSession<T>(
     return await use(session);
   } catch (error) {
     if (interrupted.aborted) {
-      const { signal } = interrupted.reason as Interruption;
-      const exitCode = signal === "SIGINT" ? EXIT.interrupted : EXIT.terminated;
-      throw new Failure(`Interrupted${await goesOn(session)}`, { code: "CANCELLED", exitCode });
+      throw interruptedFailure(interrupted, `Interrupted${await goesOn(session)}`);
     }
     if (error instanceof UnreachableError) {
       const explained = await explainUnreachable(error.message, address, tls);
-      throw new Failure(`${error.code}: ${explained}`, { cause: error, code: error.code });
+      throw new Failure(explained, { cause: error, code: error.code });
     }
     if (!(error instanceof ClientError)) throw error;
     const { code, reason } = error;
-    const words = reason === undefined ? "" : ` [${reason}]`;
     const hint = code === "DEADLINE_EXCEEDED"
       ? await goesOn(session)
       : foreignServerHint(error.message);
-    throw new Failure(`${code}: ${error.message}${words}${hint}`, {
+    throw new Failure(error.message, {
       cause: error,
       code,
       reason,
+      hint,
       exitCode: EXIT_CODES[code],
     });
   }

@@ -13,6 +13,7 @@ import {
   printable,
   timeOf,
 } from "./format.ts";
+import { bar, type Size } from "../terminal.ts";
 
 /** What a picture shows. */
 export interface View {
@@ -22,12 +23,6 @@ export interface View {
   now: number;
   /** Why the daemon does not answer. */
   problem?: string | undefined;
-}
-
-/** The size of a terminal in characters. */
-export interface Size {
-  columns: number;
-  rows: number;
 }
 
 /** Milliseconds that a failure stays on top. */
@@ -72,16 +67,10 @@ export function frame(
 function runningLine(operation: Operation, depth: number, now: number): string {
   const details = [describeState(operation), describeProgress(operation), elapsedOf(operation, now)]
     .filter((part) => part !== "").join("  ");
-  return `${bar(fractionOf(operation))}  ${label(operation, depth)}  ${details}`;
-}
-
-/** Returns a bar and its percentage; dots where it is not known how much there is to do. */
-export function bar(fraction: number | undefined): string {
-  if (fraction === undefined) return `[${".".repeat(BAR)}]     `;
-  const part = Math.min(Math.max(fraction, 0), 1);
-  const filled = Math.floor(part * BAR);
-  const percent = `${Math.floor(part * 100)}%`.padStart(4);
-  return `[${"#".repeat(filled)}${"-".repeat(BAR - filled)}] ${percent}`;
+  const fraction = fractionOf(operation);
+  // Dots where it is not known how much there is to do.
+  const drawn = fraction === undefined ? `[${".".repeat(BAR)}]     ` : bar(fraction, BAR);
+  return `${drawn}  ${label(operation, depth)}  ${details}`;
 }
 
 function label({ id, kind, workspaceId }: Operation, depth: number): string {

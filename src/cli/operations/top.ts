@@ -3,10 +3,11 @@
 import { Command } from "commander";
 import type { Operation } from "../../wire/mod.ts";
 import { addConnectionFlags, type Session, withSession } from "../client/connect.ts";
-import { printText } from "../io.ts";
+import { printJson, printText } from "../io.ts";
 import { systemClock } from "../../clock.ts";
 import { messageOf } from "../../errors.ts";
-import { frame, type Size } from "./frame.ts";
+import { terminalSize } from "../terminal.ts";
+import { frame } from "./frame.ts";
 
 const EXAMPLES = `
 Shows what runs on the node, with bars where it is known how much there is to do; failures of the last
@@ -50,7 +51,7 @@ async function printOnce(session: Session): Promise<void> {
   const { operations } = await client.operations.call("watchOperations", {}, call);
   if (json) {
     const { operationToJson } = await import("../../client/mod.ts");
-    return printText(`${JSON.stringify(operations.map(operationToJson), null, 2)}\n`);
+    return printJson(operations.map(operationToJson));
   }
   const size = { columns: Infinity, rows: Infinity };
   printText(
@@ -73,7 +74,7 @@ async function redraw({ client, call, address, interrupted }: Session): Promise<
     while (!interrupted.aborted) {
       takeOver(shown, operations);
       const view = { address, operations: [...shown.values()], now: Date.now(), problem };
-      draw(frame(view, sizeOfTerminal()));
+      draw(frame(view, terminalSize()));
       try {
         const request = { revision, maxWait: INTERVAL };
         ({ revision, operations } = await client.operations.call(
@@ -103,12 +104,4 @@ function takeOver(shown: Map<string, Operation>, told: readonly Operation[]): vo
 
 function draw(lines: readonly string[]): void {
   printText(HOME + lines.map((line) => `${line}${CLEAR_LINE}\r\n`).join("") + CLEAR_BELOW);
-}
-
-function sizeOfTerminal(): Size {
-  try {
-    return Deno.consoleSize();
-  } catch {
-    return { columns: 80, rows: 24 };
-  }
 }

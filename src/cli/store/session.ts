@@ -17,7 +17,8 @@ import {
 import { Metrics } from "../../telemetry/mod.ts";
 import { NODE_CONFIG } from "../config_file.ts";
 import { addConfigFlags, configFileOf, loadFromFlags } from "../config_flags.ts";
-import { EXIT, Failure, localFailure } from "../failure.ts";
+import { localFailure } from "../failure.ts";
+import { interruptedFailure, interruption } from "../interruption.ts";
 import { printError, printErrorText } from "../io.ts";
 import { contentError } from "../../content/mod.ts";
 
@@ -54,15 +55,9 @@ export async function withStore<T>(
     const source = await openSource(requireStorage(config), stack);
     return await use({ ...source, signal, json: command.optsWithGlobals().json ?? false });
   } catch (error) {
-    if (signal?.aborted) throw interrupted(signal.reason);
+    if (signal?.aborted) throw interruptedFailure(signal);
     throw localFailure(contentError(error));
   }
-}
-
-/** Returns what an interrupted command reports, whatever the interruption made fail. */
-function interrupted(reason: { signal: string }): Failure {
-  const exitCode = reason.signal === "SIGINT" ? EXIT.interrupted : EXIT.terminated;
-  return new Failure(`Interrupted by ${reason.signal}`, { code: "ABORTED", exitCode });
 }
 
 /** Says on stderr which store is worked on, where nobody has named it. */
@@ -127,19 +122,4 @@ async function requireFolder(path: string): Promise<void> {
     "NOT_FOUND",
     `There is no store in ${path}; say which with --root or --config`,
   );
-}
-
-/** Returns a signal that the first SIGINT or SIGTERM aborts; a second one ends the process. */
-function interruption(stack: AsyncDisposableStack): AbortSignal {
-  const controller = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    const listener = () => {
-      Deno.removeSignalListener(signal, listener);
-      const reason = new DaemonError("ABORTED", `Interrupted by ${signal}`);
-      controller.abort(Object.assign(reason, { signal }));
-    };
-    Deno.addSignalListener(signal, listener);
-    stack.defer(() => Deno.removeSignalListener(signal, listener));
-  }
-  return controller.signal;
 }

@@ -51,7 +51,7 @@ export function verifyCommand(): Command {
         progress[Symbol.dispose]();
         if (json) printJson(result);
         else printResult(result);
-        if (result.damage.length > 0) throw new Failure(`DATA_LOSS: ${summary(result)}`);
+        if (result.damage.length > 0) throw new Failure(summary(result), { code: "DATA_LOSS" });
       });
     });
 }

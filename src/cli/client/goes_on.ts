@@ -1,29 +1,10 @@
-/** What happens when somebody does not want to wait any longer: the daemon goes on. */
+/** Says what the daemon goes on with when somebody does not want to wait any longer. */
 
 import type { WorkspaceClient } from "../../client/mod.ts";
-import { OperationKind } from "../../wire/mod.ts";
-
-/** Why a session was interrupted. */
-export interface Interruption {
-  readonly signal: "SIGINT" | "SIGTERM";
-}
+import { kindName } from "../operations/format.ts";
 
 /** Milliseconds that finding out what goes on may take. */
 const LOOK_TIME = 2_000;
-
-/** Returns a signal that the first SIGINT or SIGTERM aborts; a second one ends the process. */
-export function interruption(stack: AsyncDisposableStack): AbortSignal {
-  const controller = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    const listener = () => {
-      Deno.removeSignalListener(signal, listener);
-      controller.abort({ signal } satisfies Interruption);
-    };
-    Deno.addSignalListener(signal, listener);
-    stack.defer(() => Deno.removeSignalListener(signal, listener));
-  }
-  return controller.signal;
-}
 
 /**
  * Returns, as the end of a sentence, what the daemon goes on with for the session's workspace, and how
@@ -39,7 +20,7 @@ export async function goesOn(
       deadline: LOOK_TIME,
     });
     if (operations.length === 0) return "";
-    const names = operations.map(({ id, kind }) => `${OperationKind[kind].toLowerCase()} ${id}`);
+    const names = operations.map(({ id, kind }) => `${kindName(kind)} ${id}`);
     return `; the daemon goes on with ${names.join(", ")} of ${workspaceId}: ` +
       '"wsdaemon ops" shows it, "wsdaemon cancel" ends it';
   } catch {
