@@ -51,5 +51,7 @@ export function currentSpan(): TraceContext | undefined {
  * own, named by its id twice.
  */
 function contextOf({ id, root, caller }: Operation): TraceContext {
-  return { traceId: caller?.trace?.traceId ?? `${root.id}${root.id}`, spanId: id };
+  const { traceId, isSampled } = caller?.trace ??
+    { traceId: `${root.id}${root.id}`, isSampled: true };
+  return { traceId, spanId: id, isSampled };
 }

@@ -1,6 +1,6 @@
 /** Spans of calls, in the traces that callers name by `traceparent`. */
 
-import type { Metadata } from "@grpc/grpc-js";
+import { type Metadata, status as codes } from "@grpc/grpc-js";
 import { newSpanId, parseTraceparent, type SpanSink, type TraceContext } from "../tracing/mod.ts";
 
 /** A call's span that has not ended. */
@@ -25,9 +25,10 @@ export class CallSpans {
     const [header] = metadata.get("traceparent");
     const parent = parseTraceparent(typeof header === "string" ? header : undefined);
     const spanId = newSpanId();
-    const span = {
+    const span: OpenSpan = {
       traceId: parent?.traceId ?? `${newSpanId()}${newSpanId()}`,
       spanId,
+      isSampled: parent?.isSampled ?? true,
       parentSpanId: parent?.spanId,
       start: Date.now(),
     };
@@ -37,8 +38,10 @@ export class CallSpans {
 
   /** Returns the span of the call with that metadata. */
   ofCall(metadata: Metadata): TraceContext | undefined {
-    const { traceId, spanId } = this.#byCall.get(metadata) ?? {};
-    return traceId === undefined || spanId === undefined ? undefined : { traceId, spanId };
+    const span = this.#byCall.get(metadata);
+    if (!span) return undefined;
+    const { traceId, spanId, isSampled } = span;
+    return { traceId, spanId, isSampled };
   }
 
   /** Ends a call's span. @param call its method's path, code and message */
@@ -56,7 +59,7 @@ export class CallSpans {
         "rpc.system": "grpc",
         "rpc.service": service,
         "rpc.method": name,
-        "rpc.grpc.status": code,
+        "rpc.grpc.status_code": codes[code as keyof typeof codes],
       },
       error: code === "OK" ? undefined : details || code,
     });

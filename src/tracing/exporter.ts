@@ -52,7 +52,9 @@ export class SpanExporter implements SpanSink, AsyncDisposable {
     this.#sending = this.#keepSending();
   }
 
+  /** Takes a span that is recorded, and no other. */
   add(span: Span): void {
+    if (!span.isSampled) return;
     if (this.#queue.length < CAPACITY) this.#queue.push(span);
     else this.#spans.inc({ outcome: "dropped" });
   }
@@ -121,9 +123,8 @@ function requestOf(spans: readonly Span[], version: string): unknown {
   return { resourceSpans: [{ resource, scopeSpans: [{ scope, spans: spans.map(jsonOf) }] }] };
 }
 
-/** `SpanKind` and `StatusCode` of OTLP. */
+/** `SpanKind` and `StatusCode` of OTLP; that all went well is for applications to say, by the specification. */
 const KINDS = { internal: 1, server: 2 } as const;
-const STATUS_OK = 1;
 const STATUS_ERROR = 2;
 
 function jsonOf(span: Span): unknown {
@@ -137,15 +138,21 @@ function jsonOf(span: Span): unknown {
     startTimeUnixNano: nanoseconds(start),
     endTimeUnixNano: nanoseconds(Math.max(start, end)),
     attributes: attributes(span.attributes),
-    status: error === undefined ? { code: STATUS_OK } : { code: STATUS_ERROR, message: error },
+    status: error === undefined ? {} : { code: STATUS_ERROR, message: error },
   };
 }
 
 function attributes(values: Span["attributes"]): unknown[] {
   return Object.entries(values).filter(([, value]) => value !== undefined).map(([key, value]) => ({
     key,
-    value: typeof value === "number" ? { doubleValue: value } : { stringValue: value },
+    value: valueOf(value),
   }));
+}
+
+/** Returns an `AnyValue`; the JSON of protobuf has 64-bit integers as text. */
+function valueOf(value: string | number | undefined): Record<string, unknown> {
+  if (typeof value !== "number") return { stringValue: value };
+  return Number.isSafeInteger(value) ? { intValue: String(value) } : { doubleValue: value };
 }
 
 function nanoseconds(milliseconds: number): string {

@@ -4,16 +4,21 @@ export interface TraceContext {
   readonly traceId: string;
   /** 16 hexadecimal digits, not all of them 0. */
   readonly spanId: string;
+  /** Whether whoever began the trace has its spans recorded. */
+  readonly isSampled: boolean;
 }
 
-const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?$/;
+const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?$/;
+/** The bit of a traceparent's flags that says so. */
+const SAMPLED = 1;
 const ZEROS = /^0+$/;
 
 /** Parses a `traceparent`; `undefined` for what is none, which is as if there were none. */
 export function parseTraceparent(text: string | undefined): TraceContext | undefined {
-  const [, traceId, spanId] = TRACEPARENT.exec(text ?? "") ?? [];
-  if (traceId === undefined || spanId === undefined) return undefined;
-  return ZEROS.test(traceId) || ZEROS.test(spanId) ? undefined : { traceId, spanId };
+  const [, traceId, spanId, flags] = TRACEPARENT.exec(text ?? "") ?? [];
+  if (traceId === undefined || spanId === undefined || flags === undefined) return undefined;
+  if (ZEROS.test(traceId) || ZEROS.test(spanId)) return undefined;
+  return { traceId, spanId, isSampled: (Number.parseInt(flags, 16) & SAMPLED) !== 0 };
 }
 
 /** Returns a new span's id. */
@@ -34,5 +39,7 @@ export function setTraceSource(read: () => TraceContext | undefined): void {
 /** Returns the headers by which a request says what it is made for; none outside a trace. */
 export function traceHeaders(): Readonly<Record<string, string>> {
   const context = current();
-  return context ? { traceparent: `00-${context.traceId}-${context.spanId}-01` } : NONE;
+  if (!context) return NONE;
+  const { traceId, spanId, isSampled } = context;
+  return { traceparent: `00-${traceId}-${spanId}-${isSampled ? "01" : "00"}` };
 }

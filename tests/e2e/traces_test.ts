@@ -11,7 +11,8 @@ interface SentSpan {
   spanId: string;
   parentSpanId?: string;
   name: string;
-  status: { code: number };
+  attributes: { key: string; value: unknown }[];
+  status: { code?: number };
 }
 
 Deno.test("a call, what it does and its requests to the store are one trace, its caller's", async () => {
@@ -58,6 +59,10 @@ Deno.test("a call, what it does and its requests to the store are one trace, its
   const call = ours.find(({ parentSpanId }) => parentSpanId === CALLER);
   assert(call !== undefined && call.name.endsWith("/BackupWorkspace"), JSON.stringify(spans));
   const backup = ours.find(({ parentSpanId }) => parentSpanId === call.spanId);
+  assertEquals(
+    call.attributes.find(({ key }) => key === "rpc.grpc.status_code")?.value,
+    { intValue: "9" },
+  );
   assertEquals([backup?.name, backup?.status.code], ["backup", 2]);
   assert(seen.includes(`00-${TRACE}-${backup!.spanId}-01`), seen.join());
   assert(node.daemon.log.includes(backup!.spanId), "the operation's id is its span's");

@@ -8,12 +8,18 @@ import { captureLogs } from "../fixtures/logs.ts";
 const SPAN: Span = {
   traceId: "0af7651916cd43dd8448eb211c80319c",
   spanId: "b7ad6b7169203331",
+  isSampled: true,
   parentSpanId: "00f067aa0ba902b7",
   name: "backup",
   kind: "internal",
   start: 1_700_000_000_000,
   end: 1_700_000_000_001.5,
-  attributes: { "wsdaemon.workspace": "w", "wsdaemon.files": 3, "wsdaemon.url": undefined },
+  attributes: {
+    "wsdaemon.workspace": "w",
+    "wsdaemon.files": 3,
+    load: 0.5,
+    "wsdaemon.url": undefined,
+  },
 };
 
 Deno.test("spans are sent by OTLP, and dropped and counted where nobody takes them", async () => {
@@ -34,6 +40,8 @@ Deno.test("spans are sent by OTLP, and dropped and counted where nobody takes th
   await using exporter = new SpanExporter({ endpoint, version: "1", clock, spans });
   exporter.start();
   exporter.add(SPAN);
+  // Whoever began its trace has it recorded nowhere.
+  exporter.add({ ...SPAN, isSampled: false });
   await clock.wakeAll();
   await clock.asleep();
   const scope = { name: "wsdaemon", version: "1" };
@@ -57,9 +65,10 @@ Deno.test("spans are sent by OTLP, and dropped and counted where nobody takes th
           endTimeUnixNano: "1700000000001500000",
           attributes: [
             { key: "wsdaemon.workspace", value: { stringValue: "w" } },
-            { key: "wsdaemon.files", value: { doubleValue: 3 } },
+            { key: "wsdaemon.files", value: { intValue: "3" } },
+            { key: "load", value: { doubleValue: 0.5 } },
           ],
-          status: { code: 1 },
+          status: {},
         }],
       }],
     }],

@@ -10,9 +10,10 @@ const TRACE = "0af7651916cd43dd8448eb211c80319c";
 const SPAN = "b7ad6b7169203331";
 
 Deno.test("a traceparent is taken where it is one, of later versions too", () => {
-  const context = { traceId: TRACE, spanId: SPAN };
+  const context = { traceId: TRACE, spanId: SPAN, isSampled: true };
   assertEquals(parseTraceparent(`00-${TRACE}-${SPAN}-01`), context);
-  assertEquals(parseTraceparent(`01-${TRACE}-${SPAN}-00-more`), context);
+  assertEquals(parseTraceparent(`01-${TRACE}-${SPAN}-03-more`), context);
+  assertEquals(parseTraceparent(`00-${TRACE}-${SPAN}-02`), { ...context, isSampled: false });
   for (
     const text of [
       undefined,
@@ -31,9 +32,12 @@ Deno.test("a traceparent is taken where it is one, of later versions too", () =>
 
 Deno.test("requests name the span that they are made for, and none outside a trace", () => {
   assertEquals(traceHeaders(), {});
-  setTraceSource(() => ({ traceId: TRACE, spanId: SPAN }));
+  const context = { traceId: TRACE, spanId: SPAN, isSampled: true };
   try {
+    setTraceSource(() => context);
     assertEquals(traceHeaders(), { traceparent: `00-${TRACE}-${SPAN}-01` });
+    setTraceSource(() => ({ ...context, isSampled: false }));
+    assertEquals(traceHeaders(), { traceparent: `00-${TRACE}-${SPAN}-00` });
   } finally {
     setTraceSource(() => undefined);
   }
