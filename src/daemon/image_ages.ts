@@ -1,13 +1,18 @@
 /** How old the last good image of each workspace is: what its owner would lose with the node. */
 
+import { retry } from "../async/mod.ts";
 import type { Clock } from "../clock.ts";
-import { messageOf } from "../errors.ts";
+import { DaemonError, messageOf } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import type { Operation, OperationObserver } from "../operations/mod.ts";
 import type { Metrics } from "../telemetry/mod.ts";
 import type { WorkspaceInfo } from "../workspace/mod.ts";
 
 const log = logger("daemon");
+
+/** Milliseconds between two questions while the store is unavailable. */
+const FIRST_DELAY_MS = 1_000;
+const LONGEST_DELAY_MS = 5 * 60_000;
 
 /** Upper bounds in seconds: a minute to a week. */
 const BUCKETS: readonly number[] = [
@@ -94,14 +99,22 @@ export class ImageAges implements OperationObserver, AsyncDisposable {
     for (const info of workspaces) {
       if (signal.aborted) return;
       try {
-        const at = await this.#options.findNewest(info, signal);
+        const at = await retry(() => this.#options.findNewest(info, signal), {
+          clock: this.#options.clock,
+          signal,
+          attempts: Infinity,
+          baseDelay: FIRST_DELAY_MS,
+          maxDelay: LONGEST_DELAY_MS,
+          isRetryable: (error) => error instanceof DaemonError && error.code === "UNAVAILABLE",
+        });
         if (at !== undefined) this.#note(info.id, at);
       } catch (error) {
         if (signal.aborted) return;
-        log.debug("Cannot tell how old the last image of workspace {id} is: {reason}", {
-          id: info.id,
-          reason: messageOf(error),
-        });
+        log.warn(
+          "Cannot tell how old the last image of workspace {id} is, and serves its content's age " +
+            "until the next one: {reason}",
+          { id: info.id, reason: messageOf(error) },
+        );
       }
     }
   }

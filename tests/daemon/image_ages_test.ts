@@ -1,9 +1,11 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { ImageAges } from "../../src/daemon/image_ages.ts";
+import { DaemonError } from "../../src/errors.ts";
 import { OperationRegistry } from "../../src/operations/mod.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import type { WorkspaceInfo } from "../../src/workspace/mod.ts";
 import { ManualClock } from "../fixtures/clock.ts";
+import { captureLogs } from "../fixtures/logs.ts";
 
 const HOUR = 3600_000;
 
@@ -16,9 +18,11 @@ Deno.test("the age of the last good image is that of a save, of the store's newe
     createdAt,
     remoteStorageDisabled,
   });
+  using logs = captureLogs();
   const known = [
     { id: "unsaved", state: "AVAILABLE", record: record(start - 5 * HOUR) },
     { id: "stored", state: "AVAILABLE", record: record(start - 9 * HOUR) },
+    { id: "damaged", state: "AVAILABLE", record: record(start - HOUR / 2) },
     { id: "local", state: "AVAILABLE", record: record(start - 99 * HOUR, true) },
     { id: "making", state: "SETTING_UP", record: record(start - 99 * HOUR) },
   ] as unknown as WorkspaceInfo[];
@@ -30,6 +34,8 @@ Deno.test("the age of the last good image is that of a save, of the store's newe
     remoteStorage: true,
     findNewest: ({ id }) => {
       asked.push(id);
+      if (id === "damaged") return Promise.reject(new DaemonError("DATA_LOSS", "no reference"));
+      if (asked.length === 2) return Promise.reject(new DaemonError("UNAVAILABLE", "no store"));
       return Promise.resolve(id === "stored" ? start - HOUR : undefined);
     },
   });
@@ -41,8 +47,14 @@ Deno.test("the age of the last good image is that of a save, of the store's newe
   assertEquals(await worst(), 9 * HOUR / 1000);
 
   ages.start();
+  await clock.wakeAll();
   while (await worst() !== 5 * HOUR / 1000) await new Promise((resolve) => setTimeout(resolve, 1));
-  assertEquals(asked, ["unsaved", "stored"]);
+  while (!logs.text.includes("no reference")) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  assertMatch(logs.text, /^.*\[WRN\].*last image of workspace .*damaged.*no reference/m);
+  assertEquals(asked, ["unsaved", "stored", "stored", "damaged"]);
+  known.splice(2, 1);
 
   await operations.run(
     { kind: "backup", subject: { workspace: "unsaved" } },
