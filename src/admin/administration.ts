@@ -16,7 +16,7 @@ import {
   type VerificationRequest,
 } from "./maintenance.ts";
 import { type SnapshotStatus, snapshotStatus } from "./snapshot_status.ts";
-import { forgetImages, forgetOwner, type RemovedImages, urlsOf } from "./stored_images.ts";
+import { forgetImages, forgetImagesOf, forgetOwner, type RemovedImages } from "./stored_images.ts";
 import { viewsOf, type WorkspaceView } from "./workspace_view.ts";
 
 /** What an {@link Administration} uses. */
@@ -92,7 +92,7 @@ export class Administration implements AsyncDisposable {
 
   /** Forgets images by their urls; what cannot be forgotten is told, and stops no other. */
   async deleteImages(urls: readonly string[], signal: AbortSignal): Promise<RemovedImages> {
-    return await forgetImages(this.#options.store, urls, signal);
+    return await forgetImages(urls, { ...this.#options, signal });
   }
 
   /** Forgets all images of an identity, in the same way. */
@@ -100,8 +100,7 @@ export class Administration implements AsyncDisposable {
     identity: { owner: string; metaId: string },
     signal: AbortSignal,
   ): Promise<RemovedImages> {
-    const { store } = this.#options;
-    return await forgetImages(store, await urlsOf(store, identity, signal), signal);
+    return await forgetImagesOf(identity, { ...this.#options, signal });
   }
 
   /**

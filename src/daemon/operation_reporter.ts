@@ -4,6 +4,7 @@ import { causesOf, DaemonError } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import {
   currentOperation,
+  formatCaller,
   type Operation,
   type OperationKind,
   type OperationObserver,
@@ -62,8 +63,12 @@ export const operationReporter: OperationObserver = {
 /** Returns how a record names an operation and what it works on; placeholders are {@link named}'s. */
 function nameOf({ parent, subject }: Operation): string {
   const what = parent ? "{kind}, a step of {operation}," : "{kind} {operation}";
+  if (subject.workspace === undefined) {
+    if (subject.owner === undefined) return subject.url === undefined ? what : `${what} of {url}`;
+    return subject.metaId === undefined ? `${what} of {owner}` : `${what} of {owner}/{metaId}`;
+  }
   const identity = subject.owner === undefined ? "" : " ({owner}/{metaId})";
-  return subject.workspace === undefined ? what : `${what} of workspace {workspace}${identity}`;
+  return `${what} of workspace {workspace}${identity}`;
 }
 
 const FIGURES = "{files} files, {bytes} bytes, {storedBytes} bytes stored, {attempts} attempts";
@@ -79,15 +84,15 @@ function figuresOf({ progress, attempt, startedAt, endedAt }: Operation): Record
 }
 
 function callerOf({ caller }: Operation): string {
-  if (!caller) return "the daemon itself";
-  return caller.identity === undefined ? caller.peer : `${caller.identity} at ${caller.peer}`;
+  return caller ? formatCaller(caller) : "the daemon itself";
 }
 
 /** Failures of these leave somebody's work unsaved. */
 const SAVES: readonly OperationKind[] = ["backup", "snapshot", "collection", "verification"];
 
-function isQuiet({ kind, parent }: Operation): boolean {
-  return parent !== undefined || kind === "deletion";
+/** Steps, and what is deleted in the background: that is tried until it is gone, whoever began it. */
+function isQuiet({ kind, parent, maxAttempts }: Operation): boolean {
+  return parent !== undefined || (kind === "deletion" && maxAttempts === Infinity);
 }
 
 function levelOf(operation: Operation): Level {

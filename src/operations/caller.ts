@@ -15,6 +15,13 @@ export interface Caller {
   readonly deadline?: number;
 }
 
+/** Returns who calls, and from where, in words. */
+export function formatCaller(
+  { peer, identity }: { peer: string; identity?: string | undefined },
+): string {
+  return identity === undefined ? peer : `${identity} at ${peer}`;
+}
+
 const callers = new AsyncLocalStorage<Caller | undefined>();
 
 /** Does `work` for a caller, or for none. */

@@ -7,7 +7,7 @@
  * clones. What a step counts, counts for the whole. Only the whole can be cancelled.
  */
 
-export { type Caller, currentCaller, withCaller } from "./caller.ts";
+export { type Caller, currentCaller, formatCaller, withCaller } from "./caller.ts";
 export { currentOperation, inStep, outsideOperations } from "./current.ts";
 export {
   Operation,

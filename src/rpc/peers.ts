@@ -3,8 +3,9 @@
 import type { Metadata, ServerInterceptingCallInterface } from "@grpc/grpc-js";
 import { resolvesWithin } from "../async/mod.ts";
 import { systemClock } from "../clock.ts";
-import { logger } from "../log/mod.ts";
 import { messageOf } from "../errors.ts";
+import { logger } from "../log/mod.ts";
+import { formatCaller } from "../operations/mod.ts";
 
 const log = logger("rpc");
 
@@ -26,7 +27,7 @@ export class Peer {
 
   /** Returns it in words. */
   toString(): string {
-    return this.identity === undefined ? this.address : `${this.identity} at ${this.address}`;
+    return formatCaller({ peer: this.address, identity: this.identity });
   }
 }
 
@@ -77,7 +78,11 @@ export class Peers {
       return peer;
     }
     const peer = new Peer("unix");
-    if (this.#readCredentials) peer.known = identify(peer, this.#readCredentials(fd));
+    if (this.#readCredentials) {
+      // A descriptor that was closed meanwhile may have become another connection's.
+      const isSame = () => socket?._handle?.fd === fd;
+      peer.known = identify(peer, this.#readCredentials(fd), isSame);
+    }
     return peer;
   }
 }
@@ -85,9 +90,12 @@ export class Peers {
 async function identify(
   peer: Peer,
   answer: Promise<{ pid: number; uid: number }>,
+  isSame: () => boolean,
 ): Promise<void> {
   try {
-    const identified = answer.then(({ pid, uid }) => peer.identity = `uid ${uid}, pid ${pid}`);
+    const identified = answer.then(({ pid, uid }) => {
+      if (isSame()) peer.identity = `uid ${uid}, pid ${pid}`;
+    });
     await resolvesWithin(identified, ANSWER_TIME, systemClock);
   } catch (error) {
     // The client may have gone already.

@@ -59,6 +59,22 @@ Deno.test("a failure is one line: an error where work is at stake, a warning whe
   }
 });
 
+Deno.test("what somebody deletes of the store is told of, and what goes in the background is not", async () => {
+  using logs = captureLogs();
+  const operations = new OperationRegistry(new ManualClock());
+  operations.observe(operationReporter);
+  await withCaller(CALLER, async () => {
+    const done = () => Promise.resolve();
+    await operations.run({ kind: "deletion", subject: { owner: "alice" } }, done);
+    await operations.run({ kind: "deletion", subject: SUBJECT, maxAttempts: Infinity }, done);
+  });
+  const [begins, ends, ...background] = logs.text.trimEnd().split("\n");
+  assertMatch(begins!, /\[INF\].* of .*alice.* begins, for .*CN=control at 10\.0\.0\.7:1/);
+  assertMatch(ends!, /\[INF\].*alice.* ended after/);
+  assertEquals(background.length, 2);
+  assert(background.every((line) => line.includes("[DBG]")), logs.text);
+});
+
 Deno.test("causes are told as far as eight, those that are a circle too", async () => {
   const error = new DaemonError("UNAVAILABLE", "the words", { cause: new Error("the cause") });
   (error.cause as Error).cause = error;

@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { Metadata, type ServerInterceptingCallInterface } from "@grpc/grpc-js";
 import { connect } from "node:tls";
 import { ClientError } from "../../src/client/mod.ts";
 import { currentCaller } from "../../src/operations/mod.ts";
+import { Peers } from "../../src/rpc/peers.ts";
 import { captureLogs } from "../fixtures/logs.ts";
 import { temporaryFolder, TestServer } from "./fixture.ts";
 import { tlsTest } from "./tls_fixture.ts";
@@ -59,6 +61,19 @@ Deno.test("a caller whom the kernel cannot name is served all the same", async (
   using caller = server.client();
   await caller.isWorkspaceExists("a");
   assertEquals(callers.pop(), undefined);
+});
+
+Deno.test("a caller whose connection has closed before the kernel's answer is nobody", async () => {
+  const known = Promise.withResolvers<{ pid: number; uid: number }>();
+  const peers = new Peers(() => known.promise);
+  const handle: { fd: number } = { fd: 7 };
+  const call = { stream: { session: { socket: { _handle: handle } } } };
+  const peer = peers.of(call as unknown as ServerInterceptingCallInterface);
+  const metadata = new Metadata();
+  peers.note(metadata, peer);
+  handle.fd = -1;
+  known.resolve({ pid: 4711, uid: 1000 });
+  assertEquals((await peers.ofCall(metadata))?.identity, undefined);
 });
 
 Deno.test("a request that is too large is counted and logged as that", async () => {
