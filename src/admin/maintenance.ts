@@ -7,6 +7,7 @@ import { logger } from "../log/mod.ts";
 import type { Counts, Operation, OperationRegistry } from "../operations/mod.ts";
 import { liveBlobs, requireBlob } from "../snapshot/mod.ts";
 import { collect, type CollectProgress, type ObjectStore } from "../store/mod.ts";
+import { nameSome } from "./name_some.ts";
 
 const log = logger("admin");
 
@@ -109,7 +110,7 @@ export function beginVerification(
 
 function reportDamage({ what, problem, images }: Damage, operation: Operation): void {
   log.error("{what} is damaged: {problem}; needed by {images}", { what, problem, images });
-  const needed = images.length > 0 ? `; needed by ${images.join(", ")}` : "";
+  const needed = images.length > 0 ? `; needed by ${nameSome(images)}` : "";
   operation.addFinding(`${what}: ${problem}${needed}`);
 }
 

@@ -50,16 +50,21 @@ const SNAPSHOT_STATES: Readonly<Record<SnapshotStatus["state"], SnapshotState>> 
   "given up": SnapshotState.GIVEN_UP,
 };
 
-/** Characters of a failure's message; a thousand operations must fit into one answer. */
+/**
+ * Characters of a failure's message and of the findings that a list tells, together: a thousand operations
+ * must fit into one answer.
+ */
 const MAX_MESSAGE = 1000;
 
 /**
  * Returns an operation as a message.
  * @param positions those of all operations that wait in a queue
+ * @param options whether it is one of many, so that of its findings only those that fit are told
  */
 export function operationMessage(
   operation: Operation,
   positions: ReadonlyMap<Operation, number>,
+  { isListed = false }: { isListed?: boolean } = {},
 ): MessageInitShape<typeof OperationSchema> {
   const { subject, caller, endedAt, maxAttempts = 1, failure } = operation;
   const position = positions.get(operation);
@@ -86,7 +91,7 @@ export function operationMessage(
     figures: Object.fromEntries(
       Object.entries(operation.figures).map(([name, figure]) => [name, BigInt(figure)]),
     ),
-    findings: operation.findings.map(cutMessage),
+    findings: isListed ? fittingFindings(operation) : operation.findings.map(cutMessage),
   };
 }
 
@@ -112,6 +117,19 @@ export function failureMessage(
   { code, reason, message }: OperationFailure,
 ): MessageInitShape<typeof FailureSchema> {
   return { code, reason, message: cutMessage(message) };
+}
+
+/** Returns the first findings that fit beside the failure's message. */
+function fittingFindings({ findings, failure }: Operation): string[] {
+  const fitting: string[] = [];
+  let space = MAX_MESSAGE - (failure ? cutMessage(failure.message).length : 0);
+  for (const finding of findings) {
+    const cut = cutMessage(finding);
+    space -= cut.length;
+    if (space < 0) break;
+    fitting.push(cut);
+  }
+  return fitting;
 }
 
 function cutMessage(message: string): string {

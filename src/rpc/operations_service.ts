@@ -54,7 +54,9 @@ export function operationsService(
       const { items, nextPageToken } = pageOf(wanted, keyOf, request);
       const positions = operations.positions();
       return {
-        operations: items.map((operation) => operationMessage(operation, positions)),
+        operations: items.map((operation) =>
+          operationMessage(operation, positions, { isListed: true })
+        ),
         nextPageToken,
       };
     },
@@ -68,7 +70,9 @@ export function operationsService(
       const changes = operations.changesSince(Math.max(known, 0), MAX_ENDED);
       const positions = operations.positions();
       return {
-        operations: changes.operations.map((one) => operationMessage(one, positions)),
+        operations: changes.operations.map((one) =>
+          operationMessage(one, positions, { isListed: true })
+        ),
         revision: `${operations.epoch}-${changes.revision}`,
         truncated: changes.isTruncated,
       };

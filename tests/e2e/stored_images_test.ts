@@ -4,7 +4,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { walk } from "@std/fs";
 import { join } from "@std/path";
 import { ClientError } from "../../src/client/mod.ts";
-import { ImageKind, type Operation, OperationState } from "../../src/wire/mod.ts";
+import { ImageKind, type Operation, OperationKind, OperationState } from "../../src/wire/mod.ts";
 import { request, sharedNode } from "./node.ts";
 
 const shared = sharedNode();
@@ -27,7 +27,8 @@ async function ended(operation: Operation | undefined): Promise<Operation> {
     const answer = await call("watchOperations", { revision });
     revision = answer.revision;
     const found = answer.operations.find(({ id, endTime }) => id === operation!.id && endTime);
-    if (found) return found;
+    // A watch has the first findings only.
+    if (found) return (await call("getOperation", { id: found.id })).operation!;
   }
 }
 
@@ -81,6 +82,12 @@ Deno.test("images are listed, shown and deleted by owner, meta_id and url, in pa
   const rest = await call("deleteImages", { owner: "alice", metaId: "notes" });
   assertEquals(rest.urls, [backup, snapshots[1], snapshots[2]].toSorted());
   assertEquals((await call("listImages", { owner: "alice" })).images, []);
+  const { operations } = await call("listOperations", { rootsOnly: true });
+  assertEquals(
+    operations.filter(({ kind, figures }) => kind === OperationKind.DELETION && "images" in figures)
+      .map((one) => [one.owner, one.metaId, one.state, one.figures.images]),
+    [["", "", OperationState.SUCCEEDED, 1n], ["alice", "notes", OperationState.SUCCEEDED, 3n]],
+  );
   assertEquals(await fails(call("deleteImages", {})), "INVALID_ARGUMENT INVALID_REQUEST");
 });
 

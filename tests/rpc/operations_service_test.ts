@@ -195,6 +195,21 @@ Deno.test("operations are listed in the order in which they began, in pages", as
   await running.done;
 });
 
+Deno.test("of findings a list and a watch tell those that fit, and a question for one operation all", async () => {
+  await using node = await serve();
+  const findings = Array.from({ length: 100 }, (_, n) => `${n} ${"x".repeat(396)}`);
+  await node.operations.run({ kind: "verification" }, (operation) => {
+    for (const finding of findings) operation.addFinding(finding);
+    return Promise.resolve();
+  });
+  const listed = (await node.call("listOperations", {})).operations[0]!;
+  assertEquals(listed.findings, findings.slice(0, 2));
+  const watched = (await node.call("watchOperations", {})).operations[0]!;
+  assertEquals(watched.findings, findings.slice(0, 2));
+  const { operation } = await node.call("getOperation", { id: listed.id });
+  assertEquals(operation?.findings, findings);
+});
+
 Deno.test("a watcher hears of each change without asking again and again", async () => {
   await using node = await serve();
   let { revision } = await node.call("watchOperations", {});

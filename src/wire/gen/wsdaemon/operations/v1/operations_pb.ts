@@ -355,7 +355,8 @@ export type Operation = Message<"wsdaemon.operations.v1.Operation"> & {
   figures: { [key: string]: bigint };
 
   /**
-   * What a verification has found, a line each; at most 100.
+   * What a verification has found, a line each; at most 100. Of many
+   * operations at once only the first ones are told: GetOperation has all.
    *
    * @generated from field: repeated string findings = 21;
    */
