@@ -146,12 +146,20 @@ function socketFolders({ listen }: Config): string[] {
     .flatMap((address) => address.kind === "unix" ? [dirname(address.path)] : []);
 }
 
-function programFolders(git: FoundGit): string[] {
+/**
+ * Returns the folders whose programs may run: the system's, and those of git, both as it is named and where
+ * that leads. Homebrew links it to a folder of its own, and the libraries are beside the link.
+ */
+export function programFolders(git: FoundGit): string[] {
   if (!("git" in git)) return PROGRAM_FOLDERS;
-  // With `libexec` and `share` beside `bin`.
-  const folder = dirname(real(git.git.path));
-  const prefix = dirname(folder);
-  return [...PROGRAM_FOLDERS, prefix === "/" ? folder : prefix];
+  const { path } = git.git;
+  const own = [path, real(path)].map((program) => {
+    // With `libexec` and `share` beside `bin`.
+    const folder = dirname(program);
+    const prefix = dirname(folder);
+    return prefix === "/" ? folder : prefix;
+  });
+  return [...PROGRAM_FOLDERS, ...own];
 }
 
 function readFolders({ config, configFile, env }: ProcessConfinement): string[] {

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { confinementSupport, openLibc } from "../../src/linux/mod.ts";
-import { confinementProblem } from "../../src/process/confine_process.ts";
+import { confinementProblem, programFolders } from "../../src/process/confine_process.ts";
 import { libcPath } from "../../src/process/libc.ts";
 import { V8_FLAGS } from "../../scripts/daemon_process.ts";
 import { TestNode } from "../e2e/node.ts";
@@ -96,4 +96,14 @@ Deno.test("confinement that is required is refused where the kernel lacks a part
   assertStringIncludes(confinementProblem({ landlock: 0, seccomp: true })!, "no Landlock");
   assertStringIncludes(confinementProblem({ landlock: 2, seccomp: true })!, "Linux 6.2");
   assertStringIncludes(confinementProblem({ landlock: 7, seccomp: false })!, "seccomp filters");
+});
+
+Deno.test("git that is a link to a folder of its own runs with what is beside either", () => {
+  using folder = testFolder();
+  const at = (path: string) => join(folder.path, path);
+  for (const path of ["prefix/bin", "keg/bin"]) Deno.mkdirSync(at(path), { recursive: true });
+  Deno.writeTextFileSync(at("keg/bin/git"), "");
+  Deno.symlinkSync(at("keg/bin/git"), at("prefix/bin/git"));
+  const folders = programFolders({ git: { path: at("prefix/bin/git"), version: "2.40.0" } });
+  assertEquals(folders.slice(-2), [at("prefix"), Deno.realPathSync(at("keg"))]);
 });

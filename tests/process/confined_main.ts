@@ -13,7 +13,8 @@ const [root, outside] = Deno.args as [string, string];
 const git = await findGit(Deno.env.get("PATH") ?? "");
 openLibc(libcPath());
 confineProcess({
-  config: configOf({ root, confinement: "required" }),
+  // A socket in what is no folder has no rule; binding it says what is wrong.
+  config: configOf({ root, confinement: "required", listen: [`unix://${outside}/socket`] }),
   git,
   env: {},
 });

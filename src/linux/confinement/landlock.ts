@@ -61,7 +61,7 @@ export const CHANGE_RIGHTS: readonly PathRight[] = [
 
 /** What a thread keeps of its rights to a path. */
 export interface PathRule {
-  /** Absolute; links in it are followed. What is not there when the rule is made gets no rule. */
+  /** Absolute; links in it are followed. What is not there when the rule is made, or has no such rights, gets none. */
   readonly path: string;
   readonly rights: readonly PathRight[];
 }
@@ -137,9 +137,12 @@ function addRule(abi: number, ruleset: Descriptor, { path, rights }: PathRule): 
   if (!target) return;
   const { isDirectory } = target.stat();
   const applicable = rights.filter((right) => isDirectory || RIGHTS[right].ofFiles);
+  const mask = maskOf(applicable, abi);
+  // A rule without rights is none to the kernel (ENOMSG).
+  if (mask === 0n) return;
   // `struct landlock_path_beneath_attr`, packed: u64 rights, i32 descriptor.
   const rule = new DataView(new ArrayBuffer(128));
-  rule.setBigUint64(0, maskOf(applicable, abi), true);
+  rule.setBigUint64(0, mask, true);
   rule.setInt32(8, target.fd, true);
   const added = system().landlock_add_rule(
     SYSCALL.landlock_add_rule,
