@@ -5,7 +5,7 @@ import type { ConfigRead } from "./messages.ts";
 
 /**
  * Returns how the config as it is now has records written; as `running` has it where the config cannot be
- * used. Logs which other keys have changed, since they take effect at the next start.
+ * used. Logs the warnings about it, and which other keys have changed, since they take effect at the next start.
  * @param reload loads the config from the text of its file
  */
 export function reloadLog(
@@ -15,15 +15,17 @@ export function reloadLog(
 ): Config["log"] {
   const log = logger("process");
   let config: Config;
+  let warnings: readonly string[];
   try {
     if ("problem" in read) throw new ConfigError([read.problem]);
-    ({ config } = reload(read.text));
+    ({ config, warnings } = reload(read.text));
   } catch (error) {
     log.error("The log goes on as it was, since the config cannot be used: {reason}", {
       reason: messageOf(error),
     });
     return running.log;
   }
+  for (const warning of warnings) log.warn("{warning}", { warning });
   const changed = Object.entries(config)
     .filter(([key, value]) =>
       key !== "log" && JSON.stringify(value) !== JSON.stringify(Reflect.get(running, key))

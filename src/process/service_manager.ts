@@ -60,7 +60,7 @@ export class ServiceManager implements Disposable {
     this.#send("READY=1");
   }
 
-  /** Reports that the certificates are being read again. */
+  /** Reports that the certificates and the config file are being read again. */
   reloading(): void {
     if (this.#state === "serving") this.#send("RELOADING=1");
   }

@@ -1,6 +1,6 @@
 /**
  * Handles signals: SIGTERM and SIGINT stop the daemon, a second one stops it at once; SIGHUP has it read
- * its certificates again.
+ * its certificates and its config file again.
  */
 
 /**

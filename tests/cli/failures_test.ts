@@ -164,7 +164,7 @@ Deno.test({
       },
       {
         args: ["client", "--addr", `unix://${socket}`, "exists", "w"],
-        says: ["permission denied", "0660"],
+        says: ["permission denied", "unixSocket.mode", "0660"],
         command,
       },
     ]);

@@ -167,10 +167,13 @@ Deno.test("SIGHUP changes level and format of the log, and keeps them where the 
   configure({ metrics });
   await using daemon = await DaemonProcess.start({
     args: ["--root", `${folder.path}/root`, "--config", file],
+    env: { WSDAEMON_ROOOT: "mistyped" },
   });
   const hangUp = () => Deno.kill(daemon.pid, "SIGHUP");
   configure({ metrics, log: { level: "debug", format: "json" } });
+  const warned = daemon.logged("WSDAEMON_ROOOT is not a setting", () => {});
   const line = await daemon.logged("From here on records of", hangUp);
+  await warned;
   assertEquals(JSON.parse(line).level, "INFO");
   const call = daemon.logged("IsWorkspaceExists", () => {});
   await inProcess("client", "--addr", daemon.addresses[0]!, "exists", "w");

@@ -67,7 +67,8 @@ export async function explainUnreachable(
   const meaning = TLS_ERRORS.find(([pattern]) => pattern.test(message));
   if (meaning) return `Cannot use the daemon at ${addr}: ${meaning[1]}; ${meaning[2]}`;
   if (/\bEACCES\b|\bEPERM\b/.test(message)) {
-    const hint = "run it as a user or group that may open the socket (its mode is 0660)";
+    const hint = "run it as a user or group that may open the socket (unixSocket.group and " +
+      "unixSocket.mode of the daemon's config; 0660 unless given)";
     return `${inWords(message)}; ${hint}`;
   }
   if (!HUNG_UP.test(message)) {
