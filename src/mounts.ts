@@ -1,4 +1,4 @@
-/** Finds the mount that a path lies on. */
+/** Lists the file systems that are mounted. */
 
 import type { FileSystem } from "./errors.ts";
 
@@ -19,11 +19,6 @@ export function readFileSystems(): FileSystem[] {
   }
 }
 
-/** Returns every mount point of this process, by absolute path. */
-export function readMounts(): string[] {
-  return ["/", ...readFileSystems().map(({ mountPoint }) => mountPoint)];
-}
-
 /** Returns the file systems that hold one of `folders` or are mounted below one. */
 export function fileSystemsOf(
   folders: readonly string[],
@@ -34,12 +29,6 @@ export function fileSystemsOf(
   return all.filter(({ mountPoint }) =>
     folders.some((folder) => contains(mountPoint, folder) || contains(folder, mountPoint))
   );
-}
-
-/** Returns the mount point at or above an absolute path that leads through no link. */
-export function mountOf(path: string, mounts: readonly string[]): string {
-  const above = mounts.filter((mount) => `${path}/`.startsWith(mount === "/" ? "/" : `${mount}/`));
-  return above.reduce((longest, mount) => mount.length > longest.length ? mount : longest, "/");
 }
 
 /** Decodes a path of `/proc`: the kernel writes blanks and backslashes as octal numbers. */

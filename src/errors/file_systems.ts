@@ -21,9 +21,15 @@ export function configureFileSystems(fileSystems: () => readonly FileSystem[]): 
   read = fileSystems;
 }
 
-/** Returns the file system of an absolute path that leads through no link, where that is known. */
-export function fileSystemOf(path: string): FileSystem | undefined {
-  const above = read().filter(({ mountPoint }) =>
+/**
+ * Returns the file system of an absolute path that leads through no link, where that is known.
+ * @param all every file system; what this thread has been told of unless given
+ */
+export function fileSystemOf(
+  path: string,
+  all: readonly FileSystem[] = read(),
+): FileSystem | undefined {
+  const above = all.filter(({ mountPoint }) =>
     `${path}/`.startsWith(mountPoint === "/" ? "/" : `${mountPoint}/`)
   );
   return above.reduce<FileSystem | undefined>(

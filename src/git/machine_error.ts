@@ -4,7 +4,7 @@
  * mend that by another request; an operator can.
  */
 
-import { statfs } from "node:fs/promises";
+import { readDiskSpace } from "../disk_space.ts";
 import {
   causeErrno,
   DaemonError,
@@ -98,8 +98,8 @@ export async function explainMachineError(
 
 async function freeSpace(path: string): Promise<string> {
   try {
-    const { bavail, bsize, ffree } = await statfs(path);
-    return `${Math.floor(bavail * bsize / 1024)} KiB and ${ffree} inodes are free now`;
+    const { free, freeInodes } = await readDiskSpace(path);
+    return `${Math.floor(free / 1024)} KiB and ${freeInodes} inodes are free now`;
   } catch {
     return "how much is free cannot be found out";
   }
@@ -107,9 +107,9 @@ async function freeSpace(path: string): Promise<string> {
 
 async function isNearlyFull(path: string): Promise<boolean> {
   try {
-    const { bavail, bsize, files, ffree } = await statfs(path);
+    const { free, inodes, freeInodes } = await readDiskSpace(path);
     // Some file systems have as many inodes as blocks, and count none.
-    return bavail * bsize < NEARLY_FULL || files > 0 && ffree === 0;
+    return free < NEARLY_FULL || inodes > 0 && freeInodes === 0;
   } catch {
     return false;
   }

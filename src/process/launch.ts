@@ -22,6 +22,8 @@ import { StartError } from "../errors.ts";
 /** Options of {@link launch}. */
 export interface LaunchOptions {
   config: Config;
+  /** The process's environment, which says where credentials are. */
+  env: Readonly<Record<string, string>>;
   /** Absolute path of the config file; absent where there is none. */
   configFile?: string | undefined;
   /** How records are written; as the config says unless given. */
@@ -120,7 +122,7 @@ export function launch(options: LaunchOptions): Launched {
   const permissions = daemonPermissions(
     config,
     programsOf(git),
-    Deno.env.toObject(),
+    options.env,
     options.configFile,
   );
   const daemon = start(modules.daemon, "daemon", permissions);

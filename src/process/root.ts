@@ -10,11 +10,11 @@
 import { basename, dirname, join } from "@std/path";
 import { type Config, conflicts } from "../config/mod.ts";
 import type { Areas } from "../content/mod.ts";
-import { machineError, StartError } from "../errors.ts";
+import { fileSystemOf, machineError, StartError } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import { describeKind, explainChange, lstat } from "./entry.ts";
 import { lockPath } from "./lock.ts";
-import { mountOf, readMounts } from "../mounts.ts";
+import { readFileSystems } from "../mounts.ts";
 import { storeFolder } from "../store/mod.ts";
 import { hasOurState } from "./own_root.ts";
 
@@ -140,8 +140,11 @@ function moveForeignAside(path: string): void {
 
 /** Checks that the folders are on one mount: trees are renamed between them. @throws {StartError} */
 function requireSameMount(paths: readonly string[]): void {
-  const mounts = readMounts();
-  const [first, ...others] = paths.map((path) => ({ path, mount: mountOf(path, mounts) }));
+  const all = readFileSystems();
+  const [first, ...others] = paths.map((path) => ({
+    path,
+    mount: fileSystemOf(path, all)?.mountPoint ?? "/",
+  }));
   const other = others.find(({ mount }) => mount !== first!.mount);
   if (!other) return;
   throw new StartError(

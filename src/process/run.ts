@@ -71,6 +71,7 @@ export async function runDaemon(
   const confinement = confineProcess({ config, git, env, configFile });
   using launched = launch({
     config,
+    env,
     configFile,
     log: logOptions,
     areas,

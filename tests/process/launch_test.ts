@@ -12,6 +12,7 @@ function launchOn(root: string, { libc = libcPath(), settings = {}, log = {} } =
   const launched = launch({
     // No config that was loaded has what the Worker would die of.
     config: { ...config, log: { ...config.log, ...log } },
+    env: Deno.env.toObject(),
     areas: makeAreas(config),
     libc,
     git: { problem: "not needed here" },

@@ -18,6 +18,7 @@ Deno.test("a launched daemon goes on with its work whatever is thrown in its Wor
   const { promise: listening, resolve } = Promise.withResolvers<string>();
   using launched = launch({
     config: { ...config, log: { ...config.log, level: "fatal" } },
+    env: Deno.env.toObject(),
     areas: makeAreas(config),
     libc: libcPath(),
     git: { problem: "not needed here" },

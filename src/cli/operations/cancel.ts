@@ -5,7 +5,7 @@ import { OperationState } from "../../wire/mod.ts";
 import { addConnectionFlags, withSession } from "../client/connect.ts";
 import { Failure } from "../failure.ts";
 import { printJson, printLine } from "../io.ts";
-import { describeFailure, kindName, outcomeName } from "./format.ts";
+import { failureWords, kindName, outcomeName } from "./format.ts";
 
 const EXAMPLES = `
 Waits until the operation has ended. What that leaves: of an init nothing, of a backup the previous
@@ -35,7 +35,7 @@ export function cancelCommand(): Command {
           printLine(`${kindName(kind)}${of} is cancelled`);
         }
         if (state === OperationState.CANCELLED) return;
-        const why = describeFailure(operation);
+        const why = failureWords(operation);
         throw new Failure(
           `Operation ${id} was not cancelled: it has ${outcomeName(state)}${why && `, ${why}`}`,
         );

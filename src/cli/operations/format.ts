@@ -80,7 +80,7 @@ export function describeState(operation: Operation): string {
 }
 
 /** Returns why an operation, or its last attempt, failed; empty where it has not. */
-export function describeFailure({ failure }: Operation): string {
+export function failureWords({ failure }: Operation): string {
   if (!failure) return "";
   return `${failure.code}: ${printable(failure.message)} [${failure.reason}]`;
 }
@@ -149,7 +149,7 @@ export const OPERATION_HEADINGS = ["ID", "KIND", "WORKSPACE", "FOR", "STATE", "D
 
 /** Returns an operation as a row of a table; a step is indented. */
 export function operationRow(operation: Operation, depth: number, now: number): string[] {
-  const failure = describeFailure(operation);
+  const failure = failureWords(operation);
   return [
     operation.id,
     "  ".repeat(depth) + kindName(operation.kind),

@@ -3,10 +3,10 @@
 import { type Operation, OperationState } from "../../wire/mod.ts";
 import {
   asTree,
-  describeFailure,
   describeProgress,
   describeState,
   elapsedOf,
+  failureWords,
   fractionOf,
   kindName,
   outcomeName,
@@ -50,7 +50,7 @@ export function frame(
   const lines = [
     `${address}  ${time}Z  ${started} running, ${waiting} waiting, ${failed.length} failed lately`,
     problem === undefined ? "" : `NO ANSWER: ${printable(problem)}`,
-    ...failed.map((one) => `FAILED ${label(one, 0)}  ${describeFailure(one)}`),
+    ...failed.map((one) => `FAILED ${label(one, 0)}  ${failureWords(one)}`),
     ...failed.length > 0 ? [""] : [],
     ...asTree(running).map(({ operation, depth }) => runningLine(operation, depth, now)),
     ...running.length > 0 && ended.length > 0 ? [""] : [],

@@ -14,9 +14,9 @@ import { addConnectionFlags, type Session, withSession } from "../client/connect
 import { printJson, printLine, table } from "../io.ts";
 import {
   asTree,
-  describeFailure,
   describeState,
   elapsedOf,
+  failureWords,
   kindName,
   lastImage,
   OPERATION_HEADINGS,
@@ -84,7 +84,7 @@ async function showNode({ client: { operations }, call, json }: Session): Promis
 function failureLine(operation: Operation, now: number): string {
   const ended = formatSpan(now - (timeOf(operation.endTime) ?? now));
   const { kind, workspaceId, id } = operation;
-  return `${ended} ago, ${kindName(kind)} ${workspaceId} (${id}): ${describeFailure(operation)}`;
+  return `${ended} ago, ${kindName(kind)} ${workspaceId} (${id}): ${failureWords(operation)}`;
 }
 
 async function* allWorkspaces(
