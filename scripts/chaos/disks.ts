@@ -2,6 +2,7 @@
 
 import { basename, join } from "@std/path";
 import { type DiskKind, smallDisk } from "../../tests/e2e/disk.ts";
+import { eventually } from "../../tests/fixtures/eventually.ts";
 
 /** Of a disk that can be filled. */
 const NODE_BYTES = 512 << 20;
@@ -37,8 +38,8 @@ export class Disks implements Disposable {
     for (const path of this.#paths) await run("xfs_io", "-x", "-c", "shutdown", path);
     for (const path of this.#paths) {
       // A child of a daemon that was killed may live a moment longer.
-      await patiently(() => run("umount", path));
-      await patiently(() => isLoose(`${path}.img`));
+      await eventually(() => run("umount", path));
+      await eventually(() => isLoose(`${path}.img`));
       await run("mount", "-o", "loop", `${path}.img`, path);
     }
   }
@@ -52,22 +53,6 @@ export class Disks implements Disposable {
 
   [Symbol.dispose](): void {
     this.#stack.dispose();
-  }
-}
-
-/** Milliseconds that the machine may take to let go of a mount, and between two tries. */
-const PATIENCE = { limit: 60_000, interval: 100 } as const;
-
-/** Calls `act` until it throws nothing. @throws what it threw last, when patience is over */
-async function patiently(act: () => Promise<void>): Promise<void> {
-  const end = performance.now() + PATIENCE.limit;
-  for (;;) {
-    try {
-      return await act();
-    } catch (error) {
-      if (performance.now() >= end) throw error;
-      await new Promise((resolve) => setTimeout(resolve, PATIENCE.interval));
-    }
   }
 }
 

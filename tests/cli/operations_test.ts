@@ -5,6 +5,7 @@ import { join } from "@std/path";
 import { DaemonProcess, FROM_SOURCE } from "../../scripts/daemon_process.ts";
 import { WorkspaceClient } from "../../src/client/mod.ts";
 import { OperationKind } from "../../src/wire/mod.ts";
+import { eventually } from "../fixtures/eventually.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { has } from "../fixtures/tools.ts";
 import { inProcess } from "./in_process.ts";
@@ -27,15 +28,14 @@ function endlessServer(): Disposable & { url: string } {
 
 /** Resolves to the id of the init of a workspace once its download is under way. */
 async function downloading(client: WorkspaceClient, workspaceId: string): Promise<string> {
-  let revision = "";
-  for (;;) {
-    const answer = await client.operations.call("watchOperations", { revision });
-    revision = answer.revision;
-    const step = answer.operations.find((one) =>
+  return await eventually(async () => {
+    const { operations } = await client.operations.call("watchOperations", {});
+    const step = operations.find((one) =>
       one.workspaceId === workspaceId && one.kind === OperationKind.DOWNLOAD && !one.endTime
     );
-    if (step) return step.parentId;
-  }
+    assert(step, `nothing is downloaded for ${workspaceId}`);
+    return step.parentId;
+  });
 }
 
 Deno.test("a node is seen and steered from a shell", async (t) => {

@@ -1,7 +1,7 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import type { ContentWorkerStart, FromContentWorker } from "../../src/content/worker_start.ts";
-import { confinementSupport, openLibc } from "../../src/linux/mod.ts";
+import { type ConfinementSupport, confinementSupport, openLibc } from "../../src/linux/mod.ts";
 import { libcPath } from "../../src/process/libc.ts";
 import { areasOf, workerPermissions } from "../fixtures/content.ts";
 import { testFolder } from "../fixtures/folder.ts";
@@ -18,10 +18,17 @@ const [EPERM, EACCES, EXDEV] = [-1, -13, -18];
 /** Exit status 127, as `wait` has it: the shell could not be executed. */
 const NO_SHELL = 127 << 8;
 const SETUID = Deno.build.arch === "aarch64" ? 146 : 105;
+/** More than any process's id, and more than a host's name may have. */
+const NO_PROCESS = 2 ** 30;
+const TOO_LONG = 65;
 const O = { RDONLY: 0, WRONLY: 1, CREAT: 0o100 };
 
 /** Has a content Worker on the areas make calls of libc; each is its result, or minus errno. */
-async function results(root: string, calls: readonly Call[]): Promise<number[]> {
+async function results(
+  root: string,
+  calls: readonly Call[],
+  confinement?: ConfinementSupport,
+): Promise<number[]> {
   const areas = areasOf(root);
   const { port1, port2 } = new MessageChannel();
   const worker = new Worker(new URL("./confined_worker.ts", import.meta.url), {
@@ -42,7 +49,7 @@ async function results(root: string, calls: readonly Call[]): Promise<number[]> 
         kind: "start",
         libc: LIBC,
         areas,
-        confinement: SUPPORT,
+        confinement,
         port: port2,
       };
       worker.postMessage(start, [port2]);
@@ -100,7 +107,7 @@ Deno.test({
       [{ function: "link", arguments: [join(areas.trash, "moved"), own] }, "succeeds"],
       [{ function: "unlink", arguments: [own] }, "succeeds"],
     ];
-    const actual = await results(root, expected.map(([call]) => call));
+    const actual = await results(root, expected.map(([call]) => call), SUPPORT);
     assertEquals(
       actual.map((
         result,
@@ -110,5 +117,44 @@ Deno.test({
     );
     assertEquals(Deno.readTextFileSync(outside), "content");
     assertEquals(Deno.readTextFileSync(blob), "content");
+  },
+});
+
+Deno.test({
+  name:
+    `what a content Worker may not do is refused by its confinement, not by anything else${note}`,
+  ignore: !isWhole,
+  fn: async (t) => {
+    using folder = testFolder();
+    const root = join(folder.path, "root");
+    for (const path of Object.values(areasOf(root))) Deno.mkdirSync(path, { recursive: true });
+    // Each changes nothing where it is let through.
+    const calls: readonly (Call & { readonly root?: true })[] = [
+      { function: "open", arguments: ["/etc/shadow", O.RDONLY, 0], root: true },
+      { function: "open", arguments: ["/proc/self/maps", O.RDONLY, 0] },
+      { function: "open", arguments: ["/dev/null", O.WRONLY, 0] },
+      { function: "system", arguments: ["true"] },
+      { function: "socket", arguments: [2, 1, 0] },
+      { function: "socket", arguments: [1, 2, 0] },
+      { function: "setuid", arguments: [SETUID, Deno.uid()!] },
+      { function: "kill", arguments: [Deno.ppid, 0] },
+      { function: "ptrace", arguments: [16, NO_PROCESS, 0, 0] },
+      { function: "mount", arguments: ["none", join(root, "none"), "tmpfs", 0, 0] },
+      { function: "sethostname", arguments: ["", TOO_LONG], root: true },
+    ];
+    const free = await results(root, calls);
+    const confined = await results(root, calls, SUPPORT);
+    for (const [n, call] of calls.entries()) {
+      const ignore = call.root === true && Deno.uid() !== 0;
+      await t.step({
+        name: `${call.function}(${call.arguments})${ignore ? " (ignored: needs root)" : ""}`,
+        ignore,
+        fn: () => {
+          const refusals = [EPERM, EACCES, NO_SHELL];
+          assert(!refusals.includes(free[n]!), `${free[n]} without confinement`);
+          assert(refusals.includes(confined[n]!), `${confined[n]} with confinement`);
+        },
+      });
+    }
   },
 });

@@ -16,19 +16,9 @@ import {
 } from "../fixtures/tree.ts";
 import { anyEdit, doEdit } from "./edits.ts";
 import { assertPeersAgree } from "../fixtures/peers.ts";
+import { settle } from "../fixtures/settle.ts";
 import { runs } from "../fixtures/soak.ts";
 import { ImageFixture, withoutExtents } from "./image_fixture.ts";
-
-/** Waits until a change shows in a ctime: the kernel's clock for them ticks every few milliseconds. */
-async function settle(path: string): Promise<void> {
-  const probe = join(path, "..", "probe");
-  const tick = () => {
-    Deno.writeTextFileSync(probe, "x");
-    return Deno.statSync(probe).mtime!.getTime();
-  };
-  for (const start = tick(); tick() < start + 100;) await new Promise((go) => setTimeout(go, 10));
-  Deno.removeSync(probe);
-}
 
 async function assertRestores(
   fixture: ImageFixture,
@@ -194,7 +184,7 @@ Deno.test("a delta has what was edited and reads little else", async (t) => {
       const path = await fixture.publish(`w${n}`, TREE);
       // So much beside what is edited that it is worth keeping, and costly to read.
       for (let part = 0; part < 20; part++) Deno.writeFileSync(`${path}/bulk${part}`, bulk);
-      await settle(path);
+      await settle(fixture.areas.workspaces);
       await fixture.pack(`w${n}`);
       await edit(path);
       const image = await fixture.pack(`w${n}`);
@@ -209,7 +199,7 @@ Deno.test("a delta has what was edited and reads little else", async (t) => {
 Deno.test("layers that the store has lost are read again", async () => {
   await using fixture = new ImageFixture();
   const path = await fixture.publish("w", TREE);
-  await settle(path);
+  await settle(fixture.areas.workspaces);
   const first = await fixture.pack("w");
   for (const { digest } of first.layers) Deno.removeSync(fixture.blobPath(digest));
   const second = await fixture.pack("w");
@@ -220,7 +210,7 @@ Deno.test("layers that the store has lost are read again", async () => {
 Deno.test("a damaged baseline costs reading everything, and nothing else", async () => {
   await using fixture = new ImageFixture();
   const path = await fixture.publish("w", TREE);
-  await settle(path);
+  await settle(fixture.areas.workspaces);
   await fixture.pack("w");
   const baseline = join(fixture.areas.baselines, "w");
   const bytes = Deno.readFileSync(baseline);

@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { Dispatcher } from "../../src/content/dispatcher.ts";
 import { startWorkers } from "../fixtures/content.ts";
+import { until } from "../fixtures/eventually.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { assertFails, makeTree, namesIn } from "./fixture.ts";
 
@@ -42,7 +43,7 @@ Deno.test("a running operation stops when its signal aborts, and leaves nothing 
   const running = at.dispatcher.run("copyOut", request, { signal: controller.signal });
   const failed = assertFails(running, "ABORTED", "cancelled");
   // It has begun once its file is there.
-  while (namesIn(at.spool).length === 0) await at.dispatcher.quick("published", {});
+  await until("the copy has begun", () => namesIn(at.spool).length > 0);
   controller.abort();
   await failed;
   assertEquals(namesIn(at.spool), []);

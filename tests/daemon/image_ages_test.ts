@@ -5,6 +5,7 @@ import { OperationRegistry } from "../../src/operations/mod.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import type { WorkspaceInfo } from "../../src/workspace/mod.ts";
 import { ManualClock } from "../fixtures/clock.ts";
+import { eventually } from "../fixtures/eventually.ts";
 import { captureLogs } from "../fixtures/logs.ts";
 
 const HOUR = 3600_000;
@@ -48,11 +49,10 @@ Deno.test("the age of the last good image is that of a save, of the store's newe
 
   ages.start();
   await clock.wakeAll();
-  while (await worst() !== 5 * HOUR / 1000) await new Promise((resolve) => setTimeout(resolve, 1));
-  while (!logs.text.includes("no reference")) {
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-  assertMatch(logs.text, /^.*\[WRN\].*last image of workspace .*damaged.*no reference/m);
+  await eventually(async () => assertEquals(await worst(), 5 * HOUR / 1000));
+  await eventually(() => {
+    assertMatch(logs.text, /^.*\[WRN\].*last image of workspace .*damaged.*no reference/m);
+  });
   assertEquals(asked, ["unsaved", "stored", "stored", "damaged"]);
   known.splice(2, 1);
 

@@ -5,13 +5,14 @@ import { noStore } from "../../src/store/no_store.ts";
 import { DaemonMetrics } from "../../src/daemon/daemon_metrics.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import { ManualClock } from "../fixtures/clock.ts";
+import { until } from "../fixtures/eventually.ts";
 import { captureLogs } from "../fixtures/logs.ts";
 
 const AMPLE_SPACE: SpaceProbe = { readinessProblem: () => Promise.resolve(undefined) };
 
 /** Resolves once the node says something else of itself. */
 async function changed(readiness: Readiness, from: string): Promise<void> {
-  while (readiness.get().message === from) await new Promise((resolve) => setTimeout(resolve, 1));
+  await until(`other than: ${from}`, () => readiness.get().message !== from);
 }
 
 Deno.test("a node is ready while its store answers, and not while it stops", async () => {

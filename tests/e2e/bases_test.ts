@@ -4,6 +4,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { SourceCommand } from "../../scripts/chaos/source_command.ts";
 import { btrfs, canMountBtrfs, mountBtrfs, subvolumePaths, TENANT } from "../fixtures/btrfs.ts";
+import { until } from "../fixtures/eventually.ts";
 import { soaking } from "../fixtures/soak.ts";
 import { readTree } from "../fixtures/tree.ts";
 import { withoutExtents } from "../content/image_fixture.ts";
@@ -177,13 +178,5 @@ async function settled(node: TestNode, mount: string, point: string): Promise<vo
     for (const whole of [id!, `${id}.json`, `${id}.baseline`]) {
       assertStringIncludes(names.join(), whole, `${name} after ${point}`);
     }
-  }
-}
-
-async function until(what: string, holds: () => boolean): Promise<void> {
-  const end = performance.now() + 60_000;
-  while (!holds()) {
-    if (performance.now() > end) throw new Error(`in vain: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

@@ -14,6 +14,7 @@ import {
 } from "../fixtures/btrfs.ts";
 import type { ClientError } from "../../src/client/mod.ts";
 import { testFolder } from "../fixtures/folder.ts";
+import { eventually } from "../fixtures/eventually.ts";
 import { has } from "../fixtures/tools.ts";
 import { readTree } from "../fixtures/tree.ts";
 import { fromBackup, fromSnapshot, type Request, request, TestNode } from "./node.ts";
@@ -179,10 +180,7 @@ Deno.test({
     }
     await node.startAgain();
     // Leftovers are deleted beside other work, one after the other.
-    for (let tries = 0; subvolumesOf(node, fs.path).length > 1 && tries < 100; tries++) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    assertEquals(subvolumesOf(node, fs.path), ["workspaces/w"]);
+    await eventually(() => assertEquals(subvolumesOf(node, fs.path), ["workspaces/w"]));
   },
 });
 

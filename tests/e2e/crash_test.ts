@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { exists } from "@std/fs";
 import { join } from "@std/path";
+import { eventually } from "../fixtures/eventually.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { rounds } from "../fixtures/soak.ts";
 import { readTree } from "../fixtures/tree.ts";
@@ -150,7 +151,7 @@ Deno.test("kill -9 during an initialisation or a disposal leaves nothing half-ma
 /** Waits until what the killed daemon left is deleted, which goes on beside the other work. */
 async function deleted(node: TestNode): Promise<void> {
   const areas = ["staging", "trash"].map((area) => join(node.root, "tmp", area));
-  while ((await Promise.all(areas.map(names))).some((area) => area.length > 0)) await pass(10);
+  await eventually(async () => assertEquals((await Promise.all(areas.map(names))).flat(), []));
 }
 
 async function newFolder(parent: string, name: number): Promise<string> {

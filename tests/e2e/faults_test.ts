@@ -5,8 +5,8 @@
  */
 
 import { assert } from "@std/assert";
-import { delay } from "@std/async";
 import { join } from "@std/path";
+import { until } from "../fixtures/eventually.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { loopFileSystem, overlayFileSystem, smallFileSystem } from "../fixtures/mount.ts";
 import { has, run } from "../fixtures/tools.ts";
@@ -209,11 +209,6 @@ async function source(mountPoint: string): Promise<string> {
   return new TextDecoder().decode(device).trim().split("/").at(-1)!;
 }
 
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  const end = AbortSignal.timeout(60_000);
-  while (!await isSo()) await delay(20, { signal: end });
-}
-
 /** What an operator does about a file system that has failed: repairs it, mounts it again, and restarts. */
 async function mountAgain(node: TestNode, repair?: () => Promise<unknown>): Promise<void> {
   await node.end("SIGKILL");
@@ -221,7 +216,9 @@ async function mountAgain(node: TestNode, repair?: () => Promise<unknown>): Prom
   await run("/", "umount", node.root);
   const image = `${node.root}.img`;
   // Who has copied the mounts meanwhile keeps the failed one for as long, and it would be taken again.
-  await until(async () => (await run("/", "losetup", "--associated", image)).length === 0);
+  await until("no loop device has the image", async () => {
+    return (await run("/", "losetup", "--associated", image)).length === 0;
+  });
   await run("/", "mount", "-o", "loop", image, node.root);
   await node.startAgain();
 }

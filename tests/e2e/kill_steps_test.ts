@@ -8,6 +8,7 @@ import { DatabaseSync } from "node:sqlite";
 import { SourceCommand } from "../../scripts/chaos/source_command.ts";
 import { inProcess } from "../cli/in_process.ts";
 import { page } from "../docs/pages.ts";
+import { eventually } from "../fixtures/eventually.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { HELD, STEPS } from "./held_steps/held.ts";
 import { ClientError } from "../../src/client/mod.ts";
@@ -194,7 +195,7 @@ function isBlob(path: string): boolean {
 async function settled(node: TestNode): Promise<void> {
   const isLeft = (path: string) =>
     /^(tmp\/(staging|trash|spool)\/|state\/baselines\/\.)/.test(path);
-  while ([...filesOf(node.root).keys()].some(isLeft)) await pause();
+  await eventually(() => assertEquals([...filesOf(node.root).keys()].filter(isLeft), []));
 }
 
 /** Says in the table's words what a restart has made of a workspace. */
@@ -218,22 +219,19 @@ async function restartedAs(node: TestNode, id: string, url?: string): Promise<st
 
 /** Restores a snapshot once it is stored. */
 async function restorePending(node: TestNode, id: string, url: string): Promise<void> {
-  for (;;) {
-    try {
-      return void await node.client.initWorkspace(fromSnapshot(id, url));
-    } catch (error) {
-      if (!(error instanceof ClientError) || error.code !== "NOT_FOUND") throw error;
-      await pause();
-    }
-  }
+  const init = () => node.client.initWorkspace(fromSnapshot(id, url));
+  // Any other failure is final.
+  const failure: unknown = await eventually(() =>
+    init().then(() => undefined, (error) => {
+      if (error instanceof ClientError && error.code === "NOT_FOUND") throw error;
+      return error;
+    })
+  );
+  if (failure !== undefined) throw failure;
 }
 
 async function versionOf(node: TestNode, id: string): Promise<string> {
   return await Deno.readTextFile(join(node.workspace(id), "version"));
-}
-
-async function pause(): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 /** Collects, and returns how many blobs were deleted. */

@@ -5,6 +5,7 @@ import { walk } from "@std/fs";
 import { join } from "@std/path";
 import { ClientError } from "../../src/client/mod.ts";
 import { ImageKind, type Operation, OperationKind, OperationState } from "../../src/wire/mod.ts";
+import { eventually } from "../fixtures/eventually.ts";
 import { request, sharedNode } from "./node.ts";
 
 const shared = sharedNode();
@@ -22,14 +23,11 @@ async function workspace(id: string, owner: string, metaId: string, content: str
 
 /** Resolves to an operation once it has ended. */
 async function ended(operation: Operation | undefined): Promise<Operation> {
-  let revision = "";
-  for (;;) {
-    const answer = await call("watchOperations", { revision });
-    revision = answer.revision;
-    const found = answer.operations.find(({ id, endTime }) => id === operation!.id && endTime);
-    // A watch has the first findings only.
-    if (found) return (await call("getOperation", { id: found.id })).operation!;
-  }
+  return await eventually(async () => {
+    const { operation: found } = await call("getOperation", { id: operation!.id });
+    assert(found?.endTime, `operation ${operation!.id} has not ended`);
+    return found;
+  });
 }
 
 async function fails(work: Promise<unknown>): Promise<string> {

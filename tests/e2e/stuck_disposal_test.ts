@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "@std/path";
+import { until } from "../fixtures/eventually.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { CAN_MAKE_IMMUTABLE, makeMutable } from "../fixtures/oddities.ts";
 import { canMount, smallFileSystem } from "../fixtures/mount.ts";
@@ -95,9 +96,7 @@ for (const { name, ignore, put, words } of OBSTACLES) {
       }
       stack.dispose();
       // Nobody asks: it is deleted by itself.
-      while (await node.client.isWorkspaceExists("bad")) {
-        await new Promise((go) => setTimeout(go, 20));
-      }
+      await until("bad is deleted", async () => !await node.client.isWorkspaceExists("bad"));
       assertEquals([...Deno.readDirSync(trash)], []);
       await node.client.initWorkspace(request("bad"));
     },

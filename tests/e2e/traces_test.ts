@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { S3_KEYS } from "../fixtures/s3rver.ts";
 import { testFolder } from "../fixtures/folder.ts";
-import { request, TestNode } from "./node.ts";
+import { refuses, request, TestNode } from "./node.ts";
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 const CALLER = "b7ad6b7169203331";
@@ -49,22 +49,20 @@ Deno.test("a call, what it does and its requests to the store are one trace, its
   });
   await node.client.initWorkspace(request("w"));
   const traceparent = `00-${TRACE}-${CALLER}-01`;
-  await node.client.backupWorkspace("w", { traceparent }).then(
-    () => assert(false, "was stored"),
-    () => {},
-  );
+  const backup = () => node.client.backupWorkspace("w", { traceparent });
+  await refuses("FAILED_PRECONDITION", "403 AccessDenied", backup);
   await node.end("SIGTERM");
 
   const ours = spans.filter(({ traceId }) => traceId === TRACE);
   const call = ours.find(({ parentSpanId }) => parentSpanId === CALLER);
   assert(call !== undefined && call.name.endsWith("/BackupWorkspace"), JSON.stringify(spans));
-  const backup = ours.find(({ parentSpanId }) => parentSpanId === call.spanId);
+  const saved = ours.find(({ parentSpanId }) => parentSpanId === call.spanId);
   assertEquals(
     call.attributes.find(({ key }) => key === "rpc.grpc.status_code")?.value,
     { intValue: "9" },
   );
-  assertEquals([backup?.name, backup?.status.code], ["backup", 2]);
-  assert(seen.includes(`00-${TRACE}-${backup!.spanId}-01`), seen.join());
-  assert(node.daemon.log.includes(backup!.spanId), "the operation's id is its span's");
+  assertEquals([saved?.name, saved?.status.code], ["backup", 2]);
+  assert(seen.includes(`00-${TRACE}-${saved!.spanId}-01`), seen.join());
+  assert(node.daemon.log.includes(saved!.spanId), "the operation's id is its span's");
   assert(spans.some(({ name, traceId }) => name === "init" && traceId !== TRACE));
 });

@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { WorkspaceClient } from "../../src/client/mod.ts";
+import { until } from "../fixtures/eventually.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { fileUrl, git, makeRemote } from "../fixtures/git_repos.ts";
 import {
@@ -114,7 +115,7 @@ Deno.test({
       disposal,
     );
     giveToUser(join(root, "tmp", "trash"));
-    while (await client.isWorkspaceExists("theirs")) await new Promise((go) => setTimeout(go, 20));
+    await until("theirs is deleted", async () => !await client.isWorkspaceExists("theirs"));
     await checkStoreImages(["--root", root]);
     const otherOwner = { contentOwner: { uid: USER.uid + 1, gid: 1 } };
     await assertRejects(

@@ -1,5 +1,5 @@
 /**
- * Confines itself as the daemon's process does, and prints what it, a Worker that may do everything by
+ * Confines itself as the daemon's process does, unless told `free`, and prints what it, a Worker that may do everything by
  * Deno's permissions, and a program that the Worker runs can still do, as JSON.
  */
 
@@ -9,15 +9,17 @@ import { findGit } from "../../src/process/find_program.ts";
 import { libcPath } from "../../src/process/libc.ts";
 import { configOf } from "./fixture.ts";
 
-const [root, outside] = Deno.args as [string, string];
+const [root, outside, kind] = Deno.args as [string, string, "confined" | "free"];
 const git = await findGit(Deno.env.get("PATH") ?? "");
 openLibc(libcPath());
-confineProcess({
-  // A socket in what is no folder has no rule; binding it says what is wrong.
-  config: configOf({ root, confinement: "required", listen: [`unix://${outside}/socket`] }),
-  git,
-  env: {},
-});
+if (kind === "confined") {
+  confineProcess({
+    // A socket in what is no folder has no rule; binding it says what is wrong.
+    config: configOf({ root, confinement: "required", listen: [`unix://${outside}/socket`] }),
+    git,
+    env: {},
+  });
+}
 
 const attempt = (act: () => unknown) => {
   try {

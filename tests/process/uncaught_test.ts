@@ -4,6 +4,7 @@ import { libcPath } from "../../src/process/libc.ts";
 import { makeAreas, prepareRoot } from "../../src/process/root.ts";
 import { WorkspaceClient } from "../../src/client/mod.ts";
 import { FAULTS } from "../daemon/faults.ts";
+import { eventually } from "../fixtures/eventually.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { configOf } from "./fixture.ts";
 
@@ -45,9 +46,9 @@ Deno.test("a launched daemon goes on with its work whatever is thrown in its Wor
     await backup;
   }
   faults.close();
-  let seen = 0;
-  while (seen < Object.keys(FAULTS).length) seen = await uncaught(metrics);
-  assertEquals(seen, Object.keys(FAULTS).length);
+  await eventually(async () => {
+    assertEquals(await uncaught(metrics), Object.keys(FAULTS).length);
+  });
 
   await client.disposeWorkspace({ id: "w", backup: true });
   launched.stop(0);

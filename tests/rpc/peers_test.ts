@@ -4,6 +4,7 @@ import { connect } from "node:tls";
 import { ClientError } from "../../src/client/mod.ts";
 import { currentCaller } from "../../src/operations/mod.ts";
 import { Peers } from "../../src/rpc/peers.ts";
+import { eventually } from "../fixtures/eventually.ts";
 import { captureLogs } from "../fixtures/logs.ts";
 import { temporaryFolder, TestServer } from "./fixture.ts";
 import { tlsTest } from "./tls_fixture.ts";
@@ -17,12 +18,9 @@ const WHO = {
 };
 const callers: (string | undefined)[] = [];
 
-/** Waits until the logs have a text, for half a minute at most. */
+/** Waits until the logs have a text. @returns the last line with it */
 async function logged(logs: { text: string }, text: string): Promise<string> {
-  for (const end = Date.now() + 30_000; !logs.text.includes(text);) {
-    if (Date.now() > end) throw new Error(`there is no ${text} in\n${logs.text}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+  await eventually(() => assertStringIncludes(logs.text, text));
   return logs.text.split("\n").findLast((line) => line.includes(text))!;
 }
 

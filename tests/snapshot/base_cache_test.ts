@@ -13,6 +13,7 @@ import { Metrics } from "../../src/telemetry/mod.ts";
 import { ME } from "../content/fixture.ts";
 import { canMountBtrfs, mountBtrfs, subvolumePaths } from "../fixtures/btrfs.ts";
 import { startContent } from "../fixtures/content.ts";
+import { until } from "../fixtures/eventually.ts";
 import { ALICE, BOB } from "./fixture.ts";
 
 const ignore = !canMountBtrfs();
@@ -143,15 +144,6 @@ class BaseNode implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.cache[Symbol.asyncDispose]();
     await this.#stack.disposeAsync();
-  }
-}
-
-/** Waits for a state that comes by itself, on a machine that may be slow. */
-async function until(what: string, holds: () => boolean): Promise<void> {
-  const end = performance.now() + 60_000;
-  while (!holds()) {
-    assert(performance.now() < end, what);
-    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 

@@ -19,6 +19,7 @@ import {
 import { encodeReference } from "../../src/snapshot/references.ts";
 import { FileStore } from "../../src/store/file/file_store.ts";
 import { borrowContent, type SharedContent } from "../fixtures/shared_content.ts";
+import { settle } from "../fixtures/settle.ts";
 import { makeTree, type TreeTable } from "../fixtures/tree.ts";
 
 export const ALICE: WorkspaceIdentity = { owner: "alice", metaId: "notes" };
@@ -75,18 +76,9 @@ export class StoreFixture implements AsyncDisposable {
     return this.pathOf(id);
   }
 
-  /**
-   * Waits until what was written before is old enough to be known by its ctime, by the clock that
-   * stamps files: only then does the next image reuse it.
-   */
+  /** Waits until the next image reuses what was written before. */
   async settle(): Promise<void> {
-    const probe = join(this.root, "settle");
-    const tick = async () => {
-      await Deno.writeTextFile(probe, "");
-      return (await Deno.stat(probe)).mtime!.getTime();
-    };
-    const start = await tick();
-    while (await tick() < start + 100) await new Promise((resolve) => setTimeout(resolve, 10));
+    await settle(this.root);
   }
 
   async snapshot(id: string, identity = ALICE): Promise<SavedImage> {

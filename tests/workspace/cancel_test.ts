@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { DaemonError } from "../../src/errors.ts";
 import type { OperationKind } from "../../src/operations/mod.ts";
+import { eventually } from "../fixtures/eventually.ts";
 import { captureLogs } from "../fixtures/logs.ts";
 import { Fixture, request } from "./fixture.ts";
 
@@ -58,8 +59,12 @@ Deno.test("a cancelled backup leaves the previous one, running or waiting for it
   const first = fixture.manager.backup("a");
   const { go } = await fixture.saveBarrier.next();
   const second = fixture.manager.backup("b");
-  while (fixture.operations.all().at(-1)!.queue?.name !== "node ") await Promise.resolve();
-  const [running, queued] = fixture.operations.all().filter(({ kind }) => kind === "backup");
+  const [running, queued] = await eventually(() => {
+    const backups = fixture.operations.all().filter(({ kind }) => kind === "backup");
+    // Before, it is for a moment in the queue of its workspace.
+    assertMatch(`${backups[1]?.queue?.name}`, /^node\b/);
+    return backups;
+  });
   assertEquals(fixture.operations.positions().get(queued!), 0);
   fixture.operations.cancel(queued!.id);
   assertEquals(await fails(second), CANCELLED);

@@ -343,8 +343,3 @@ export function request(id: string, more: Partial<InitRequest> = {}): InitReques
     ...more,
   };
 }
-
-/** Waits for what happens in the background. */
-export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
-}

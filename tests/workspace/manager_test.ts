@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { DaemonError, type ErrorCode } from "../../src/errors.ts";
 import { MAX_LOG_BYTES } from "../../src/snapshot/images.ts";
+import { until } from "../fixtures/eventually.ts";
 import { captureLogs } from "../fixtures/logs.ts";
-import { Fixture, request, until } from "./fixture.ts";
+import { Fixture, request } from "./fixture.ts";
 
 const KEEP = { backup: false, backupLogs: false };
 const BACK_UP = { backup: true, backupLogs: false };
@@ -349,9 +350,9 @@ Deno.test("a restart makes the right thing of every state it finds", async () =>
   fixture.disk.trash.add("DELETING").add("unknown");
   await fixture.restart();
   for (const id of ["SETTING_UP", "DELETING", "unpublished"]) {
-    await until(() => !fixture.manager.exists(id));
+    await until(`${id} is deleted`, () => !fixture.manager.exists(id));
   }
-  await until(() => fixture.disk.discarded === 2);
+  await until("two are discarded", () => fixture.disk.discarded === 2);
   assertEquals([...fixture.disk.trash], []);
   assertEquals([...fixture.disk.trees].sort(), [
     "workspaces/AVAILABLE",
@@ -628,7 +629,7 @@ Deno.test("what cannot be deleted keeps its id until it is gone, and is tried ag
     await fixture.clock.asleep();
   }
   fixture.disk.always.delete("remove");
-  await until(() => {
+  await until("it is deleted", () => {
     void fixture.clock.wakeAll(0);
     return !fixture.manager.exists("w");
   });
@@ -644,12 +645,12 @@ Deno.test("a disposal that failed goes on by itself, with delays that grow to fi
   await refuses("FAILED_PRECONDITION", "a mount", () => fixture.manager.dispose("w", KEEP));
   for (let n = 0; n < 12; n++) await fixture.clock.wakeAll();
   const { slept } = fixture.clock;
-  await until(() => slept.length === 13);
+  await until("13 delays have begun", () => slept.length === 13);
   assert(slept[0]! <= 1_000 && slept.every((ms) => ms >= 500 && ms <= 300_000), slept.join());
   assert(slept.at(-1)! >= 150_000, slept.join());
   fixture.disk.always.delete("remove");
   await fixture.clock.wakeAll();
-  await until(() => !fixture.manager.exists("w"));
+  await until("w is deleted", () => !fixture.manager.exists("w"));
 });
 
 Deno.test("an init that failed and cannot be cleared away is cleared away by itself later", async () => {
@@ -659,7 +660,7 @@ Deno.test("an init that failed and cannot be cleared away is cleared away by its
   await refuses("INTERNAL", "cannot sync", () => fixture.manager.init(request("w")));
   await refuses("ALREADY_EXISTS", "still being deleted", () => fixture.manager.init(request("w")));
   fixture.disk.always.delete("remove");
-  await until(() => {
+  await until("it is deleted", () => {
     void fixture.clock.wakeAll(0);
     return !fixture.manager.exists("w");
   });
@@ -674,7 +675,7 @@ Deno.test("what cannot be deleted of one workspace keeps no other from being del
   for (const id of ["stuck", "left"]) fixture.journal.setState(id, "DELETING");
   fixture.disk.stuck.add("workspaces/stuck");
   await fixture.restart();
-  await until(() => !fixture.manager.exists("left"));
+  await until("left is deleted", () => !fixture.manager.exists("left"));
   await fixture.manager.dispose("other", KEEP);
   assert(fixture.manager.exists("stuck"));
   assertEquals([...fixture.disk.trees], ["workspaces/stuck"]);
@@ -725,11 +726,11 @@ Deno.test("a start waits for no deletion of what an earlier daemon left, however
   await restart;
   await fixture.manager.waitForInit("good", never);
   removal.go();
-  await until(() => !fixture.manager.exists("w"));
+  await until("w is deleted", () => !fixture.manager.exists("w"));
   await trash.reached;
   assertEquals([...fixture.disk.trash], ["somebody's"]);
   trash.go();
-  await until(() => fixture.disk.trash.size === 0);
+  await until("the trash is empty", () => fixture.disk.trash.size === 0);
 });
 
 Deno.test("a tree that older versions left in the trash unnamed keeps the ids that it may be of", async () => {

@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { btrfs, canMountBtrfs } from "../../fixtures/btrfs.ts";
+import { settle } from "../../fixtures/settle.ts";
 import {
   assertSameTree,
   directory,
@@ -18,8 +19,6 @@ import { withoutExtents } from "../image_fixture.ts";
 import { BtrfsFixture } from "./btrfs_fixture.ts";
 
 const ignore = !canMountBtrfs();
-/** Waits until a change shows in a ctime, whose clock ticks every few milliseconds. */
-const settle = () => new Promise((resolve) => setTimeout(resolve, 50));
 
 const ID = "ab".repeat(32);
 const OTHER_ID = "cd".repeat(32);
@@ -64,7 +63,7 @@ Deno.test({
     Deno.writeTextFileSync(join(path, "inner/file"), "inner");
     btrfs("subvolume", "create", join(path, "inner/deeper"));
     Deno.writeTextFileSync(join(path, "inner/deeper/file"), "deeper");
-    await settle();
+    await settle(fixture.areas.workspaces);
     const wanted = withoutExtents(await readTree(path));
     const packed = await keep(fixture, "w", ID);
     const { diskBytes, tree } = await fixture.restore(packed);
@@ -81,7 +80,7 @@ Deno.test({
       assertEquals([stats.filesRead, walkReason], [0, undefined]);
     }
     Deno.writeTextFileSync(join(last, "inner/deeper/file"), "edited");
-    await settle();
+    await settle(fixture.areas.workspaces);
     assertSameTree(
       withoutExtents(await fixture.restored(await fixture.pack("clone1"))),
       withoutExtents(await readTree(last)),
@@ -105,7 +104,7 @@ Deno.test({
     await using fixture = new BtrfsFixture();
     const { content, areas } = fixture;
     const path = await fixture.make("w", TREE);
-    await settle();
+    await settle(fixture.areas.workspaces);
     const image = await fixture.pack("w");
     const base = await content.bases.make();
     const { newBaseline, files, contentBytes, diskBytes } = await fixture.restore(image, {

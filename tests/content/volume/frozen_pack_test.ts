@@ -5,6 +5,7 @@ import { join } from "@std/path";
 import fc from "fast-check";
 import { btrfs, canMountBtrfs, TENANT } from "../../fixtures/btrfs.ts";
 import { PYTHON } from "../../fixtures/python.ts";
+import { settle } from "../../fixtures/settle.ts";
 import { runs } from "../../fixtures/soak.ts";
 import { assertSameTree, readTree, type TreeTable } from "../../fixtures/tree.ts";
 import { directory, file, hardlink, symlink } from "../../fixtures/tree.ts";
@@ -24,24 +25,19 @@ const TREE: TreeTable = [
   ["link", symlink("a")],
 ];
 
-/** Waits until a change shows in a ctime, whose clock ticks every few milliseconds. */
-async function settle(): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, 50));
-}
-
 Deno.test({
   name: "a frozen tree's image is a delta of the one before, also after a restore",
   ignore,
   async fn() {
     await using fixture = new BtrfsFixture();
     const path = await fixture.make("w", TREE);
-    await settle();
+    await settle(fixture.areas.workspaces);
     const first = await fixture.pack("w");
     assertEquals(first.freezeProblem, undefined);
     assertEquals(first.stats.filesRead, 3);
     assertEquals((await fixture.pack("w")).stats.filesRead, 0);
     Deno.writeTextFileSync(join(path, "a/y"), "edits");
-    await settle();
+    await settle(fixture.areas.workspaces);
     const edited = await fixture.pack("w");
     assertSameTree(
       withoutExtents(await fixture.restored(edited)),
@@ -62,7 +58,7 @@ Deno.test({
   async fn() {
     await using fixture = new BtrfsFixture();
     const path = await fixture.make("w", TREE);
-    await settle();
+    await settle(fixture.areas.workspaces);
     await fixture.pack("w");
     btrfs("subvolume", "snapshot", path, `${path}.other`);
     btrfs("subvolume", "delete", path);
@@ -88,7 +84,7 @@ Deno.test({
     Deno.writeTextFileSync(join(path, "one/deeper/file"), "three");
     btrfs("subvolume", "snapshot", "-r", join(path, "two"), join(path, "b/frozen"));
     Deno.utimeSync(join(path, "b"), 1e9, 1e9);
-    await settle();
+    await settle(fixture.areas.workspaces);
     const wanted = withoutExtents(await readTree(path));
     const image = await fixture.pack("w");
     assertEquals(image.freezeProblem, undefined);

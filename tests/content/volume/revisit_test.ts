@@ -11,6 +11,7 @@ import fc from "fast-check";
 import type { PackResult } from "../../../src/content/pack/pack_result.ts";
 import { btrfs, canMountBtrfs } from "../../fixtures/btrfs.ts";
 import { PYTHON } from "../../fixtures/python.ts";
+import { settle } from "../../fixtures/settle.ts";
 import { runs } from "../../fixtures/soak.ts";
 import { assertSameTree, directory, file, readTree, type TreeTable } from "../../fixtures/tree.ts";
 import { packable, withoutExtents } from "../image_fixture.ts";
@@ -27,11 +28,6 @@ function python(path: string, code: string): void {
     args: ["-c", `import ctypes, mmap, os, socket\nos.chdir(${JSON.stringify(path)})\n${code}`],
   }).outputSync();
   assert(success, new TextDecoder().decode(stderr));
-}
-
-/** Waits until what was changed before is no racy entry of a save. */
-async function settle(): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, 100));
 }
 
 /** Counts that do not depend on what was read. */
@@ -87,6 +83,16 @@ function makeTwo(path: string): void {
 function makeLinked(path: string): void {
   makeTwo(path);
   Deno.linkSync(`${path}/a/x`, `${path}/b/linked`);
+}
+
+/** A link and a FIFO, and another name of each in another folder. */
+function makeLinkedOthers(path: string): void {
+  makeTwo(path);
+  python(
+    path,
+    'os.symlink("x", "a/link"); os.mkfifo("a/fifo")\n' +
+      'for n in ("link", "fifo"): os.link("a/" + n, "b/" + n, follow_symlinks=False)',
+  );
 }
 
 /** A subvolume with a file, and one within it. */
@@ -258,26 +264,12 @@ const CASES: readonly Case[] = [
   },
   {
     name: "another entry beside names of a link and of a FIFO",
-    before(path) {
-      makeTwo(path);
-      python(
-        path,
-        'os.symlink("x", "a/link"); os.mkfifo("a/fifo")\n' +
-          'for n in ("link", "fifo"): os.link("a/" + n, "b/" + n, follow_symlinks=False)',
-      );
-    },
+    before: makeLinkedOthers,
     edit: (path) => text(`${path}/a/y`, "edited"),
   },
   {
     name: "names of a link and of a FIFO deleted",
-    before(path) {
-      makeTwo(path);
-      python(
-        path,
-        'os.symlink("x", "a/link"); os.mkfifo("a/fifo")\n' +
-          'for n in ("link", "fifo"): os.link("a/" + n, "b/" + n, follow_symlinks=False)',
-      );
-    },
+    before: makeLinkedOthers,
     edit(path) {
       for (const name of ["a/link", "b/fifo"]) Deno.removeSync(join(path, name));
     },
@@ -394,7 +386,7 @@ async function seesEveryKind(fixture: BtrfsFixture): Promise<void> {
     for (const [n, one] of CASES.entries()) {
       if (one.costsLayer === costsLayer) one.edit(folder(n));
     }
-    await settle();
+    await settle(fixture.areas.workspaces);
     const edited = await fixture.pack("kinds");
     assertEquals(edited.walkReason, undefined);
     if (!costsLayer) assertLess(edited.stats.bytesRead, 20 << 20);
