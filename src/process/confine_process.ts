@@ -157,7 +157,8 @@ export function programFolders(git: FoundGit): string[] {
     // With `libexec` and `share` beside `bin`.
     const folder = dirname(program);
     const prefix = dirname(folder);
-    return prefix === "/" ? folder : prefix;
+    // A home holds more than programs.
+    return /^\/(root|home|home\/[^/]+)?$/.test(prefix) ? folder : prefix;
   });
   return [...PROGRAM_FOLDERS, ...own];
 }

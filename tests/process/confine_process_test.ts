@@ -125,3 +125,10 @@ Deno.test("git that is a link to a folder of its own runs with what is beside ei
   const folders = programFolders({ git: { path: at("prefix/bin/git"), version: "2.40.0" } });
   assertEquals(folders.slice(-2), [at("prefix"), Deno.realPathSync(at("keg"))]);
 });
+
+Deno.test("a git in a home or at the top opens its own folder alone", () => {
+  for (const folder of ["/root/bin", "/home/none/bin", "/home/bin", "/bin"]) {
+    const folders = programFolders({ git: { path: `${folder}/no-git`, version: "2.40.0" } });
+    assertEquals(folders.at(-2), folder);
+  }
+});
