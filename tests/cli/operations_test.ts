@@ -162,8 +162,9 @@ Deno.test("a node is seen and steered from a shell", async (t) => {
 function onTerminal(command: readonly string[]) {
   const quoted = command.map((word) => `'${word}'`).join(" ");
   const child = new Deno.Command("script", {
-    args: ["-qefc", `stty cols 100 rows 30; ${quoted}`, "/dev/null"],
-    env: { NO_COLOR: "1", TERM: "xterm" },
+    // A shell that stayed as the parent would answer Ctrl-C with an exit code of its own, as dash does.
+    args: ["-qefc", `stty cols 100 rows 30; exec ${quoted}`, "/dev/null"],
+    env: { NO_COLOR: "1", TERM: "xterm", SHELL: "/bin/sh" },
     stdin: "piped",
     stdout: "piped",
     stderr: "null",
