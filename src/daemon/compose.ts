@@ -157,7 +157,9 @@ function accessOf({ mode, group }: Config["unixSocket"]) {
 }
 
 function reload({ tls }: Config, rpc: RpcServer, certificates: CertificateWatch): void {
-  if (!tls) return log.info("There are no certificates to read again: restart to reconfigure");
+  if (!tls) {
+    return log.info("There are no certificates to read again; what is not of log takes a restart");
+  }
   try {
     const material = readTlsMaterial(tls);
     rpc.replaceTls(material);
