@@ -28,6 +28,12 @@ const FLAGS: readonly ConfigFlag[] = [
     description: "HOST:PORT or unix:///path to serve gRPC on; port 0 picks a free one; repeatable",
   },
   {
+    flags: "--operations-listen <addr...>",
+    path: ["operations", "listen"],
+    description:
+      "HOST:PORT or unix:///path to serve operators' calls on, and nowhere else; repeatable",
+  },
+  {
     flags: "--insecure",
     path: ["insecure"],
     description: "serve without TLS where other machines can connect",

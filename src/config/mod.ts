@@ -8,7 +8,7 @@
 export { type ConfigSource, formatPath, isObject, setAt, valueAt } from "./config_source.ts";
 export { configJsonSchema } from "./keys.ts";
 export { type ConfigSources, loadConfig, type LoadedConfig } from "./load_config.ts";
-export { conflicts } from "./resolve_config.ts";
+export { conflicts, grpcAddresses } from "./resolve_config.ts";
 export type { Config } from "./schema.ts";
 export { showConfig } from "./show_config.ts";
 export { formatDuration, formatSize, formatSpan, parseDuration, parseSize } from "./units.ts";

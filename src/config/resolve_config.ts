@@ -50,11 +50,20 @@ export function conflicts(config: Config): Conflict[] {
   return [...listenConflicts(config), ...storageConflicts(config)];
 }
 
-function listenConflicts({ listen, insecure, tls }: Config): Conflict[] {
-  return listen.flatMap((text, index) => {
-    const path = ["listen", index];
+/** Returns every address that gRPC is served on, whichever services. */
+export function grpcAddresses({ listen, operations }: Config): string[] {
+  return [...listen, ...operations.listen ?? []];
+}
+
+function listenConflicts(config: Config): Conflict[] {
+  const { listen, insecure, tls } = config;
+  const all = grpcAddresses(config);
+  return all.flatMap((text, index) => {
+    const path = index < listen.length
+      ? ["listen", index]
+      : ["operations", "listen", index - listen.length];
     const address = parseAddress(text);
-    const again = listen.indexOf(text) !== index && !text.endsWith(":0");
+    const again = all.indexOf(text) !== index && !text.endsWith(":0");
     if (again) return [{ path, problem: `${text} is listed twice` }];
     if (insecure || tls || isReachedLocallyOnly(address)) return [];
     return [{

@@ -57,6 +57,8 @@ const address = z.string(expected("HOST:PORT or unix:///path")).refine(
   (value) => addressKind(value) !== undefined,
   expected("HOST:PORT, [IPv6]:PORT or unix:///path (of at most 107 bytes)"),
 );
+const addresses = z.array(address, expected("an array of addresses"))
+  .min(1, expected("at least one address"));
 const metricsAddress = z.string(expected('HOST:PORT or "off"')).refine(
   (value) => value === OFF || addressKind(value) === "tcp",
   expected('HOST:PORT or "off"'),
@@ -82,15 +84,20 @@ const expectedGroup = expected("the name or id of a group, as a string");
 export const configSchema = section({
   $schema: z.string().exactOptional().describe("For editors; not used"),
   root: pathField.default("/var/lib/wsdaemon").describe("The one folder that holds everything"),
-  listen: z.array(address, expected("an array of addresses"))
-    .min(1, expected("at least one address")).default(["127.0.0.1:8080"])
+  listen: addresses.default(["127.0.0.1:8080"])
     .describe("Addresses to serve gRPC on: HOST:PORT or unix:///path"),
+  operations: section({
+    listen: addresses.exactOptional().describe(
+      "Addresses to serve OperationsService on, and nothing of the other API, which is then served " +
+        "without it: HOST:PORT or unix:///path; beside the other API on listen unless given",
+    ),
+  }).prefault({}),
   unixSocket: section({
     mode: z.string(expectedMode).regex(/^0?[0-7]{3}$/, expectedMode).default("0660")
       .describe("Who may connect: connecting takes the right to write"),
     group: z.string(expectedGroup).regex(/^(?:[A-Za-z_][\w.-]*\$?|\d{1,10})$/, expectedGroup)
       .exactOptional().describe("Group of the socket's file; the daemon's own unless given"),
-  }).prefault({}).describe("The files of unix sockets among listen"),
+  }).prefault({}).describe("The files of unix sockets among listen and operations.listen"),
   insecure: flagField.default(false)
     .describe("Whether to serve without TLS where other machines can connect"),
   confinement: z.enum(

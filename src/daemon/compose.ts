@@ -57,7 +57,7 @@ export interface ComposeOptions {
   version: string;
   metrics: Metrics;
   daemonMetrics: DaemonMetrics;
-  /** Called for each address once it serves. */
+  /** Called for each address once it serves, with what it serves where that is not everything. */
   onListening(address: string): void;
 }
 
@@ -117,6 +117,9 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
     workspaces,
     administration,
     listen: config.listen.map(parseAddress),
+    ...(config.operations.listen
+      ? { operationsListen: config.operations.listen.map(parseAddress) }
+      : {}),
     metrics,
     insecure: config.insecure,
     ...(spans ? { spans } : {}),
@@ -144,6 +147,9 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   const http = serveMetrics(config, { metrics, readiness, page });
   rpc.setServing(true);
   for (const address of rpc.addresses) options.onListening(formatAddress(address));
+  for (const address of rpc.operationsAddresses) {
+    options.onListening(`${formatAddress(address)} for operators' calls alone`);
+  }
   const resources = stack.move();
   return {
     stop: (graceMs) => stop(graceMs, { workspaces, operations, rpc, http, readiness, resources }),

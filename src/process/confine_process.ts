@@ -7,7 +7,7 @@
 
 import { dirname, fromFileUrl } from "@std/path";
 import { parseAddress } from "../address.ts";
-import type { Config } from "../config/mod.ts";
+import { type Config, grpcAddresses } from "../config/mod.ts";
 import { messageOf, StartError } from "../errors.ts";
 import type { FoundGit } from "../git/mod.ts";
 import {
@@ -141,8 +141,8 @@ function rules(paths: readonly string[], rights: readonly PathRight[]): PathRule
   return [...new Set(paths)].map((path) => ({ path, rights }));
 }
 
-function socketFolders({ listen }: Config): string[] {
-  return listen.map(parseAddress)
+function socketFolders(config: Config): string[] {
+  return grpcAddresses(config).map(parseAddress)
     .flatMap((address) => address.kind === "unix" ? [dirname(address.path)] : []);
 }
 

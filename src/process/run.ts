@@ -164,8 +164,14 @@ function resolveGroup(config: Config): Config {
 
 /** Returns the config with its listeners' names looked up: permissions are given for what is bound. */
 async function resolveListeners(config: Config): Promise<Config> {
-  const listen = config.listen.map(async (text) =>
-    formatAddress(await resolveAddress(parseAddress(text)))
-  );
-  return { ...config, listen: await Promise.all(listen) };
+  const resolved = (listen: readonly string[]) =>
+    Promise.all(
+      listen.map(async (text) => formatAddress(await resolveAddress(parseAddress(text)))),
+    );
+  const { listen: own } = config.operations;
+  return {
+    ...config,
+    listen: await resolved(config.listen),
+    operations: own ? { listen: await resolved(own) } : {},
+  };
 }

@@ -4,7 +4,7 @@
  */
 
 import { isIPv6 } from "node:net";
-import type { Config } from "../config/mod.ts";
+import { type Config, grpcAddresses } from "../config/mod.ts";
 import { PROXY_VARIABLES } from "../proxy_variables.ts";
 import { EGRESS_PROXY_HOST } from "../outbound/mod.ts";
 import { parseAddress } from "../address.ts";
@@ -45,7 +45,7 @@ export function daemonPermissions(
   env: Readonly<Record<string, string>>,
   configFile?: string,
 ): Permissions {
-  const rpc = rpcPermissions(config.listen.map(parseAddress));
+  const rpc = rpcPermissions(grpcAddresses(config).map(parseAddress));
   const store = storePermissions(config.storage, (name) => env[name]);
   const folder = storeFolder(config.storage);
   const folders = folder ? [config.root, folder.path] : [config.root];

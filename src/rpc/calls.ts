@@ -49,7 +49,11 @@ export class Calls {
     this.#metrics = metrics;
     this.#peers = peers;
     this.#spans = spans;
-    metrics.observeInFlight(() => this.#open.size);
+  }
+
+  /** How many have not ended. */
+  get inFlight(): number {
+    return this.#open.size;
   }
 
   /** The interceptor that the server is made with. */

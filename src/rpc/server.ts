@@ -1,53 +1,31 @@
 /**
- * The gRPC server: the API, health and reflection, on every listener.
+ * The gRPC server: the API, the calls of operators, health and reflection.
  *
  * Calls come in through `calls.ts` (counted and logged), are decoded and mapped by `unary.ts`,
- * translated by `service.ts`, and answered by the workspaces; errors become statuses in `status.ts`.
+ * translated by `service.ts` and `operations_service.ts`, and answered by the workspaces and the
+ * administration; errors become statuses in `status.ts`.
  */
 
-// First, since what health and reflection load at import relies on it.
-import "../patches/mod.ts";
-import { Server, type ServerOptions, setLogger } from "@grpc/grpc-js";
-import { resolvesWithin } from "../async/mod.ts";
-import { systemClock } from "../clock.ts";
-import { canPing } from "../deno_version.ts";
+import { setLogger } from "@grpc/grpc-js";
+import { type Address, formatAddress, type ListenAddress } from "../address.ts";
+import type { Administration } from "../admin/mod.ts";
 import { DaemonError } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import type { Metrics } from "../telemetry/mod.ts";
 import type { SpanSink } from "../tracing/mod.ts";
-import type { Administration } from "../admin/mod.ts";
-import type { Workspaces } from "../workspace/mod.ts";
-import { formatAddress, type ListenAddress } from "../address.ts";
-import { Calls } from "./calls.ts";
 import { OperationsService, WorkspaceContentService } from "../wire/mod.ts";
-import { addReflection, Health } from "./health.ts";
-import { listen } from "./listen.ts";
+import type { Workspaces } from "../workspace/mod.ts";
 import { CallSpans } from "./call_spans.ts";
-import { watchHandshakes } from "./handshakes.ts";
-import { Peers, type ReadPeerCredentials } from "./peers.ts";
-import { DEFAULT_ACCESS, type SocketAccess } from "./unix_socket.ts";
-import { RpcMetrics } from "./rpc_metrics.ts";
+import { Endpoint, type EndpointOptions, type RpcLimits, type ServedService } from "./endpoint.ts";
 import { operationsService } from "./operations_service.ts";
+import { Peers, type ReadPeerCredentials } from "./peers.ts";
+import { RpcMetrics } from "./rpc_metrics.ts";
 import { workspaceContentService } from "./service.ts";
 import { TlsCredentials, type TlsMaterial } from "./tls.ts";
-import { serviceDefinition, serviceImplementation } from "./unary.ts";
+import { type CallerSources, serviceImplementation } from "./unary.ts";
+import { DEFAULT_ACCESS, type SocketAccess } from "./unix_socket.ts";
 
 const log = logger("rpc");
-
-/** Limits on what one client takes. Times are in milliseconds. */
-export interface RpcLimits {
-  /** Bytes of one message, either way. */
-  maxMessageBytes: number;
-  /** Calls at once on one connection; every waiter of WaitForInit is one. */
-  maxConcurrentCalls: number;
-  /**
-   * How long a connection may be silent before it is asked whether it is still there. Nobody is asked
-   * where this version of Deno cannot ask.
-   */
-  keepaliveTime: number;
-  /** How long its answer may take. */
-  keepaliveTimeout: number;
-}
 
 /** The limits of a daemon. */
 export const DEFAULT_LIMITS: RpcLimits = {
@@ -63,6 +41,8 @@ export interface RpcOptions {
   administration: Administration;
   /** The addresses to listen on; at least one. */
   listen: readonly ListenAddress[];
+  /** Where the calls of operators are served, and nowhere else; with the API on `listen` if absent. */
+  operationsListen?: readonly ListenAddress[];
   metrics: Metrics;
   /** Makes every TCP listener TLS. */
   tls?: TlsMaterial;
@@ -79,8 +59,10 @@ export interface RpcOptions {
 
 /** A server that is listening, from {@link startRpc} on until it is stopped. */
 export interface RpcServer {
-  /** The addresses that were bound, with the ports that were picked. */
+  /** The addresses of the API that were bound, with the ports that were picked. */
   readonly addresses: readonly ListenAddress[];
+  /** Those where the calls of operators alone are served; none where `addresses` have them. */
+  readonly operationsAddresses: readonly ListenAddress[];
   /** Sets the answer of the health service; NOT_SERVING at first. */
   setServing(serving: boolean): void;
   /**
@@ -95,9 +77,6 @@ export interface RpcServer {
   stop(grace: number): Promise<void>;
 }
 
-/** Milliseconds for an UNAVAILABLE to reach its client before the connection is cut. */
-const FLUSH_TIME = 1000;
-
 /**
  * Starts serving on every address, or on none.
  * @throws {DaemonError} INVALID_ARGUMENT or FAILED_PRECONDITION, naming the address or certificate.
@@ -105,83 +84,96 @@ const FLUSH_TIME = 1000;
 export async function startRpc(options: RpcOptions): Promise<RpcServer> {
   logThroughOurs();
   const tls = options.tls && new TlsCredentials(options.tls);
-  const peers = new Peers(options.readPeerCredentials);
-  const rpcMetrics = new RpcMetrics(options.metrics);
-  const spans = new CallSpans(options.spans);
-  const callers = { peers, spans };
-  const calls = new Calls(rpcMetrics, peers, spans);
-  const health = new Health();
-  const server = new Server(serverOptions({ ...DEFAULT_LIMITS, ...options.limits }, calls));
-  server.addService(
-    serviceDefinition(WorkspaceContentService),
-    serviceImplementation(
-      WorkspaceContentService,
-      workspaceContentService(options.workspaces),
-      callers,
-    ),
-  );
-  server.addService(
-    serviceDefinition(OperationsService),
-    serviceImplementation(OperationsService, operationsService(options.administration), callers),
-  );
-  health.addTo(server);
-  addReflection(server);
-
-  let addresses: readonly ListenAddress[];
-  try {
-    addresses = await listen(server, options.listen, {
-      insecure: options.insecure ?? false,
-      unixSocket: options.unixSocket ?? DEFAULT_ACCESS,
-      ...(tls ? { tls } : {}),
-    });
-  } catch (error) {
-    server.forceShutdown();
-    throw error;
-  }
-  watchHandshakes(server, rpcMetrics);
-  log.debug("bound {addresses}", { addresses: addresses.map(formatAddress) });
+  const metrics = new RpcMetrics(options.metrics);
+  const callers = {
+    peers: new Peers(options.readPeerCredentials),
+    spans: new CallSpans(options.spans),
+  };
+  const endpoints = await listenOnAll(planOf(options, callers), {
+    limits: { ...DEFAULT_LIMITS, ...options.limits },
+    metrics,
+    callers,
+    tls,
+    insecure: options.insecure ?? false,
+    unixSocket: options.unixSocket ?? DEFAULT_ACCESS,
+  });
+  metrics.observeInFlight(() => endpoints.reduce((sum, one) => sum + one.callsInFlight, 0));
+  const [api, operations] = endpoints;
 
   let stopped: Promise<void> | undefined;
   return {
-    addresses,
+    addresses: api!.addresses,
+    operationsAddresses: operations?.addresses ?? [],
     setServing: (serving) => {
-      if (!stopped) health.set(serving);
+      if (!stopped) endpoints.forEach((endpoint) => endpoint.setServing(serving));
     },
     replaceTls: (material) => {
       if (!tls) throw new DaemonError("INVALID_ARGUMENT", "Cannot replace TLS: it is not in use");
       tls.replace(material);
     },
     stop: (grace) => {
-      if (!stopped) {
-        health.set(false);
-        stopped = drain(server, calls, grace);
-      }
+      stopped ??= Promise.all(endpoints.map((endpoint) => endpoint.stop(grace))).then(() => {});
       return stopped;
     },
   };
 }
 
-function serverOptions(limits: RpcLimits, calls: Calls): ServerOptions {
-  return {
-    "grpc.max_receive_message_length": limits.maxMessageBytes,
-    "grpc.max_send_message_length": limits.maxMessageBytes,
-    "grpc.max_concurrent_streams": limits.maxConcurrentCalls,
-    ...canPing(Deno.version.deno) && {
-      "grpc.keepalive_time_ms": limits.keepaliveTime,
-      "grpc.keepalive_timeout_ms": limits.keepaliveTimeout,
-    },
-    interceptors: [calls.interceptor],
-  };
+/** Services, and where they are served. */
+interface Plan {
+  addresses: readonly Address[];
+  services: readonly ServedService[];
 }
 
-async function drain(server: Server, calls: Calls, grace: number): Promise<void> {
-  calls.endStreams();
-  const closed = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
-  if (await resolvesWithin(closed, grace, systemClock)) return;
-  log.warn("calls still under way after {grace} ms of grace are ended", { grace });
-  calls.endAll();
-  await resolvesWithin(closed, FLUSH_TIME, systemClock);
-  server.forceShutdown();
+/** Returns what is served where; the API comes first. */
+function planOf(
+  { workspaces, administration, listen, operationsListen }: RpcOptions,
+  callers: CallerSources,
+): Plan[] {
+  const api = {
+    service: WorkspaceContentService,
+    implementation: serviceImplementation(
+      WorkspaceContentService,
+      workspaceContentService(workspaces),
+      callers,
+    ),
+  };
+  const operations = {
+    service: OperationsService,
+    implementation: serviceImplementation(
+      OperationsService,
+      operationsService(administration),
+      callers,
+    ),
+  };
+  return operationsListen
+    ? [
+      { addresses: listen, services: [api] },
+      { addresses: operationsListen, services: [operations] },
+    ]
+    : [{ addresses: listen, services: [api, operations] }];
+}
+
+/** Serves everything that is planned. @throws {DaemonError} where that fails; nothing is served then */
+async function listenOnAll(
+  plans: readonly Plan[],
+  options: Omit<EndpointOptions, "services">,
+): Promise<Endpoint[]> {
+  const endpoints: Endpoint[] = [];
+  try {
+    for (const { addresses, services } of plans) {
+      const endpoint = new Endpoint({ ...options, services });
+      await endpoint.listen(addresses);
+      endpoints.push(endpoint);
+      log.debug("{services} on {addresses}", {
+        services: services.map(({ service }) => service.typeName),
+        addresses: endpoint.addresses.map(formatAddress),
+      });
+    }
+    return endpoints;
+  } catch (error) {
+    await Promise.all(endpoints.map((endpoint) => endpoint.stop(0)));
+    throw error;
+  }
 }
 
 /** Has grpc-js log through our logger; by itself it writes to the console. */

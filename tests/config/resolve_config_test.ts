@@ -44,6 +44,16 @@ const LISTENERS: { name: string; written: Record<string, unknown>; found: string
   { name: "a name", written: { listen: ["example.org:1"] }, found: ["listen.0"] },
   { name: "an address twice", written: { listen: ["[::1]:1", "[::1]:1"] }, found: ["listen.1"] },
   { name: "any free port twice", written: { listen: ["[::1]:0", "[::1]:0"] }, found: [] },
+  {
+    name: "an operators' address of the API's",
+    written: { listen: ["[::1]:1"], operations: { listen: ["[::1]:2", "[::1]:1"] } },
+    found: ["operations.listen.1"],
+  },
+  {
+    name: "an operators' address that others reach",
+    written: { operations: { listen: ["0.0.0.0:1"] } },
+    found: ["operations.listen.0"],
+  },
   { name: "insecurely", written: { listen: ["0.0.0.0:1"], insecure: true }, found: [] },
   {
     name: "with TLS",

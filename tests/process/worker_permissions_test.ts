@@ -41,6 +41,7 @@ Deno.test("daemon permissions read the named files and write beside a unix socke
     configOf({
       root: "/r",
       listen: ["unix:///run/w/api.sock"],
+      operations: { listen: ["unix:///run/w/operations.sock"] },
       tls: { cert: "/c.pem", key: "/k.pem", clientCa: "/ca.pem" },
       storage: {
         kind: "s3",
@@ -58,7 +59,7 @@ Deno.test("daemon permissions read the named files and write beside a unix socke
     assert(read.includes(path), path);
   }
   assert(!read.includes("/run/w"), "what lies beside a socket is another's");
-  assertEquals(write, ["/r", "/run/w/api.sock"]);
+  assertEquals(write, ["/r", "/run/w/api.sock", "/run/w/operations.sock"]);
 });
 
 Deno.test("every key of the config that holds a path is made absolute, and what it names may be read", () => {

@@ -51,9 +51,12 @@ export class TestServer implements AsyncDisposable {
 
   static async start(
     known: Partial<Workspaces> = {},
-    options: Partial<Omit<RpcOptions, "listen" | "workspaces">> & { listen?: string[] } = {},
+    options: Partial<Omit<RpcOptions, "listen" | "operationsListen" | "workspaces">> & {
+      listen?: string[];
+      operationsListen?: string[];
+    } = {},
   ): Promise<TestServer> {
-    const { listen = ["127.0.0.1:0"], ...rest } = options;
+    const { listen = ["127.0.0.1:0"], operationsListen, ...rest } = options;
     const metrics = new Metrics();
     const rpc = await startRpc({
       workspaces: workspaces(known),
@@ -61,6 +64,7 @@ export class TestServer implements AsyncDisposable {
       metrics,
       ...rest,
       listen: listen.map(parseAddress),
+      ...(operationsListen ? { operationsListen: operationsListen.map(parseAddress) } : {}),
     });
     rpc.setServing(true);
     return new TestServer(rpc, metrics);

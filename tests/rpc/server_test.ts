@@ -10,9 +10,10 @@ import { Buffer } from "node:buffer";
 import { Client, credentials, makeClientConstructor, type ServiceError } from "@grpc/grpc-js";
 import { service as healthService } from "grpc-health-check";
 import { DaemonError } from "../../src/errors.ts";
-import { type CallOptions, ClientError } from "../../src/client/mod.ts";
+import { formatAddress } from "../../src/address.ts";
+import { type CallOptions, ClientError, WorkspaceClient } from "../../src/client/mod.ts";
 import type { InitRequest } from "../../src/workspace/workspaces.ts";
-import { TestServer } from "./fixture.ts";
+import { temporaryFolder, TestServer } from "./fixture.ts";
 
 const INIT = {
   id: "a",
@@ -282,6 +283,67 @@ Deno.test("health follows what it is told, for the server and for the API", asyn
   server.rpc.setServing(false);
   for (const name of names) assertEquals(await health(server.address(), name), "NOT_SERVING");
   assertEquals(await health(server.address(), "other"), "5");
+});
+
+/** Asks reflection which services there are. */
+function services(address: string): Promise<string[]> {
+  const client = new Client(address, credentials.createInsecure());
+  const same = (bytes: Buffer) => bytes;
+  const path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+  const stream = client.makeBidiStreamRequest(path, same, same);
+  const { promise, resolve, reject } = Promise.withResolvers<string[]>();
+  stream.on(
+    "data",
+    (answer: Buffer) => resolve(answer.toString().match(/wsdaemon\.[\w.]+/g) ?? []),
+  );
+  stream.on("error", reject);
+  stream.on("end", () => client.close());
+  stream.end(Buffer.from([0x3a, 1, 0x2a]));
+  return promise;
+}
+
+Deno.test("operators' calls with listeners of their own are served there alone, and stop with the rest", async () => {
+  const api = "wsdaemon.WorkspaceContentService";
+  const operations = "wsdaemon.operations.v1.OperationsService";
+  await using folder = await temporaryFolder();
+  await using server = await TestServer.start({ exists: () => true }, {
+    operationsListen: ["127.0.0.1:0", `unix://${folder.path}/operations.sock`],
+  });
+  const [tcp, unix] = server.rpc.operationsAddresses.map(formatAddress);
+  assertEquals(unix, `unix://${folder.path}/operations.sock`);
+  using main = server.client();
+  assert(await main.isWorkspaceExists("a"));
+  assertEquals(await code(main.operations.call("listWorkspaces", {})), "UNIMPLEMENTED");
+  assertEquals(await services(server.address()), [api]);
+  assertEquals(await health(server.address(), operations), "5");
+  for (const address of [tcp!, unix!]) {
+    using own = new WorkspaceClient({ address });
+    assertEquals((await own.operations.call("listWorkspaces", {})).workspaces, []);
+    assertEquals(await code(own.isWorkspaceExists("a")), "UNIMPLEMENTED");
+    assertEquals(await services(address), [operations]);
+    for (const name of ["", operations]) assertEquals(await health(address, name), "SERVING");
+    assertEquals(await health(address, api), "5");
+  }
+  const text = await server.metrics.text();
+  assertStringIncludes(text, `method="/${operations}/ListWorkspaces",code="OK"} 2\n`);
+  assertStringIncludes(text, "wsdaemon_grpc_calls_in_flight 0\n");
+  await server.rpc.stop(0);
+  using late = new WorkspaceClient({ address: tcp! });
+  assertEquals(await code(late.operations.call("listWorkspaces", {})), "UNAVAILABLE");
+});
+
+Deno.test("nothing is served where the operators' address cannot be bound", async () => {
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  await using folder = await temporaryFolder();
+  const socket = `${folder.path}/api.sock`;
+  const error = await assertRejects(() =>
+    TestServer.start({}, {
+      listen: [`unix://${socket}`],
+      operationsListen: [`127.0.0.1:${taken.addr.port}`],
+    }), DaemonError);
+  assertEquals(error.code, "FAILED_PRECONDITION");
+  assertStringIncludes(error.message, `127.0.0.1:${taken.addr.port}`);
+  await assertRejects(() => Deno.lstat(socket), Deno.errors.NotFound);
 });
 
 Deno.test("calls are counted by method and code", async () => {

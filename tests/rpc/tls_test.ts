@@ -1,13 +1,13 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { connect } from "node:tls";
+import type { ListenAddress } from "../../src/address.ts";
 import { DaemonError } from "../../src/errors.ts";
 import type { TlsMaterial } from "../../src/rpc/tls.ts";
-import { temporaryFolder, type TestServer } from "./fixture.ts";
+import { temporaryFolder, TestServer } from "./fixture.ts";
 import { answers, serve, tlsTest } from "./tls_fixture.ts";
 
 /** The name in the certificate that a new connection is shown. */
-function shownName(server: TestServer, ca: Uint8Array): Promise<string> {
-  const address = server.rpc.addresses[0]!;
+function shownName(address: ListenAddress, ca: Uint8Array): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   if (address.kind !== "tcp") throw new TypeError("not TCP");
   const socket = connect({
@@ -60,10 +60,15 @@ tlsTest("new connections see a replaced certificate, and mTLS stays in force", a
   mutual.rpc.replaceTls({ ...renewed, clientCa: ca });
   assertEquals(await answers(mutual, { ca, ...client }), true);
   assertEquals(await answers(mutual, { ca }), false);
-  await using plain = await serve(server);
-  assertEquals(await shownName(plain, ca), "server");
+  await using plain = await TestServer.start({}, {
+    tls: server,
+    operationsListen: ["127.0.0.1:0"],
+  });
+  const addresses = [...plain.rpc.addresses, ...plain.rpc.operationsAddresses];
+  assertEquals(addresses.length, 2);
+  for (const address of addresses) assertEquals(await shownName(address, ca), "server");
   plain.rpc.replaceTls(renewed);
-  assertEquals(await shownName(plain, ca), "renewed");
+  for (const address of addresses) assertEquals(await shownName(address, ca), "renewed");
 });
 
 tlsTest("a replacement that cannot be used is refused, and the old one serves on", async (all) => {
@@ -77,7 +82,7 @@ tlsTest("a replacement that cannot be used is refused, and the old one serves on
   for (const [material, why] of bad) {
     assertThrows(() => tls.rpc.replaceTls(material), DaemonError, why);
   }
-  assertEquals(await shownName(tls, ca), "server");
+  assertEquals(await shownName(tls.rpc.addresses[0]!, ca), "server");
 });
 
 tlsTest("certificates that cannot be used stop the start, naming which", async (all) => {

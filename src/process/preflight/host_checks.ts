@@ -1,6 +1,6 @@
 /** Checks of the machine and of what this process may do on it. */
 
-import type { Config } from "../../config/mod.ts";
+import { type Config, grpcAddresses } from "../../config/mod.ts";
 import { parseAddress } from "../../address.ts";
 import { ownerProblem } from "../content_owner.ts";
 import { limitProblem, needsOf, thisSystem } from "../limits.ts";
@@ -14,7 +14,7 @@ const OLDEST_KERNEL = [5, 6] as const;
 export function runtimeCheck(config: Config, version = Deno.version.deno): Check {
   const name = "runtime";
   const problem = listenerProblem(version, {
-    unix: config.listen.some((address) => parseAddress(address).kind === "unix"),
+    unix: grpcAddresses(config).some((address) => parseAddress(address).kind === "unix"),
     tls: config.tls !== undefined,
   });
   if (problem !== undefined) return failed(name, problem);
