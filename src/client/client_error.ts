@@ -27,4 +27,16 @@ export class ClientError extends Error {
 }
 
 /** A call that failed because no connection to the daemon could be made. */
-export class UnreachableError extends ClientError {}
+export class UnreachableError extends ClientError {
+  /** The daemon's address. */
+  readonly address: string;
+
+  constructor(
+    code: string,
+    message: string,
+    { address, cause }: ErrorOptions & { address: string },
+  ) {
+    super(code, message, { cause });
+    this.address = address;
+  }
+}

@@ -109,6 +109,6 @@ export class Connection implements Disposable {
     }
     const reason = LAST_ERROR.exec(error.details)?.[1] ?? error.details;
     const problem = `Cannot reach a daemon at ${this.#address}: ${reason}`;
-    return new UnreachableError(code, problem, { cause: error });
+    return new UnreachableError(code, problem, { address: this.#address, cause: error });
   }
 }

@@ -6,11 +6,23 @@ import type {
   MessageInitShape,
   MessageShape,
 } from "@bufbuild/protobuf";
-import { OperationsService } from "../wire/mod.ts";
+import { type Operation, OperationsService, type Workspace } from "../wire/mod.ts";
 import type { CallOptions, Connection } from "./connection.ts";
 
 /** The calls of operators, by name. */
 type Methods = typeof OperationsService["method"];
+
+/** The calls that answer in pages. */
+type ListName = "listImages" | "listOperations" | "listWorkspaces";
+
+/** What one of them is asked for, beside the page. */
+type ListFilter<N extends ListName> = Omit<
+  MessageInitShape<Methods[N]["input"]>,
+  "$typeName" | "pageSize" | "pageToken"
+>;
+
+/** Items in one answer. */
+const PAGE_SIZE = 500;
 
 /** Calls what operators see of a daemon and do to it; see `docs/api.md`. */
 export class OperationsClient {
@@ -32,5 +44,36 @@ export class OperationsClient {
     return this.#connection.call(method, init, options) as Promise<
       MessageShape<Methods[N]["output"]>
     >;
+  }
+
+  /** Makes a call that answers in pages for as many as there are. `options` are those of each call. */
+  async *pages<N extends ListName>(
+    name: N,
+    filter: ListFilter<N>,
+    options?: CallOptions,
+  ): AsyncGenerator<MessageShape<Methods[N]["output"]>> {
+    let pageToken = "";
+    do {
+      const request = { ...filter, pageToken, pageSize: PAGE_SIZE };
+      const page = await this.call(name, request as MessageInitShape<Methods[N]["input"]>, options);
+      yield page;
+      pageToken = page.nextPageToken;
+    } while (pageToken !== "");
+  }
+
+  /** Lists workspaces, by id. */
+  async *workspaces(
+    filter: ListFilter<"listWorkspaces">,
+    options?: CallOptions,
+  ): AsyncGenerator<Workspace> {
+    for await (const page of this.pages("listWorkspaces", filter, options)) yield* page.workspaces;
+  }
+
+  /** Lists operations, in the order in which they began. */
+  async *operations(
+    filter: ListFilter<"listOperations">,
+    options?: CallOptions,
+  ): AsyncGenerator<Operation> {
+    for await (const page of this.pages("listOperations", filter, options)) yield* page.operations;
   }
 }

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { nodeAddress } from "../../src/cli/client/node_address.ts";
+import { nodeAddresses } from "../../src/cli/client/node_address.ts";
 import { chooseConfigFile } from "../../src/cli/config_file.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { inProcess } from "./in_process.ts";
@@ -27,9 +27,11 @@ Deno.test("the node's daemon is found by its socket, or on loopback without TLS"
   const nodeConfig = `${folder.path}/config.json`;
   const address = (config: string) => {
     Deno.writeTextFileSync(nodeConfig, config);
-    return nodeAddress({ env: {}, nodeConfig });
+    const { api, operations } = nodeAddresses({ env: {}, nodeConfig });
+    assertEquals(operations, api);
+    return api;
   };
-  assertEquals(nodeAddress({ env: {}, nodeConfig }), undefined);
+  assertEquals(nodeAddresses({ env: {}, nodeConfig }), {});
   assertEquals(
     address('{ "listen": ["127.0.0.1:9", "unix:///run/x.sock"] } // the socket'),
     "unix:///run/x.sock",
@@ -39,6 +41,12 @@ Deno.test("the node's daemon is found by its socket, or on loopback without TLS"
   const tls = '"tls": { "cert": "/c", "key": "/k" }';
   assertEquals(address(`{ "listen": ["127.0.0.1:9"], ${tls} }`), undefined);
   assertEquals(address("{ malformed"), undefined);
+  const own = '"operations": { "listen": ["unix:///run/o.sock"] }';
+  Deno.writeTextFileSync(nodeConfig, `{ "listen": ["127.0.0.1:9"], ${own} }`);
+  const operations = "unix:///run/o.sock";
+  assertEquals(nodeAddresses({ env: {}, nodeConfig }), { api: "127.0.0.1:9", operations });
+  Deno.writeTextFileSync(nodeConfig, `{ "listen": ["127.0.0.1:9"], ${own}, ${tls} }`);
+  assertEquals(nodeAddresses({ env: {}, nodeConfig }), { operations });
 });
 
 function exists(path: string): boolean {

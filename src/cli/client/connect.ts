@@ -6,14 +6,19 @@ import { parseDuration } from "../../config/mod.ts";
 import { explainPath, messageOf } from "../../errors.ts";
 import { clientWarning } from "../../deno_version.ts";
 import { parseAddress } from "../../address.ts";
-import type { CallOptions, ClientTls, WorkspaceClient } from "../../client/mod.ts";
+import type {
+  CallOptions,
+  ClientTls,
+  OperationsClient,
+  WorkspaceClient,
+} from "../../client/mod.ts";
 import { checkTlsMaterial } from "../../certificates.ts";
 import { EXIT, Failure } from "../failure.ts";
 import { interruptedFailure, interruption } from "../interruption.ts";
 import { printError } from "../io.ts";
 import { goesOn } from "./goes_on.ts";
-import { nodeAddress } from "./node_address.ts";
-import { explainUnreachable, foreignServerHint } from "./unreachable.ts";
+import { nodeAddresses } from "./node_address.ts";
+import { explainUnreachable, serverHint } from "./unreachable.ts";
 
 /** The values of the connection's flags. */
 interface ConnectionFlags {
@@ -31,14 +36,16 @@ interface ConnectionFlags {
 /** A connection for one command, with the options that its flags give. */
 export interface Session {
   client: WorkspaceClient;
+  /** The calls of operators, which a daemon may serve at another address than the API. */
+  operations: OperationsClient;
   /** Deadline and warnings of every call. */
   call: CallOptions;
   /** Whether to print JSON. */
   json: boolean;
   /** Whether to show no progress. */
   quiet: boolean;
-  /** The daemon's address. */
-  address: string;
+  /** The address of the calls of operators. */
+  operationsAddress: string;
   /** The workspace that is worked on, once there is one. */
   workspaceId?: string;
   /** Aborts on SIGINT and SIGTERM, which cancel every call. */
@@ -84,13 +91,19 @@ export async function withSession<T>(
   const warning = clientWarning(Deno.version.deno);
   if (warning) printError(`warning: ${warning}`);
   await using stack = new AsyncDisposableStack();
-  const address = flags.addr ?? nodeAddress({ env: Deno.env.toObject() }) ?? DEFAULT_ADDRESS;
+  const { api = DEFAULT_ADDRESS, operations = DEFAULT_ADDRESS } = flags.addr === undefined
+    ? nodeAddresses({ env: Deno.env.toObject() })
+    : { api: flags.addr, operations: flags.addr };
   const traceparent = Deno.env.get("TRACEPARENT");
-  const client = stack.use(new WorkspaceClient({ address, ...(tls ? { tls } : {}) }));
+  // Each connects with its first call.
+  const connect = (address: string) =>
+    stack.use(new WorkspaceClient({ address, ...(tls ? { tls } : {}) }));
+  const client = connect(api);
   const interrupted = interruption(stack);
   const session: Session = {
     client,
-    address,
+    operations: operations === api ? client.operations : connect(operations).operations,
+    operationsAddress: operations,
     json: flags.json ?? false,
     quiet: flags.quiet ?? false,
     interrupted,
@@ -108,14 +121,12 @@ export async function withSession<T>(
       throw interruptedFailure(interrupted, `Interrupted${await goesOn(session)}`);
     }
     if (error instanceof UnreachableError) {
-      const explained = await explainUnreachable(error.message, address, tls);
+      const explained = await explainUnreachable(error.message, error.address, tls);
       throw new Failure(explained, { cause: error, code: error.code });
     }
     if (!(error instanceof ClientError)) throw error;
     const { code, reason } = error;
-    const hint = code === "DEADLINE_EXCEEDED"
-      ? await goesOn(session)
-      : foreignServerHint(error.message);
+    const hint = code === "DEADLINE_EXCEEDED" ? await goesOn(session) : serverHint(error);
     throw new Failure(error.message, {
       cause: error,
       code,

@@ -30,7 +30,7 @@ export async function followed<T>(
 }
 
 async function draw(
-  { client, interrupted }: Session,
+  { operations, interrupted }: Session,
   workspaceId: string,
   done: AbortSignal,
 ): Promise<void> {
@@ -40,7 +40,7 @@ async function draw(
   try {
     while (!signal.aborted) {
       const request = { revision, maxWait: INTERVAL };
-      const answer = await client.operations.call("watchOperations", request, { signal });
+      const answer = await operations.call("watchOperations", request, { signal });
       revision = answer.revision;
       const line = lineOf(answer.operations.filter((one) => one.workspaceId === workspaceId));
       if (line) progress.update(line);

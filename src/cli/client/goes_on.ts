@@ -1,6 +1,6 @@
 /** Says what the daemon goes on with when somebody does not want to wait any longer. */
 
-import type { WorkspaceClient } from "../../client/mod.ts";
+import type { OperationsClient } from "../../client/mod.ts";
 import { kindName } from "../operations/format.ts";
 
 /** Milliseconds that finding out what goes on may take. */
@@ -11,12 +11,12 @@ const LOOK_TIME = 2_000;
  * to see and cancel it; empty where that is nothing or cannot be found out.
  */
 export async function goesOn(
-  { client, workspaceId }: { client: WorkspaceClient; workspaceId?: string },
+  { operations: client, workspaceId }: { operations: OperationsClient; workspaceId?: string },
 ): Promise<string> {
   if (workspaceId === undefined) return "";
   try {
     const request = { workspaceId, runningOnly: true, rootsOnly: true };
-    const { operations } = await client.operations.call("listOperations", request, {
+    const { operations } = await client.call("listOperations", request, {
       deadline: LOOK_TIME,
     });
     if (operations.length === 0) return "";

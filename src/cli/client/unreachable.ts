@@ -101,9 +101,16 @@ const CHECK_PORT = "check the port (metrics.listen is not the API's)";
  */
 const NO_GRPC = /without gRPC status|Received HTTP|Received message larger than max/i;
 
-/** Returns what to add to the message of a failed call that no gRPC server answered. */
-export function foreignServerHint(message: string): string {
-  return NO_GRPC.test(message) ? `; that is no gRPC server: ${CHECK_PORT}` : "";
+/** Matches the message for a call of operators where they are not served. */
+const NO_OPERATIONS = /does not implement the method \/wsdaemon\.operations\./;
+
+/** Returns what to add to the message of a failed call whose server is not the one that was meant. */
+export function serverHint({ code, message }: { code: string; message: string }): string {
+  if (NO_GRPC.test(message)) return `; that is no gRPC server: ${CHECK_PORT}`;
+  return code === "UNIMPLEMENTED" && NO_OPERATIONS.test(message)
+    ? "; where the daemon's config has operations.listen, operators' calls are served there alone: " +
+      "say where with --addr"
+    : "";
 }
 
 /** Replaces the name of a connect(2) error in a message by its meaning. */

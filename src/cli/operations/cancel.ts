@@ -23,8 +23,8 @@ export function cancelCommand(): Command {
     .argument("<operation>", 'its id, as "wsdaemon ops" shows it')
     .addHelpText("after", EXAMPLES)
     .action(async (id: string, _options: unknown, command: Command) => {
-      await withSession(command, async ({ client, call, json }) => {
-        const { operation } = await client.operations.call("cancelOperation", { id }, call);
+      await withSession(command, async ({ operations, call, json }) => {
+        const { operation } = await operations.call("cancelOperation", { id }, call);
         if (!operation) throw new Failure(`The daemon says nothing of operation ${id}`);
         const { state, kind, workspaceId } = operation;
         if (json) {

@@ -1,7 +1,6 @@
 /** `wsdaemon ls`. */
 
 import { Command } from "commander";
-import type { Workspace } from "../../wire/mod.ts";
 import { addConnectionFlags, withSession } from "../client/connect.ts";
 import { printError, printJson, printLine, table } from "../io.ts";
 import { printable, WORKSPACE_HEADINGS, workspaceRow } from "./format.ts";
@@ -15,24 +14,14 @@ Examples:
     $ wsdaemon ls --owner alice --json | jq -r '.[] | select(.lastImage == null) | .id'
 `;
 
-/** Workspaces in one answer. */
-const PAGE_SIZE = 500;
-
 /** Returns `ls`. */
 export function lsCommand(): Command {
   return addConnectionFlags(new Command("ls"))
     .option("--owner <owner>", "of this owner only")
     .addHelpText("after", EXAMPLES)
     .action(async ({ owner = "" }: { owner?: string }, command: Command) => {
-      await withSession(command, async ({ client: { operations }, call, json }) => {
-        const workspaces: Workspace[] = [];
-        let pageToken = "";
-        do {
-          const request = { owner, pageToken, pageSize: PAGE_SIZE };
-          const page = await operations.call("listWorkspaces", request, call);
-          workspaces.push(...page.workspaces);
-          pageToken = page.nextPageToken;
-        } while (pageToken !== "");
+      await withSession(command, async ({ operations, call, json }) => {
+        const workspaces = await Array.fromAsync(operations.workspaces({ owner }, call));
         if (json) {
           const { workspaceToJson } = await import("../../client/mod.ts");
           return printJson(workspaces.map(workspaceToJson));

@@ -1,8 +1,6 @@
 /** `wsdaemon ops`. */
 
 import { Command } from "commander";
-import type { CallOptions, OperationsClient } from "../../client/mod.ts";
-import type { Operation } from "../../wire/mod.ts";
 import { addConnectionFlags, withSession } from "../client/connect.ts";
 import { printJson, printLine, table } from "../io.ts";
 import { asTree, OPERATION_HEADINGS, operationRow } from "./format.ts";
@@ -16,9 +14,6 @@ Examples:
     $ wsdaemon ops --all --json | jq '.[] | select(.state == "OPERATION_STATE_FAILED")'
 `;
 
-/** Operations in one answer. */
-const PAGE_SIZE = 500;
-
 /** Returns `ops`. */
 export function opsCommand(): Command {
   return addConnectionFlags(new Command("ops"))
@@ -26,11 +21,9 @@ export function opsCommand(): Command {
     .option("--workspace <id>", "on this workspace only")
     .addHelpText("after", EXAMPLES)
     .action(async (flags: { all?: true; workspace?: string }, command: Command) => {
-      await withSession(command, async ({ client, call, json }) => {
-        const operations = await listOperations(client.operations, {
-          workspaceId: flags.workspace ?? "",
-          runningOnly: flags.all !== true,
-        }, call);
+      await withSession(command, async ({ operations: client, call, json }) => {
+        const filter = { workspaceId: flags.workspace ?? "", runningOnly: flags.all !== true };
+        const operations = await Array.fromAsync(client.operations(filter, call));
         if (json) {
           const { operationToJson } = await import("../../client/mod.ts");
           return printJson(operations.map(operationToJson));
@@ -41,21 +34,4 @@ export function opsCommand(): Command {
         if (rows.length > 0) printLine(table([OPERATION_HEADINGS, ...rows]));
       });
     });
-}
-
-/** Returns all operations that there are, from as many pages as that takes. */
-export async function listOperations(
-  client: OperationsClient,
-  filter: { workspaceId?: string; runningOnly?: boolean; rootsOnly?: boolean },
-  call: CallOptions,
-): Promise<Operation[]> {
-  const operations: Operation[] = [];
-  let pageToken = "";
-  do {
-    const request = { ...filter, pageToken, pageSize: PAGE_SIZE };
-    const page = await client.call("listOperations", request, call);
-    operations.push(...page.operations);
-    pageToken = page.nextPageToken;
-  } while (pageToken !== "");
-  return operations;
 }

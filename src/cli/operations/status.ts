@@ -8,7 +8,6 @@ import {
   SnapshotState,
   type Workspace,
 } from "../../wire/mod.ts";
-import type { CallOptions } from "../../client/mod.ts";
 import { formatSize, formatSpan } from "../../config/mod.ts";
 import { addConnectionFlags, type Session, withSession } from "../client/connect.ts";
 import { printJson, printLine, table } from "../io.ts";
@@ -25,7 +24,6 @@ import {
   stateName,
   timeOf,
 } from "./format.ts";
-import { listOperations } from "./ops.ts";
 
 const EXAMPLES = `
 Without an argument, the node: workspaces by state, what runs, what has failed lately. With a
@@ -55,12 +53,12 @@ export function statusCommand(): Command {
     });
 }
 
-async function showNode({ client: { operations }, call, json }: Session): Promise<void> {
+async function showNode({ operations, call, json }: Session): Promise<void> {
   const states = new Map<string, number>();
-  for await (const { state } of allWorkspaces(operations, call)) {
+  for await (const { state } of operations.workspaces({}, call)) {
     states.set(stateName(state), (states.get(stateName(state)) ?? 0) + 1);
   }
-  const roots = await listOperations(operations, { rootsOnly: true }, call);
+  const roots = await Array.fromAsync(operations.operations({ rootsOnly: true }, call));
   const running = roots.filter(({ state }) => state === OperationState.RUNNING);
   const failed = roots.filter(({ state }) => state === OperationState.FAILED);
   if (json) {
@@ -87,21 +85,12 @@ function failureLine(operation: Operation, now: number): string {
   return `${ended} ago, ${kindName(kind)} ${workspaceId} (${id}): ${failureWords(operation)}`;
 }
 
-async function* allWorkspaces(
-  operations: Session["client"]["operations"],
-  call: CallOptions,
-): AsyncGenerator<Workspace> {
-  let pageToken = "";
-  do {
-    const page = await operations.call("listWorkspaces", { pageToken, pageSize: 500 }, call);
-    yield* page.workspaces;
-    pageToken = page.nextPageToken;
-  } while (pageToken !== "");
-}
-
-async function showWorkspace(id: string, { client, call, json }: Session): Promise<void> {
-  const { workspace } = await client.operations.call("getWorkspace", { id, measure: true }, call);
-  const operations = await listOperations(client.operations, { workspaceId: id }, call);
+async function showWorkspace(
+  id: string,
+  { operations: client, call, json }: Session,
+): Promise<void> {
+  const { workspace } = await client.call("getWorkspace", { id, measure: true }, call);
+  const operations = await Array.fromAsync(client.operations({ workspaceId: id }, call));
   if (json) {
     const { operationToJson, workspaceToJson } = await import("../../client/mod.ts");
     return printJson({
@@ -147,15 +136,18 @@ function imageWords(workspace: Workspace, now: number): string {
   return image ? `${age}, ${image.url}` : lastImageProblem ? printable(lastImageProblem) : age;
 }
 
-async function showSnapshot(url: string, { client, call, json }: Session): Promise<void> {
-  const snapshot = await client.operations.call("getSnapshot", { url }, call);
+async function showSnapshot(
+  url: string,
+  { operations: client, call, json }: Session,
+): Promise<void> {
+  const snapshot = await client.call("getSnapshot", { url }, call);
   if (json) {
     const { snapshotToJson } = await import("../../client/mod.ts");
     return printJson(snapshotToJson(snapshot));
   }
   const operation = snapshot.operationId === ""
     ? undefined
-    : (await client.operations.call("getOperation", { id: snapshot.operationId }, call)).operation;
+    : (await client.call("getOperation", { id: snapshot.operationId }, call)).operation;
   printLine(table(snapshotFacts(snapshot, operation, Date.now())));
 }
 

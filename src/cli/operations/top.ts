@@ -47,15 +47,15 @@ export function topCommand(): Command {
 }
 
 async function printOnce(session: Session): Promise<void> {
-  const { client, call, json } = session;
-  const { operations } = await client.operations.call("watchOperations", {}, call);
+  const { operations: client, call, json } = session;
+  const { operations } = await client.call("watchOperations", {}, call);
   if (json) {
     const { operationToJson } = await import("../../client/mod.ts");
     return printJson(operations.map(operationToJson));
   }
   const size = { columns: Infinity, rows: Infinity };
   printText(
-    frame({ address: session.address, operations, now: Date.now() }, size)
+    frame({ address: session.operationsAddress, operations, now: Date.now() }, size)
       .map((line) => `${line}\n`).join(""),
   );
 }
@@ -64,9 +64,11 @@ async function printOnce(session: Session): Promise<void> {
  * Redraws until the session is interrupted. A daemon that goes away is asked again every second.
  * @throws {ClientError} where the first question fails
  */
-async function redraw({ client, call, address, interrupted }: Session): Promise<void> {
+async function redraw(
+  { operations: client, call, operationsAddress: address, interrupted }: Session,
+): Promise<void> {
   const shown = new Map<string, Operation>();
-  let { revision, operations } = await client.operations.call("watchOperations", {}, call);
+  let { revision, operations } = await client.call("watchOperations", {}, call);
   let problem: string | undefined;
   const options = { ...call, signal: interrupted };
   printText(BEGIN);
@@ -77,7 +79,7 @@ async function redraw({ client, call, address, interrupted }: Session): Promise<
       draw(frame(view, terminalSize()));
       try {
         const request = { revision, maxWait: INTERVAL };
-        ({ revision, operations } = await client.operations.call(
+        ({ revision, operations } = await client.call(
           "watchOperations",
           request,
           options,
