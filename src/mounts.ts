@@ -2,16 +2,27 @@
 
 import type { FileSystem } from "./errors.ts";
 
+/** A mounted file system, and what it is on. */
+export interface MountedFileSystem extends FileSystem {
+  /** Such as `/dev/loop0`. */
+  source: string;
+}
+
 /** Returns every file system that this process sees; the last of several at one mount point is on top. */
-export function readFileSystems(): FileSystem[] {
+export function readFileSystems(): MountedFileSystem[] {
   try {
     const lines = Deno.readTextFileSync("/proc/self/mountinfo").trimEnd().split("\n");
     return lines.map((line) => {
       const [mount, source] = line.split(" - ");
       const [, , , , mountPoint, options] = mount!.split(" ");
-      const [type, , superOptions] = source!.split(" ");
+      const [type, device, superOptions] = source!.split(" ");
       const isReadOnly = [options, superOptions].some((all) => all?.split(",").includes("ro"));
-      return { mountPoint: unescape(mountPoint!), type: type!, isReadOnly };
+      return {
+        mountPoint: unescape(mountPoint!),
+        type: type!,
+        source: unescape(device!),
+        isReadOnly,
+      };
     });
   } catch {
     // Without /proc nothing is known of mounts; a rename across them then fails with EXDEV.

@@ -8,7 +8,7 @@ import { moduleOf, type SourceFile } from "./sources.ts";
 
 /** The modules, topmost first; one may use those on its own level and below, without a circle. */
 export const LEVELS: readonly (readonly string[])[] = [
-  ["cli", "client", "config", "daemon", "process", "rpc", "status_page"],
+  ["cli", "client", "config", "daemon", "pool", "process", "rpc", "status_page"],
   ["admin"],
   ["workspace"],
   ["initializer"],

@@ -62,6 +62,10 @@ const COMMANDS: Readonly<Record<string, Subcommand>> = {
     description: "Look into the object store, and keep it in order",
     load: async () => (await import("./store/mod.ts")).storeCommand(),
   },
+  pool: {
+    description: "Make a btrfs in a file for the root, and enlarge it",
+    load: async () => (await import("./pool/mod.ts")).poolCommand(),
+  },
   config: {
     description: "Check, show and describe the config",
     load: async () => (await import("./config.ts")).configCommand(),

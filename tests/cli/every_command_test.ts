@@ -27,6 +27,9 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   "config validate": [],
   "config show": [],
   "config schema": [],
+  "pool create": ["--size", "1GiB", "--dry-run"],
+  "pool status": [],
+  "pool grow": ["--size", "2GiB", "--dry-run"],
   "store ls": [],
   "store show": [URL_OF_NOTHING],
   "store cat": [URL_OF_NOTHING, "file"],
@@ -49,12 +52,15 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
 
 const names = Object.keys(COMMANDS);
 const STORE = names.filter((name) => name.startsWith("store "));
+const POOL = names.filter((name) => name.startsWith("pool "));
+/** The groups of commands. */
+const GROUPS = ["client", "config", "pool", "store"];
 /** The commands that call a daemon. */
 const CLIENT = names.filter((name) =>
   name.startsWith("client ") || ["ls", "status", "ops", "top", "cancel"].includes(name)
 );
 /** The commands that load a config. */
-const CONFIG = ["run", "doctor", "config validate", "config show", ...STORE];
+const CONFIG = ["run", "doctor", "config validate", "config show", ...STORE, ...POOL];
 /** The commands that look at what the config names. */
 const MACHINE = ["run", "doctor", "config validate"];
 
@@ -92,11 +98,11 @@ async function checkAll(faults: readonly CommandFault[]): Promise<void> {
 
 Deno.test("the table of commands has every command of the help", async () => {
   const listed: string[] = [];
-  for (const group of ["", "client", "config", "store"]) {
+  for (const group of ["", ...GROUPS]) {
     const { stdout } = await inProcess(...group === "" ? [] : [group], "--help");
     const commands = /^Commands:\n(.*?)\n\n/ms.exec(stdout)![1]!;
     for (const [, name] of commands.matchAll(/^ {2}(\w+)/gm)) {
-      if (name === "help" || ["client", "config", "store"].includes(name!)) continue;
+      if (name === "help" || GROUPS.includes(name!)) continue;
       listed.push(`${group} ${name}`.trim());
     }
   }
@@ -267,6 +273,34 @@ Deno.test("every store command that waits for a silent store is ended by a signa
     else assertEquals(text, `error: ${message}\n`, STORE[n]);
   }
   assertEquals([...Deno.readDirSync(temporary)], []);
+});
+
+Deno.test("every pool command says what is in its way, and what to do", async () => {
+  using folder = testFolder();
+  const at = (name: string) => join(folder.path, name);
+  for (const name of ["full/workspaces/w", "full/store", "dir", "units"]) {
+    Deno.mkdirSync(at(name), { recursive: true });
+  }
+  for (const name of ["file", "text.img", "link.img"]) Deno.writeTextFileSync(at(name), "text");
+  const units = ["--units", at("units")];
+  const fault = (root: string, commands: string[], file: string, ...says: string[]) => ({
+    name: `${commands} of ${root} in ${file}`,
+    commands: commands.map((name) => `pool ${name}`),
+    flags: ["--root", at(root), "--file", at(file), ...units],
+    says,
+  });
+  await checkAll([
+    fault("none", ["create"], "text.img", at("text.img"), "is no pool", "--file"),
+    fault("none", ["create"], "dir", at("dir"), "is no pool", "move it away"),
+    fault("none", ["create"], "none/pool.img", at("none"), "mounted", "--file"),
+    fault("none", ["create"], "missing/pool.img", at("missing"), "no folder", "make it first"),
+    fault("full", ["create"], "pool.img", at("full"), "1 workspace and an object store", "move"),
+    fault("file", ["create"], "pool.img", at("file"), "is no folder", "choose another root"),
+    fault("a b", ["create"], "pool.img", "a b", "blanks", "choose a path"),
+    fault("none", ["status", "grow"], "none.img", at("none.img"), "no pool", "pool create"),
+    fault("none", ["status", "grow"], "text.img", at("text.img"), "no pool", "--file"),
+  ]);
+  assertEquals([...Deno.readDirSync(at("units"))], []);
 });
 
 Deno.test({

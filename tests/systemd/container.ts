@@ -81,6 +81,13 @@ export class Container implements AsyncDisposable {
     return container;
   }
 
+  /** Gives the container loop devices, which it lacks as it boots. */
+  async addLoopDevices(): Promise<void> {
+    const make = `cd /dev; mknod loop-control c 10 237
+      for n in $(seq 0 63); do mknod loop$n b 7 $n; done`;
+    await this.run("sh", "-ec", make);
+  }
+
   /** Runs a program in the container. @throws where it fails, with what it said */
   async run(...command: [string, ...string[]]): Promise<string> {
     const { code, stdout, stderr } = await this.try(...command);

@@ -203,6 +203,55 @@ Deno.test({
       },
     );
 
+    await t.step(
+      "a pool is mounted by its unit before the daemon, which quotas work in",
+      async () => {
+        await node.addLoopDevices();
+        const config = at("etc/wsdaemon/config.json");
+        const before = Deno.readTextFileSync(config);
+        Deno.writeTextFileSync(
+          config,
+          `{ "root": "/srv/node-1", "quota": { "driver": "btrfs" },
+        "contentOwner": { "uid": 4242, "gid": 4242 } }`,
+        );
+        const pool = (...args: string[]) =>
+          node.run(
+            "/usr/local/bin/wsdaemon",
+            "pool",
+            ...args,
+            "--config",
+            "/etc/wsdaemon/config.json",
+          );
+        await pool("create", "--size", "1GiB", "--file", "/var/lib/wsdaemon/pool.img");
+        await node.run("systemctl", "daemon-reload");
+        await node.run("systemctl", "restart", UNIT);
+        const mount = "srv-node\\x2d1.mount";
+        assertEquals(await node.property(mount, "ActiveState"), "active");
+        assertStringIncludes(await journal(), "Workspaces are subvolumes of btrfs");
+        const { stdout: verified } = await node.try("systemd-analyze", "verify", "--man=no", mount);
+        assertEquals(verified, "");
+        const quota = ["--quota", "40MiB"];
+        await client("init", "--id", "p", "--owner", "a", "--meta-id", "p", "--empty", ...quota);
+        const write = "dd if=/dev/zero of=/srv/node-1/workspaces/p/big bs=1M count=80 conv=fsync";
+        assertMatch((await node.try("sh", "-c", write)).stderr, /Disk quota exceeded/);
+        await pool("grow", "--size", "2GiB");
+        assertMatch(await pool("status"), /^units +in place$/m);
+        await client("dispose", "p");
+
+        // Who unmounts it ends the daemon, which does not start on what is beneath.
+        await node.run("systemctl", "stop", mount);
+        await eventually(async () => assertEquals(await state(), "inactive"));
+        assertEquals([...Deno.readDirSync(at("srv/node-1"))], []);
+        await node.run("systemctl", "start", UNIT);
+        assertEquals(await node.property(mount, "ActiveState"), "active");
+        await node.run("systemctl", "stop", UNIT, mount);
+        await node.run("rm", `/etc/systemd/system/${mount}`, "/var/lib/wsdaemon/pool.img");
+        await node.run("rm", "/etc/systemd/system/wsdaemon.service.d/pool.conf");
+        await node.run("systemctl", "daemon-reload");
+        Deno.writeTextFileSync(config, before);
+      },
+    );
+
     await t.step("removed, it leaves config and data", async () => {
       await node.run(INSTALL, "--uninstall");
       assertEquals(await state(), "inactive");
