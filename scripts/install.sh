@@ -119,7 +119,7 @@ install_all() {
   # Before anything is put in place: a program that refuses the config would not start.
   if [ -e "$config" ]; then
     act "$binary" config validate --file-only --config "$config" > /dev/null ||
-      fail "wsdaemon $version cannot use $config: mend it; nothing was changed"
+      fail "$version cannot use $config: mend it; nothing was changed"
   fi
   adapted=$(mktemp)
   # Expanded now, as it is local.
@@ -138,9 +138,9 @@ install_all() {
   if [ "$start" = yes ]; then
     if runs_another; then act systemctl restart wsdaemon; fi
     act systemctl enable --quiet --now wsdaemon
-    if [ "$dry_run" = no ]; then echo "wsdaemon $version runs: systemctl status wsdaemon"; fi
+    if [ "$dry_run" = no ]; then echo "$version runs: systemctl status wsdaemon"; fi
   elif [ "$changed" = yes ] && [ "$dry_run" = no ]; then
-    echo "wsdaemon $version is installed; see $config, then: systemctl enable --now wsdaemon"
+    echo "$version is installed; see $config, then: systemctl enable --now wsdaemon"
     if systemctl -q is-active wsdaemon; then echo "to use it: systemctl restart wsdaemon"; fi
   fi
 }

@@ -236,7 +236,10 @@ async function isKept(root: string): Promise<boolean> {
 const root = await Deno.makeTempDir({ prefix: "wsdaemon-smoke-" });
 try {
   const said = await version();
-  assert(/\((?:[0-9a-f]{7,}(?:-dirty)?|unknown), deno /.test(said), `no commit in: ${said}`);
+  assert(
+    /\((?:[0-9a-f]{7,}(?:-dirty)?|unknown)(?: of \d{4}-\d\d-\d\d)?, deno /.test(said),
+    `no commit in: ${said}`,
+  );
   step(said);
   const keeping = isKept(join(root, "silent"));
   const daemon = await DaemonProcess.start({

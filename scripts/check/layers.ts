@@ -34,6 +34,7 @@ export const LEVELS: readonly (readonly string[])[] = [
     "mounts",
     "operations",
     "patches",
+    "program_files",
     "proxy_variables",
     "schema_fields",
     "spool",

@@ -5,7 +5,7 @@ import { ConfigError, configureFileSystems } from "../errors.ts";
 import { readFileSystems } from "../mounts.ts";
 import { describeFailure, EXIT, Failure, type FailureJson, failureJson } from "./failure.ts";
 import { printError, printErrorText, printText } from "./io.ts";
-import { VERSION, versionCommand } from "./version.ts";
+import { VERSION, versionCommand, versionLine } from "./version.ts";
 
 const EXAMPLES = `
 Examples:
@@ -117,7 +117,7 @@ function wholeProgram(): Promise<Command> {
 async function programWith(isWhole: (name: string) => boolean): Promise<Command> {
   const root = new Command("wsdaemon")
     .description("Looks after the content of the workspaces on a node")
-    .version(VERSION)
+    .version(versionLine())
     .configureHelp({ subcommandTerm: (command) => command.name() })
     .addHelpText("after", EXAMPLES);
   for (const [name, { description, load }] of Object.entries(COMMANDS)) {

@@ -7,7 +7,8 @@ import { loadConfig } from "../config/mod.ts";
 import { runDaemon } from "../process/mod.ts";
 import { addConfigFlags, configSources } from "./config_flags.ts";
 import { describeFailure, Failure } from "./failure.ts";
-import { revision, VERSION } from "./version.ts";
+import { readBuild } from "../program_files.ts";
+import { VERSION } from "./version.ts";
 
 const EXAMPLES = `
 Flags win over the environment (WSDAEMON_ROOT, WSDAEMON_GIT_TIMEOUT, ...), which wins over the file.
@@ -38,7 +39,7 @@ export function runCommand(): Command {
         orderly = await runDaemon({
           config,
           version: VERSION,
-          revision: revision(),
+          revision: readBuild().revision,
           warnings,
           print: printQueued,
           configFile: file === undefined ? undefined : resolve(cwd, file),

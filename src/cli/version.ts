@@ -2,22 +2,18 @@
 
 import { Command } from "commander";
 import manifest from "../../deno.json" with { type: "json" };
+import { readBuild } from "../program_files.ts";
 import { printJson, printLine } from "./io.ts";
 
 /** The version of wsdaemon, from deno.json. */
 export const VERSION: string = manifest.version;
 
-/** Where `scripts/compile.ts` puts the commit for the binary to carry. */
-const REVISION_FILE = new URL("../../dist/revision.txt", import.meta.url);
-
-/** Returns the commit that this binary was compiled from; `source` where wsdaemon runs from its sources. */
-export function revision(): string {
-  if (!Deno.build.standalone) return "source";
-  try {
-    return Deno.readTextFileSync(REVISION_FILE).trim();
-  } catch {
-    return "unknown";
-  }
+/** Returns in a line what runs: version, commit and its date, runtime, system. */
+export function versionLine(): string {
+  const { revision, date } = readBuild();
+  const commit = date === undefined ? revision : `${revision} of ${date.slice(0, 10)}`;
+  const { os, arch } = Deno.build;
+  return `wsdaemon ${VERSION} (${commit}, deno ${Deno.version.deno}, ${os} ${arch})`;
 }
 
 /** Returns `version`. */
@@ -26,9 +22,9 @@ export function versionCommand(): Command {
     .option("--json", "print JSON")
     .action(({ json }: { json?: true }) => {
       const { os, arch } = Deno.build;
-      const commit = revision();
+      const { revision, date } = readBuild();
       const deno = Deno.version.deno;
-      if (json) printJson({ version: VERSION, revision: commit, deno, os, arch });
-      else printLine(`wsdaemon ${VERSION} (${commit}, deno ${deno}, ${os} ${arch})`);
+      if (!json) printLine(versionLine());
+      else printJson({ version: VERSION, revision, ...(date && { date }), deno, os, arch });
     });
 }

@@ -22,7 +22,7 @@ import {
   READ_RIGHTS,
 } from "../linux/mod.ts";
 import { storeFolder, storePermissions } from "../store/mod.ts";
-import { protoFolders } from "./rpc_permissions.ts";
+import { protoFolders } from "../program_files.ts";
 import { secretFiles } from "./worker_permissions.ts";
 
 /** The ABI of Linux 6.2, the first that can keep a thread from truncating files. */

@@ -18,6 +18,7 @@ import type { FoundGit } from "../git/mod.ts";
 import type { ConfinementSupport } from "../linux/mod.ts";
 import { fileSystemsOf, readFileSystems } from "../mounts.ts";
 import { StartError } from "../errors.ts";
+import { workerModule } from "../program_files.ts";
 
 /** Options of {@link launch}. */
 export interface LaunchOptions {
@@ -58,8 +59,8 @@ export interface WorkerModules {
 }
 
 const MODULES: WorkerModules = {
-  daemon: new URL("../daemon/worker.ts", import.meta.url),
-  content: new URL("../content/worker.ts", import.meta.url),
+  daemon: workerModule("daemon"),
+  content: workerModule("content"),
 };
 
 /** The Workers, at work; disposing of them ends them at once. */

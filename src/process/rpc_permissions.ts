@@ -1,7 +1,7 @@
 /** Computes the permissions that serving the API takes, before the Worker that serves is started. */
 
-import { fromFileUrl } from "@std/path";
 import { type Address, formatAddress } from "../address.ts";
+import { protoFolders } from "../program_files.ts";
 
 /** Permissions of Deno's that serving the API takes. */
 export interface RpcPermissions {
@@ -24,14 +24,6 @@ const ENVIRONMENT = [
   "HTTPS_PROXY",
   "NO_PROXY",
 ];
-
-/** Returns the folders of the packages' own .proto files, which health and reflection read when they start. */
-export function protoFolders(): string[] {
-  return [
-    new URL("../../proto", import.meta.resolve("grpc-health-check")),
-    new URL("../proto", import.meta.resolve("@grpc/reflection")),
-  ].map(fromFileUrl);
-}
 
 /** Returns the permissions that serving at `addresses` takes, each of them already resolved. */
 export function rpcPermissions(addresses: readonly Address[]): RpcPermissions {

@@ -1,7 +1,7 @@
 /** The server and Node's own grpc-js, in a Node process. */
 
 import { fromFileUrl, join } from "@std/path";
-import { protoFolders } from "../../src/process/rpc_permissions.ts";
+import { protoFolders } from "../../src/program_files.ts";
 import config from "../../deno.json" with { type: "json" };
 import { hasOpenssl, succeeds } from "../rpc/certificates.ts";
 import { temporaryFolder } from "../rpc/fixture.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { protoFolders } from "../../src/process/rpc_permissions.ts";
+import { protoFolders } from "../../src/program_files.ts";
 import { contentPermissions, daemonPermissions } from "../../src/process/worker_permissions.ts";
 import { setAt, valueAt } from "../../src/config/config_source.ts";
 import { configJsonSchema, leaves } from "../../src/config/keys.ts";

