@@ -5,4 +5,4 @@
 export { forEachIndex, mapConcurrent } from "./concurrent.ts";
 export { resolvesWithin } from "./resolves_within.ts";
 export { Backoff, retry, type RetryOptions } from "./retry.ts";
-export { Semaphore } from "./semaphore.ts";
+export { GaveWay, Semaphore, type YieldingPermit } from "./semaphore.ts";

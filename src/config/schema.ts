@@ -23,6 +23,9 @@ export const OFF = "off";
 /** The longest duration, 24 days: a timer of more than 2^31 ms would fire at once. Milliseconds. */
 const MAX_DURATION = 24 * 86_400_000;
 
+/** The shortest interval at which anything is done again and again. Milliseconds. */
+const MIN_INTERVAL = 1000;
+
 const duration = z.codec(
   z.string(expected('a duration such as "10m"'))
     .regex(DURATION_PATTERN, { ...expected('a duration such as "10m" or "1h30m"'), abort: true })
@@ -125,6 +128,10 @@ export const configSchema = section({
   backup: section({
     attempts: countField(1, 100).default(3).describe("How often a backup is tried"),
     concurrency: countField(1, 100).default(4).describe("Backups and snapshots at a time"),
+    every: duration.refine((ms) => ms >= MIN_INTERVAL, expected("a duration of at least 1s"))
+      .exactOptional().describe(
+        "How often the content of every workspace is backed up without being asked; never unless given",
+      ),
     retain: countField(1, 10_000).default(1).describe("Backups kept of each (owner, meta_id)"),
   }).prefault({}),
   contentOwner: section({

@@ -9,6 +9,7 @@ import {
   type OperationKind,
   type OperationObserver,
 } from "../operations/mod.ts";
+import { SCHEDULE } from "../workspace/mod.ts";
 
 const log = logger("operation");
 
@@ -90,9 +91,13 @@ function callerOf({ caller }: Operation): string {
 /** Failures of these leave somebody's work unsaved. */
 const SAVES: readonly OperationKind[] = ["backup", "snapshot", "collection", "verification"];
 
-/** Steps, and what is deleted in the background: that is tried until it is gone, whoever began it. */
-function isQuiet({ kind, parent, maxAttempts }: Operation): boolean {
-  return parent !== undefined || (kind === "deletion" && maxAttempts === Infinity);
+/**
+ * Steps; what is deleted in the background, which is tried until it is gone, whoever began it; and
+ * scheduled backups, of which the `BackupSchedule` tells.
+ */
+function isQuiet({ kind, parent, maxAttempts, caller }: Operation): boolean {
+  return parent !== undefined || (kind === "deletion" && maxAttempts === Infinity) ||
+    caller?.peer === SCHEDULE;
 }
 
 function levelOf(operation: Operation): Level {

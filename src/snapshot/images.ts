@@ -13,6 +13,8 @@ export interface SavedImage {
   url: string;
   manifest: Digest;
   stats: PackStats;
+  /** Whether nothing was written, since this is the identity's latest backup already. */
+  isUnchanged?: boolean;
 }
 
 /** Options of saving a tree. */
@@ -23,6 +25,8 @@ export interface SaveOptions {
   isLast?: boolean;
   /** Whether the kernel limits what the tree takes. */
   isLimited?: boolean;
+  /** Whether a backup that would be the same as the latest one is left out. */
+  skipUnchanged?: boolean;
   signal?: AbortSignal | undefined;
 }
 

@@ -114,7 +114,11 @@ export class StoredImages implements Images {
     options: SaveOptions,
   ): Promise<SavedImage> {
     const key = backupKey(identity);
-    return await this.#save(tree, options, async (image) => {
+    let isUnchanged = false;
+    const saved = await this.#save(tree, options, async (image) => {
+      isUnchanged = options.skipUnchanged === true &&
+        await this.#isLatestBackup(identity, image.manifest, options);
+      if (isUnchanged) return backupUrl(identity, image.manifest);
       await changeHistory(this.#store, {
         key,
         identity,
@@ -125,6 +129,18 @@ export class StoredImages implements Images {
       });
       return backupUrl(identity, image.manifest);
     });
+    return isUnchanged ? { ...saved, isUnchanged } : saved;
+  }
+
+  async #isLatestBackup(
+    identity: WorkspaceIdentity,
+    manifest: Digest,
+    { signal }: SaveOptions,
+  ): Promise<boolean> {
+    const key = backupKey(identity);
+    const bytes = await readReference(this.#store, key, { signal });
+    return bytes !== undefined &&
+      decodeReference(key, bytes, identity).images[0]!.manifest === manifest;
   }
 
   async restoreSnapshot(

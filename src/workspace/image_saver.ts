@@ -1,8 +1,13 @@
-import { retry, type RetryOptions, Semaphore } from "../async/mod.ts";
+import { GaveWay, retry, type RetryOptions, Semaphore, type YieldingPermit } from "../async/mod.ts";
 import type { Clock } from "../clock.ts";
 import { DaemonError, messageOf } from "../errors.ts";
 import { logger } from "../log/mod.ts";
-import { type Operation, type OperationRegistry, outsideOperations } from "../operations/mod.ts";
+import {
+  type Operation,
+  type OperationRegistry,
+  outsideOperations,
+  withCaller,
+} from "../operations/mod.ts";
 import type { Images, SavedImage, SaveOptions } from "../snapshot/mod.ts";
 import type { Journal } from "./journal.ts";
 import type { WorkspaceMetrics } from "./workspace_metrics.ts";
@@ -17,7 +22,24 @@ const MAX_DELAY_MS = 5 * 60_000;
 /** Kinds of saves. */
 type SaveKind = "backup" | "snapshot";
 
-type Save = (options: SaveOptions) => Promise<SavedImage>;
+type Save<T = SavedImage> = (options: SaveOptions) => Promise<T>;
+
+/** What became of a backup that no caller asked for. */
+export type BackgroundOutcome = "stored" | "unchanged" | "superseded";
+
+/** Options of {@link ImageSaver.saveInBackground}. */
+export interface BackgroundSaveOptions {
+  /** Who asked for it, as operators see it. */
+  caller: string;
+  /** Ends it; its reason is a DaemonError. */
+  signal: AbortSignal;
+  /** Most attempts; `Infinity` where it is tried until it succeeds. */
+  attempts: number;
+  /** Milliseconds; no delay between two attempts is longer. */
+  maxDelay: number;
+  /** Called with what each attempt failed with that another one follows. */
+  onFailure(error: unknown): void;
+}
 
 /** How one kind of save is retried. */
 interface SaveRetries extends Pick<RetryOptions, "attempts" | "isRetryable"> {
@@ -25,6 +47,8 @@ interface SaveRetries extends Pick<RetryOptions, "attempts" | "isRetryable"> {
   onRetry(error: unknown, failures: number): void;
   /** Whether the delays keep their length when a disposal of the workspace begins. */
   patient?: boolean;
+  /** Milliseconds. */
+  maxDelay?: number;
 }
 
 /** Options of an {@link ImageSaver}. */
@@ -75,18 +99,90 @@ export class ImageSaver {
 
   /** Replaces the identity's backup, and resolves to its url. @throws {DaemonError} as `Images.saveBackup` */
   async saveBackup(workspace: Workspace): Promise<string> {
-    const { images } = this.#options;
+    const { images, clock } = this.#options;
+    const save: Save = async (options) => {
+      const begun = clock.monotonic();
+      const saved = await images.saveBackup(workspace.tree, workspace.identity, options);
+      workspace.backedUpAt = begun;
+      return saved;
+    };
     const saved = await this.#operate(
       workspace,
       { kind: "backup" },
-      (operation) =>
-        this.#save(
-          workspace,
-          { kind: "backup", operation },
-          (options) => images.saveBackup(workspace.tree, workspace.identity, options),
-        ),
+      (operation) => this.#save(workspace, { kind: "backup", operation }, save),
     );
     return saved.url;
+  }
+
+  /**
+   * Replaces the identity's backup where the content has changed, for no caller: gives way to every save
+   * that one asks for, and ends where such a backup was made meanwhile. It ends with the workspace's
+   * disposal, too.
+   * @throws {DaemonError} the signal's reason, ABORTED by a disposal or by whoever cancels the operation;
+   *   what the last attempt failed with
+   */
+  async saveInBackground(
+    workspace: Workspace,
+    options: BackgroundSaveOptions,
+  ): Promise<BackgroundOutcome> {
+    const { operations } = this.#options;
+    const { subject } = workspace;
+    const spec = { kind: "backup", subject, maxAttempts: options.attempts } as const;
+    const work = (operation: Operation) => {
+      const disposing = workspace.disposingSignal;
+      const stop = () => operation.cancel(options.signal.reason);
+      const dispose = () => operation.cancel(disposed(workspace));
+      options.signal.addEventListener("abort", stop, { once: true });
+      disposing.addEventListener("abort", dispose, { once: true });
+      if (options.signal.aborted) stop();
+      if (disposing.aborted) dispose();
+      return this.#tryInBackground(workspace, operation, options).finally(() => {
+        options.signal.removeEventListener("abort", stop);
+        disposing.removeEventListener("abort", dispose);
+      });
+    };
+    return await withCaller(
+      { peer: options.caller },
+      () => outsideOperations(() => operations.run(spec, work)),
+    );
+  }
+
+  async #tryInBackground(
+    workspace: Workspace,
+    operation: Operation,
+    { attempts, maxDelay, onFailure }: BackgroundSaveOptions,
+  ): Promise<BackgroundOutcome> {
+    const { images, clock, metrics } = this.#options;
+    const asked = clock.monotonic();
+    const isSuperseded = () => (workspace.backedUpAt ?? -Infinity) >= asked;
+    const save: Save<BackgroundOutcome> = async (options) => {
+      if (isSuperseded()) return "superseded";
+      const { tree, identity } = workspace;
+      const begun = clock.monotonic();
+      const saving = images.saveBackup(tree, identity, { ...options, skipUnchanged: true });
+      const saved = await metrics.time("backup", saving);
+      metrics.packed(saved.stats);
+      workspace.backedUpAt = begun;
+      return saved.isUnchanged ? "unchanged" : "stored";
+    };
+    const attempt = async (): Promise<BackgroundOutcome> => {
+      for (;;) {
+        try {
+          const saving = this.#attempt(workspace, operation, save, { isYielding: true });
+          return await workspace.track(saving);
+        } catch (error) {
+          operation.signal.throwIfAborted();
+          if (!(error instanceof GaveWay)) throw error;
+        }
+      }
+    };
+    return await this.#retry(workspace, attempt, {
+      operation,
+      attempts,
+      maxDelay,
+      isRetryable: () => true,
+      onRetry: onFailure,
+    });
   }
 
   /** Runs a save as an operation that a disposal of the workspace waits for. */
@@ -236,6 +332,7 @@ export class ImageSaver {
   async #retry<T>(workspace: Workspace, work: () => Promise<T>, options: SaveRetries): Promise<T> {
     const { clock, stop } = this.#options;
     const { operation, patient = false, isRetryable, attempts, onRetry } = options;
+    const { maxDelay = MAX_DELAY_MS } = options;
     let last = false;
     const attempt = () => {
       last = workspace.disposingSignal.aborted && !patient;
@@ -246,7 +343,7 @@ export class ImageSaver {
       signal: AbortSignal.any([stop, operation.signal]),
       attempts,
       baseDelay: BASE_DELAY_MS,
-      maxDelay: MAX_DELAY_MS,
+      maxDelay: Math.min(maxDelay, MAX_DELAY_MS),
       // After a disposal that was abandoned meanwhile, attempts go on as usual.
       isRetryable: (error) => !(last && workspace.disposingSignal.aborted) && isRetryable(error),
       wake: () => patient ? undefined : workspace.disposingSignal,
@@ -258,16 +355,31 @@ export class ImageSaver {
     });
   }
 
-  /** Saves once. An uncaught error of code that the save started aborts it, and is thrown. */
-  async #attempt(workspace: Workspace, operation: Operation, save: Save): Promise<SavedImage> {
-    const ended = AbortSignal.any([this.#options.stop, operation.signal]);
+  /**
+   * Saves once. An uncaught error of code that the save started aborts it, and is thrown.
+   * @param isYielding whether it ends with a {@link GaveWay} when another save has to wait for it
+   */
+  async #attempt<T>(
+    workspace: Workspace,
+    operation: Operation,
+    save: Save<T>,
+    { isYielding = false }: { isYielding?: boolean } = {},
+  ): Promise<T> {
+    const acquire = (
+      permits: Semaphore,
+      signal: AbortSignal,
+    ): Promise<Disposable & Partial<YieldingPermit>> =>
+      isYielding ? permits.acquireYielding(signal) : permits.acquire(signal);
+    let ended = AbortSignal.any([this.#options.stop, operation.signal]);
     operation.enter("queued");
-    using _mutex = await operation.queued(
+    using mutex = await operation.queued(
       "workspace",
       workspace.id,
-      workspace.saveMutex.acquire(ended),
+      acquire(workspace.saveMutex, ended),
     );
-    using _permit = await operation.queued("node", "", this.#permits.acquire(ended));
+    if (mutex.yielding) ended = AbortSignal.any([ended, mutex.yielding]);
+    using permit = await operation.queued("node", "", acquire(this.#permits, ended));
+    if (permit.yielding) ended = AbortSignal.any([ended, permit.yielding]);
     const bug = new AbortController();
     const signal = AbortSignal.any([ended, bug.signal]);
     try {
@@ -283,7 +395,15 @@ export class ImageSaver {
       );
     } catch (error) {
       bug.signal.throwIfAborted();
+      if (isYielding) ended.throwIfAborted();
       throw error;
     }
   }
+}
+
+function disposed({ id }: Workspace): DaemonError {
+  return new DaemonError("ABORTED", `Workspace ${id} is being disposed of`, {
+    reason: "OPERATION_CANCELLED",
+    resource: { type: "workspace", name: id },
+  });
 }

@@ -71,6 +71,14 @@ const DETAILS = `
   ) STRICT;
 `;
 
+/** When each workspace is backed up next, added to schema 1 like {@link FINAL_SAVES}. */
+const BACKUP_SCHEDULE = `
+  CREATE TABLE IF NOT EXISTS backup_schedule (
+    workspace_id TEXT PRIMARY KEY REFERENCES workspaces (id) ON DELETE CASCADE,
+    due_at INTEGER NOT NULL
+  ) STRICT;
+`;
+
 /** The durable record of workspaces and pending snapshots. Methods are synchronous. */
 export class Journal implements Disposable {
   readonly #database: JournalDatabase;
@@ -157,6 +165,25 @@ export class Journal implements Disposable {
   /** Removes a pending snapshot, once it is stored. */
   removePendingSnapshot(url: string): void {
     this.#write("DELETE FROM promised_snapshots WHERE url = ?", url);
+  }
+
+  /** Returns when workspaces are to be backed up next, by id; milliseconds since the epoch. */
+  scheduledBackups(): Map<string, number> {
+    return this.#database.read((db) => {
+      if (!hasTable(db, "backup_schedule")) return new Map();
+      const rows = db.prepare("SELECT workspace_id, due_at FROM backup_schedule");
+      rows.setReadBigInts(true);
+      return new Map(rows.all().map((row) => [String(row.workspace_id), Number(row.due_at)]));
+    });
+  }
+
+  /** Notes when a workspace is to be backed up next; milliseconds since the epoch. */
+  scheduleBackup(workspaceId: string, dueAt: number): void {
+    this.#database.update((db) => {
+      db.exec(BACKUP_SCHEDULE);
+      db.prepare("INSERT OR REPLACE INTO backup_schedule VALUES (?, ?)")
+        .run(workspaceId, Math.round(dueAt));
+    });
   }
 
   #write(statement: string, ...values: (string | number)[]): void {

@@ -16,6 +16,7 @@ import type { InitializerPlan, Initializers } from "../initializer/mod.ts";
 import { type Operation, type OperationRegistry } from "../operations/mod.ts";
 import type { Images } from "../snapshot/mod.ts";
 import type { InitRequest, Workspaces } from "./workspaces.ts";
+import { BackupSchedule } from "./backup_schedule.ts";
 import { ContentDeleter } from "./content_deleter.ts";
 import { disposeWorkspace } from "./dispose.ts";
 import { checkDisposePreconditions } from "./dispose_preconditions.ts";
@@ -60,6 +61,8 @@ export interface ManagerOptions extends Dependencies {
     attempts: number;
     /** Images made at once on this node. */
     concurrency: number;
+    /** Milliseconds from one scheduled backup of a workspace to the next; absent for none. */
+    every?: number;
   };
 }
 
@@ -68,6 +71,7 @@ export class WorkspaceManager implements Workspaces {
   readonly #options: ManagerOptions;
   readonly #registry: WorkspaceRegistry;
   readonly #saver: ImageSaver;
+  readonly #schedule: BackupSchedule | undefined;
   readonly #deleter: ContentDeleter;
   readonly #stop = new AbortController();
   #draining = false;
@@ -76,6 +80,10 @@ export class WorkspaceManager implements Workspaces {
     this.#options = options;
     this.#registry = new WorkspaceRegistry(options.content);
     this.#saver = new ImageSaver({ ...options, ...options.backup, stop: this.#stop.signal });
+    const { every } = options.backup;
+    this.#schedule = every !== undefined && options.remoteStorage
+      ? new BackupSchedule({ ...options, every, saver: this.#saver })
+      : undefined;
     this.#deleter = new ContentDeleter({
       ...options,
       stop: this.#stop.signal,
@@ -92,6 +100,9 @@ export class WorkspaceManager implements Workspaces {
     this.#registry.fill(recovered);
     await restoreLimits(this.#options.content, recovered.workspaces);
     this.#saver.resume(this.#registry.all());
+    this.#schedule?.start(
+      recovered.workspaces.filter((one) => one.state === "AVAILABLE" && this.#hasStorage(one)),
+    );
     await this.#deleter.resume(recovered.leftovers, recovered.workspaces);
   }
 
@@ -101,11 +112,13 @@ export class WorkspaceManager implements Workspaces {
    */
   async stop(graceMs: number): Promise<void> {
     this.#draining = true;
+    const unscheduled = this.#schedule?.stop();
     await resolvesWithin(this.#settled(), graceMs, this.#options.clock);
     const reason = shuttingDown();
     this.#stop.abort(reason);
     for (const workspace of this.#registry.all()) workspace.setup?.abort.abort(reason);
     await this.#settled();
+    await unscheduled;
     await this.#saver.settled(this.#registry.all());
     await this.#deleter.settled();
   }
@@ -166,6 +179,9 @@ export class WorkspaceManager implements Workspaces {
     );
     const done = this.#options.metrics.time("init", running).finally(() => {
       workspace.setup = undefined;
+      if (workspace.state === "AVAILABLE" && this.#hasStorage(workspace)) {
+        this.#schedule?.add(workspace);
+      }
       this.#registry.removeIfGone(workspace);
       if (workspace.state === "DELETING") this.#deleter.deleteLater(workspace);
     });
@@ -232,7 +248,9 @@ export class WorkspaceManager implements Workspaces {
 
   async backup(id: string): Promise<string> {
     const workspace = this.#saveable(id, "back up");
-    return await this.#saver.saveBackup(workspace);
+    const url = await this.#saver.saveBackup(workspace);
+    this.#schedule?.backedUp(workspace);
+    return url;
   }
 
   async dispose(id: string, options: DisposeOptions): Promise<{ gitStatus?: GitStatus }> {

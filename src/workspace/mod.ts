@@ -5,6 +5,7 @@
  * was under way; see `state.ts` for the states and transitions, and `recover.ts` for a restart.
  */
 
+export { SCHEDULE } from "./backup_schedule.ts";
 export { Journal } from "./journal.ts";
 export { WorkspaceManager } from "./manager.ts";
 export { WorkspaceMetrics } from "./workspace_metrics.ts";

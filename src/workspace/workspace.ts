@@ -54,6 +54,8 @@ export class Workspace implements WorkspaceInfo {
   readonly saveMutex: Semaphore = new Semaphore(1);
   setup: Setup | undefined;
   disposal: Disposal | undefined;
+  /** When its last good backup was begun, by the monotonic clock; absent where this run made none. */
+  backedUpAt: number | undefined;
   /** Pending snapshots that are being worked on, by url. */
   readonly pendingSnapshots: Map<string, Promise<void>> = new Map();
   #state: WorkspaceState;

@@ -1,9 +1,21 @@
 import type { Omissions, PackStats } from "../content/mod.ts";
+import { GaveWay } from "../async/mod.ts";
 import { DaemonError } from "../errors.ts";
 import type { Metrics } from "../telemetry/mod.ts";
 
 /** An operation that is timed, as the label `operation`. */
 export type Operation = "init" | "snapshot" | "backup" | "dispose";
+
+/** What became of a scheduled backup, or of an attempt at one; as the label `outcome`. */
+export type ScheduledOutcome = "stored" | "unchanged" | "superseded" | "failed" | "late";
+
+const SCHEDULED_OUTCOMES: readonly ScheduledOutcome[] = [
+  "stored",
+  "unchanged",
+  "superseded",
+  "failed",
+  "late",
+];
 
 /** The lifecycle's metrics, all named `wsdaemon_workspace…`; counts only, nothing durable. */
 export class WorkspaceMetrics {
@@ -18,6 +30,7 @@ export class WorkspaceMetrics {
   readonly #notRestored;
   readonly #unrestorable;
   readonly #overQuota;
+  readonly #scheduled;
 
   constructor(metrics: Metrics) {
     this.#seconds = metrics.histogram(
@@ -64,6 +77,12 @@ export class WorkspaceMetrics {
       "wsdaemon_workspace_restored_over_quota_total",
       "Workspaces whose own content was restored though it exceeds their quota",
     );
+    this.#scheduled = metrics.counter(
+      "wsdaemon_workspace_scheduled_backups_total",
+      "Scheduled backups by outcome; failed counts attempts, late those that took longer than backup.every",
+      ["outcome"],
+    );
+    for (const outcome of SCHEDULED_OUTCOMES) this.#scheduled.inc({ outcome }, 0);
     this.#terminalLogs = metrics.counter(
       "wsdaemon_workspace_terminal_logs_total",
       "Terminal logs of disposed workspaces: stored, cut (stored in part), failed, excess (too many)",
@@ -76,7 +95,12 @@ export class WorkspaceMetrics {
     this.#terminalLogs.inc({ outcome }, count);
   }
 
-  /** Times `work` as one operation, and returns or throws what it does. */
+  /** Counts a scheduled backup, or a failed attempt at one. */
+  scheduled(outcome: ScheduledOutcome): void {
+    this.#scheduled.inc({ outcome });
+  }
+
+  /** Times `work` as one operation, unless it gives way; returns or throws what it does. */
   async time<T>(operation: Operation, work: Promise<T>): Promise<T> {
     const end = this.#seconds.startTimer({ operation });
     try {
@@ -84,6 +108,7 @@ export class WorkspaceMetrics {
       end({ outcome: "OK" });
       return result;
     } catch (error) {
+      if (error instanceof GaveWay) throw error;
       end({ outcome: error instanceof DaemonError ? error.code : "INTERNAL" });
       throw error;
     }

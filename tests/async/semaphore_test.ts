@@ -1,5 +1,5 @@
-import { assertEquals, assertRejects } from "@std/assert";
-import { Semaphore } from "../../src/async/semaphore.ts";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { GaveWay, Semaphore } from "../../src/async/semaphore.ts";
 
 Deno.test("a semaphore hands its permits out in the order they were asked for", async () => {
   const semaphore = new Semaphore(1);
@@ -65,4 +65,41 @@ Deno.test("a wait that is granted is not undone by a later abort of its signal",
   const next = semaphore.acquire();
   permit[Symbol.dispose]();
   using _next = await next;
+});
+
+Deno.test("as many yielding permits are asked back as others wait, the last ones first", async () => {
+  const semaphore = new Semaphore(3);
+  const yielding = [
+    await semaphore.acquireYielding(),
+    await semaphore.acquireYielding(),
+    await semaphore.acquireYielding(),
+  ];
+  const asked = () => yielding.map((permit) => permit.yielding.aborted);
+  const waiting = semaphore.acquire();
+  assertEquals(asked(), [false, false, true]);
+  assert(yielding[2]!.yielding.reason instanceof GaveWay);
+  const another = semaphore.acquire();
+  assertEquals(asked(), [false, true, true]);
+  for (const permit of yielding.slice(1)) permit[Symbol.dispose]();
+  using _one = await waiting;
+  using _two = await another;
+  assertEquals(asked(), [false, true, true]);
+});
+
+Deno.test("a yielding permit is given out only while nobody waits for another", async () => {
+  const semaphore = new Semaphore(1);
+  const first = await semaphore.acquire();
+  const order: string[] = [];
+  const yielding = semaphore.acquireYielding().then((permit) => {
+    order.push("yielding");
+    return permit;
+  });
+  const waiting = semaphore.acquire().then((permit) => {
+    order.push("waiting");
+    return permit;
+  });
+  first[Symbol.dispose]();
+  (await waiting)[Symbol.dispose]();
+  using _permit = await yielding;
+  assertEquals(order, ["waiting", "yielding"]);
 });

@@ -24,7 +24,10 @@ const MISTAKES: Mistake[] = [
   {
     name: "a key that resembles none",
     given: { file: '{"backup": {"zebra": 1}}' },
-    problems: [["backup.zebra: unknown key", "expected one of attempts, concurrency, retain"]],
+    problems: [[
+      "backup.zebra: unknown key",
+      "expected one of attempts, concurrency, every, retain",
+    ]],
   },
   {
     name: "another storage's key",

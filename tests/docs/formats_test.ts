@@ -208,6 +208,7 @@ Deno.test("the journal has the tables and columns that the page shows", () => {
       ...{ initializer: "empty", createdAt: 1 },
     });
     journal.setState("w1", "DELETING", ["backup"]);
+    journal.scheduleBackup("w1", 1);
   }
   using made = new DatabaseSync(path);
   using shown = new DatabaseSync(":memory:");

@@ -11,6 +11,7 @@ import { NO_OMISSIONS } from "../../src/content/omissions.ts";
 import { type PackStats } from "../../src/content/pack/pack_result.ts";
 import { digestOf } from "../../src/digest.ts";
 import { DaemonError } from "../../src/errors.ts";
+import type { Clock } from "../../src/clock.ts";
 import { ManualClock } from "../fixtures/clock.ts";
 import type { Initializers } from "../../src/initializer/initializers.ts";
 import { OperationRegistry } from "../../src/operations/mod.ts";
@@ -56,7 +57,10 @@ export class Barrier {
     const go = Promise.withResolvers<void>();
     const call = { name, go };
     this.#arrived.push(call);
-    signal?.addEventListener("abort", () => go.reject(signal.reason), { once: true });
+    signal?.addEventListener("abort", () => {
+      this.#arrived = this.#arrived.filter((one) => one !== call);
+      go.reject(signal.reason);
+    }, { once: true });
     this.#watchers.splice(0).forEach((watch) => watch());
     await go.promise;
   }
@@ -207,7 +211,7 @@ function contentOn(disk: Disk): Content {
 }
 
 /** A manager and everything a test wants to steer or see. */
-export class Fixture implements AsyncDisposable {
+export class Fixture<C extends Clock = ManualClock> implements AsyncDisposable {
   readonly initBarrier = new Barrier();
   readonly saveBarrier = new Barrier();
   readonly statusBarrier = new Barrier();
@@ -216,9 +220,9 @@ export class Fixture implements AsyncDisposable {
   /** Terminal logs that cannot be stored, by task. */
   readonly unstorableLogs = new Set<string>();
   readonly storedLogs: string[] = [];
-  readonly clock = new ManualClock();
+  readonly clock: C;
   metrics = new Metrics();
-  operations: OperationRegistry = new OperationRegistry(this.clock);
+  operations: OperationRegistry;
   readonly disk: Disk = new Disk();
   /** References in the store. */
   readonly stored: Set<string> = new Set();
@@ -227,15 +231,27 @@ export class Fixture implements AsyncDisposable {
   readonly #folder: string;
   readonly #backup: ManagerOptions["backup"];
 
-  private constructor(folder: string, backup: ManagerOptions["backup"]) {
+  private constructor(folder: string, backup: ManagerOptions["backup"], clock: C) {
+    this.clock = clock;
+    this.operations = new OperationRegistry(clock);
     this.#folder = folder;
     this.#backup = backup;
     this.#journal = new Journal(join(folder, "state.db"));
     this.manager = this.#newManager();
   }
 
-  static async start(backup = { attempts: 2, concurrency: 2 }): Promise<Fixture> {
-    const fixture = new Fixture(await Deno.makeTempDir(), backup);
+  static async start(
+    backup: ManagerOptions["backup"] = { attempts: 2, concurrency: 2 },
+  ): Promise<Fixture> {
+    return await Fixture.startWith(new ManualClock(), backup);
+  }
+
+  /** Starts one that goes by another clock. */
+  static async startWith<C extends Clock>(
+    clock: C,
+    backup: ManagerOptions["backup"],
+  ): Promise<Fixture<C>> {
+    const fixture = new Fixture(await Deno.makeTempDir(), backup, clock);
     await fixture.manager.start();
     return fixture;
   }
