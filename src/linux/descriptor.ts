@@ -2,7 +2,13 @@
 
 import { AT } from "./constants.ts";
 import { type ErrnoName, type GuardedEntry, type Refusal, refusalOf } from "../errors.ts";
-import { isErrno, lastErrno, systemError, throwUnlessInterrupted } from "./errno.ts";
+import {
+  isErrno,
+  lastErrno,
+  systemError,
+  throwIfConfirmed,
+  throwUnlessInterrupted,
+} from "./errno.ts";
 import { system } from "./libc.ts";
 import { displayName, first, isComponent, type Name, second } from "./path_names.ts";
 import { effectiveUser } from "./process.ts";
@@ -134,7 +140,7 @@ export class Descriptor implements Disposable {
   chown(uid: number, gid: number): void {
     const flags = AT.EMPTY_PATH | AT.SYMLINK_NOFOLLOW;
     while (system().fchownat(this.#fd, EMPTY, uid, gid, flags) < 0) {
-      throwUnlessInterrupted("fchownat", this);
+      throwIfConfirmed("fchownat", this);
     }
   }
 
@@ -143,10 +149,10 @@ export class Descriptor implements Disposable {
     const sys = system();
     if (this.isPathOnly) {
       while (sys.chmod(first.set(procPath(this.#fd), "chmod"), mode) < 0) {
-        throwUnlessInterrupted("chmod", this);
+        throwIfConfirmed("chmod", this);
       }
     } else {
-      while (sys.fchmod(this.#fd, mode) < 0) throwUnlessInterrupted("fchmod", this);
+      while (sys.fchmod(this.#fd, mode) < 0) throwIfConfirmed("fchmod", this);
     }
   }
 
@@ -155,7 +161,7 @@ export class Descriptor implements Disposable {
     const sys = system();
     const encoded = encodeTimes(mtime, atime);
     while (sys.utimensat(this.#fd, EMPTY, encoded, AT.EMPTY_PATH) < 0) {
-      throwUnlessInterrupted("utimensat", this);
+      throwIfConfirmed("utimensat", this);
     }
   }
 

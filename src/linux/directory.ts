@@ -11,11 +11,11 @@ import { AT, O, RENAME, RESOLVE, S, SYSCALL } from "./constants.ts";
 import { Descriptor, encodeTimes } from "./descriptor.ts";
 import { type Entry, type NameSink, readEntries, readNames } from "./entries.ts";
 import {
-  lastErrno,
+  confirmedErrno,
   SystemError,
   systemError,
   systemErrorBetween,
-  throwUnlessInterrupted,
+  throwIfConfirmed,
 } from "./errno.ts";
 import { File } from "./file.ts";
 import { libc, type Symbols, system } from "./libc.ts";
@@ -47,8 +47,8 @@ function openBeneath(dir: Descriptor, path: Name, flags: number, mode: number, c
     const name = first.set(path, "openat2");
     const fd = sys.openat2(SYSCALL.openat2, dir.fd, name, howBytes, HOW_SIZE);
     if (fd >= 0) return fd;
-    const errno = lastErrno();
-    if (errno === "EINTR" || errno === "EAGAIN" && ++races < MAX_EAGAIN_RETRIES) continue;
+    const errno = confirmedErrno();
+    if (errno === undefined || errno === "EAGAIN" && ++races < MAX_EAGAIN_RETRIES) continue;
     throw systemError(errno, "openat2", dir, path);
   }
 }
@@ -71,7 +71,7 @@ export class Directory extends Descriptor {
       const fd = sys.openat(AT.FDCWD, first.set(path, "openat"), flags, 0);
       if (fd >= 0) return new Directory(fd, undefined, label, false, path);
       const at = { path, location: path, pathOf: () => path, locationOf: () => path };
-      throwUnlessInterrupted("openat", at);
+      throwIfConfirmed("openat", at);
     }
   }
 
@@ -241,9 +241,7 @@ export class Directory extends Descriptor {
 
   /** Makes {@link readBatch} start again. @throws {SystemError} */
   rewind(): void {
-    if (system().lseek64(this.fd, 0n, 0) < 0n) {
-      throw new SystemError(lastErrno(), "lseek", this.path);
-    }
+    while (system().lseek64(this.fd, 0n, 0) < 0n) throwIfConfirmed("lseek", this);
   }
 
   /** Yields every entry, from the first, in the file system's order, without `.` and `..`. @throws {SystemError} */
@@ -252,7 +250,7 @@ export class Directory extends Descriptor {
     for (let batch = this.readBatch(); batch; batch = this.readBatch()) yield* batch;
   }
 
-  /** Makes a call for an entry, again while it is interrupted. */
+  /** Makes a call for an entry, again where {@link confirmedErrno} says so. */
   #call(
     path: Name,
     syscall: string,
@@ -264,7 +262,7 @@ export class Directory extends Descriptor {
       for (;;) {
         const result = call(sys, dir.fd, name);
         if (result >= 0) return result;
-        throwUnlessInterrupted(syscall, dir, leaf);
+        throwIfConfirmed(syscall, dir, leaf);
       }
     });
   }
@@ -289,8 +287,8 @@ export class Directory extends Descriptor {
         const name = first.set(leaf, syscall);
         const toName = second.set(toLeaf, syscall);
         while (call(sys, dir.fd, name, toDir.fd, toName) < 0) {
-          const errno = lastErrno();
-          if (errno === "EINTR") continue;
+          const errno = confirmedErrno();
+          if (errno === undefined) continue;
           throw systemErrorBetween(errno, syscall, [dir, leaf], [toDir, toLeaf]);
         }
       }));

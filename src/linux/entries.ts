@@ -1,7 +1,7 @@
 /** Reads the entries of a directory by `getdents64`, names as bytes. */
 
 import { DT, SYSCALL } from "./constants.ts";
-import { lastErrno, type Located, throwUnlessInterrupted } from "./errno.ts";
+import { confirmedErrno, type Located, systemError } from "./errno.ts";
 import { system } from "./libc.ts";
 
 /** An entry as the directory names it; its type may have changed since. */
@@ -67,8 +67,9 @@ function readBatch(fd: number, at: Located): number {
   const sys = system();
   let length: number;
   while ((length = sys.getdents64(SYSCALL.getdents64, fd, buffer, BATCH)) < 0) {
-    if (lastErrno() === "ENOENT") return 0;
-    throwUnlessInterrupted("getdents64", at);
+    const errno = confirmedErrno();
+    if (errno === "ENOENT") return 0;
+    if (errno !== undefined) throw systemError(errno, "getdents64", at);
   }
   return length;
 }

@@ -58,11 +58,37 @@ export function isErrno(error: unknown, ...names: ErrnoName[]): error is SystemE
 
 const number = new Int32Array(1);
 
-/** Returns the errno of the call that has just failed on this thread. */
+/**
+ * Returns the errno of the call that has just failed on this thread. It is right but for one time in
+ * many millions: see {@link confirmedErrno}, which serves every call that may be made again.
+ */
 export function lastErrno(): ErrnoName {
   const { sys, errnoLocation } = libc();
   sys.memcpy(number, errnoLocation, 4n);
   return errnoName(number[0]!);
+}
+
+/** The errno of a failure that is to be confirmed by the next call. */
+let unconfirmed: ErrnoName | undefined;
+
+/**
+ * Returns the errno of the call that has just failed on this thread; `undefined` where the call is to be
+ * made again, at once, because it was interrupted or because its errno is not confirmed.
+ *
+ * The runtime may run code of its own between a call and the reading of errno: it compiles, collects
+ * garbage, answers signals, and its own calls change errno. An `rmdir` of a directory that was not empty
+ * has been seen to say EAGAIN. A call that failed has changed nothing, so it is made again, and has
+ * failed once two in a row say the same. A `close` and a `sync` may not be made again: the second says
+ * that all is well.
+ */
+export function confirmedErrno(): ErrnoName | undefined {
+  const errno = lastErrno();
+  if (errno === unconfirmed) {
+    unconfirmed = undefined;
+    return errno;
+  }
+  unconfirmed = errno === "EINTR" ? undefined : errno;
+  return undefined;
 }
 
 /** What an error names when a call fails: something open, or an entry of it. */
@@ -124,7 +150,22 @@ export function systemErrorBetween(
 }
 
 /**
- * Returns if the call that has just failed was only interrupted, and is to be made again.
+ * Returns if the call that has just failed is to be made again, as {@link confirmedErrno} says.
+ * @param entry of `at`, where the call named one
+ * @throws {SystemError} for any other reason
+ */
+export function throwIfConfirmed(
+  syscall: string,
+  at: Located,
+  entry?: Uint8Array | string,
+): void {
+  const errno = confirmedErrno();
+  if (errno !== undefined) throw systemError(errno, syscall, at, entry);
+}
+
+/**
+ * Returns if the call that has just failed was only interrupted, and is to be made again. It serves
+ * calls that must not be made again for any other reason.
  * @param entry of `at`, where the call named one
  * @throws {SystemError} for any other reason
  */

@@ -3,7 +3,7 @@
 import type { Extent } from "../extent.ts";
 import { FADVISE, SEEK } from "./constants.ts";
 import { Descriptor } from "./descriptor.ts";
-import { lastErrno, SystemError, throwUnlessInterrupted } from "./errno.ts";
+import { confirmedErrno, SystemError, throwIfConfirmed, throwUnlessInterrupted } from "./errno.ts";
 import { system } from "./libc.ts";
 
 /** Bytes that one call of the kernel's is asked to copy. */
@@ -21,7 +21,7 @@ export class File extends Descriptor {
     for (;;) {
       const count = sys.read(this.fd, into as Uint8Array<ArrayBuffer>, length);
       if (count >= 0) return count;
-      throwUnlessInterrupted("read", this);
+      throwIfConfirmed("read", this);
     }
   }
 
@@ -34,7 +34,7 @@ export class File extends Descriptor {
     for (;;) {
       const count = sys.pread64(this.fd, into as Uint8Array<ArrayBuffer>, length, at);
       if (count >= 0) return count;
-      throwUnlessInterrupted("pread", this);
+      throwIfConfirmed("pread", this);
     }
   }
 
@@ -43,7 +43,7 @@ export class File extends Descriptor {
     const sys = system();
     for (let rest = from as Uint8Array<ArrayBuffer>; rest.length > 0;) {
       const count = sys.write(this.fd, rest, BigInt(rest.length));
-      if (count < 0) throwUnlessInterrupted("write", this);
+      if (count < 0) throwIfConfirmed("write", this);
       else rest = rest.subarray(count);
     }
   }
@@ -55,7 +55,7 @@ export class File extends Descriptor {
     for (let rest = from as Uint8Array<ArrayBuffer>; rest.length > 0;) {
       const count = sys.pwrite64(this.fd, rest, BigInt(rest.length), BigInt(at));
       if (count < 0) {
-        throwUnlessInterrupted("pwrite", this);
+        throwIfConfirmed("pwrite", this);
       } else {
         rest = rest.subarray(count);
         at += count;
@@ -66,14 +66,14 @@ export class File extends Descriptor {
   /** Sets the size; what is added is a hole. @throws {SystemError} */
   truncate(size: number): void {
     while (system().ftruncate64(this.fd, BigInt(size)) < 0) {
-      throwUnlessInterrupted("ftruncate", this);
+      throwIfConfirmed("ftruncate", this);
     }
   }
 
   /** Moves the position. @returns the new one. @throws {SystemError} */
   seek(offset: number, whence: number = SEEK.SET): number {
-    const position = system().lseek64(this.fd, BigInt(offset), whence);
-    if (position < 0n) throw new SystemError(lastErrno(), "lseek", this.path);
+    const position = this.#seek(BigInt(offset), whence);
+    if (position < 0n) throw new SystemError("ENXIO", "lseek", this.path);
     return Number(position);
   }
 
@@ -83,21 +83,24 @@ export class File extends Descriptor {
    * @throws {SystemError}
    */
   nextData(offset: number): Extent | undefined {
-    const sys = system();
-    const start = sys.lseek64(this.fd, BigInt(offset), SEEK.DATA);
-    if (start < 0n) {
-      const errno = lastErrno();
-      if (errno === "ENXIO") return undefined;
-      throw new SystemError(errno, "lseek", this.path);
-    }
-    const end = sys.lseek64(this.fd, start, SEEK.HOLE);
-    if (end < 0n) {
-      const errno = lastErrno();
-      // The file was truncated meanwhile.
-      if (errno === "ENXIO") return undefined;
-      throw new SystemError(errno, "lseek", this.path);
-    }
+    const start = this.#seek(BigInt(offset), SEEK.DATA);
+    if (start < 0n) return undefined;
+    const end = this.#seek(start, SEEK.HOLE);
+    // The file was truncated meanwhile.
+    if (end < 0n) return undefined;
     return { offset: Number(start), length: Number(end - start) };
+  }
+
+  /** Moves the position. @returns the new one; -1 for ENXIO, where there is nothing to find. @throws {SystemError} */
+  #seek(offset: bigint, whence: number): bigint {
+    const sys = system();
+    for (;;) {
+      const position = sys.lseek64(this.fd, offset, whence);
+      if (position >= 0n) return position;
+      const errno = confirmedErrno();
+      if (errno === "ENXIO") return -1n;
+      if (errno !== undefined) throw new SystemError(errno, "lseek", this.path);
+    }
   }
 
   /**
@@ -112,11 +115,11 @@ export class File extends Descriptor {
     for (;;) {
       const count = sys.copy_file_range(source.fd, null, this.fd, null, chunk, 0);
       if (count >= 0) return count;
-      const errno = lastErrno();
+      const errno = confirmedErrno();
       if (errno === "EXDEV" || errno === "EOPNOTSUPP" || errno === "EINVAL") {
         return this.#copyByBuffer(source, length);
       }
-      if (errno !== "EINTR") throw new SystemError(errno, "copy_file_range", this.path);
+      if (errno !== undefined) throw new SystemError(errno, "copy_file_range", this.path);
     }
   }
 

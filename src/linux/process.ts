@@ -1,6 +1,6 @@
 /** Reads properties of the process and of the file systems that it uses. */
 
-import { type Located, throwUnlessInterrupted } from "./errno.ts";
+import { type Located, throwIfConfirmed } from "./errno.ts";
 import { system } from "./libc.ts";
 
 /** Returns the user and group with whose rights system calls are made. */
@@ -26,7 +26,7 @@ export function fileSystemSpace(
 function statfs(of: Located & { readonly fd: number }): BigUint64Array {
   const words = new BigUint64Array(16);
   while (system().fstatfs64(of.fd, new Uint8Array(words.buffer)) < 0) {
-    throwUnlessInterrupted("fstatfs", of);
+    throwIfConfirmed("fstatfs", of);
   }
   return words;
 }

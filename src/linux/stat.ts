@@ -1,7 +1,7 @@
 /** Reads metadata with nanosecond times by `statx`. */
 
 import { AT, S } from "./constants.ts";
-import { type Located, throwUnlessInterrupted } from "./errno.ts";
+import { type Located, throwIfConfirmed } from "./errno.ts";
 import { system } from "./libc.ts";
 
 /** A time of a file system. */
@@ -216,7 +216,7 @@ export function statx(
 ): Stat {
   const sys = system();
   while (sys.statx(fd, name, flags | AT.SYMLINK_NOFOLLOW, STATX_BASIC, result.bytes) < 0) {
-    throwUnlessInterrupted("statx", at, entry);
+    throwIfConfirmed("statx", at, entry);
   }
   return new Stat(result);
 }
@@ -235,7 +235,7 @@ export interface Birth {
 export function statxBirth(fd: number, name: Uint8Array, at: Located): Birth | undefined {
   const sys = system();
   while (sys.statx(fd, name, AT.EMPTY_PATH, STATX_BIRTH, result.bytes) < 0) {
-    throwUnlessInterrupted("statx", at);
+    throwIfConfirmed("statx", at);
   }
   if ((result.u32(STATX.mask) & STATX_BIRTH) !== STATX_BIRTH) return undefined;
   const ino = BigInt(result.u32(STATX.ino + 4)) << 32n | BigInt(result.u32(STATX.ino));

@@ -1,6 +1,6 @@
 /** Reads and sets extended attributes by descriptor. */
 
-import { isErrno, lastErrno, type Located, SystemError, throwUnlessInterrupted } from "./errno.ts";
+import { confirmedErrno, isErrno, type Located, SystemError, throwIfConfirmed } from "./errno.ts";
 import { system } from "./libc.ts";
 import { displayName, first, type Name, second } from "./path_names.ts";
 
@@ -31,9 +31,9 @@ export function listXattrs(target: XattrTarget): Uint8Array[] {
       ? sys.listxattr(first.set(procPath(target.fd), "listxattr"), buffer, LIMIT)
       : sys.flistxattr(target.fd, buffer, LIMIT);
     if (length >= 0) return length === 0 ? [] : splitList(buffer.slice(0, length));
-    const errno = lastErrno();
+    const errno = confirmedErrno();
     if (errno === "EOPNOTSUPP") return [];
-    if (errno !== "EINTR") throw new SystemError(errno, "listxattr", target.path);
+    if (errno !== undefined) throw new SystemError(errno, "listxattr", target.path);
   }
 }
 
@@ -60,9 +60,9 @@ export function getXattr(target: XattrTarget, name: Name): Uint8Array | undefine
       ? sys.getxattr(first.set(procPath(target.fd), "getxattr"), key, buffer, LIMIT)
       : sys.fgetxattr(target.fd, key, buffer, LIMIT);
     if (length >= 0) return buffer.slice(0, length);
-    const errno = lastErrno();
+    const errno = confirmedErrno();
     if (errno === "ENODATA" || errno === "EOPNOTSUPP") return undefined;
-    if (errno !== "EINTR") throw new SystemError(errno, "getxattr", target.path);
+    if (errno !== undefined) throw new SystemError(errno, "getxattr", target.path);
   }
 }
 
@@ -76,7 +76,7 @@ export function setXattr(target: XattrTarget, name: Name, value: Uint8Array): vo
       ? sys.setxattr(first.set(procPath(target.fd), "setxattr"), key, padded(value), size, 0)
       : sys.fsetxattr(target.fd, key, padded(value), size, 0);
     if (result >= 0) return;
-    throwUnlessInterrupted(`setxattr ${displayName(name)}`, target);
+    throwIfConfirmed(`setxattr ${displayName(name)}`, target);
   }
 }
 
@@ -90,7 +90,7 @@ export function removeXattr(target: XattrTarget, name: Name): void {
   const sys = system();
   try {
     while (sys.fremovexattr(target.fd, second.set(name, "fremovexattr")) < 0) {
-      throwUnlessInterrupted("fremovexattr", target);
+      throwIfConfirmed("fremovexattr", target);
     }
   } catch (error) {
     if (!isErrno(error, "ENODATA")) throw error;

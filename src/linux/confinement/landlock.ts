@@ -10,7 +10,7 @@
 
 import { AT, O, SYSCALL } from "../constants.ts";
 import { Descriptor } from "../descriptor.ts";
-import { isErrno, lastErrno, SystemError, throwUnlessInterrupted } from "../errno.ts";
+import { isErrno, lastErrno, SystemError, throwIfConfirmed } from "../errno.ts";
 import { system } from "../libc.ts";
 import { first } from "../path_names.ts";
 
@@ -161,7 +161,7 @@ function openPath(path: string): Descriptor | undefined {
     const fd = system().openat(AT.FDCWD, first.set(path, "openat"), O.PATH | O.CLOEXEC, 0);
     if (fd >= 0) return new Descriptor(fd, undefined, path, true, path);
     try {
-      throwUnlessInterrupted("openat", at);
+      throwIfConfirmed("openat", at);
     } catch (error) {
       if (isErrno(error, "ENOENT", "ENOTDIR", "EACCES")) return undefined;
       throw error;
