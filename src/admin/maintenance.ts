@@ -50,17 +50,20 @@ export function beginCollection(
   return begin(operations, "collection", async (operation) => {
     let done: Counts = { files: 0, bytes: 0 };
     using _observed = operation.progress.observe(() => done);
-    const { blobs, live, young, deleted, spared, leftovers, ...result } = await collect(store, {
-      ...request,
-      mark: (signal) => liveBlobs(store, signal),
-      clock,
-      onProgress: ({ phase, done: count, total }) => {
-        operation.enter(PHASES[phase]);
-        done = { files: count, bytes: 0 };
-        if (total !== undefined) operation.progress.setTotal({ files: total });
+    const { blobs, live, young, deleted, spared, leftovers, unknown, ...result } = await collect(
+      store,
+      {
+        ...request,
+        mark: (signal) => liveBlobs(store, signal),
+        clock,
+        onProgress: ({ phase, done: count, total }) => {
+          operation.enter(PHASES[phase]);
+          done = { files: count, bytes: 0 };
+          if (total !== undefined) operation.progress.setTotal({ files: total });
+        },
+        signal: AbortSignal.any([stop, operation.signal]),
       },
-      signal: AbortSignal.any([stop, operation.signal]),
-    });
+    );
     operation.setFigures({
       blobs: blobs.count,
       blob_bytes: blobs.bytes,
@@ -71,7 +74,10 @@ export function beginCollection(
       deleted_blobs: deleted.count,
       deleted_bytes: deleted.bytes,
       spared_blobs: spared.count,
+      spared_bytes: spared.bytes,
       removed_leftovers: leftovers.count,
+      removed_leftover_bytes: leftovers.bytes,
+      unknown_objects: unknown,
       dry_run: result.dryRun ? 1 : 0,
       needs_force: result.needsForce ? 1 : 0,
     });

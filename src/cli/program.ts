@@ -58,6 +58,22 @@ const COMMANDS: Readonly<Record<string, Subcommand>> = {
     description: "Cancel an operation",
     load: async () => (await import("./operations/cancel.ts")).cancelCommand(),
   },
+  images: {
+    description: "List, show and forget saved images through a daemon",
+    load: async () => (await import("./images/mod.ts")).imagesCommand(),
+  },
+  collect: {
+    description: "Have a daemon delete what no saved image needs",
+    load: async () => (await import("./operations/collect.ts")).collectCommand(),
+  },
+  verify: {
+    description: "Have a daemon check the digests of saved images",
+    load: async () => (await import("./operations/verify.ts")).verifyCommand(),
+  },
+  purge: {
+    description: "Delete everything that the store has of an owner",
+    load: async () => (await import("./operations/purge.ts")).purgeCommand(),
+  },
   store: {
     description: "Look into the object store, and keep it in order",
     load: async () => (await import("./store/mod.ts")).storeCommand(),

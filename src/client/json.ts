@@ -3,10 +3,14 @@
 import { fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
 import { DaemonError, messageOf } from "../errors.ts";
 import {
+  type GetImageResponse,
+  GetImageResponseSchema,
   type GetSnapshotResponse,
   GetSnapshotResponseSchema,
   type GitStatus,
   GitStatusSchema,
+  type Image,
+  ImageSchema,
   type InitWorkspaceRequest,
   InitWorkspaceRequestSchema,
   type Operation,
@@ -36,6 +40,16 @@ export function workspaceToJson(workspace: Workspace): JsonValue {
 /** Returns an operation as proto3 JSON, with the fields that have their default value too. */
 export function operationToJson(operation: Operation): JsonValue {
   return toJson(OperationSchema, operation, { alwaysEmitImplicit: true });
+}
+
+/** Returns an image as proto3 JSON, with the fields that have their default value too. */
+export function imageToJson(image: Image): JsonValue {
+  return toJson(ImageSchema, image, { alwaysEmitImplicit: true });
+}
+
+/** Returns an image and what it takes as proto3 JSON, in the same way. */
+export function imageDetailsToJson(found: GetImageResponse): JsonValue {
+  return toJson(GetImageResponseSchema, found, { alwaysEmitImplicit: true });
 }
 
 /** Returns a snapshot's status as proto3 JSON, with the fields that have their default value too. */

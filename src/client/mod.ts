@@ -3,6 +3,8 @@
 export { ClientError, type ClientErrorOptions, UnreachableError } from "./client_error.ts";
 export {
   gitStatusToJson,
+  imageDetailsToJson,
+  imageToJson,
   initRequestFromJson,
   operationToJson,
   snapshotToJson,

@@ -48,17 +48,24 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   ops: [],
   top: ["--once"],
   cancel: ["operation"],
+  "images ls": [],
+  "images show": [URL_OF_NOTHING],
+  "images rm": [URL_OF_NOTHING],
+  collect: [],
+  verify: [],
+  purge: ["a", "--yes"],
 };
 
 const names = Object.keys(COMMANDS);
 const STORE = names.filter((name) => name.startsWith("store "));
 const POOL = names.filter((name) => name.startsWith("pool "));
 /** The groups of commands. */
-const GROUPS = ["client", "config", "pool", "store"];
+const GROUPS = ["client", "config", "images", "pool", "store"];
 /** The commands that call a daemon. */
-const CLIENT = names.filter((name) =>
-  name.startsWith("client ") || ["ls", "status", "ops", "top", "cancel"].includes(name)
-);
+const CLIENT = [
+  ...names.filter((name) => /^(client|images) /.test(name)),
+  ...["ls", "status", "ops", "top", "cancel", "collect", "verify", "purge"],
+];
 /** The commands that load a config. */
 const CONFIG = ["run", "doctor", "config validate", "config show", ...STORE, ...POOL];
 /** The commands that look at what the config names. */

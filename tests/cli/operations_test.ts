@@ -8,6 +8,7 @@ import { OperationKind } from "../../src/wire/mod.ts";
 import { eventually } from "../fixtures/eventually.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { has } from "../fixtures/tools.ts";
+import { wsdaemon } from "./fixture.ts";
 import { inProcess } from "./in_process.ts";
 
 const IDENTITY = ["--owner", "alice", "--meta-id", "notes"];
@@ -123,6 +124,72 @@ Deno.test("a node is seen and steered from a shell", async (t) => {
     assertEquals([gone.code, JSON.parse(gone.stderr).error.code], [1, "NOT_FOUND"]);
   });
 
+  await t.step(
+    "images are listed, shown and forgotten, by url and by owner and meta_id",
+    async () => {
+      const [head, row] = (await output("images", "ls", "--owner", "alice")).split("\n");
+      assertMatch(head!, /^KIND +OWNER +META_ID +CREATED +FILES +CONTENT +URL$/);
+      assertMatch(
+        row!,
+        /^backup +alice +notes +\S+ \S+Z +0 +0 B +wsdaemon:backup\/alice\/notes@sha256:/,
+      );
+      const images: { url: string; kind: string }[] = JSON.parse(
+        await output("images", "ls", "--json"),
+      );
+      assertEquals(images.map(({ kind }) => kind), ["IMAGE_KIND_BACKUP", "IMAGE_KIND_SNAPSHOT"]);
+      assertEquals(await output("images", "ls", "--owner", "bob"), "");
+      const snapshot = images[1]!.url;
+      const shown = await output("images", "show", snapshot);
+      assertMatch(shown, /^kind +snapshot$/m);
+      assertMatch(shown, /^stored +\d+(\.\d+)? [KM]?i?B$/m);
+      const { image } = JSON.parse(await output("images", "show", snapshot, "--json"));
+      assertEquals(image.url, snapshot);
+
+      const gone = "wsdaemon:backup/nobody/nothing";
+      const some = await run("images", "rm", snapshot, gone);
+      assertEquals([some.code, some.stdout.split("\n")[0]], [1, `removed ${snapshot}`]);
+      assertMatch(some.stderr, /^error: NOT_FOUND: .*nobody\/nothing/);
+      for (const wrong of [[], [snapshot, ...IDENTITY], ["--owner", "alice"]]) {
+        assertEquals((await run("images", "rm", ...wrong)).code, 2);
+      }
+      const { removed } = JSON.parse(await output("images", "rm", ...IDENTITY, "--json"));
+      assertEquals(removed, [images[0]!.url]);
+      assertEquals(await output("images", "ls"), "");
+    },
+  );
+
+  await t.step("a verification and a collection are begun, waited for and left", async () => {
+    assertMatch(await output("verify"), /^The store lists no backup and no snapshot/);
+    await output("client", "backup", "w1");
+    assertMatch(await output("verify"), /^1 image, \d blobs, .*: every digest is right$/m);
+    const detached = await output("collect", "--dry-run", "--detach");
+    assertMatch(detached, /^collection [0-9a-f]{16} has begun/);
+    assertMatch(
+      await output("collect", "--dry-run", "--grace", "0s"),
+      /^would delete +\d+ blobs?, /,
+    );
+    const { state, figures } = JSON.parse(await output("collect", "--json"));
+    assertEquals([state, figures.deleted_blobs], ["OPERATION_STATE_SUCCEEDED", "0"]);
+    const failed = await run("verify", "?");
+    assertEquals(failed.code, 1);
+    assertMatch(failed.stderr, /^error: INVALID_ARGUMENT: verification \w{16}: .*INVALID_REQUEST/);
+  });
+
+  await t.step(
+    "an owner is purged once somebody has said so, and no workspace is left",
+    async () => {
+      const asked = await wsdaemon(["purge", "alice", "--addr", address]);
+      assertEquals(asked.code, 2);
+      assertStringIncludes(asked.stderr, "--yes");
+      const refused = await run("purge", "alice", "--yes");
+      assertEquals(refused.code, 1);
+      assertMatch(refused.stderr, /^error: FAILED_PRECONDITION: .*w1 \[OWNER_HAS_WORKSPACES\]/);
+      await output("client", "dispose", "w1", "--backup");
+      assertEquals(await output("purge", "bob", "--yes"), "deleted 0 images and 0 logs of bob\n");
+      assertMatch(await output("images", "ls"), /alice/);
+    },
+  );
+
   await t.step("a call that somebody cancelled ends with a code of its own", async () => {
     const args = ["client", "init", "--id", "other", ...IDENTITY, "--download", server.url];
     const child = spawn([...FROM_SOURCE, ...args]);
@@ -154,6 +221,21 @@ Deno.test("a node is seen and steered from a shell", async (t) => {
       assertEquals(code, 0, text);
       assert(text.endsWith("\x1b[?25h\x1b[?1049l"), JSON.stringify(text.slice(-40)));
       assertEquals((await drawn.end()).code, 4);
+      const purges = ["no", "yes"].map((answer) => ({
+        answer,
+        purge: onTerminal([...FROM_SOURCE, "purge", "alice", "--addr", address]),
+      }));
+      for (const { answer, purge } of purges) {
+        await purge.shows(/Delete every backup, snapshot and terminal log of "alice" .*\[y\/N\] $/);
+        await purge.type(`${answer}\n`);
+        const ended = await purge.end();
+        const isYes = answer === "yes";
+        assertEquals(ended.code, isYes ? 0 : 1, ended.text);
+        assertStringIncludes(
+          ended.text,
+          isYes ? "deleted 1 image and 0 logs of alice" : "Nothing was done",
+        );
+      }
     },
   });
 });

@@ -48,6 +48,10 @@ export interface Session {
   operationsAddress: string;
   /** The workspace that is worked on, once there is one. */
   workspaceId?: string;
+  /** The operation that is waited for, once there is one. */
+  operationId?: string;
+  /** When `--timeout` passes, in milliseconds since the epoch; absent for never. */
+  until?: number;
   /** Aborts on SIGINT and SIGTERM, which cancel every call. */
   interrupted: AbortSignal;
 }
@@ -107,6 +111,7 @@ export async function withSession<T>(
     json: flags.json ?? false,
     quiet: flags.quiet ?? false,
     interrupted,
+    ...(flags.timeout === undefined ? {} : { until: Date.now() + flags.timeout }),
     call: {
       onWarning: (message) => printError(`warning: ${message}`),
       signal: interrupted,

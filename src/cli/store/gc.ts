@@ -1,18 +1,18 @@
 /** `wsdaemon store gc`. */
 
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { systemClock } from "../../clock.ts";
-import { formatDuration, parseDuration } from "../../config/mod.ts";
 import { liveBlobs } from "../../snapshot/mod.ts";
+import { collect, type CollectProgress } from "../../store/mod.ts";
 import {
-  collect,
-  type CollectProgress,
-  type CollectResult,
-  DEFAULT_GRACE_MS,
-} from "../../store/mod.ts";
-import { printError, printJson, printLine, table } from "../io.ts";
+  addCollectionFlags,
+  type CollectionFlags,
+  collectionFlags,
+  describeCollection,
+} from "../collection_report.ts";
+import { printJson, printLine } from "../io.ts";
 import { Progress, type ProgressLine } from "../progress.ts";
-import { formatCount, formatTally } from "./format.ts";
+import { formatCount } from "./format.ts";
 import { withStore } from "./session.ts";
 
 const EXAMPLES = `
@@ -29,33 +29,13 @@ Examples:
     $ wsdaemon store gc --config /etc/wsdaemon/config.json --json
 `;
 
-/** A shorter grace gets a warning: a backup under way may take longer than its first blobs are spared. */
-const SHORT_GRACE_MS = 3600_000;
-
-interface GcFlags {
-  grace: number;
-  force?: boolean;
-  dryRun?: boolean;
-}
-
 /** Returns `store gc`. */
 export function gcCommand(): Command {
-  return new Command("gc")
+  return addCollectionFlags(new Command("gc"))
     .description("Delete what no snapshot or backup needs")
-    .option("--grace <duration>", 'leave blobs alone that are younger, such as "24h"', duration)
-    .option("--dry-run", "count only, delete nothing")
-    .option("--force", "delete even most of the store, or all that is old enough")
     .addHelpText("after", EXAMPLES)
-    .action(async (flags: Partial<GcFlags>, command: Command) => {
-      const { grace = DEFAULT_GRACE_MS, dryRun = false, force = false } = flags;
-      if (grace < SHORT_GRACE_MS && !dryRun) {
-        printError(
-          `warning: a grace of ${
-            formatDuration(grace)
-          } is safe only while no backup, snapshot or ` +
-            "restore takes longer than half of it, on any node",
-        );
-      }
+    .action(async (flags: Partial<CollectionFlags>, command: Command) => {
+      const { grace, dryRun, force } = collectionFlags(flags);
       await withStore(command, async ({ store, signal, json }) => {
         using progress = new Progress();
         const result = await collect(store, {
@@ -69,7 +49,7 @@ export function gcCommand(): Command {
         });
         progress[Symbol.dispose]();
         if (json) printJson({ ...result, graceMs: grace });
-        else printLine(describe(result, grace));
+        else printLine(describeCollection(result, grace));
       });
     });
 }
@@ -82,30 +62,4 @@ function lineOf({ phase, done, total }: CollectProgress): ProgressLine {
     ...(total ? { fraction: done / total } : {}),
     detail: `${formatCount(done)}${total ? ` of ${formatCount(total)}` : ""} blobs`,
   };
-}
-
-function describe(result: CollectResult, grace: number): string {
-  const { dryRun, deleted, live, young, spared, leftovers, unknown, needsForce } = result;
-  const rows = [
-    [dryRun ? "would delete" : "deleted", formatTally(deleted)],
-    ["in use", formatTally(live)],
-  ];
-  if (young.count > 0) {
-    rows.push(["left alone", `${formatTally(young)}, younger than ${formatDuration(grace)}`]);
-  }
-  if (spared.count > 0) rows.push(["spared", `${formatTally(spared)}, taken up meanwhile`]);
-  if (leftovers.count > 0) {
-    rows.push(["leftovers", `${formatTally(leftovers)}, of interrupted writers`]);
-  }
-  if (dryRun && needsForce) rows.push(["refused", "without --force: this is most of the store"]);
-  if (unknown > 0) rows.push(["unknown", `${formatCount(unknown)} objects that are no blobs`]);
-  return table(rows);
-}
-
-function duration(text: string): number {
-  const milliseconds = parseDuration(text);
-  if (milliseconds === undefined) {
-    throw new InvalidArgumentError('Expected a duration such as "24h".');
-  }
-  return milliseconds;
 }
