@@ -138,6 +138,12 @@ export const configSchema = section({
     uid: countField(0, 0xffff_fffe).describe("User id"),
     gid: countField(0, 0xffff_fffe).describe("Group id"),
   }).exactOptional().describe("Who owns what is newly made; the daemon's own user unless given"),
+  init: section({
+    inPlace: flagField.default(false).describe(
+      "Whether the folder of a workspace that somebody else has made is filled where it is, if it is " +
+        "empty, and may be a mount; else its id is taken",
+    ),
+  }).prefault({}),
   git: section({
     timeout: duration.prefault("10m").describe("For one clone or fetch with its retries"),
     protocols: z.array(protocol, expected("an array of protocols"))

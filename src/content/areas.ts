@@ -3,6 +3,7 @@
 import { DaemonError } from "../errors.ts";
 import { Directory, File, isComponent, isErrno } from "../linux/mod.ts";
 import type { LocalFile } from "../spool.ts";
+import { folderIdOf } from "./folder_id.ts";
 import type { Tree } from "./tree.ts";
 import { isTreeName } from "./tree_names.ts";
 import type { Areas } from "./worker_start.ts";
@@ -60,12 +61,17 @@ export function checkAreaName(name: string, what: string): void {
 /**
  * Opens a tree's top folder; the caller closes it. The tree may be a mount of its own, but no mount
  * within it is entered.
- * @throws {DaemonError} FAILED_PRECONDITION if somebody removed or replaced it, INVALID_ARGUMENT
+ * @throws {DaemonError} FAILED_PRECONDITION if somebody removed or replaced it, or it is not the folder
+ *   that it must be; INVALID_ARGUMENT
  */
 export function openTree(areas: OpenAreas, tree: Tree): Directory {
   checkAreaName(tree.name, "the tree's name");
   try {
-    return areas[tree.area].openDirectory(tree.name, { crossMounts: true });
+    using stack = new DisposableStack();
+    const top = stack.use(areas[tree.area].openDirectory(tree.name, { crossMounts: true }));
+    if (tree.folder && folderIdOf(top) !== tree.folder.id) throw replacedFolder(areas, tree);
+    stack.move();
+    return top;
   } catch (error) {
     if (isErrno(error, "ENOTDIR", "ELOOP")) {
       throw new DaemonError(
@@ -83,6 +89,17 @@ export function openTree(areas: OpenAreas, tree: Tree): Directory {
       { reason: "CONTENT_MISSING", cause: error },
     );
   }
+}
+
+function replacedFolder(areas: OpenAreas, tree: Tree): DaemonError {
+  return new DaemonError(
+    "FAILED_PRECONDITION",
+    `the content of ${describeTree(tree)} is not there any more: another folder is at ` +
+      `${
+        areas[tree.area].locationOf(tree.name)
+      } than the one that was filled; mount its volume again`,
+    { reason: "CONTENT_MISSING" },
+  );
 }
 
 /**

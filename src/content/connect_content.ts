@@ -34,6 +34,12 @@ export function connectContent(
   return {
     ...connectTrees(dispatcher, clones),
     bases: connectBases(dispatcher, clones),
+    folders: {
+      inspect: (name, owners) => dispatcher.quick("inspectFolder", { name, owners }),
+      isEmpty: (name) => dispatcher.quick("isEmptyFolder", { name }),
+      idOf: (tree) => dispatcher.quick("identifyFolder", { tree }),
+      fill: (from, to) => dispatcher.run("fillFolder", { from, to }),
+    },
     pack: (tree, options) => pack({ dispatcher, states }, tree, options),
     restore: (tree, options) => restore(dispatcher, tree, options),
     extract: (tree, { area, path }, { compression, limitBytes, signal }) =>

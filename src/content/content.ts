@@ -15,6 +15,7 @@
 import type { Digest } from "../digest.ts";
 import type { LayerDescriptor } from "../image/mod.ts";
 import type { Bases } from "./bases.ts";
+import type { Folders } from "./folders.ts";
 import type { LocalFile, SpooledBlob } from "../spool.ts";
 import type { PackOptions, PackResult } from "./pack/pack_result.ts";
 import type { ArchiveOptions, RestoreOptions, RestoreResult } from "./restore/restore_result.ts";
@@ -65,6 +66,8 @@ export interface Content {
   readonly workers: number;
   /** The read-only trees of images that are kept to be cloned. */
   readonly bases: Bases;
+  /** Folders that others make among the workspaces. */
+  readonly folders: Folders;
 
   /**
    * Decides what the trees that are made from now on are, and reports what limits them. Trees that
@@ -90,8 +93,10 @@ export interface Content {
    * Makes an empty staging tree with mode 0755.
    * @param workspace id of the workspace that it is for; a tree that a crash leaves behind is
    *   deleted together with that workspace's other trees
+   * @param options.isPlain whether it is to be a plain folder whatever new trees are, because its
+   *   entries will be moved elsewhere
    */
-  create(owner: Owner, workspace?: string): Promise<Tree>;
+  create(owner: Owner, workspace?: string, options?: { isPlain?: boolean }): Promise<Tree>;
   /**
    * Moves a staging tree to `workspaces/<id>` in one durable step. Nothing of the tree is visible
    * before, and all of its content is durable before.
@@ -101,7 +106,8 @@ export interface Content {
   /**
    * Moves the tree to the trash in one durable step and then deletes it, with every other tree of
    * the same workspace in staging or in the trash. Deletes it in place if the disk is too full for
-   * that step. Succeeds if there is no such tree.
+   * that step. Of a tree whose folder somebody else made, only what is in it is deleted
+   * ({@link Tree.folder}). Succeeds if there is no such tree; another folder in its place is left alone.
    * @throws {DaemonError} FAILED_PRECONDITION naming the absolute path of an entry that cannot be
    *   deleted, the cause and the remedy; everything else is deleted, and the call can be repeated
    */

@@ -73,11 +73,12 @@ export function deleteEntry(
 export function deleteContents(
   dir: Directory,
   overflow: Directory,
-  options: Pick<RemovalOptions, "group"> = {},
-): void {
-  const removal = new Removal(overflow, options);
+  options: RemovalOptions = {},
+): Exclude<Removed, "absent"> {
+  const removal = new Removal(overflow, options, dir);
   for (let attempt = 0; attempt < ATTEMPTS && removal.pass(dir); attempt++);
   removal.finish();
+  return removal.stopped ? "left" : "deleted";
 }
 
 type Outcome = "deleted" | "absent" | "kept";
@@ -95,9 +96,10 @@ class Removal {
   /** Whether time was up before everything was deleted. */
   stopped = false;
 
-  constructor(overflow: Directory, options: RemovalOptions) {
+  /** @param at a directory of the file system that is deleted from */
+  constructor(overflow: Directory, options: RemovalOptions, at: Directory = overflow) {
     this.#overflow = overflow;
-    this.#isOnBtrfs = isBtrfs(overflow);
+    this.#isOnBtrfs = isBtrfs(at);
     this.#options = options;
   }
 
@@ -110,7 +112,7 @@ class Removal {
       this.entry(dir, name, type, 0);
     }
     this.#drain();
-    return found && this.#failure === undefined;
+    return found && !this.stopped && this.#failure === undefined;
   }
 
   /** Throws the first failure, unless time was up: then the next call meets the failure again. */

@@ -12,6 +12,7 @@
  * - `restore/restore.ts`: how an image is restored; `extract/`: how a foreign archive is;
  * - `volume/volume.ts`: what a root's file system can do with whole trees;
  * - `bases.ts`: the read-only trees that workspaces are started from by cloning them;
+ * - `folders.ts`: how a folder that somebody else made is filled in place;
  * - `delete_entry.ts`: how a tree is deleted while somebody still writes to it.
  *
  * `worker.ts` is the thread itself, started by URL.
@@ -20,6 +21,8 @@
 export type { BaseFacts, BaseRecord, Bases, FrozenCopy, NewBase } from "./bases.ts";
 export type { Content, Leftovers } from "./content.ts";
 export type { ContentEntry, MovedPath, Owner, PathState, Tree, TreeFolder } from "./tree.ts";
+export { NO_FOLDER, type TreeFolderClaim } from "./tree.ts";
+export type { Folders } from "./folders.ts";
 export type { LayerDescriptor } from "../image/mod.ts";
 export type { Omissions } from "./omissions.ts";
 export type { PackResult, PackStats } from "./pack/pack_result.ts";

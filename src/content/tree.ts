@@ -7,7 +7,23 @@
 export interface Tree {
   readonly area: "workspaces" | "staging" | "bases";
   readonly name: string;
+  /** The folder that it must be, where others make folders among the workspaces, too. */
+  readonly folder?: TreeFolderClaim;
 }
+
+/** The folder that a published tree is, and what removing the tree does to it. */
+export interface TreeFolderClaim {
+  /** As `Folders.inspect` and `Folders.idOf` return it; {@link NO_FOLDER} for none yet. */
+  readonly id: string;
+  /**
+   * `trash` moves the folder away; `empty` deletes what is in it, because somebody else made it;
+   * `emptyAndRemove` removes it, too, unless something is mounted there.
+   */
+  readonly removal: "trash" | "empty" | "emptyAndRemove";
+}
+
+/** The id of no folder: nothing at the tree's path is the tree's. */
+export const NO_FOLDER = "none";
 
 /** The user and group that content belongs to, by number. */
 export interface Owner {

@@ -13,7 +13,7 @@ import type { VolumeKind } from "./volume/volume.ts";
 /** The methods of {@link Content} that are not a pack, a restore or an extraction. */
 export type TreeOperations = Omit<
   Content,
-  "workers" | "bases" | "pack" | "restore" | "extract" | "baselineLayers" | "verifyBlob"
+  "workers" | "bases" | "folders" | "pack" | "restore" | "extract" | "baselineLayers" | "verifyBlob"
 >;
 
 /** Returns those methods, sending their requests through `workers`. */
@@ -33,10 +33,11 @@ export function connectTrees(
       workers.quick("limitTree", { tree, ...(bytes === undefined ? {} : { bytes }) }),
     peerCredentials: (fd) => workers.quick("peerCredentials", { fd }),
     usages: () => workers.quick("treeUsages", {}),
-    async create(owner, workspace) {
+    async create(owner, workspace, { isPlain = false } = {}) {
       const tree: Tree = { area: "staging", name: newTreeName(workspace) };
       try {
-        await workers.quick("create", { name: tree.name, owner, volume });
+        const kind = isPlain ? "plain" : volume;
+        await workers.quick("create", { name: tree.name, owner, volume: kind });
       } catch (error) {
         await removeAfter(error, workers, tree);
       }
@@ -120,6 +121,11 @@ async function remove(workers: Dispatcher, tree: Tree, options?: OperationOption
     group = await workers.run("deleteInPlace", { tree });
   }
   await deleteTrash(workers, group, options);
+  if (tree.folder?.removal === "empty" || tree.folder?.removal === "emptyAndRemove") {
+    const { signal } = options ?? {};
+    const request = { tree, budgetMs: DELETION_SLICE };
+    while (!await workers.run("emptyFolder", request, { signal }));
+  }
 }
 
 function isExhausted(error: unknown): boolean {

@@ -242,8 +242,14 @@ function createManager(
     operations,
     remoteStorage: keepsContent(config.storage),
     contentOwner: config.contentOwner,
+    ...(config.init.inPlace ? { inPlace: { owners: folderOwners(config, privileged) } } : {}),
     backup: config.backup,
   });
+}
+
+/** Returns who may own a folder that is filled in place: nobody whom the content would not belong to. */
+function folderOwners({ contentOwner }: Config, privileged: boolean): number[] {
+  return [...new Set([...(privileged ? [0] : []), contentOwner.uid])];
 }
 
 /** Returns what sends spans to a collector; `undefined` where none is configured. */

@@ -25,7 +25,30 @@ export interface WorkspaceRecord {
   initializer?: string;
   /** When it was accepted, in milliseconds since the epoch; absent where an earlier version made it. */
   createdAt?: number;
+  /** Its folder, where others make folders among the workspaces, too. */
+  folder?: WorkspaceFolder;
 }
+
+/**
+ * The folder of a workspace, as long as it matters which one that is.
+ *
+ * - `unclaimed`: whatever is at its place is not the workspace's;
+ * - `published`: the tree that is, or is about to be, renamed to its place;
+ * - `filling`: a folder that somebody else made and that holds content in part;
+ * - `filled`: the same, once the workspace is AVAILABLE.
+ */
+export interface WorkspaceFolder {
+  readonly use: "unclaimed" | "published" | "filling" | "filled";
+  /** As the content Workers tell folders apart. */
+  readonly id: string;
+}
+
+/** Returns what is to be remembered of a workspace's folder once the workspace is AVAILABLE. */
+export function settledFolder(folder: WorkspaceFolder | undefined): WorkspaceFolder | undefined {
+  return folder && FILLED.has(folder.use) ? { ...folder, use: "filled" } : undefined;
+}
+
+const FILLED: ReadonlySet<WorkspaceFolder["use"]> = new Set(["filling", "filled"]);
 
 /** A snapshot whose url was answered before it is stored. */
 export interface PendingSnapshot {
@@ -79,6 +102,15 @@ const BACKUP_SCHEDULE = `
   ) STRICT;
 `;
 
+/** Folders that may be others', added to schema 1 like {@link FINAL_SAVES}. */
+const FOLDERS = `
+  CREATE TABLE IF NOT EXISTS workspace_folders (
+    workspace_id TEXT PRIMARY KEY REFERENCES workspaces (id) ON DELETE CASCADE,
+    folder_use TEXT NOT NULL,
+    folder_id TEXT NOT NULL
+  ) STRICT;
+`;
+
 /** The durable record of workspaces and pending snapshots. Methods are synchronous. */
 export class Journal implements Disposable {
   readonly #database: JournalDatabase;
@@ -99,7 +131,7 @@ export class Journal implements Disposable {
 
   /** Adds a workspace, in place of one with its id whose removal could not be written. */
   insert(record: WorkspaceRecord): void {
-    const { id, initializer, createdAt } = record;
+    const { id, initializer, createdAt, folder } = record;
     this.#database.update((db) => {
       db.prepare("INSERT OR REPLACE INTO workspaces VALUES (?, ?, ?, ?, ?, ?, ?)").run(
         id,
@@ -110,6 +142,7 @@ export class Journal implements Disposable {
         record.quotaBytes,
         record.checkoutLocation,
       );
+      if (folder) writeFolder(db, id, folder);
       if (initializer === undefined || createdAt === undefined) return;
       db.exec(DETAILS);
       db.prepare("INSERT OR REPLACE INTO workspace_details VALUES (?, ?, ?)")
@@ -124,11 +157,17 @@ export class Journal implements Disposable {
   setState(id: string, state: WorkspaceRecord["state"], saved: readonly string[] = []): void {
     this.#database.update((db) => {
       db.prepare("UPDATE workspaces SET state = ? WHERE id = ?").run(state, id);
+      if (state === "AVAILABLE") settleFolder(db, id);
       if (saved.length === 0) return;
       db.exec(FINAL_SAVES);
       const insert = db.prepare("INSERT OR REPLACE INTO final_saves VALUES (?, ?)");
       for (const what of saved) insert.run(id, what);
     });
+  }
+
+  /** Sets which folder is a workspace's. */
+  setFolder(id: string, folder: WorkspaceFolder): void {
+    this.#database.update((db) => writeFolder(db, id, folder));
   }
 
   /** Returns what a disposal of the workspace had saved before it began to delete. */
@@ -195,14 +234,28 @@ export class Journal implements Disposable {
   }
 }
 
+function writeFolder(db: DatabaseSync, id: string, { use, id: folder }: WorkspaceFolder): void {
+  db.exec(FOLDERS);
+  db.prepare("INSERT OR REPLACE INTO workspace_folders VALUES (?, ?, ?)").run(id, use, folder);
+}
+
+/** Does in the journal what {@link settledFolder} says. */
+function settleFolder(db: DatabaseSync, id: string): void {
+  if (!hasTable(db, "workspace_folders")) return;
+  db.prepare(
+    "DELETE FROM workspace_folders WHERE workspace_id = ? AND folder_use NOT IN ('filling', 'filled')",
+  ).run(id);
+  db.prepare("UPDATE workspace_folders SET folder_use = 'filled' WHERE workspace_id = ?").run(id);
+}
+
 function hasTable(db: DatabaseSync, name: string): boolean {
   return db.prepare("SELECT 1 FROM sqlite_master WHERE name = ?").get(name) !== undefined;
 }
 
 function selectWorkspaces(db: DatabaseSync): WorkspaceRecord[] {
-  const details = "LEFT JOIN workspace_details ON workspace_id = id";
-  const join = hasTable(db, "workspace_details") ? details : "";
-  const statement = db.prepare(`SELECT * FROM workspaces ${join} ORDER BY id`);
+  const joins = ["workspace_details", "workspace_folders"].filter((name) => hasTable(db, name))
+    .map((name) => `LEFT JOIN ${name} ON ${name}.workspace_id = workspaces.id`);
+  const statement = db.prepare(`SELECT * FROM workspaces ${joins.join(" ")} ORDER BY id`);
   // A number that is too large for JavaScript must not make every row unreadable.
   statement.setReadBigInts(true);
   return statement.all().map((row) => ({
@@ -215,5 +268,8 @@ function selectWorkspaces(db: DatabaseSync): WorkspaceRecord[] {
     checkoutLocation: String(row.checkout_location),
     ...(typeof row.initializer === "string" ? { initializer: row.initializer } : {}),
     ...(typeof row.created_at === "bigint" ? { createdAt: Number(row.created_at) } : {}),
+    ...(typeof row.folder_id === "string"
+      ? { folder: { use: row.folder_use as WorkspaceFolder["use"], id: row.folder_id } }
+      : {}),
   }));
 }

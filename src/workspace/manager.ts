@@ -9,7 +9,7 @@
 import { abortable } from "@std/async";
 import { resolvesWithin } from "../async/mod.ts";
 import type { Clock } from "../clock.ts";
-import type { Content, Owner } from "../content/mod.ts";
+import { type Content, NO_FOLDER, type Owner } from "../content/mod.ts";
 import { DaemonError, invalid, messageOf, shuttingDown } from "../errors.ts";
 import type { GitStatus, GitStatusReader } from "../git/mod.ts";
 import type { InitializerPlan, Initializers } from "../initializer/mod.ts";
@@ -23,10 +23,11 @@ import { checkDisposePreconditions } from "./dispose_preconditions.ts";
 import type { Journal } from "./journal.ts";
 import type { WorkspaceMetrics } from "./workspace_metrics.ts";
 import { ImageSaver } from "./image_saver.ts";
+import type { InPlaceRules } from "./publish.ts";
 import { restoreLimits } from "./limits.ts";
 import { recover } from "./recover.ts";
 import { WorkspaceRegistry } from "./registry.ts";
-import { setUp } from "./setup.ts";
+import { setUp, type SetupContext } from "./setup.ts";
 import { wireState } from "./state.ts";
 import { withUncaughtHandler } from "../uncaught.ts";
 import { type DisposeOptions, type FinalSave, finalSavesOf } from "./final_saves.ts";
@@ -56,6 +57,8 @@ export interface ManagerOptions extends Dependencies {
   /** False for `storage.kind` `none`. */
   remoteStorage: boolean;
   contentOwner: Owner;
+  /** Absent where nobody else makes folders among the workspaces. */
+  inPlace?: InPlaceRules;
   backup: {
     /** How often an image is tried while the store is unavailable. */
     attempts: number;
@@ -96,7 +99,8 @@ export class WorkspaceManager implements Workspaces {
    * background. Call before serving.
    */
   async start(): Promise<void> {
-    const recovered = await recover(this.#options.content, this.#options);
+    const { content, inPlace } = this.#options;
+    const recovered = await recover(content, this.#options, { areEmptyOnesExpected: !!inPlace });
     this.#registry.fill(recovered);
     await restoreLimits(this.#options.content, recovered.workspaces);
     this.#saver.resume(this.#registry.all());
@@ -135,11 +139,13 @@ export class WorkspaceManager implements Workspaces {
     this.#refuseWhileDraining();
     const plan = this.#options.initializers.parse(request.initializer, "initializer");
     const quotaBytes = checkQuota(request.storageQuotaBytes);
-    if (this.#registry.isOrphan(request.id)) {
-      await this.#registry.checkOrphanRemoved(request.id);
-      this.#refuseWhileDraining();
-    }
     this.#registry.checkFree(request.id);
+    let isPreMade = false;
+    if (this.#options.inPlace || this.#registry.isOrphan(request.id)) {
+      isPreMade = await this.#lookForFolder(request.id);
+      this.#refuseWhileDraining();
+      this.#registry.checkFree(request.id);
+    }
     this.#options.admission.checkInit();
     const workspace = Workspace.create({
       id: request.id,
@@ -150,15 +156,28 @@ export class WorkspaceManager implements Workspaces {
       checkoutLocation: plan.checkoutLocation,
       initializer: request.initializer.kind,
       createdAt: this.#options.clock.now(),
+      ...(this.#options.inPlace ? { folder: { use: "unclaimed", id: NO_FOLDER } } : {}),
     }, this.#options);
     this.#registry.add(workspace);
-    await this.#startSetup(workspace, plan, onWarning);
+    await this.#startSetup(workspace, plan, { isPreMade, onWarning });
+  }
+
+  /**
+   * Looks whether the folder of a new workspace is there.
+   * @returns whether there is one that can be filled
+   * @throws {DaemonError} ALREADY_EXISTS where there is something that must not be
+   */
+  async #lookForFolder(id: string): Promise<boolean> {
+    const { content, inPlace } = this.#options;
+    if (inPlace) return await content.folders.inspect(id, inPlace.owners) !== undefined;
+    await this.#registry.checkOrphanRemoved(id);
+    return false;
   }
 
   #startSetup(
     workspace: Workspace,
     plan: InitializerPlan,
-    onWarning: (message: string) => void,
+    { isPreMade, onWarning }: Pick<SetupContext, "isPreMade" | "onWarning">,
   ): Promise<void> {
     const abort = new AbortController();
     const work = (operation: Operation) =>
@@ -168,6 +187,8 @@ export class WorkspaceManager implements Workspaces {
           setUp(workspace, plan, {
             ...this.#options,
             remoteStorage: this.#hasStorage(workspace),
+            inPlace: this.#options.inPlace,
+            isPreMade,
             onWarning,
             operation,
             signal: AbortSignal.any([abort.signal, operation.signal]),

@@ -27,8 +27,13 @@ const MAX_NAMED = 20;
  *
  * Published trees that the journal does not know (orphans) are left alone and reported: they may be
  * somebody's work.
+ * @param options.areEmptyOnesExpected whether an empty folder is no orphan, but to be filled in place
  */
-export async function recover(content: Content, recorders: Recorders): Promise<Recovered> {
+export async function recover(
+  content: Content,
+  recorders: Recorders,
+  { areEmptyOnesExpected }: { areEmptyOnesExpected: boolean },
+): Promise<Recovered> {
   const leftovers = await tryToFind("staging, trash and spool", () => content.leftovers());
   const published = await tryToFind("the published trees", () => content.published());
   const orphans = new Set(published);
@@ -45,6 +50,9 @@ export async function recover(content: Content, recorders: Recorders): Promise<R
       });
     }
     workspaces.push(workspace);
+  }
+  if (areEmptyOnesExpected) {
+    for (const name of orphans) if (await content.folders.isEmpty(name)) orphans.delete(name);
   }
   reportOrphans(orphans, leftovers?.foreign ?? []);
   return { workspaces, orphans, leftovers: leftovers ?? NO_LEFTOVERS };

@@ -1,11 +1,12 @@
 import type { Content, Owner, RestoreResult, Tree } from "../content/mod.ts";
-import { asDaemonError, DaemonError, messageOf } from "../errors.ts";
+import { asDaemonError, messageOf } from "../errors.ts";
 import type { InitializerPlan, Initializers } from "../initializer/mod.ts";
 import { logger } from "../log/mod.ts";
 import type { Operation } from "../operations/mod.ts";
 import type { Images } from "../snapshot/mod.ts";
 import type { WorkspaceMetrics } from "./workspace_metrics.ts";
 import { limitTree } from "./limits.ts";
+import { type InPlaceRules, publish } from "./publish.ts";
 import type { Workspace } from "./workspace.ts";
 
 const log = logger("workspace");
@@ -18,6 +19,10 @@ export interface SetupContext {
   /** Whether this workspace may be restored from the store. */
   remoteStorage: boolean;
   contentOwner: Owner;
+  /** Absent where nobody else makes folders among the workspaces. */
+  inPlace: InPlaceRules | undefined;
+  /** Whether the workspace's folder was there when the initialisation began. */
+  isPreMade: boolean;
   /** Called with warnings for the caller, though nothing has failed. */
   onWarning(message: string): void;
   metrics: WorkspaceMetrics;
@@ -43,7 +48,8 @@ export async function setUp(
   const baselines: string[] = [];
   try {
     operation.enter("initializing");
-    const tree = await content.create(context.contentOwner, id);
+    const { isPreMade: isPlain } = context;
+    const tree = await content.create(context.contentOwner, id, { isPlain });
     trees.push(tree);
     await context.initializers.run(plan, {
       ...context,
@@ -61,7 +67,7 @@ export async function setUp(
     // The limit is set last: the workspace's own backup is restored whatever it takes.
     await limitTree(content, tree, workspace.record.quotaBytes);
     await adoptBaseline(content, baselines, id);
-    await publish(content, tree, workspace.tree, trees);
+    await publish(workspace, tree, trees, context);
     workspace.apply("ready");
   } catch (error) {
     const reported = signal.aborted ? signal.reason : asDaemonError(error, "INTERNAL");
@@ -115,21 +121,6 @@ async function adoptBaseline(content: Content, tokens: string[], id: string): Pr
   tokens.length = 0;
   if (last === undefined) await content.dropBaseline(id);
   else await content.commitBaseline(last, id);
-}
-
-/**
- * Makes the tree visible as `to`. Adds `to` to the trees that a failure removes, unless publishing failed
- * because another tree has that name.
- */
-async function publish(content: Content, tree: Tree, to: Tree, trees: Tree[]): Promise<void> {
-  try {
-    await content.publish(tree, to.name);
-    trees.push(to);
-  } catch (error) {
-    const isForeign = error instanceof DaemonError && error.code === "ALREADY_EXISTS";
-    if (!isForeign) trees.push(to);
-    throw error;
-  }
 }
 
 /** Removes the trees and baselines made so far. @returns whether nothing of them is left */

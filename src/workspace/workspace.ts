@@ -1,10 +1,15 @@
-import type { Tree } from "../content/mod.ts";
+import type { Tree, TreeFolderClaim } from "../content/mod.ts";
 import { messageOf } from "../errors.ts";
 import type { GitStatus } from "../git/mod.ts";
 import { logger } from "../log/mod.ts";
 import type { OperationSubject } from "../operations/mod.ts";
 import type { WorkspaceIdentity } from "../snapshot/mod.ts";
-import type { Journal, WorkspaceRecord } from "./journal.ts";
+import {
+  type Journal,
+  settledFolder,
+  type WorkspaceFolder,
+  type WorkspaceRecord,
+} from "./journal.ts";
 import type { WorkspaceMetrics } from "./workspace_metrics.ts";
 import { Semaphore } from "../async/mod.ts";
 import type { FinalSave } from "./final_saves.ts";
@@ -26,6 +31,14 @@ export interface Disposal {
   readonly done: Promise<{ gitStatus?: GitStatus }>;
 }
 
+/** What removing a workspace does to its folder. */
+const REMOVALS = {
+  unclaimed: "trash",
+  published: "trash",
+  filling: "empty",
+  filled: "emptyAndRemove",
+} as const satisfies Record<WorkspaceFolder["use"], TreeFolderClaim["removal"]>;
+
 /** Where a workspace's changes of state are recorded: durably, and for people. */
 export interface Recorders {
   journal: Journal;
@@ -35,7 +48,7 @@ export interface Recorders {
 /** A workspace as operators see it. */
 export interface WorkspaceInfo {
   readonly id: string;
-  readonly record: Readonly<Omit<WorkspaceRecord, "state">>;
+  readonly record: Readonly<Omit<WorkspaceRecord, "state" | "folder">>;
   readonly state: WorkspaceState;
   readonly tree: Tree;
   readonly identity: WorkspaceIdentity;
@@ -46,10 +59,8 @@ export interface WorkspaceInfo {
  * acts on it.
  */
 export class Workspace implements WorkspaceInfo {
-  readonly record: Readonly<Omit<WorkspaceRecord, "state">>;
+  readonly record: Readonly<Omit<WorkspaceRecord, "state" | "folder">>;
   readonly identity: WorkspaceIdentity;
-  /** Where its content is once it is published. */
-  readonly tree: Tree;
   /** Held while an image is made: each image starts from the one before. */
   readonly saveMutex: Semaphore = new Semaphore(1);
   setup: Setup | undefined;
@@ -59,6 +70,7 @@ export class Workspace implements WorkspaceInfo {
   /** Pending snapshots that are being worked on, by url. */
   readonly pendingSnapshots: Map<string, Promise<void>> = new Map();
   #state: WorkspaceState;
+  #folder: WorkspaceFolder | undefined;
   #saved: ReadonlySet<FinalSave>;
   #disposing = new AbortController();
   readonly #recorders: Recorders;
@@ -69,10 +81,10 @@ export class Workspace implements WorkspaceInfo {
     recorders: Recorders,
     saved: ReadonlySet<FinalSave> = new Set(),
   ) {
-    const { state, ...rest } = record;
+    const { state, folder, ...rest } = record;
     this.record = rest;
+    this.#folder = folder;
     this.identity = { owner: record.owner, metaId: record.metaId };
-    this.tree = { area: "workspaces", name: record.id };
     this.#state = state;
     this.#saved = saved;
     this.#recorders = recorders;
@@ -105,6 +117,23 @@ export class Workspace implements WorkspaceInfo {
 
   get id(): string {
     return this.record.id;
+  }
+
+  /** Where its content is once it is published. */
+  get tree(): Tree {
+    const tree: Tree = { area: "workspaces", name: this.id };
+    if (!this.#folder) return tree;
+    const { use, id } = this.#folder;
+    return { ...tree, folder: { id, removal: REMOVALS[use] } };
+  }
+
+  /**
+   * Records, before it is made or filled, which folder is the workspace's.
+   * @throws {DaemonError} where the journal cannot be written
+   */
+  claimFolder(folder: WorkspaceFolder): void {
+    this.#recorders.journal.setFolder(this.id, folder);
+    this.#folder = folder;
   }
 
   /** What its operations work on. */
@@ -146,6 +175,7 @@ export class Workspace implements WorkspaceInfo {
     this.#recorders.metrics.moved(this.#state, state);
     this.#state = state;
     if (event === "delete") this.#saved = saved;
+    if (event === "ready") this.#folder = settledFolder(this.#folder);
     if (event === "wrapUp") this.#disposing.abort();
     if (event === "abortDispose") this.#disposing = new AbortController();
   }

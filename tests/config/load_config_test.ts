@@ -16,6 +16,7 @@ Deno.test("config decides every key when nothing is given", () => {
     storage: { kind: "fs", path: "/var/lib/wsdaemon/store" },
     backup: { attempts: 3, concurrency: 4, retain: 1 },
     contentOwner: { uid: 1000, gid: 1001 },
+    init: { inPlace: false },
     git: { timeout: 600_000, protocols: ["https", "http", "ssh", "git"] },
     net: { allowLoopback: false, allowHosts: [], denyHosts: [] },
     quota: { driver: "auto" },

@@ -35,11 +35,11 @@ interface Row {
 function documented(): Map<string, Row> {
   const section = page("docs/architecture.md").text.split("\n## What `kill -9` leaves\n")[1]!
     .split("\n## ")[0]!;
-  const rows = section.match(/^\| (?:init|save|pending|disposal) \d .*$/gm) ?? [];
+  const rows = section.match(/^\| (?:init|save|pending|disposal)(?: in place)? \d .*$/gm) ?? [];
   return new Map(rows.map((line) => {
     const cells = line.split("|").slice(1, -1).map((cell) => cell.replaceAll("`", "").trim());
     const [step, journal, workspaces, tmp, baselines, store, restarted] = cells as string[];
-    const id = step!.replace(" ", "-");
+    const id = step!.replaceAll(" ", "-");
     return [id, { journal, workspaces, tmp, baselines, store, restarted } as Row];
   }));
 }
@@ -61,13 +61,21 @@ function filesOf(root: string): Map<string, string> {
   const add = (folder: string, isDeep: boolean) => {
     for (const { name, isFile, isDirectory } of Deno.readDirSync(join(root, folder))) {
       const path = `${folder}/${name}`;
-      if (isDirectory && isDeep) unlessGone(() => add(path, isDeep));
+      if (folder === "workspaces" && isEmptyFolder(join(root, path))) files.set(path, EMPTY);
+      else if (isDirectory && isDeep) unlessGone(() => add(path, isDeep));
       else if (isFile) unlessGone(() => files.set(path, digestOf(join(root, path))));
       else files.set(path, "");
     }
   };
   for (const { area, isDeep } of AREAS) add(area, isDeep);
   return files;
+}
+
+/** What {@link filesOf} says of an empty folder among the workspaces. */
+const EMPTY = "empty";
+
+function isEmptyFolder(path: string): boolean {
+  return Deno.readDirSync(path)[Symbol.iterator]().next().done === true;
 }
 
 function digestOf(path: string): string {
@@ -96,7 +104,10 @@ function changes(
   const baseline = `state/baselines/${id}`;
   const isNew = changed.includes(baseline);
   return {
-    workspaces: words({ tree: after.has(`workspaces/${id}`) }),
+    workspaces: words({
+      "tree": after.get(`workspaces/${id}`) === "",
+      "empty folder": after.get(`workspaces/${id}`) === EMPTY,
+    }),
     tmp: words({
       "staging tree": made("tmp/staging"),
       "trash": made("tmp/trash"),
@@ -143,6 +154,7 @@ function identityOf(id: string) {
 
 /** Restores that backup and makes its content "new". */
 async function edit(node: TestNode, id: string): Promise<void> {
+  makeFolder(node, id);
   await node.client.initWorkspace({ ...fromBackup(id), ...identityOf(id) });
   await Deno.writeTextFile(join(node.workspace(id), "version"), "new");
   // More than fits into a frame, so that a part seals a layer.
@@ -153,11 +165,17 @@ async function edit(node: TestNode, id: string): Promise<void> {
   await Deno.writeFile(join(node.workspace(id), "random"), bytes);
 }
 
+/** Makes the folder that is filled in place, where that is what the row is about. */
+function makeFolder(node: TestNode, id: string): void {
+  if (id.includes("in-place")) Deno.mkdirSync(node.workspace(id));
+}
+
 /** Makes the call in which a workspace is held or, where it is held nowhere, to its end. */
 async function call(node: TestNode, id: string): Promise<string | undefined> {
   const { client } = node;
   switch (id.split("-")[0]) {
     case "init":
+      makeFolder(node, id);
       await client.initWorkspace({ ...fromBackup(id), ...identityOf(id) });
       return;
     case "save":
@@ -203,10 +221,11 @@ async function restartedAs(node: TestNode, id: string, url?: string): Promise<st
   const { client } = node;
   const isKnown = await client.isWorkspaceExists(id);
   const files = filesOf(node.root);
-  for (const path of [`workspaces/${id}`, `state/baselines/${id}`]) {
-    assertEquals(files.has(path), isKnown, `${path} is there`);
-  }
-  const state = isKnown ? "AVAILABLE" : "nothing";
+  const folder = files.get(`workspaces/${id}`);
+  assertEquals(folder === "", isKnown, `workspaces/${id} has content`);
+  assertEquals(files.has(`state/baselines/${id}`), isKnown, `the baseline of ${id} is there`);
+  const left = folder === EMPTY ? "empty folder" : "nothing";
+  const state = isKnown ? "AVAILABLE" : left;
   if (isKnown) await client.waitForInit(id);
   if (id.startsWith("init-")) return state;
   if (url === undefined) {
@@ -250,7 +269,11 @@ Deno.test("kill -9 at each step leaves what the table says, and the next start m
     // A run with an import map of its own resolves every package anew.
     startTimeout: 2 * PATIENCE_MS,
     // Plain folders everywhere: on btrfs a save has a frozen tree in staging besides.
-    config: { backup: { concurrency: 100 }, quota: { driver: "none" } },
+    config: {
+      backup: { concurrency: 100 },
+      init: { inPlace: true },
+      quota: { driver: "none" },
+    },
   });
   const table = documented();
   const found = new Map<string, Found>();

@@ -140,6 +140,7 @@ function contentOn(disk: Disk): Content {
       removeHalfMade: unused,
       space: unused,
     },
+    folders: { inspect: unused, isEmpty: unused, idOf: unused, fill: unused },
     chooseVolume: unused,
     isUnchanged: unused,
     verifyBlob: unused,

@@ -20,6 +20,7 @@ import { checkAreaName, type OpenAreas, openTree, requireStaging } from "../area
 import { groupOf, isTemporaryName, isTreeName, newTreeName } from "../tree_names.ts";
 import { isBaselineToken } from "../baseline/tokens.ts";
 import { scanBases } from "./bases.ts";
+import { isThere } from "./folders.ts";
 
 /** Entries that are deleted between two reports of how many. */
 const ENTRIES_PER_REPORT = 64;
@@ -121,14 +122,25 @@ export function trash(areas: OpenAreas, request: { tree: Tree }): string {
   return group;
 }
 
-/** Returns a tree's group and its entry in its area; for a workspace, also its trees in staging. */
-function entriesOfTree(areas: OpenAreas, { area, name }: Tree) {
+/**
+ * Returns a tree's group and its entry in its area, unless others are to stay there; for a workspace,
+ * also its trees in staging.
+ */
+function entriesOfTree(areas: OpenAreas, tree: Tree) {
+  const { area, name } = tree;
   checkAreaName(name, "the tree's name");
   if (area !== "workspaces") {
     return { group: groupOf(name), entries: [{ area: areas[area], name }] };
   }
   const staged = namesOfGroup(areas.staging, name).map((name) => ({ area: areas.staging, name }));
-  return { group: name, entries: [{ area: areas.workspaces, name }, ...staged] };
+  const published = isToBeMoved(areas, tree) ? [{ area: areas.workspaces, name }] : [];
+  return { group: name, entries: [...published, ...staged] };
+}
+
+/** Returns whether what is at a published tree's path is the tree, and is removed as a whole. */
+function isToBeMoved(areas: OpenAreas, tree: Tree): boolean {
+  if (!tree.folder) return true;
+  return tree.folder.removal === "trash" && isThere(areas, tree);
 }
 
 function moveToTrash(areas: OpenAreas, from: Directory, name: string, group: string): void {

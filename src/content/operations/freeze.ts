@@ -32,6 +32,8 @@ const TOLERATED = [
   "EPERM",
   "EACCES",
   "EROFS",
+  // A volume that was filled in place may be on another btrfs than the root.
+  "EXDEV",
 ] as const;
 
 /**

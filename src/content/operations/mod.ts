@@ -41,6 +41,13 @@ import {
   spaceOfBases,
 } from "./bases.ts";
 import { copyOut } from "./copy_out.ts";
+import {
+  emptyFolder,
+  fillFolder,
+  identifyFolder,
+  inspectFolder,
+  isEmptyFolder,
+} from "./folders.ts";
 import { extract } from "./extract.ts";
 import { closeDirectory, openDirectory } from "./open_directory.ts";
 import { hashFile, inspectPaths, readLink } from "./inspect_paths.ts";
@@ -69,12 +76,17 @@ export const operations = {
   discardLeftovers,
   discardSpool,
   dropBaseline,
+  emptyFolder,
   exists,
   extract,
+  fillFolder,
   freezeTree,
   chownDirectory,
   hashFile,
+  identifyFolder,
+  inspectFolder,
   inspectPaths,
+  isEmptyFolder,
   leftovers,
   isUnchanged,
   limitTree,

@@ -18,6 +18,8 @@ export const STEPS: Readonly<Record<string, readonly string[]>> = {
   "init-3": ["after worker.restoreBaseline"],
   "init-4": ["after worker.commitBaseline"],
   "init-5": ["after worker.publish"],
+  "init-in-place-1": ["before worker.fillFolder"],
+  "init-in-place-2": ["after worker.fillFolder"],
   "save-1": ["after store.hasBlob"],
   "save-2": ["after worker.packPrepare"],
   "save-3": ["after worker.packPart", "before store.putBlob"],
@@ -33,6 +35,8 @@ export const STEPS: Readonly<Record<string, readonly string[]>> = {
   "disposal-4": ["after worker.trash"],
   "disposal-5": ["before worker.dropBaseline"],
   "disposal-6": ["after worker.dropBaseline"],
+  "disposal-in-place-1": ["before worker.emptyFolder"],
+  "disposal-in-place-2": ["after worker.emptyFolder"],
 };
 
 const workspace = new AsyncLocalStorage<string>();
