@@ -14,6 +14,7 @@
 
 import type { Digest } from "../digest.ts";
 import type { LayerDescriptor } from "../image/mod.ts";
+import type { ProcessUsage } from "../linux/mod.ts";
 import type { Bases } from "./bases.ts";
 import type { Folders } from "./folders.ts";
 import type { LocalFile, SpooledBlob } from "../spool.ts";
@@ -87,6 +88,8 @@ export interface Content {
    * @throws {DaemonError} where it is no such socket, or is closed
    */
   peerCredentials(fd: number): Promise<{ pid: number; uid: number }>;
+  /** Returns what all threads of this process use of what the kernel limits. */
+  processUsage(): Promise<ProcessUsage>;
   /** Returns what published trees take and may take, as far as the file system counts that, by id. */
   usages(): Promise<ReadonlyMap<string, VolumeUsage>>;
   /**

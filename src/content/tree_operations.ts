@@ -32,6 +32,7 @@ export function connectTrees(
     limit: (tree, bytes) =>
       workers.quick("limitTree", { tree, ...(bytes === undefined ? {} : { bytes }) }),
     peerCredentials: (fd) => workers.quick("peerCredentials", { fd }),
+    processUsage: () => workers.quick("processUsage", {}),
     usages: () => workers.quick("treeUsages", {}),
     async create(owner, workspace, { isPlain = false } = {}) {
       const tree: Tree = { area: "staging", name: newTreeName(workspace) };

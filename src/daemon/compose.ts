@@ -103,7 +103,7 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   const imageAges = stack.use(serveImageAges(config, { store, metrics, operations, workspaces }));
   await workspaces.start();
   imageAges.start();
-  stack.use(serveNodeMetrics(metrics, workspaces));
+  stack.use(serveNodeMetrics(metrics, workspaces, content));
   const tls = config.tls && readTlsMaterial(config.tls);
   const administration = new Administration({
     workspaces,
@@ -278,13 +278,17 @@ function observeOperations(
 }
 
 /** Serves what is read at each scrape; disposing of it ends what is measured in between. */
-function serveNodeMetrics(metrics: Metrics, workspaces: WorkspaceManager): Disposable {
+function serveNodeMetrics(
+  metrics: Metrics,
+  workspaces: WorkspaceManager,
+  content: Content,
+): Disposable {
   metrics.observedGauge(
     "wsdaemon_orphans",
     "Folders among the workspaces that no workspace belongs to",
     () => workspaces.orphans,
   );
-  serveProcessMetrics(metrics);
+  serveProcessMetrics(metrics, () => content.processUsage());
   return measureEventLoopDelay(metrics);
 }
 

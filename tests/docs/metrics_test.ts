@@ -33,6 +33,13 @@ Deno.test("what is said of metrics is what a daemon serves", async (t) => {
     assertEquals(shown.toSorted(), served.toSorted());
   });
 
+  await t.step("what the confined process uses is read of the kernel", () => {
+    const valueOf = (name: string) => Number(new RegExp(`^${name} (\\S+)$`, "m").exec(text)?.[1]);
+    assert(valueOf("process_threads") > 1, text);
+    const known = Deno.statSync(`/proc/${node.daemon.pid}/fd`).size > 0;
+    assertEquals(valueOf("process_open_fds") > 10, known, "before Linux 6.2 there is no count");
+  });
+
   await t.step("alerts and dashboard ask for metrics that are there", () => {
     const names = new Set(served.map((line) => line.split(" ")[0]));
     for (const file of ["wsdaemon.rules.yml", "dashboard.json"]) {

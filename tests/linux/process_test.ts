@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { effectiveUser, fileSystemType, SystemError } from "../../src/linux/mod.ts";
+import { effectiveUser, fileSystemType, processUsage, SystemError } from "../../src/linux/mod.ts";
+import { eventually } from "../fixtures/eventually.ts";
 import { openFolder } from "./fixture.ts";
 
 Deno.test("the effective user is who runs the tests", () => {
@@ -11,6 +12,21 @@ Deno.test("a file system's kind is what another program says", async () => {
   using at = openFolder();
   const { stdout } = await new Deno.Command("stat", { args: ["-f", "-c", "%t", at.path] }).output();
   assertEquals(fileSystemType(at.dir).toString(16), new TextDecoder().decode(stdout).trim());
+});
+
+Deno.test("descriptors, their limit and threads are those that /proc lists", async () => {
+  using _at = openFolder();
+  const count = (folder: string) => Array.from(Deno.readDirSync(`/proc/self/${folder}`)).length;
+  const limits = Deno.readTextFileSync("/proc/self/limits");
+  const [, limit] = /^Max open files +(\d+|unlimited)/m.exec(limits)!;
+  assertEquals(processUsage().maxOpenFiles, limit === "unlimited" ? undefined : Number(limit));
+  // Other threads open, close, begin and end meanwhile.
+  await eventually(() => assertEquals(processUsage().threads, count("task")));
+  const { openFiles } = processUsage();
+  // Reading the list takes a descriptor, which is in it. Before Linux 6.2 there is no count.
+  if (openFiles !== undefined) {
+    await eventually(() => assertEquals(processUsage().openFiles, count("fd") - 1));
+  }
 });
 
 Deno.test("an error says what was called, for what, and why", () => {

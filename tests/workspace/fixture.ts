@@ -146,6 +146,7 @@ function contentOn(disk: Disk): Content {
     verifyBlob: unused,
     limit: () => Promise.resolve(false),
     peerCredentials: () => Promise.reject(new Error("not here")),
+    processUsage: unused,
     usages: unused,
     create: (_owner, workspace) => {
       const tree: Tree = { area: "staging", name: `${workspace}~${++count}` };

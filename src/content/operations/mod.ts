@@ -56,6 +56,7 @@ import { list } from "./list.ts";
 import { chownDirectory, makeDirectory } from "./make_directory.ts";
 import { movePaths } from "./move_paths.ts";
 import { peerCredentials } from "./peer_credentials.ts";
+import { processUsage } from "./process_usage.ts";
 import { place } from "./place.ts";
 import { create, exists, publish, published } from "./trees.ts";
 import { usage } from "./usage.ts";
@@ -103,6 +104,7 @@ export const operations = {
   peerCredentials,
   place,
   probeVolume,
+  processUsage,
   publish,
   published,
   readLink,
