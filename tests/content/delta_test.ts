@@ -196,6 +196,68 @@ Deno.test("a delta has what was edited and reads little else", async (t) => {
   }
 });
 
+/** Does something in a folder, and puts the folder's time back. */
+function withoutTrace(folder: string, edit: () => void): void {
+  const { mtime } = stat(folder);
+  edit();
+  Deno.utimeSync(folder, mtime!, mtime!);
+}
+
+/** Edits, and whether the image has the metadata layer of the one before. */
+const KEEPING_METADATA: readonly (Edit & { isKept: boolean })[] = [
+  { name: "in place", isKept: true, edit: (path) => text(`${path}/a/x`, "FIRST") },
+  { name: "through another name", isKept: false, edit: (path) => text(`${path}/linked-2`, "edit") },
+  { name: "a file removed", isKept: false, edit: (path) => Deno.removeSync(`${path}/b/x`) },
+  { name: "in place, with a whiteout", isKept: true, edit: (path) => text(`${path}/a/x`, "other") },
+  {
+    name: "a file removed without a trace",
+    isKept: false,
+    edit: (path) => withoutTrace(`${path}/b`, () => Deno.removeSync(`${path}/b/y`)),
+  },
+  {
+    name: "a file renamed without a trace",
+    isKept: false,
+    edit: (path) => withoutTrace(`${path}/a`, () => Deno.renameSync(`${path}/a/y`, `${path}/a/z`)),
+  },
+  {
+    name: "a link that leads elsewhere without a trace",
+    isKept: false,
+    edit: (path) =>
+      withoutTrace(path, () => {
+        Deno.removeSync(`${path}/link`);
+        Deno.symlinkSync("b", `${path}/link`);
+      }),
+  },
+  {
+    name: "a folder's mode",
+    isKept: false,
+    edit: (path) => Deno.chmodSync(`${path}/n/deep`, 0o711),
+  },
+  {
+    name: "a folder moved without a trace",
+    isKept: false,
+    edit: (path) =>
+      withoutTrace(`${path}/n`, () => Deno.renameSync(`${path}/n/deep`, `${path}/n/deeper`)),
+  },
+];
+
+Deno.test("the metadata layer is that of the last image where only files have changed", async (t) => {
+  await using fixture = new ImageFixture();
+  const path = await fixture.publish("w", TREE);
+  Deno.writeFileSync(`${path}/bulk`, crypto.getRandomValues(new Uint8Array(65536)));
+  await settle(fixture.areas.workspaces);
+  let last = await fixture.pack("w");
+  for (const { name, edit, isKept } of KEEPING_METADATA) {
+    await t.step(name, async () => {
+      await edit(path);
+      const image = await fixture.pack("w");
+      assertEquals(image.layers.at(-1)!.digest === last.layers.at(-1)!.digest, isKept);
+      await assertRestores(fixture, image, path);
+      last = image;
+    });
+  }
+});
+
 Deno.test("layers that the store has lost are read again", async () => {
   await using fixture = new ImageFixture();
   const path = await fixture.publish("w", TREE);

@@ -34,9 +34,10 @@ import { HardLinks } from "./hard_links.ts";
 import { placeLargeFiles } from "./large_files.ts";
 import { type EntryRef, EntrySet, MergedTree } from "./merged_tree.ts";
 import { writeMetadataLayer } from "./metadata_layer.ts";
-import { type MovedRemainder, numberLayers } from "./number_layers.ts";
+import { type MovedRemainder, type NewLayer, numberLayers } from "./number_layers.ts";
 import { rescan } from "./rescan.ts";
 import { chooseRewrites, type LayerUse } from "./rewrite_policy.ts";
+import { hasSameMetadata } from "./same_metadata.ts";
 import { conflictingLayers, pathsToRemove, sortStale } from "./stale_entries.ts";
 import { writeTreeFiles } from "./write_tree_files.ts";
 
@@ -107,6 +108,8 @@ class Finish {
   readonly #stats = new PartStats();
   /** Which layers of the baseline may be reused, by number. */
   readonly #reusable: readonly boolean[];
+  /** Blocks of the tree that are those of the baseline. */
+  readonly #retained: ReadonlySet<Block>;
   readonly #moved = new Map<number, MovedRemainder>();
 
   constructor(options: FinishOptions) {
@@ -118,10 +121,9 @@ class Finish {
       resync: () => job.isFrozen ? job.syncedAt : syncDirtyPages(options.top),
       tick: () => context.throwIfCancelled(),
     });
-    this.#tree = new MergedTree([
-      ...this.#retained(),
-      ...parts.flatMap((part) => blocksOf(part.arena)),
-    ]);
+    const retained = this.#findRetained();
+    this.#retained = new Set(retained);
+    this.#tree = new MergedTree([...retained, ...parts.flatMap((part) => blocksOf(part.arena))]);
     this.#reusable = baseline ? reusableLayers(baseline, new Set(job.reuse)) : [];
   }
 
@@ -141,7 +143,7 @@ class Finish {
   }
 
   /** Returns the directories of the baseline that no part has looked at and that are as they were. */
-  #retained(): Block[] {
+  #findRetained(): Block[] {
     const { areas, baseline, request: { job: { revisit } } } = this.#options;
     if (!revisit || !baseline) return [];
     return retainedBlocks(revisit, {
@@ -261,16 +263,27 @@ class Finish {
       own.devMinor(own.self) === block.devMinor(entry.record);
   }
 
-  /** Writes the metadata layer, turns temporary layer numbers into final ones, writes the index. */
+  /** Returns the metadata layer, written anew unless the baseline's image has the same. */
+  #metadataLayer(removed: readonly Uint8Array[]): NewLayer {
+    const { baseline, layers, sealed, request: { job } } = this.#options;
+    const last = baseline?.header.layers.find(({ isMetadata }) => isMetadata);
+    if (baseline && last && job.reuse.includes(last.digest)) {
+      const compared = { tree: this.#tree, retained: this.#retained, removed };
+      if (hasSameMetadata(baseline, compared)) return last;
+    }
+    writeMetadataLayer(layers, this.#tree, removed);
+    layers.seal();
+    return sealed.at(-1)!;
+  }
+
+  /** Completes the layers, turns temporary layer numbers into final ones, writes the index. */
   #write(rewritten: ReadonlySet<number>, stale: readonly StaleEntry[]): FinishResult {
-    const { areas, baseline, layers: writer, sealed, context, request: { job } } = this.#options;
+    const { areas, baseline, sealed, context, request: { job } } = this.#options;
     context.throwIfCancelled();
     const data = [...sealed];
-    writeMetadataLayer(writer, this.#tree, pathsToRemove(this.#tree, stale));
-    writer.seal();
+    const metadata = this.#metadataLayer(pathsToRemove(this.#tree, stale));
     const reused = (baseline?.header.layers ?? []).map((layer, number) => [number, layer] as const)
       .filter(([number]) => this.#reusable[number] && !rewritten.has(number));
-    const metadata = sealed.at(-1)!;
     const { layers, destination } = numberLayers({ reused, data, metadata, moved: this.#moved });
     this.#tree.each((block, record) => {
       if (block.kind(record) !== KIND.file) return;

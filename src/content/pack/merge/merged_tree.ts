@@ -38,6 +38,8 @@ export type Change =
 export class MergedTree {
   /** Ordered by path. */
   readonly blocks: Block[];
+  /** Their paths: a directory is looked for many times, and each view of its path costs. */
+  readonly #paths: Uint8Array[] = [];
   readonly #arena = new Arena();
   readonly #changes = new Map<number, Map<number, Change>>();
 
@@ -61,7 +63,12 @@ export class MergedTree {
   }
 
   #sort(): void {
-    this.blocks.sort((a, b) => compareBytes(a.path, b.path));
+    const sorted = this.blocks.map((block) => ({ block, path: block.path }))
+      .sort((a, b) => compareBytes(a.path, b.path));
+    sorted.forEach(({ block, path }, n) => {
+      this.blocks[n] = block;
+      this.#paths[n] = path;
+    });
   }
 
   /**
@@ -154,7 +161,7 @@ export class MergedTree {
   }
 
   #indexOf(path: Uint8Array): number | undefined {
-    return binarySearch(this.blocks.length, (n) => compareBytes(this.blocks[n]!.path, path));
+    return binarySearch(this.#paths.length, (n) => compareBytes(this.#paths[n]!, path));
   }
 }
 

@@ -18,12 +18,15 @@ export interface MovedRemainder {
   readonly shift: number;
 }
 
+/** A layer whose number is new. */
+export type NewLayer = Pick<LayerInfo, "digest" | "size" | "diffId" | "rawSize">;
+
 /** The layers of an image, by the numbers that they had while packing. */
 export interface LayersToNumber {
   /** Layers of the baseline that the image reuses, with their numbers there, in ascending order. */
   readonly reused: readonly (readonly [number, LayerInfo])[];
   readonly data: readonly SealedLayer[];
-  readonly metadata: SealedLayer;
+  readonly metadata: NewLayer;
   /** Remainders of parts, by their temporary numbers. */
   readonly moved: ReadonlyMap<number, MovedRemainder>;
 }
@@ -61,7 +64,7 @@ export function numberLayers(
   };
 }
 
-function layerInfo(layer: SealedLayer, isMetadata: boolean): LayerInfo {
+function layerInfo(layer: NewLayer, isMetadata: boolean): LayerInfo {
   const { digest, size, diffId, rawSize } = layer;
   return { digest, size, diffId, rawSize, isMetadata };
 }

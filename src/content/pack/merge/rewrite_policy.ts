@@ -16,15 +16,20 @@ export interface LayerUse {
 const HALF_FULL = LAYER_BYTES / 2;
 /** A layer of which a smaller share is live is rewritten. */
 const MIN_LIVE = 0.6;
+/** With fewer small layers than this, none is merged for its size alone. */
+const SMALL_LAYERS = 8;
+/** So few bytes, in all, are merged however few small layers there are. */
+const CHEAP_BYTES = 2 << 20;
 
 /**
  * Returns the layers to rewrite.
  *
  * Mostly stale layers are rewritten. Small ones are merged as a binary counter carries: a layer is
  * rewritten once what is written anyway is as large as what is live in it, so that each byte is
- * rewritten a logarithmic number of times. A half-full layer stays, since merging it shortens nothing
- * that the bound does not: an image has at most twice the layers of a fresh one, with its metadata
- * layer.
+ * rewritten a logarithmic number of times; and where that is more than a little to read, only once
+ * several layers have come together, so that most saves write nothing but what has changed. A
+ * half-full layer stays, since merging it shortens nothing that the bound does not: an image has at
+ * most twice the layers of a fresh one, with its metadata layer, and {@link SMALL_LAYERS} more.
  * @param fresh what this pack writes anyway: sealed layers, and uncompressed bytes in all
  */
 export function chooseRewrites(
@@ -41,11 +46,15 @@ export function chooseRewrites(
   const kept = uses.filter(({ layer }) => !rewritten.has(layer))
     .sort((a, b) => a.liveBytes - b.liveBytes);
   const live = written + kept.reduce((sum, { liveBytes }) => sum + liveBytes, 0);
-  const most = 2 * Math.max(1, Math.ceil(live / LAYER_BYTES)) + 1;
+  const most = 2 * Math.max(1, Math.ceil(live / LAYER_BYTES)) + SMALL_LAYERS;
+  const isDue = kept.filter(({ liveBytes }) => liveBytes < HALF_FULL).length >= SMALL_LAYERS;
+  let merged = 0;
   for (const { layer, liveBytes } of kept) {
     const open = written > 0 ? 1 : 0;
     const isShort = uses.length - rewritten.size + fresh.layers + open <= most;
-    const isWorthIt = written > 0 && liveBytes <= written && liveBytes < HALF_FULL;
+    merged += liveBytes;
+    const isWorthIt = written > 0 && liveBytes <= written && liveBytes < HALF_FULL &&
+      (isDue || merged <= CHEAP_BYTES);
     if (isShort && !isWorthIt) break;
     rewritten.add(layer);
     written += liveBytes;
