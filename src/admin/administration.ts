@@ -21,7 +21,7 @@ import { viewsOf, type WorkspaceView } from "./workspace_view.ts";
 
 /** What an {@link Administration} uses. */
 export interface AdministrationOptions extends Omit<MaintenanceOptions, "stop"> {
-  workspaces: Pick<WorkspaceManager, "all" | "get" | "isPending">;
+  workspaces: Pick<WorkspaceManager, "all" | "drain" | "get" | "isPending" | "undrain">;
 }
 
 /** What operators see of a node and do to it. */
@@ -120,6 +120,19 @@ export class Administration implements AsyncDisposable {
   /** Begins to check the digests of images. @returns the operation, which tells how it ends */
   async verify(request: VerificationRequest): Promise<Operation> {
     return await beginVerification(request, { ...this.#options, stop: this.#stop.signal });
+  }
+
+  /**
+   * Refuses new workspaces and begins to back every workspace up; see `WorkspaceManager.drain`.
+   * @returns the operation, which tells how it ends
+   */
+  async drain(): Promise<Operation> {
+    return await this.#options.workspaces.drain();
+  }
+
+  /** Takes new workspaces again. @returns whether the node was drained */
+  undrain(): boolean {
+    return this.#options.workspaces.undrain();
   }
 
   /** Ends the collections and verifications that run, and waits until they have ended. */

@@ -74,6 +74,10 @@ const COMMANDS: Readonly<Record<string, Subcommand>> = {
     description: "Delete everything that the store has of an owner",
     load: async () => (await import("./operations/purge.ts")).purgeCommand(),
   },
+  drain: {
+    description: "Back every workspace of a node up, and have it take no new ones",
+    load: async () => (await import("./operations/drain.ts")).drainCommand(),
+  },
   store: {
     description: "Look into the object store, and keep it in order",
     load: async () => (await import("./store/mod.ts")).storeCommand(),

@@ -132,6 +132,9 @@ export const configSchema = section({
       .exactOptional().describe(
         "How often the content of every workspace is backed up without being asked; never unless given",
       ),
+    onStop: flagField.default(false).describe(
+      "Whether every workspace is backed up when the daemon is stopped, as far as shutdown.grace allows",
+    ),
     retain: countField(1, 10_000).default(1).describe("Backups kept of each (owner, meta_id)"),
   }).prefault({}),
   contentOwner: section({

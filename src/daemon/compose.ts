@@ -130,7 +130,9 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   stack.defer(() => rpc.stop(0));
   const certificates = stack.use(new CertificateWatch(systemClock, daemonMetrics));
   if (tls) certificates.start(tls);
-  const readiness = stack.use(new Readiness(store, systemClock, daemonMetrics, disks));
+  const readiness = stack.use(
+    new Readiness(store, systemClock, daemonMetrics, disks, () => workspaces.isDrained),
+  );
   readiness.start();
   stack.use(new LeftoverSweeper(store, systemClock, daemonMetrics)).start();
   const view = {
@@ -287,6 +289,11 @@ function serveNodeMetrics(
     "wsdaemon_orphans",
     "Folders among the workspaces that no workspace belongs to",
     () => workspaces.orphans,
+  );
+  metrics.observedGauge(
+    "wsdaemon_node_drained",
+    "Whether somebody has the node drained, so that it takes no new workspaces",
+    () => workspaces.isDrained ? 1 : 0,
   );
   serveProcessMetrics(metrics, () => content.processUsage());
   return measureEventLoopDelay(metrics);

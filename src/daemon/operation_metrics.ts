@@ -19,6 +19,7 @@ const KINDS: readonly OperationKind[] = [
   "deletion",
   "collection",
   "verification",
+  "drain",
 ];
 
 /**

@@ -89,7 +89,13 @@ function callerOf({ caller }: Operation): string {
 }
 
 /** Failures of these leave somebody's work unsaved. */
-const SAVES: readonly OperationKind[] = ["backup", "snapshot", "collection", "verification"];
+const SAVES: readonly OperationKind[] = [
+  "backup",
+  "snapshot",
+  "collection",
+  "verification",
+  "drain",
+];
 
 /**
  * Steps; what is deleted in the background, which is tried until it is gone, whoever began it; and

@@ -25,6 +25,9 @@ type State =
   | { kind: "short of space"; problem: string }
   | { kind: "stopping" };
 
+/** Returns whether somebody has the node drained. */
+export type IsDrained = () => boolean;
+
 /** What says whether there is room for work; a `DiskWatch`. */
 export interface SpaceProbe {
   /** Resolves to why the node should get no work; `undefined` where it has room. */
@@ -33,18 +36,26 @@ export interface SpaceProbe {
 
 /**
  * Probes store and disk at intervals; the node is ready while the store answers, there is room, and
- * nobody stops it.
+ * nobody stops or drains it.
  */
 export class Readiness implements AsyncDisposable {
   readonly #store: ObjectStore;
   readonly #clock: Clock;
   readonly #metrics: DaemonMetrics;
   readonly #space: SpaceProbe;
+  readonly #isDrained: IsDrained;
   readonly #stop = new AbortController();
   #state: State = { kind: "starting" };
   #probing: Promise<void> = Promise.resolve();
 
-  constructor(store: ObjectStore, clock: Clock, metrics: DaemonMetrics, space: SpaceProbe) {
+  constructor(
+    store: ObjectStore,
+    clock: Clock,
+    metrics: DaemonMetrics,
+    space: SpaceProbe,
+    isDrained: IsDrained = () => false,
+  ) {
+    this.#isDrained = isDrained;
     this.#store = store;
     this.#clock = clock;
     this.#metrics = metrics;
@@ -65,6 +76,9 @@ export class Readiness implements AsyncDisposable {
   /** Returns whether the node is ready, and why not. */
   get(): HealthStatus {
     const state = this.#state;
+    if (state.kind === "ready" && this.#isDrained()) {
+      return { ok: false, message: "the node is being drained" };
+    }
     if (state.kind === "ready") return { ok: true, message: "ready" };
     return {
       ok: false,

@@ -13,7 +13,8 @@ export type OperationKind =
   | "git"
   | "deletion"
   | "collection"
-  | "verification";
+  | "verification"
+  | "drain";
 
 /** Where an operation is between its beginning and its end. */
 export type OperationState = "running" | "succeeded" | "failed" | "cancelled";

@@ -35,6 +35,7 @@ const KINDS: Readonly<Record<OperationKind, WireKind>> = {
   deletion: WireKind.DELETION,
   collection: WireKind.COLLECTION,
   verification: WireKind.VERIFICATION,
+  drain: WireKind.DRAIN,
 };
 
 const STATES: Readonly<Record<OperationState, WireState>> = {

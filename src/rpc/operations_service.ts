@@ -85,6 +85,13 @@ export function operationsService(
     async getSnapshot({ url }, { signal }) {
       return snapshotMessage(await administration.snapshot(url, signal));
     },
+    async drainNode() {
+      const operation = await administration.drain();
+      return { operation: operationMessage(operation, operations.positions()) };
+    },
+    undrainNode() {
+      return { wasDrained: administration.undrain() };
+    },
     ...imageHandlers(administration),
   };
 }

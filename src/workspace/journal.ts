@@ -111,6 +111,14 @@ const FOLDERS = `
   ) STRICT;
 `;
 
+/** What the node as a whole must remember, added to schema 1 like {@link FINAL_SAVES}. */
+const NODE_STATE = `
+  CREATE TABLE IF NOT EXISTS node_state (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+  ) STRICT;
+`;
+
 /** The durable record of workspaces and pending snapshots. Methods are synchronous. */
 export class Journal implements Disposable {
   readonly #database: JournalDatabase;
@@ -222,6 +230,23 @@ export class Journal implements Disposable {
       db.exec(BACKUP_SCHEDULE);
       db.prepare("INSERT OR REPLACE INTO backup_schedule VALUES (?, ?)")
         .run(workspaceId, Math.round(dueAt));
+    });
+  }
+
+  /** Returns whether somebody has the node drained. */
+  get isDrained(): boolean {
+    return this.#database.read((db) =>
+      hasTable(db, "node_state") &&
+      db.prepare("SELECT 1 FROM node_state WHERE name = 'drained'").get() !== undefined
+    );
+  }
+
+  /** Notes whether somebody has the node drained. @param at milliseconds since the epoch */
+  setDrained(isDrained: boolean, at: number): void {
+    this.#database.update((db) => {
+      db.exec(NODE_STATE);
+      db.exec("DELETE FROM node_state WHERE name = 'drained'");
+      if (isDrained) db.prepare("INSERT INTO node_state VALUES ('drained', ?)").run(`${at}`);
     });
   }
 

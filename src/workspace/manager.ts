@@ -13,12 +13,14 @@ import { type Content, NO_FOLDER, type Owner } from "../content/mod.ts";
 import { DaemonError, invalid, messageOf, shuttingDown } from "../errors.ts";
 import type { GitStatus, GitStatusReader } from "../git/mod.ts";
 import type { InitializerPlan, Initializers } from "../initializer/mod.ts";
-import { type Operation, type OperationRegistry } from "../operations/mod.ts";
+import { logger } from "../log/mod.ts";
+import type { Operation, OperationRegistry } from "../operations/mod.ts";
 import type { Images } from "../snapshot/mod.ts";
 import type { InitRequest, Workspaces } from "./workspaces.ts";
 import { BackupSchedule } from "./backup_schedule.ts";
 import { ContentDeleter } from "./content_deleter.ts";
 import { disposeWorkspace } from "./dispose.ts";
+import { backUpAll } from "./drain.ts";
 import { checkDisposePreconditions } from "./dispose_preconditions.ts";
 import type { Journal } from "./journal.ts";
 import type { WorkspaceMetrics } from "./workspace_metrics.ts";
@@ -32,6 +34,8 @@ import { wireState } from "./state.ts";
 import { withUncaughtHandler } from "../uncaught.ts";
 import { type DisposeOptions, type FinalSave, finalSavesOf } from "./final_saves.ts";
 import { type Disposal, Workspace, type WorkspaceInfo } from "./workspace.ts";
+
+const log = logger("workspace");
 
 /** Decides whether this node takes another workspace. */
 export interface Admission {
@@ -66,6 +70,8 @@ export interface ManagerOptions extends Dependencies {
     concurrency: number;
     /** Milliseconds from one scheduled backup of a workspace to the next; absent for none. */
     every?: number;
+    /** Whether every workspace is backed up when the daemon stops, as far as the grace allows. */
+    onStop?: boolean;
   };
 }
 
@@ -77,7 +83,9 @@ export class WorkspaceManager implements Workspaces {
   readonly #schedule: BackupSchedule | undefined;
   readonly #deleter: ContentDeleter;
   readonly #stop = new AbortController();
-  #draining = false;
+  #isStopping = false;
+  #isDrained = false;
+  #drain: Operation | undefined;
 
   constructor(options: ManagerOptions) {
     this.#options = options;
@@ -108,6 +116,10 @@ export class WorkspaceManager implements Workspaces {
       recovered.workspaces.filter((one) => one.state === "AVAILABLE" && this.#hasStorage(one)),
     );
     await this.#deleter.resume(recovered.leftovers, recovered.workspaces);
+    this.#isDrained = this.#options.journal.isDrained;
+    if (!this.#isDrained) return;
+    log.warn('This node is drained, so it takes no workspaces: "wsdaemon drain --undo" ends that');
+    await this.#beginDrain();
   }
 
   /**
@@ -115,16 +127,92 @@ export class WorkspaceManager implements Workspaces {
    * Pending snapshots are resumed by the next start.
    */
   async stop(graceMs: number): Promise<void> {
-    this.#draining = true;
+    this.#isStopping = true;
     const unscheduled = this.#schedule?.stop();
-    await resolvesWithin(this.#settled(), graceMs, this.#options.clock);
+    const work = Promise.all([this.#settled(), this.#backUpAtStop()]);
+    await resolvesWithin(work, graceMs, this.#options.clock);
     const reason = shuttingDown();
     this.#stop.abort(reason);
     for (const workspace of this.#registry.all()) workspace.setup?.abort.abort(reason);
     await this.#settled();
+    await work;
+    await this.#drain?.ended;
     await unscheduled;
     await this.#saver.settled(this.#registry.all());
     await this.#deleter.settled();
+  }
+
+  /** Whether the node is drained, or being drained: it takes no new workspaces. */
+  get isDrained(): boolean {
+    return this.#isDrained;
+  }
+
+  /**
+   * Refuses new workspaces from now on, also after a restart, and begins to back every workspace up, unless
+   * that is under way.
+   * @returns the operation, which tells how that ends
+   * @throws {DaemonError} where that cannot be written down: nothing has changed then
+   */
+  async drain(): Promise<Operation> {
+    this.#refuseWhileStopping();
+    this.#options.journal.setDrained(true, this.#options.clock.now());
+    this.#isDrained = true;
+    return this.#drain?.state === "running" ? this.#drain : await this.#beginDrain();
+  }
+
+  /**
+   * Takes new workspaces again, and ends a drain that is under way.
+   * @returns whether the node was drained
+   * @throws {DaemonError} where that cannot be written down: nothing has changed then
+   */
+  undrain(): boolean {
+    const wasDrained = this.#isDrained;
+    this.#options.journal.setDrained(false, this.#options.clock.now());
+    this.#isDrained = false;
+    this.#drain?.cancel(
+      new DaemonError("ABORTED", "The drain was undone", { reason: "OPERATION_CANCELLED" }),
+    );
+    return wasDrained;
+  }
+
+  #beginDrain(): Promise<Operation> {
+    const began = Promise.withResolvers<Operation>();
+    // Its failure is the operation's, and is reported with it.
+    this.#backUpAll("drain", (operation) => began.resolve(this.#drain = operation))
+      .catch(() => {});
+    return began.promise;
+  }
+
+  async #backUpAll(caller: string, onBegin: (operation: Operation) => void): Promise<void> {
+    const { operations, backup } = this.#options;
+    await operations.run({ kind: "drain" }, (operation) => {
+      onBegin(operation);
+      return backUpAll(this.#undeleted(), {
+        ...backup,
+        saver: this.#saver,
+        hasStorage: (workspace) => this.#hasStorage(workspace),
+        caller,
+        operation,
+        signal: AbortSignal.any([this.#stop.signal, operation.signal]),
+      });
+    });
+  }
+
+  #undeleted(): Workspace[] {
+    return [...this.#registry.all()].filter(({ state }) => state !== "DELETING");
+  }
+
+  /** Makes the final backups of a node that stops, where it is to; the log says which failed. */
+  async #backUpAtStop(): Promise<void> {
+    const { backup, remoteStorage } = this.#options;
+    if (!backup.onStop || !remoteStorage) return;
+    let operation: Operation | undefined;
+    await this.#backUpAll("stop", (begun) => operation = begun).catch((error) =>
+      log.error("Not every workspace is backed up as of this stop: {reason} {findings}", {
+        reason: messageOf(error),
+        findings: operation?.findings ?? [],
+      })
+    );
   }
 
   async #settled(): Promise<void> {
@@ -136,14 +224,16 @@ export class WorkspaceManager implements Workspaces {
     request: InitRequest,
     onWarning: (message: string) => void = () => {},
   ): Promise<void> {
-    this.#refuseWhileDraining();
+    this.#refuseWhileStopping();
+    this.#refuseWhileDrained();
     const plan = this.#options.initializers.parse(request.initializer, "initializer");
     const quotaBytes = checkQuota(request.storageQuotaBytes);
     this.#registry.checkFree(request.id);
     let isPreMade = false;
     if (this.#options.inPlace || this.#registry.isOrphan(request.id)) {
       isPreMade = await this.#lookForFolder(request.id);
-      this.#refuseWhileDraining();
+      this.#refuseWhileStopping();
+      this.#refuseWhileDrained();
       this.#registry.checkFree(request.id);
     }
     this.#options.admission.checkInit();
@@ -275,7 +365,7 @@ export class WorkspaceManager implements Workspaces {
   }
 
   async dispose(id: string, options: DisposeOptions): Promise<{ gitStatus?: GitStatus }> {
-    this.#refuseWhileDraining();
+    this.#refuseWhileStopping();
     const workspace = this.#registry.get(id);
     checkDisposePreconditions(workspace, options, this.#hasStorage(workspace));
     const disposal = workspace.disposal ??= this.#startDisposal(workspace, options);
@@ -312,7 +402,7 @@ export class WorkspaceManager implements Workspaces {
   }
 
   #saveable(id: string, doing: string): Workspace {
-    this.#refuseWhileDraining();
+    this.#refuseWhileStopping();
     const workspace = this.#registry.get(id);
     if (workspace.state !== "AVAILABLE") {
       throw new DaemonError(
@@ -337,8 +427,17 @@ export class WorkspaceManager implements Workspaces {
     return this.#options.remoteStorage && !workspace.record.remoteStorageDisabled;
   }
 
-  #refuseWhileDraining(): void {
-    if (this.#draining) throw shuttingDown();
+  #refuseWhileDrained(): void {
+    if (!this.#isDrained) return;
+    throw new DaemonError(
+      "UNAVAILABLE",
+      "This node is being drained and takes no new workspaces: use another one",
+      { reason: "NODE_DRAINING" },
+    );
+  }
+
+  #refuseWhileStopping(): void {
+    if (this.#isStopping) throw shuttingDown();
   }
 }
 

@@ -54,6 +54,7 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   collect: [],
   verify: [],
   purge: ["a", "--yes"],
+  drain: [],
 };
 
 const names = Object.keys(COMMANDS);
@@ -64,7 +65,7 @@ const GROUPS = ["client", "config", "images", "pool", "store"];
 /** The commands that call a daemon. */
 const CLIENT = [
   ...names.filter((name) => /^(client|images) /.test(name)),
-  ...["ls", "status", "ops", "top", "cancel", "collect", "verify", "purge"],
+  ...["ls", "status", "ops", "top", "cancel", "drain", "collect", "verify", "purge"],
 ];
 /** The commands that load a config. */
 const CONFIG = ["run", "doctor", "config validate", "config show", ...STORE, ...POOL];

@@ -14,7 +14,7 @@ Deno.test("config decides every key when nothing is given", () => {
     confinement: "auto",
     metrics: { listen: "127.0.0.1:9500", required: false },
     storage: { kind: "fs", path: "/var/lib/wsdaemon/store" },
-    backup: { attempts: 3, concurrency: 4, retain: 1 },
+    backup: { attempts: 3, concurrency: 4, onStop: false, retain: 1 },
     contentOwner: { uid: 1000, gid: 1001 },
     init: { inPlace: false },
     git: { timeout: 600_000, protocols: ["https", "http", "ssh", "git"] },

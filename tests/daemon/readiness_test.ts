@@ -118,3 +118,22 @@ Deno.test("a node is not ready while its disk is too full, and says so of the st
   await changed(readiness, "the store does not answer: refused");
   assertEquals(readiness.get(), { ok: true, message: "ready" });
 });
+
+Deno.test("a node that is drained is not ready, though everything answers", async () => {
+  const clock = new ManualClock();
+  let isDrained = false;
+  await using readiness = new Readiness(
+    { ...noStore, probe: () => Promise.resolve() },
+    clock,
+    new DaemonMetrics(new Metrics(), () => 0),
+    AMPLE_SPACE,
+    () => isDrained,
+  );
+  readiness.start();
+  await changed(readiness, "the daemon is starting");
+  assertEquals(readiness.get(), { ok: true, message: "ready" });
+  isDrained = true;
+  assertEquals(readiness.get(), { ok: false, message: "the node is being drained" });
+  isDrained = false;
+  assertEquals(readiness.get(), { ok: true, message: "ready" });
+});

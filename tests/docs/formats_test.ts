@@ -209,6 +209,7 @@ Deno.test("the journal has the tables and columns that the page shows", () => {
     });
     journal.setState("w1", "DELETING", ["backup"]);
     journal.scheduleBackup("w1", 1);
+    journal.setDrained(true, 1);
   }
   using made = new DatabaseSync(path);
   using shown = new DatabaseSync(":memory:");

@@ -1,10 +1,10 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "@std/path";
 import { inProcess } from "../cli/in_process.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { rounds } from "../fixtures/soak.ts";
 import { readTree } from "../fixtures/tree.ts";
-import { fromBackup, request, TestNode } from "./node.ts";
+import { fromBackup, refuses, request, TestNode } from "./node.ts";
 
 /** Changes a part of the workspace, so that both first and later images are made. */
 async function edit(path: string): Promise<string> {
@@ -38,4 +38,29 @@ Deno.test("of two daemons that back the same identity up at once, one's backup i
   assertEquals(code, 0, stdout + stderr);
   const { images, damage } = JSON.parse(stdout) as { images: number; damage: unknown[] };
   assertEquals([images, damage], [1, []]);
+  await drainAndMove(left, right);
 });
+
+/** Drains a node by the command, and starts its workspaces on another one. */
+async function drainAndMove(from: TestNode, to: TestNode): Promise<void> {
+  const identity = (metaId: string) => ({ metadata: { owner: "alice", metaId } });
+  const trees: string[] = [];
+  for (const id of ["d1", "d2"]) {
+    await from.client.initWorkspace(request(id, identity(id)));
+    trees.push(await edit(from.workspace(id)));
+  }
+  const address = ["--addr", from.daemon.addresses[0]!];
+  const drained = await inProcess("drain", ...address);
+  assertEquals([drained.code, drained.stderr], [0, ""]);
+  assertMatch(drained.stdout, /^drained: 3 workspaces, [23] backed up, [01] unchanged\n$/);
+  await refuses("UNAVAILABLE", "drained", () => from.client.initWorkspace(request("late")));
+  const again = await inProcess("drain", "--json", ...address);
+  assertEquals(JSON.parse(again.stdout).figures.failed, "0");
+  for (const [n, id] of ["d1", "d2"].entries()) {
+    await to.client.initWorkspace({ ...fromBackup(id), ...identity(id) });
+    assertEquals(JSON.stringify(await readTree(to.workspace(id))), trees[n]);
+  }
+  const undone = await inProcess("drain", "--undo", ...address);
+  assertEquals([undone.code, undone.stdout], [0, "the node takes workspaces again\n"]);
+  await from.client.initWorkspace(request("late"));
+}

@@ -36,6 +36,8 @@ export function administration(known: Partial<AdministrationOptions> = {}): Admi
         throw new DaemonError("NOT_FOUND", `workspace ${id} is not known`);
       },
       isPending: () => false,
+      drain: () => Promise.reject(new Error("not used")),
+      undrain: () => false,
     },
     operations: new OperationRegistry(systemClock),
     content: { usages: () => Promise.resolve(new Map()) } as unknown as Content,

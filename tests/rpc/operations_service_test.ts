@@ -18,6 +18,8 @@ async function serve(ids: readonly string[] = []) {
         all: () => ids.map(info),
         get: info,
         isPending: () => false,
+        drain: () => Promise.reject(new Error("not used")),
+        undrain: () => false,
       },
     }),
   });
