@@ -99,3 +99,11 @@ function malformed(text: string, problem: string): DaemonError {
     `Cannot use address ${JSON.stringify(text)}: ${problem}`,
   );
 }
+
+/** Returns whether text is a range of addresses such as `10.0.0.0/8`. */
+export function isAddressRange(text: string): boolean {
+  const [base = "", length = "", ...rest] = text.split("/");
+  const kind = isIP(base);
+  return rest.length === 0 && kind !== 0 && /^\d{1,3}$/.test(length) &&
+    Number(length) <= (kind === 4 ? 32 : 128);
+}

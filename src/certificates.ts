@@ -200,3 +200,26 @@ function endOf({ validTo }: X509Certificate): number {
 function day(milliseconds: number): string {
   return new Date(milliseconds).toISOString().slice(0, 10);
 }
+
+/**
+ * Reads a PEM file of certificates to trust.
+ * @param key the config's key that names it, for messages
+ * @throws {DaemonError} FAILED_PRECONDITION where it cannot be read, or holds none
+ */
+export function readAuthorities(path: string, key: string): string {
+  let pem: string;
+  try {
+    pem = Deno.readTextFileSync(path);
+  } catch (cause) {
+    throw new DaemonError(
+      "FAILED_PRECONDITION",
+      `Cannot read ${key} ${path}: ${explainPath(cause, path)}`,
+      { cause },
+    );
+  }
+  if (pem.includes("-----BEGIN CERTIFICATE-----")) return pem;
+  throw new DaemonError(
+    "FAILED_PRECONDITION",
+    `${key} ${path} holds no certificate; name a PEM file with -----BEGIN CERTIFICATE-----`,
+  );
+}

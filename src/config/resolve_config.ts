@@ -32,22 +32,36 @@ export interface Conflict {
 export function resolveConfig(decoded: DecodedConfig, { cwd, uid, gid }: HostContext): Config {
   const { $schema: _, tls, storage, metrics, ...rest } = decoded;
   const root = resolve(cwd, rest.root);
+  const net = absolute(rest.net, ["caFile", "proxyCredentialsFile"], cwd);
   return {
     ...rest,
     root,
+    net,
     ...(tls ? { tls: absolute(tls, ["cert", "key", "clientCa"], cwd) } : {}),
     metrics: {
       ...(metrics.listen === OFF ? {} : { listen: metrics.listen ?? DEFAULT_METRICS }),
       required: metrics.listen !== undefined && metrics.listen !== OFF,
     },
-    storage: resolveStorage(absolute(storage, STORAGE_PATH_KEYS, cwd), root),
+    storage: resolveStorage(absolute(storage, STORAGE_PATH_KEYS, cwd), root, net.caFile),
     contentOwner: rest.contentOwner ?? { uid, gid },
   };
 }
 
 /** Returns every conflict in a decided config. */
 export function conflicts(config: Config): Conflict[] {
-  return [...listenConflicts(config), ...storageConflicts(config)];
+  return [...listenConflicts(config), ...netConflicts(config), ...storageConflicts(config)];
+}
+
+function netConflicts({ net }: Config): Conflict[] {
+  if (net.proxy !== undefined) return [];
+  const unused = [
+    ...(net.proxyCredentialsFile === undefined ? [] : ["proxyCredentialsFile"]),
+    ...(net.noProxy.length === 0 ? [] : ["noProxy"]),
+  ];
+  return unused.map((key) => ({
+    path: ["net", key],
+    problem: "there is no proxy that it is for; set net.proxy, or leave it out",
+  }));
 }
 
 /** Returns every address that gRPC is served on, whichever services. */

@@ -5,7 +5,7 @@
 
 import { isIP } from "node:net";
 import { z } from "zod";
-import { type Address, parseAddress } from "../address.ts";
+import { type Address, isAddressRange, parseAddress } from "../address.ts";
 import { countField, expected, flagField, pathField, section } from "../schema_fields.ts";
 import { type StorageOptions, storageSchema } from "../store/mod.ts";
 import {
@@ -75,6 +75,19 @@ const collector = z.string(aCollector).refine((value) => {
 const HOST_NAME = /^(?:\*\.)?(?!-)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?$/;
 const aHost = expected('a host name, "*.domain" or an IP address, without a port');
 const host = z.string(aHost).refine((value) => isIP(value) !== 0 || HOST_NAME.test(value), aHost);
+const anException = expected(
+  'a host name, "*.domain", an IP address or a range such as "10.0.0.0/8"',
+);
+const exception = z.string(anException).refine(
+  (value) => isIP(value) !== 0 || HOST_NAME.test(value) || isAddressRange(value),
+  anException,
+);
+const aProxy = expected("an http URL of host and port, without credentials");
+const proxy = z.string(aProxy).refine((value) => {
+  const url = URL.parse(value);
+  return url !== null && url.protocol === "http:" && url.username + url.password === "" &&
+    url.pathname === "/" && url.search + url.hash === "";
+}, aProxy);
 const protocol = z.enum(
   ["https", "http", "ssh", "git", "file"],
   expected('one of "https", "http", "ssh", "git", "file"'),
@@ -161,6 +174,23 @@ export const configSchema = section({
       .describe("Only these hosts may be reached; all where empty"),
     denyHosts: z.array(host, expected("an array of host names")).default([])
       .describe("These hosts may not be reached"),
+    proxy: proxy.exactOptional().describe(
+      "Proxy of the network (HTTP CONNECT) for downloads, secrets and Git over http(s), once their " +
+        "addresses are checked; none unless given",
+    ),
+    proxyCredentialsFile: pathField.exactOptional()
+      .describe("File with user:password for the proxy"),
+    proxyConnect: z.enum(["address", "name"], expected('"address" or "name"')).default("address")
+      .describe(
+        "What the proxy is asked for: the address that was checked, or the host's name, which it " +
+          "looks up itself",
+      ),
+    noProxy: z.array(exception, expected("an array of hosts and address ranges")).default([])
+      .describe("Hosts and address ranges that are reached without the proxy"),
+    caFile: pathField.exactOptional().describe(
+      "PEM file of authorities that downloads, secrets, Git and an S3 store without a caFile trust " +
+        "besides Mozilla's",
+    ),
   }).prefault({}),
   quota: section({
     driver: z.enum(

@@ -4,7 +4,7 @@
  */
 
 import { join } from "@std/path";
-import { readTlsMaterial } from "../certificates.ts";
+import { readAuthorities, readTlsMaterial } from "../certificates.ts";
 import { Administration, newestImage } from "../admin/mod.ts";
 import { systemClock } from "../clock.ts";
 import type { Config } from "../config/mod.ts";
@@ -14,7 +14,7 @@ import { type FoundGit, Git, reportFoundGit } from "../git/mod.ts";
 import { createInitializers } from "../initializer/mod.ts";
 import { logger } from "../log/mod.ts";
 import { OperationRegistry } from "../operations/mod.ts";
-import { EgressProxy } from "../outbound/mod.ts";
+import { EgressProxy, type NetworkOptions, readProxyCredentials } from "../outbound/mod.ts";
 import { formatAddress, parseAddress } from "../address.ts";
 import { type RpcServer, startRpc } from "../rpc/mod.ts";
 import { BaseCache, StoredImages } from "../snapshot/mod.ts";
@@ -88,7 +88,7 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   const journal = stack.use(
     await openJournal(join(config.root, "state", "state.db"), options.content),
   );
-  const egressProxy = stack.use(new EgressProxy(config.net));
+  const egressProxy = stack.use(new EgressProxy(config.net, networkOf(config.net)));
   const { content } = options;
   const bases = stack.use(
     new BaseCache({ ...config.cache, content, clock: systemClock, metrics, volume }),
@@ -157,6 +157,29 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
     stop: (graceMs) => stop(graceMs, { workspaces, operations, rpc, http, readiness, resources }),
     reload: () => reload(config, rpc, certificates),
     status: () => serviceStatus(readiness.get(), operations),
+  };
+}
+
+/** Reads what the network around the node asks of connections. @throws {DaemonError} */
+function networkOf(net: Config["net"]): NetworkOptions {
+  const { caFile, proxy, proxyCredentialsFile } = net;
+  const authorities = caFile === undefined ? {} : {
+    authorities: readAuthorities(caFile, "net.caFile"),
+  };
+  if (proxy === undefined) return authorities;
+  const { hostname, port } = new URL(proxy);
+  const credentials = proxyCredentialsFile === undefined ? {} : {
+    credentials: readProxyCredentials(proxyCredentialsFile),
+  };
+  return {
+    ...authorities,
+    proxy: {
+      host: hostname.replace(/^\[(.*)\]$/, "$1"),
+      port: Number(port || "80"),
+      connectBy: net.proxyConnect,
+      exceptions: net.noProxy,
+      ...credentials,
+    },
   };
 }
 

@@ -55,13 +55,21 @@ const SSH = [
 /**
  * Returns the text of the config that replaces a user's: defaults that a repository or `custom_config` may
  * override.
- * @param silence seconds without a byte from an http(s) server until a transfer is aborted
+ * @param options.silence seconds without a byte from an http(s) server until a transfer is aborted
+ * @param options.authorities absolute path of a PEM file of all authorities to trust; git's own unless
+ *   given
  */
-export function globalConfig(silence: number = SILENCE_LIMIT): string {
+export function globalConfig(
+  { silence = SILENCE_LIMIT, authorities }: {
+    silence?: number | undefined;
+    authorities?: string;
+  } = {},
+): string {
+  const trust = authorities === undefined ? "" : `\tsslCAInfo = ${authorities}\n`;
   return `[safe]
 \tdirectory = *
 [http]
-\tlowSpeedLimit = 1
+${trust}\tlowSpeedLimit = 1
 \tlowSpeedTime = ${silence}
 [init]
 \tdefaultBranch = main

@@ -1,11 +1,15 @@
 /** Private temporary folders for git's home and for copies of what it reads. */
 
+import { rootCertificates } from "node:tls";
 import { join } from "@std/path";
 import type { Owner } from "../content/mod.ts";
 import { globalConfig } from "./git_environment.ts";
 
 /** Other users may search the parent but not list it, so they cannot find a scratch folder's name. */
 const PARENT_MODE = 0o711;
+
+/** The file of authorities in a scratch folder. */
+const AUTHORITIES = "home/authorities.pem";
 
 /** A private folder, removed with its content when it is disposed of. */
 export class Scratch implements AsyncDisposable {
@@ -19,15 +23,26 @@ export class Scratch implements AsyncDisposable {
 
   /**
    * Makes a folder in `folder` that git can read as `user`, with a home for it.
-   * @param silence see {@link globalConfig}
+   * @param options.silence see {@link globalConfig}
+   * @param options.authorities PEM certificates to trust besides Mozilla's, in place of the system's
    */
-  static async make(folder: string, user: Owner | undefined, silence?: number): Promise<Scratch> {
+  static async make(
+    folder: string,
+    user: Owner | undefined,
+    { silence, authorities }: { silence?: number | undefined; authorities?: string | undefined } =
+      {},
+  ): Promise<Scratch> {
     await makeFolder(folder);
     await Deno.chmod(folder, PARENT_MODE);
     const scratch = new Scratch(join(folder, crypto.randomUUID()), user);
     await scratch.folder("");
     await scratch.folder("home");
-    await scratch.write("home/.gitconfig", globalConfig(silence));
+    if (authorities !== undefined) {
+      // Git trusts one file alone.
+      await scratch.write(AUTHORITIES, [...rootCertificates, authorities, ""].join("\n"));
+    }
+    const trust = authorities === undefined ? {} : { authorities: join(scratch.path, AUTHORITIES) };
+    await scratch.write("home/.gitconfig", globalConfig({ silence, ...trust }));
     return scratch;
   }
 

@@ -46,7 +46,10 @@ export async function withSession<T>(
   try {
     const runsAs = place.owner ?? owner;
     const user = switchUser ? gitUser(runsAs, contentOwner, location) : undefined;
-    await using scratch = await Scratch.make(folder, user, place.silence);
+    await using scratch = await Scratch.make(folder, user, {
+      silence: place.silence,
+      authorities: network && options.egressProxy.authorities,
+    });
     const git = new GitSession({
       program,
       cwd,

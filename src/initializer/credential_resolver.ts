@@ -2,8 +2,7 @@
 
 import { invalid } from "../errors.ts";
 import type { Login, Remote } from "../git/mod.ts";
-import type { EgressProxy } from "../outbound/mod.ts";
-import { fetchSecret, isOneLine } from "./one_time_secret.ts";
+import { fetchSecret, isOneLine, type SecretServices } from "./one_time_secret.ts";
 import type { GitConfigSpec } from "./specs.ts";
 import { parseDownloadUrl } from "./urls.ts";
 
@@ -49,11 +48,11 @@ export function parseCredentials(
  * and only then, however many of the initialisation's checkouts name it.
  */
 export class CredentialResolver {
-  readonly #egressProxy: EgressProxy;
+  readonly #services: SecretServices;
   readonly #secrets = new Map<string, Promise<Login>>();
 
-  constructor(egressProxy: EgressProxy) {
-    this.#egressProxy = egressProxy;
+  constructor(services: SecretServices) {
+    this.#services = services;
   }
 
   /**
@@ -72,7 +71,7 @@ export class CredentialResolver {
   }
 
   #secret(url: string, signal: AbortSignal): Promise<Login> {
-    const secret = this.#secrets.get(url) ?? fetchSecret(url, this.#egressProxy, signal);
+    const secret = this.#secrets.get(url) ?? fetchSecret(url, this.#services, signal);
     this.#secrets.set(url, secret);
     return secret;
   }

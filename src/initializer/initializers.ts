@@ -59,7 +59,7 @@ export function createInitializers(options: InitializersOptions): Initializers {
       return { members, checkoutLocation: checkoutLocationOf(members) };
     },
     async run(plan, context) {
-      const credentials = new CredentialResolver(services.egressProxy);
+      const credentials = new CredentialResolver(services);
       const shared: RunServices = { ...services, credentials };
       const allowed = withOwnContentAllowed(context);
       for (const member of plan.members) {

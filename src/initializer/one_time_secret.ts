@@ -1,29 +1,53 @@
 /** Fetches one-time secrets: a `user:password` that a server answers once, at a URL that few know. */
 
+import { retry } from "../async/mod.ts";
+import type { Clock } from "../clock.ts";
 import { DaemonError } from "../errors.ts";
 import type { Login } from "../git/mod.ts";
-import { type EgressProxy, HttpClient, OutboundRefused } from "../outbound/mod.ts";
+import {
+  type EgressProxy,
+  HttpClient,
+  NotConnectedError,
+  OutboundRefused,
+} from "../outbound/mod.ts";
 
 /** Maximum bytes of an answer; no `user:password` is longer. */
 const MAX_BODY_BYTES = 64 * 1024;
 const TIMEOUT_MS = 60_000;
 
+/** What fetching a secret uses. */
+export interface SecretServices {
+  egressProxy: EgressProxy;
+  clock: Clock;
+}
+
 /** A failure because an answer is no secret; its message repeats nothing of the answer. */
 class InvalidSecretError extends Error {}
 
+/** How often a server that cannot be connected to is tried, and how long between. Milliseconds. */
+const RETRY = { attempts: 6, baseDelay: 500, maxDelay: 10_000 } as const;
+
 /**
- * Fetches a secret with a GET request, which its server answers only once.
+ * Fetches a secret with a GET request, which its server answers only once: it is sent again only where
+ * the server could not be connected to.
  * @throws {DaemonError} FAILED_PRECONDITION, which neither names the URL nor has a cause that does:
  *   the URL may itself be the secret
  */
 export async function fetchSecret(
   url: string,
-  egressProxy: EgressProxy,
+  { egressProxy, clock }: SecretServices,
   signal: AbortSignal,
 ): Promise<Login> {
   const limit = AbortSignal.timeout(TIMEOUT_MS);
+  const either = AbortSignal.any([signal, limit]);
   try {
-    return parse(await getText(url, egressProxy, AbortSignal.any([signal, limit])));
+    const text = await retry(() => getText(url, egressProxy, either), {
+      ...RETRY,
+      clock,
+      signal: either,
+      isRetryable: (error) => error instanceof NotConnectedError,
+    });
+    return parse(text);
   } catch (error) {
     signal.throwIfAborted();
     const why = limit.aborted ? "its server took too long" : reasonOf(error);
@@ -48,7 +72,7 @@ async function getText(
   egressProxy: EgressProxy,
   signal: AbortSignal,
 ): Promise<string> {
-  using client = new HttpClient(egressProxy);
+  using client = new HttpClient(egressProxy, { isSentOnce: true });
   const response = await client.get(url, { signal });
   if (!response.ok) {
     await response.body?.cancel();

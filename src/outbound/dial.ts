@@ -5,6 +5,7 @@ import { connect as connectSocket, type Socket } from "node:net";
 import { DaemonError, messageOf } from "../errors.ts";
 import { canonicalAddress } from "./address.ts";
 import { type OutboundRules, refusal } from "./policy.ts";
+import { connectThrough, isDirect, ProxyRefusal, type UpstreamProxy } from "./upstream_proxy.ts";
 
 const CONNECT_TIMEOUT_MS = 15_000;
 
@@ -42,6 +43,7 @@ export async function resolveChecked(rules: OutboundRules, host: string): Promis
 
 /**
  * Connects to a port of a host, at an address that the rules allow. The caller owns the socket.
+ * @param proxy what connects to hosts that are not reached directly; absent for none
  * @throws {OutboundRefused}
  * @throws {DaemonError} UNAVAILABLE where nothing answers there
  */
@@ -50,12 +52,16 @@ export async function dial(
   host: string,
   port: number,
   signal: AbortSignal,
+  proxy?: UpstreamProxy,
 ): Promise<Socket> {
   const addresses = await resolveChecked(rules, host);
   let last: unknown;
   for (const address of addresses) {
     try {
-      return await connect(host, address, port, signal);
+      if (!proxy || isDirect(proxy, host, address)) {
+        return await connect(host, address, port, signal);
+      }
+      return await connectByProxy(proxy, host, address, port, signal);
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof OutboundRefused) throw error;
@@ -83,6 +89,41 @@ async function connect(
     if (canonicalAddress(actual) === canonicalAddress(address)) return socket;
     socket.destroy();
     throw new OutboundRefused(`${host} resolved to ${address}, but led to ${actual}`);
+  }
+}
+
+/** Connects to an address by a proxy, which may be anywhere: only its own rules bind it. */
+async function connectByProxy(
+  proxy: UpstreamProxy,
+  host: string,
+  address: string,
+  port: number,
+  signal: AbortSignal,
+): Promise<Socket> {
+  const name = `the proxy ${proxy.host}:${proxy.port} (net.proxy)`;
+  const to = proxy.connectBy === "name" ? host.replace(/^\[(.*)\]$/, "$1") : address;
+  let socket: Socket;
+  try {
+    socket = await open(proxy.host, proxy.port, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw new Error(`${name} cannot be reached: ${messageOf(error)}`, { cause: error });
+  }
+  const destroy = () => socket.destroy();
+  const timer = setTimeout(destroy, CONNECT_TIMEOUT_MS);
+  signal.addEventListener("abort", destroy);
+  try {
+    await connectThrough(socket, proxy, to, port);
+    return socket;
+  } catch (error) {
+    socket.destroy();
+    signal.throwIfAborted();
+    const message = `${name} does not connect: ${messageOf(error)}`;
+    if (error instanceof ProxyRefusal && error.isFinal) throw new OutboundRefused(message);
+    throw new Error(message, { cause: error });
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", destroy);
   }
 }
 

@@ -12,6 +12,7 @@ import type { Socket } from "node:net";
 import { messageOf } from "../errors.ts";
 import { dial, OutboundRefused } from "./dial.ts";
 import type { OutboundRules } from "./policy.ts";
+import type { UpstreamProxy } from "./upstream_proxy.ts";
 import { passwordReply, readConnect, readPassword, REPLY, reply, writeAll } from "./socks.ts";
 
 /** The right to connect through the egress proxy, for one operation; disposing of it ends its connections. */
@@ -22,14 +23,19 @@ export interface ProxySession extends Disposable {
   readonly refusals: readonly string[];
   /** Why other connections failed, in order. */
   readonly failures: readonly string[];
-  /** Clears refusals and failures, for another attempt. */
-  reset(): void;
+  /**
+   * Clears refusals and failures, for another attempt.
+   * @param connections how many connections it may make; any number unless given
+   */
+  reset(connections?: number): void;
 }
 
 /** What the proxy knows of a session. */
 interface SessionState {
   refusals: string[];
   failures: string[];
+  /** How many connections it may still make. */
+  connectionsLeft: number;
   abort: AbortController;
 }
 
@@ -41,27 +47,46 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 const CHUNK_BYTES = 64 * 1024;
 
+/** What the network around the node asks of connections. */
+export interface NetworkOptions {
+  /** What connects to hosts that are not reached directly; absent for none. */
+  proxy?: UpstreamProxy;
+  /** PEM certificates of authorities that clients of the egress proxy trust besides the usual ones. */
+  authorities?: string;
+}
+
 /** An egress proxy with its rules; it listens from the first session on. */
 export class EgressProxy implements Disposable {
   readonly rules: OutboundRules;
+  /** See {@link NetworkOptions}. */
+  readonly authorities: string | undefined;
+  readonly #upstream: UpstreamProxy | undefined;
   readonly #sessions = new Map<string, SessionState>();
   #listener: Deno.TcpListener | undefined;
 
-  constructor(rules: OutboundRules) {
+  constructor(rules: OutboundRules, { proxy, authorities }: NetworkOptions = {}) {
     this.rules = rules;
+    this.authorities = authorities;
+    this.#upstream = proxy;
   }
 
   /** Opens a session. The caller owns it and disposes of it. @throws where no port can be listened on */
   openSession(): ProxySession {
     const { port } = this.#listen().addr;
     const secret = crypto.randomUUID();
-    const session: SessionState = { refusals: [], failures: [], abort: new AbortController() };
+    const session: SessionState = {
+      refusals: [],
+      failures: [],
+      connectionsLeft: Infinity,
+      abort: new AbortController(),
+    };
     this.#sessions.set(secret, session);
     return {
       proxyUrl: `socks5h://pass:${secret}@${EGRESS_PROXY_HOST}:${port}`,
       refusals: session.refusals,
       failures: session.failures,
-      reset() {
+      reset(connections = Infinity) {
+        session.connectionsLeft = connections;
         session.refusals.length = 0;
         session.failures.length = 0;
       },
@@ -113,7 +138,12 @@ export class EgressProxy implements Disposable {
       if (!session) return;
       const { host, port } = await readConnect(client);
       handshake.stop();
+      if (session.connectionsLeft <= 0) {
+        await writeAll(client, reply(REPLY.notAllowed));
+        return;
+      }
       const upstream = await this.#dial(session, host, port);
+      if (!(upstream instanceof Error)) session.connectionsLeft--;
       if (upstream instanceof Error) {
         const refused = upstream instanceof OutboundRefused;
         await writeAll(client, reply(refused ? REPLY.notAllowed : REPLY.unreachable));
@@ -130,7 +160,7 @@ export class EgressProxy implements Disposable {
   /** Connects to a host, and records in the session why it could not. */
   async #dial(session: SessionState, host: string, port: number): Promise<Socket | Error> {
     try {
-      return await dial(this.rules, host, port, session.abort.signal);
+      return await dial(this.rules, host, port, session.abort.signal, this.#upstream);
     } catch (error) {
       const refused = error instanceof OutboundRefused;
       (refused ? session.refusals : session.failures).push(messageOf(error));

@@ -14,6 +14,13 @@ export interface GetOptions {
   signal: AbortSignal;
 }
 
+/** A server that could not be connected to, so that nothing was sent to it; UNAVAILABLE. */
+export class NotConnectedError extends DaemonError {
+  constructor(message: string, cause: unknown) {
+    super("UNAVAILABLE", message, { cause });
+  }
+}
+
 /** Returns an http(s) URL for messages: without userinfo, and without a query, which may be a signature. */
 export function displayUrl(url: URL | string): string {
   const { protocol, host, pathname } = new URL(url);
@@ -24,13 +31,23 @@ export function displayUrl(url: URL | string): string {
 export class HttpClient implements Disposable {
   readonly #proxySession: ProxySession;
   readonly #client: Deno.HttpClient;
+  readonly #connections: number;
 
-  constructor(egressProxy: EgressProxy) {
+  /**
+   * @param options.isSentOnce whether no request is sent a second time: Deno does that by itself where a
+   *   connection ends without an answer
+   */
+  constructor(egressProxy: EgressProxy, { isSentOnce = false } = {}) {
+    this.#connections = isSentOnce ? 1 : Infinity;
     // Deno reads NO_PROXY when a client is made, so proxy variables must be gone: no connection may
     // bypass the egress proxy.
     clearProxyVariables();
     this.#proxySession = egressProxy.openSession();
-    this.#client = Deno.createHttpClient({ proxy: { url: this.#proxySession.proxyUrl } });
+    const { authorities } = egressProxy;
+    this.#client = Deno.createHttpClient({
+      proxy: { url: this.#proxySession.proxyUrl },
+      ...(authorities === undefined ? {} : { caCerts: [authorities] }),
+    });
   }
 
   [Symbol.dispose](): void {
@@ -42,13 +59,15 @@ export class HttpClient implements Disposable {
    * Sends a GET request, following redirects; userinfo becomes an Authorization header for its origin alone.
    * The caller reads or cancels the body, which comes as the server stores it.
    * @throws {OutboundRefused} where its host, or that of a redirect, is forbidden
+   * @throws {NotConnectedError} where not even the URL's own server could be connected to
    * @throws {DaemonError} UNAVAILABLE where the network fails, FAILED_PRECONDITION for bad redirects
    */
   async get(text: string, options: GetOptions): Promise<Response> {
     const { origin } = new URL(text);
     let url = new URL(text);
     for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
-      const response = await this.#send(url, url.origin === origin ? text : undefined, options);
+      const login = url.origin === origin ? text : undefined;
+      const response = await this.#send(url, login, options, hop === 0);
       if (!REDIRECTS.has(response.status)) return response;
       await response.body?.cancel();
       url = redirected(url, response.headers.get("location"));
@@ -58,14 +77,20 @@ export class HttpClient implements Disposable {
     });
   }
 
-  async #send(url: URL, login: string | undefined, options: GetOptions): Promise<Response> {
+  /** @param isFirst whether nothing was sent before */
+  async #send(
+    url: URL,
+    login: string | undefined,
+    options: GetOptions,
+    isFirst: boolean,
+  ): Promise<Response> {
     const { headers, signal } = options;
     const { username, password } = new URL(login ?? "http://none");
     const bare = new URL(url);
     bare.username = "";
     bare.password = "";
     bare.hash = "";
-    this.#proxySession.reset();
+    this.#proxySession.reset(this.#connections);
     try {
       return await fetch(bare, {
         client: this.#client,
@@ -79,17 +104,21 @@ export class HttpClient implements Disposable {
       });
     } catch (error) {
       signal.throwIfAborted();
-      throw this.#explain(bare, error);
+      throw this.#explain(bare, error, isFirst);
     }
   }
 
-  #explain(url: URL, error: unknown): DaemonError {
+  #explain(url: URL, error: unknown, isFirst: boolean): DaemonError {
     const refused = this.#proxySession.refusals[0];
     if (refused !== undefined) return new OutboundRefused(refused);
     if (error instanceof Deno.errors.NotCapable) {
       return new OutboundRefused(`${url.host} is not among net.allowHosts`);
     }
-    const why = this.#proxySession.failures.at(-1) ?? messageOf(error);
+    const failure = this.#proxySession.failures.at(-1);
+    const why = failure ?? messageOf(error);
+    if (failure !== undefined && isFirst) {
+      return new NotConnectedError(`${displayUrl(url)}: ${why}`, error);
+    }
     return new DaemonError("UNAVAILABLE", `${displayUrl(url)}: ${why}`, { cause: error });
   }
 }

@@ -7,5 +7,11 @@
  */
 
 export { OutboundRefused, resolveChecked } from "./dial.ts";
-export { EGRESS_PROXY_HOST, EgressProxy, type ProxySession } from "./egress_proxy.ts";
-export { displayUrl, HttpClient } from "./http.ts";
+export {
+  EGRESS_PROXY_HOST,
+  EgressProxy,
+  type NetworkOptions,
+  type ProxySession,
+} from "./egress_proxy.ts";
+export { displayUrl, HttpClient, NotConnectedError } from "./http.ts";
+export { readProxyCredentials, type UpstreamProxy } from "./upstream_proxy.ts";

@@ -38,7 +38,8 @@ export function refusal(rules: OutboundRules, host: string, address: string): st
   return undefined;
 }
 
-function matchesHost(pattern: string, host: string): boolean {
+/** Returns whether a host is that of a pattern: a name, `*.domain` or an IP address. */
+export function matchesHost(pattern: string, host: string): boolean {
   const canonical = canonicalAddress(pattern).replace(/\.$/, "");
   const name = canonicalAddress(host).replace(/\.$/, "");
   return canonical.startsWith("*.") ? name.endsWith(canonical.slice(1)) : name === canonical;

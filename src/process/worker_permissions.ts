@@ -64,27 +64,35 @@ export function daemonPermissions(
       ...rpc.net,
       ...(config.metrics.listen === undefined ? [] : [config.metrics.listen]),
       ...store.net,
-      ...collectorOf(config),
+      ...hostOf(config.tracing.endpoint),
+      ...hostOf(config.net.proxy),
       EGRESS_PROXY_HOST,
       ...config.net.allowHosts.map((host) => isIPv6(host) ? `[${host}]` : host),
     ]),
     env: unique([...rpc.env, ...store.env, ...PROXY_VARIABLES]),
-    // To read how much space is free, for errors about a full disk.
-    sys: ["statfs", ...store.sys],
+    // To read how much space is free, for errors about a full disk, and whom the runtime trusts.
+    sys: unique(["statfs", ...store.sys, ...config.net.caFile === undefined ? [] : ["ca"]]),
   };
 }
 
-/** Returns the collector of traces as `host:port`. */
-function collectorOf({ tracing: { endpoint } }: Config): string[] {
-  if (endpoint === undefined) return [];
-  const { protocol, hostname, port } = new URL(endpoint);
+/** Returns an http(s) URL's server as `host:port`. */
+function hostOf(url: string | undefined): string[] {
+  if (url === undefined) return [];
+  const { protocol, hostname, port } = new URL(url);
   return [`${hostname}:${port || (protocol === "https:" ? 443 : 80)}`];
 }
 
 /** Returns the files that the config names and the daemon only reads. */
-export function secretFiles({ tls, storage }: Config): string[] {
-  const files = [tls?.cert, tls?.key, tls?.clientCa, ...storeFiles(storage)];
-  return files.filter((path) => path !== undefined);
+export function secretFiles({ tls, storage, net }: Config): string[] {
+  const files = [
+    tls?.cert,
+    tls?.key,
+    tls?.clientCa,
+    net.caFile,
+    net.proxyCredentialsFile,
+    ...storeFiles(storage),
+  ];
+  return unique(files.filter((path) => path !== undefined));
 }
 
 function unique(values: readonly string[]): string[] {

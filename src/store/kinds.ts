@@ -56,13 +56,17 @@ export const STORAGE_PATH_KEYS: readonly string[] = Object.values(KINDS)
  * Decides what the config leaves open.
  * @param written its paths absolute
  * @param root the daemon's root, absolute
+ * @param caFile what a store that can be told whom to trust trusts where it is not told otherwise
  */
 export function resolveStorage<K extends Kind>(
   written: Written<K> & { kind: K },
   root: string,
+  caFile?: string,
 ): Options<K> {
   const kind: StoreKind<Written<K>, Options<K>> = KINDS[written.kind];
-  return kind.resolve(written, root);
+  const keys: readonly string[] = kind.fileKeys;
+  const trust = caFile !== undefined && keys.includes("caFile") ? { caFile } : {};
+  return kind.resolve({ ...trust, ...written }, root);
 }
 
 /** Returns what is wrong with `storage` by keys that depend on each other. */

@@ -210,6 +210,7 @@ Deno.test("the journal has the tables and columns that the page shows", () => {
     journal.setState("w1", "DELETING", ["backup"]);
     journal.scheduleBackup("w1", 1);
     journal.setDrained(true, 1);
+    journal.setFolder("w1", { use: "filling", id: "1@2.3" });
   }
   using made = new DatabaseSync(path);
   using shown = new DatabaseSync(":memory:");

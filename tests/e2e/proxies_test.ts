@@ -1,5 +1,9 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import { startConnectProxy } from "../fixtures/connect_proxy.ts";
 import { testFolder } from "../fixtures/folder.ts";
+import { makeRemote, serveGit } from "../fixtures/git_repos.ts";
+import { hasOpenssl, makeCertificates } from "../rpc/certificates.ts";
 import { BUCKET, S3_KEYS, startS3 } from "../fixtures/s3rver.ts";
 import { refuses, request, TestNode } from "./node.ts";
 
@@ -46,4 +50,74 @@ Deno.test("a daemon is deaf to its environment's proxies: downloads pass the egr
   await client.backupWorkspace("w");
   await client.disposeWorkspace({ id: "w" });
   assertEquals({ local: local.seen, proxy: proxy.seen }, { local: [], proxy: [] });
+});
+
+/** An address that is nobody's (RFC 5737): only the proxy can lead from there to anywhere. */
+const HOST = "203.0.113.7";
+
+Deno.test({
+  name: "downloads, secrets and Git go through the company's proxy, and trust its authority",
+  ignore: !hasOpenssl,
+  async fn() {
+    using folder = testFolder();
+    const certificates = await makeCertificates(folder.path, `IP:${HOST}`);
+    const pem = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    const { cert, key } = certificates.server;
+    const remotes = join(folder.path, "remotes");
+    Deno.mkdirSync(remotes);
+    makeRemote(join(remotes, "a.git"), [
+      { branch: "main", subject: "first", files: { "in git": "1" } },
+    ]);
+    await using server = serveGit(remotes, {
+      tls: { cert: pem(cert), key: pem(key) },
+      login: "jane:hunter2",
+      intercept({ url }) {
+        if (url.endsWith("/ots")) return new Response("jane:hunter2");
+        return url.endsWith("/tool") ? new Response("tool") : undefined;
+      },
+    });
+    await using proxy = await startConnectProxy();
+    Deno.writeTextFileSync(join(folder.path, "login"), "wsdaemon:s3cret\n");
+    const net = {
+      proxy: `http://127.0.0.1:${proxy.port}`,
+      proxyCredentialsFile: join(folder.path, "login"),
+      caFile: join(folder.path, "ca.pem"),
+      allowHosts: [HOST],
+    };
+    await using node = await TestNode.start(folder.path, "node", { config: { net } });
+    const base = `https://${HOST}:${new URL(server.url).port}`;
+    const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode("tool"));
+    const digest = `sha256:${new Uint8Array(hash).toHex()}`;
+    const initializer = {
+      spec: {
+        case: "composite" as const,
+        value: {
+          initializer: [
+            {
+              spec: {
+                case: "git" as const,
+                value: {
+                  remoteUri: `${base}/a.git`,
+                  checkoutLocation: "repo",
+                  // BASIC_AUTH_OTS
+                  config: { authentication: 2, authOts: `${base}/ots` },
+                },
+              },
+            },
+            {
+              spec: {
+                case: "download" as const,
+                value: { files: [{ url: `${base}/tool`, filePath: "tool", digest }] },
+              },
+            },
+          ],
+        },
+      },
+    };
+    await node.client.initWorkspace(request("w", { initializer }));
+    assertEquals(Deno.readTextFileSync(join(node.workspace("w"), "repo", "in git")), "1");
+    assertEquals(Deno.readTextFileSync(join(node.workspace("w"), "tool")), "tool");
+    assertEquals(new Set(proxy.asked), new Set([new URL(base).host]));
+    assert(!node.daemon.log.includes("s3cret") && !node.daemon.log.includes("hunter2"));
+  },
 });

@@ -37,8 +37,14 @@ export async function succeeds(command: string, args: string[]): Promise<boolean
   }
 }
 
-/** Makes all of them in `folder`, where they stay as `<name>.pem` and `<name>.key`. */
-export async function makeCertificates(folder: string): Promise<Certificates> {
+/**
+ * Makes all of them in `folder`, where they stay as `<name>.pem` and `<name>.key`.
+ * @param here names and addresses that the server's are for
+ */
+export async function makeCertificates(
+  folder: string,
+  here = "IP:127.0.0.1,DNS:localhost",
+): Promise<Certificates> {
   const openssl = async (...args: string[]) => {
     const { success, stderr } = await new Deno.Command("openssl", { args, cwd: folder }).output();
     if (!success) throw new Error(`openssl ${args[0]}: ${new TextDecoder().decode(stderr)}`);
@@ -65,7 +71,6 @@ export async function makeCertificates(folder: string): Promise<Certificates> {
   const read = (name: string) => Deno.readFile(join(folder, name));
   await authority("ca");
   await authority("other-ca");
-  const here = "IP:127.0.0.1,DNS:localhost";
   return {
     server: await issue("server", "ca", here),
     renewed: await issue("renewed", "ca", here),

@@ -58,6 +58,28 @@ Deno.test("the journal remembers what was saved of a workspace for as long as it
     assertEquals(journal.finalSaves("w1"), []);
   }));
 
+Deno.test("the journal remembers whose a folder is for as long as that matters", () =>
+  withFile((path) => {
+    const unclaimed = { use: "unclaimed", id: "none" } as const;
+    const filling = { use: "filling", id: "1@2.000000003" } as const;
+    {
+      using journal = new Journal(path);
+      for (const id of ["w1", "w2", "w3"]) journal.insert({ ...record, id, folder: unclaimed });
+      journal.setFolder("w2", filling);
+      journal.setFolder("w3", { use: "published", id: "4@5.000000006" });
+    }
+    using journal = new Journal(path);
+    const folders = () => journal.workspaces().map(({ folder }) => folder);
+    assertEquals(folders(), [unclaimed, filling, { use: "published", id: "4@5.000000006" }]);
+    for (const id of ["w1", "w2", "w3"]) journal.setState(id, "AVAILABLE");
+    assertEquals(folders(), [undefined, { ...filling, use: "filled" }, undefined]);
+    for (const id of ["w1", "w2", "w3"]) journal.setState(id, "DELETING");
+    assertEquals(folders(), [undefined, { ...filling, use: "filled" }, undefined]);
+    journal.remove("w2");
+    journal.insert({ ...record, id: "w2" });
+    assertEquals(folders(), [undefined, undefined, undefined]);
+  }));
+
 Deno.test("the journal forgets a workspace's promises with it", () =>
   withFile((path) => {
     using journal = new Journal(path);

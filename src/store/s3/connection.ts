@@ -4,7 +4,7 @@ import { S3Client } from "@aws-sdk/client-s3";
 import { abortable } from "@std/async";
 import { type Backoff, Semaphore } from "../../async/mod.ts";
 import type { Clock } from "../../clock.ts";
-import { DaemonError, explainPath } from "../../errors.ts";
+import { readAuthorities } from "../../certificates.ts";
 import type { StoreOptions } from "../object_store.ts";
 import { checkAnswers } from "./check_answers.ts";
 import { Access } from "./access.ts";
@@ -74,7 +74,9 @@ export class Connection {
   /** Prepares a client; nothing is sent yet. @throws {DaemonError} FAILED_PRECONDITION for a bad option */
   static async open(options: ConnectionOptions): Promise<Connection> {
     const { storage, tuning, observer } = options;
-    const ca = storage.caFile === undefined ? undefined : await readCa(storage.caFile);
+    const ca = storage.caFile === undefined
+      ? undefined
+      : readAuthorities(storage.caFile, "storage.caFile");
     const handler = new ProgressHandler({
       stallMs: tuning.stallMs,
       workMs: tuning.workMs,
@@ -212,24 +214,4 @@ function newClient(
   });
   checkAnswers(client);
   return client;
-}
-
-async function readCa(path: string): Promise<string> {
-  let pem: string;
-  try {
-    pem = await Deno.readTextFile(path);
-  } catch (error) {
-    throw new DaemonError(
-      "FAILED_PRECONDITION",
-      `Cannot read storage.caFile ${path}: ${explainPath(error, path)}`,
-      { cause: error },
-    );
-  }
-  if (!pem.includes("-----BEGIN CERTIFICATE-----")) {
-    throw new DaemonError(
-      "FAILED_PRECONDITION",
-      `storage.caFile ${path} holds no certificate; name a PEM file with -----BEGIN CERTIFICATE-----`,
-    );
-  }
-  return pem;
 }
