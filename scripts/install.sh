@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs wsdaemon as a service of systemd, upgrades it, or removes it. Running it again changes
+# Installs wsdaemon as a service of systemd, with completions and manual page, upgrades it, or removes it. Running it again changes
 # nothing that is in place already. It never touches data (/var/lib/wsdaemon) nor a config that is there.
 set -euo pipefail
 
@@ -68,6 +68,8 @@ case "$prefix" in
 esac
 
 program="$prefix/bin/wsdaemon"
+share="$prefix/share"
+sysusers=/etc/sysusers.d/wsdaemon.conf
 config=/etc/wsdaemon/config.json
 # A distribution's own prefix has its units; an administrator's units are in /etc.
 if [ "$prefix" = /usr ]; then unit=/usr/lib/systemd/system/wsdaemon.service; else unit=/etc/systemd/system/wsdaemon.service; fi
@@ -95,6 +97,21 @@ put() {
   echo "installed $to"
 }
 
+# Puts in place what the program writes of itself: completions and the manual page.
+put_generated() {
+  local made=$1 before=$changed
+  "$binary" completion bash > "$made/bash"
+  "$binary" completion zsh > "$made/zsh"
+  "$binary" completion fish > "$made/fish"
+  "$binary" man > "$made/man"
+  put "$made/bash" "$share/bash-completion/completions/wsdaemon" 644
+  put "$made/zsh" "$share/zsh/site-functions/_wsdaemon" 644
+  put "$made/fish" "$share/fish/vendor_completions.d/wsdaemon.fish" 644
+  put "$made/man" "$share/man/man1/wsdaemon.1" 644
+  # No reason to restart the service.
+  changed=$before
+}
+
 has_systemd() {
   [ -d /run/systemd/system ]
 }
@@ -114,20 +131,23 @@ runs_another() {
 install_all() {
   [ -f "$binary" ] || fail "there is no $binary: compile it (deno task compile), or name one by --binary"
   [ -f "$here/config/$sample.json" ] || fail "there is no sample config $sample" 2
-  local version adapted
+  local version made
   version=$("$binary" --version | head -n 1) || fail "$binary does not run on this machine"
   # Before anything is put in place: a program that refuses the config would not start.
   if [ -e "$config" ]; then
     act "$binary" config validate --file-only --config "$config" > /dev/null ||
       fail "$version cannot use $config: mend it; nothing was changed"
   fi
-  adapted=$(mktemp)
+  made=$(mktemp -d)
   # Expanded now, as it is local.
-  trap "rm -f '$adapted'" EXIT
-  sed "s|/usr/local/bin/wsdaemon|$program|g" "$here/wsdaemon.service" > "$adapted"
+  trap "rm -rf '$made'" EXIT
+  sed "s|/usr/local/bin/wsdaemon|$program|g" "$here/wsdaemon.service" > "$made/unit"
   put "$binary" "$program" 755
   if [ ! -e "$config" ]; then put "$here/config/$sample.json" "$config" 600; fi
-  put "$adapted" "$unit" 644
+  put "$made/unit" "$unit" 644
+  put "$here/wsdaemon.sysusers.conf" "$sysusers" 644
+  put_generated "$made"
+  if command -v systemd-sysusers > /dev/null; then act systemd-sysusers "$sysusers"; fi
   if ! has_systemd; then
     echo "systemd does not run here: nothing is started"
     return
@@ -150,7 +170,9 @@ uninstall_all() {
     act systemctl disable --quiet --now wsdaemon
   fi
   local path
-  for path in "$unit" "$program"; do
+  for path in "$unit" "$program" "$sysusers" "$share/bash-completion/completions/wsdaemon" \
+    "$share/zsh/site-functions/_wsdaemon" "$share/fish/vendor_completions.d/wsdaemon.fish" \
+    "$share/man/man1/wsdaemon.1"; do
     if [ -e "$path" ]; then
       act rm -f "$path"
       changed=yes

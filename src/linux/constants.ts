@@ -2,17 +2,32 @@
 
 const ARM = Deno.build.arch === "aarch64";
 
-/** System calls that libc has no function for, or not in every version that is in use. */
-export const SYSCALL = {
-  openat2: 437,
-  mknodat: ARM ? 33 : 259,
-  renameat2: ARM ? 276 : 316,
-  getdents64: ARM ? 61 : 217,
-  landlock_create_ruleset: 444,
-  landlock_add_rule: 445,
-  landlock_restrict_self: 446,
-  seccomp: ARM ? 277 : 317,
+/**
+ * System calls that libc has no function for, or not in every version that is in use: their numbers on
+ * x86_64 and on aarch64.
+ */
+export const CALLS = {
+  openat2: [437, 437],
+  mknodat: [259, 33],
+  renameat2: [316, 276],
+  getdents64: [217, 61],
+  landlock_create_ruleset: [444, 444],
+  landlock_add_rule: [445, 445],
+  landlock_restrict_self: [446, 446],
+  seccomp: [317, 277],
 } as const;
+
+/** The numbers of {@link CALLS} on this processor. */
+export const SYSCALL: Readonly<Record<keyof typeof CALLS, number>> = {
+  openat2: CALLS.openat2[ARM ? 1 : 0],
+  mknodat: CALLS.mknodat[ARM ? 1 : 0],
+  renameat2: CALLS.renameat2[ARM ? 1 : 0],
+  getdents64: CALLS.getdents64[ARM ? 1 : 0],
+  landlock_create_ruleset: CALLS.landlock_create_ruleset[ARM ? 1 : 0],
+  landlock_add_rule: CALLS.landlock_add_rule[ARM ? 1 : 0],
+  landlock_restrict_self: CALLS.landlock_restrict_self[ARM ? 1 : 0],
+  seccomp: CALLS.seccomp[ARM ? 1 : 0],
+};
 
 /** `open` flags. */
 export const O = {

@@ -29,6 +29,7 @@ Deno.test("a dry run of the installer names every file, below the prefix, and ma
   const { code, stdout, stderr } = install("--dry-run", "--prefix", prefix, "--binary", binary);
   assertEquals([code, stderr], [0, ""]);
   assertMatch(stdout, /^would: install \S+\/opt\/bin\/wsdaemon \(mode 755\)$/m);
+  assertMatch(stdout, /^would: install \S+\/opt\/share\/man\/man1\/wsdaemon\.1 \(mode 644\)$/m);
   assertMatch(stdout, /^would: install \/etc\/systemd\/system\/wsdaemon\.service \(mode 644\)$/m);
   assertEquals([...Deno.readDirSync(folder.path)].map(({ name }) => name), ["built"]);
 });

@@ -62,6 +62,9 @@ Deno.test({
       );
       assertStringIncludes(await journal(), "holds every thread to its folders");
       assertEquals(await node.property(UNIT, "OOMScoreAdjust"), "-500");
+      await node.run("getent", "group", "wsdaemon");
+      assert(existsSync(at("usr/local/share/man/man1/wsdaemon.1")));
+      await node.run("bash", "-n", "/usr/local/share/bash-completion/completions/wsdaemon");
     });
 
     await t.step("installing it again changes nothing", async () => {
@@ -257,6 +260,7 @@ Deno.test({
       assertEquals(await state(), "inactive");
       assertEquals(existsSync(at("usr/local/bin/wsdaemon")), false);
       assertEquals(existsSync(at("etc/systemd/system/wsdaemon.service")), false);
+      assertEquals(existsSync(at("usr/local/share/man/man1/wsdaemon.1")), false);
       assert(existsSync(workspace("suid")));
       assert(existsSync(at("etc/wsdaemon/config.json")));
       // Again, with nothing there.

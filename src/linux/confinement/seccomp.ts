@@ -84,6 +84,9 @@ const ISOLATION = {
   socketpair: [53, 199],
 } as const;
 
+/** All calls that some thread gives up. */
+export const REFUSED_CALLS = { ...NEVER_NEEDED, ...ISOLATION } as const;
+
 const ARM = Deno.build.arch === "aarch64";
 /** `AUDIT_ARCH_X86_64`, `AUDIT_ARCH_AARCH64`. */
 const ARCHITECTURE = ARM ? 0xc000_00b7 : 0xc000_003e;
@@ -118,7 +121,7 @@ export function hasSeccomp(): boolean {
  * @throws {SystemError}
  */
 export function denySystemCalls({ isolated }: { readonly isolated: boolean }): void {
-  const denied = { ...NEVER_NEEDED, ...(isolated ? ISOLATION : {}) };
+  const denied = isolated ? REFUSED_CALLS : NEVER_NEEDED;
   const numbers = Object.values(denied).map((both) => both[ARM ? 1 : 0]);
   const filter = assemble(numbers.filter((number) => number >= 0));
   // `struct sock_fprog`: u16 length, pointer.
