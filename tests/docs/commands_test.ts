@@ -18,7 +18,7 @@ function commands(text: string): string[] {
 
 Deno.test("every task that the documents run is there", async () => {
   const named = (await pages()).flatMap(({ path, text }) =>
-    [...text.matchAll(/deno(?:@[\d.]+)? task (?:-q )?([a-z:]+)/g)].map(([, task]) => ({
+    [...text.matchAll(/deno(?:@[\d.]+)? task (?:-q )?([a-z\d:]+)/g)].map(([, task]) => ({
       path,
       task,
     }))
