@@ -101,6 +101,38 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "a limit holds, and can be lifted, whatever qgroups others have made",
+  ignore,
+  async fn() {
+    using at = open();
+    const limits = at.volume.limits!;
+    const top = at.make("a");
+    Deno.chmodSync(at.pathOf("a"), 0o777);
+    const group = limits.keyOf(top)!;
+    const shown = `${group >> 48n}/${group & (1n << 48n) - 1n}`;
+    // One in its own group's place, with a limit of its own; one that the tree is in besides.
+    for (const name of [shown, "1/7"]) btrfs("qgroup", "create", name, at.mount);
+    btrfs("qgroup", "limit", "1M", shown, at.mount);
+    btrfs("qgroup", "assign", shown.replace(/^\d+/, "0"), "1/7", at.mount);
+    limits.limit(at.dir, top, 40 << 20);
+    assertEquals(writeAsTenant(join(at.pathOf("a"), "large"), 20), "written");
+    assertEquals(writeAsTenant(join(at.pathOf("a"), "larger"), 40), "quota");
+    limits.limit(at.dir, top);
+    assertEquals(writeAsTenant(join(at.pathOf("a"), "larger"), 40), "written");
+    // Theirs holds for whoever writes, too, and is in nobody's way when the tree goes.
+    btrfs("qgroup", "limit", "70M", "1/7", at.mount);
+    assertEquals(writeAsTenant(join(at.pathOf("a"), "more"), 20), "quota");
+    top.close();
+    at.remove("a");
+    await eventually(() => {
+      btrfs("filesystem", "sync", at.mount);
+      limits.sweep(at.dir);
+      assertEquals([...limits.usages(at.dir)], []);
+    });
+  },
+});
+
 /** What a tenant does as fast as it can until it is killed. */
 const ATTACK = `
 import os, subprocess, sys

@@ -317,6 +317,23 @@ const CASES: readonly Case[] = [
     },
   },
   {
+    name: "content compressed by defragmenting",
+    before(path) {
+      makeTwo(path);
+      text(`${path}/a/long`, "long ".repeat(50_000));
+    },
+    edit: (path) => void btrfs("filesystem", "defragment", "-czstd", "-f", `${path}/a/long`),
+  },
+  {
+    name: "a byte of a compressed file",
+    before(path) {
+      makeTwo(path);
+      btrfs("property", "set", `${path}/a`, "compression", "zstd");
+      text(`${path}/a/long`, "long ".repeat(50_000));
+    },
+    edit: (path) => python(path, 'f = open("a/long", "r+b"); f.seek(99_999); f.write(b"x")'),
+  },
+  {
     name: "files in subvolumes, and another beside one",
     before: makeSubvolumes,
     edit(path) {
