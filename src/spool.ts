@@ -4,8 +4,11 @@ import type { Digest } from "./digest.ts";
 
 /** A regular file that both the daemon and the content Workers can reach. */
 export interface LocalFile {
-  /** What a killed daemon left in `spool` is deleted; `blobs` is the embedded store's folder, read only to Workers. */
-  readonly area: "spool" | "blobs";
+  /**
+   * What a killed daemon left in `spool` is deleted; `blobs` is the embedded store's folder and `cache`
+   * that of layers which the node keeps of another store, both read only to Workers.
+   */
+  readonly area: "spool" | "blobs" | "cache";
   /** Relative to the area's folder, `/`-separated. */
   readonly path: string;
 }

@@ -38,6 +38,7 @@ export class Ours implements Contender, Disposable {
       scratch: join(root, "git"),
       baselines: join(root, "baselines"),
       bases: join(root, "bases"),
+      cache: join(root, "cache"),
       blobs: join(root, "store"),
     };
     for (const area of Object.values(this.#areas)) Deno.mkdirSync(area, { recursive: true });

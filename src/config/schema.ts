@@ -215,10 +215,11 @@ export const configSchema = section({
   cache: section({
     maxBytes: size.prefault("50GiB").describe(
       "What all bases may take: the trees that are kept of images, where the root is on btrfs, to " +
-        'start workspaces from in milliseconds; "0" for none',
+        "start workspaces from in milliseconds; elsewhere what cached layers may take, where the " +
+        'store is not a folder; "0" for none',
     ),
     minFreePercent: countField(0, 99).default(15).describe(
-      "Percentage of the root's file system that bases leave free",
+      "Percentage of the root's file system that bases and cached layers leave free",
     ),
   }).prefault({}),
   tracing: section({

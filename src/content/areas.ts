@@ -17,6 +17,7 @@ export interface OpenAreas {
   readonly scratch: Directory;
   readonly baselines: Directory;
   readonly bases: Directory;
+  readonly cache: Directory;
   readonly blobs?: Directory;
 }
 
@@ -38,6 +39,7 @@ export function openAreas(areas: Areas): OpenAreas {
     scratch: open("scratch", areas.scratch),
     baselines: open("baselines", areas.baselines),
     bases: open("bases", areas.bases),
+    cache: open("cache", areas.cache),
     ...(areas.blobs === undefined ? {} : { blobs: open("blobs", areas.blobs) }),
   };
 }

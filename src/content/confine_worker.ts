@@ -10,7 +10,7 @@ import {
 import type { Areas } from "./worker_start.ts";
 
 /** Areas whose files the Workers only read. */
-const READ_ONLY: readonly string[] = ["blobs"] satisfies (keyof Areas)[];
+const READ_ONLY: readonly string[] = ["blobs", "cache"] satisfies (keyof Areas)[];
 
 /**
  * Binds the calling thread, for good: it opens, makes, moves and deletes nothing but what is beneath the

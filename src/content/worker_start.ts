@@ -14,6 +14,8 @@ export interface Areas {
   baselines: string;
   /** Read-only trees of images that were restored or saved here; closed to others. */
   bases: string;
+  /** Layers that are kept of a store elsewhere; closed to others. */
+  cache: string;
   /** Absent where the store is not on this file system. */
   blobs?: string;
 }

@@ -17,7 +17,7 @@ import { OperationRegistry } from "../operations/mod.ts";
 import { EgressProxy, type NetworkOptions, readProxyCredentials } from "../outbound/mod.ts";
 import { formatAddress, parseAddress } from "../address.ts";
 import { type RpcServer, startRpc } from "../rpc/mod.ts";
-import { BaseCache, StoredImages } from "../snapshot/mod.ts";
+import { BaseCache, LayerCache, StoredImages } from "../snapshot/mod.ts";
 import { statusPage } from "../status_page/mod.ts";
 import { keepsContent, type ObjectStore, openStore, storeFolder } from "../store/mod.ts";
 import {
@@ -94,10 +94,12 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
     new BaseCache({ ...config.cache, content, clock: systemClock, metrics, volume }),
   );
   await bases.start();
+  const layers = stack.use(createLayerCache(config, { store, metrics, bases }));
+  await layers.start();
   const operations = new OperationRegistry(systemClock);
   observeOperations(operations, metrics, spans);
   const disks = watchDisks(config, metrics);
-  const parts = { store, bases, journal, metrics, egressProxy, operations, disks };
+  const parts = { store, bases, layers, journal, metrics, egressProxy, operations, disks };
   const workspaces = createManager(options, parts);
   stack.defer(() => workspaces.stop(0));
   const imageAges = stack.use(serveImageAges(config, { store, metrics, operations, workspaces }));
@@ -230,6 +232,7 @@ const ANSWER_TIME = 2_000;
 interface ManagerDependencies {
   store: ObjectStore;
   bases: BaseCache;
+  layers: LayerCache;
   journal: Journal;
   metrics: Metrics;
   egressProxy: EgressProxy;
@@ -239,11 +242,12 @@ interface ManagerDependencies {
 
 function createManager(
   { config, content, privileged, git: found }: ComposeOptions,
-  { store, bases, journal, metrics, egressProxy, operations, disks }: ManagerDependencies,
+  { store, bases, layers, journal, metrics, egressProxy, operations, disks }: ManagerDependencies,
 ): WorkspaceManager {
   const clock = systemClock;
   const spool = spoolOf(config);
-  const images = new StoredImages({ content, store, clock, bases, retain: config.backup.retain });
+  const { retain } = config.backup;
+  const images = new StoredImages({ content, store, clock, bases, layers, retain });
   const git = Git.open({
     ...config.git,
     found,
@@ -348,6 +352,24 @@ function watchDisks({ root, storage, disk }: Config, metrics: Metrics): DiskWatc
   const disks = new DiskWatch({ root, ...(store ? { store } : {}) }, disk, systemClock);
   disks.serve(metrics);
   return disks;
+}
+
+/** Where images are cloned, or their blobs are on this node anyway, none are kept. */
+function createLayerCache(
+  config: Config,
+  { store, metrics, bases }: Pick<ManagerDependencies, "store" | "metrics" | "bases">,
+): LayerCache {
+  const { root, storage, cache } = config;
+  const isElsewhere = keepsContent(storage) && storeFolder(storage) === undefined;
+  return new LayerCache({
+    ...cache,
+    store,
+    metrics,
+    clock: systemClock,
+    isEnabled: isElsewhere && !bases.isEnabled && cache.maxBytes > 0,
+    folder: join(root, "cache"),
+    spool: spoolOf(config),
+  });
 }
 
 function spoolOf({ root }: Config): string {

@@ -70,7 +70,8 @@ export async function yieldToEventLoop(signal: AbortSignal | undefined): Promise
 }
 
 function openHeld(source: BlobSource, { area, path }: LocalFile): File {
-  const directory = source[area];
+  // Nothing is inspected through the cache of a node.
+  const directory = area === "cache" ? undefined : source[area];
   if (!directory) throw new TypeError(`Cannot open a file of the area ${area} here`);
   return directory.openFile(path);
 }

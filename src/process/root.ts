@@ -35,6 +35,7 @@ export function areaPaths({ root, storage }: Config): Areas {
     spool: join(root, "tmp", "spool"),
     baselines: join(root, "state", "baselines"),
     bases: join(root, "bases"),
+    cache: join(root, "cache"),
     ...(folder ? { blobs: folder.path } : {}),
   };
 }
@@ -91,12 +92,12 @@ export function makeAreas(config: Config): Areas {
   for (const path of [tmp, areas.staging, areas.trash, areas.spool, areas.scratch]) {
     moveForeignAside(path);
   }
-  for (const path of [areas.baselines, areas.bases]) moveForeignAside(path);
+  for (const path of [areas.baselines, areas.bases, areas.cache]) moveForeignAside(path);
   for (const path of [tmp, areas.staging, areas.workspaces, areas.scratch]) {
     makeArea(path, SEARCHABLE_MODE);
   }
-  const closed = [join(root, "state"), areas.baselines, areas.bases, areas.trash, areas.spool];
-  for (const path of closed) {
+  const { baselines, bases, cache, trash, spool } = areas;
+  for (const path of [join(root, "state"), baselines, bases, cache, trash, spool]) {
     makeArea(path, CLOSED_MODE);
   }
   const { blobs } = areas;
@@ -207,7 +208,7 @@ function refuseSpecial(path: string): void {
 function refuseForeignRoot(root: string): void {
   if (root === "/") throw new StartError("it is the whole machine; choose a folder of its own");
   if (lstat(lockPath(root)) || hasOurState(root)) return;
-  const taken = ["tmp", "state", "workspaces", "bases", "store"].find((name) => {
+  const taken = ["tmp", "state", "workspaces", "bases", "cache", "store"].find((name) => {
     const path = join(root, name);
     // A store outlives its node, and is put into a new root then.
     const isStore = name === "store" && isFolder(join(path, "refs"));

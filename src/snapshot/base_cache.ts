@@ -13,8 +13,6 @@
  * Everything here can fail without harm: then the image is restored as on any other file system.
  */
 
-import { Semaphore } from "../async/mod.ts";
-import type { Clock } from "../clock.ts";
 import {
   type BaseFacts,
   type Content,
@@ -32,27 +30,26 @@ import { DaemonError, messageOf } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import { currentOperation } from "../operations/mod.ts";
 import type { Metrics } from "../telemetry/mod.ts";
-import { BaseFlight } from "./base_flight.ts";
-import { BaseIndex, type CachedBase } from "./base_index.ts";
-import { BaseMetrics, type BaseOutcome, type EvictionReason } from "./base_metrics.ts";
+import { CacheFlight } from "./cache_flight.ts";
+import { CacheMetrics, type CacheOutcome } from "./cache_metrics.ts";
 import type { RestoreImageOptions, SaveOptions } from "./images.ts";
+import { type CacheEntry, type CacheLimits, NodeCache, tryTo } from "./node_cache.ts";
 
 const log = logger("snapshot");
 
-/** Milliseconds between two checks of how much room the disk has. */
-const INTERVAL_MS = 30_000;
-
 /** What a {@link BaseCache} uses, and its limits. */
-export interface BaseCacheOptions {
+export interface BaseCacheOptions extends CacheLimits {
   content: Content;
-  clock: Clock;
   metrics: Metrics;
   /** What trees are here; there are bases where they can be cloned. */
   volume: VolumeChoice;
-  /** Bytes that all bases may take; 0 for no bases. */
-  maxBytes: number;
-  /** Percentage of the file system that bases must leave free. */
-  minFreePercent: number;
+}
+
+/** A base, as the cache knows it. */
+interface CachedBase extends CacheEntry {
+  facts: BaseFacts;
+  /** What it takes on disk at most, in bytes, where that is known before it is measured. */
+  atMostBytes?: number;
 }
 
 /** Restores an image into a tree, as if there were no bases. */
@@ -69,20 +66,40 @@ export interface FrozenImage {
 /** Keeps and clones bases between `start` and its disposal. */
 export class BaseCache implements AsyncDisposable {
   readonly #options: BaseCacheOptions;
-  readonly #metrics: BaseMetrics;
-  readonly #index = new BaseIndex();
-  readonly #flights = new Map<string, BaseFlight>();
+  readonly #metrics: CacheMetrics;
+  readonly #cache: NodeCache<CachedBase>;
+  readonly #flights = new Map<string, CacheFlight<CachedBase>>();
   /** Images whose frozen tree is being made a base. */
   readonly #adopting = new Set<string>();
-  /** Bases that nobody is to use any more, until they are deleted; by id. */
-  readonly #doomed = new Map<string, Doomed>();
-  readonly #background = new Set<Promise<unknown>>();
-  readonly #evicting = new Semaphore(1);
-  readonly #stop = new AbortController();
 
   constructor(options: BaseCacheOptions) {
     this.#options = options;
-    this.#metrics = new BaseMetrics(options.metrics, () => this.#index.totals);
+    const { bases } = options.content;
+    const cache = this.#cache = new NodeCache({
+      ...options,
+      noun: "base",
+      isEnabled: this.isEnabled,
+      space: () => bases.space(),
+      bytesOf: ({ facts }) => facts.diskBytes ?? facts.contentBytes,
+      delete: (name) => bases.remove(name),
+      onEvicted: (_entry, reason) => this.#metrics.evicted(reason),
+    });
+    this.#metrics = new CacheMetrics(options.metrics, {
+      uses: [
+        "wsdaemon_base_restores_total",
+        "Images that trees were made of, by whether a base of it was cloned: hit, joined, miss",
+      ],
+      evictions: [
+        "wsdaemon_base_evictions_total",
+        "Bases that were deleted to make room, by reason: size or space",
+      ],
+      count: ["wsdaemon_bases", "Bases on this node"],
+      bytes: [
+        "wsdaemon_base_bytes",
+        "What the bases would take if they shared nothing with workspaces and each other",
+      ],
+      read: () => cache.totals,
+    });
   }
 
   /** Whether there are to be bases. */
@@ -93,20 +110,16 @@ export class BaseCache implements AsyncDisposable {
 
   /** Finds the bases of the last run; deletes those that are too much, in the background. */
   async start(): Promise<void> {
-    try {
-      this.#index.fill(await this.#options.content.bases.list());
-    } catch (error) {
-      log.error("Cannot look for bases: {reason}", { reason: messageOf(error) });
-    }
-    const { count, bytes } = this.#index.totals;
-    if (count > 0) log.info("Found {count} bases of {bytes} bytes", { count, bytes });
-    this.#inBackground(this.#watch());
+    const found = await tryTo("look for bases", () => this.#options.content.bases.list()) ?? [];
+    this.#cache.start(
+      found.toSorted((a, b) => a.usedAt - b.usedAt)
+        .map(({ id, usedAt: _, ...facts }) => ({ id, facts, users: 0 })),
+    );
   }
 
   /** Resolves once nothing is under way. Call when nobody restores or saves any more. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort();
-    while (this.#background.size > 0) await Promise.all(this.#background);
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#cache[Symbol.asyncDispose]();
   }
 
   /**
@@ -121,17 +134,17 @@ export class BaseCache implements AsyncDisposable {
   ): Promise<RestoreResult> {
     if (!this.isEnabled) return await restore(tree, options);
     const id = hexOf(manifest);
-    const known = this.#use(id);
+    const known = this.#cache.use(id);
     if (known) {
       try {
         const cloned = await this.#clone(known, tree, options);
         if (cloned) return this.#restored("hit", cloned);
       } finally {
-        this.#release(known);
+        this.#cache.release(known);
       }
     }
     // There is a base that was of no use to this tree, or that has to go before there can be another.
-    if (this.#index.has(id) || this.#doomed.has(id)) {
+    if (this.#cache.has(id) || this.#cache.isDoomed(id)) {
       return this.#restored("miss", await restore(tree, options));
     }
     const joined = this.#flights.get(id);
@@ -146,13 +159,13 @@ export class BaseCache implements AsyncDisposable {
       if (!joined) throw error;
       return undefined;
     });
-    this.#inBackground(this.#evict());
+    this.#cache.inBackground(this.#cache.evict());
     if (result) return this.#restored(joined ? "joined" : "miss", result);
     return this.#restored("miss", await restore(tree, options));
   }
 
-  #restored(outcome: BaseOutcome, result: RestoreResult): RestoreResult {
-    this.#metrics.restored(outcome);
+  #restored(outcome: CacheOutcome, result: RestoreResult): RestoreResult {
+    this.#metrics.used(outcome);
     if (outcome !== "miss") {
       const { files, contentBytes: bytes } = result;
       currentOperation()?.progress.add({ files, bytes });
@@ -172,7 +185,7 @@ export class BaseCache implements AsyncDisposable {
 
   /** Returns whether there is a base of an image. */
   has(manifest: Digest): boolean {
-    return this.#index.has(hexOf(manifest));
+    return this.#cache.has(hexOf(manifest));
   }
 
   /** Makes the frozen tree of an image a base, or deletes it. */
@@ -180,45 +193,50 @@ export class BaseCache implements AsyncDisposable {
     const { frozen, stats } = packed;
     if (!frozen) return;
     const id = hexOf(manifest);
-    const isTaken = this.#index.use(id) ||
-      [this.#flights, this.#adopting, this.#doomed].some((others) => others.has(id));
+    const isTaken = this.#cache.touch(id) || this.#cache.isDoomed(id) ||
+      this.#flights.has(id) || this.#adopting.has(id);
     if (isTaken || !isWholeImage(packed)) {
-      await this.#discard(frozen.tree.name);
+      await this.#cache.discard(frozen.tree.name);
       return;
     }
     this.#adopting.add(id);
     try {
-      if (await this.#isSpaceShort()) {
-        await this.#discard(frozen.tree.name);
+      if (await this.#cache.isSpaceShort()) {
+        await this.#cache.discard(frozen.tree.name);
         return;
       }
       const { files, contentBytes } = stats;
       const facts: BaseFacts = { files, contentBytes, omitted: { counts: {}, examples: [] } };
       const { bases } = this.#options.content;
       if (!await bases.adopt(frozen, { id, facts, baseline })) return;
-      const base = this.#index.add(id, facts);
-      base.atMostBytes = mostDiskBytes(stats);
-      base.users++;
-      this.#inBackground(
-        this.#measure(base).finally(() => this.#release(base)).then(() => this.#evict()),
+      const atMostBytes = mostDiskBytes(stats);
+      const base = this.#cache.add({ id, facts, atMostBytes, users: 1 });
+      this.#cache.inBackground(
+        this.#measure(base).finally(() => this.#cache.release(base)).then(() =>
+          this.#cache.evict()
+        ),
       );
     } catch (error) {
       log.warn("No base is kept of image {manifest}: {reason}", {
         manifest,
         reason: messageOf(error),
       });
-      await this.#discard(frozen.tree.name);
+      await this.#cache.discard(frozen.tree.name);
       await this.#discardUnknown(id);
     } finally {
       this.#adopting.delete(id);
     }
   }
 
-  #startFlight(id: string, { limitBytes }: RestoreImageOptions, restore: Restore): BaseFlight {
+  #startFlight(
+    id: string,
+    { limitBytes }: RestoreImageOptions,
+    restore: Restore,
+  ): CacheFlight<CachedBase> {
     const work = async (signal: AbortSignal) => {
-      const isShort = await this.#tryTo("look for room", () => this.#isSpaceShort()) ?? true;
+      const isShort = await tryTo("look for room", () => this.#cache.isSpaceShort()) ?? true;
       // A save may have made it meanwhile.
-      const there = this.#use(id);
+      const there = this.#cache.use(id);
       if (there || this.#adopting.has(id) || isShort) return there;
       const limit = limitBytes === undefined ? {} : { limitBytes };
       return await this.#make(id, (tree) => restore(tree, { signal, ...limit }));
@@ -226,9 +244,13 @@ export class BaseCache implements AsyncDisposable {
     const onEnd = () => {
       if (this.#flights.get(id) === flight) this.#flights.delete(id);
     };
-    const flight: BaseFlight = new BaseFlight(work, (base) => this.#release(base), onEnd);
+    const flight: CacheFlight<CachedBase> = new CacheFlight(
+      work,
+      (base) => this.#cache.release(base),
+      onEnd,
+    );
     this.#flights.set(id, flight);
-    this.#inBackground(flight.settled);
+    this.#cache.inBackground(flight.settled);
     return flight;
   }
 
@@ -242,7 +264,7 @@ export class BaseCache implements AsyncDisposable {
     restore: (tree: Tree) => Promise<RestoreResult>,
   ): Promise<CachedBase | undefined> {
     const { bases } = this.#options.content;
-    const tree = await this.#tryTo("make a base", () => bases.make());
+    const tree = await tryTo("make a base", () => bases.make());
     if (!tree) return undefined;
     let newBaseline: string | undefined;
     let isSealed: boolean | undefined;
@@ -252,7 +274,7 @@ export class BaseCache implements AsyncDisposable {
       const { files, contentBytes, diskBytes, omitted } = result;
       const facts: BaseFacts = { files, contentBytes, diskBytes, omitted };
       const baseline = newBaseline === undefined ? {} : { baseline: newBaseline };
-      isSealed = await this.#tryTo("keep a base", async () => {
+      isSealed = await tryTo("keep a base", async () => {
         await bases.seal(tree, { id, facts, ...baseline });
         return true;
       });
@@ -260,24 +282,11 @@ export class BaseCache implements AsyncDisposable {
         await this.#discardUnknown(id);
         return undefined;
       }
-      const base = this.#index.add(id, facts);
-      base.users++;
-      return base;
+      return this.#cache.add({ id, facts, users: 1 });
     } finally {
-      if (!isSealed) await this.#discard(tree.name);
+      if (!isSealed) await this.#cache.discard(tree.name);
       if (newBaseline !== undefined) await this.#dropBaseline(newBaseline);
     }
-  }
-
-  /** Returns a base that stays until it is released as often. */
-  #use(id: string): CachedBase | undefined {
-    const base = this.#index.use(id);
-    if (base) base.users++;
-    return base;
-  }
-
-  #release(base: CachedBase): void {
-    if (--base.users === 0) this.#doomed.get(base.id)?.isUnused.resolve();
   }
 
   /**
@@ -314,7 +323,7 @@ export class BaseCache implements AsyncDisposable {
       });
       const isFull = error instanceof DaemonError && error.code === "RESOURCE_EXHAUSTED";
       // The tree of an init that was cancelled may be gone, which is no fault of the base.
-      if (!isFull && !signal?.aborted) this.#inBackground(this.#remove(base));
+      if (!isFull && !signal?.aborted) this.#cache.inBackground(this.#cache.remove(base));
       // It is empty, unless the failure came when all was done.
       await this.#options.content.clear(tree);
       return undefined;
@@ -325,7 +334,7 @@ export class BaseCache implements AsyncDisposable {
   async #measure(base: CachedBase): Promise<number | undefined> {
     const { facts: { diskBytes }, id } = base;
     if (diskBytes !== undefined) return diskBytes;
-    const measured = await this.#tryTo(
+    const measured = await tryTo(
       `measure base ${id}`,
       () => this.#options.content.bases.measure(id),
     );
@@ -333,104 +342,14 @@ export class BaseCache implements AsyncDisposable {
     return measured;
   }
 
-  async #watch(): Promise<void> {
-    const { clock } = this.#options;
-    const { signal } = this.#stop;
-    while (!signal.aborted) {
-      await this.#evict();
-      await clock.sleep(INTERVAL_MS, signal).catch(() => {});
-    }
-  }
-
-  /** Deletes bases until those that stay take no more than they may, and the disk has enough room. */
-  async #evict(): Promise<void> {
-    using _one = await this.#evicting.acquire();
-    for (;;) {
-      const victim = this.#index.oldest;
-      const reason = victim && await this.#tryTo("look for room", () => this.#excess());
-      if (!victim || !reason || this.#stop.signal.aborted) return;
-      // Somebody may have begun to clone it meanwhile.
-      if (victim.users > 0 || !this.#index.has(victim.id)) continue;
-      const { diskBytes = 0, files } = victim.facts;
-      if (!await this.#remove(victim)) return;
-      this.#metrics.evicted(reason);
-      log.info("Deleted base {id} of {files} files and {bytes} bytes to make room: {reason}", {
-        id: victim.id,
-        files,
-        bytes: diskBytes,
-        reason,
-      });
-    }
-  }
-
-  async #excess(): Promise<EvictionReason | undefined> {
-    if (!this.isEnabled || this.#index.totals.bytes > this.#options.maxBytes) return "size";
-    return await this.#isSpaceShort() ? "space" : undefined;
-  }
-
-  async #isSpaceShort(): Promise<boolean> {
-    const { minFreePercent, content } = this.#options;
-    const { size, free } = await content.bases.space();
-    return free < size * minFreePercent / 100;
-  }
-
-  /**
-   * Forgets a base and deletes it once nobody uses it any more. Until it is gone there is no other one of
-   * that image, which the deletion would hit.
-   * @returns whether it is gone; a restart tries again where not
-   */
-  #remove(base: CachedBase): Promise<boolean> {
-    const { id } = base;
-    const doomed = this.#doomed.get(id);
-    if (doomed) return doomed.gone;
-    this.#index.remove(id);
-    const isUnused = Promise.withResolvers<void>();
-    if (base.users === 0) isUnused.resolve();
-    const gone = isUnused.promise.then(() => this.#discard(id))
-      .finally(() => this.#doomed.delete(id));
-    this.#doomed.set(id, { isUnused, gone });
-    return gone;
-  }
-
-  async #discard(name: string): Promise<boolean> {
-    const { bases } = this.#options.content;
-    const removed = await this.#tryTo(`delete base ${name}`, async () => {
-      await bases.remove(name);
-      return true;
-    });
-    return removed ?? false;
-  }
-
   /** Deletes a base that a request has made before it failed, or that was there and is not known. */
   async #discardUnknown(id: string): Promise<void> {
-    if (!this.#index.has(id)) await this.#discard(id);
+    if (!this.#cache.has(id)) await this.#cache.discard(id);
   }
 
   async #dropBaseline(token: string): Promise<void> {
-    await this.#tryTo("delete a baseline", () => this.#options.content.dropBaseline(token));
+    await tryTo("delete a baseline", () => this.#options.content.dropBaseline(token));
   }
-
-  async #tryTo<T>(what: string, work: () => Promise<T>): Promise<T | undefined> {
-    try {
-      return await work();
-    } catch (error) {
-      log.warn(`Cannot ${what}: {reason}`, { reason: messageOf(error) });
-      return undefined;
-    }
-  }
-
-  #inBackground(work: Promise<unknown>): void {
-    this.#background.add(work);
-    work.finally(() => this.#background.delete(work));
-  }
-}
-
-/** A base that is forgotten, and on the disk as yet. */
-interface Doomed {
-  /** Resolves once nobody uses it any more. */
-  readonly isUnused: PromiseWithResolvers<void>;
-  /** Resolves once the attempt to delete it is over, to whether it succeeded. */
-  readonly gone: Promise<boolean>;
 }
 
 /** Returns whether restoring an image would make exactly what was packed. */

@@ -6,6 +6,8 @@
  */
 
 export { BaseCache, type BaseCacheOptions } from "./base_cache.ts";
+export { LayerCache, type LayerCacheOptions } from "./layer_cache.ts";
+export type { CacheLimits } from "./node_cache.ts";
 export { STORE_CONCURRENCY } from "./concurrency.ts";
 export { changeHistory } from "./history.ts";
 export {

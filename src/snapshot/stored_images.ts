@@ -24,7 +24,8 @@ import type { Digest } from "../digest.ts";
 import { DaemonError, messageOf } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import { currentOperation, inStep } from "../operations/mod.ts";
-import type { ObjectStore } from "../store/mod.ts";
+import type { LeasedFile } from "../spool.ts";
+import type { ObjectStore, StoreOptions } from "../store/mod.ts";
 import {
   type Images,
   MAX_LOG_BYTES,
@@ -35,6 +36,7 @@ import {
   type WorkspaceIdentity,
 } from "./images.ts";
 import type { BaseCache } from "./base_cache.ts";
+import type { LayerCache } from "./layer_cache.ts";
 import { changeHistory } from "./history.ts";
 import { type LastImage, LastImages, unchangedStats } from "./last_images.ts";
 import { describeImage, joinConfig, MAX_MANIFEST_BYTES, parseManifest } from "./manifest.ts";
@@ -68,6 +70,8 @@ export interface ImagesOptions {
   retain: number;
   /** Absent where every image is restored from the store. The caller starts and ends it. */
   bases?: BaseCache;
+  /** Absent where every blob comes from the store. The caller starts and ends it. */
+  layers?: LayerCache;
 }
 
 /** {@link Images} on an object store. */
@@ -77,6 +81,7 @@ export class StoredImages implements Images {
   readonly #clock: Clock;
   readonly #retain: number;
   readonly #bases: BaseCache | undefined;
+  readonly #layers: LayerCache | undefined;
   readonly #last = new LastImages();
 
   constructor(options: ImagesOptions) {
@@ -85,6 +90,7 @@ export class StoredImages implements Images {
     this.#clock = options.clock;
     this.#retain = options.retain;
     this.#bases = options.bases;
+    this.#layers = options.layers;
   }
 
   checkSnapshotName(name: string, path: string): void {
@@ -248,6 +254,7 @@ export class StoredImages implements Images {
       reuse,
       keepFrozen: this.#bases?.wants(options) ?? false,
       onLayer: async (layer) => {
+        await this.#layers?.keep(layer);
         await this.#store.putBlob(layer, options);
         operation?.progress.addStored(layer.size);
       },
@@ -330,6 +337,7 @@ export class StoredImages implements Images {
 
   /** Stores the blobs that an image has besides its layers. @returns all blobs that it needs */
   async #putImage(packed: PackResult, options: SaveOptions) {
+    await this.#layers?.keep(packed.index);
     const { digest, size } = packed.index;
     const { manifest, config } = describeImage({ layers: packed.layers, index: { digest, size } });
     const puts = [
@@ -382,14 +390,39 @@ export class StoredImages implements Images {
         index: index.digest,
       });
     }
-    return await this.#content.restore(tree, {
-      ...options,
-      ...rest,
-      ...(usable ? { index } : {}),
-      trusted: true,
-      fetch: ({ digest, size }) =>
-        requireBlob(digest, this.#store.acquireBlob(digest, size, options)),
-    });
+    let usesCache = false;
+    const restore = () =>
+      this.#content.restore(tree, {
+        ...options,
+        ...rest,
+        ...(usable ? { index } : {}),
+        trusted: true,
+        fetch: async ({ digest, size }) => {
+          const file = await requireBlob(digest, this.#acquire(digest, size, options));
+          usesCache ||= file.area === "cache";
+          return file;
+        },
+      });
+    try {
+      return await restore();
+    } catch (error) {
+      const isDamage = error instanceof DaemonError && error.code === "DATA_LOSS";
+      if (!isDamage || !usesCache) throw error;
+      log.warn("Restoring {manifest} from the store, as this node's copy is damaged: {reason}", {
+        manifest,
+        reason: error.message,
+      });
+      for (const { digest } of [...image.layers, ...index ? [index] : []]) {
+        await this.#layers?.drop(digest);
+      }
+      await this.#content.clear(tree);
+      return await restore();
+    }
+  }
+
+  #acquire(digest: Digest, size: number, options: StoreOptions): Promise<LeasedFile> {
+    return this.#layers?.acquire(digest, size, options) ??
+      this.#store.acquireBlob(digest, size, options);
   }
 }
 

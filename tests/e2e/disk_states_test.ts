@@ -242,7 +242,7 @@ Deno.test({
     assertEquals(await namesAndTexts(path), before);
     await refuses(
       "RESOURCE_EXHAUSTED",
-      "MiB",
+      `${40 * MIB} bytes on disk`,
       () =>
         node.client.initWorkspace({
           ...fromSnapshot("s", snapshot),

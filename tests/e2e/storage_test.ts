@@ -1,9 +1,9 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "@std/path";
 import { testFolder } from "../fixtures/folder.ts";
 import { makeRemote, serveGit } from "../fixtures/git_repos.ts";
 import { canMount, smallFileSystem } from "../fixtures/mount.ts";
-import { S3_KEYS, startS3 } from "../fixtures/s3rver.ts";
+import { BUCKET, S3_KEYS, startS3 } from "../fixtures/s3rver.ts";
 import { readTree } from "../fixtures/tree.ts";
 import { fromBackup, fromGit, fromSnapshot, refuses, request, TestNode } from "./node.ts";
 
@@ -74,6 +74,33 @@ Deno.test("a store that refuses us is FAILED_PRECONDITION, and DATA_LOSS for a f
   await client.waitForInit("w");
   assertEquals(await Deno.readTextFile(join(node.workspace("w"), "a")), "unsaved work");
   assertEquals([...Deno.readDirSync(join(node.root, "tmp", "spool"))], []);
+});
+
+Deno.test("a workspace that stops and starts on its node downloads nothing from a store elsewhere", async () => {
+  using folder = testFolder();
+  await using s3 = await startS3();
+  const { endpoint } = s3;
+  const storage = { kind: "s3", endpoint, bucket: BUCKET, forcePathStyle: true, ...S3_KEYS };
+  await using node = await TestNode.start(folder.path, "node", {
+    config: {
+      storage,
+      // Plain folders, whatever the tests run on; disks of any fullness.
+      quota: { driver: "none" },
+      cache: { minFreePercent: 0 },
+      metrics: { listen: "127.0.0.1:0" },
+    },
+  });
+  const { client } = node;
+  await client.initWorkspace(request("w"));
+  await Deno.writeTextFile(join(node.workspace("w"), "a"), "work");
+  await client.disposeWorkspace({ id: "w", backup: true });
+  await client.initWorkspace(fromBackup("w"));
+  assertEquals(await Deno.readTextFile(join(node.workspace("w"), "a")), "work");
+  const [, port] = await node.daemon.logMatching(/Metrics are on 127\.0\.0\.1:(\d+)/);
+  const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  assertMatch(metrics, /^wsdaemon_layer_reads_total\{outcome="hit"\} [1-9]/m);
+  assertMatch(metrics, /^wsdaemon_layer_reads_total\{outcome="miss"\} 0$/m);
+  assertEquals(Deno.statSync(join(node.root, "cache")).mode! & 0o777, 0o700);
 });
 
 Deno.test({
