@@ -27,6 +27,8 @@ export interface CollectionRequest {
   graceMs: number;
   dryRun: boolean;
   force: boolean;
+  /** As fast as it goes unless given. */
+  deletesPerSecond?: number;
 }
 
 /** What a verification is asked for. */

@@ -150,6 +150,19 @@ export const configSchema = section({
     ),
     retain: countField(1, 10_000).default(1).describe("Backups kept of each (owner, meta_id)"),
   }).prefault({}),
+  store: section({
+    gc: section({
+      every: duration.refine((ms) => ms >= MIN_INTERVAL, expected("a duration of at least 1s"))
+        .exactOptional().describe(
+          "How often the store is collected, by one of the daemons that use it; by none unless given",
+        ),
+      grace: duration.prefault("24h").describe(
+        "Age below which blobs are left alone: at least twice what the longest backup takes, on any node",
+      ),
+      deletesPerSecond: countField(1, 100_000).default(100)
+        .describe("Blobs that are deleted in a second, at most"),
+    }).prefault({}),
+  }).prefault({}).describe("Keeping the store in order"),
   contentOwner: section({
     uid: countField(0, 0xffff_fffe).describe("User id"),
     gid: countField(0, 0xffff_fffe).describe("Group id"),

@@ -31,6 +31,7 @@ import {
 import { setTraceSource, SpanExporter, type SpanSink } from "../tracing/mod.ts";
 import { type Journal, WorkspaceManager, WorkspaceMetrics } from "../workspace/mod.ts";
 import { CertificateWatch } from "./certificate_watch.ts";
+import { CollectionSchedule } from "./collection_schedule.ts";
 import type { DaemonMetrics } from "./daemon_metrics.ts";
 import { chooseQuotaDriver } from "./quota.ts";
 import { DiskWatch } from "./disk_watch.ts";
@@ -115,6 +116,13 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
     clock: systemClock,
   });
   stack.use(administration);
+  const { every, grace: graceMs, deletesPerSecond } = config.store.gc;
+  if (every !== undefined) {
+    const request = { graceMs, deletesPerSecond, dryRun: false, force: false };
+    const collect = () => administration.collect(request);
+    stack.use(new CollectionSchedule({ store, clock: systemClock, every, graceMs, collect }))
+      .start();
+  }
   const rpc = await startRpc({
     workspaces,
     administration,

@@ -40,6 +40,8 @@ const COUNTED_FROM_ZERO: readonly Reason[] = [
 export class OperationMetrics implements OperationObserver {
   readonly #failures: Counter<"kind" | "reason">;
   readonly #lastCollection: Gauge;
+  readonly #collectedBlobs: Gauge<"what">;
+  readonly #collectedBytes: Gauge<"what">;
 
   constructor(metrics: Metrics, operations: OperationRegistry, clock: Clock) {
     this.#failures = metrics.counter(
@@ -54,16 +56,31 @@ export class OperationMetrics implements OperationObserver {
       "wsdaemon_collection_last_success_timestamp_seconds",
       "When a collection that this daemon ran last ended well, since the epoch; 0 for never",
     );
+    this.#collectedBlobs = metrics.gauge(
+      "wsdaemon_collection_blobs",
+      "Blobs that the last collection which this daemon ran well found live or young, or deleted",
+      ["what"],
+    );
+    this.#collectedBytes = metrics.gauge(
+      "wsdaemon_collection_bytes",
+      "The bytes of these blobs",
+      ["what"],
+    );
     serveRunning(metrics, operations, clock);
     servePending(metrics, operations, clock);
   }
 
   began(): void {}
 
-  ended({ kind, parent, state, failure, endedAt = 0 }: Operation): void {
+  ended({ kind, parent, state, failure, figures, endedAt = 0 }: Operation): void {
     if (parent) return;
     if (state === "failed" && failure) this.#failures.inc({ kind, reason: failure.reason });
-    if (state === "succeeded" && kind === "collection") this.#lastCollection.set(endedAt / 1000);
+    if (state !== "succeeded" || kind !== "collection" || figures["dry_run"]) return;
+    this.#lastCollection.set(endedAt / 1000);
+    for (const what of ["live", "young", "deleted"] as const) {
+      this.#collectedBlobs.set({ what }, figures[`${what}_blobs`] ?? 0);
+      this.#collectedBytes.set({ what }, figures[`${what}_bytes`] ?? 0);
+    }
   }
 }
 

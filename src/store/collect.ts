@@ -23,6 +23,7 @@ import { DaemonError } from "../errors.ts";
 import { bytesOf, type CollectResult, CollectTally, type ListedBlob } from "./collect_tally.ts";
 import { BLOB_PREFIX, blobOfKey } from "./keys.ts";
 import type { ObjectStore } from "./object_store.ts";
+import { noteCollection } from "./last_collection.ts";
 import { Sweep } from "./sweep_blobs.ts";
 
 /** The grace period unless another is given. Milliseconds. */
@@ -50,6 +51,8 @@ export interface CollectOptions {
   dryRun?: boolean;
   /** Deletes also where that is most of the store's blobs, or all that are old enough. */
   force?: boolean;
+  /** Bounds how many blobs are deleted a second, for a store that others use meanwhile. */
+  deletesPerSecond?: number | undefined;
   clock: Clock;
   onProgress?(progress: CollectProgress): void;
   signal?: AbortSignal | undefined;
@@ -80,7 +83,9 @@ export async function collect(
     if (needsForce && !options.force) throw tooManyError(tally.result, unneeded);
     await new Sweep(store, options, cutoff, tally).run(unneeded);
   }
-  return tally.finish(await store.sweepLeftovers(cutoff, { ...options, dryRun }));
+  const result = tally.finish(await store.sweepLeftovers(cutoff, { ...options, dryRun }));
+  if (!dryRun) await noteCollection(store, options);
+  return result;
 }
 
 function tooManyError(

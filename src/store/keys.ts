@@ -9,6 +9,9 @@ export const BLOB_PREFIX = "blobs/sha256/";
 /** The key of the lease of a running collection; see `lease.ts`. */
 export const LEASE_KEY = "gc/lease.json";
 
+/** The key of the note when the store was collected last; see `last_collection.ts`. */
+export const LAST_COLLECTION_KEY = "gc/last.json";
+
 /** The folders of a store that hold keyed objects. */
 export const KEY_ROOTS = ["blobs", "gc", "objects", "refs"] as const;
 

@@ -18,6 +18,8 @@ const MAX_MARK_AGE_MS = 5 * 60_000;
 export interface SweepBlobsOptions {
   /** Returns every blob that a live reference needs. */
   mark(signal?: AbortSignal): Promise<ReadonlySet<Digest>>;
+  /** Deletions a second; as fast as it goes unless given. */
+  deletesPerSecond?: number | undefined;
   clock: Clock;
   onProgress?(progress: { phase: "sweep"; done: number; total: number }): void;
   signal?: AbortSignal | undefined;
@@ -48,13 +50,16 @@ export class Sweep {
 
   /** Deletes the blobs. Where it fails, the lease is left to expire: a deletion may still be in progress. */
   async run(unneeded: readonly ListedBlob[]): Promise<void> {
-    for (let at = 0; at < unneeded.length; at += BATCH_SIZE) {
-      await this.#sweepBatch(unneeded.slice(at, at + BATCH_SIZE));
-      this.#options.onProgress?.({
-        phase: "sweep",
-        done: Math.min(at + BATCH_SIZE, unneeded.length),
-        total: unneeded.length,
-      });
+    const { clock, deletesPerSecond = Infinity, signal } = this.#options;
+    // Writers that need a condemned blob wait, so a batch is not more than a second's deletions.
+    const size = Math.min(BATCH_SIZE, Math.max(1, Math.floor(deletesPerSecond)));
+    for (let at = 0; at < unneeded.length; at += size) {
+      const begun = new Stopwatch(clock);
+      await this.#sweepBatch(unneeded.slice(at, at + size));
+      const done = Math.min(at + size, unneeded.length);
+      this.#options.onProgress?.({ phase: "sweep", done, total: unneeded.length });
+      const pause = size / deletesPerSecond * 1000 - begun.elapsed();
+      if (pause > 0 && done < unneeded.length) await clock.sleep(pause, signal);
     }
     await this.#lease.withdraw();
   }

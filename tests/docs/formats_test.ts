@@ -16,7 +16,7 @@ import * as manifest from "../../src/snapshot/manifest.ts";
 import { encodeReference } from "../../src/snapshot/references.ts";
 import * as names from "../../src/snapshot/snapshot_names.ts";
 import { ARCHIVES, TMP } from "../../src/store/file/object_folder.ts";
-import { BLOB_PREFIX, LEASE_KEY } from "../../src/store/keys.ts";
+import { BLOB_PREFIX, LAST_COLLECTION_KEY, LEASE_KEY } from "../../src/store/keys.ts";
 import { encodeLease, shortName } from "../../src/store/lease.ts";
 import { Journal } from "../../src/workspace/journal.ts";
 import { testFolder } from "../fixtures/folder.ts";
@@ -117,6 +117,7 @@ Deno.test("the page has every key of a store as it is made", () => {
     names.snapshotKey(IDENTITY, "<id>"),
     names.logKey(IDENTITY, "<id>", "<task>"),
     LEASE_KEY,
+    LAST_COLLECTION_KEY,
     `${ARCHIVES}/<bucket>/<object>`,
     `${TMP}/…`,
   ];

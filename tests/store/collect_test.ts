@@ -9,6 +9,7 @@ import type { ObjectStore } from "../../src/store/object_store.ts";
 import { collect, type CollectOptions } from "../../src/store/collect.ts";
 import { FileStore } from "../../src/store/file/file_store.ts";
 import { blobKey, LEASE_KEY } from "../../src/store/keys.ts";
+import { lastCollection } from "../../src/store/last_collection.ts";
 import { ALICE, BOB, StoreFixture } from "../snapshot/fixture.ts";
 import { FaultProxy } from "../fixtures/fault_proxy.ts";
 import { faultyStore } from "../fixtures/faulty_store.ts";
@@ -103,6 +104,23 @@ Deno.test("collection deletes what is dead and older than the grace, and counts"
   assert(await fixture.has(live, "live") && await fixture.has(young, "young!!"));
   assertEquals(await fixture.has(dead, "dead!"), false);
   await assertCode("NOT_FOUND", () => fixture.store.getRef(LEASE_KEY));
+});
+
+Deno.test("collection deletes no more in a second than it may, and notes its end in the store", async () => {
+  await using fixture = await openFixture();
+  const { store, clock } = fixture;
+  const live = [await fixture.put("live")];
+  for (let n = 0; n < 15; n++) await fixture.put(`dead ${n}`);
+  for (let n = 0; n < 15; n++) live.push(await fixture.put(`live ${n}`));
+  clock.time += GRACE + 1;
+  assertEquals(await lastCollection(store), undefined);
+  await collect(store, options(fixture, live, { dryRun: true, deletesPerSecond: 5 }));
+  assertEquals(await lastCollection(store), undefined);
+  const begun = clock.time;
+  const result = await collect(store, options(fixture, live, { deletesPerSecond: 5 }));
+  assertEquals(result.deleted.count, 15);
+  assert(clock.time - begun >= 2000, `${clock.time - begun}`);
+  assertEquals(await lastCollection(store), await store.now());
 });
 
 Deno.test("collection deletes neither everything nor most of a store unless told to", async () => {
