@@ -110,6 +110,8 @@ class Finish {
   readonly #reusable: readonly boolean[];
   /** Blocks of the tree that are those of the baseline. */
   readonly #retained: ReadonlySet<Block>;
+  /** The stale entries of the baseline. */
+  readonly #staleBefore: readonly StaleEntry[];
   readonly #moved = new Map<number, MovedRemainder>();
 
   constructor(options: FinishOptions) {
@@ -125,6 +127,7 @@ class Finish {
     this.#retained = new Set(retained);
     this.#tree = new MergedTree([...retained, ...parts.flatMap((part) => blocksOf(part.arena))]);
     this.#reusable = baseline ? reusableLayers(baseline, new Set(job.reuse)) : [];
+    this.#staleBefore = baseline?.stale() ?? [];
   }
 
   run(): FinishResult {
@@ -172,7 +175,7 @@ class Finish {
     const { baseline, request: { job, parts } } = this.#options;
     const stale = parts.flatMap((part) => decodeStale(part.stale.bytes, part.stale.count));
     if (baseline) {
-      for (const entry of baseline.stale()) if (this.#reusable[entry.layer]) stale.push(entry);
+      for (const entry of this.#staleBefore) if (this.#reusable[entry.layer]) stale.push(entry);
       const previous = new PreviousTree(baseline, this.#shared, new Set(job.reuse));
       previous.markUnvisitedStale();
       for (const entry of previous.stale) stale.push(entry);
@@ -264,14 +267,14 @@ class Finish {
   }
 
   /** Returns the metadata layer, written anew unless the baseline's image has the same. */
-  #metadataLayer(removed: readonly Uint8Array[]): NewLayer {
+  #metadataLayer(stale: readonly StaleEntry[]): NewLayer {
     const { baseline, layers, sealed, request: { job } } = this.#options;
     const last = baseline?.header.layers.find(({ isMetadata }) => isMetadata);
+    const [tree, retained, staleBefore] = [this.#tree, this.#retained, this.#staleBefore];
     if (baseline && last && job.reuse.includes(last.digest)) {
-      const compared = { tree: this.#tree, retained: this.#retained, removed };
-      if (hasSameMetadata(baseline, compared)) return last;
+      if (hasSameMetadata(baseline, { tree, retained, stale, staleBefore })) return last;
     }
-    writeMetadataLayer(layers, this.#tree, removed);
+    writeMetadataLayer(layers, tree, pathsToRemove(tree, stale));
     layers.seal();
     return sealed.at(-1)!;
   }
@@ -281,7 +284,7 @@ class Finish {
     const { areas, baseline, sealed, context, request: { job } } = this.#options;
     context.throwIfCancelled();
     const data = [...sealed];
-    const metadata = this.#metadataLayer(pathsToRemove(this.#tree, stale));
+    const metadata = this.#metadataLayer(stale);
     const reused = (baseline?.header.layers ?? []).map((layer, number) => [number, layer] as const)
       .filter(([number]) => this.#reusable[number] && !rewritten.has(number));
     const { layers, destination } = numberLayers({ reused, data, metadata, moved: this.#moved });

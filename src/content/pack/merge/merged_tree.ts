@@ -160,6 +160,16 @@ export class MergedTree {
     return at === undefined ? undefined : this.blocks[at];
   }
 
+  /** Returns a function that does as {@link directory}, for paths that come in ascending order. */
+  directoriesInOrder(): (path: Uint8Array) => Block | undefined {
+    let at = 0;
+    return (path) => {
+      let order = -1;
+      while (at < this.#paths.length && (order = compareBytes(this.#paths[at]!, path)) < 0) at++;
+      return order === 0 ? this.blocks[at] : undefined;
+    };
+  }
+
   #indexOf(path: Uint8Array): number | undefined {
     return binarySearch(this.#paths.length, (n) => compareBytes(this.#paths[n]!, path));
   }

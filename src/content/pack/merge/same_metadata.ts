@@ -3,11 +3,11 @@
  * the new image has that layer, which need be neither written nor stored again.
  */
 
-import { type Block, KIND, RECORD } from "../../../image/mod.ts";
+import { type Block, KIND, RECORD, type StaleEntry } from "../../../image/mod.ts";
 import { sameName } from "../../../linux/mod.ts";
 import type { BaselineReader } from "../../baseline/baseline_reader.ts";
 import type { MergedTree } from "./merged_tree.ts";
-import { pathsToRemove, sortStale } from "./stale_entries.ts";
+import { haveSameWhiteouts } from "./stale_entries.ts";
 
 /** A tree, and what is known of it. */
 export interface TreeToCompare {
@@ -15,8 +15,10 @@ export interface TreeToCompare {
   readonly tree: MergedTree;
   /** Blocks of the tree that are those of the baseline. */
   readonly retained: ReadonlySet<Block>;
-  /** Paths of the tree's whiteouts, sorted. */
-  readonly removed: readonly Uint8Array[];
+  /** The stale entries of the new image, sorted. */
+  readonly stale: readonly StaleEntry[];
+  /** Those of the baseline, sorted. */
+  readonly staleBefore: readonly StaleEntry[];
 }
 
 /**
@@ -25,18 +27,15 @@ export interface TreeToCompare {
  */
 export function hasSameMetadata(
   baseline: BaselineReader,
-  { tree, retained, removed }: TreeToCompare,
+  { tree, retained, stale, staleBefore }: TreeToCompare,
 ): boolean {
   // With as many directories, each of which was there before, none is missing either.
   if (tree.blocks.length !== baseline.directories) return false;
   const isSame = tree.blocks.every((block) =>
     retained.has(block) || isSameDirectory(baseline.find(block.path)?.block, block)
   );
-  if (!isSame) return false;
-  // Where the names are the same, the whiteouts of the last image are what its stale entries ask for now.
-  const removedBefore = pathsToRemove(tree, sortStale(baseline.stale()));
-  return removedBefore.length === removed.length &&
-    removedBefore.every((path, n) => sameName(path, removed[n]!));
+  // Where the names are the same, the last image's whiteouts are what its stale entries ask for now.
+  return isSame && haveSameWhiteouts(tree, staleBefore, stale);
 }
 
 function isSameDirectory(before: Block | undefined, now: Block): boolean {

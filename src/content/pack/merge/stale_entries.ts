@@ -45,6 +45,25 @@ export function pathsToRemove(tree: MergedTree, stale: readonly StaleEntry[]): U
   return removed;
 }
 
+/** Returns whether two lists of stale entries ask for the same whiteouts. @param a sorted, as `b` is */
+export function haveSameWhiteouts(
+  tree: MergedTree,
+  a: readonly StaleEntry[],
+  b: readonly StaleEntry[],
+): boolean {
+  return pathsToRemove(tree, sortStale([...onlyIn(a, b), ...onlyIn(b, a)])).length === 0;
+}
+
+/** Returns the entries of `a` whose paths `b` has not. */
+function onlyIn(a: readonly StaleEntry[], b: readonly StaleEntry[]): StaleEntry[] {
+  let at = 0;
+  return a.filter(({ path }) => {
+    let order = -1;
+    while (at < b.length && (order = compareBytes(b[at]!.path, path)) < 0) at++;
+    return order !== 0;
+  });
+}
+
 function isAtOrBelow(path: Uint8Array, top: Uint8Array): boolean {
   if (path.length < top.length || compareBytes(path.subarray(0, top.length), top) !== 0) {
     return false;
@@ -52,14 +71,19 @@ function isAtOrBelow(path: Uint8Array, top: Uint8Array): boolean {
   return path.length === top.length || path[top.length] === SLASH;
 }
 
-/** Resolves one path after the other, remembering the directory: neighbours mostly share theirs. */
+/**
+ * Resolves paths that come in ascending order, remembering the directory: neighbours mostly share
+ * theirs.
+ */
 class StaleEntryResolution {
   readonly #tree: MergedTree;
+  readonly #directoryAt: (path: Uint8Array) => Block | undefined;
   #parent: Uint8Array | undefined;
   #block: Block | undefined;
 
   constructor(tree: MergedTree) {
     this.#tree = tree;
+    this.#directoryAt = tree.directoriesInOrder();
   }
 
   of(path: Uint8Array): Resolution {
@@ -70,7 +94,7 @@ class StaleEntryResolution {
     }
     if (this.#block && name.length + WHITEOUT.length <= NAME_MAX) {
       // Data layers have files below it, which cannot be applied over a file.
-      if (this.#tree.directory(path)) return { kind: "conflict" };
+      if (this.#directoryAt(path)) return { kind: "conflict" };
       const isThere = kindIn(this.#block, name) !== undefined;
       return isThere ? { kind: "overridden" } : { kind: "removed", path };
     }
