@@ -258,6 +258,7 @@ export class StoredImages implements Images {
         await this.#store.putBlob(layer, options);
         operation?.progress.addStored(layer.size);
       },
+      onIndex: async (index) => void await this.#store.putBlob(index, options),
     });
     try {
       operation?.enter("storing");
@@ -276,7 +277,6 @@ export class StoredImages implements Images {
       );
       return { url, manifest: manifest.digest, stats };
     } catch (error) {
-      await this.#tidy(() => this.#content.discard(packed.index.file));
       await this.#tidy(() => this.#content.dropBaseline(packed.newBaseline));
       const { frozen } = packed;
       if (frozen) await this.#tidy(() => this.#content.bases.remove(frozen.tree.name));
@@ -335,18 +335,12 @@ export class StoredImages implements Images {
     return layers.filter((_, n) => there[n]);
   }
 
-  /** Stores the blobs that an image has besides its layers. @returns all blobs that it needs */
+  /** Stores what an image has besides its layers and its index. @returns all blobs that it needs */
   async #putImage(packed: PackResult, options: SaveOptions) {
     await this.#layers?.keep(packed.index);
     const { digest, size } = packed.index;
     const { manifest, config } = describeImage({ layers: packed.layers, index: { digest, size } });
-    const puts = [
-      this.#store.putBlob(packed.index, options),
-      this.#store.putBlobBytes(config.digest, config.bytes, options),
-    ];
-    // Waits for both before it fails, so that neither goes on after this save has ended.
-    await Promise.allSettled(puts);
-    await Promise.all(puts);
+    await this.#store.putBlobBytes(config.digest, config.bytes, options);
     await this.#store.putBlobBytes(manifest.digest, manifest.bytes, options);
     const blobs = [...packed.layers, packed.index, config, manifest].map((blob) => ({
       digest: blob.digest,

@@ -18,6 +18,12 @@ import { devicesInBaseline, isSameName } from "../volume/device_names.ts";
 import type { PackStatePool } from "./pack_state_pool.ts";
 import type { SharedPackState } from "./shared_state.ts";
 
+/** The options of a pack of a tree that is frozen, if it can be. */
+interface RunOptions extends PackOptions {
+  /** Called once nothing of the tree is read any more. */
+  onTreeRead(): void;
+}
+
 /** The Workers of packs, and the memory that they share. */
 export interface PackServices {
   readonly dispatcher: Dispatcher;
@@ -33,10 +39,18 @@ export async function pack(
   const { dispatcher } = services;
   const frozen = await freeze(dispatcher, tree, options.signal);
   const { problem, state, aliases } = frozen;
+  const isWanted = options.keepFrozen === true;
+  let removal: Promise<void> | undefined;
+  // What cannot be deleted now is a leftover of the next start's.
+  const remove = () =>
+    removal ??= dispatcher.run("removeBase", { name: frozen.tree.name }).then(() => {}, () => {});
   let isKept = false;
   try {
-    const result = await packFrozen(services, frozen, options);
-    isKept = aliases !== undefined && options.keepFrozen === true;
+    const onTreeRead = () => {
+      if (aliases !== undefined && !isWanted) remove();
+    };
+    const result = await packFrozen(services, frozen, { ...options, onTreeRead });
+    isKept = aliases !== undefined && isWanted;
     return {
       ...result,
       ...(state === undefined ? {} : { state }),
@@ -44,10 +58,7 @@ export async function pack(
       ...(isKept ? { frozen: { tree: frozen.tree, aliases: aliases! } } : {}),
     };
   } finally {
-    if (aliases !== undefined && !isKept) {
-      // What cannot be deleted now is a leftover of the next start's.
-      await dispatcher.run("removeBase", { name: frozen.tree.name }).catch(() => {});
-    }
+    if (aliases !== undefined && !isKept) await remove();
   }
 }
 
@@ -69,7 +80,7 @@ async function freeze(
 async function packFrozen(
   { dispatcher, states }: PackServices,
   { tree, frozenAt, devices, state }: FrozenTree,
-  options: PackOptions,
+  options: RunOptions,
 ): Promise<PackResult> {
   const { baseline, reuse, signal } = options;
   const isKnown = baseline !== undefined && reuse.length > 0;
@@ -123,7 +134,7 @@ class PackRun {
   readonly #dispatcher: Dispatcher;
   readonly #job: PackJob;
   readonly #shared: SharedPackState;
-  readonly #options: PackOptions;
+  readonly #options: RunOptions;
   readonly #abort = new AbortController();
   readonly #signal: AbortSignal;
   readonly #sealed: SealedLayer[] = [];
@@ -138,7 +149,7 @@ class PackRun {
 
   constructor(
     dispatcher: Dispatcher,
-    { job, shared, options }: { job: PackJob; shared: SharedPackState; options: PackOptions },
+    { job, shared, options }: { job: PackJob; shared: SharedPackState; options: RunOptions },
   ) {
     this.#dispatcher = dispatcher;
     this.#job = job;
@@ -239,17 +250,29 @@ class PackRun {
   }
 
   #event(event: PartEvent): void {
-    if (event.kind === "help") return this.#startHelpers();
-    if (event.kind !== "layer") return;
-    const { layer } = event;
+    switch (event.kind) {
+      case "help":
+        return this.#startHelpers();
+      case "layer":
+        return this.#storeLayer(event.layer);
+      case "index":
+        this.#options.onTreeRead();
+        if (this.#options.onIndex) this.#store(this.#options.onIndex(event.index));
+    }
+  }
+
+  #storeLayer(layer: SealedLayer): void {
     this.#sealed.push(layer);
     const { digest, size, diffId, file } = layer;
-    const stored = this.#options.onLayer({ digest, size, diffId, file }).then(
-      () => this.#shared.removeLayer(),
-      (error) => {
-        throw this.#fail(error);
-      },
-    );
+    const stored = this.#options.onLayer({ digest, size, diffId, file });
+    this.#store(stored.then(() => this.#shared.removeLayer()));
+  }
+
+  /** Fails the pack where a blob cannot be stored. */
+  #store(blob: Promise<void>): void {
+    const stored = blob.catch((error) => {
+      throw this.#fail(error);
+    });
     // It is awaited at the end; the pack may fail for another reason before.
     stored.catch(() => {});
     this.#stored.push(stored);

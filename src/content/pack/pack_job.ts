@@ -2,6 +2,7 @@
 
 import type { Digest } from "../../digest.ts";
 import type { DeviceName } from "../../linux/mod.ts";
+import type { SpooledBlob } from "../../spool.ts";
 import type { Tree } from "../tree.ts";
 import type { DeviceAlias } from "../volume/device_names.ts";
 import type { PartTotals } from "./part_stats.ts";
@@ -69,6 +70,8 @@ export interface PartResult {
 /** The events of a part. */
 export type PartEvent =
   | { readonly kind: "layer"; readonly layer: SealedLayer }
+  /** The index is complete, and nothing of the tree is read any more. */
+  | { readonly kind: "index"; readonly index: SpooledBlob }
   /** There is enough work for the other parts. */
   | { readonly kind: "help" }
   /** The last event. An event, so that its buffers are moved rather than copied. */

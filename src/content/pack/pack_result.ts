@@ -22,6 +22,11 @@ export interface PackOptions {
    * A rejection fails the pack. The callee owns the spool file.
    */
   onLayer(layer: SpooledBlob & LayerDescriptor): Promise<void>;
+  /**
+   * Called once the index is complete in the spool, so that it is stored while the baseline is written;
+   * otherwise as {@link onLayer}. Where it is absent, the caller owns the spool file after the pack.
+   */
+  onIndex?(index: SpooledBlob): Promise<void>;
 }
 
 /** The counts of a pack; sizes are bytes. */
@@ -56,7 +61,7 @@ export interface PackStats {
 export interface PackResult {
   /** All layers of the image, lowest first: reused ones and new ones. */
   layers: LayerDescriptor[];
-  /** The index blob, in the spool. The caller owns the file. */
+  /** The index blob. The caller owns the file in the spool, unless it took it by `onIndex`. */
   index: SpooledBlob;
   /** Token of the uncommitted new baseline; see `Content.commitBaseline`. */
   newBaseline: string;

@@ -23,7 +23,7 @@ export const STEPS: Readonly<Record<string, readonly string[]>> = {
   "save-1": ["after store.hasBlob"],
   "save-2": ["after worker.packPrepare"],
   "save-3": ["after worker.packPart", "before store.putBlob"],
-  "save-4": ["before store.putBlob of the index", "before store.putBlobBytes"],
+  "save-4": ["before store.putBlobBytes"],
   "save-5": ["before store.putRef"],
   "save-6": ["after store.putRef"],
   "save-7": ["after worker.commitBaseline"],

@@ -11,13 +11,7 @@ export async function openStore(...args: Parameters<typeof open>): Promise<Objec
   const steps: Pick<ObjectStore, "getRef" | "hasBlob" | "putBlob" | "putBlobBytes" | "putRef"> = {
     getRef: (...args) => step("store.getRef", () => store.getRef(...args)),
     hasBlob: (...args) => step("store.hasBlob", () => store.hasBlob(...args)),
-    putBlob(...args) {
-      const isIndex = args[0].file.path.endsWith("-index");
-      return step(
-        isIndex ? "store.putBlob of the index" : "store.putBlob",
-        () => store.putBlob(...args),
-      );
-    },
+    putBlob: (...args) => step("store.putBlob", () => store.putBlob(...args)),
     putBlobBytes: (...args) => step("store.putBlobBytes", () => store.putBlobBytes(...args)),
     putRef: (...args) => step("store.putRef", () => store.putRef(...args)),
   };

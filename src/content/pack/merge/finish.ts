@@ -300,6 +300,7 @@ class Finish {
       stale: stale.map(({ layer, path }) => ({ layer: destination(layer).layer, path })),
       frozenState: stateFor(areas, job),
       aliases: job.aliases,
+      onIndex: (index) => context.emit({ kind: "index", index }),
     });
     return { layers, ...files, totals: this.#stats.done(this.#packer) };
   }

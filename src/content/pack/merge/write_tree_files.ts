@@ -30,6 +30,8 @@ export interface TreeFiles {
   readonly frozenState: readonly SubvolumeState[];
   /** The aliases of the baseline. */
   readonly aliases: readonly DeviceAlias[];
+  /** Called once the index is complete, before the baseline is. */
+  onIndex(index: SpooledBlob): void;
 }
 
 /**
@@ -38,7 +40,7 @@ export interface TreeFiles {
  */
 export function writeTreeFiles(
   areas: OpenAreas,
-  { indexName, layers, blocks, stale, frozenState, aliases }: TreeFiles,
+  { indexName, layers, blocks, stale, frozenState, aliases, onIndex }: TreeFiles,
 ): { index: SpooledBlob; newBaseline: string } {
   const staleBytes = encodeStale(stale);
   const header = encodeHeader({
@@ -51,25 +53,40 @@ export function writeTreeFiles(
   const newBaseline = newBaselineToken();
   using baselineFile = areas.baselines.createFile(newBaseline);
   try {
-    using indexFile = areas.spool.createFile(indexName);
+    const index = writeIndex(areas, indexName, { header, blocks, staleBytes });
+    onIndex(index);
     using baseline = new BaselineWriter(baselineFile);
-    using index = new IndexWriter(indexFile);
     baseline.bytes(header);
-    index.bytes(header);
-    for (const block of blocks) {
-      baseline.block(block);
-      index.block(block);
-    }
+    for (const block of blocks) baseline.block(block);
     baseline.bytes(staleBytes);
-    index.bytes(staleBytes);
     if (frozenState.length === 0) baseline.finish();
     else baseline.finish(encodeFrozenState(baselineFile, frozenState));
     writeAliases(baselineFile, aliases);
     baselineFile.startWriteback(0, 0);
-    const { digest, size } = index.seal();
-    return { index: { digest, size, file: { area: "spool", path: indexName } }, newBaseline };
+    return { index, newBaseline };
   } catch (error) {
     areas.baselines.unlink(newBaseline);
     throw error;
   }
+}
+
+/** The parts of a tree file, in their order. */
+interface TreeParts {
+  readonly header: Uint8Array;
+  readonly blocks: readonly Block[];
+  readonly staleBytes: Uint8Array;
+}
+
+function writeIndex(
+  areas: OpenAreas,
+  name: string,
+  { header, blocks, staleBytes }: TreeParts,
+): SpooledBlob {
+  using file = areas.spool.createFile(name);
+  using writer = new IndexWriter(file);
+  writer.bytes(header);
+  for (const block of blocks) writer.block(block);
+  writer.bytes(staleBytes);
+  const { digest, size } = writer.seal();
+  return { digest, size, file: { area: "spool", path: name } };
 }
