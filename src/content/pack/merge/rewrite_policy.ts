@@ -29,7 +29,8 @@ const CHEAP_BYTES = 2 << 20;
  * rewritten a logarithmic number of times; and where that is more than a little to read, only once
  * several layers have come together, so that most saves write nothing but what has changed. A
  * half-full layer stays, since merging it shortens nothing that the bound does not: an image has at
- * most twice the layers of a fresh one, with its metadata layer, and {@link SMALL_LAYERS} more.
+ * most twice the layers of a fresh one, with its metadata layer, and where merging is costly
+ * {@link SMALL_LAYERS} less one more.
  * @param fresh what this pack writes anyway: sealed layers, and uncompressed bytes in all
  */
 export function chooseRewrites(
@@ -46,15 +47,17 @@ export function chooseRewrites(
   const kept = uses.filter(({ layer }) => !rewritten.has(layer))
     .sort((a, b) => a.liveBytes - b.liveBytes);
   const live = written + kept.reduce((sum, { liveBytes }) => sum + liveBytes, 0);
-  const most = 2 * Math.max(1, Math.ceil(live / LAYER_BYTES)) + SMALL_LAYERS;
+  const most = 2 * Math.max(1, Math.ceil(live / LAYER_BYTES)) + 1;
   const isDue = kept.filter(({ liveBytes }) => liveBytes < HALF_FULL).length >= SMALL_LAYERS;
   let merged = 0;
   for (const { layer, liveBytes } of kept) {
-    const open = written > 0 ? 1 : 0;
-    const isShort = uses.length - rewritten.size + fresh.layers + open <= most;
     merged += liveBytes;
+    const isCheap = merged <= CHEAP_BYTES;
+    const open = written > 0 ? 1 : 0;
+    const layers = uses.length - rewritten.size + fresh.layers + open;
+    const isShort = layers <= (isCheap ? most : most + SMALL_LAYERS - 1);
     const isWorthIt = written > 0 && liveBytes <= written && liveBytes < HALF_FULL &&
-      (isDue || merged <= CHEAP_BYTES);
+      (isDue || isCheap);
     if (isShort && !isWorthIt) break;
     rewritten.add(layer);
     written += liveBytes;
