@@ -121,8 +121,11 @@ export class Block {
       this.#u32(record + FIELD.linkLength);
     return this.memory.bytes.subarray(at, at + this.#u32(record + FIELD.xattrLength));
   }
+  hasXattrs(record: number): boolean {
+    return this.#u32(record + FIELD.xattrLength) > 0;
+  }
   xattrs(record: number): Xattr[] {
-    return this.#u32(record + FIELD.xattrLength) === 0 ? [] : decodeXattrs(this.xattrBytes(record));
+    return this.hasXattrs(record) ? decodeXattrs(this.xattrBytes(record)) : [];
   }
 
   /** Returns the record of the entry called `name`; `undefined` where the directory has none. */

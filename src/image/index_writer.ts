@@ -14,6 +14,7 @@ const FRAME = BUFFER_BYTES;
 export class IndexWriter implements Disposable {
   readonly #frames: FrameWriter;
   readonly #buffer = buffers.take();
+  readonly #words = new Uint32Array(this.#buffer.buffer, this.#buffer.byteOffset);
   #used = 0;
 
   constructor(file: File) {
@@ -46,9 +47,7 @@ export class IndexWriter implements Disposable {
       const end = Math.min(heap, at + space);
       const start = this.#used;
       this.#append(bytes.subarray(at, end));
-      for (let record = start; record < this.#used; record += RECORD) {
-        this.#buffer.fill(0, record + LOCAL_FIELDS, record + RECORD);
-      }
+      this.#clearLocal(start);
       at = end;
     }
     this.#append(bytes.subarray(heap));
@@ -63,6 +62,15 @@ export class IndexWriter implements Disposable {
   /** Gives its buffer back; nothing can be written afterwards. */
   [Symbol.dispose](): void {
     buffers.giveBack(this.#buffer);
+  }
+
+  /** Clears the local fields of the records from there on; all are at multiples of 4. */
+  #clearLocal(start: number): void {
+    const words = this.#words;
+    for (let record = start; record < this.#used; record += RECORD) {
+      const end = (record + RECORD) >> 2;
+      for (let word = (record + LOCAL_FIELDS) >> 2; word < end; word++) words[word] = 0;
+    }
   }
 
   /** Begins a new frame where the next `size` bytes do not fit into this one, but do into a new one. */

@@ -49,10 +49,10 @@ export class BaselineWriter implements Disposable {
   /** Writes the table, the state of a frozen tree (`frozen_state.ts`) if there is one, and the footer. */
   finish(frozenState: Uint8Array = NO_STATE): void {
     const tableAt = this.#position;
-    this.#table.sort((a, b) => a.hash - b.hash);
     const table = new Uint8Array(this.#table.length * TABLE_ENTRY);
     const view = new DataView(table.buffer);
-    this.#table.forEach(({ hash, offset, length }, n) => {
+    orderByHash(this.#table).forEach((entry, n) => {
+      const { hash, offset, length } = this.#table[entry]!;
       view.setUint32(n * TABLE_ENTRY, hash, true);
       view.setUint32(n * TABLE_ENTRY + 4, length, true);
       view.setFloat64(n * TABLE_ENTRY + 8, offset, true);
@@ -84,4 +84,18 @@ export class BaselineWriter implements Disposable {
     this.#file.write(bytes);
     this.#flushed += bytes.length;
   }
+}
+
+/** Returns the numbers of the entries, ordered by hash. */
+function orderByHash(table: readonly TableEntry[]): number[] {
+  // To sort plain numbers takes a hundredth of the time that a function which compares entries would.
+  const keys = new BigUint64Array(table.length);
+  // Of each key the low word, which comes first on every machine that Deno is made for, and the high one.
+  const words = new Uint32Array(keys.buffer);
+  table.forEach(({ hash }, n) => {
+    words[2 * n] = n;
+    words[2 * n + 1] = hash;
+  });
+  keys.sort();
+  return table.map((_, n) => words[2 * n]!);
 }

@@ -23,6 +23,10 @@ export class RestoreRights {
 
   /** Checks the entry that a record describes. */
   checkRecord(block: Block, record: number): void {
+    // Called for each entry that is taken over: nothing is allocated for an ordinary one.
+    const isOrdinary = typeOf(block.kind(record)) === 0 && !block.hasXattrs(record) &&
+      this.#canOwn(block.uid(record), block.gid(record));
+    if (isOrdinary) return;
     const xattrs = block.xattrs(record);
     const stat = {
       uid: block.uid(record),
@@ -39,8 +43,7 @@ export class RestoreRights {
     { stat, xattrs }: { readonly stat: CheckedStat; readonly xattrs: readonly Xattr[] },
     path: () => Uint8Array,
   ): void {
-    const isOurs = stat.uid === this.#user.uid && stat.gid === this.#user.gid;
-    if (!isOurs && !this.#abilities.canChown()) this.#stats.addUnrestorable("owner", path());
+    if (!this.#canOwn(stat.uid, stat.gid)) this.#stats.addUnrestorable("owner", path());
     const { type } = stat;
     if (type === S.IFCHR || type === S.IFBLK) {
       const canMake = this.#abilities.canMakeDevice(stat.rdevMajor, stat.rdevMinor);
@@ -50,6 +53,12 @@ export class RestoreRights {
       if (isUserXattr(xattr) || this.#abilities.canSetXattr(xattr)) continue;
       this.#stats.addUnrestorable("xattr", path());
     }
+  }
+
+  /** Returns whether an entry can be given that owner. */
+  #canOwn(uid: number, gid: number): boolean {
+    const isOurs = uid === this.#user.uid && gid === this.#user.gid;
+    return isOurs || this.#abilities.canChown();
   }
 }
 
