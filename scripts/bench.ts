@@ -13,8 +13,9 @@ import { type Measure, median } from "./bench/measure.ts";
 import { Ours } from "./bench/ours.ts";
 import { parseArgs, USAGE } from "./bench/options.ts";
 import { evaluateGoals } from "./bench/goals.ts";
-import { measureLatency } from "./bench/latency.ts";
+import { checkLatency, measureLatency } from "./bench/latency.ts";
 import { checkChanges, measureChanges } from "./bench/changes.ts";
+import { checkOverhead, measureOverhead } from "./bench/overhead.ts";
 import { measureSaves } from "./bench/saves.ts";
 import { evaluateStarts, measureStarts } from "./bench/starts.ts";
 import { type BenchReport, type CorpusResult, machine, printReport } from "./bench/report.ts";
@@ -135,6 +136,12 @@ async function main(): Promise<number> {
     if (options.latency) {
       progress("latency: calls beside a backup");
       report.latency = await measureLatency(all[0]!, folder, options.rounds);
+      report.goals.push(checkLatency(report.latency, all[0]!.name));
+    }
+    if (options.overhead) {
+      progress("overhead: what operations, logs, metrics and traces take");
+      report.overhead = await measureOverhead(all[0]!, folder, options.rounds);
+      report.goals.push(checkOverhead(report.overhead));
     }
     if (options.saves) {
       progress("saves: backups of tiny workspaces");

@@ -9,6 +9,8 @@ export interface BenchOptions {
   only: string[] | undefined;
   /** Whether to measure how long calls take. */
   latency: boolean;
+  /** Whether to measure what operations, logs, metrics and traces take. */
+  overhead: boolean;
   /** Whether to measure many backups of tiny workspaces. */
   saves: boolean;
   /** Whether to measure starts on btrfs. */
@@ -23,9 +25,8 @@ export const USAGE = `Usage: deno task bench [options]
 
   --quick         a tenth of the size, one round
   --million       a million tiny files, too
-  --only=A,B      only these: small, large, git, million, latency, saves,
-                  starts
-                  changes
+  --only=A,B      only these: small, large, git, million, latency, overhead,
+                  saves, starts, changes
   --rounds=N      rounds to take medians of (default 3)
   --folder=DIR    work in a folder made there, on the disk to be measured
   --json          for machines`;
@@ -39,6 +40,7 @@ export function parseArgs(args: readonly string[]): BenchOptions | string {
     rounds: args.includes("--quick") ? 1 : 3,
     only: undefined,
     latency: true,
+    overhead: true,
     saves: true,
     starts: true,
     changes: true,
@@ -53,6 +55,7 @@ export function parseArgs(args: readonly string[]): BenchOptions | string {
     } else if (flag === "--only" && value) {
       options.only = value.split(",");
       options.latency = options.only.includes("latency");
+      options.overhead = options.only.includes("overhead");
       options.saves = options.only.includes("saves");
       options.starts = options.only.includes("starts");
       options.changes = options.only.includes("changes");

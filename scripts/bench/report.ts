@@ -6,6 +6,7 @@ import type { GoalResult } from "./goals.ts";
 import type { LatencyResult } from "./latency.ts";
 import type { Measure } from "./measure.ts";
 import type { SavesResult } from "./saves.ts";
+import { type OverheadResult, overheadRows } from "./overhead.ts";
 import { startRows, type StartsResult } from "./starts.ts";
 
 export interface ContenderResult {
@@ -28,6 +29,7 @@ export interface BenchReport {
   results: CorpusResult[];
   goals: GoalResult[];
   latency?: LatencyResult;
+  overhead?: OverheadResult;
   saves?: SavesResult;
   /** Absent where no btrfs can be mounted. */
   starts?: StartsResult;
@@ -64,7 +66,7 @@ function rowOf(result: ContenderResult, phase: Phase, reference: Measure | undef
 
 /** Aligned text; ratios are to `tar | zstd`, whose every backup is a first one. */
 export function printReport(
-  { machine, rounds, results, goals, latency, saves, starts, changes }: BenchReport,
+  { machine, rounds, results, goals, latency, overhead, saves, starts, changes }: BenchReport,
 ): string {
   const head = ["phase", "tool", "wall s", "ratio", "cpu s", "peak MiB", "stored MiB"];
   const lines = [`${machine}; medians of ${rounds}; ratio: wall time to tar-zstd's`];
@@ -79,6 +81,7 @@ export function printReport(
   }
   if (goals.length > 0) lines.push("", ...goalLines(goals));
   if (latency) lines.push("", ...latencyLines(latency));
+  if (overhead) lines.push("", ...align(overheadRows(overhead)));
   if (saves) lines.push("", ...savesLines(saves));
   if (starts) lines.push("", ...align(startRows(starts)));
   if (changes) lines.push("", ...align(changesRows(changes)));
@@ -96,10 +99,12 @@ function goalLines(goals: readonly GoalResult[]): string[] {
   return align([["corpus", "goal", "measured", "wanted", ""], ...rows]);
 }
 
-function latencyLines({ idle, busy }: LatencyResult): string[] {
-  const rows = Object.entries({ idle, "beside a first backup": busy }).map((
-    [when, { calls, p50, p99 }],
-  ) => [when, String(calls), p50.toFixed(2), p99.toFixed(2)]);
+function latencyLines({ idle, busy, beside }: LatencyResult): string[] {
+  const rows = Object.entries({
+    idle,
+    "beside a first backup": busy,
+    "50 a second beside two": beside,
+  }).map(([when, { calls, p50, p99 }]) => [when, String(calls), p50.toFixed(2), p99.toFixed(2)]);
   return align([["IsWorkspaceExists", "calls", "p50 ms", "p99 ms"], ...rows]);
 }
 
