@@ -1,4 +1,4 @@
-/** Lists the images of a store page by page, reading no more references than a page needs. */
+/** Lists the images of a store page by page, listing and reading no more references than a page needs. */
 
 import { mapConcurrent } from "../async/mod.ts";
 import { DaemonError } from "../errors.ts";
@@ -42,37 +42,48 @@ export async function listImages(
   signal: AbortSignal,
 ): Promise<ImagePage> {
   const [afterKey = "", toldOfIt = "0"] = page.after.split(" ");
-  const keys = (await keysOf(store, filter, signal)).filter((key) => key >= afterKey);
+  const keys = keysFrom(store, prefixesOf(filter), afterKey, signal);
   const result: ImagePage = { images: [], unreadable: [] };
   const read = (key: string) => readImages(store, key, signal);
-  for await (const { key, images, problem } of mapConcurrent(keys, STORE_CONCURRENCY, read)) {
+  const ahead = Math.min(STORE_CONCURRENCY, page.size + 1);
+  let end: string | undefined;
+  for await (const { key, images, problem } of mapConcurrent(keys, ahead, read)) {
+    if (end !== undefined) return { ...result, last: end };
     const told = key === afterKey ? Number(toldOfIt) : 0;
     if (problem !== undefined && key !== afterKey) result.unreadable.push({ key, problem });
     const space = page.size - result.images.length;
     const rest = images.slice(told);
     result.images.push(...rest.slice(0, space));
     if (result.images.length < page.size && result.unreadable.length < page.size) continue;
-    const isLast = rest.length <= space && key === keys.at(-1);
-    return isLast ? result : { ...result, last: `${key} ${told + Math.min(rest.length, space)}` };
+    // Whether there is another page is told by another key, or by what is left of this one.
+    end = `${key} ${told + Math.min(rest.length, space)}`;
+    if (rest.length > space) return { ...result, last: end };
   }
   return result;
 }
 
-async function keysOf(
-  store: ObjectStore,
-  { owner, metaId }: ImageFilter,
-  signal: AbortSignal,
-): Promise<string[]> {
-  const prefixes = owner === undefined
+/** Returns the beginnings of the keys that are listed, in ascending order. */
+function prefixesOf({ owner, metaId }: ImageFilter): string[] {
+  return owner === undefined
     ? [BACKUP_PREFIX, snapshotPrefix()]
     : referencePrefixes({ owner, ...(metaId === undefined ? {} : { metaId }) });
-  const keys: string[] = [];
+}
+
+/** Lists the keys of references from one on, of which some images may have been told, in ascending order. */
+async function* keysFrom(
+  store: ObjectStore,
+  prefixes: readonly string[],
+  from: string,
+  signal: AbortSignal,
+): AsyncGenerator<string> {
   for (const prefix of prefixes) {
-    for await (const { key } of store.list(prefix, { signal })) {
-      if (isReferenceKey(key)) keys.push(key);
+    const isBegun = from.startsWith(prefix);
+    if (isBegun && isReferenceKey(from)) yield from;
+    if (!isBegun && from > prefix) continue;
+    for await (const { key } of store.list(prefix, { signal, after: from })) {
+      if (isReferenceKey(key)) yield key;
     }
   }
-  return keys.sort();
 }
 
 async function readImages(

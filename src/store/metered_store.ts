@@ -5,6 +5,7 @@ import type { LeasedFile, SpooledBlob } from "../spool.ts";
 import type {
   DeleteBlobOptions,
   HasBlobOptions,
+  ListOptions,
   ObjectInfo,
   ObjectStore,
   RefBytes,
@@ -93,7 +94,7 @@ export class MeteredStore implements ObjectStore {
   }
 
   /** Lists without measuring: a listing's time would include whatever its reader does meanwhile. */
-  list(prefix: string, options?: StoreOptions): AsyncIterable<ObjectInfo> {
+  list(prefix: string, options?: ListOptions): AsyncIterable<ObjectInfo> {
     return this.#store.list(prefix, options);
   }
 

@@ -68,6 +68,15 @@ export interface ObjectInfo {
   modified: number;
 }
 
+/** Options of {@link ObjectStore.list}. */
+export interface ListOptions extends StoreOptions {
+  /**
+   * Lists only keys that come after this one, in ascending order, and costs no more than what is read
+   * of the listing; "" for all keys.
+   */
+  after?: string;
+}
+
 /**
  * A store of blobs and references, safe for concurrent use by several daemons. Operations are durable when
  * they resolve; the owner closes it.
@@ -135,8 +144,11 @@ export interface ObjectStore {
   /** Makes a plain archive `<object>@<bucket>` a file that content Workers can open; see {@link acquireBlob}. */
   acquireArchive(object: string, bucket: string, options?: StoreOptions): Promise<LeasedFile>;
 
-  /** Lists objects whose key starts with `prefix`, in no particular order; a listing may lag behind. */
-  list(prefix: string, options?: StoreOptions): AsyncIterable<ObjectInfo>;
+  /**
+   * Lists objects whose key starts with `prefix`; a listing may lag behind. They come in no particular
+   * order unless {@link ListOptions.after} is given.
+   */
+  list(prefix: string, options?: ListOptions): AsyncIterable<ObjectInfo>;
   /** Deletes a blob; only collection does this. Resolves to whether it was stored and is deleted now. */
   deleteBlob(digest: Digest, options?: DeleteBlobOptions): Promise<boolean>;
   /** Removes what interrupted writers left before `olderThan` (temporary files, unfinished uploads). */

@@ -311,6 +311,22 @@ const cases: Case[] = [
     assert(Math.abs(info.modified - Date.now()) < HOUR);
   }],
 
+  ["lists in ascending order after a key, which need not be there", async (bench) => {
+    const keys = ["a.json", "a/1.json", "a/2.json", "a/b/1.json", "ab.json", "b.json"]
+      .map((name) => `refs/after/${name}`);
+    for (const key of keys.toReversed()) await bench.store.putRef(key, new Uint8Array(3));
+    const after = async (prefix: string, after: string) =>
+      (await Array.fromAsync(bench.store.list(prefix, { after }))).map(({ key }) => key);
+    assertEquals(await after("refs/after/", ""), keys);
+    for (const [n, key] of keys.entries()) {
+      assertEquals(await after("refs/after/", key), keys.slice(n + 1), key);
+    }
+    assertEquals(await after("refs/after/", "refs/after/a/2"), keys.slice(2));
+    assertEquals(await after("refs/after/a/", "refs/after/a/b/1"), keys.slice(3, 4));
+    assertEquals(await after("refs/after/a/", "refs/after/b.json"), []);
+    assertEquals(await after("refs/after/b", "refs/after/a.json"), keys.slice(5));
+  }],
+
   ["puts a file under a key and consumes it", async (bench) => {
     const file = await spool(bench.spoolDir, freshBytes(70_000));
     await bench.store.putObject("objects/logs/task-1", file);

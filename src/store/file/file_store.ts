@@ -19,6 +19,7 @@ import type { LeasedFile, SpooledBlob } from "../../spool.ts";
 import type {
   DeleteBlobOptions,
   HasBlobOptions,
+  ListOptions,
   ObjectInfo,
   ObjectStore,
   RefBytes,
@@ -220,12 +221,12 @@ export class FileStore implements ObjectStore {
     });
   }
 
-  async *list(prefix: string, options: StoreOptions = {}): AsyncGenerator<ObjectInfo> {
+  async *list(prefix: string, options: ListOptions = {}): AsyncGenerator<ObjectInfo> {
     try {
       for (const root of KEY_ROOTS) {
         if (!`${root}/`.startsWith(prefix) && !prefix.startsWith(`${root}/`)) continue;
         const below = prefix.length > root.length ? prefix : `${root}/`;
-        for await (const info of walkKeys(this.#folder.root, below)) {
+        for await (const info of walkKeys(this.#folder.root, below, options.after)) {
           throwIfAborted(options.signal);
           yield info;
         }

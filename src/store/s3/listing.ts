@@ -1,23 +1,84 @@
 /** Lists the objects of a bucket, page by page. */
 
 import { ListObjectsV2Command } from "@aws-sdk/client-s3";
-import type { ObjectInfo, StoreOptions } from "../object_store.ts";
+import type { ListOptions, ObjectInfo, StoreOptions } from "../object_store.ts";
 import type { Connection } from "./connection.ts";
 import type { S3Options } from "./options.ts";
 import { ForeignAnswerError, MissingResultError } from "./s3_errors.ts";
 import { prefixed } from "./target.ts";
 
+/** What is listed of a bucket. */
+interface Listing {
+  connection: Connection;
+  storage: S3Options;
+  prefix: string;
+  options: StoreOptions;
+}
+
 /**
  * Lists the objects of the store whose key begins with `prefix`.
- * @throws {MissingResultError} where the server cuts a listing off; what requests throw
+ * @throws {MissingResultError} where the server cuts a listing off, or does not keep to the order that it
+ * began in; what requests throw
  */
 export async function* listObjects(
   connection: Connection,
   storage: S3Options,
   prefix: string,
-  options: StoreOptions,
+  { after, ...options }: ListOptions,
 ): AsyncGenerator<ObjectInfo> {
-  const input = { Bucket: storage.bucket, Prefix: prefixed(storage, prefix) };
+  const listing = { connection, storage, prefix, options };
+  if (after === undefined) {
+    for await (const page of pagesOf(listing)) yield* page;
+  } else yield* listAfter(listing, after);
+}
+
+/**
+ * Lists in ascending order what comes after a key. Some servers list folders as a file system does, so
+ * that "a/x" comes before "a.x": the first page tells them, and of those everything is listed and
+ * sorted.
+ */
+async function* listAfter(listing: Listing, after: string): AsyncGenerator<ObjectInfo> {
+  // A server that does not know StartAfter begins with the first key.
+  const wanted = (page: readonly ObjectInfo[]) => page.filter(({ key }) => key > after);
+  let last: string | undefined;
+  for await (const page of pagesOf(listing, after)) {
+    if (!isAscending(page)) {
+      if (last !== undefined) throw outOfOrder();
+      return yield* (await everything(listing, wanted)).sort((a, b) => a.key < b.key ? -1 : 1);
+    }
+    const [first] = page;
+    if (last !== undefined && first !== undefined && first.key < last) throw outOfOrder();
+    yield* wanted(page);
+    last = page.at(-1)?.key ?? last;
+  }
+}
+
+function isAscending(page: readonly ObjectInfo[]): boolean {
+  return page.every(({ key }, n) => n === 0 || page[n - 1]!.key < key);
+}
+
+function outOfOrder(): MissingResultError {
+  return new MissingResultError("it does not list keys in ascending order");
+}
+
+async function everything(
+  listing: Listing,
+  wanted: (page: readonly ObjectInfo[]) => ObjectInfo[],
+): Promise<ObjectInfo[]> {
+  const found: ObjectInfo[] = [];
+  for await (const page of pagesOf(listing)) found.push(...wanted(page));
+  return found;
+}
+
+async function* pagesOf(
+  { connection, storage, prefix, options }: Listing,
+  after?: string,
+): AsyncGenerator<ObjectInfo[]> {
+  const input = {
+    Bucket: storage.bucket,
+    Prefix: prefixed(storage, prefix),
+    ...(after ? { StartAfter: prefixed(storage, after) } : {}),
+  };
   let token: string | undefined;
   do {
     const ContinuationToken = token;
@@ -31,11 +92,11 @@ export async function* listObjects(
       const what = `ListObjectsV2 was answered for ${page.Prefix} instead of ${input.Prefix}`;
       throw new ForeignAnswerError(what, { status: 200 });
     }
-    for (const { Key = "", Size = 0, LastModified } of page.Contents ?? []) {
-      if (!Key.startsWith(input.Prefix)) continue;
+    yield (page.Contents ?? []).flatMap(({ Key = "", Size = 0, LastModified }) => {
+      if (!Key.startsWith(input.Prefix)) return [];
       const key = Key.slice(prefixed(storage, "").length);
-      yield { key, size: Size, modified: LastModified?.getTime() ?? connection.now() };
-    }
+      return [{ key, size: Size, modified: LastModified?.getTime() ?? connection.now() }];
+    });
     token = page.IsTruncated ? page.NextContinuationToken : undefined;
     if (page.IsTruncated && token === ContinuationToken) {
       throw new MissingResultError("it cut a listing without saying how it goes on");

@@ -15,6 +15,7 @@ import type { LeasedFile, SpooledBlob } from "../../spool.ts";
 import type {
   DeleteBlobOptions,
   HasBlobOptions,
+  ListOptions,
   ObjectInfo,
   ObjectStore,
   RefBytes,
@@ -226,7 +227,7 @@ export class S3Store implements ObjectStore {
     });
   }
 
-  async *list(prefix: string, options: StoreOptions = {}): AsyncGenerator<ObjectInfo> {
+  async *list(prefix: string, options: ListOptions = {}): AsyncGenerator<ObjectInfo> {
     try {
       yield* listObjects(this.#connection, this.#storage, prefix, options);
     } catch (error) {
