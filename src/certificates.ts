@@ -33,6 +33,8 @@ export interface CertificateExpiry {
   part: "cert" | "clientCa";
   /** The key of the config and the file, for messages. */
   name: string;
+  /** Path of the file; empty where the material is of none. */
+  path: string;
   /** Whose certificate it is, such as `CN=node-7`. */
   subject: string;
   /** Milliseconds since the epoch. */
@@ -120,6 +122,7 @@ export function certificateExpiries(material: TlsMaterial): CertificateExpiry[] 
   return all.map(({ part, one }) => ({
     part,
     name: nameOf(part, material),
+    path: material.files?.[part] ?? "",
     subject: subjectOf(one),
     notBefore: Date.parse(one.validFrom),
     notAfter: endOf(one),

@@ -15,6 +15,7 @@ import {
   type MaintenanceOptions,
   type VerificationRequest,
 } from "./maintenance.ts";
+import type { NodeInfo } from "./node_info.ts";
 import { type SnapshotStatus, snapshotStatus } from "./snapshot_status.ts";
 import { forgetImages, forgetImagesOf, forgetOwner, type RemovedImages } from "./stored_images.ts";
 import { viewsOf, type WorkspaceView } from "./workspace_view.ts";
@@ -22,6 +23,8 @@ import { viewsOf, type WorkspaceView } from "./workspace_view.ts";
 /** What an {@link Administration} uses. */
 export interface AdministrationOptions extends Omit<MaintenanceOptions, "stop"> {
   workspaces: Pick<WorkspaceManager, "all" | "drain" | "get" | "isPending" | "undrain">;
+  /** Reads the state of the node itself. */
+  readNode: () => Promise<NodeInfo>;
 }
 
 /** What operators see of a node and do to it. */
@@ -36,6 +39,11 @@ export class Administration implements AsyncDisposable {
   /** What runs on this node, and what has run last. */
   get operations(): OperationRegistry {
     return this.#options.operations;
+  }
+
+  /** Returns the node itself, at this moment. */
+  async node(): Promise<NodeInfo> {
+    return await this.#options.readNode();
   }
 
   /** Returns the workspaces of this node, sorted by id. */

@@ -5,6 +5,13 @@
  */
 
 export { Administration, type AdministrationOptions } from "./administration.ts";
+export type {
+  NodeCertificate,
+  NodeDisk,
+  NodeInfo,
+  NodeProblem,
+  NodeProblemReason,
+} from "./node_info.ts";
 export type { RemovedImages } from "./stored_images.ts";
 export type { SnapshotStatus } from "./snapshot_status.ts";
 export { type NewestImage, newestImage, type WorkspaceView } from "./workspace_view.ts";

@@ -13,6 +13,8 @@ import {
   ImageSchema,
   type InitWorkspaceRequest,
   InitWorkspaceRequestSchema,
+  type Node,
+  NodeSchema,
   type Operation,
   OperationSchema,
   type Workspace,
@@ -35,6 +37,11 @@ export function initRequestFromJson(json: unknown): InitWorkspaceRequest {
 /** Returns a workspace as proto3 JSON, with the fields that have their default value too. */
 export function workspaceToJson(workspace: Workspace): JsonValue {
   return toJson(WorkspaceSchema, workspace, { alwaysEmitImplicit: true });
+}
+
+/** Returns a node as proto3 JSON, with the fields that have their default value too. */
+export function nodeToJson(node: Node): JsonValue {
+  return toJson(NodeSchema, node, { alwaysEmitImplicit: true });
 }
 
 /** Returns an operation as proto3 JSON, with the fields that have their default value too. */

@@ -6,6 +6,7 @@ export {
   imageDetailsToJson,
   imageToJson,
   initRequestFromJson,
+  nodeToJson,
   operationToJson,
   snapshotToJson,
   workspaceToJson,

@@ -107,6 +107,10 @@ export const configSchema = section({
       "Addresses to serve OperationsService on, and nothing of the other API, which is then served " +
         "without it: HOST:PORT or unix:///path; beside the other API on listen unless given",
     ),
+    slowAfter: duration.prefault("5m").describe(
+      "How long an init, save or disposal takes until it counts as slow, which the log, the status " +
+        "page, the clients and wsdaemon_operation_attention_info say",
+    ),
   }).prefault({}),
   unixSocket: section({
     mode: z.string(expectedMode).regex(/^0?[0-7]{3}$/, expectedMode).default("0660")

@@ -6,6 +6,7 @@ import {
   expiryWarning,
   type TlsMaterial,
 } from "../certificates.ts";
+import type { NodeCertificate, NodeProblem } from "../admin/mod.ts";
 import type { Clock } from "../clock.ts";
 import { logger } from "../log/mod.ts";
 import type { DaemonMetrics } from "./daemon_metrics.ts";
@@ -20,6 +21,8 @@ export class CertificateWatch implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #metrics: DaemonMetrics;
   readonly #stop = new AbortController();
+  /** Why SIGHUP has found others that cannot be used, and when; milliseconds since the epoch. */
+  #refused: { message: string; since: number } | undefined;
   #expiries: readonly CertificateExpiry[] = [];
   #watching: Promise<void> = Promise.resolve();
 
@@ -36,8 +39,42 @@ export class CertificateWatch implements AsyncDisposable {
 
   /** Looks at other material from now on, at once. */
   uses(material: TlsMaterial): void {
+    this.#refused = undefined;
+    this.#metrics.certificatesReloaded(true);
     this.#observe(material);
     this.#warn();
+  }
+
+  /** Notes that others were to be used and cannot be. */
+  refuses(message: string): void {
+    this.#refused = { message, since: this.#clock.now() };
+    this.#metrics.certificatesReloaded(false);
+  }
+
+  /** Returns the certificates in use; the one that ends first comes first. */
+  certificates(): NodeCertificate[] {
+    return this.#expiries.map(({ part, path, subject, notAfter }) => ({
+      part,
+      path,
+      subject,
+      notAfter,
+    }));
+  }
+
+  /** Returns what is wrong with those in use, and with those that SIGHUP has found last. */
+  problems(): NodeProblem[] {
+    const now = this.#clock.now();
+    const expiring = this.#expiries.flatMap((expiry) => {
+      const message = expiryWarning(expiry, now);
+      return message === undefined
+        ? []
+        : [{ reason: reasonOf(expiry, now), part: expiry.part, message }];
+    });
+    if (!this.#refused) return expiring;
+    const { message, since } = this.#refused;
+    const words =
+      `SIGHUP has found certificates that cannot be used, and the old ones stay: ${message}`;
+    return [{ reason: "CERTIFICATE_REFUSED", part: "cert", message: words, since }, ...expiring];
   }
 
   #observe(material: TlsMaterial): void {
@@ -48,30 +85,40 @@ export class CertificateWatch implements AsyncDisposable {
     }
   }
 
-  /** When the first of the certificates in use ends, in milliseconds since the epoch. */
-  get firstEnd(): number | undefined {
-    const ends = this.#expiries.map(({ notAfter }) => notAfter);
-    return ends.length === 0 ? undefined : Math.min(...ends);
-  }
-
   #warn(): void {
+    const now = this.#clock.now();
     for (const expiry of this.#expiries) {
-      const warning = expiryWarning(expiry, this.#clock.now());
-      if (warning !== undefined) log.warn("TLS: {warning}", { warning });
+      const warning = expiryWarning(expiry, now);
+      const level = expiry.notAfter <= now ? "error" : "warn";
+      if (warning !== undefined) log[level]("TLS: {warning}", { warning });
     }
   }
 
   async #keepWatching(): Promise<void> {
     const { signal } = this.#stop;
     for (;;) {
-      await this.#clock.sleep(INTERVAL_MS, signal).catch(() => {});
+      await this.#clock.sleep(this.#untilNext(), signal).catch(() => {});
       if (signal.aborted) return;
       this.#warn();
     }
+  }
+
+  /** Returns the milliseconds to the next warning: a day, or until one of those in use ends. */
+  #untilNext(): number {
+    const left = this.#expiries.map(({ notAfter }) => notAfter - this.#clock.now());
+    return Math.min(INTERVAL_MS, ...left.filter((ms) => ms > 0));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     await this.#watching;
   }
+}
+
+function reasonOf(
+  { notBefore, notAfter }: CertificateExpiry,
+  now: number,
+): NodeProblem["reason"] {
+  if (notAfter <= now) return "CERTIFICATE_EXPIRED";
+  return notBefore > now ? "CERTIFICATE_NOT_YET_VALID" : "CERTIFICATE_EXPIRES";
 }

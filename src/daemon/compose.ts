@@ -37,12 +37,14 @@ import { chooseQuotaDriver } from "./quota.ts";
 import { DiskWatch } from "./disk_watch.ts";
 import { LeftoverSweeper } from "./leftover_sweeper.ts";
 import { nodeView } from "./node_view.ts";
+import { readNode } from "./node_reader.ts";
 import { openJournal } from "./open_journal.ts";
 import { ImageAges } from "./image_ages.ts";
 import { OperationMetrics } from "./operation_metrics.ts";
 import { currentSpan, OperationSpans } from "./operation_spans.ts";
 import { operationReporter } from "./operation_reporter.ts";
 import { Readiness } from "./readiness.ts";
+import { SlowOperations } from "./slow_operations.ts";
 import { serviceStatus } from "./service_status.ts";
 
 const log = logger("daemon");
@@ -98,7 +100,7 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   const layers = stack.use(createLayerCache(config, { store, metrics, bases }));
   await layers.start();
   const operations = new OperationRegistry(systemClock);
-  observeOperations(operations, metrics, spans);
+  observeOperations(operations, metrics, spans, config.operations.slowAfter);
   const disks = watchDisks(config, metrics);
   const parts = { store, bases, layers, journal, metrics, egressProxy, operations, disks };
   const workspaces = createManager(options, parts);
@@ -108,14 +110,17 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   imageAges.start();
   stack.use(serveNodeMetrics(metrics, workspaces, content));
   const tls = config.tls && readTlsMaterial(config.tls);
-  const administration = new Administration({
-    workspaces,
-    operations,
-    content: options.content,
-    store,
-    clock: systemClock,
-  });
-  stack.use(administration);
+  const certificates = stack.use(new CertificateWatch(systemClock, daemonMetrics));
+  const readiness = stack.use(
+    new Readiness(store, systemClock, daemonMetrics, disks, () => workspaces.isDrained),
+  );
+  const node = { version: options.version, startedAt, store, readiness, disks, certificates };
+  const administration = stack.use(
+    new Administration({
+      ...{ workspaces, operations, content, store, clock: systemClock },
+      readNode: () => readNode(node),
+    }),
+  );
   const { every, grace: graceMs, deletesPerSecond } = config.store.gc;
   if (every !== undefined) {
     const request = { graceMs, deletesPerSecond, dryRun: false, force: false };
@@ -138,24 +143,10 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
     ...(tls ? { tls } : {}),
   });
   stack.defer(() => rpc.stop(0));
-  const certificates = stack.use(new CertificateWatch(systemClock, daemonMetrics));
   if (tls) certificates.start(tls);
-  const readiness = stack.use(
-    new Readiness(store, systemClock, daemonMetrics, disks, () => workspaces.isDrained),
-  );
   readiness.start();
   stack.use(new LeftoverSweeper(store, systemClock, daemonMetrics)).start();
-  const view = {
-    version: options.version,
-    startedAt,
-    administration,
-    content,
-    store,
-    readiness,
-    disks,
-    certificates,
-  };
-  const page = async () => statusPage(await nodeView(view));
+  const page = async () => statusPage(await nodeView({ administration, content }));
   const http = serveMetrics(config, { metrics, readiness, page });
   rpc.setServing(true);
   for (const address of rpc.addresses) options.onListening(formatAddress(address));
@@ -207,6 +198,7 @@ function reload({ tls }: Config, rpc: RpcServer, certificates: CertificateWatch)
     certificates.uses(material);
     log.info("New connections are shown the certificate that is now in {path}", { path: tls.cert });
   } catch (error) {
+    certificates.refuses(messageOf(error));
     log.error("The old certificates stay: {reason}", { reason: messageOf(error) });
   }
 }
@@ -308,8 +300,10 @@ function observeOperations(
   operations: OperationRegistry,
   metrics: Metrics,
   spans: SpanSink | undefined,
+  slowAfter: number,
 ): void {
   operations.observe(operationReporter);
+  operations.observe(new SlowOperations({ clock: systemClock, operations, slowAfter }));
   operations.observe(new OperationMetrics(metrics, operations, systemClock));
   if (spans) operations.observe(new OperationSpans(spans));
 }

@@ -10,6 +10,7 @@ export class DaemonMetrics {
   readonly #leftoversRemoved: Counter;
   readonly #uncaught: Counter<"kind">;
   readonly #certificateExpiry: Gauge<"part">;
+  readonly #certificatesReloaded: Gauge;
 
   /** @param droppedLines returns how many lines of the log were dropped so far */
   constructor(metrics: Metrics, droppedLines: () => number) {
@@ -38,6 +39,11 @@ export class DaemonMetrics {
       "When the first certificate of a file in use ends, in seconds since the epoch",
       ["part"],
     );
+    this.#certificatesReloaded = metrics.gauge(
+      "wsdaemon_tls_reload_success",
+      "0 while those certificates cannot be used that the last SIGHUP has found; else 1",
+    );
+    this.#certificatesReloaded.set(1);
     metrics.observedCounter(
       "wsdaemon_log_lines_dropped_total",
       "Lines of the log that stderr did not take",
@@ -63,6 +69,11 @@ export class DaemonMetrics {
   /** Records when the first certificate of a file ends. Seconds since the epoch. */
   certificateExpires(part: "cert" | "clientCa", seconds: number): void {
     this.#certificateExpiry.set({ part }, seconds);
+  }
+
+  /** Records whether the certificates that were read last are in use. */
+  certificatesReloaded(succeeded: boolean): void {
+    this.#certificatesReloaded.set(succeeded ? 1 : 0);
   }
 
   /** Counts a bug that no operation caught. */

@@ -9,6 +9,7 @@ import type {
   OperationRegistry,
 } from "../operations/mod.ts";
 import type { Counter, Gauge, Metrics } from "../telemetry/mod.ts";
+import { operationsNeedingAttention } from "./operation_attention.ts";
 
 /** Kinds that are operations of their own; all others are steps of these. */
 const KINDS: readonly OperationKind[] = [
@@ -67,6 +68,7 @@ export class OperationMetrics implements OperationObserver {
       ["what"],
     );
     serveRunning(metrics, operations, clock);
+    serveAttention(metrics, operations, clock);
     servePending(metrics, operations, clock);
   }
 
@@ -120,6 +122,28 @@ function serveRunning(metrics: Metrics, operations: OperationRegistry, clock: Cl
     "Bytes that operations under way have done so far",
     ["kind"],
     byKind((running) => running.reduce((sum, { progress }) => sum + progress.read().bytes, 0)),
+  );
+}
+
+/** Names the operations that somebody should look at. There are few of them at a time. */
+function serveAttention(metrics: Metrics, operations: OperationRegistry, clock: Clock): void {
+  metrics.observedGauges(
+    "wsdaemon_operation_attention_info",
+    "Always 1: operations that somebody should look at, at most 60",
+    ["operation", "kind", "workspace", "state", "reason"],
+    () =>
+      Promise.resolve(
+        operationsNeedingAttention(operations.all(), clock.now()).map(({ operation, state }) => ({
+          labels: {
+            operation: operation.id,
+            kind: operation.kind,
+            workspace: operation.subject.workspace ?? "",
+            state,
+            reason: operation.failure?.reason ?? "",
+          },
+          value: 1,
+        })),
+      ),
   );
 }
 

@@ -2,7 +2,8 @@
 
 import { resolvesWithin } from "../async/mod.ts";
 import type { Clock } from "../clock.ts";
-import { messageOf } from "../errors.ts";
+import type { NodeProblem } from "../admin/mod.ts";
+import { DaemonError, messageOf, type Reason } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import type { ObjectStore } from "../store/mod.ts";
 import type { HealthStatus } from "../telemetry/mod.ts";
@@ -17,13 +18,21 @@ const log = logger("daemon");
 const INTERVAL_MS = 7000;
 const PROBE_TIMEOUT_MS = 7000;
 
-/** What the node's readiness rests on. */
-type State =
-  | { kind: "starting" }
-  | { kind: "ready" }
-  | { kind: "store unavailable"; problem: string }
-  | { kind: "short of space"; problem: string }
-  | { kind: "stopping" };
+/** Whether the node can take work, but for its {@link NodeProblem}s. */
+type Phase = "starting" | "serving" | "stopping";
+
+/** What the log says once a problem is over. */
+const OVER: Partial<Record<NodeProblem["part"], string>> = {
+  store: "The store answers again",
+  disk: "There is room again",
+};
+
+/** That somebody has the node drained. */
+const DRAINED: NodeProblem = {
+  reason: "NODE_DRAINING",
+  part: "node",
+  message: "the node is being drained",
+};
 
 /** Returns whether somebody has the node drained. */
 export type IsDrained = () => boolean;
@@ -45,7 +54,8 @@ export class Readiness implements AsyncDisposable {
   readonly #space: SpaceProbe;
   readonly #isDrained: IsDrained;
   readonly #stop = new AbortController();
-  #state: State = { kind: "starting" };
+  #phase: Phase = "starting";
+  #problems: readonly NodeProblem[] = [];
   #probing: Promise<void> = Promise.resolve();
 
   constructor(
@@ -70,20 +80,19 @@ export class Readiness implements AsyncDisposable {
   /** Makes the node not ready for good, because it stops. */
   drain(): void {
     this.#stop.abort();
-    this.#state = { kind: "stopping" };
+    this.#phase = "stopping";
   }
 
   /** Returns whether the node is ready, and why not. */
   get(): HealthStatus {
-    const state = this.#state;
-    if (state.kind === "ready" && this.#isDrained()) {
-      return { ok: false, message: "the node is being drained" };
-    }
-    if (state.kind === "ready") return { ok: true, message: "ready" };
-    return {
-      ok: false,
-      message: "problem" in state ? state.problem : `the daemon is ${state.kind}`,
-    };
+    if (this.#phase !== "serving") return { ok: false, message: `the daemon is ${this.#phase}` };
+    const [worst] = this.problems();
+    return worst ? { ok: false, message: worst.message } : { ok: true, message: "ready" };
+  }
+
+  /** Returns what the last probes found, the store's problem first, and whether the node is drained. */
+  problems(): readonly NodeProblem[] {
+    return this.#isDrained() ? [...this.#problems, DRAINED] : this.#problems;
   }
 
   async #keepProbing(): Promise<void> {
@@ -101,43 +110,48 @@ export class Readiness implements AsyncDisposable {
     ]);
     if (this.#stop.signal.aborted) return;
     this.#metrics.storeProbed(storeProblem === undefined);
-    this.#become(
-      storeProblem !== undefined
-        ? { kind: "store unavailable", problem: storeProblem }
-        : shortage !== undefined
-        ? { kind: "short of space", problem: shortage }
-        : { kind: "ready" },
-    );
+    this.#phase = "serving";
+    this.#become([
+      ...storeProblem ? [storeProblem] : [],
+      ...shortage === undefined ? [] : [
+        { reason: "NODE_OUT_OF_SPACE" as const, part: "disk" as const, message: shortage },
+      ],
+    ]);
   }
 
   /** Logs what has changed; of a shortage, that there is one and not each of its figures. */
-  #become(state: State): void {
-    const previous = this.#state;
-    this.#state = state;
-    if (previous.kind === "store unavailable" && state.kind !== previous.kind) {
-      log.info("The store answers again");
+  #become(found: readonly NodeProblem[]): void {
+    const before = new Map(this.#problems.map((problem) => [problem.part, problem]));
+    const now = this.#clock.now();
+    this.#problems = found.map((one) => ({ ...one, since: before.get(one.part)?.since ?? now }));
+    for (const { part, reason, message } of this.#problems) {
+      const known = before.get(part);
+      const isNew = !known || (part === "store" && known.message !== message);
+      if (isNew) log.error("Not ready: {problem} [{reason}]", { problem: message, reason });
     }
-    if (previous.kind === "short of space" && state.kind === "ready") {
-      log.info("There is room again");
+    for (const part of before.keys()) {
+      if (!this.#problems.some((one) => one.part === part)) log.info(OVER[part]!);
     }
-    if (!("problem" in state)) return;
-    const isNew = state.kind !== previous.kind ||
-      (state.kind === "store unavailable" && "problem" in previous &&
-        previous.problem !== state.problem);
-    if (isNew) log.error("Not ready: {problem}", { problem: state.problem });
   }
 
   /** Returns why the store cannot be used; `undefined` where it answers in time. */
-  async #problemOfStore(): Promise<string | undefined> {
+  async #problemOfStore(): Promise<NodeProblem | undefined> {
     const probe = new AbortController();
     const signal = AbortSignal.any([probe.signal, this.#stop.signal]);
+    const problem = (reason: Reason, message: string) =>
+      ({ reason, part: "store", message }) as const;
     try {
       const answered = this.#store.probe({ signal });
       // A probe that does not heed its signal is not waited for any longer.
       if (await resolvesWithin(answered, PROBE_TIMEOUT_MS, this.#clock)) return undefined;
-      return `the store has not answered for ${PROBE_TIMEOUT_MS / 1000} s`;
+      const seconds = PROBE_TIMEOUT_MS / 1000;
+      return problem("STORE_UNAVAILABLE", `the store has not answered for ${seconds} s`);
     } catch (error) {
-      return `the store does not answer: ${messageOf(error)}`;
+      const reason = error instanceof DaemonError ? error.reason : "INTERNAL_ERROR";
+      return problem(
+        reason === "UNAVAILABLE" ? "STORE_UNAVAILABLE" : reason,
+        `the store does not answer: ${messageOf(error)}`,
+      );
     } finally {
       probe.abort();
     }

@@ -85,6 +85,7 @@ export class Operation {
   #figures: Readonly<Record<string, number>> = {};
   readonly #findings: string[] = [];
   #queue: { name: string; since: number } | undefined;
+  #isSlow = false;
   #uncancellable: string | undefined;
   #endedAt: number | undefined;
   readonly #abort = new AbortController();
@@ -129,6 +130,11 @@ export class Operation {
   /** Why it failed, or why its last attempt did. */
   get failure(): OperationFailure | undefined {
     return this.#failure;
+  }
+
+  /** Whether it runs, and has for longer than the operator expects. */
+  get isSlow(): boolean {
+    return this.#isSlow && this.#state === "running";
   }
 
   /** What it came to, in numbers. */
@@ -189,6 +195,12 @@ export class Operation {
   failedAttempt(error: unknown): void {
     this.#failure = failureOf(error);
     this.#attempt++;
+    this.#onChange(this);
+  }
+
+  /** Says that it takes longer than the operator expects. */
+  setSlow(): void {
+    this.#isSlow = true;
     this.#onChange(this);
   }
 

@@ -16,6 +16,10 @@ export interface ProgressReading extends Counts {
   readonly storedBytes: number;
   /** Bytes a second over the last seconds, or since the start. */
   readonly bytesPerSecond: number;
+  /** Bytes that went over the network, either way. */
+  readonly transferredBytes: number;
+  /** The same a second, over the last seconds. */
+  readonly transferredPerSecond: number;
 }
 
 /** Milliseconds that a rate looks back. */
@@ -36,13 +40,14 @@ export class Progress {
   #total: Partial<Counts> | undefined;
   readonly #sources = new Set<() => Counts>();
   readonly #steps = new Set<Progress>();
-  readonly #samples: Sample[];
-  readonly #now: () => number;
+  #transferred = 0;
+  readonly #rate: Rate;
+  readonly #transferRate: Rate;
 
   /** @param now returns milliseconds of a clock that never goes back */
   constructor(now: () => number = () => performance.now()) {
-    this.#now = now;
-    this.#samples = [{ at: now(), bytes: 0 }];
+    this.#rate = new Rate(now);
+    this.#transferRate = new Rate(now);
   }
 
   /** Counts what was done. */
@@ -54,6 +59,11 @@ export class Progress {
   /** Counts bytes that the store has taken. */
   addStored(bytes: number): void {
     this.#storedBytes += bytes;
+  }
+
+  /** Counts bytes that went over the network, either way: what tells that something slow is not stuck. */
+  addTransferred(bytes: number): void {
+    this.#transferred += bytes;
   }
 
   /** Says how much there is to do in all. */
@@ -80,9 +90,10 @@ export class Progress {
     return {
       [Symbol.dispose]: () => {
         if (!this.#steps.delete(step)) return;
-        const { files, bytes, storedBytes } = step.read();
+        const { files, bytes, storedBytes, transferredBytes } = step.read();
         this.add({ files, bytes });
         this.addStored(storedBytes);
+        this.addTransferred(transferredBytes);
       },
     };
   }
@@ -91,15 +102,21 @@ export class Progress {
   read(): ProgressReading {
     const { files, bytes } = this.#done();
     const [filesTotal, bytesTotal] = [this.#totalOf("files"), this.#totalOf("bytes")];
-    let storedBytes = this.#storedBytes;
-    for (const step of this.#steps) storedBytes += step.read().storedBytes;
+    let [storedBytes, transferredBytes] = [this.#storedBytes, this.#transferred];
+    for (const step of this.#steps) {
+      const more = step.read();
+      storedBytes += more.storedBytes;
+      transferredBytes += more.transferredBytes;
+    }
     return {
       files,
       bytes,
       ...(filesTotal === undefined ? {} : { filesTotal: Math.max(files, filesTotal) }),
       ...(bytesTotal === undefined ? {} : { bytesTotal: Math.max(bytes, bytesTotal) }),
       storedBytes,
-      bytesPerSecond: this.#rate(bytes),
+      bytesPerSecond: this.#rate.of(bytes),
+      transferredBytes,
+      transferredPerSecond: this.#transferRate.of(transferredBytes),
     };
   }
 
@@ -130,8 +147,21 @@ export class Progress {
     }
     return total;
   }
+}
 
-  #rate(bytes: number): number {
+/** How fast a count grows, by samples that are taken when somebody looks. */
+class Rate {
+  readonly #samples: Sample[];
+  readonly #now: () => number;
+
+  /** @param now returns milliseconds of a clock that never goes back */
+  constructor(now: () => number) {
+    this.#now = now;
+    this.#samples = [{ at: now(), bytes: 0 }];
+  }
+
+  /** Returns bytes a second, now that the count is `bytes`. */
+  of(bytes: number): number {
     const at = this.#now();
     const samples = this.#samples;
     // The newest sample that is as old as the window stays, so that the rate spans all of it.

@@ -10,6 +10,7 @@
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { messageOf } from "../errors.ts";
+import { currentOperation, type Progress } from "../operations/mod.ts";
 import { dial, OutboundRefused } from "./dial.ts";
 import type { OutboundRules } from "./policy.ts";
 import type { UpstreamProxy } from "./upstream_proxy.ts";
@@ -37,6 +38,8 @@ interface SessionState {
   /** How many connections it may still make. */
   connectionsLeft: number;
   abort: AbortController;
+  /** Where bytes are counted that come through it: the operation's that it was opened in. */
+  progress: Progress | undefined;
 }
 
 /** The address that the egress proxy listens on and its clients connect to. */
@@ -79,6 +82,7 @@ export class EgressProxy implements Disposable {
       failures: [],
       connectionsLeft: Infinity,
       abort: new AbortController(),
+      progress: currentOperation()?.progress,
     };
     this.#sessions.set(secret, session);
     return {
@@ -148,7 +152,7 @@ export class EgressProxy implements Disposable {
         const refused = upstream instanceof OutboundRefused;
         await writeAll(client, reply(refused ? REPLY.notAllowed : REPLY.unreachable));
       } else {
-        await join(client, upstream, session.abort.signal);
+        await join(client, upstream, session);
       }
     } catch {
       // The client disconnected or does not speak SOCKS: the error has no reader.
@@ -170,7 +174,11 @@ export class EgressProxy implements Disposable {
 }
 
 /** Confirms the connection, and forwards bytes both ways until both sides are done or the session ends. */
-async function join(client: Deno.TcpConn, upstream: Socket, signal: AbortSignal): Promise<void> {
+async function join(
+  client: Deno.TcpConn,
+  upstream: Socket,
+  { abort: { signal }, progress }: SessionState,
+): Promise<void> {
   const done = new AbortController();
   const cut = () => {
     done.abort();
@@ -182,7 +190,7 @@ async function join(client: Deno.TcpConn, upstream: Socket, signal: AbortSignal)
   try {
     signal.throwIfAborted();
     await writeAll(client, reply(REPLY.succeeded));
-    await Promise.all([send(client, upstream, done.signal), receive(upstream, client)]);
+    await Promise.all([send(client, upstream, done.signal), receive(upstream, client, progress)]);
   } finally {
     signal.removeEventListener("abort", cut);
     cut();
@@ -198,8 +206,15 @@ async function send(from: Deno.TcpConn, to: Socket, signal: AbortSignal): Promis
   }
 }
 
-async function receive(from: Socket, to: Deno.TcpConn): Promise<void> {
-  for await (const chunk of from as AsyncIterable<Uint8Array>) await writeAll(to, chunk);
+async function receive(
+  from: Socket,
+  to: Deno.TcpConn,
+  progress: Progress | undefined,
+): Promise<void> {
+  for await (const chunk of from as AsyncIterable<Uint8Array>) {
+    progress?.addTransferred(chunk.length);
+    await writeAll(to, chunk);
+  }
   await to.closeWrite();
 }
 

@@ -172,6 +172,6 @@ async function resolveListeners(config: Config): Promise<Config> {
   return {
     ...config,
     listen: await resolved(config.listen),
-    operations: own ? { listen: await resolved(own) } : {},
+    operations: { ...config.operations, ...(own ? { listen: await resolved(own) } : {}) },
   };
 }

@@ -87,6 +87,7 @@ export function operationMessage(
     ...(position === undefined ? {} : { queuePosition: position }),
     progress: progressMessage(operation),
     ...(failure ? { failure: failureMessage(failure) } : {}),
+    slow: operation.isSlow,
     cancelRequested: operation.isCancelRequested,
     uncancellable: operation.state === "running" ? operation.uncancellable ?? "" : "it has ended",
     figures: Object.fromEntries(
@@ -102,7 +103,8 @@ function callerMessage({ peer, identity = "", deadline }: NonNullable<Operation[
 }
 
 function progressMessage({ progress }: Operation): MessageInitShape<typeof ProgressSchema> {
-  const { files, bytes, filesTotal, bytesTotal, storedBytes, bytesPerSecond } = progress.read();
+  const reading = progress.read();
+  const { files, bytes, filesTotal, bytesTotal, storedBytes, bytesPerSecond } = reading;
   return {
     filesDone: BigInt(files),
     ...(filesTotal === undefined ? {} : { filesTotal: BigInt(filesTotal) }),
@@ -110,6 +112,8 @@ function progressMessage({ progress }: Operation): MessageInitShape<typeof Progr
     ...(bytesTotal === undefined ? {} : { bytesTotal: BigInt(bytesTotal) }),
     storedBytes: BigInt(storedBytes),
     bytesPerSecond: BigInt(Math.round(bytesPerSecond)),
+    transferredBytes: BigInt(reading.transferredBytes),
+    transferredPerSecond: BigInt(Math.round(reading.transferredPerSecond)),
   };
 }
 

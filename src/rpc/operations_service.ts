@@ -14,6 +14,7 @@ import {
   snapshotMessage,
   workspaceMessage,
 } from "./operation_messages.ts";
+import { nodeMessage } from "./node_message.ts";
 import { pageOf, parsePage, tokenOf } from "./paging.ts";
 import { parseId, parseName } from "./parse.ts";
 import { parseDeleteImages, parseGrace, parseImageFilter, parseUrls } from "./parse_images.ts";
@@ -34,6 +35,9 @@ export function operationsService(
 ): Handlers<typeof OperationsService> {
   const { operations } = administration;
   return {
+    async getNode() {
+      return { node: nodeMessage(await administration.node()) };
+    },
     async listWorkspaces(request, { signal }) {
       const wanted = administration.workspaces()
         .filter(({ record }) => request.owner === "" || record.owner === request.owner);

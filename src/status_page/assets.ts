@@ -22,7 +22,7 @@ code { font: .85em ui-monospace, monospace; } .good { color: var(--good); } .bad
 .busy { color: var(--busy); } .dim { color: var(--dim); } .step { padding-left: 1.2rem; }
 progress { width: 8rem; accent-color: var(--busy); } svg { display: block; width: 100%; height: 4rem; }
 rect.succeeded { fill: var(--good); } rect.failed { fill: var(--bad); } rect.cancelled { fill: var(--dim); }
-#stale { display: none; } .stale #stale { display: block; }
+.long { white-space: normal; } #stale { display: none; } .stale #stale { display: block; }
 `;
 
 /** The script: puts a fresh page in place of this one, and says so where there is none. */

@@ -5,4 +5,4 @@
  */
 
 export { statusPage } from "./page.ts";
-export type { DiskView, NodeView, WorkspaceLine } from "./view.ts";
+export type { NodeView, WorkspaceLine } from "./view.ts";

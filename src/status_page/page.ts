@@ -32,7 +32,7 @@ export function statusPage(view: NodeView): { body: string; headers: Record<stri
       <body>
         <p id="stale" class="bad">The daemon does not answer; this is what it said last.</p>
         <main>
-          ${node(view)} ${failures(failed, view.now)} ${running(view)} ${
+          ${node(view)} ${problems(view)} ${failures(failed, view.now)} ${running(view)} ${
     recent(
       ended,
       view.now,
@@ -46,7 +46,7 @@ export function statusPage(view: NodeView): { body: string; headers: Record<stri
 }
 
 function node(
-  { version, deno, startedAt, now, ready, store, disks, certificateEnds }: NodeView,
+  { version, deno, startedAt, now, ready, store, disks, certificates }: NodeView,
 ): Html {
   const facts: [string, Html | string][] = [
     [
@@ -64,7 +64,7 @@ function node(
       `free on the ${area}'s disk`,
       `${formatSize(free)} of ${formatSize(size)}`,
     ]),
-    ...certificateEnds === undefined ? [] : [certificate(certificateEnds, now)],
+    ...certificates.map((one) => certificate(one, now)),
   ];
   return markup`<h1>wsdaemon</h1>
     <dl>${
@@ -77,13 +77,32 @@ function node(
   }</dl>`;
 }
 
-function certificate(ends: number, now: number): [string, Html] {
-  const isOver = ends <= now;
-  const words = isOver ? "has expired" : `ends in ${formatSpan(ends - now)}`;
+function certificate(
+  { part, subject, notAfter }: NodeView["certificates"][number],
+  now: number,
+): [string, Html] {
+  const isOver = notAfter <= now;
+  const words = isOver ? "has expired" : `ends in ${formatSpan(notAfter - now)}`;
   return [
-    "certificate",
-    markup`<span class="${isOver ? "bad" : "good"}">${words}</span>`,
+    part === "cert" ? "certificate" : "authority of clients",
+    markup`${subject} <span class="${isOver ? "bad" : "good"}">${words}</span>`,
   ];
+}
+
+function problems({ problems, now }: NodeView): Html | undefined {
+  if (problems.length === 0) return undefined;
+  return markup`<h2 class="bad">Problems of the node</h2>
+    ${
+    table(
+      ["problem", "of", "for", ""],
+      problems.map(({ reason, part, since, message }) => [
+        markup`<span class="bad">${reason}</span>`,
+        part,
+        since === undefined ? "" : formatSpan(now - since),
+        markup`<span class="long">${message}</span>`,
+      ]),
+    )
+  }`;
 }
 
 function failures(failed: readonly Operation[], now: number): Html | undefined {
@@ -108,7 +127,7 @@ function running({ operations, now }: NodeView): Html {
     markup`<span class="${one.parent ? "step" : "busy"}">${one.kind}</span>`,
     one.subject.workspace ?? "",
     bar(one),
-    one.attempt > 1 ? `${one.phase}, attempt ${one.attempt}` : one.phase,
+    state(one),
     done(one),
     formatSpan(now - one.startedAt),
     markup`<code>${one.id}</code>`,
@@ -120,6 +139,14 @@ function running({ operations, now }: NodeView): Html {
       rows,
     )
   }`;
+}
+
+/** Returns what an operation does now, whether that takes long, and why its last attempt failed. */
+function state({ phase, isSlow, attempt, failure }: Operation): Html {
+  const slow = isSlow ? markup`, <span class="bad">slow</span>` : undefined;
+  const again = attempt > 1 ? `, attempt ${attempt}` : "";
+  const after = failure ? markup` after <span class="bad">${failure.reason}</span>` : undefined;
+  return markup`${phase}${slow}${again}${after}`;
 }
 
 /** Returns a bar; one without a value where it is not known how much there is to do. */
@@ -135,11 +162,14 @@ function bar({ progress }: Operation): Html {
 }
 
 function done({ progress }: Operation): string {
-  const { files, bytes, bytesPerSecond } = progress.read();
+  const { files, bytes, bytesPerSecond, transferredBytes, transferredPerSecond } = progress.read();
   const parts = [
     files > 0 ? `${files} files` : "",
     bytes > 0 ? formatSize(bytes) : "",
     bytesPerSecond > 0 ? `${formatSize(Math.round(bytesPerSecond))}/s` : "",
+    transferredBytes > 0
+      ? `network ${formatSize(transferredBytes)}, ${formatSize(Math.round(transferredPerSecond))}/s`
+      : "",
   ];
   return parts.filter((part) => part !== "").join(", ");
 }

@@ -5,7 +5,7 @@ import { frame } from "../../src/cli/operations/frame.ts";
 import { printable } from "../../src/cli/operations/format.ts";
 import { bar, terminalSize } from "../../src/cli/terminal.ts";
 import { formatSpan } from "../../src/config/mod.ts";
-import { OperationKind, OperationSchema, OperationState } from "../../src/wire/mod.ts";
+import { NodeSchema, OperationKind, OperationSchema, OperationState } from "../../src/wire/mod.ts";
 
 const NOW = Date.UTC(2026, 0, 2, 3, 4, 5);
 
@@ -41,7 +41,13 @@ Deno.test("the picture of a node has failures first, then bars of what runs, the
       phase: "restoring",
       progress: { bytesDone: 25n, bytesTotal: 100n, bytesPerSecond: 5n },
     }),
-    operation("4", { phase: "queued", queuePosition: 2, attempt: 2 }),
+    operation("4", {
+      phase: "queued",
+      queuePosition: 2,
+      attempt: 2,
+      slow: true,
+      failure: { code: "UNAVAILABLE", reason: "STORE_UNAVAILABLE", message: "no store" },
+    }),
     operation("5", {
       state: OperationState.FAILED,
       endTime: timestampFromMs(NOW - 60_000),
@@ -49,15 +55,28 @@ Deno.test("the picture of a node has failures first, then bars of what runs, the
     }),
     operation("6", { state: OperationState.FAILED, endTime: timestampFromMs(NOW - 3_600_000) }),
   ];
-  const lines = frame({ address: "n:1", operations, now: NOW }, { columns: 200, rows: 50 });
+  const node = create(NodeSchema, {
+    problems: [
+      {
+        reason: "STORE_UNAVAILABLE",
+        part: "store",
+        message: "refused\x1b[2J",
+        since: timestampFromMs(NOW - 130_000),
+      },
+      { reason: "CERTIFICATE_EXPIRES", part: "cert", message: "CN=n ends" },
+    ],
+  });
+  const lines = frame({ address: "n:1", operations, now: NOW, node }, { columns: 200, rows: 50 });
   assertEquals(lines, [
     "n:1  03:04:05Z  2 running, 1 waiting, 1 failed lately",
     "",
+    "PROBLEM STORE_UNAVAILABLE (store, for 2m 10s): refused\\u{1b}[2J",
+    "PROBLEM CERTIFICATE_EXPIRES (cert): CN=n ends",
     "FAILED 5  backup w5                 UNAVAILABLE: no\\u{1b}[2Jstore [STORE_UNAVAILABLE]",
     "",
     "[#####---------------]  25%  2  init w2                   initializing  1 of 4 files, 25 B of 100 B  1m 5s",
     "[#####---------------]  25%  3    restore w2              restoring  25 B of 100 B, 5 B/s  1m 5s",
-    "[....................]       4  backup w4                 queued, 2 before it, attempt 2 of 3  1m 5s",
+    "[....................]       4  backup w4                 queued, slow, 2 before it, attempt 2 of 3  1m 5s  UNAVAILABLE: no store [STORE_UNAVAILABLE]",
     "",
     "succeeded                    1  backup w1                 1m  7 files, 2.0 KiB",
     "failed                       6  backup w6                 0s",

@@ -75,7 +75,13 @@ Deno.test("a node is seen and steered from a shell", async (t) => {
     const [workspace] = JSON.parse(await output("ls", "--json"));
     assertEquals([workspace.id, workspace.state], ["w1", "WORKSPACE_STATE_AVAILABLE"]);
     assertMatch(workspace.lastImage.url, /^wsdaemon:backup\/alice\/notes@sha256:/);
-    assertMatch(await output("status"), /^workspaces +1 AVAILABLE\nrunning +0\nfailed +none\n$/);
+    const node = await output("status");
+    assertMatch(
+      node,
+      /^node +ready, wsdaemon \S+ \(Deno \S+\), up for .*\nstore +fs\ndisk of root +/,
+    );
+    assertMatch(node, /\nworkspaces +1 AVAILABLE\nrunning +0\nfailed +none\n$/);
+    assertEquals(JSON.parse(await output("status", "--json")).node.ready, true);
     const text = await output("status", "w1");
     assertMatch(text, /^state +AVAILABLE$/m);
     assertMatch(text, /^[0-9a-f]{16} +backup +w1 +\d+s +succeeded/m);

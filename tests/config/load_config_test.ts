@@ -8,7 +8,7 @@ Deno.test("config decides every key when nothing is given", () => {
   assertEquals(load({}).config, {
     root: "/var/lib/wsdaemon",
     listen: ["127.0.0.1:8080"],
-    operations: {},
+    operations: { slowAfter: 300_000 },
     unixSocket: { mode: "0660" },
     insecure: false,
     confinement: "auto",

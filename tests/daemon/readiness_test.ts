@@ -111,6 +111,12 @@ Deno.test("a node is not ready while its disk is too full, and says so of the st
   await clock.wakeAll();
   await changed(readiness, problem);
   assertEquals(readiness.get().message, "the store does not answer: refused");
+  // Neither hides the other.
+  assertEquals(
+    readiness.problems().map(({ reason, part, since }) => [reason, part, since]),
+    [["STORE_UNAVAILABLE", "store", clock.now()], ["NODE_OUT_OF_SPACE", "disk", clock.now()]],
+  );
+  assertStringIncludes(logs.text, "STORE_UNAVAILABLE");
 
   down = false;
   problem = undefined;

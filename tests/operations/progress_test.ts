@@ -21,14 +21,17 @@ Deno.test("an operation counts what its steps count, and has their total while i
   first.setTotal({ files: 4, bytes: 400 });
   first.add({ files: 1, bytes: 100 });
   first.addStored(7);
+  first.addTransferred(9);
   const included = whole.include(first);
-  assertEquals({ ...whole.read(), bytesPerSecond: 0 }, {
+  assertEquals({ ...whole.read(), bytesPerSecond: 0, transferredPerSecond: 0 }, {
     files: 1,
     bytes: 100,
     filesTotal: 4,
     bytesTotal: 400,
     storedBytes: 7,
     bytesPerSecond: 0,
+    transferredBytes: 9,
+    transferredPerSecond: 0,
   });
   included[Symbol.dispose]();
   using _second = whole.include(new Progress());

@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { EgressProxy } from "../../src/outbound/egress_proxy.ts";
 import { dial, OutboundRefused } from "../../src/outbound/dial.ts";
+import { systemClock } from "../../src/clock.ts";
 import { DaemonError } from "../../src/errors.ts";
+import { OperationRegistry } from "../../src/operations/mod.ts";
 
 const OPEN = { allowLoopback: true, allowHosts: [], denyHosts: [] };
 
@@ -71,6 +73,21 @@ Deno.test("egress proxy carries bytes both ways for who has a session", async ()
     assertEquals(back, sent);
   }
   assertEquals(session.refusals, []);
+});
+
+Deno.test("what comes through a session counts for the operation that opened it", async () => {
+  using proxy = new EgressProxy(OPEN);
+  using echo = echoServer();
+  const operations = new OperationRegistry(systemClock);
+  await operations.run({ kind: "git" }, async ({ progress }) => {
+    using session = proxy.openSession();
+    const to = { host: "localhost", port: echo.port };
+    const { connection } = await connectThrough(session.proxyUrl, to);
+    await connection.write(new Uint8Array(700));
+    await connection.closeWrite();
+    await new Response(connection.readable).arrayBuffer();
+    assertEquals(progress.read().transferredBytes, 700);
+  });
 });
 
 Deno.test("egress proxy lets nobody through without a session that is open", async () => {

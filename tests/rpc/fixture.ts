@@ -43,6 +43,7 @@ export function administration(known: Partial<AdministrationOptions> = {}): Admi
     content: { usages: () => Promise.resolve(new Map()) } as unknown as Content,
     store: noStore,
     clock: systemClock,
+    readNode: () => Promise.reject(new Error("nobody asked for the node")),
     ...known,
   });
 }

@@ -286,3 +286,46 @@ Deno.test("cancelling answers once the operation has ended, and again for one th
   other.end();
   await other.done;
 });
+
+Deno.test("the node is told with its disks, certificates and problems", async () => {
+  const server = await TestServer.start({}, {
+    administration: administration({
+      readNode: () =>
+        Promise.resolve({
+          version: "1.2.3",
+          deno: "2.8.3",
+          startedAt: 1_700_000_000_000,
+          ready: { ok: false, message: "no store" },
+          store: "s3",
+          disks: [{ area: "root", free: 1, size: 2, freeInodes: 3, inodes: 4 }],
+          certificates: [
+            { part: "cert", path: "/n.pem", subject: "CN=n", notAfter: 1_800_000_000_000 },
+          ],
+          problems: [
+            {
+              reason: "STORE_REFUSED",
+              part: "store",
+              message: "no store",
+              since: 1_700_000_001_000,
+            },
+            { reason: "CERTIFICATE_EXPIRES", part: "cert", message: "it ends" },
+          ],
+        }),
+    }),
+  });
+  await using _stopping = server;
+  using client = server.client();
+  const { node } = await client.operations.call("getNode", {});
+  assertEquals([node?.version, node?.ready, node?.store], ["1.2.3", false, "s3"]);
+  assertEquals(node?.startTime?.seconds, 1_700_000_000n);
+  const [disk] = node!.disks;
+  assertEquals([disk?.area, disk?.freeBytes, disk?.sizeBytes], ["root", 1n, 2n]);
+  assertEquals([disk?.freeInodes, disk?.inodes], [3n, 4n]);
+  const [certificate] = node!.certificates;
+  assertEquals([certificate?.path, certificate?.subject], ["/n.pem", "CN=n"]);
+  assertEquals(certificate?.expireTime?.seconds, 1_800_000_000n);
+  assertEquals(
+    node!.problems.map(({ reason, part, since }) => [reason, part, since?.seconds]),
+    [["STORE_REFUSED", "store", 1_700_000_001n], ["CERTIFICATE_EXPIRES", "cert", undefined]],
+  );
+});

@@ -42,8 +42,11 @@ async function view(more: Partial<NodeView> = {}): Promise<NodeView & AsyncDispo
     now: clock.now() + 5_000,
     ready: { ok: true, message: "ready" },
     store: "s3",
-    disks: [{ area: "root", free: 2 ** 30, size: 2 ** 32 }],
-    certificateEnds: clock.now() + 95_000_000,
+    disks: [{ area: "root", free: 2 ** 30, size: 2 ** 32, freeInodes: 0, inodes: 0 }],
+    certificates: [
+      { part: "cert", path: "/etc/node.pem", subject: "CN=n", notAfter: clock.now() + 95_000_000 },
+    ],
+    problems: [],
     workspaces: [
       { id: "w-saved", owner: HOSTILE, metaId: "m", state: "AVAILABLE", quotaBytes: 2048 },
     ],
@@ -79,6 +82,41 @@ Deno.test("the page and its title say that a node is not ready, and the page say
   assertStringIncludes(body, '<span class="bad">not ready: no store &quot;');
   const { body: calm } = statusPage({ ...node, operations: [] });
   assertStringIncludes(calm, "<title>wsdaemon: not ready</title>");
+});
+
+Deno.test("the page says what is wrong with a node, what is slow, and why it is tried again", async () => {
+  const clock = new ManualClock();
+  const operations = new OperationRegistry(clock);
+  const end = Promise.withResolvers<void>();
+  const done = operations.run({ kind: "snapshot", subject: { workspace: "w" } }, async (one) => {
+    one.setSlow();
+    one.failedAttempt(new DaemonError("FAILED_PRECONDITION", "no", { reason: "STORE_REFUSED" }));
+    one.enter("waiting");
+    await end.promise;
+  });
+  await using node = await view();
+  const { body } = statusPage({
+    ...node,
+    operations: operations.all(),
+    problems: [
+      {
+        reason: "NODE_OUT_OF_SPACE",
+        part: "disk",
+        message: `/var is full ${HOSTILE}`,
+        since: node.now - 60_000,
+      },
+    ],
+  });
+  const rows = body.replaceAll(/\s+/g, " ").replaceAll(/> </g, "><");
+  assertStringIncludes(rows, '<td><span class="bad">NODE_OUT_OF_SPACE</span></td><td>disk</td>');
+  assertStringIncludes(rows, '<td>1m</td><td><span class="long">/var is full &quot;');
+  assertStringIncludes(
+    rows,
+    'waiting, <span class="bad">slow</span>, attempt 2 after <span class="bad">STORE_REFUSED</span>',
+  );
+  assert(!body.includes("<img"));
+  end.resolve();
+  await done;
 });
 
 Deno.test("the page says nothing of a failure but its reason, and is text whatever it is told", async () => {

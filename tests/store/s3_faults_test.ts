@@ -11,6 +11,7 @@ import { MeteredStore } from "../../src/store/metered_store.ts";
 import { StoreMetrics } from "../../src/store/store_metrics.ts";
 import { collect } from "../../src/store/collect.ts";
 import { blobKey, LEASE_KEY } from "../../src/store/keys.ts";
+import { OperationRegistry } from "../../src/operations/mod.ts";
 import { ManualClock } from "../fixtures/clock.ts";
 import { type Fault, FaultProxy, type PlannedFault } from "../fixtures/fault_proxy.ts";
 import { startS3 } from "../fixtures/s3rver.ts";
@@ -603,6 +604,30 @@ Deno.test("S3 store says UNAVAILABLE when nobody answers at the endpoint", async
   listener.close();
   await using bench = await openS3Bench(server, { endpoint: `http://127.0.0.1:${port}` });
   await assertCode("UNAVAILABLE", () => bench.store.probe(), `127.0.0.1:${port}`);
+});
+
+Deno.test("what goes to and comes from an S3 store counts for the operation at hand", async () => {
+  await using bench = await openS3Bench(server);
+  const bytes = crypto.getRandomValues(new Uint8Array(SMALL));
+  const operations = new OperationRegistry(systemClock);
+  await operations.run({ kind: "restore" }, async ({ progress }) => {
+    await bench.store.putBlob(await spool(bench.spoolDir, bytes));
+    const sent = progress.read().transferredBytes;
+    assert(sent >= SMALL, `${sent}`);
+    await held(bench, bytes);
+    const { transferredBytes } = progress.read();
+    assert(transferredBytes >= sent + SMALL, `${transferredBytes} after ${sent}`);
+  });
+});
+
+Deno.test("a probe of an S3 store says soon what is wrong: it is tried 5 times, not 8", async () => {
+  const proxy = new FaultProxy(upstream);
+  await using _closing = { [Symbol.asyncDispose]: () => proxy.close() };
+  const tuning = { attempts: 8 };
+  await using bench = await openS3Bench(server, { endpoint: proxy.endpoint, tuning });
+  proxy.plan({ fault: { kind: "reset-before" }, on: /list-type/, times: Infinity });
+  await assertCode("UNAVAILABLE", () => bench.store.probe(), "");
+  assertEquals(proxy.requests.length, 5);
 });
 
 Deno.test("S3 store says FAILED_PRECONDITION for a bucket that is not there", async () => {

@@ -53,6 +53,7 @@ export function fractionOf({ progress }: Operation): number | undefined {
 export function describeProgress({ progress, state }: Operation): string {
   if (!progress) return "";
   const { filesDone, filesTotal, bytesDone, bytesTotal, storedBytes, bytesPerSecond } = progress;
+  const { transferredBytes, transferredPerSecond } = progress;
   const size = (bytes: bigint) => formatSize(Number(bytes));
   const parts: string[] = [];
   if (filesDone > 0n || filesTotal) {
@@ -63,20 +64,22 @@ export function describeProgress({ progress, state }: Operation): string {
     parts.push(size(bytesDone) + (bytesTotal === undefined ? "" : ` of ${size(bytesTotal)}`));
   }
   if (storedBytes > 0n) parts.push(`${size(storedBytes)} stored`);
-  if (state === OperationState.RUNNING && bytesPerSecond > 0n) {
-    parts.push(`${size(bytesPerSecond)}/s`);
+  const isRunning = state === OperationState.RUNNING;
+  if (isRunning && bytesPerSecond > 0n) parts.push(`${size(bytesPerSecond)}/s`);
+  if (isRunning && transferredBytes > 0n) {
+    parts.push(`network ${size(transferredBytes)}, ${size(transferredPerSecond)}/s`);
   }
   return parts.join(", ");
 }
 
 /** Returns what an operation does now, or how it ended, in a few words. */
 export function describeState(operation: Operation): string {
-  const { state, phase, queuePosition, attempt, maxAttempts, cancelRequested } = operation;
+  const { state, phase, queuePosition, attempt, maxAttempts, cancelRequested, slow } = operation;
   if (state !== OperationState.RUNNING) return outcomeName(state);
   if (cancelRequested) return "cancelling";
   const place = queuePosition === undefined ? "" : `, ${queuePosition} before it`;
   const tries = attempt > 1 ? `, attempt ${attempt}${maxAttempts ? ` of ${maxAttempts}` : ""}` : "";
-  return printable(phase || "starting") + place + tries;
+  return printable(phase || "starting") + (slow ? ", slow" : "") + place + tries;
 }
 
 /** Returns why an operation, or its last attempt, failed; empty where it has not. */

@@ -1,6 +1,6 @@
 /** One picture of `wsdaemon top`: failures first, then what runs, then what has ended. */
 
-import { type Operation, OperationState } from "../../wire/mod.ts";
+import { type Node, type Operation, OperationState } from "../../wire/mod.ts";
 import {
   asTree,
   describeProgress,
@@ -13,6 +13,7 @@ import {
   printable,
   timeOf,
 } from "./format.ts";
+import { problemLines } from "./node.ts";
 import { bar, type Size } from "../terminal.ts";
 
 /** What a picture shows. */
@@ -21,6 +22,8 @@ export interface View {
   operations: readonly Operation[];
   /** Milliseconds since the epoch. */
   now: number;
+  /** The node itself, where the daemon tells of it. */
+  node?: Node | undefined;
   /** Why the daemon does not answer. */
   problem?: string | undefined;
 }
@@ -32,7 +35,7 @@ const BAR = 20;
 
 /** Returns the lines of a picture, cut to a terminal's size. */
 export function frame(
-  { address, operations, now, problem }: View,
+  { address, operations, now, node, problem }: View,
   { columns, rows }: Size,
 ): string[] {
   const running = operations.filter(({ state }) => state === OperationState.RUNNING);
@@ -50,8 +53,9 @@ export function frame(
   const lines = [
     `${address}  ${time}Z  ${started} running, ${waiting} waiting, ${failed.length} failed lately`,
     problem === undefined ? "" : `NO ANSWER: ${printable(problem)}`,
+    ...problemLines(node, now).map((line) => `PROBLEM ${line}`),
     ...failed.map((one) => `FAILED ${label(one, 0)}  ${failureWords(one)}`),
-    ...failed.length > 0 ? [""] : [],
+    ...failed.length + (node?.problems.length ?? 0) > 0 ? [""] : [],
     ...asTree(running).map(({ operation, depth }) => runningLine(operation, depth, now)),
     ...running.length > 0 && ended.length > 0 ? [""] : [],
     ...ended.map((one) =>
@@ -65,8 +69,13 @@ export function frame(
 }
 
 function runningLine(operation: Operation, depth: number, now: number): string {
-  const details = [describeState(operation), describeProgress(operation), elapsedOf(operation, now)]
-    .filter((part) => part !== "").join("  ");
+  const details = [
+    describeState(operation),
+    describeProgress(operation),
+    elapsedOf(operation, now),
+    // Of what is tried again.
+    failureWords(operation),
+  ].filter((part) => part !== "").join("  ");
   const fraction = fractionOf(operation);
   // Dots where it is not known how much there is to do.
   const drawn = fraction === undefined ? `[${".".repeat(BAR)}]     ` : bar(fraction, BAR);

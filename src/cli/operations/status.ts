@@ -24,10 +24,11 @@ import {
   stateName,
   timeOf,
 } from "./format.ts";
+import { nodeFacts, nodeOf } from "./node.ts";
 
 const EXAMPLES = `
-Without an argument, the node: workspaces by state, what runs, what has failed lately. With a
-workspace's id, that workspace, what it takes on disk, and what ran on it. With a snapshot's url,
+Without an argument, the node: whether it is ready, what is wrong with it, workspaces by state, what
+runs, what has failed lately. With a workspace's id, that workspace, what it takes on disk, and what ran on it. With a snapshot's url,
 whether it is stored, pending or given up.
 
 Examples:
@@ -54,6 +55,7 @@ export function statusCommand(): Command {
 }
 
 async function showNode({ operations, call, json }: Session): Promise<void> {
+  const node = await nodeOf(operations, call);
   const states = new Map<string, number>();
   for await (const { state } of operations.workspaces({}, call)) {
     states.set(stateName(state), (states.get(stateName(state)) ?? 0) + 1);
@@ -62,8 +64,9 @@ async function showNode({ operations, call, json }: Session): Promise<void> {
   const running = roots.filter(({ state }) => state === OperationState.RUNNING);
   const failed = roots.filter(({ state }) => state === OperationState.FAILED);
   if (json) {
-    const { operationToJson } = await import("../../client/mod.ts");
+    const { nodeToJson, operationToJson } = await import("../../client/mod.ts");
     return printJson({
+      ...node ? { node: nodeToJson(node) } : {},
       workspaces: Object.fromEntries(states),
       running: running.map(operationToJson),
       failed: failed.map(operationToJson),
@@ -72,6 +75,7 @@ async function showNode({ operations, call, json }: Session): Promise<void> {
   const now = Date.now();
   const counts = [...states].map(([state, count]) => `${count} ${state}`).join(", ") || "none";
   printLine(table([
+    ...node ? nodeFacts(node, now) : [],
     ["workspaces", counts],
     ["running", `${running.length}`],
     ["failed", failed.length === 0 ? "none" : `${failed.length}, the last ones:`],

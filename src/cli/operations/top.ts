@@ -7,6 +7,7 @@ import { printJson, printText } from "../io.ts";
 import { systemClock } from "../../clock.ts";
 import { messageOf } from "../../errors.ts";
 import { terminalSize } from "../terminal.ts";
+import { nodeOf } from "./node.ts";
 import { frame } from "./frame.ts";
 
 const EXAMPLES = `
@@ -48,6 +49,7 @@ export function topCommand(): Command {
 
 async function printOnce(session: Session): Promise<void> {
   const { operations: client, call, json } = session;
+  const node = await nodeOf(client, call);
   const { operations } = await client.call("watchOperations", {}, call);
   if (json) {
     const { operationToJson } = await import("../../client/mod.ts");
@@ -55,7 +57,7 @@ async function printOnce(session: Session): Promise<void> {
   }
   const size = { columns: Infinity, rows: Infinity };
   printText(
-    frame({ address: session.operationsAddress, operations, now: Date.now() }, size)
+    frame({ address: session.operationsAddress, operations, now: Date.now(), node }, size)
       .map((line) => `${line}\n`).join(""),
   );
 }
@@ -69,13 +71,14 @@ async function redraw(
 ): Promise<void> {
   const shown = new Map<string, Operation>();
   let { revision, operations } = await client.call("watchOperations", {}, call);
+  let node = await nodeOf(client, call);
   let problem: string | undefined;
   const options = { ...call, signal: interrupted };
   printText(BEGIN);
   try {
     while (!interrupted.aborted) {
       takeOver(shown, operations);
-      const view = { address, operations: [...shown.values()], now: Date.now(), problem };
+      const view = { address, operations: [...shown.values()], now: Date.now(), node, problem };
       draw(frame(view, terminalSize()));
       try {
         const request = { revision, maxWait: INTERVAL };
@@ -84,6 +87,7 @@ async function redraw(
           request,
           options,
         ));
+        node = await nodeOf(client, options);
         problem = undefined;
       } catch (error) {
         problem = messageOf(error);

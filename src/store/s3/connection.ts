@@ -102,9 +102,17 @@ export class Connection {
     return await this.#attempt(send, options);
   }
 
-  /** Sends a request with retries but without permits: whether the store answers must not wait for others. */
+  /**
+   * Sends a request with few retries, so that who asks hears soon what is wrong, and without permits:
+   * whether the store answers must not wait for others.
+   */
   async probe<T>(send: Send<T>, options: StoreOptions): Promise<T> {
-    return await withRetries(() => this.#attempt(send, options), this.#retryOptions(options));
+    const retries = this.#retryOptions(options);
+    const attempts = Math.min(PROBE_ATTEMPTS, retries.tuning.attempts);
+    return await withRetries(() => this.#attempt(send, options), {
+      ...retries,
+      tuning: { ...retries.tuning, attempts },
+    });
   }
 
   /** Makes one attempt. Its exchange ends with it, whatever the SDK leaves unread. */
@@ -171,6 +179,9 @@ export class Connection {
     };
   }
 }
+
+/** Attempts at a probe: with the delays between them, less than the 7 s that readiness waits. */
+const PROBE_ATTEMPTS = 5;
 
 /** Silences the SDK, which would warn on the console of each stream that it cannot retry. */
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };

@@ -20,6 +20,7 @@
 import { Readable } from "node:stream";
 import { rootCertificates } from "node:tls";
 import { type Clock, systemClock } from "../../clock.ts";
+import { currentOperation } from "../../operations/mod.ts";
 import { traceHeaders } from "../../tracing/mod.ts";
 import { Exchange, type ExchangeContext } from "./http/exchange.ts";
 import { SendRate } from "./http/send_rate.ts";
@@ -84,6 +85,19 @@ export class ProgressHandler {
     };
   }
 
+  /** Returns the context of an exchange, whose bytes count for the operation at hand, too. */
+  #counted(): ExchangeContext {
+    const progress = currentOperation()?.progress;
+    if (!progress) return this.#context;
+    return {
+      ...this.#context,
+      onBytes: (direction, bytes) => {
+        progress.addTransferred(bytes);
+        this.#context.onBytes(direction, bytes);
+      },
+    };
+  }
+
   /**
    * Sends a request, once. Resolves when the answer's head has arrived. The answer's body is a Node
    * stream; when it ends, is destroyed, or the signal fires, its connection is kept or closed.
@@ -109,7 +123,7 @@ export class ProgressHandler {
         body: request.body,
         ...(makesServerWork(request) ? { workMs: this.#workMs } : {}),
       },
-      this.#context,
+      this.#counted(),
       signal,
     );
     const { status, headers } = await exchange.head();

@@ -16,7 +16,218 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file wsdaemon/operations/v1/operations.proto.
  */
 export const file_wsdaemon_operations_v1_operations: GenFile = /*@__PURE__*/
-  fileDesc("Cid3c2RhZW1vbi9vcGVyYXRpb25zL3YxL29wZXJhdGlvbnMucHJvdG8SFndzZGFlbW9uLm9wZXJhdGlvbnMudjEi/QIKCVdvcmtzcGFjZRIKCgJpZBgBIAEoCRINCgVvd25lchgCIAEoCRIPCgdtZXRhX2lkGAMgASgJEjUKBXN0YXRlGAQgASgOMiYud3NkYWVtb24ub3BlcmF0aW9ucy52MS5Xb3Jrc3BhY2VTdGF0ZRITCgtpbml0aWFsaXplchgFIAEoCRIvCgtjcmVhdGVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLcXVvdGFfYnl0ZXMYByABKAMSFwoKdXNlZF9ieXRlcxgIIAEoA0gAiAEBEh8KF3JlbW90ZV9zdG9yYWdlX2Rpc2FibGVkGAkgASgIEjYKCmxhc3RfaW1hZ2UYCiABKAsyIi53c2RhZW1vbi5vcGVyYXRpb25zLnYxLlNhdmVkSW1hZ2USGgoSbGFzdF9pbWFnZV9wcm9ibGVtGAsgASgJEhUKDW9wZXJhdGlvbl9pZHMYDCADKAlCDQoLX3VzZWRfYnl0ZXMiSgoKU2F2ZWRJbWFnZRILCgN1cmwYASABKAkSLwoLY3JlYXRlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIk0KFUxpc3RXb3Jrc3BhY2VzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRINCgVvd25lchgDIAEoCSJoChZMaXN0V29ya3NwYWNlc1Jlc3BvbnNlEjUKCndvcmtzcGFjZXMYASADKAsyIS53c2RhZW1vbi5vcGVyYXRpb25zLnYxLldvcmtzcGFjZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiMgoTR2V0V29ya3NwYWNlUmVxdWVzdBIKCgJpZBgBIAEoCRIPCgdtZWFzdXJlGAIgASgIIkwKFEdldFdvcmtzcGFjZVJlc3BvbnNlEjQKCXdvcmtzcGFjZRgBIAEoCzIhLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuV29ya3NwYWNlIucFCglPcGVyYXRpb24SCgoCaWQYASABKAkSEQoJcGFyZW50X2lkGAIgASgJEjMKBGtpbmQYAyABKA4yJS53c2RhZW1vbi5vcGVyYXRpb25zLnYxLk9wZXJhdGlvbktpbmQSNQoFc3RhdGUYBCABKA4yJi53c2RhZW1vbi5vcGVyYXRpb25zLnYxLk9wZXJhdGlvblN0YXRlEg0KBXBoYXNlGAUgASgJEhQKDHdvcmtzcGFjZV9pZBgGIAEoCRINCgVvd25lchgHIAEoCRIPCgdtZXRhX2lkGAggASgJEgsKA3VybBgJIAEoCRIuCgZjYWxsZXIYCiABKAsyHi53c2RhZW1vbi5vcGVyYXRpb25zLnYxLkNhbGxlchIuCgpzdGFydF90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHYXR0ZW1wdBgNIAEoBRIUCgxtYXhfYXR0ZW1wdHMYDiABKAUSGwoOcXVldWVfcG9zaXRpb24YDyABKAVIAIgBARIyCghwcm9ncmVzcxgQIAEoCzIgLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuUHJvZ3Jlc3MSMAoHZmFpbHVyZRgRIAEoCzIfLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuRmFpbHVyZRIYChBjYW5jZWxfcmVxdWVzdGVkGBIgASgIEhUKDXVuY2FuY2VsbGFibGUYEyABKAkSPwoHZmlndXJlcxgUIAMoCzIuLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uLkZpZ3VyZXNFbnRyeRIQCghmaW5kaW5ncxgVIAMoCRouCgxGaWd1cmVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgDOgI4AUIRCg9fcXVldWVfcG9zaXRpb24iVgoGQ2FsbGVyEgwKBHBlZXIYASABKAkSLAoIZGVhZGxpbmUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGlkZW50aXR5GAMgASgJIrYBCghQcm9ncmVzcxISCgpmaWxlc19kb25lGAEgASgDEhgKC2ZpbGVzX3RvdGFsGAIgASgDSACIAQESEgoKYnl0ZXNfZG9uZRgDIAEoAxIYCgtieXRlc190b3RhbBgEIAEoA0gBiAEBEhQKDHN0b3JlZF9ieXRlcxgFIAEoAxIYChBieXRlc19wZXJfc2Vjb25kGAYgASgDQg4KDF9maWxlc190b3RhbEIOCgxfYnl0ZXNfdG90YWwiOAoHRmFpbHVyZRIMCgRjb2RlGAEgASgJEg4KBnJlYXNvbhgCIAEoCRIPCgdtZXNzYWdlGAMgASgJIn4KFUxpc3RPcGVyYXRpb25zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIUCgx3b3Jrc3BhY2VfaWQYAyABKAkSFAoMcnVubmluZ19vbmx5GAQgASgIEhIKCnJvb3RzX29ubHkYBSABKAgiaAoWTGlzdE9wZXJhdGlvbnNSZXNwb25zZRI1CgpvcGVyYXRpb25zGAEgAygLMiEud3NkYWVtb24ub3BlcmF0aW9ucy52MS5PcGVyYXRpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiEKE0dldE9wZXJhdGlvblJlcXVlc3QSCgoCaWQYASABKAkiTAoUR2V0T3BlcmF0aW9uUmVzcG9uc2USNAoJb3BlcmF0aW9uGAEgASgLMiEud3NkYWVtb24ub3BlcmF0aW9ucy52MS5PcGVyYXRpb24iVwoWV2F0Y2hPcGVyYXRpb25zUmVxdWVzdBIQCghyZXZpc2lvbhgBIAEoCRIrCghtYXhfd2FpdBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJ1ChdXYXRjaE9wZXJhdGlvbnNSZXNwb25zZRI1CgpvcGVyYXRpb25zGAEgAygLMiEud3NkYWVtb24ub3BlcmF0aW9ucy52MS5PcGVyYXRpb24SEAoIcmV2aXNpb24YAiABKAkSEQoJdHJ1bmNhdGVkGAMgASgIIiQKFkNhbmNlbE9wZXJhdGlvblJlcXVlc3QSCgoCaWQYASABKAkiTwoXQ2FuY2VsT3BlcmF0aW9uUmVzcG9uc2USNAoJb3BlcmF0aW9uGAEgASgLMiEud3NkYWVtb24ub3BlcmF0aW9ucy52MS5PcGVyYXRpb24iIQoSR2V0U25hcHNob3RSZXF1ZXN0EgsKA3VybBgBIAEoCSKbAgoTR2V0U25hcHNob3RSZXNwb25zZRILCgN1cmwYASABKAkSNAoFc3RhdGUYAiABKA4yJS53c2RhZW1vbi5vcGVyYXRpb25zLnYxLlNuYXBzaG90U3RhdGUSEAoIcHJvbWlzZWQYAyABKAgSEAoIYXR0ZW1wdHMYBCABKAUSMAoHZmFpbHVyZRgFIAEoCzIfLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuRmFpbHVyZRIUCgxvcGVyYXRpb25faWQYBiABKAkSLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWZpbGVzGAggASgDEhUKDWNvbnRlbnRfYnl0ZXMYCSABKAMizgEKBUltYWdlEgsKA3VybBgBIAEoCRIvCgRraW5kGAIgASgOMiEud3NkYWVtb24ub3BlcmF0aW9ucy52MS5JbWFnZUtpbmQSDQoFb3duZXIYAyABKAkSDwoHbWV0YV9pZBgEIAEoCRIvCgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFZmlsZXMYBiABKAMSFQoNY29udGVudF9ieXRlcxgHIAEoAxIQCghtYW5pZmVzdBgIIAEoCSJaChFMaXN0SW1hZ2VzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRINCgVvd25lchgDIAEoCRIPCgdtZXRhX2lkGAQgASgJIp0BChJMaXN0SW1hZ2VzUmVzcG9uc2USLQoGaW1hZ2VzGAEgAygLMh0ud3NkYWVtb24ub3BlcmF0aW9ucy52MS5JbWFnZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSPwoKdW5yZWFkYWJsZRgDIAMoCzIrLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuVW5yZWFkYWJsZVJlZmVyZW5jZSIzChNVbnJlYWRhYmxlUmVmZXJlbmNlEgsKA2tleRgBIAEoCRIPCgdwcm9ibGVtGAIgASgJIh4KD0dldEltYWdlUmVxdWVzdBILCgN1cmwYASABKAkiZgoQR2V0SW1hZ2VSZXNwb25zZRIsCgVpbWFnZRgBIAEoCzIdLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuSW1hZ2USDgoGbGF5ZXJzGAIgASgFEhQKDHN0b3JlZF9ieXRlcxgDIAEoAyJDChNEZWxldGVJbWFnZXNSZXF1ZXN0EgwKBHVybHMYASADKAkSDQoFb3duZXIYAiABKAkSDwoHbWV0YV9pZBgDIAEoCSJcChREZWxldGVJbWFnZXNSZXNwb25zZRIMCgR1cmxzGAEgAygJEjYKCGZhaWx1cmVzGAIgAygLMiQud3NkYWVtb24ub3BlcmF0aW9ucy52MS5JbWFnZUZhaWx1cmUiTQoMSW1hZ2VGYWlsdXJlEgsKA3VybBgBIAEoCRIwCgdmYWlsdXJlGAIgASgLMh8ud3NkYWVtb24ub3BlcmF0aW9ucy52MS5GYWlsdXJlIiMKEkRlbGV0ZU93bmVyUmVxdWVzdBINCgVvd25lchgBIAEoCSIzChNEZWxldGVPd25lclJlc3BvbnNlEg4KBmltYWdlcxgBIAEoAxIMCgRsb2dzGAIgASgDImAKFFJ1bkNvbGxlY3Rpb25SZXF1ZXN0EigKBWdyYWNlGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg8KB2RyeV9ydW4YAiABKAgSDQoFZm9yY2UYAyABKAgiTQoVUnVuQ29sbGVjdGlvblJlc3BvbnNlEjQKCW9wZXJhdGlvbhgBIAEoCzIhLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uIjoKFlJ1blZlcmlmaWNhdGlvblJlcXVlc3QSDAoEdXJscxgBIAMoCRISCgpxdWFyYW50aW5lGAIgASgIIk8KF1J1blZlcmlmaWNhdGlvblJlc3BvbnNlEjQKCW9wZXJhdGlvbhgBIAEoCzIhLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uIhIKEERyYWluTm9kZVJlcXVlc3QiSQoRRHJhaW5Ob2RlUmVzcG9uc2USNAoJb3BlcmF0aW9uGAEgASgLMiEud3NkYWVtb24ub3BlcmF0aW9ucy52MS5PcGVyYXRpb24iFAoSVW5kcmFpbk5vZGVSZXF1ZXN0IioKE1VuZHJhaW5Ob2RlUmVzcG9uc2USEwoLd2FzX2RyYWluZWQYASABKAgqrwEKDldvcmtzcGFjZVN0YXRlEh8KG1dPUktTUEFDRV9TVEFURV9VTlNQRUNJRklFRBAAEh4KGldPUktTUEFDRV9TVEFURV9TRVRUSU5HX1VQEAESHQoZV09SS1NQQUNFX1NUQVRFX0FWQUlMQUJMRRACEh8KG1dPUktTUEFDRV9TVEFURV9XUkFQUElOR19VUBADEhwKGFdPUktTUEFDRV9TVEFURV9ERUxFVElORxAEKuQCCg1PcGVyYXRpb25LaW5kEh4KGk9QRVJBVElPTl9LSU5EX1VOU1BFQ0lGSUVEEAASFwoTT1BFUkFUSU9OX0tJTkRfSU5JVBABEhsKF09QRVJBVElPTl9LSU5EX1NOQVBTSE9UEAISGQoVT1BFUkFUSU9OX0tJTkRfQkFDS1VQEAMSGgoWT1BFUkFUSU9OX0tJTkRfRElTUE9TRRAEEhoKFk9QRVJBVElPTl9LSU5EX1JFU1RPUkUQBRIbChdPUEVSQVRJT05fS0lORF9ET1dOTE9BRBAGEhYKEk9QRVJBVElPTl9LSU5EX0dJVBAHEhsKF09QRVJBVElPTl9LSU5EX0RFTEVUSU9OEAgSHQoZT1BFUkFUSU9OX0tJTkRfQ09MTEVDVElPThAJEh8KG09QRVJBVElPTl9LSU5EX1ZFUklGSUNBVElPThAKEhgKFE9QRVJBVElPTl9LSU5EX0RSQUlOEAsqqAEKDk9wZXJhdGlvblN0YXRlEh8KG09QRVJBVElPTl9TVEFURV9VTlNQRUNJRklFRBAAEhsKF09QRVJBVElPTl9TVEFURV9SVU5OSU5HEAESHQoZT1BFUkFUSU9OX1NUQVRFX1NVQ0NFRURFRBACEhoKFk9QRVJBVElPTl9TVEFURV9GQUlMRUQQAxIdChlPUEVSQVRJT05fU1RBVEVfQ0FOQ0VMTEVEEAQqgwEKDVNuYXBzaG90U3RhdGUSHgoaU05BUFNIT1RfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZTTkFQU0hPVF9TVEFURV9QRU5ESU5HEAESGQoVU05BUFNIT1RfU1RBVEVfU1RPUkVEEAISGwoXU05BUFNIT1RfU1RBVEVfR0lWRU5fVVAQAypXCglJbWFnZUtpbmQSGgoWSU1BR0VfS0lORF9VTlNQRUNJRklFRBAAEhUKEUlNQUdFX0tJTkRfQkFDS1VQEAESFwoTSU1BR0VfS0lORF9TTkFQU0hPVBACMt4MChFPcGVyYXRpb25zU2VydmljZRJvCg5MaXN0V29ya3NwYWNlcxItLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuTGlzdFdvcmtzcGFjZXNSZXF1ZXN0Gi4ud3NkYWVtb24ub3BlcmF0aW9ucy52MS5MaXN0V29ya3NwYWNlc1Jlc3BvbnNlEmkKDEdldFdvcmtzcGFjZRIrLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuR2V0V29ya3NwYWNlUmVxdWVzdBosLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuR2V0V29ya3NwYWNlUmVzcG9uc2USbwoOTGlzdE9wZXJhdGlvbnMSLS53c2RhZW1vbi5vcGVyYXRpb25zLnYxLkxpc3RPcGVyYXRpb25zUmVxdWVzdBouLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuTGlzdE9wZXJhdGlvbnNSZXNwb25zZRJpCgxHZXRPcGVyYXRpb24SKy53c2RhZW1vbi5vcGVyYXRpb25zLnYxLkdldE9wZXJhdGlvblJlcXVlc3QaLC53c2RhZW1vbi5vcGVyYXRpb25zLnYxLkdldE9wZXJhdGlvblJlc3BvbnNlEnIKD1dhdGNoT3BlcmF0aW9ucxIuLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuV2F0Y2hPcGVyYXRpb25zUmVxdWVzdBovLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuV2F0Y2hPcGVyYXRpb25zUmVzcG9uc2UScgoPQ2FuY2VsT3BlcmF0aW9uEi4ud3NkYWVtb24ub3BlcmF0aW9ucy52MS5DYW5jZWxPcGVyYXRpb25SZXF1ZXN0Gi8ud3NkYWVtb24ub3BlcmF0aW9ucy52MS5DYW5jZWxPcGVyYXRpb25SZXNwb25zZRJmCgtHZXRTbmFwc2hvdBIqLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuR2V0U25hcHNob3RSZXF1ZXN0Gisud3NkYWVtb24ub3BlcmF0aW9ucy52MS5HZXRTbmFwc2hvdFJlc3BvbnNlEmMKCkxpc3RJbWFnZXMSKS53c2RhZW1vbi5vcGVyYXRpb25zLnYxLkxpc3RJbWFnZXNSZXF1ZXN0Gioud3NkYWVtb24ub3BlcmF0aW9ucy52MS5MaXN0SW1hZ2VzUmVzcG9uc2USXQoIR2V0SW1hZ2USJy53c2RhZW1vbi5vcGVyYXRpb25zLnYxLkdldEltYWdlUmVxdWVzdBooLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuR2V0SW1hZ2VSZXNwb25zZRJpCgxEZWxldGVJbWFnZXMSKy53c2RhZW1vbi5vcGVyYXRpb25zLnYxLkRlbGV0ZUltYWdlc1JlcXVlc3QaLC53c2RhZW1vbi5vcGVyYXRpb25zLnYxLkRlbGV0ZUltYWdlc1Jlc3BvbnNlEmYKC0RlbGV0ZU93bmVyEioud3NkYWVtb24ub3BlcmF0aW9ucy52MS5EZWxldGVPd25lclJlcXVlc3QaKy53c2RhZW1vbi5vcGVyYXRpb25zLnYxLkRlbGV0ZU93bmVyUmVzcG9uc2USbAoNUnVuQ29sbGVjdGlvbhIsLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuUnVuQ29sbGVjdGlvblJlcXVlc3QaLS53c2RhZW1vbi5vcGVyYXRpb25zLnYxLlJ1bkNvbGxlY3Rpb25SZXNwb25zZRJyCg9SdW5WZXJpZmljYXRpb24SLi53c2RhZW1vbi5vcGVyYXRpb25zLnYxLlJ1blZlcmlmaWNhdGlvblJlcXVlc3QaLy53c2RhZW1vbi5vcGVyYXRpb25zLnYxLlJ1blZlcmlmaWNhdGlvblJlc3BvbnNlEmAKCURyYWluTm9kZRIoLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuRHJhaW5Ob2RlUmVxdWVzdBopLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuRHJhaW5Ob2RlUmVzcG9uc2USZgoLVW5kcmFpbk5vZGUSKi53c2RhZW1vbi5vcGVyYXRpb25zLnYxLlVuZHJhaW5Ob2RlUmVxdWVzdBorLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuVW5kcmFpbk5vZGVSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("Cid3c2RhZW1vbi9vcGVyYXRpb25zL3YxL29wZXJhdGlvbnMucHJvdG8SFndzZGFlbW9uLm9wZXJhdGlvbnMudjEiEAoOR2V0Tm9kZVJlcXVlc3QiPQoPR2V0Tm9kZVJlc3BvbnNlEioKBG5vZGUYASABKAsyHC53c2RhZW1vbi5vcGVyYXRpb25zLnYxLk5vZGUikgIKBE5vZGUSDwoHdmVyc2lvbhgBIAEoCRIMCgRkZW5vGAIgASgJEi4KCnN0YXJ0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBXJlYWR5GAQgASgIEg0KBXN0b3JlGAUgASgJEisKBWRpc2tzGAYgAygLMhwud3NkYWVtb24ub3BlcmF0aW9ucy52MS5EaXNrEjkKDGNlcnRpZmljYXRlcxgHIAMoCzIjLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuQ2VydGlmaWNhdGUSNQoIcHJvYmxlbXMYCCADKAsyIy53c2RhZW1vbi5vcGVyYXRpb25zLnYxLk5vZGVQcm9ibGVtImEKBERpc2sSDAoEYXJlYRgBIAEoCRISCgpmcmVlX2J5dGVzGAIgASgDEhIKCnNpemVfYnl0ZXMYAyABKAMSEwoLZnJlZV9pbm9kZXMYBCABKAMSDgoGaW5vZGVzGAUgASgDImsKC0NlcnRpZmljYXRlEgwKBHBhcnQYASABKAkSDAoEcGF0aBgCIAEoCRIPCgdzdWJqZWN0GAMgASgJEi8KC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJnCgtOb2RlUHJvYmxlbRIOCgZyZWFzb24YASABKAkSDAoEcGFydBgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEikKBXNpbmNlGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCL9AgoJV29ya3NwYWNlEgoKAmlkGAEgASgJEg0KBW93bmVyGAIgASgJEg8KB21ldGFfaWQYAyABKAkSNQoFc3RhdGUYBCABKA4yJi53c2RhZW1vbi5vcGVyYXRpb25zLnYxLldvcmtzcGFjZVN0YXRlEhMKC2luaXRpYWxpemVyGAUgASgJEi8KC2NyZWF0ZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtxdW90YV9ieXRlcxgHIAEoAxIXCgp1c2VkX2J5dGVzGAggASgDSACIAQESHwoXcmVtb3RlX3N0b3JhZ2VfZGlzYWJsZWQYCSABKAgSNgoKbGFzdF9pbWFnZRgKIAEoCzIiLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuU2F2ZWRJbWFnZRIaChJsYXN0X2ltYWdlX3Byb2JsZW0YCyABKAkSFQoNb3BlcmF0aW9uX2lkcxgMIAMoCUINCgtfdXNlZF9ieXRlcyJKCgpTYXZlZEltYWdlEgsKA3VybBgBIAEoCRIvCgtjcmVhdGVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiTQoVTGlzdFdvcmtzcGFjZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEg0KBW93bmVyGAMgASgJImgKFkxpc3RXb3Jrc3BhY2VzUmVzcG9uc2USNQoKd29ya3NwYWNlcxgBIAMoCzIhLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuV29ya3NwYWNlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIyChNHZXRXb3Jrc3BhY2VSZXF1ZXN0EgoKAmlkGAEgASgJEg8KB21lYXN1cmUYAiABKAgiTAoUR2V0V29ya3NwYWNlUmVzcG9uc2USNAoJd29ya3NwYWNlGAEgASgLMiEud3NkYWVtb24ub3BlcmF0aW9ucy52MS5Xb3Jrc3BhY2Ui9QUKCU9wZXJhdGlvbhIKCgJpZBgBIAEoCRIRCglwYXJlbnRfaWQYAiABKAkSMwoEa2luZBgDIAEoDjIlLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uS2luZBI1CgVzdGF0ZRgEIAEoDjImLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uU3RhdGUSDQoFcGhhc2UYBSABKAkSFAoMd29ya3NwYWNlX2lkGAYgASgJEg0KBW93bmVyGAcgASgJEg8KB21ldGFfaWQYCCABKAkSCwoDdXJsGAkgASgJEi4KBmNhbGxlchgKIAEoCzIeLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuQ2FsbGVyEi4KCnN0YXJ0X3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdhdHRlbXB0GA0gASgFEhQKDG1heF9hdHRlbXB0cxgOIAEoBRIbCg5xdWV1ZV9wb3NpdGlvbhgPIAEoBUgAiAEBEjIKCHByb2dyZXNzGBAgASgLMiAud3NkYWVtb24ub3BlcmF0aW9ucy52MS5Qcm9ncmVzcxIwCgdmYWlsdXJlGBEgASgLMh8ud3NkYWVtb24ub3BlcmF0aW9ucy52MS5GYWlsdXJlEhgKEGNhbmNlbF9yZXF1ZXN0ZWQYEiABKAgSFQoNdW5jYW5jZWxsYWJsZRgTIAEoCRI/CgdmaWd1cmVzGBQgAygLMi4ud3NkYWVtb24ub3BlcmF0aW9ucy52MS5PcGVyYXRpb24uRmlndXJlc0VudHJ5EhAKCGZpbmRpbmdzGBUgAygJEgwKBHNsb3cYFiABKAgaLgoMRmlndXJlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAzoCOAFCEQoPX3F1ZXVlX3Bvc2l0aW9uIlYKBkNhbGxlchIMCgRwZWVyGAEgASgJEiwKCGRlYWRsaW5lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghpZGVudGl0eRgDIAEoCSLxAQoIUHJvZ3Jlc3MSEgoKZmlsZXNfZG9uZRgBIAEoAxIYCgtmaWxlc190b3RhbBgCIAEoA0gAiAEBEhIKCmJ5dGVzX2RvbmUYAyABKAMSGAoLYnl0ZXNfdG90YWwYBCABKANIAYgBARIUCgxzdG9yZWRfYnl0ZXMYBSABKAMSGAoQYnl0ZXNfcGVyX3NlY29uZBgGIAEoAxIZChF0cmFuc2ZlcnJlZF9ieXRlcxgHIAEoAxIeChZ0cmFuc2ZlcnJlZF9wZXJfc2Vjb25kGAggASgDQg4KDF9maWxlc190b3RhbEIOCgxfYnl0ZXNfdG90YWwiOAoHRmFpbHVyZRIMCgRjb2RlGAEgASgJEg4KBnJlYXNvbhgCIAEoCRIPCgdtZXNzYWdlGAMgASgJIn4KFUxpc3RPcGVyYXRpb25zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIUCgx3b3Jrc3BhY2VfaWQYAyABKAkSFAoMcnVubmluZ19vbmx5GAQgASgIEhIKCnJvb3RzX29ubHkYBSABKAgiaAoWTGlzdE9wZXJhdGlvbnNSZXNwb25zZRI1CgpvcGVyYXRpb25zGAEgAygLMiEud3NkYWVtb24ub3BlcmF0aW9ucy52MS5PcGVyYXRpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiEKE0dldE9wZXJhdGlvblJlcXVlc3QSCgoCaWQYASABKAkiTAoUR2V0T3BlcmF0aW9uUmVzcG9uc2USNAoJb3BlcmF0aW9uGAEgASgLMiEud3NkYWVtb24ub3BlcmF0aW9ucy52MS5PcGVyYXRpb24iVwoWV2F0Y2hPcGVyYXRpb25zUmVxdWVzdBIQCghyZXZpc2lvbhgBIAEoCRIrCghtYXhfd2FpdBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJ1ChdXYXRjaE9wZXJhdGlvbnNSZXNwb25zZRI1CgpvcGVyYXRpb25zGAEgAygLMiEud3NkYWVtb24ub3BlcmF0aW9ucy52MS5PcGVyYXRpb24SEAoIcmV2aXNpb24YAiABKAkSEQoJdHJ1bmNhdGVkGAMgASgIIiQKFkNhbmNlbE9wZXJhdGlvblJlcXVlc3QSCgoCaWQYASABKAkiTwoXQ2FuY2VsT3BlcmF0aW9uUmVzcG9uc2USNAoJb3BlcmF0aW9uGAEgASgLMiEud3NkYWVtb24ub3BlcmF0aW9ucy52MS5PcGVyYXRpb24iIQoSR2V0U25hcHNob3RSZXF1ZXN0EgsKA3VybBgBIAEoCSKbAgoTR2V0U25hcHNob3RSZXNwb25zZRILCgN1cmwYASABKAkSNAoFc3RhdGUYAiABKA4yJS53c2RhZW1vbi5vcGVyYXRpb25zLnYxLlNuYXBzaG90U3RhdGUSEAoIcHJvbWlzZWQYAyABKAgSEAoIYXR0ZW1wdHMYBCABKAUSMAoHZmFpbHVyZRgFIAEoCzIfLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuRmFpbHVyZRIUCgxvcGVyYXRpb25faWQYBiABKAkSLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWZpbGVzGAggASgDEhUKDWNvbnRlbnRfYnl0ZXMYCSABKAMizgEKBUltYWdlEgsKA3VybBgBIAEoCRIvCgRraW5kGAIgASgOMiEud3NkYWVtb24ub3BlcmF0aW9ucy52MS5JbWFnZUtpbmQSDQoFb3duZXIYAyABKAkSDwoHbWV0YV9pZBgEIAEoCRIvCgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFZmlsZXMYBiABKAMSFQoNY29udGVudF9ieXRlcxgHIAEoAxIQCghtYW5pZmVzdBgIIAEoCSJaChFMaXN0SW1hZ2VzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRINCgVvd25lchgDIAEoCRIPCgdtZXRhX2lkGAQgASgJIp0BChJMaXN0SW1hZ2VzUmVzcG9uc2USLQoGaW1hZ2VzGAEgAygLMh0ud3NkYWVtb24ub3BlcmF0aW9ucy52MS5JbWFnZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSPwoKdW5yZWFkYWJsZRgDIAMoCzIrLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuVW5yZWFkYWJsZVJlZmVyZW5jZSIzChNVbnJlYWRhYmxlUmVmZXJlbmNlEgsKA2tleRgBIAEoCRIPCgdwcm9ibGVtGAIgASgJIh4KD0dldEltYWdlUmVxdWVzdBILCgN1cmwYASABKAkiZgoQR2V0SW1hZ2VSZXNwb25zZRIsCgVpbWFnZRgBIAEoCzIdLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuSW1hZ2USDgoGbGF5ZXJzGAIgASgFEhQKDHN0b3JlZF9ieXRlcxgDIAEoAyJDChNEZWxldGVJbWFnZXNSZXF1ZXN0EgwKBHVybHMYASADKAkSDQoFb3duZXIYAiABKAkSDwoHbWV0YV9pZBgDIAEoCSJcChREZWxldGVJbWFnZXNSZXNwb25zZRIMCgR1cmxzGAEgAygJEjYKCGZhaWx1cmVzGAIgAygLMiQud3NkYWVtb24ub3BlcmF0aW9ucy52MS5JbWFnZUZhaWx1cmUiTQoMSW1hZ2VGYWlsdXJlEgsKA3VybBgBIAEoCRIwCgdmYWlsdXJlGAIgASgLMh8ud3NkYWVtb24ub3BlcmF0aW9ucy52MS5GYWlsdXJlIiMKEkRlbGV0ZU93bmVyUmVxdWVzdBINCgVvd25lchgBIAEoCSIzChNEZWxldGVPd25lclJlc3BvbnNlEg4KBmltYWdlcxgBIAEoAxIMCgRsb2dzGAIgASgDImAKFFJ1bkNvbGxlY3Rpb25SZXF1ZXN0EigKBWdyYWNlGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg8KB2RyeV9ydW4YAiABKAgSDQoFZm9yY2UYAyABKAgiTQoVUnVuQ29sbGVjdGlvblJlc3BvbnNlEjQKCW9wZXJhdGlvbhgBIAEoCzIhLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uIjoKFlJ1blZlcmlmaWNhdGlvblJlcXVlc3QSDAoEdXJscxgBIAMoCRISCgpxdWFyYW50aW5lGAIgASgIIk8KF1J1blZlcmlmaWNhdGlvblJlc3BvbnNlEjQKCW9wZXJhdGlvbhgBIAEoCzIhLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuT3BlcmF0aW9uIhIKEERyYWluTm9kZVJlcXVlc3QiSQoRRHJhaW5Ob2RlUmVzcG9uc2USNAoJb3BlcmF0aW9uGAEgASgLMiEud3NkYWVtb24ub3BlcmF0aW9ucy52MS5PcGVyYXRpb24iFAoSVW5kcmFpbk5vZGVSZXF1ZXN0IioKE1VuZHJhaW5Ob2RlUmVzcG9uc2USEwoLd2FzX2RyYWluZWQYASABKAgqrwEKDldvcmtzcGFjZVN0YXRlEh8KG1dPUktTUEFDRV9TVEFURV9VTlNQRUNJRklFRBAAEh4KGldPUktTUEFDRV9TVEFURV9TRVRUSU5HX1VQEAESHQoZV09SS1NQQUNFX1NUQVRFX0FWQUlMQUJMRRACEh8KG1dPUktTUEFDRV9TVEFURV9XUkFQUElOR19VUBADEhwKGFdPUktTUEFDRV9TVEFURV9ERUxFVElORxAEKuQCCg1PcGVyYXRpb25LaW5kEh4KGk9QRVJBVElPTl9LSU5EX1VOU1BFQ0lGSUVEEAASFwoTT1BFUkFUSU9OX0tJTkRfSU5JVBABEhsKF09QRVJBVElPTl9LSU5EX1NOQVBTSE9UEAISGQoVT1BFUkFUSU9OX0tJTkRfQkFDS1VQEAMSGgoWT1BFUkFUSU9OX0tJTkRfRElTUE9TRRAEEhoKFk9QRVJBVElPTl9LSU5EX1JFU1RPUkUQBRIbChdPUEVSQVRJT05fS0lORF9ET1dOTE9BRBAGEhYKEk9QRVJBVElPTl9LSU5EX0dJVBAHEhsKF09QRVJBVElPTl9LSU5EX0RFTEVUSU9OEAgSHQoZT1BFUkFUSU9OX0tJTkRfQ09MTEVDVElPThAJEh8KG09QRVJBVElPTl9LSU5EX1ZFUklGSUNBVElPThAKEhgKFE9QRVJBVElPTl9LSU5EX0RSQUlOEAsqqAEKDk9wZXJhdGlvblN0YXRlEh8KG09QRVJBVElPTl9TVEFURV9VTlNQRUNJRklFRBAAEhsKF09QRVJBVElPTl9TVEFURV9SVU5OSU5HEAESHQoZT1BFUkFUSU9OX1NUQVRFX1NVQ0NFRURFRBACEhoKFk9QRVJBVElPTl9TVEFURV9GQUlMRUQQAxIdChlPUEVSQVRJT05fU1RBVEVfQ0FOQ0VMTEVEEAQqgwEKDVNuYXBzaG90U3RhdGUSHgoaU05BUFNIT1RfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZTTkFQU0hPVF9TVEFURV9QRU5ESU5HEAESGQoVU05BUFNIT1RfU1RBVEVfU1RPUkVEEAISGwoXU05BUFNIT1RfU1RBVEVfR0lWRU5fVVAQAypXCglJbWFnZUtpbmQSGgoWSU1BR0VfS0lORF9VTlNQRUNJRklFRBAAEhUKEUlNQUdFX0tJTkRfQkFDS1VQEAESFwoTSU1BR0VfS0lORF9TTkFQU0hPVBACMroNChFPcGVyYXRpb25zU2VydmljZRJaCgdHZXROb2RlEiYud3NkYWVtb24ub3BlcmF0aW9ucy52MS5HZXROb2RlUmVxdWVzdBonLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuR2V0Tm9kZVJlc3BvbnNlEm8KDkxpc3RXb3Jrc3BhY2VzEi0ud3NkYWVtb24ub3BlcmF0aW9ucy52MS5MaXN0V29ya3NwYWNlc1JlcXVlc3QaLi53c2RhZW1vbi5vcGVyYXRpb25zLnYxLkxpc3RXb3Jrc3BhY2VzUmVzcG9uc2USaQoMR2V0V29ya3NwYWNlEisud3NkYWVtb24ub3BlcmF0aW9ucy52MS5HZXRXb3Jrc3BhY2VSZXF1ZXN0Giwud3NkYWVtb24ub3BlcmF0aW9ucy52MS5HZXRXb3Jrc3BhY2VSZXNwb25zZRJvCg5MaXN0T3BlcmF0aW9ucxItLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuTGlzdE9wZXJhdGlvbnNSZXF1ZXN0Gi4ud3NkYWVtb24ub3BlcmF0aW9ucy52MS5MaXN0T3BlcmF0aW9uc1Jlc3BvbnNlEmkKDEdldE9wZXJhdGlvbhIrLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuR2V0T3BlcmF0aW9uUmVxdWVzdBosLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuR2V0T3BlcmF0aW9uUmVzcG9uc2UScgoPV2F0Y2hPcGVyYXRpb25zEi4ud3NkYWVtb24ub3BlcmF0aW9ucy52MS5XYXRjaE9wZXJhdGlvbnNSZXF1ZXN0Gi8ud3NkYWVtb24ub3BlcmF0aW9ucy52MS5XYXRjaE9wZXJhdGlvbnNSZXNwb25zZRJyCg9DYW5jZWxPcGVyYXRpb24SLi53c2RhZW1vbi5vcGVyYXRpb25zLnYxLkNhbmNlbE9wZXJhdGlvblJlcXVlc3QaLy53c2RhZW1vbi5vcGVyYXRpb25zLnYxLkNhbmNlbE9wZXJhdGlvblJlc3BvbnNlEmYKC0dldFNuYXBzaG90Eioud3NkYWVtb24ub3BlcmF0aW9ucy52MS5HZXRTbmFwc2hvdFJlcXVlc3QaKy53c2RhZW1vbi5vcGVyYXRpb25zLnYxLkdldFNuYXBzaG90UmVzcG9uc2USYwoKTGlzdEltYWdlcxIpLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuTGlzdEltYWdlc1JlcXVlc3QaKi53c2RhZW1vbi5vcGVyYXRpb25zLnYxLkxpc3RJbWFnZXNSZXNwb25zZRJdCghHZXRJbWFnZRInLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuR2V0SW1hZ2VSZXF1ZXN0Gigud3NkYWVtb24ub3BlcmF0aW9ucy52MS5HZXRJbWFnZVJlc3BvbnNlEmkKDERlbGV0ZUltYWdlcxIrLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuRGVsZXRlSW1hZ2VzUmVxdWVzdBosLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuRGVsZXRlSW1hZ2VzUmVzcG9uc2USZgoLRGVsZXRlT3duZXISKi53c2RhZW1vbi5vcGVyYXRpb25zLnYxLkRlbGV0ZU93bmVyUmVxdWVzdBorLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuRGVsZXRlT3duZXJSZXNwb25zZRJsCg1SdW5Db2xsZWN0aW9uEiwud3NkYWVtb24ub3BlcmF0aW9ucy52MS5SdW5Db2xsZWN0aW9uUmVxdWVzdBotLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuUnVuQ29sbGVjdGlvblJlc3BvbnNlEnIKD1J1blZlcmlmaWNhdGlvbhIuLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuUnVuVmVyaWZpY2F0aW9uUmVxdWVzdBovLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuUnVuVmVyaWZpY2F0aW9uUmVzcG9uc2USYAoJRHJhaW5Ob2RlEigud3NkYWVtb24ub3BlcmF0aW9ucy52MS5EcmFpbk5vZGVSZXF1ZXN0Gikud3NkYWVtb24ub3BlcmF0aW9ucy52MS5EcmFpbk5vZGVSZXNwb25zZRJmCgtVbmRyYWluTm9kZRIqLndzZGFlbW9uLm9wZXJhdGlvbnMudjEuVW5kcmFpbk5vZGVSZXF1ZXN0Gisud3NkYWVtb24ub3BlcmF0aW9ucy52MS5VbmRyYWluTm9kZVJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+
+/**
+ * @generated from message wsdaemon.operations.v1.GetNodeRequest
+ */
+export type GetNodeRequest = Message<"wsdaemon.operations.v1.GetNodeRequest"> & {
+};
+
+/**
+ * Describes the message wsdaemon.operations.v1.GetNodeRequest.
+ * Use `create(GetNodeRequestSchema)` to create a new message.
+ */
+export const GetNodeRequestSchema: GenMessage<GetNodeRequest> = /*@__PURE__*/
+  messageDesc(file_wsdaemon_operations_v1_operations, 0);
+
+/**
+ * @generated from message wsdaemon.operations.v1.GetNodeResponse
+ */
+export type GetNodeResponse = Message<"wsdaemon.operations.v1.GetNodeResponse"> & {
+  /**
+   * @generated from field: wsdaemon.operations.v1.Node node = 1;
+   */
+  node?: Node | undefined;
+};
+
+/**
+ * Describes the message wsdaemon.operations.v1.GetNodeResponse.
+ * Use `create(GetNodeResponseSchema)` to create a new message.
+ */
+export const GetNodeResponseSchema: GenMessage<GetNodeResponse> = /*@__PURE__*/
+  messageDesc(file_wsdaemon_operations_v1_operations, 1);
+
+/**
+ * @generated from message wsdaemon.operations.v1.Node
+ */
+export type Node = Message<"wsdaemon.operations.v1.Node"> & {
+  /**
+   * @generated from field: string version = 1;
+   */
+  version: string;
+
+  /**
+   * The version of Deno that it runs on.
+   *
+   * @generated from field: string deno = 2;
+   */
+  deno: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp start_time = 3;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * Whether it should be given work now, as /readyz says.
+   *
+   * @generated from field: bool ready = 4;
+   */
+  ready: boolean;
+
+  /**
+   * The kind of the object store: fs, s3 or none.
+   *
+   * @generated from field: string store = 5;
+   */
+  store: string;
+
+  /**
+   * @generated from field: repeated wsdaemon.operations.v1.Disk disks = 6;
+   */
+  disks: Disk[];
+
+  /**
+   * @generated from field: repeated wsdaemon.operations.v1.Certificate certificates = 7;
+   */
+  certificates: Certificate[];
+
+  /**
+   * What is wrong with it, the worst first.
+   *
+   * @generated from field: repeated wsdaemon.operations.v1.NodeProblem problems = 8;
+   */
+  problems: NodeProblem[];
+};
+
+/**
+ * Describes the message wsdaemon.operations.v1.Node.
+ * Use `create(NodeSchema)` to create a new message.
+ */
+export const NodeSchema: GenMessage<Node> = /*@__PURE__*/
+  messageDesc(file_wsdaemon_operations_v1_operations, 2);
+
+/**
+ * @generated from message wsdaemon.operations.v1.Disk
+ */
+export type Disk = Message<"wsdaemon.operations.v1.Disk"> & {
+  /**
+   * What is on it: root or store.
+   *
+   * @generated from field: string area = 1;
+   */
+  area: string;
+
+  /**
+   * Free to everybody.
+   *
+   * @generated from field: int64 free_bytes = 2;
+   */
+  freeBytes: bigint;
+
+  /**
+   * @generated from field: int64 size_bytes = 3;
+   */
+  sizeBytes: bigint;
+
+  /**
+   * 0 of 0 where the file system makes inodes as needed.
+   *
+   * @generated from field: int64 free_inodes = 4;
+   */
+  freeInodes: bigint;
+
+  /**
+   * @generated from field: int64 inodes = 5;
+   */
+  inodes: bigint;
+};
+
+/**
+ * Describes the message wsdaemon.operations.v1.Disk.
+ * Use `create(DiskSchema)` to create a new message.
+ */
+export const DiskSchema: GenMessage<Disk> = /*@__PURE__*/
+  messageDesc(file_wsdaemon_operations_v1_operations, 3);
+
+/**
+ * @generated from message wsdaemon.operations.v1.Certificate
+ */
+export type Certificate = Message<"wsdaemon.operations.v1.Certificate"> & {
+  /**
+   * The key of the config that names its file: cert or clientCa.
+   *
+   * @generated from field: string part = 1;
+   */
+  part: string;
+
+  /**
+   * The file, as the config names it.
+   *
+   * @generated from field: string path = 2;
+   */
+  path: string;
+
+  /**
+   * Its subject, such as CN=node.
+   *
+   * @generated from field: string subject = 3;
+   */
+  subject: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp expire_time = 4;
+   */
+  expireTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message wsdaemon.operations.v1.Certificate.
+ * Use `create(CertificateSchema)` to create a new message.
+ */
+export const CertificateSchema: GenMessage<Certificate> = /*@__PURE__*/
+  messageDesc(file_wsdaemon_operations_v1_operations, 4);
+
+/**
+ * @generated from message wsdaemon.operations.v1.NodeProblem
+ */
+export type NodeProblem = Message<"wsdaemon.operations.v1.NodeProblem"> & {
+  /**
+   * One of the problems in docs/operations.md, such as STORE_UNAVAILABLE.
+   *
+   * @generated from field: string reason = 1;
+   */
+  reason: string;
+
+  /**
+   * What it concerns: node, store, disk, cert or clientCa.
+   *
+   * @generated from field: string part = 2;
+   */
+  part: string;
+
+  /**
+   * What is wrong, and what to do.
+   *
+   * @generated from field: string message = 3;
+   */
+  message: string;
+
+  /**
+   * When it was first seen; absent where that is not known.
+   *
+   * @generated from field: google.protobuf.Timestamp since = 4;
+   */
+  since?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message wsdaemon.operations.v1.NodeProblem.
+ * Use `create(NodeProblemSchema)` to create a new message.
+ */
+export const NodeProblemSchema: GenMessage<NodeProblem> = /*@__PURE__*/
+  messageDesc(file_wsdaemon_operations_v1_operations, 5);
 
 /**
  * @generated from message wsdaemon.operations.v1.Workspace
@@ -102,7 +313,7 @@ export type Workspace = Message<"wsdaemon.operations.v1.Workspace"> & {
  * Use `create(WorkspaceSchema)` to create a new message.
  */
 export const WorkspaceSchema: GenMessage<Workspace> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 0);
+  messageDesc(file_wsdaemon_operations_v1_operations, 6);
 
 /**
  * An image as the workspace that it was made of knows it.
@@ -126,7 +337,7 @@ export type SavedImage = Message<"wsdaemon.operations.v1.SavedImage"> & {
  * Use `create(SavedImageSchema)` to create a new message.
  */
 export const SavedImageSchema: GenMessage<SavedImage> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 1);
+  messageDesc(file_wsdaemon_operations_v1_operations, 7);
 
 /**
  * @generated from message wsdaemon.operations.v1.ListWorkspacesRequest
@@ -159,7 +370,7 @@ export type ListWorkspacesRequest = Message<"wsdaemon.operations.v1.ListWorkspac
  * Use `create(ListWorkspacesRequestSchema)` to create a new message.
  */
 export const ListWorkspacesRequestSchema: GenMessage<ListWorkspacesRequest> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 2);
+  messageDesc(file_wsdaemon_operations_v1_operations, 8);
 
 /**
  * @generated from message wsdaemon.operations.v1.ListWorkspacesResponse
@@ -183,7 +394,7 @@ export type ListWorkspacesResponse = Message<"wsdaemon.operations.v1.ListWorkspa
  * Use `create(ListWorkspacesResponseSchema)` to create a new message.
  */
 export const ListWorkspacesResponseSchema: GenMessage<ListWorkspacesResponse> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 3);
+  messageDesc(file_wsdaemon_operations_v1_operations, 9);
 
 /**
  * @generated from message wsdaemon.operations.v1.GetWorkspaceRequest
@@ -207,7 +418,7 @@ export type GetWorkspaceRequest = Message<"wsdaemon.operations.v1.GetWorkspaceRe
  * Use `create(GetWorkspaceRequestSchema)` to create a new message.
  */
 export const GetWorkspaceRequestSchema: GenMessage<GetWorkspaceRequest> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 4);
+  messageDesc(file_wsdaemon_operations_v1_operations, 10);
 
 /**
  * @generated from message wsdaemon.operations.v1.GetWorkspaceResponse
@@ -224,7 +435,7 @@ export type GetWorkspaceResponse = Message<"wsdaemon.operations.v1.GetWorkspaceR
  * Use `create(GetWorkspaceResponseSchema)` to create a new message.
  */
 export const GetWorkspaceResponseSchema: GenMessage<GetWorkspaceResponse> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 5);
+  messageDesc(file_wsdaemon_operations_v1_operations, 11);
 
 /**
  * @generated from message wsdaemon.operations.v1.Operation
@@ -361,6 +572,13 @@ export type Operation = Message<"wsdaemon.operations.v1.Operation"> & {
    * @generated from field: repeated string findings = 21;
    */
   findings: string[];
+
+  /**
+   * Whether it runs for longer than `operations.slowAfter` of the config.
+   *
+   * @generated from field: bool slow = 22;
+   */
+  slow: boolean;
 };
 
 /**
@@ -368,7 +586,7 @@ export type Operation = Message<"wsdaemon.operations.v1.Operation"> & {
  * Use `create(OperationSchema)` to create a new message.
  */
 export const OperationSchema: GenMessage<Operation> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 6);
+  messageDesc(file_wsdaemon_operations_v1_operations, 12);
 
 /**
  * @generated from message wsdaemon.operations.v1.Caller
@@ -401,7 +619,7 @@ export type Caller = Message<"wsdaemon.operations.v1.Caller"> & {
  * Use `create(CallerSchema)` to create a new message.
  */
 export const CallerSchema: GenMessage<Caller> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 7);
+  messageDesc(file_wsdaemon_operations_v1_operations, 13);
 
 /**
  * @generated from message wsdaemon.operations.v1.Progress
@@ -444,6 +662,20 @@ export type Progress = Message<"wsdaemon.operations.v1.Progress"> & {
    * @generated from field: int64 bytes_per_second = 6;
    */
   bytesPerSecond: bigint;
+
+  /**
+   * Bytes that went over the network either way, compressed as they were.
+   *
+   * @generated from field: int64 transferred_bytes = 7;
+   */
+  transferredBytes: bigint;
+
+  /**
+   * The same, over the last seconds.
+   *
+   * @generated from field: int64 transferred_per_second = 8;
+   */
+  transferredPerSecond: bigint;
 };
 
 /**
@@ -451,7 +683,7 @@ export type Progress = Message<"wsdaemon.operations.v1.Progress"> & {
  * Use `create(ProgressSchema)` to create a new message.
  */
 export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 8);
+  messageDesc(file_wsdaemon_operations_v1_operations, 14);
 
 /**
  * @generated from message wsdaemon.operations.v1.Failure
@@ -484,7 +716,7 @@ export type Failure = Message<"wsdaemon.operations.v1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 9);
+  messageDesc(file_wsdaemon_operations_v1_operations, 15);
 
 /**
  * @generated from message wsdaemon.operations.v1.ListOperationsRequest
@@ -531,7 +763,7 @@ export type ListOperationsRequest = Message<"wsdaemon.operations.v1.ListOperatio
  * Use `create(ListOperationsRequestSchema)` to create a new message.
  */
 export const ListOperationsRequestSchema: GenMessage<ListOperationsRequest> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 10);
+  messageDesc(file_wsdaemon_operations_v1_operations, 16);
 
 /**
  * @generated from message wsdaemon.operations.v1.ListOperationsResponse
@@ -555,7 +787,7 @@ export type ListOperationsResponse = Message<"wsdaemon.operations.v1.ListOperati
  * Use `create(ListOperationsResponseSchema)` to create a new message.
  */
 export const ListOperationsResponseSchema: GenMessage<ListOperationsResponse> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 11);
+  messageDesc(file_wsdaemon_operations_v1_operations, 17);
 
 /**
  * @generated from message wsdaemon.operations.v1.GetOperationRequest
@@ -572,7 +804,7 @@ export type GetOperationRequest = Message<"wsdaemon.operations.v1.GetOperationRe
  * Use `create(GetOperationRequestSchema)` to create a new message.
  */
 export const GetOperationRequestSchema: GenMessage<GetOperationRequest> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 12);
+  messageDesc(file_wsdaemon_operations_v1_operations, 18);
 
 /**
  * @generated from message wsdaemon.operations.v1.GetOperationResponse
@@ -589,7 +821,7 @@ export type GetOperationResponse = Message<"wsdaemon.operations.v1.GetOperationR
  * Use `create(GetOperationResponseSchema)` to create a new message.
  */
 export const GetOperationResponseSchema: GenMessage<GetOperationResponse> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 13);
+  messageDesc(file_wsdaemon_operations_v1_operations, 19);
 
 /**
  * @generated from message wsdaemon.operations.v1.WatchOperationsRequest
@@ -617,7 +849,7 @@ export type WatchOperationsRequest = Message<"wsdaemon.operations.v1.WatchOperat
  * Use `create(WatchOperationsRequestSchema)` to create a new message.
  */
 export const WatchOperationsRequestSchema: GenMessage<WatchOperationsRequest> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 14);
+  messageDesc(file_wsdaemon_operations_v1_operations, 20);
 
 /**
  * @generated from message wsdaemon.operations.v1.WatchOperationsResponse
@@ -650,7 +882,7 @@ export type WatchOperationsResponse = Message<"wsdaemon.operations.v1.WatchOpera
  * Use `create(WatchOperationsResponseSchema)` to create a new message.
  */
 export const WatchOperationsResponseSchema: GenMessage<WatchOperationsResponse> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 15);
+  messageDesc(file_wsdaemon_operations_v1_operations, 21);
 
 /**
  * @generated from message wsdaemon.operations.v1.CancelOperationRequest
@@ -667,7 +899,7 @@ export type CancelOperationRequest = Message<"wsdaemon.operations.v1.CancelOpera
  * Use `create(CancelOperationRequestSchema)` to create a new message.
  */
 export const CancelOperationRequestSchema: GenMessage<CancelOperationRequest> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 16);
+  messageDesc(file_wsdaemon_operations_v1_operations, 22);
 
 /**
  * @generated from message wsdaemon.operations.v1.CancelOperationResponse
@@ -686,7 +918,7 @@ export type CancelOperationResponse = Message<"wsdaemon.operations.v1.CancelOper
  * Use `create(CancelOperationResponseSchema)` to create a new message.
  */
 export const CancelOperationResponseSchema: GenMessage<CancelOperationResponse> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 17);
+  messageDesc(file_wsdaemon_operations_v1_operations, 23);
 
 /**
  * @generated from message wsdaemon.operations.v1.GetSnapshotRequest
@@ -705,7 +937,7 @@ export type GetSnapshotRequest = Message<"wsdaemon.operations.v1.GetSnapshotRequ
  * Use `create(GetSnapshotRequestSchema)` to create a new message.
  */
 export const GetSnapshotRequestSchema: GenMessage<GetSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 18);
+  messageDesc(file_wsdaemon_operations_v1_operations, 24);
 
 /**
  * @generated from message wsdaemon.operations.v1.GetSnapshotResponse
@@ -774,7 +1006,7 @@ export type GetSnapshotResponse = Message<"wsdaemon.operations.v1.GetSnapshotRes
  * Use `create(GetSnapshotResponseSchema)` to create a new message.
  */
 export const GetSnapshotResponseSchema: GenMessage<GetSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 19);
+  messageDesc(file_wsdaemon_operations_v1_operations, 25);
 
 /**
  * @generated from message wsdaemon.operations.v1.Image
@@ -832,7 +1064,7 @@ export type Image = Message<"wsdaemon.operations.v1.Image"> & {
  * Use `create(ImageSchema)` to create a new message.
  */
 export const ImageSchema: GenMessage<Image> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 20);
+  messageDesc(file_wsdaemon_operations_v1_operations, 26);
 
 /**
  * @generated from message wsdaemon.operations.v1.ListImagesRequest
@@ -872,7 +1104,7 @@ export type ListImagesRequest = Message<"wsdaemon.operations.v1.ListImagesReques
  * Use `create(ListImagesRequestSchema)` to create a new message.
  */
 export const ListImagesRequestSchema: GenMessage<ListImagesRequest> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 21);
+  messageDesc(file_wsdaemon_operations_v1_operations, 27);
 
 /**
  * @generated from message wsdaemon.operations.v1.ListImagesResponse
@@ -905,7 +1137,7 @@ export type ListImagesResponse = Message<"wsdaemon.operations.v1.ListImagesRespo
  * Use `create(ListImagesResponseSchema)` to create a new message.
  */
 export const ListImagesResponseSchema: GenMessage<ListImagesResponse> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 22);
+  messageDesc(file_wsdaemon_operations_v1_operations, 28);
 
 /**
  * @generated from message wsdaemon.operations.v1.UnreadableReference
@@ -929,7 +1161,7 @@ export type UnreadableReference = Message<"wsdaemon.operations.v1.UnreadableRefe
  * Use `create(UnreadableReferenceSchema)` to create a new message.
  */
 export const UnreadableReferenceSchema: GenMessage<UnreadableReference> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 23);
+  messageDesc(file_wsdaemon_operations_v1_operations, 29);
 
 /**
  * @generated from message wsdaemon.operations.v1.GetImageRequest
@@ -948,7 +1180,7 @@ export type GetImageRequest = Message<"wsdaemon.operations.v1.GetImageRequest"> 
  * Use `create(GetImageRequestSchema)` to create a new message.
  */
 export const GetImageRequestSchema: GenMessage<GetImageRequest> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 24);
+  messageDesc(file_wsdaemon_operations_v1_operations, 30);
 
 /**
  * @generated from message wsdaemon.operations.v1.GetImageResponse
@@ -977,7 +1209,7 @@ export type GetImageResponse = Message<"wsdaemon.operations.v1.GetImageResponse"
  * Use `create(GetImageResponseSchema)` to create a new message.
  */
 export const GetImageResponseSchema: GenMessage<GetImageResponse> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 25);
+  messageDesc(file_wsdaemon_operations_v1_operations, 31);
 
 /**
  * @generated from message wsdaemon.operations.v1.DeleteImagesRequest
@@ -1008,7 +1240,7 @@ export type DeleteImagesRequest = Message<"wsdaemon.operations.v1.DeleteImagesRe
  * Use `create(DeleteImagesRequestSchema)` to create a new message.
  */
 export const DeleteImagesRequestSchema: GenMessage<DeleteImagesRequest> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 26);
+  messageDesc(file_wsdaemon_operations_v1_operations, 32);
 
 /**
  * @generated from message wsdaemon.operations.v1.DeleteImagesResponse
@@ -1034,7 +1266,7 @@ export type DeleteImagesResponse = Message<"wsdaemon.operations.v1.DeleteImagesR
  * Use `create(DeleteImagesResponseSchema)` to create a new message.
  */
 export const DeleteImagesResponseSchema: GenMessage<DeleteImagesResponse> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 27);
+  messageDesc(file_wsdaemon_operations_v1_operations, 33);
 
 /**
  * @generated from message wsdaemon.operations.v1.ImageFailure
@@ -1056,7 +1288,7 @@ export type ImageFailure = Message<"wsdaemon.operations.v1.ImageFailure"> & {
  * Use `create(ImageFailureSchema)` to create a new message.
  */
 export const ImageFailureSchema: GenMessage<ImageFailure> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 28);
+  messageDesc(file_wsdaemon_operations_v1_operations, 34);
 
 /**
  * @generated from message wsdaemon.operations.v1.DeleteOwnerRequest
@@ -1073,7 +1305,7 @@ export type DeleteOwnerRequest = Message<"wsdaemon.operations.v1.DeleteOwnerRequ
  * Use `create(DeleteOwnerRequestSchema)` to create a new message.
  */
 export const DeleteOwnerRequestSchema: GenMessage<DeleteOwnerRequest> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 29);
+  messageDesc(file_wsdaemon_operations_v1_operations, 35);
 
 /**
  * @generated from message wsdaemon.operations.v1.DeleteOwnerResponse
@@ -1095,7 +1327,7 @@ export type DeleteOwnerResponse = Message<"wsdaemon.operations.v1.DeleteOwnerRes
  * Use `create(DeleteOwnerResponseSchema)` to create a new message.
  */
 export const DeleteOwnerResponseSchema: GenMessage<DeleteOwnerResponse> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 30);
+  messageDesc(file_wsdaemon_operations_v1_operations, 36);
 
 /**
  * @generated from message wsdaemon.operations.v1.RunCollectionRequest
@@ -1129,7 +1361,7 @@ export type RunCollectionRequest = Message<"wsdaemon.operations.v1.RunCollection
  * Use `create(RunCollectionRequestSchema)` to create a new message.
  */
 export const RunCollectionRequestSchema: GenMessage<RunCollectionRequest> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 31);
+  messageDesc(file_wsdaemon_operations_v1_operations, 37);
 
 /**
  * @generated from message wsdaemon.operations.v1.RunCollectionResponse
@@ -1146,7 +1378,7 @@ export type RunCollectionResponse = Message<"wsdaemon.operations.v1.RunCollectio
  * Use `create(RunCollectionResponseSchema)` to create a new message.
  */
 export const RunCollectionResponseSchema: GenMessage<RunCollectionResponse> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 32);
+  messageDesc(file_wsdaemon_operations_v1_operations, 38);
 
 /**
  * @generated from message wsdaemon.operations.v1.RunVerificationRequest
@@ -1172,7 +1404,7 @@ export type RunVerificationRequest = Message<"wsdaemon.operations.v1.RunVerifica
  * Use `create(RunVerificationRequestSchema)` to create a new message.
  */
 export const RunVerificationRequestSchema: GenMessage<RunVerificationRequest> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 33);
+  messageDesc(file_wsdaemon_operations_v1_operations, 39);
 
 /**
  * @generated from message wsdaemon.operations.v1.RunVerificationResponse
@@ -1189,7 +1421,7 @@ export type RunVerificationResponse = Message<"wsdaemon.operations.v1.RunVerific
  * Use `create(RunVerificationResponseSchema)` to create a new message.
  */
 export const RunVerificationResponseSchema: GenMessage<RunVerificationResponse> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 34);
+  messageDesc(file_wsdaemon_operations_v1_operations, 40);
 
 /**
  * @generated from message wsdaemon.operations.v1.DrainNodeRequest
@@ -1202,7 +1434,7 @@ export type DrainNodeRequest = Message<"wsdaemon.operations.v1.DrainNodeRequest"
  * Use `create(DrainNodeRequestSchema)` to create a new message.
  */
 export const DrainNodeRequestSchema: GenMessage<DrainNodeRequest> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 35);
+  messageDesc(file_wsdaemon_operations_v1_operations, 41);
 
 /**
  * @generated from message wsdaemon.operations.v1.DrainNodeResponse
@@ -1219,7 +1451,7 @@ export type DrainNodeResponse = Message<"wsdaemon.operations.v1.DrainNodeRespons
  * Use `create(DrainNodeResponseSchema)` to create a new message.
  */
 export const DrainNodeResponseSchema: GenMessage<DrainNodeResponse> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 36);
+  messageDesc(file_wsdaemon_operations_v1_operations, 42);
 
 /**
  * @generated from message wsdaemon.operations.v1.UndrainNodeRequest
@@ -1232,7 +1464,7 @@ export type UndrainNodeRequest = Message<"wsdaemon.operations.v1.UndrainNodeRequ
  * Use `create(UndrainNodeRequestSchema)` to create a new message.
  */
 export const UndrainNodeRequestSchema: GenMessage<UndrainNodeRequest> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 37);
+  messageDesc(file_wsdaemon_operations_v1_operations, 43);
 
 /**
  * @generated from message wsdaemon.operations.v1.UndrainNodeResponse
@@ -1251,7 +1483,7 @@ export type UndrainNodeResponse = Message<"wsdaemon.operations.v1.UndrainNodeRes
  * Use `create(UndrainNodeResponseSchema)` to create a new message.
  */
 export const UndrainNodeResponseSchema: GenMessage<UndrainNodeResponse> = /*@__PURE__*/
-  messageDesc(file_wsdaemon_operations_v1_operations, 38);
+  messageDesc(file_wsdaemon_operations_v1_operations, 44);
 
 /**
  * @generated from enum wsdaemon.operations.v1.WorkspaceState
@@ -1479,6 +1711,16 @@ export const ImageKindSchema: GenEnum<ImageKind> = /*@__PURE__*/
  * @generated from service wsdaemon.operations.v1.OperationsService
  */
 export const OperationsService: GenService<{
+  /**
+   * Returns the node: whether it is ready, what is wrong with it, its disks and certificates.
+   *
+   * @generated from rpc wsdaemon.operations.v1.OperationsService.GetNode
+   */
+  getNode: {
+    methodKind: "unary";
+    input: typeof GetNodeRequestSchema;
+    output: typeof GetNodeResponseSchema;
+  },
   /**
    * Lists the workspaces of this node, by id.
    *
