@@ -40,6 +40,23 @@ Deno.test("what is said of metrics is what a daemon serves", async (t) => {
     assertEquals(valueOf("process_open_fds") > 10, known, "before Linux 6.2 there is no count");
   });
 
+  await t.step("the operations page says what to do about every alert, and about no other", () => {
+    const rules = Deno.readTextFileSync(`${MONITORING}wsdaemon.rules.yml`);
+    const section = page("docs/operations.md").text.split("\n## At 3 a.m.\n")[1]!;
+    const told = section.split("\n").flatMap((line) =>
+      line.split(" | ")[0]!.match(/(?<=^\| |, )`Wsdaemon\w+`/g) ?? []
+    );
+    const alerts = [...rules.matchAll(/- alert: (\w+)/g)].map(([, name]) => `\`${name}\``);
+    assertEquals(told.toSorted(), alerts.toSorted());
+  });
+
+  await t.step("every alert has a series that fires it", () => {
+    const tested = metricsTests().match(/(?<=ALERTS{alertname=")\w+(?=",)|(?<=alertname: )\w+/g);
+    const rules = Deno.readTextFileSync(`${MONITORING}wsdaemon.rules.yml`);
+    const alerts = [...rules.matchAll(/- alert: (\w+)/g)].map(([, name]) => name);
+    assertEquals(alerts.filter((name) => !tested?.includes(name!)), []);
+  });
+
   await t.step("alerts and dashboard ask for metrics that are there", () => {
     const names = new Set(served.map((line) => line.split(" ")[0]));
     for (const file of ["wsdaemon.rules.yml", "dashboard.json"]) {
@@ -60,6 +77,10 @@ Deno.test("what is said of metrics is what a daemon serves", async (t) => {
     },
   });
 });
+
+function metricsTests(): string {
+  return Deno.readTextFileSync(`${MONITORING}wsdaemon.rules.test.yml`);
+}
 
 /** Runs promtool and returns what it says on stderr. @throws where it fails */
 async function promtool(args: string[], input = ""): Promise<string> {
