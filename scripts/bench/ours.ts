@@ -80,7 +80,7 @@ export class Ours implements Contender, Disposable {
       content: this.#content,
       store,
       clock: systemClock,
-      retain: 1,
+      retention: { retain: 1, otherLineages: 8 },
     });
   }
 

@@ -153,6 +153,10 @@ export const configSchema = section({
       "Whether every workspace is backed up when the daemon is stopped, as far as shutdown.grace allows",
     ),
     retain: countField(1, 10_000).default(1).describe("Backups kept of each (owner, meta_id)"),
+    otherLineages: countField(0, 1_000).default(32).describe(
+      "Last backups of other lineages kept beside these: work of a workspace that did not begin from " +
+        "the identity's backup must not replace work that nobody restored; the oldest go first",
+    ),
   }).prefault({}),
   store: section({
     gc: section({
@@ -175,6 +179,10 @@ export const configSchema = section({
     inPlace: flagField.default(false).describe(
       "Whether the folder of a workspace that somebody else has made is filled where it is, if it is " +
         "empty, and may be a mount; else its id is taken",
+    ),
+    preferBackup: flagField.default(false).describe(
+      "Whether InitWorkspace restores the latest backup of (owner, meta_id) where there is one, " +
+        "whatever the initializer says, as the original ws-daemon does",
     ),
   }).prefault({}),
   git: section({

@@ -246,8 +246,8 @@ function createManager(
 ): WorkspaceManager {
   const clock = systemClock;
   const spool = spoolOf(config);
-  const { retain } = config.backup;
-  const images = new StoredImages({ content, store, clock, bases, layers, retain });
+  const { backup: retention } = config;
+  const images = new StoredImages({ content, store, clock, bases, layers, retention });
   const git = Git.open({
     ...config.git,
     found,
@@ -262,7 +262,7 @@ function createManager(
   return new WorkspaceManager({
     content,
     images,
-    initializers: createInitializers({ git, egressProxy, clock, spool, metrics }),
+    initializers: createInitializers({ ...config.init, git, egressProxy, clock, spool, metrics }),
     gitStatus: git,
     journal,
     admission: disks,

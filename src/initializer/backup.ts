@@ -1,7 +1,11 @@
+import { DaemonError } from "../errors.ts";
+import { logger } from "../log/mod.ts";
 import type { InitializerContext, InitializerKind } from "./initializer_kind.ts";
 import { parseCheckoutLocation } from "./location.ts";
 import type { BackupSpec } from "./specs.ts";
 import { refuseVolumeSnapshot, requireStorage } from "./stored_content.ts";
+
+const log = logger("initializer");
 
 /** The identity's latest backup, to restore. */
 export interface BackupPlan {
@@ -32,4 +36,24 @@ async function restoreBackup(context: InitializerContext): Promise<void> {
   const { images, tree, identity, signal, limitBytes } = context;
   const quota = limitBytes === undefined ? {} : { quotaBytes: limitBytes };
   context.onRestored(await images.restoreBackup(tree, identity, { signal, ...quota }));
+}
+
+/**
+ * Restores the latest backup where there is one, as {@link restoreBackup} does.
+ * @returns whether there was one
+ * @throws {DaemonError} as {@link restoreBackup}, but for a backup that does not exist and for storage
+ *   that is disabled
+ */
+export async function restoreBackupIfAny(context: InitializerContext): Promise<boolean> {
+  if (!context.remoteStorage) return false;
+  try {
+    await restoreBackup(context);
+  } catch (error) {
+    if (error instanceof DaemonError && error.reason === "BACKUP_NOT_FOUND") return false;
+    throw error;
+  }
+  log.info("Restored the latest backup of {owner}/{metaId}, as init.preferBackup says", {
+    ...context.identity,
+  });
+  return true;
 }

@@ -1,10 +1,10 @@
 /** The parts of a kind of initializer, and the services that it works with. */
 
 import type { Clock } from "../clock.ts";
-import type { Content, Owner, RestoreResult, Tree } from "../content/mod.ts";
+import type { Content, Owner, Tree } from "../content/mod.ts";
 import type { Git } from "../git/mod.ts";
 import type { EgressProxy } from "../outbound/mod.ts";
-import type { Images, WorkspaceIdentity } from "../snapshot/mod.ts";
+import type { Images, RestoredImage, WorkspaceIdentity } from "../snapshot/mod.ts";
 import type { CredentialResolver } from "./credential_resolver.ts";
 import type { InitializerMetrics } from "./initializer_metrics.ts";
 
@@ -69,7 +69,7 @@ export interface InitializerContext {
   /** Called with warnings for the caller, though nothing has failed; without secrets. */
   onWarning?: (message: string) => void;
   /** Called with what a restore made; its baseline is uncommitted, see Content.commitBaseline. */
-  onRestored(result: RestoreResult): void;
+  onRestored(result: RestoredImage): void;
 }
 
 /** The services that initializers use. */

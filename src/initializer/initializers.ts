@@ -1,6 +1,7 @@
 /** Parses specs of any kind of initializer into plans, and runs plans. */
 
 import type { Metrics } from "../telemetry/mod.ts";
+import { restoreBackupIfAny } from "./backup.ts";
 import { checkOrder, membersOf } from "./composite.ts";
 import { CredentialResolver } from "./credential_resolver.ts";
 import {
@@ -40,6 +41,8 @@ export interface Initializers {
 /** Options of {@link createInitializers}; times that are not given are a daemon's. */
 export interface InitializersOptions extends Omit<Services, "metrics" | "tuning"> {
   metrics: Metrics;
+  /** Whether the identity's backup is restored, where there is one, whatever a plan says. */
+  preferBackup?: boolean;
   tuning?: Partial<Tuning>;
 }
 
@@ -62,6 +65,7 @@ export function createInitializers(options: InitializersOptions): Initializers {
       const credentials = new CredentialResolver(services);
       const shared: RunServices = { ...services, credentials };
       const allowed = withOwnContentAllowed(context);
+      if (options.preferBackup && await restoreBackupIfAny(allowed)) return;
       for (const member of plan.members) {
         context.signal.throwIfAborted();
         await member.run(allowed, shared);

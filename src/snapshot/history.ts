@@ -1,10 +1,10 @@
 /**
  * Changes the history of backups that one reference holds.
  *
- * No store replaces an object on condition, so the history is read right before each attempt at
- * writing it, and looked at again afterwards: a backup that was removed and collected between the two
- * is taken out again, for a reference to what is gone would stop every later collection. Once the
- * reference is written, every blob of the backups that it retains is touched. A blob that a collection
+ * The reference is replaced on the condition that it still is what was read, so that of two nodes that
+ * save at once each keeps what the other has written (see `ObjectStore.replaceRef`). It is looked at
+ * again afterwards: a backup that was removed and collected between the two is taken out again, for a
+ * reference to what is gone would stop every later collection. Once the reference is written, every blob of the backups that it retains is touched. A blob that a collection
  * was about to delete, since there was no such reference when it looked, then stays or is known to be
  * gone.
  */
@@ -13,6 +13,7 @@ import type { Digest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
 import { blobKey, type ObjectStore } from "../store/mod.ts";
 import type { WorkspaceIdentity } from "./images.ts";
+import { type DescribedImage, KnownLineages } from "./known_lineages.ts";
 import { MAX_MANIFEST_BYTES, type ParsedManifest, parseManifest } from "./manifest.ts";
 import {
   confirmMissing,
@@ -28,71 +29,85 @@ export interface HistoryChange {
   identity: WorkspaceIdentity;
   /**
    * Returns the backups that there are to be, from those that there are; both newest first. Called
-   * once an attempt, so that what it adds may be there already.
+   * once an attempt, so that what it adds may be there already. With `undefined` nothing is changed.
    */
-  change(images: readonly ImageReference[]): ImageReference[];
+  change(images: readonly DescribedImage[]): ImageReference[] | undefined;
+  /** The manifest of the backup that is added, if one is. */
+  adds?: Digest;
+  /** What is known of images from earlier; nothing unless given. */
+  lineages?: KnownLineages;
   signal?: AbortSignal | undefined;
 }
 
 /**
  * Makes the history what `change` says, without backups whose manifest is absent.
+ * @returns whether it was to be changed
  * @throws {DaemonError} DATA_LOSS where the reference that is there cannot be read
  */
-export async function changeHistory(
-  store: ObjectStore,
-  { key, identity, change, signal }: HistoryChange,
-): Promise<void> {
+export async function changeHistory(store: ObjectStore, changed: HistoryChange): Promise<boolean> {
+  const { key, identity, change, adds, lineages = new KnownLineages(), signal } = changed;
   const options = { signal };
   const absent = new Set<Digest>();
-  let retained: Digest[];
   let last: ImageReference[] | undefined;
-  let wasComplete: boolean;
-  do {
-    retained = [];
-    const read = async () => {
-      const earlier = last = await readHistory(store, key, identity, signal).catch((error) => {
-        // An attempt of ours may have left the reference damaged; the history read before it is kept.
-        if (last && error instanceof DaemonError && error.code === "DATA_LOSS") return last;
-        throw error;
-      });
-      const previous = new Set(earlier.map(({ manifest }) => manifest));
-      const images = change(earlier).filter(({ manifest }) => !absent.has(manifest));
-      retained = images.map(({ manifest }) => manifest).filter((manifest) =>
-        previous.has(manifest)
-      );
-      for (const manifest of await absentManifests(store, retained, signal)) absent.add(manifest);
-      return images.filter(({ manifest }) => !absent.has(manifest));
-    };
-    let isEmpty = false;
-    try {
-      await store.putRef(key, async () => {
-        const images = await read();
-        isEmpty = images.length === 0;
-        if (isEmpty) throw new DaemonError("NOT_FOUND", `Nothing is left of ${key}`);
-        return encodeReference(identity, images);
-      }, options);
-    } catch (error) {
-      if (!isEmpty) throw error;
-      await store.deleteRef(key, options);
+  for (;;) {
+    const read: ReadHistory = await readHistory(store, changed, last);
+    const earlier = last = read.images;
+    const previous = new Set(earlier.map(({ manifest }) => manifest));
+    const described = await lineages.describe(store, earlier, signal);
+    const changedTo = change(described);
+    if (!changedTo) return false;
+    const wanted = changedTo.filter(({ manifest }) => !absent.has(manifest));
+    const retained = wanted.map(({ manifest }) => manifest)
+      .filter((manifest) => previous.has(manifest));
+    for (const manifest of await absentManifests(store, retained, signal)) absent.add(manifest);
+    const images = wanted.filter(({ manifest }) => !absent.has(manifest));
+    if (images.length === 0) await store.deleteRef(key, options);
+    else {
+      const bytes = encodeReference(identity, images);
+      const isThere = await store.replaceRef(key, read.bytes, bytes, options) ||
+        await isHeld(store, changed, adds);
+      // Another writer was faster: what it wrote is changed next.
+      if (!isThere) continue;
     }
-    const lost = await incompleteManifests(
-      store,
-      retained.filter((one) => !absent.has(one)),
-      signal,
-    );
-    wasComplete = lost.length === 0;
+    const toConfirm = retained.filter((one) => !absent.has(one));
+    const lost = await incompleteManifests(store, toConfirm, signal);
+    if (lost.length === 0) return true;
     for (const manifest of lost) absent.add(manifest);
-  } while (!wasComplete);
+  }
+}
+
+interface ReadHistory {
+  /** Of the reference as it is; undefined where there is none. */
+  bytes: Uint8Array | undefined;
+  images: ImageReference[];
 }
 
 async function readHistory(
   store: ObjectStore,
-  key: string,
-  identity: WorkspaceIdentity,
-  signal: AbortSignal | undefined,
-): Promise<ImageReference[]> {
+  { key, identity, signal }: HistoryChange,
+  last: ImageReference[] | undefined,
+): Promise<ReadHistory> {
   const bytes = await readReference(store, key, { signal });
-  return bytes ? decodeReference(key, bytes, identity).images : [];
+  if (!bytes) return { bytes, images: [] };
+  try {
+    return { bytes, images: decodeReference(key, bytes, identity).images };
+  } catch (error) {
+    // An attempt of ours may have left the reference damaged; the history read before it is kept.
+    const isOurs = last && error instanceof DaemonError && error.code === "DATA_LOSS";
+    if (!isOurs) throw error;
+    return { bytes, images: last };
+  }
+}
+
+/** Returns whether a backup that was added is in the history that another writer has written since. */
+async function isHeld(
+  store: ObjectStore,
+  changed: HistoryChange,
+  manifest: Digest | undefined,
+): Promise<boolean> {
+  if (manifest === undefined) return false;
+  const { images } = await readHistory(store, changed, []);
+  return images.some((image) => image.manifest === manifest);
 }
 
 /** Returns the manifests that are absent; one that is damaged is there. */

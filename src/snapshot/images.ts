@@ -1,5 +1,6 @@
 import type { PackStats, RestoreResult, Tree } from "../content/mod.ts";
 import type { Digest } from "../digest.ts";
+import type { Lineage } from "./lineage.ts";
 
 /** The owner of an image's content, across all instances of a workspace. */
 export interface WorkspaceIdentity {
@@ -13,14 +14,32 @@ export interface SavedImage {
   url: string;
   manifest: Digest;
   stats: PackStats;
-  /** Whether nothing was written, since this is the identity's latest backup already. */
+  /** Whether nothing was written, since the identity's backups have it already. */
   isUnchanged?: boolean;
+  /** What a backup met of other lineages; absent where it met nothing. */
+  otherLineages?: OtherLineages;
+}
+
+/** Backups of lineages that a backup did not go on from, by their urls. */
+export interface OtherLineages {
+  /** The identity's last backup until now, which is kept because nobody went on from it. */
+  displaced?: string;
+  /** Last backups of other lineages that were let go, because there were too many of them. */
+  dropped: string[];
+}
+
+/** An image, or a plain archive, that was restored. */
+export interface RestoredImage extends RestoreResult {
+  /** Absent for a plain archive. */
+  manifest?: Digest;
 }
 
 /** Options of saving a tree. */
 export interface SaveOptions {
   /** Baseline name, so that only what changed is stored; the workspace's id. */
   baseline: string;
+  /** The lineage that the tree is of; unknown unless given. */
+  lineage?: Lineage;
   /** Whether the tree is deleted after this save. */
   isLast?: boolean;
   /** Whether the kernel limits what the tree takes. */
@@ -62,16 +81,19 @@ export interface Images {
   snapshotExists(url: string, signal?: AbortSignal): Promise<boolean>;
   /** Packs the tree and makes `url` refer to the image. */
   saveSnapshot(tree: Tree, url: string, options: SaveOptions): Promise<SavedImage>;
-  /** Packs the tree and makes it the identity's backup, replacing the previous one in one step. */
+  /**
+   * Packs the tree and makes it the identity's backup, replacing the previous one in one step. The last
+   * backup of another lineage is kept beside it.
+   */
   saveBackup(tree: Tree, identity: WorkspaceIdentity, options: SaveOptions): Promise<SavedImage>;
   /** Restores a snapshot (ours, or a plain archive) into an empty staging tree. NOT_FOUND if unknown. */
-  restoreSnapshot(tree: Tree, name: string, options: RestoreImageOptions): Promise<RestoreResult>;
+  restoreSnapshot(tree: Tree, name: string, options: RestoreImageOptions): Promise<RestoredImage>;
   /** Restores the identity's backup. FAILED_PRECONDITION if it has none. */
   restoreBackup(
     tree: Tree,
     identity: WorkspaceIdentity,
     options: RestoreImageOptions,
-  ): Promise<RestoreResult>;
+  ): Promise<RestoredImage>;
   /** Stores a terminal log, a regular file of the tree, under the workspace instance. */
   saveLog(tree: Tree, path: string, options: SaveLogOptions): Promise<void>;
 }

@@ -2,6 +2,7 @@
 
 import type { PackStats } from "../content/mod.ts";
 import type { Digest } from "../digest.ts";
+import type { Lineage } from "./lineage.ts";
 
 /** A blob that an image needs. */
 interface ImageBlob {
@@ -14,6 +15,7 @@ export interface LastImage {
   /** As `PackResult.state` has it. */
   readonly state: string;
   readonly manifest: Digest;
+  readonly lineage?: Lineage | undefined;
   /** Every blob of the image, the manifest included. */
   readonly blobs: readonly ImageBlob[];
   readonly stats: PackStats;

@@ -2,13 +2,14 @@
  * Writes and reads OCI image manifests and configs.
  *
  * Formats: OCI image specification v1.1, "Image Manifest" and "Image Configuration". Both are a
- * function of the content alone (no dates), so that an unchanged tree gives the same manifest.
+ * function of the content and its lineage (no dates), so that an unchanged tree gives the same manifest.
  */
 
 import * as z from "zod";
 import type { LayerDescriptor } from "../content/mod.ts";
 import { type Digest, digestOf, isDigest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
+import { type Lineage, lineageLabels, parseLineage } from "./lineage.ts";
 
 /** Media type of an image's manifest (OCI image specification). */
 export const MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json";
@@ -33,6 +34,8 @@ export interface SmallBlob {
 export interface ImageDescription {
   layers: LayerDescriptor[];
   index?: { digest: Digest; size: number };
+  /** Absent where it is unknown. */
+  lineage?: Lineage;
 }
 
 const digest = z.custom<Digest>(
@@ -48,6 +51,9 @@ const manifestSchema = z.object({
   annotations: z.record(z.string(), z.string()).optional(),
 });
 const configSchema = z.object({
+  // Whatever another tool has put there does not make an image unreadable.
+  config: z.object({ Labels: z.record(z.string(), z.string()).optional() }).optional()
+    .catch(undefined),
   rootfs: z.object({ type: z.literal("layers"), diff_ids: z.array(digest) }),
 });
 
@@ -63,7 +69,7 @@ export function describeImage(image: ImageDescription): { manifest: SmallBlob; c
   const config = jsonBlob({
     architecture: "unknown",
     os: "linux",
-    config: {},
+    config: image.lineage ? { Labels: lineageLabels(image.lineage) } : {},
     rootfs: { type: "layers", diff_ids: image.layers.map((layer) => layer.diffId) },
   });
   const manifest = jsonBlob({
@@ -121,7 +127,7 @@ function parseIndexAnnotation(
 
 /** Joins a manifest's layers with the config's diff ids. @throws {DaemonError} DATA_LOSS. */
 export function joinConfig(manifest: ParsedManifest, config: SmallBlob): ImageDescription {
-  const { rootfs } = parseJson(config, configSchema, "config");
+  const { rootfs, config: { Labels = {} } = {} } = parseJson(config, configSchema, "config");
   if (rootfs.diff_ids.length !== manifest.layers.length) {
     throw malformed(
       config.digest,
@@ -129,9 +135,11 @@ export function joinConfig(manifest: ParsedManifest, config: SmallBlob): ImageDe
       `it has ${rootfs.diff_ids.length} diff ids for ${manifest.layers.length} layers`,
     );
   }
+  const lineage = parseLineage(Labels);
   return {
     layers: manifest.layers.map((layer, n) => ({ ...layer, diffId: rootfs.diff_ids[n]! })),
     ...(manifest.index ? { index: manifest.index } : {}),
+    ...(lineage ? { lineage } : {}),
   };
 }
 

@@ -13,10 +13,14 @@ export { changeHistory } from "./history.ts";
 export {
   type Images,
   MAX_LOG_BYTES,
+  type OtherLineages,
+  type RestoredImage,
   type SavedImage,
   type SaveOptions,
   type WorkspaceIdentity,
 } from "./images.ts";
+export { KnownLineages } from "./known_lineages.ts";
+export { type Lineage, newLineage } from "./lineage.ts";
 export {
   type ImageDescription,
   joinConfig,
@@ -47,5 +51,13 @@ export {
   snapshotKey,
   snapshotPrefix,
 } from "./snapshot_names.ts";
+export {
+  headsOf,
+  type HistoryImage,
+  type RetainedImages,
+  retainedImages,
+  type RetentionRules,
+} from "./retained_images.ts";
 export { requireBlob } from "./require_blob.ts";
-export { readImage, StoredImages } from "./stored_images.ts";
+export { readImage } from "./read_image.ts";
+export { StoredImages } from "./stored_images.ts";

@@ -26,9 +26,12 @@ import { logger } from "../log/mod.ts";
 import { currentOperation, inStep } from "../operations/mod.ts";
 import type { LeasedFile } from "../spool.ts";
 import type { ObjectStore, StoreOptions } from "../store/mod.ts";
+import { addBackup, describeOthers } from "./add_backup.ts";
 import {
   type Images,
   MAX_LOG_BYTES,
+  type OtherLineages,
+  type RestoredImage,
   type RestoreImageOptions,
   type SavedImage,
   type SaveLogOptions,
@@ -38,9 +41,11 @@ import {
 import type { BaseCache } from "./base_cache.ts";
 import type { LayerCache } from "./layer_cache.ts";
 import { changeHistory } from "./history.ts";
+import { KnownLineages } from "./known_lineages.ts";
 import { type LastImage, LastImages, unchangedStats } from "./last_images.ts";
-import { describeImage, joinConfig, MAX_MANIFEST_BYTES, parseManifest } from "./manifest.ts";
-import type { ImageDescription } from "./manifest.ts";
+import type { Lineage } from "./lineage.ts";
+import { describeImage, type SmallBlob } from "./manifest.ts";
+import { readImage, readImageBlobs } from "./read_image.ts";
 import {
   backupKey,
   backupUrl,
@@ -50,12 +55,8 @@ import {
   snapshotKey,
   type SnapshotName,
 } from "./snapshot_names.ts";
-import {
-  decodeReference,
-  encodeReference,
-  type ImageReference,
-  readReference,
-} from "./references.ts";
+import { decodeReference, encodeReference, readReference } from "./references.ts";
+import { headsOf, type HistoryImage, type RetentionRules } from "./retained_images.ts";
 import { requireBlob } from "./require_blob.ts";
 import { reportBaseline, reportDeviations, reportLive, reportWalk } from "./save_reports.ts";
 
@@ -66,8 +67,8 @@ export interface ImagesOptions {
   content: Content;
   store: ObjectStore;
   clock: Clock;
-  /** How many backups of one (owner, meta_id) are kept, at least 1. */
-  retain: number;
+  /** Which backups of one (owner, meta_id) are kept. */
+  retention: RetentionRules;
   /** Absent where every image is restored from the store. The caller starts and ends it. */
   bases?: BaseCache;
   /** Absent where every blob comes from the store. The caller starts and ends it. */
@@ -79,16 +80,17 @@ export class StoredImages implements Images {
   readonly #content: Content;
   readonly #store: ObjectStore;
   readonly #clock: Clock;
-  readonly #retain: number;
+  readonly #retention: RetentionRules;
   readonly #bases: BaseCache | undefined;
   readonly #layers: LayerCache | undefined;
   readonly #last = new LastImages();
+  readonly #lineages = new KnownLineages();
 
   constructor(options: ImagesOptions) {
     this.#content = options.content;
     this.#store = options.store;
     this.#clock = options.clock;
-    this.#retain = options.retain;
+    this.#retention = options.retention;
     this.#bases = options.bases;
     this.#layers = options.layers;
   }
@@ -119,41 +121,57 @@ export class StoredImages implements Images {
     identity: WorkspaceIdentity,
     options: SaveOptions,
   ): Promise<SavedImage> {
-    const key = backupKey(identity);
     let isUnchanged = false;
-    const saved = await this.#save(tree, options, async (image) => {
+    let otherLineages: OtherLineages | undefined;
+    const saved = await this.#save(tree, options, async (image, previousLayers) => {
+      const isFork = image.lineage?.id !== options.lineage?.id;
       isUnchanged = options.skipUnchanged === true &&
-        await this.#isLatestBackup(identity, image.manifest, options);
+        await this.#isBackedUp(identity, image, { ...options, isFork });
       if (isUnchanged) return backupUrl(identity, image.manifest);
-      await changeHistory(this.#store, {
-        key,
+      const isChanged = await changeHistory(this.#store, {
+        key: backupKey(identity),
         identity,
-        change: (earlier) =>
-          [image, ...earlier.filter((one) => one.manifest !== image.manifest)]
-            .slice(0, this.#retain),
+        adds: image.manifest,
+        lineages: this.#lineages,
+        change: (earlier) => {
+          // Of the lineage that the tree was forked from there may be a later backup by now.
+          if (isFork && earlier[0]?.manifest !== image.manifest) return undefined;
+          const added = addBackup(image, earlier, { previousLayers, ...this.#retention });
+          otherLineages = describeOthers(identity, added) ?? otherLineages;
+          return added.images;
+        },
         signal: options.signal,
       });
-      return backupUrl(identity, image.manifest);
+      return isChanged ? backupUrl(identity, image.manifest) : undefined;
     });
-    return isUnchanged ? { ...saved, isUnchanged } : saved;
+    return {
+      ...saved,
+      ...(isUnchanged ? { isUnchanged } : {}),
+      ...(otherLineages ? { otherLineages } : {}),
+    };
   }
 
-  async #isLatestBackup(
+  /** Returns whether the identity's backups have all that an image holds, or what goes on from it. */
+  async #isBackedUp(
     identity: WorkspaceIdentity,
-    manifest: Digest,
-    { signal }: SaveOptions,
+    { manifest, lineage }: HistoryImage,
+    { isFork, signal }: SaveOptions & { isFork: boolean },
   ): Promise<boolean> {
     const key = backupKey(identity);
     const bytes = await readReference(this.#store, key, { signal });
-    return bytes !== undefined &&
-      decodeReference(key, bytes, identity).images[0]!.manifest === manifest;
+    if (!bytes) return false;
+    const { images } = decodeReference(key, bytes, identity);
+    const history = await this.#lineages.describe(this.#store, images, signal);
+    return isFork
+      ? history.some((image) => image.manifest === manifest || image.lineage?.id === lineage?.id)
+      : headsOf(history).some((head) => head.manifest === manifest);
   }
 
   async restoreSnapshot(
     tree: Tree,
     name: string,
     options: RestoreImageOptions,
-  ): Promise<RestoreResult> {
+  ): Promise<RestoredImage> {
     const parsed = parseSnapshotName(name, "snapshot");
     const step = { kind: "restore", subject: { url: name } } as const;
     return await inStep(step, () => this.#restoreParsed(tree, name, parsed, options));
@@ -164,7 +182,7 @@ export class StoredImages implements Images {
     name: string,
     parsed: SnapshotName,
     options: RestoreImageOptions,
-  ): Promise<RestoreResult> {
+  ): Promise<RestoredImage> {
     if (parsed.kind === "archive") {
       currentOperation()?.enter("fetching");
       const archive = await this.#store.acquireArchive(
@@ -200,7 +218,7 @@ export class StoredImages implements Images {
     tree: Tree,
     identity: WorkspaceIdentity,
     options: RestoreImageOptions,
-  ): Promise<RestoreResult> {
+  ): Promise<RestoredImage> {
     const key = backupKey(identity);
     const bytes = await readReference(this.#store, key, options);
     if (!bytes) {
@@ -233,7 +251,7 @@ export class StoredImages implements Images {
   async #save(
     tree: Tree,
     options: SaveOptions,
-    refer: (image: ImageReference) => Promise<string>,
+    refer: Refer,
   ): Promise<SavedImage> {
     const operation = currentOperation();
     operation?.enter("comparing");
@@ -241,9 +259,10 @@ export class StoredImages implements Images {
     if (unchanged) {
       const { manifest } = unchanged;
       const stats = unchangedStats(unchanged.stats);
-      return { url: await refer(this.#reference(manifest, stats)), manifest, stats };
+      const url = await refer(this.#historyImage(unchanged, stats), []);
+      if (url !== undefined) return { url, manifest, stats };
     }
-    const reuse = await this.#reusable(options);
+    const { reuse, previousLayers } = await this.#reusable(options);
     const { baseline, signal } = options;
     operation?.enter("packing");
     const last = this.#last.get(options.baseline);
@@ -258,24 +277,27 @@ export class StoredImages implements Images {
         await this.#store.putBlob(layer, options);
         operation?.progress.addStored(layer.size);
       },
-      onIndex: async (index) => void await this.#store.putBlob(index, options),
+      onIndex: async (index) => {
+        await this.#layers?.keep(index);
+        await this.#store.putBlob(index, options);
+      },
     });
     try {
       operation?.enter("storing");
-      const { manifest, blobs } = await this.#putImage(packed, options);
-      const url = await refer(this.#reference(manifest.digest, packed.stats));
+      const { url, ...stored } = await this.#storeImage(packed, previousLayers, options, refer);
+      const { manifest } = stored;
       await this.#commitBaseline(packed.newBaseline, options.baseline);
       reportBaseline(options.baseline, packed.baselineProblem);
       reportDeviations(options.baseline, packed.stats);
       reportLive(options.baseline, packed.freezeProblem);
       reportWalk(options.baseline, packed.walkReason);
-      await this.#bases?.adopt({ manifest: manifest.digest, packed, baseline });
+      await this.#bases?.adopt({ manifest, packed, baseline });
       const { state, stats } = packed;
       this.#last.set(
         options.baseline,
-        state === undefined ? undefined : { state, manifest: manifest.digest, blobs, stats },
+        state === undefined ? undefined : { ...stored, state, stats },
       );
-      return { url, manifest: manifest.digest, stats };
+      return { url, manifest, stats };
     } catch (error) {
       await this.#tidy(() => this.#content.dropBaseline(packed.newBaseline));
       const { frozen } = packed;
@@ -284,8 +306,60 @@ export class StoredImages implements Images {
     }
   }
 
-  #reference(manifest: Digest, { contentBytes, files }: PackStats): ImageReference {
-    return { manifest, createdAt: this.#clock.now(), contentBytes, files };
+  /** Stores what an image has besides its layers and its index, and refers to it. */
+  async #storeImage(
+    packed: PackResult,
+    previousLayers: readonly Digest[],
+    options: SaveOptions,
+    refer: Refer,
+  ): Promise<Omit<LastImage, "state" | "stats"> & { url: string }> {
+    const { stats, layers, index } = packed;
+    const isUnread = layers.slice(0, -1).every(({ digest }) => previousLayers.includes(digest));
+    const base = isUnread ? await this.#baseImage(packed, options) : undefined;
+    for (const image of [...base ? [base] : [], describePacked(packed, options.lineage)]) {
+      const { config, lineage } = image;
+      await this.#store.putBlobBytes(config.digest, config.bytes, options);
+      const manifest = image.manifest.digest;
+      await this.#store.putBlobBytes(manifest, image.manifest.bytes, options);
+      this.#lineages.add(manifest, lineage);
+      const url = await refer(this.#historyImage({ manifest, lineage }, stats), previousLayers);
+      if (url === undefined) continue;
+      const blobs = [...layers, index, config, image.manifest].map((blob) => ({
+        digest: blob.digest,
+        size: "size" in blob ? blob.size : blob.bytes.length,
+      }));
+      return { url, manifest, lineage, blobs };
+    }
+    throw new TypeError("An image of the tree's own lineage can always be referred to");
+  }
+
+  #historyImage(
+    { manifest, lineage }: Pick<HistoryImage, "manifest" | "lineage">,
+    { contentBytes, files }: PackStats,
+  ): HistoryImage {
+    return { manifest, lineage, createdAt: this.#clock.now(), contentBytes, files };
+  }
+
+  /**
+   * Returns the image that a tree was restored from, where the tree is still the same: a fork that has
+   * not diverged is no new image, and starts from the bases of the old one.
+   */
+  async #baseImage(
+    { layers, index }: PackResult,
+    { lineage, signal }: SaveOptions,
+  ): Promise<PackedImage | undefined> {
+    if (lineage?.base === undefined) return undefined;
+    try {
+      const base = await readImageBlobs(this.#store, lineage.base, signal);
+      const isSame = base.index?.digest === index.digest &&
+        base.layers.length === layers.length &&
+        base.layers.every(({ digest }, n) => digest === layers[n]!.digest);
+      return isSame ? base : undefined;
+    } catch (error) {
+      // It may be forgotten and collected by now.
+      if (error instanceof DaemonError && error.code === "DATA_LOSS") return undefined;
+      throw error;
+    }
   }
 
   /** Returns the last image of a tree that has not changed since, if all of it is still stored. */
@@ -325,42 +399,32 @@ export class StoredImages implements Images {
     }
   }
 
-  /** Returns the layers of the baseline's image that are stored; asking the store touches each. */
-  async #reusable(options: SaveOptions): Promise<LayerDescriptor[]> {
+  /** Returns the layers of the baseline's image, and which are stored; asking the store touches each. */
+  async #reusable(
+    options: SaveOptions,
+  ): Promise<{ reuse: LayerDescriptor[]; previousLayers: Digest[] }> {
     const { layers, problem } = await this.#content.baselineLayers(options.baseline);
     reportBaseline(options.baseline, problem);
     const there = await Promise.all(
       layers.map((layer) => this.#store.hasBlob(layer.digest, layer.size, options)),
     );
-    return layers.filter((_, n) => there[n]);
-  }
-
-  /** Stores what an image has besides its layers and its index. @returns all blobs that it needs */
-  async #putImage(packed: PackResult, options: SaveOptions) {
-    await this.#layers?.keep(packed.index);
-    const { digest, size } = packed.index;
-    const { manifest, config } = describeImage({ layers: packed.layers, index: { digest, size } });
-    await this.#store.putBlobBytes(config.digest, config.bytes, options);
-    await this.#store.putBlobBytes(manifest.digest, manifest.bytes, options);
-    const blobs = [...packed.layers, packed.index, config, manifest].map((blob) => ({
-      digest: blob.digest,
-      size: "size" in blob ? blob.size : blob.bytes.length,
-    }));
-    return { manifest, blobs };
+    return {
+      reuse: layers.filter((_, n) => there[n]),
+      previousLayers: layers.map(({ digest }) => digest),
+    };
   }
 
   async #restore(
     tree: Tree,
     manifest: Digest,
     options: RestoreImageOptions,
-  ): Promise<RestoreResult> {
-    if (!this.#bases) return await this.#fetch(tree, manifest, options);
-    return await this.#bases.restore(
-      manifest,
-      tree,
-      options,
-      (tree, options) => this.#fetch(tree, manifest, options),
-    );
+  ): Promise<RestoredImage> {
+    const fetch = (tree: Tree, options: RestoreImageOptions) =>
+      this.#fetch(tree, manifest, options);
+    const restored = this.#bases
+      ? await this.#bases.restore(manifest, tree, options, fetch)
+      : await fetch(tree, options);
+    return { ...restored, manifest };
   }
 
   /** Restores an image from the store. */
@@ -372,7 +436,8 @@ export class StoredImages implements Images {
     currentOperation()?.enter("reading the image");
     const image = await readImage(this.#store, manifest, options.signal);
     currentOperation()?.enter("restoring");
-    const { index, ...rest } = image;
+    const { index, layers, lineage } = image;
+    this.#lineages.add(manifest, lineage);
     const usable = index &&
       await this.#store.hasBlob(index.digest, index.size, {
         signal: options.signal,
@@ -388,7 +453,7 @@ export class StoredImages implements Images {
     const restore = () =>
       this.#content.restore(tree, {
         ...options,
-        ...rest,
+        layers,
         ...(usable ? { index } : {}),
         trusted: true,
         fetch: async ({ digest, size }) => {
@@ -406,7 +471,7 @@ export class StoredImages implements Images {
         manifest,
         reason: error.message,
       });
-      for (const { digest } of [...image.layers, ...index ? [index] : []]) {
+      for (const { digest } of [...layers, ...index ? [index] : []]) {
         await this.#layers?.drop(digest);
       }
       await this.#content.clear(tree);
@@ -421,23 +486,27 @@ export class StoredImages implements Images {
 }
 
 /**
- * Reads an image's manifest and config.
- * @throws {DaemonError} DATA_LOSS where one is missing or malformed.
+ * Makes a reference name an image. Resolves to the url, or to `undefined` where the image is one of
+ * another lineage that the reference must not name.
  */
-export async function readImage(
-  store: ObjectStore,
-  manifest: Digest,
-  signal?: AbortSignal,
-): Promise<ImageDescription> {
-  const read = async (digest: Digest) => ({
-    digest,
-    bytes: await requireBlob(
-      digest,
-      store.getBlobBytes(digest, MAX_MANIFEST_BYTES, { signal }),
-    ),
-  });
-  const parsed = parseManifest(await read(manifest));
-  return joinConfig(parsed, await read(parsed.config.digest));
+type Refer = (
+  image: HistoryImage,
+  previousLayers: readonly Digest[],
+) => Promise<string | undefined>;
+
+/** What is stored of an image besides its layers and its index. */
+interface PackedImage {
+  manifest: SmallBlob;
+  config: SmallBlob;
+  lineage?: Lineage;
+}
+
+function describePacked(
+  { layers, index: { digest, size } }: PackResult,
+  lineage: Lineage | undefined,
+): PackedImage {
+  const of = lineage ? { lineage } : {};
+  return { ...describeImage({ layers, index: { digest, size }, ...of }), ...of };
 }
 
 function imageName(url: string): { key: string; identity: WorkspaceIdentity } {

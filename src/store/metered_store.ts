@@ -8,7 +8,6 @@ import type {
   ListOptions,
   ObjectInfo,
   ObjectStore,
-  RefBytes,
   StoreOptions,
   SweepOptions,
   Tally,
@@ -65,8 +64,18 @@ export class MeteredStore implements ObjectStore {
     return this.#metrics.measure("get_ref", () => this.#store.getRef(key, options), "NOT_FOUND");
   }
 
-  putRef(key: string, bytes: RefBytes, options?: StoreOptions): Promise<void> {
+  putRef(key: string, bytes: Uint8Array, options?: StoreOptions): Promise<void> {
     return this.#metrics.measure("put_ref", () => this.#store.putRef(key, bytes, options));
+  }
+
+  replaceRef(
+    key: string,
+    expected: Uint8Array | undefined,
+    bytes: Uint8Array,
+    options?: StoreOptions,
+  ): Promise<boolean> {
+    const replace = () => this.#store.replaceRef(key, expected, bytes, options);
+    return this.#metrics.measure("put_ref", replace);
   }
 
   compareAndClaimRef(

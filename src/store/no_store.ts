@@ -25,6 +25,7 @@ export const noStore: ObjectStore = {
   acquireBlob: refused,
   getRef: refused,
   putRef: refused,
+  replaceRef: refused,
   compareAndClaimRef: refused,
   deleteRef: refused,
   putObject: refused,

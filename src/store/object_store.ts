@@ -56,9 +56,6 @@ export interface Tally {
   bytes: number;
 }
 
-/** The bytes of a reference, or a function that makes them before each attempt. */
-export type RefBytes = Uint8Array | (() => Promise<Uint8Array>);
-
 /** An object of a listing. */
 export interface ObjectInfo {
   key: string;
@@ -122,10 +119,22 @@ export interface ObjectStore {
   getRef(key: string, options?: StoreOptions): Promise<Uint8Array>;
   /**
    * Creates or replaces a reference in one step; what was written has been read back when it resolves,
-   * unless another writer has replaced it since. Bytes that depend on what is there are made by a
-   * function, called before each attempt, so that no attempt writes what has become old.
+   * unless another writer has replaced it since. Bytes that depend on what is there go by
+   * {@link replaceRef}.
    */
-  putRef(key: string, bytes: RefBytes, options?: StoreOptions): Promise<void>;
+  putRef(key: string, bytes: Uint8Array, options?: StoreOptions): Promise<void>;
+  /**
+   * Replaces a reference, or creates it where `expected` is undefined, if it still is what was read of it.
+   * Resolves to whether it did and these bytes are there: false where another writer was faster, and
+   * where another has written since. On S3 that another writer is noticed rests on conditional writes
+   * (`If-Match`); on a server that lacks them, one that writes within the same moment may be replaced.
+   */
+  replaceRef(
+    key: string,
+    expected: Uint8Array | undefined,
+    bytes: Uint8Array,
+    options?: StoreOptions,
+  ): Promise<boolean>;
   /**
    * Replaces a reference if `decide`, given the current bytes, returns new ones. Resolves to whether it
    * did: of several callers that decide on the same state, one succeeds, and its bytes are stored then.

@@ -111,6 +111,7 @@ export class ImageSaver {
       { kind: "backup" },
       (operation) => this.#save(workspace, { kind: "backup", operation }, save),
     );
+    this.#reportOthers(workspace, saved);
     return saved.url;
   }
 
@@ -162,6 +163,7 @@ export class ImageSaver {
       const saving = images.saveBackup(tree, identity, { ...options, skipUnchanged: true });
       const saved = await metrics.time("backup", saving);
       metrics.packed(saved.stats);
+      this.#reportOthers(workspace, saved);
       workspace.backedUpAt = begun;
       return saved.isUnchanged ? "unchanged" : "stored";
     };
@@ -183,6 +185,25 @@ export class ImageSaver {
       isRetryable: () => true,
       onRetry: onFailure,
     });
+  }
+
+  /** Logs and counts the backups of other lineages that a backup met. */
+  #reportOthers({ id }: Workspace, { url, otherLineages }: SavedImage): void {
+    if (!otherLineages) return;
+    const { displaced, dropped } = otherLineages;
+    this.#options.metrics.otherLineages(otherLineages);
+    if (displaced !== undefined) {
+      log.warn(
+        "Backup {url} of workspace {id} does not go on from {displaced}, which was the latest: it was " +
+          "saved of another workspace, and is kept so that it can be restored by that name",
+        { id, url, displaced },
+      );
+    }
+    if (dropped.length === 0) return;
+    log.warn(
+      "Forgot {dropped}, which no workspace went on from: there were more than backup.otherLineages",
+      { id, dropped },
+    );
   }
 
   /** Runs a save as an operation that a disposal of the workspace waits for. */
@@ -388,6 +409,7 @@ export class ImageSaver {
         () =>
           save({
             baseline: workspace.id,
+            lineage: workspace.lineage,
             isLast: workspace.disposingSignal.aborted,
             isLimited: workspace.record.quotaBytes > 0,
             signal,

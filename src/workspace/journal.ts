@@ -7,6 +7,8 @@
  */
 
 import type { DatabaseSync } from "node:sqlite";
+import { isDigest } from "../digest.ts";
+import type { Lineage } from "../snapshot/mod.ts";
 import { JournalDatabase } from "./journal_database.ts";
 import type { WorkspaceState } from "./state.ts";
 
@@ -27,6 +29,16 @@ export interface WorkspaceRecord {
   createdAt?: number;
   /** Its folder, where others make folders among the workspaces, too. */
   folder?: WorkspaceFolder;
+  /** The lineage of its images; absent until its content is whole. */
+  lineage?: Lineage;
+}
+
+/** What is recorded with a change of a workspace's state. */
+export interface StateDetails {
+  /** What a disposal has saved. */
+  saved?: readonly string[];
+  /** The lineage of the content that is whole now. */
+  lineage?: Lineage | undefined;
 }
 
 /**
@@ -119,6 +131,15 @@ const NODE_STATE = `
   ) STRICT;
 `;
 
+/** The lineages of workspaces, added to schema 1 like {@link FINAL_SAVES}. */
+const LINEAGES = `
+  CREATE TABLE IF NOT EXISTS workspace_lineages (
+    workspace_id TEXT PRIMARY KEY REFERENCES workspaces (id) ON DELETE CASCADE,
+    lineage TEXT NOT NULL,
+    base TEXT
+  ) STRICT;
+`;
+
 /** The durable record of workspaces and pending snapshots. Methods are synchronous. */
 export class Journal implements Disposable {
   readonly #database: JournalDatabase;
@@ -158,14 +179,16 @@ export class Journal implements Disposable {
     });
   }
 
-  /**
-   * Sets a workspace's state.
-   * @param saved what a disposal has saved, recorded in the same step
-   */
-  setState(id: string, state: WorkspaceRecord["state"], saved: readonly string[] = []): void {
+  /** Sets a workspace's state, and records what belongs to it in the same step. */
+  setState(
+    id: string,
+    state: WorkspaceRecord["state"],
+    { saved = [], lineage }: StateDetails = {},
+  ): void {
     this.#database.update((db) => {
       db.prepare("UPDATE workspaces SET state = ? WHERE id = ?").run(state, id);
       if (state === "AVAILABLE") settleFolder(db, id);
+      if (lineage) insertLineage(db, id, lineage);
       if (saved.length === 0) return;
       db.exec(FINAL_SAVES);
       const insert = db.prepare("INSERT OR REPLACE INTO final_saves VALUES (?, ?)");
@@ -176,6 +199,11 @@ export class Journal implements Disposable {
   /** Sets which folder is a workspace's. */
   setFolder(id: string, folder: WorkspaceFolder): void {
     this.#database.update((db) => writeFolder(db, id, folder));
+  }
+
+  /** Sets the lineage that a workspace's content is of. */
+  setLineage(id: string, lineage: Lineage): void {
+    this.#database.update((db) => insertLineage(db, id, lineage));
   }
 
   /** Returns what a disposal of the workspace had saved before it began to delete. */
@@ -273,12 +301,19 @@ function settleFolder(db: DatabaseSync, id: string): void {
   db.prepare("UPDATE workspace_folders SET folder_use = 'filled' WHERE workspace_id = ?").run(id);
 }
 
+function insertLineage(db: DatabaseSync, workspace: string, { id, base }: Lineage): void {
+  db.exec(LINEAGES);
+  db.prepare("INSERT OR REPLACE INTO workspace_lineages VALUES (?, ?, ?)")
+    .run(workspace, id, base ?? null);
+}
+
 function hasTable(db: DatabaseSync, name: string): boolean {
   return db.prepare("SELECT 1 FROM sqlite_master WHERE name = ?").get(name) !== undefined;
 }
 
 function selectWorkspaces(db: DatabaseSync): WorkspaceRecord[] {
-  const joins = ["workspace_details", "workspace_folders"].filter((name) => hasTable(db, name))
+  const tables = ["workspace_details", "workspace_folders", "workspace_lineages"];
+  const joins = tables.filter((name) => hasTable(db, name))
     .map((name) => `LEFT JOIN ${name} ON ${name}.workspace_id = workspaces.id`);
   const statement = db.prepare(`SELECT * FROM workspaces ${joins.join(" ")} ORDER BY id`);
   // A number that is too large for JavaScript must not make every row unreadable.
@@ -296,5 +331,10 @@ function selectWorkspaces(db: DatabaseSync): WorkspaceRecord[] {
     ...(typeof row.folder_id === "string"
       ? { folder: { use: row.folder_use as WorkspaceFolder["use"], id: row.folder_id } }
       : {}),
+    ...(typeof row.lineage === "string" ? { lineage: lineageOf(row.lineage, row.base) } : {}),
   }));
+}
+
+function lineageOf(id: string, base: unknown): Lineage {
+  return typeof base === "string" && isDigest(base) ? { id, base } : { id };
 }

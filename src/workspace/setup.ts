@@ -1,4 +1,5 @@
 import type { Content, Owner, RestoreResult, Tree } from "../content/mod.ts";
+import type { Digest } from "../digest.ts";
 import { asDaemonError, messageOf } from "../errors.ts";
 import type { InitializerPlan, Initializers } from "../initializer/mod.ts";
 import { logger } from "../log/mod.ts";
@@ -46,6 +47,7 @@ export async function setUp(
   const started = performance.now();
   const trees: Tree[] = [];
   const baselines: string[] = [];
+  let base: Digest | undefined;
   try {
     operation.enter("initializing");
     const { isPreMade: isPlain } = context;
@@ -58,6 +60,7 @@ export async function setUp(
       ...(workspace.record.quotaBytes > 0 ? { limitBytes: workspace.record.quotaBytes } : {}),
       onRestored: (result) => {
         if (result.newBaseline !== undefined) baselines.push(result.newBaseline);
+        base = result.manifest;
         reportRestored(workspace, result, context);
       },
     });
@@ -68,6 +71,7 @@ export async function setUp(
     await limitTree(content, tree, workspace.record.quotaBytes);
     await adoptBaseline(content, baselines, id);
     await publish(workspace, tree, trees, context);
+    workspace.beginLineage(base);
     workspace.apply("ready");
   } catch (error) {
     const reported = signal.aborted ? signal.reason : asDaemonError(error, "INTERNAL");

@@ -3,10 +3,12 @@ import { messageOf } from "../errors.ts";
 import type { GitStatus } from "../git/mod.ts";
 import { logger } from "../log/mod.ts";
 import type { OperationSubject } from "../operations/mod.ts";
-import type { WorkspaceIdentity } from "../snapshot/mod.ts";
+import type { Digest } from "../digest.ts";
+import { type Lineage, newLineage, type WorkspaceIdentity } from "../snapshot/mod.ts";
 import {
   type Journal,
   settledFolder,
+  type StateDetails,
   type WorkspaceFolder,
   type WorkspaceRecord,
 } from "./journal.ts";
@@ -72,6 +74,7 @@ export class Workspace implements WorkspaceInfo {
   #state: WorkspaceState;
   #folder: WorkspaceFolder | undefined;
   #saved: ReadonlySet<FinalSave>;
+  #lineage: Lineage | undefined;
   #disposing = new AbortController();
   readonly #recorders: Recorders;
   readonly #running = new Set<Promise<unknown>>();
@@ -87,6 +90,7 @@ export class Workspace implements WorkspaceInfo {
     this.identity = { owner: record.owner, metaId: record.metaId };
     this.#state = state;
     this.#saved = saved;
+    this.#lineage = record.lineage;
     this.#recorders = recorders;
   }
 
@@ -146,6 +150,29 @@ export class Workspace implements WorkspaceInfo {
     return this.#state;
   }
 
+  /**
+   * The lineage of its images. A workspace that an earlier version initialised begins one with its first
+   * image; where that cannot be written down, its images of before a restart count as of another.
+   */
+  get lineage(): Lineage {
+    if (this.#lineage) return this.#lineage;
+    const lineage = this.#lineage = newLineage();
+    try {
+      if (this.#state !== "SETTING_UP") this.#recorders.journal.setLineage(this.id, lineage);
+    } catch (error) {
+      log.error("The lineage of workspace {id} could not be written down: {reason}", {
+        id: this.id,
+        reason: messageOf(error),
+      });
+    }
+    return lineage;
+  }
+
+  /** Begins the lineage of its images, which is durable once the workspace is AVAILABLE. */
+  beginLineage(base: Digest | undefined): void {
+    this.#lineage = newLineage(base);
+  }
+
   /** What a disposal had saved by the time that it began to delete. */
   get saved(): ReadonlySet<FinalSave> {
     return this.#saved;
@@ -171,7 +198,10 @@ export class Workspace implements WorkspaceInfo {
    */
   apply(event: WorkspaceEvent, saved: ReadonlySet<FinalSave> = new Set()): void {
     const state = next(this.#state, event);
-    this.#write(state, saved);
+    this.#write(state, {
+      saved: [...saved],
+      lineage: event === "ready" ? this.lineage : undefined,
+    });
     this.#recorders.metrics.moved(this.#state, state);
     this.#state = state;
     if (event === "delete") this.#saved = saved;
@@ -180,11 +210,11 @@ export class Workspace implements WorkspaceInfo {
     if (event === "abortDispose") this.#disposing = new AbortController();
   }
 
-  #write(state: WorkspaceState, saved: ReadonlySet<FinalSave>): void {
+  #write(state: WorkspaceState, details: StateDetails): void {
     const { journal } = this.#recorders;
     try {
       if (state === "NONE") journal.remove(this.id);
-      else journal.setState(this.id, state, [...saved]);
+      else journal.setState(this.id, state, details);
     } catch (error) {
       // A restart does the same for both states, so the workspace need not be stuck between them.
       if (survivesCrash(this.#state) !== survivesCrash(state)) throw error;

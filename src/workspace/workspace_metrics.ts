@@ -1,6 +1,7 @@
 import type { Omissions, PackStats } from "../content/mod.ts";
 import { GaveWay } from "../async/mod.ts";
 import { DaemonError } from "../errors.ts";
+import type { OtherLineages } from "../snapshot/mod.ts";
 import type { Metrics } from "../telemetry/mod.ts";
 
 /** An operation that is timed, as the label `operation`. */
@@ -31,6 +32,7 @@ export class WorkspaceMetrics {
   readonly #unrestorable;
   readonly #overQuota;
   readonly #scheduled;
+  readonly #otherLineages;
 
   constructor(metrics: Metrics) {
     this.#seconds = metrics.histogram(
@@ -83,6 +85,12 @@ export class WorkspaceMetrics {
       ["outcome"],
     );
     for (const outcome of SCHEDULED_OUTCOMES) this.#scheduled.inc({ outcome }, 0);
+    this.#otherLineages = metrics.counter(
+      "wsdaemon_workspace_other_lineages_total",
+      "Backups that nobody went on from and a backup of another workspace of the identity met: kept " +
+        "beside it, or dropped because there were too many",
+      ["outcome"],
+    );
     this.#terminalLogs = metrics.counter(
       "wsdaemon_workspace_terminal_logs_total",
       "Terminal logs of disposed workspaces: stored, cut (stored in part), failed, excess (too many)",
@@ -122,6 +130,12 @@ export class WorkspaceMetrics {
   /** Counts a workspace that was restored over its quota. */
   overQuota(): void {
     this.#overQuota.inc();
+  }
+
+  /** Counts what a backup met of other lineages. */
+  otherLineages({ displaced, dropped }: OtherLineages): void {
+    if (displaced !== undefined) this.#otherLineages.inc({ outcome: "kept" });
+    this.#otherLineages.inc({ outcome: "dropped" }, dropped.length);
   }
 
   /** Counts what a pack read, stored, and found unstable or unrestorable. */

@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { sha256Digest } from "../../src/digest.ts";
-import { readImage } from "../../src/snapshot/stored_images.ts";
+import { readImage } from "../../src/snapshot/read_image.ts";
 import { blobKey } from "../../src/store/keys.ts";
 import { openStore } from "../../src/store/kinds.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";

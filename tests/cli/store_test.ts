@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { FROM_SOURCE } from "../../scripts/daemon_process.ts";
-import { readImage } from "../../src/snapshot/stored_images.ts";
+import { readImage } from "../../src/snapshot/read_image.ts";
 import { encodeLease } from "../../src/store/lease.ts";
 import { LEASE_KEY } from "../../src/store/keys.ts";
 import { directory, file, hardlink, readTree, sparse, symlink } from "../fixtures/tree.ts";

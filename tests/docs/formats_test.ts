@@ -208,7 +208,7 @@ Deno.test("the journal has the tables and columns that the page shows", () => {
       ...{ remoteStorageDisabled: false, quotaBytes: 0, checkoutLocation: "" },
       ...{ initializer: "empty", createdAt: 1 },
     });
-    journal.setState("w1", "DELETING", ["backup"]);
+    journal.setState("w1", "DELETING", { saved: ["backup"], lineage: { id: "0" } });
     journal.scheduleBackup("w1", 1);
     journal.setDrained(true, 1);
     journal.setFolder("w1", { use: "filling", id: "1@2.3" });

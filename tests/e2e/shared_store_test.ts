@@ -15,7 +15,7 @@ async function edit(path: string): Promise<string> {
   return JSON.stringify(await readTree(path));
 }
 
-Deno.test("of two daemons that back the same identity up at once, one's backup is there whole", async () => {
+Deno.test("of two daemons that back the same identity up at once, both have their backup, and one the latest", async () => {
   using folder = testFolder();
   const storage = { kind: "fs", path: join(folder.path, "store") };
   await using left = await TestNode.start(folder.path, "left", { config: { storage } });
@@ -37,7 +37,7 @@ Deno.test("of two daemons that back the same identity up at once, one's backup i
   const { code, stdout, stderr } = await inProcess(...verify);
   assertEquals(code, 0, stdout + stderr);
   const { images, damage } = JSON.parse(stdout) as { images: number; damage: unknown[] };
-  assertEquals([images, damage], [1, []]);
+  assertEquals([images, damage], [2, []]);
   await drainAndMove(left, right);
 });
 

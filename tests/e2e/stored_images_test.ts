@@ -36,6 +36,10 @@ async function fails(work: Promise<unknown>): Promise<string> {
   return `${error.code} ${error.reason}`;
 }
 
+const backupSpec = {
+  spec: { case: "backup", value: { checkoutLocation: "", fromVolumeSnapshot: false } },
+} as const;
+
 function blobFiles() {
   return Array.fromAsync(walk(join(shared().root, "store", "blobs"), { includeDirs: false }));
 }
@@ -159,4 +163,27 @@ Deno.test("a verification names the damaged blob and the images that need it", a
   assertEquals([failed.state, failed.failure?.code], [OperationState.FAILED, "INVALID_ARGUMENT"]);
   assertStringIncludes(failed.failure!.message, "must be");
   await call("deleteImages", { owner: "dave", metaId: "notes" });
+});
+
+Deno.test("the backup of a workspace that began anew is kept beside what nobody went on from", async () => {
+  const owner = { owner: "lin", metaId: "notes" };
+  const urls = async () => (await call("listImages", owner)).images.map(({ url }) => url);
+  const client = await workspace("l1", "lin", "notes", "never restored");
+  const first = await client.backupWorkspace("l1");
+  await client.disposeWorkspace({ id: "l1" });
+  await workspace("l2", "lin", "notes", "another beginning");
+  const second = await client.backupWorkspace("l2");
+  assertEquals(await urls(), [second, first]);
+  assertStringIncludes(shared().daemon.log, `does not go on from ${first}`);
+  // What is restored lives on in its next backup, and as itself until then.
+  await client.initWorkspace(request("l3", { metadata: owner, initializer: backupSpec }));
+  assertEquals(await client.backupWorkspace("l3"), second);
+  assertEquals(await urls(), [second, first]);
+  await Deno.writeTextFile(join(shared().workspace("l3"), "more"), "work");
+  const third = await client.backupWorkspace("l3");
+  assertEquals(await urls(), [third, first]);
+  await client.backupWorkspace("l2");
+  assertEquals(await urls(), [second, third, first]);
+  for (const id of ["l2", "l3"]) await client.disposeWorkspace({ id });
+  await call("deleteImages", owner);
 });

@@ -116,7 +116,7 @@ Deno.test("an initialisation is UNAVAILABLE within the limits where the store ne
   using journal = new Journal(join(fixture.base.root, "state", "state.db"));
   const manager = new WorkspaceManager({
     content,
-    images: new StoredImages({ content, store, clock, retain: 1 }),
+    images: new StoredImages({ content, store, clock, retention: { retain: 1, otherLineages: 8 } }),
     initializers: fixture.initializers,
     gitStatus: git,
     journal,

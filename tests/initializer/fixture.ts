@@ -2,11 +2,11 @@
 
 import { join } from "@std/path";
 import { systemClock } from "../../src/clock.ts";
-import type { RestoreResult } from "../../src/content/restore/restore_result.ts";
 import type { Tree } from "../../src/content/tree.ts";
 import type { InitializerContext, Tuning } from "../../src/initializer/initializer_kind.ts";
 import { createInitializers, type Initializers } from "../../src/initializer/initializers.ts";
 import type { DownloadSpec, GitSpec, InitializerSpec } from "../../src/initializer/specs.ts";
+import type { RestoredImage } from "../../src/snapshot/images.ts";
 import { StoredImages } from "../../src/snapshot/stored_images.ts";
 import { FileStore } from "../../src/store/file/file_store.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
@@ -22,7 +22,7 @@ export interface InitializerFixture extends AsyncDisposable {
   /** Baselines that restores handed over. */
   readonly baselines: string[];
   /** What restores and extractions made. */
-  readonly results: RestoreResult[];
+  readonly results: RestoredImage[];
   /** Runs a valid initializer on a new tree. @returns the tree and its absolute path */
   run(
     spec: InitializerSpec,
@@ -31,13 +31,18 @@ export interface InitializerFixture extends AsyncDisposable {
 }
 
 export async function initializerFixture(
-  options: GitFixtureOptions & { tuning?: Partial<Tuning> } = {},
+  options: GitFixtureOptions & { tuning?: Partial<Tuning>; preferBackup?: boolean } = {},
 ): Promise<InitializerFixture> {
   const base = await gitFixture(options);
   const { content, areas, spool, egressProxy, git, owner } = base;
   const clock = { ...systemClock, sleep: () => Promise.resolve() };
   const store = await FileStore.open({ folder: areas.blobs, spoolDir: spool, clock });
-  const images = new StoredImages({ content, store, clock, retain: 1 });
+  const images = new StoredImages({
+    content,
+    store,
+    clock,
+    retention: { retain: 1, otherLineages: 8 },
+  });
   const metrics = new Metrics();
   const initializers = createInitializers({
     git,
@@ -45,10 +50,11 @@ export async function initializerFixture(
     clock,
     spool,
     metrics,
+    preferBackup: options.preferBackup ?? false,
     ...(options.tuning ? { tuning: options.tuning } : {}),
   });
   const baselines: string[] = [];
-  const results: RestoreResult[] = [];
+  const results: RestoredImage[] = [];
   return {
     base,
     metrics,

@@ -201,6 +201,23 @@ Deno.test("backup initializer restores the latest backup, and says so where ther
   assertEquals(fixture.baselines.length, 1);
 });
 
+Deno.test("where backups are preferred, one is restored whatever the initializer says", async () => {
+  await using fixture = await initializerFixture({ preferBackup: true });
+  const remote = fileUrl(makeRemote(join(fixture.base.remotes, "a.git"), COMMITS));
+  const first = await fixture.run(gitSpec(remote));
+  await Deno.writeTextFile(join(first.path, "work"), "unpushed");
+  await fixture.images.saveBackup(first.tree, ALICE, { baseline: first.tree.name });
+  const again = composite(gitSpec(remote), gitSpec(remote, { checkoutLocation: "two" }));
+  const { path } = await fixture.run(again);
+  assertEquals(read(path, "work"), "unpushed");
+  assert(![...Deno.readDirSync(path)].some(({ name }) => name === "two"));
+  assert(fixture.results.at(-1)?.manifest, "what was restored is the base of its lineage");
+  const others = await fixture.run(again, { identity: { owner: "bob", metaId: "notes" } });
+  assert(![...Deno.readDirSync(others.path)].some(({ name }) => name === "work"));
+  const apart = await fixture.run(gitSpec(remote), { remoteStorage: false });
+  assert(![...Deno.readDirSync(apart.path)].some(({ name }) => name === "work"));
+});
+
 Deno.test("snapshot and backup are refused where remote storage is disabled; Git is not", async () => {
   await using fixture = await initializerFixture();
   const remote = fileUrl(makeRemote(join(fixture.base.remotes, "a.git"), COMMITS));

@@ -3,10 +3,10 @@ import { dirname, join } from "@std/path";
 import { systemClock } from "../../src/clock.ts";
 import { DaemonError, type ErrorCode } from "../../src/errors.ts";
 import { catalog, findImage, findImages, removeImages } from "../../src/inspect/catalog.ts";
-import { readImage, StoredImages } from "../../src/snapshot/stored_images.ts";
+import { readImage } from "../../src/snapshot/read_image.ts";
+import { StoredImages } from "../../src/snapshot/stored_images.ts";
 import { liveBlobs } from "../../src/snapshot/references_scan.ts";
 import { backupKey } from "../../src/snapshot/snapshot_names.ts";
-import type { RefBytes } from "../../src/store/object_store.ts";
 import { collect } from "../../src/store/collect.ts";
 import { file } from "../fixtures/tree.ts";
 import { ALICE, BOB, StoreFixture } from "../snapshot/fixture.ts";
@@ -205,20 +205,24 @@ Deno.test("a backup that is removed and collected while the next is referred to 
     get(target, name) {
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== "function") return value;
-      if (name !== "putRef") return value.bind(target);
-      return async (key: string, bytes: RefBytes) => {
-        const written = typeof bytes === "function" ? await bytes() : bytes;
+      if (name !== "replaceRef") return value.bind(target);
+      return async (...args: Parameters<typeof target.replaceRef>) => {
         if (!isRemoved) {
           isRemoved = true;
           await removeImages(fixture.store, first.url);
           await Deno.remove(fixture.blobPath(first.manifest));
         }
-        await target.putRef(key, written);
+        return await target.replaceRef(...args);
       };
     },
   });
   const { content } = fixture.started;
-  const images = new StoredImages({ content, store, clock: systemClock, retain: 3 });
+  const images = new StoredImages({
+    content,
+    store,
+    clock: systemClock,
+    retention: { retain: 3, otherLineages: 8 },
+  });
   const second = await images.saveBackup({ area: "workspaces", name: "v" }, ALICE, {
     baseline: "v",
   });

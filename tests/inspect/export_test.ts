@@ -4,7 +4,7 @@ import { digestOf, hexOf } from "../../src/digest.ts";
 import { DaemonError } from "../../src/errors.ts";
 import { findImage } from "../../src/inspect/catalog.ts";
 import { ImageFiles } from "../../src/inspect/image_files.ts";
-import { readImage } from "../../src/snapshot/stored_images.ts";
+import { readImage } from "../../src/snapshot/read_image.ts";
 import { exportOci, OCI_TAG } from "../../src/inspect/oci_export.ts";
 import { tarOf } from "../../src/inspect/tar_export.ts";
 import { IS_ROOT } from "../content/fixture.ts";

@@ -9,7 +9,7 @@ import { expanded } from "../../src/inspect/file_content.ts";
 import { ImageFiles } from "../../src/inspect/image_files.ts";
 import { comparePaths, type ImageEntry, isWithin } from "../../src/inspect/image_tree.ts";
 import { findImage } from "../../src/inspect/catalog.ts";
-import { readImage } from "../../src/snapshot/stored_images.ts";
+import { readImage } from "../../src/snapshot/read_image.ts";
 import { IS_ROOT } from "../content/fixture.ts";
 import { WHOLE_TREE } from "../content/whole_tree.ts";
 import { testFolder } from "../fixtures/folder.ts";

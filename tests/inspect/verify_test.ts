@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { type Digest, sha256Digest } from "../../src/digest.ts";
 import { DaemonError } from "../../src/errors.ts";
-import { readImage } from "../../src/snapshot/stored_images.ts";
+import { readImage } from "../../src/snapshot/read_image.ts";
 import { backupKey } from "../../src/snapshot/snapshot_names.ts";
 import { removeImages } from "../../src/inspect/catalog.ts";
 import { verifyImages, type VerifyProgress } from "../../src/inspect/verify.ts";

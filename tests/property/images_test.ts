@@ -18,6 +18,7 @@ import { blobKey, blobOfKey } from "../../src/store/keys.ts";
 import { ChunkContent } from "../fixtures/chunk_content.ts";
 import { runs } from "../fixtures/soak.ts";
 import { StepScheduler } from "../fixtures/step_scheduler.ts";
+import { scheduled, scratchFolder } from "./scheduled_store.ts";
 
 const GRACE = 24 * 3600_000;
 const NODES = 3;
@@ -99,7 +100,12 @@ class World {
     const { clock, folder } = this;
     const store = scheduled(await FileStore.open({ folder, spoolDir, clock }), this.scheduler);
     const chunks = new ChunkContent({ spool: spoolDir, blobs: folder });
-    const images = new StoredImages({ content: chunks.content, store, clock, retain });
+    const images = new StoredImages({
+      content: chunks.content,
+      store,
+      clock,
+      retention: { retain, otherLineages: 8 },
+    });
     this.nodes.push({ chunks, images, store, busy: IDENTITIES.map(() => Promise.resolve()) });
   }
 
@@ -207,27 +213,6 @@ async function allowing(code: string, work: () => Promise<unknown>): Promise<voi
   }
 }
 
-/** A store each of whose operations waits for its turn. */
-function scheduled(store: ObjectStore, scheduler: StepScheduler): ObjectStore {
-  return new Proxy(store, {
-    get(target, name) {
-      const value: unknown = Reflect.get(target, name, target);
-      if (typeof value !== "function") return value;
-      const call = value.bind(target) as (...args: unknown[]) => Promise<unknown>;
-      if (name === "list") return call;
-      return (...args: unknown[]) => {
-        // A reference's new content may be worked out on the way, by asking the store.
-        const own = args.map((arg) =>
-          name === "putRef" && typeof arg === "function"
-            ? (...given: unknown[]) => scheduler.outside(() => arg(...given))
-            : arg
-        );
-        return scheduler.step(() => call(...own));
-      };
-    },
-  });
-}
-
 async function play({ rounds, retain, seed }: Scenario, root: string): Promise<void> {
   const scheduler = new StepScheduler(seed);
   const world = new World(root, scheduler);
@@ -244,18 +229,9 @@ async function play({ rounds, retain, seed }: Scenario, root: string): Promise<v
   await world.check(plain);
 }
 
-/** In memory where that can be: the disk would only make it slow. */
-async function scratch(): Promise<string> {
-  const shm = await Deno.stat("/dev/shm").then((info) => info.isDirectory, () => false);
-  return await Deno.makeTempDir({
-    prefix: "wsdaemon-property-",
-    ...(shm ? { dir: "/dev/shm" } : {}),
-  });
-}
-
 Deno.test(`images of several nodes on one store stay whole and dead blobs go, in ${RUNS} random interleavings`, async () => {
   const property = fc.asyncProperty(scenario, async (one) => {
-    const root = await scratch();
+    const root = await scratchFolder();
     try {
       await play(one, root);
     } finally {

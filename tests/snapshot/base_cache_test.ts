@@ -61,7 +61,13 @@ class BaseNode implements AsyncDisposable {
     this.cache = new BaseCache({ ...this.#options, metrics: new Metrics() });
     await this.cache.start();
     const { content, cache: bases } = this;
-    this.images = new StoredImages({ content, store, clock, retain: 1, bases });
+    this.images = new StoredImages({
+      content,
+      store,
+      clock,
+      retention: { retain: 1, otherLineages: 8 },
+      bases,
+    });
   }
 
   async #getRef(store: FileStore, ...args: [string]): Promise<Uint8Array> {

@@ -10,7 +10,8 @@ import { libcPath } from "../../src/process/libc.ts";
 import type { SavedImage, WorkspaceIdentity } from "../../src/snapshot/images.ts";
 import type { BlobSource } from "../../src/inspect/blob_file.ts";
 import { describeImage } from "../../src/snapshot/manifest.ts";
-import { readImage, StoredImages } from "../../src/snapshot/stored_images.ts";
+import { readImage } from "../../src/snapshot/read_image.ts";
+import { StoredImages } from "../../src/snapshot/stored_images.ts";
 import {
   newSnapshotName,
   parseSnapshotName,
@@ -46,7 +47,12 @@ export class StoreFixture implements AsyncDisposable {
     const { areas, content } = started;
     const clock = systemClock;
     const store = await FileStore.open({ folder: areas.blobs, spoolDir: areas.spool, clock });
-    const images = new StoredImages({ content, store, clock, retain });
+    const images = new StoredImages({
+      content,
+      store,
+      clock,
+      retention: { retain, otherLineages: 8 },
+    });
     openLibc(libcPath());
     const spool = stack.use(Directory.open(areas.spool));
     const blobs = stack.use(Directory.open(areas.blobs));

@@ -46,6 +46,11 @@ class HistoryFixture implements Disposable {
     return join(this.#folder.path, "store", blobKey(digest));
   }
 
+  /** Where a reference is. */
+  pathOfKey(key: string): string {
+    return join(this.#folder.path, "store", key);
+  }
+
   async #put(text: string): Promise<{ digest: Digest; size: number }> {
     const bytes = new TextEncoder().encode(text);
     const digest = digestOf(bytes);
@@ -156,4 +161,46 @@ Deno.test("a backup that is collected while the history is written is taken out 
     },
   });
   assertEquals(await fixture.manifests(), [added.manifest]);
+});
+
+Deno.test("two that add a backup at once are both in the history, whoever writes first", async () => {
+  using fixture = await HistoryFixture.open();
+  const [old, mine, others] = await Promise.all(
+    ["old", "mine", "others"].map((content) => fixture.image(content)),
+  );
+  await fixture.set(old!);
+  let attempts = 0;
+  await changeHistory(fixture.store, {
+    key,
+    identity,
+    adds: mine!.manifest,
+    change: (earlier) => {
+      // Another node that has read the same history writes between this read and this write.
+      if (attempts++ === 0) {
+        const bytes = encodeReference(identity, [others!, ...earlier]);
+        Deno.writeFileSync(fixture.pathOfKey(key), bytes);
+      }
+      return [mine!, ...earlier.filter(({ manifest }) => manifest !== mine!.manifest)];
+    },
+  });
+  assertEquals(attempts, 2);
+  assertEquals(await fixture.manifests(), [mine, others, old].map((image) => image!.manifest));
+});
+
+Deno.test("a backup that another has written into the history meanwhile is not added again", async () => {
+  using fixture = await HistoryFixture.open();
+  const [mine, others] = [await fixture.image("mine"), await fixture.image("others")];
+  const store = new Proxy(fixture.store, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (name !== "replaceRef") return typeof value === "function" ? value.bind(target) : value;
+      // It took effect, and somebody who has seen that has written since.
+      return async () => {
+        await fixture.set(others, mine);
+        return false;
+      };
+    },
+  });
+  await changeHistory(store, { key, identity, adds: mine.manifest, change: () => [mine] });
+  assertEquals(await fixture.manifests(), [others.manifest, mine.manifest]);
 });

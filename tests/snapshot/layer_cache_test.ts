@@ -6,7 +6,8 @@ import { systemClock } from "../../src/clock.ts";
 import { type Digest, hexOf } from "../../src/digest.ts";
 import { DaemonError } from "../../src/errors.ts";
 import { LayerCache, type LayerCacheOptions } from "../../src/snapshot/layer_cache.ts";
-import { readImage, StoredImages } from "../../src/snapshot/stored_images.ts";
+import { readImage } from "../../src/snapshot/read_image.ts";
+import { StoredImages } from "../../src/snapshot/stored_images.ts";
 import type { LeasedFile, SpooledBlob } from "../../src/spool.ts";
 import type { ObjectStore } from "../../src/store/mod.ts";
 import { FileStore } from "../../src/store/file/file_store.ts";
@@ -66,7 +67,13 @@ class LayerNode implements AsyncDisposable {
       ...this.#options,
     });
     await this.cache.start();
-    this.images = new StoredImages({ content, store, clock, retain: 2, layers: this.cache });
+    this.images = new StoredImages({
+      content,
+      store,
+      clock,
+      retention: { retain: 2, otherLineages: 8 },
+      layers: this.cache,
+    });
   }
 
   /** Stores a copy: what is uploaded is another file than the one that is kept. */

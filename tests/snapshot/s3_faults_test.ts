@@ -91,8 +91,11 @@ const eitherWay = (steps: Step[]): Row[] => [
   row("500", answer(500, "InternalError"), RETRIED, steps),
   row("reset", { kind: "reset-before" }, RETRIED, steps),
   row("stall", { kind: "stall" }, RETRIED, steps),
-  // What was joined is there, whatever became of the answer.
-  row("lost answer", { kind: "lose-answer" }, RETRIED, steps, { [LAYER_END]: "success" }),
+  // What was joined or replaced is there, whatever became of the answer.
+  row("lost answer", { kind: "lose-answer" }, RETRIED, steps, {
+    [LAYER_END]: "success",
+    [REFERENCE]: "success",
+  }),
   // Where only a HEAD is refused, the GET that is to tell why contradicts it.
   row("wrong signature", answer(403, "SignatureDoesNotMatch"), REFUSED, steps, {
     [LAYER_LOOK]: "UNAVAILABLE",
@@ -197,9 +200,8 @@ for (const { attempts, rows } of byAttempts(UPLOADS)) {
         expected.push(`${what}: ${but?.[step] ?? staying}`);
         seen.push(`${what}: ${ended}`);
         const [newest, ...earlier] = await node.stored();
-        // A reference whose answer was lost was replaced all the same, and what follows it comes late.
-        const late = step === AFTERWARDS || (step === REFERENCE && fault.kind === "lose-answer");
-        if (late) before = newest!;
+        // What follows the reference comes late.
+        if (step === AFTERWARDS) before = newest!;
         assertEquals([newest, earlier.length], [before, 1], what);
         node.assertTidy(what);
       }

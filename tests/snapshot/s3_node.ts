@@ -36,7 +36,12 @@ export class S3Node implements AsyncDisposable {
     const { content, areas } = started;
     this.#path = join(areas.workspaces, "w");
     Deno.mkdirSync(this.#path);
-    this.images = new StoredImages({ content, store: bench.store, clock: systemClock, retain });
+    this.images = new StoredImages({
+      content,
+      store: bench.store,
+      clock: systemClock,
+      retention: { retain, otherLineages: 8 },
+    });
   }
 
   static async open(

@@ -202,6 +202,18 @@ const cases: Case[] = [
     await assertCode("NOT_FOUND", () => bench.store.getRef(key));
   }],
 
+  ["replaces a reference only where it is what was read", async (bench) => {
+    const key = "refs/backups/alice/replaced.json";
+    const [first, second, third] = [freshBytes(10), freshBytes(20), freshBytes(30)];
+    assertEquals(await bench.store.replaceRef(key, first, second), false);
+    await assertCode("NOT_FOUND", () => bench.store.getRef(key));
+    assertEquals(await bench.store.replaceRef(key, undefined, first), true);
+    assertEquals(await bench.store.replaceRef(key, undefined, second), false);
+    assertEquals(await bench.store.replaceRef(key, first, second), true);
+    assertEquals(await bench.store.replaceRef(key, first, third), false);
+    assertEquals(await bench.store.getRef(key), second);
+  }],
+
   ["lets a reference be claimed by whoever finds that it may", async (bench) => {
     const key = "refs/claims/one.json";
     const [first, second] = [freshBytes(10), freshBytes(20)];
@@ -261,6 +273,7 @@ const cases: Case[] = [
         acquireBlob: () => store.acquireBlob(digest, bytes.length),
         getRef: () => store.getRef(key),
         putRef: () => store.putRef(key, bytes),
+        replaceRef: () => store.replaceRef(key, bytes, freshBytes(10)),
         compareAndClaimRef: () => store.compareAndClaimRef(key, () => bytes),
         deleteRef: () => store.deleteRef(key),
         putObject: () => store.putObject("objects/displaced", blob),

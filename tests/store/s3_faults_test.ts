@@ -173,12 +173,38 @@ for (const [name, fault, code] of LASTING) {
     }));
 }
 
-Deno.test("S3 store makes a reference's bytes anew for each attempt", () =>
-  withProxy(async (bench, proxy) => {
-    let made = 0;
-    proxy.plan({ fault: { kind: "reset-before" }, on: /^PUT .*refs/, times: 2 });
-    await bench.store.putRef("refs/a/b.json", () => Promise.resolve(bytesOf(`${++made}`)));
-    assertEquals(await bench.store.getRef("refs/a/b.json"), bytesOf("3"));
+Deno.test("S3 store replaces a reference on the condition that it has not changed", () =>
+  withProxy(async ({ store }, proxy) => {
+    const [key, put] = ["refs/a/b.json", /^PUT .*refs/];
+    /** Of the writes since the last plan. */
+    const conditions = () =>
+      proxy.requests.filter(({ line }) => put.test(line))
+        .map(({ headers }) => headers["if-match"] ? "same" : headers["if-none-match"] ?? "none");
+    const [first, second, third] = [bytesOf("first"), bytesOf("second"), bytesOf("third")];
+    assertEquals(await store.replaceRef(key, undefined, first), true);
+    assertEquals(await store.replaceRef(key, first, second), true);
+    assertEquals(conditions(), ["*", "same"]);
+    // A server whose answer says that another writer was faster is asked what there is.
+    proxy.plan({ fault: { kind: "answer", status: 412, code: "PreconditionFailed" }, on: put });
+    assertEquals(await store.replaceRef(key, second, third), true);
+    assertEquals(await store.replaceRef(key, third, second), true);
+    // One that says so and gives the same back is not believed.
+    const changed: Fault = { kind: "answer", status: 412, code: "PreconditionFailed" };
+    proxy.plan({ fault: changed, on: put, times: always });
+    await assertCode(
+      "UNAVAILABLE",
+      () => store.replaceRef(key, second, third),
+      "gives the same back",
+    );
+    // An answer that is lost is no other writer's doing.
+    proxy.plan({ fault: { kind: "lose-answer" }, on: put });
+    assertEquals(await store.replaceRef(key, second, third), true);
+    // A server without conditional writes is asked once.
+    proxy.plan({ fault: { kind: "answer", status: 501, code: "NotImplemented" }, on: put });
+    assertEquals(await store.replaceRef(key, third, first), true);
+    assertEquals(await store.replaceRef(key, first, second), true);
+    assertEquals(conditions(), ["same", "none", "none"]);
+    assertEquals(await store.getRef(key), second);
   }));
 
 Deno.test("S3 store does not repeat what the server refuses for good", () =>

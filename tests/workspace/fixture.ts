@@ -15,6 +15,7 @@ import type { Clock } from "../../src/clock.ts";
 import { ManualClock } from "../fixtures/clock.ts";
 import type { Initializers } from "../../src/initializer/initializers.ts";
 import { OperationRegistry } from "../../src/operations/mod.ts";
+import type { Lineage } from "../../src/snapshot/lineage.ts";
 import type { Images, SavedImage } from "../../src/snapshot/images.ts";
 import type { InitRequest } from "../../src/workspace/workspaces.ts";
 import { Journal } from "../../src/workspace/journal.ts";
@@ -219,6 +220,10 @@ export class Fixture<C extends Clock = ManualClock> implements AsyncDisposable {
   readonly statusBarrier = new Barrier();
   /** Where the store is asked whether it has a snapshot. */
   readonly existsBarrier = new Barrier();
+  /** What the next backups meet of other lineages. */
+  metByBackups: Pick<SavedImage, "otherLineages"> = {};
+  /** The lineages of the backups that were begun. */
+  readonly lineages: (Lineage | undefined)[] = [];
   /** Terminal logs that cannot be stored, by task. */
   readonly unstorableLogs = new Set<string>();
   readonly storedLogs: string[] = [];
@@ -318,8 +323,11 @@ export class Fixture<C extends Clock = ManualClock> implements AsyncDisposable {
         return this.stored.has(url);
       },
       saveSnapshot: (_tree, url, { signal }) => save(url, signal),
-      saveBackup: (_tree, { owner, metaId }, { signal }) =>
-        save(`backup-${owner}-${metaId}`, signal),
+      saveBackup: async (_tree, { owner, metaId }, { signal, lineage }) => {
+        this.lineages.push(lineage);
+        const saved = await save(`backup-${owner}-${metaId}`, signal);
+        return { ...saved, ...this.metByBackups };
+      },
       restoreSnapshot: () => Promise.reject(new Error("not used")),
       restoreBackup: () => Promise.reject(new Error("not used")),
       saveLog: (_tree, _path, { task }) => {

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { join } from "@std/path";
+import { digestOf } from "../../src/digest.ts";
 import { DaemonError } from "../../src/errors.ts";
 import { canMountDisk, fillDisk, smallDisk } from "../e2e/disk.ts";
 import { testFolder } from "../fixtures/folder.ts";
@@ -16,6 +17,8 @@ const record: WorkspaceRecord = {
   checkoutLocation: "src/app",
 };
 
+const lineage = { id: "0123456789abcdef".repeat(2), base: digestOf("base") };
+
 async function withFile(test: (path: string) => void): Promise<void> {
   const folder = await Deno.makeTempDir();
   try {
@@ -30,12 +33,16 @@ Deno.test("the journal remembers every field across a reopening", () =>
     {
       using journal = new Journal(path);
       journal.insert(record);
-      journal.setState("w1", "AVAILABLE");
+      journal.setState("w1", "AVAILABLE", { lineage });
       journal.addPendingSnapshot({ url: "u", workspaceId: "w1" });
     }
     using journal = new Journal(path);
-    assertEquals(journal.workspaces(), [{ ...record, state: "AVAILABLE" }]);
+    assertEquals(journal.workspaces(), [{ ...record, state: "AVAILABLE", lineage }]);
     assertEquals(journal.pendingSnapshots(), [{ url: "u", workspaceId: "w1" }]);
+    journal.setLineage("w1", { id: "other" });
+    assertEquals(journal.workspaces()[0]?.lineage, { id: "other" });
+    journal.insert(record);
+    assertEquals(journal.workspaces(), [record]);
   }));
 
 Deno.test("the journal remembers what was saved of a workspace for as long as it is deleted", () =>
@@ -44,7 +51,7 @@ Deno.test("the journal remembers what was saved of a workspace for as long as it
       using journal = new Journal(path);
       assertEquals(journal.finalSaves("w1"), []);
       for (const id of ["w1", "w2"]) journal.insert({ ...record, id });
-      journal.setState("w1", "DELETING", ["backup", "backupLogs"]);
+      journal.setState("w1", "DELETING", { saved: ["backup", "backupLogs"] });
       journal.setState("w2", "DELETING");
     }
     using journal = new Journal(path);
@@ -52,7 +59,7 @@ Deno.test("the journal remembers what was saved of a workspace for as long as it
     assertEquals(journal.finalSaves("w2"), []);
     journal.insert(record);
     assertEquals(journal.finalSaves("w1"), []);
-    journal.setState("w1", "DELETING", ["backup"]);
+    journal.setState("w1", "DELETING", { saved: ["backup"] });
     journal.remove("w1");
     journal.insert(record);
     assertEquals(journal.finalSaves("w1"), []);

@@ -1,5 +1,6 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { DaemonError } from "../../src/errors.ts";
+import { captureLogs } from "../fixtures/logs.ts";
 import { Fixture, request } from "./fixture.ts";
 
 const KEEP = { backup: false, backupLogs: false };
@@ -66,4 +67,41 @@ Deno.test("the final backup of a disposal has all its attempts", async () => {
   }
   (await saveBarrier.next()).go();
   await disposal;
+});
+
+Deno.test("all images of a workspace are of one lineage, also after a restart; another's is another", async () => {
+  await using fixture = await Fixture.start();
+  for (const id of ["w", "other"]) await fixture.manager.init(request(id));
+  await fixture.manager.backup("w");
+  await fixture.manager.backup("other");
+  await fixture.restart();
+  await fixture.manager.backup("w");
+  const [first, others, again] = fixture.lineages.map((lineage) => lineage?.id);
+  assert(first !== undefined && others !== undefined && first !== others);
+  assertEquals(again, first);
+});
+
+Deno.test("a workspace that an earlier version made begins a lineage with its first image", async () => {
+  await using fixture = await Fixture.start();
+  await fixture.manager.init(request("w"));
+  await fixture.restart("DROP TABLE workspace_lineages");
+  for (let n = 0; n < 2; n++) await fixture.manager.backup("w");
+  await fixture.restart();
+  await fixture.manager.backup("w");
+  const [first, ...rest] = fixture.lineages.map((lineage) => lineage?.id);
+  assert(first !== undefined);
+  assertEquals(rest, [first, first]);
+});
+
+Deno.test("a backup that keeps or drops others' work says so, and is counted", async () => {
+  using logs = captureLogs();
+  await using fixture = await Fixture.start();
+  await fixture.manager.init(request("w"));
+  fixture.metByBackups = { otherLineages: { displaced: "kept-url", dropped: ["a-url", "b-url"] } };
+  await fixture.manager.backup("w");
+  assertStringIncludes(logs.text, "does not go on from");
+  for (const url of ["kept-url", "a-url", "b-url"]) assertStringIncludes(logs.text, url);
+  const text = await fixture.metrics.text();
+  assertStringIncludes(text, 'other_lineages_total{outcome="kept"} 1');
+  assertStringIncludes(text, 'other_lineages_total{outcome="dropped"} 2');
 });

@@ -16,7 +16,12 @@ function failingImages(
   content = fixture.started.content,
 ) {
   const { store, assertAllFired } = faultyStore(fixture.store, plan);
-  const images = new StoredImages({ content, store, clock: systemClock, retain: 1 });
+  const images = new StoredImages({
+    content,
+    store,
+    clock: systemClock,
+    retention: { retain: 1, otherLineages: 8 },
+  });
   return { images, assertAllFired };
 }
 

@@ -22,7 +22,6 @@ import type {
   ListOptions,
   ObjectInfo,
   ObjectStore,
-  RefBytes,
   StoreOptions,
   SweepOptions,
   Tally,
@@ -154,11 +153,30 @@ export class FileStore implements ObjectStore {
     );
   }
 
-  async putRef(key: string, bytes: RefBytes, options: StoreOptions = {}): Promise<void> {
+  async putRef(key: string, bytes: Uint8Array, options: StoreOptions = {}): Promise<void> {
     await this.#guard(
       `Cannot write ${key}`,
       options,
-      async () => this.#folder.write(key, typeof bytes === "function" ? await bytes() : bytes),
+      () => this.#folder.write(key, bytes),
+    );
+  }
+
+  async replaceRef(
+    key: string,
+    expected: Uint8Array | undefined,
+    bytes: Uint8Array,
+    options: StoreOptions = {},
+  ): Promise<boolean> {
+    const replace = async () => {
+      const current = await this.#folder.readIfThere(key);
+      if (!isSame(current, expected)) return false;
+      await this.#folder.write(key, bytes);
+      return true;
+    };
+    return await this.#guard(
+      `Cannot write ${key}`,
+      options,
+      () => this.#folder.whileLockedIfPossible(replace),
     );
   }
 
@@ -330,4 +348,9 @@ function isWhole(info: Deno.FileInfo | undefined, size: number): boolean {
 
 function modifiedMs(info: Deno.FileInfo): number {
   return info.mtime?.getTime() ?? 0;
+}
+
+function isSame(one: Uint8Array | undefined, other: Uint8Array | undefined): boolean {
+  if (!one || !other) return one === other;
+  return one.length === other.length && one.every((byte, n) => byte === other[n]);
 }

@@ -2,7 +2,7 @@
 
 import { join } from "@std/path";
 import type { Clock } from "../../clock.ts";
-import { DaemonError } from "../../errors.ts";
+import { DaemonError, errnoOf } from "../../errors.ts";
 import { BLOB_PREFIX, checkKey, KEY_ROOTS } from "../keys.ts";
 import type { StoreOptions } from "../object_store.ts";
 import {
@@ -24,6 +24,9 @@ export const TMP = "tmp";
 export const ARCHIVES = "archives";
 /** The file that is locked while a reference is claimed. */
 const CLAIM_LOCK = "claim.lock";
+
+/** Errors of a file system that has no locks. */
+const NO_LOCKS = new Set(["ENOLCK", "EOPNOTSUPP", "ENOTSUP", "ENOSYS"]);
 
 /** Folders that every store has from its beginning; none is removed when it is empty. */
 const PERMANENT_FOLDERS = ["blobs", "refs", TMP];
@@ -166,6 +169,23 @@ export class ObjectFolder {
     using file = await Deno.open(join(this.root, CLAIM_LOCK), lock);
     await file.lock(true);
     return await work();
+  }
+
+  /**
+   * As {@link whileLocked}. Where the file system has no locks (NFS mounted with `nolock`), `work` runs all
+   * the same: whoever writes in the same moment may be replaced then.
+   */
+  async whileLockedIfPossible<T>(work: () => Promise<T>): Promise<T> {
+    let isLocked = false;
+    try {
+      return await this.whileLocked(() => {
+        isLocked = true;
+        return work();
+      });
+    } catch (error) {
+      if (isLocked || !NO_LOCKS.has(errnoOf(error) ?? "")) throw error;
+      return await work();
+    }
   }
 
   /** Moves a synced file into place, touched before, so that it never shows there with an older time. */

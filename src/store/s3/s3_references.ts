@@ -2,11 +2,11 @@
 
 import { digestOf, hexOf } from "../../digest.ts";
 import { DaemonError } from "../../errors.ts";
-import type { RefBytes, StoreOptions } from "../object_store.ts";
+import type { StoreOptions } from "../object_store.ts";
 import type { Connection } from "./connection.ts";
 import { listObjects } from "./listing.ts";
 import type { S3Options } from "./options.ts";
-import { ForeignAnswerError, MissingResultError, unlessMissing } from "./s3_errors.ts";
+import { failureOf, ForeignAnswerError, MissingResultError, unlessMissing } from "./s3_errors.ts";
 import { getSmallObject, isReplaced, isSame, type SmallObject } from "./small_object.ts";
 import { type Target, targetFor } from "./target.ts";
 import { putBytes, putBytesOnce } from "./put_object.ts";
@@ -19,6 +19,8 @@ const MAX_REF_BYTES = 16 << 20;
 export class S3References {
   readonly #connection: Connection;
   readonly #storage: S3Options;
+  /** False once the server said that it has no conditional writes. */
+  #writesOnCondition = true;
 
   constructor(connection: Connection, storage: S3Options) {
     this.#connection = connection;
@@ -45,16 +47,67 @@ export class S3References {
    * may have replaced it meanwhile: that is so where the answer to this upload proves that its bytes
    * arrived, and what is read is neither those nor what was there before.
    */
-  async put(key: string, bytes: RefBytes, options: StoreOptions): Promise<void> {
+  async put(key: string, bytes: Uint8Array, options: StoreOptions): Promise<void> {
     await this.#connection.retrying(async () => {
-      const now = typeof bytes === "function" ? await bytes() : bytes;
       const before = await unlessMissing(this.#getOnce(key, options));
-      const target = this.#target(key, now);
-      const isProven = await putBytesOnce(this.#connection, target, now, options);
+      const target = this.#target(key, bytes);
+      const isProven = await putBytesOnce(this.#connection, target, bytes, options);
       const after = await unlessMissing(this.#getOnce(key, options));
-      if (isSame(after, now) || isProven && isReplaced(before, after)) return;
+      if (isSame(after, bytes) || isProven && isReplaced(before, after)) return;
       throw new MissingResultError(`it says that it stored ${key} and gives something else back`);
     }, options);
+  }
+
+  /**
+   * Replaces a reference if it still is what was read of it. The server checks that once more when it
+   * writes (`If-Match`, `If-None-Match`); one that does not know how is asked to write in any case.
+   * Resolves to false where another writer has written before or since.
+   */
+  async replace(
+    key: string,
+    expected: Uint8Array | undefined,
+    bytes: Uint8Array,
+    options: StoreOptions,
+  ): Promise<boolean> {
+    return await this.#connection.retrying(async () => {
+      const before = await unlessMissing(this.#getOnce(key, options));
+      // An attempt whose answer was lost has arrived.
+      if (isSame(before, bytes)) return true;
+      if (expected ? !isSame(before, expected) : before !== undefined) return false;
+      const isProven = await this.#putIfUnchanged(key, before, bytes, options);
+      if (isProven === undefined) return false;
+      const after = await unlessMissing(this.#getOnce(key, options));
+      if (isSame(after, bytes)) return true;
+      if (isProven && isReplaced(before, after)) return false;
+      throw new MissingResultError(`it says that it stored ${key} and gives something else back`);
+    }, options);
+  }
+
+  /** Returns whether the answer proves what was stored; `undefined` where the reference has changed. */
+  async #putIfUnchanged(
+    key: string,
+    before: SmallObject | undefined,
+    bytes: Uint8Array,
+    options: StoreOptions,
+  ): Promise<boolean | undefined> {
+    const target = this.#target(key, bytes);
+    const condition = conditionOf(before);
+    if (!this.#writesOnCondition || !condition) {
+      return await putBytesOnce(this.#connection, target, bytes, options);
+    }
+    try {
+      return await putBytesOnce(this.#connection, { ...target, ...condition }, bytes, options);
+    } catch (error) {
+      const { kind } = failureOf(error, options.signal);
+      if (kind === "changed" || kind === "missing") {
+        const now = await unlessMissing(this.#getOnce(key, options));
+        if (before ? !isSame(now, before.bytes) : now !== undefined) return undefined;
+        throw new MissingResultError(`it says that ${key} has changed and gives the same back`);
+      }
+      if (kind !== "unsupported") throw error;
+      this.#writesOnCondition = false;
+      return await putBytesOnce(this.#connection, target, bytes, options);
+    }
   }
 
   /**
@@ -115,4 +168,12 @@ export class S3References {
   #target(key: string, bytes: Uint8Array): Target {
     return { ...targetFor(this.#storage, key), Metadata: { sha256: hexOf(digestOf(bytes)) } };
   }
+}
+
+/** Returns the condition that an object still is what was read; `undefined` where nothing tells. */
+function conditionOf(
+  before: SmallObject | undefined,
+): { IfMatch: string } | { IfNoneMatch: string } | undefined {
+  if (!before) return { IfNoneMatch: "*" };
+  return before.etag === undefined ? undefined : { IfMatch: before.etag };
 }

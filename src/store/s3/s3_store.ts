@@ -18,7 +18,6 @@ import type {
   ListOptions,
   ObjectInfo,
   ObjectStore,
-  RefBytes,
   StoreOptions,
   SweepOptions,
   Tally,
@@ -162,8 +161,21 @@ export class S3Store implements ObjectStore {
     return await this.#reading(`Cannot read ${key}`, options, () => this.#refs.get(key, options));
   }
 
-  async putRef(key: string, bytes: RefBytes, options: StoreOptions = {}): Promise<void> {
+  async putRef(key: string, bytes: Uint8Array, options: StoreOptions = {}): Promise<void> {
     await this.#guard(`Cannot write ${key}`, options, () => this.#refs.put(key, bytes, options));
+  }
+
+  async replaceRef(
+    key: string,
+    expected: Uint8Array | undefined,
+    bytes: Uint8Array,
+    options: StoreOptions = {},
+  ): Promise<boolean> {
+    return await this.#guard(
+      `Cannot write ${key}`,
+      options,
+      () => this.#refs.replace(key, expected, bytes, options),
+    );
   }
 
   async compareAndClaimRef(

@@ -12,6 +12,9 @@ export interface Target {
   StorageClass?: string;
   ContentType: string;
   Metadata?: Record<string, string>;
+  /** Conditions of the write: the ETag that the object must have, or `*` where it must not exist. */
+  IfMatch?: string;
+  IfNoneMatch?: string;
 }
 
 /** Returns the target for a key of the store. */
