@@ -29,8 +29,9 @@ export interface InitializerKind<Spec, Plan> {
   /**
    * Fills the tree, which the caller deletes where this fails.
    * @throws {DaemonError} FAILED_PRECONDITION where the source is at fault (a clone, a digest, a missing
-   *   backup), NOT_FOUND for an unknown snapshot, RESOURCE_EXHAUSTED for the quota or a full disk,
-   *   DATA_LOSS and UNAVAILABLE of the object store; or the signal's reason
+   *   backup), NOT_FOUND for an unknown snapshot, PERMISSION_DENIED for one of another owner,
+   *   RESOURCE_EXHAUSTED for the quota or a full disk, DATA_LOSS and UNAVAILABLE of the object store; or
+   *   the signal's reason
    */
   run(plan: Plan, context: InitializerContext, services: RunServices): Promise<void>;
 

@@ -13,7 +13,6 @@ import {
   type ImageReference,
   imagesOf,
   isReferenceKey,
-  parseBackupName,
   parseSnapshotName,
   readManifest,
   readReference,
@@ -220,16 +219,8 @@ interface Location {
 }
 
 function locate(url: string): Location {
-  const backup = parseBackupName(url);
-  if (backup) return { key: backupKey(backup.identity), kind: "backup", ...backup };
-  if (/^wsdaemon:backup(\/|$)/.test(url)) {
-    throw invalid(
-      "The url",
-      "must look like wsdaemon:backup/<owner>/<meta_id>[@sha256:<64 hex digits>]: " +
-        `current value is ${JSON.stringify(url)}`,
-    );
-  }
   const parsed = parseSnapshotName(url, "The url");
+  if (parsed.kind === "backup") return { ...parsed, key: backupKey(parsed.identity) };
   if (parsed.kind === "archive") {
     throw invalid("The url", `must be of an image, and ${url} is a plain archive`);
   }

@@ -12,6 +12,7 @@ export {
   removeImages,
   sizesOfImage,
 } from "./catalog.ts";
+export { type HistoryEntry, imageHistory } from "./image_history.ts";
 export { type ImagePage, listImages } from "./image_pages.ts";
 export { removeOwner } from "./remove_owner.ts";
 export { expanded } from "./file_content.ts";

@@ -86,7 +86,10 @@ export interface Images {
    * backup of another lineage is kept beside it.
    */
   saveBackup(tree: Tree, identity: WorkspaceIdentity, options: SaveOptions): Promise<SavedImage>;
-  /** Restores a snapshot (ours, or a plain archive) into an empty staging tree. NOT_FOUND if unknown. */
+  /**
+   * Restores a snapshot, a backup by its url or a plain archive into an empty staging tree. NOT_FOUND if
+   * unknown; also for a backup that is not kept any more.
+   */
   restoreSnapshot(tree: Tree, name: string, options: RestoreImageOptions): Promise<RestoredImage>;
   /** Restores the identity's backup. FAILED_PRECONDITION if it has none. */
   restoreBackup(

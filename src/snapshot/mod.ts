@@ -45,7 +45,6 @@ export {
   backupUrl,
   isReferenceKey,
   logPrefix,
-  parseBackupName,
   parseSnapshotName,
   referencePrefixes,
   snapshotKey,

@@ -1,8 +1,10 @@
 /**
  * Builds and parses names: of snapshots as callers see them, and of references as the store sees them.
  *
- * A snapshot of ours is `wsdaemon:snapshot/<owner>/<meta_id>/<id>`. Any other name must be that of a
- * plain archive, `<object>@<bucket>`, as the original ws-daemon and other tools wrote them.
+ * A snapshot of ours is `wsdaemon:snapshot/<owner>/<meta_id>/<id>`; a backup is named
+ * `wsdaemon:backup/<owner>/<meta_id>@<manifest digest>`, or without its digest, which means the latest.
+ * Any other name must be that of a plain archive, `<object>@<bucket>`, as the original ws-daemon and
+ * other tools wrote them.
  */
 
 import { randomBytes } from "node:crypto";
@@ -13,12 +15,20 @@ import type { WorkspaceIdentity } from "./images.ts";
 /** A parsed snapshot name. */
 export type SnapshotName =
   | { kind: "image"; identity: WorkspaceIdentity; id: string }
+  | ({ kind: "backup" } & BackupName)
   | {
     kind: "archive";
     object: string;
     bucket: string;
     compression: "none" | "gzip" | "zstd";
   };
+
+/** A backup's url, parsed. */
+export interface BackupName {
+  identity: WorkspaceIdentity;
+  /** Absent for the latest. */
+  manifest?: Digest;
+}
 
 const SCHEME = "wsdaemon:";
 const IDENTITY = /^[A-Za-z0-9._@:+=-]{1,256}$/;
@@ -56,10 +66,7 @@ export function snapshotUrl(identity: WorkspaceIdentity, id: string): string {
   return `${SCHEME}snapshot/${identity.owner}/${identity.metaId}/${id}`;
 }
 
-/**
- * Returns the url that BackupWorkspace answers with: it names the image, but is no snapshot name. Without
- * a manifest it is that of the latest backup.
- */
+/** Returns the url that BackupWorkspace answers with; without a manifest, that of the latest backup. */
 export function backupUrl({ owner, metaId }: WorkspaceIdentity, manifest?: Digest): string {
   const latest = `${SCHEME}backup/${owner}/${metaId}`;
   return manifest === undefined ? latest : `${latest}@${manifest}`;
@@ -69,9 +76,7 @@ export function backupUrl({ owner, metaId }: WorkspaceIdentity, manifest?: Diges
  * Parses a backup's url; the manifest may be left out, which means the latest. Returns `undefined` where
  * it is no backup's url.
  */
-export function parseBackupName(
-  name: string,
-): { identity: WorkspaceIdentity; manifest?: Digest } | undefined {
+export function parseBackupName(name: string): BackupName | undefined {
   const match = /^wsdaemon:backup\/([^/]+)\/([^/]+?)(?:@(sha256:[0-9a-f]{64}))?$/.exec(name);
   if (!match) return undefined;
   const [, owner, metaId, manifest] = match;
@@ -85,12 +90,14 @@ export function parseBackupName(
  * @throws {DaemonError} INVALID_ARGUMENT for a malformed one, naming the field at `path`.
  */
 export function parseSnapshotName(name: string, path: string): SnapshotName {
-  if (name === "") throw invalid(path, "must be given: the url that TakeSnapshot answered");
+  if (name === "") throw invalid(path, "must be given: the url of a snapshot or a backup");
   if (name.startsWith(SCHEME)) return parseImageName(name, path);
   return parseArchiveName(name, path);
 }
 
 function parseImageName(name: string, path: string): SnapshotName {
+  const backup = parseBackupName(name);
+  if (backup) return { kind: "backup", ...backup };
   const parts = name.slice(SCHEME.length).split("/");
   const [kind, owner, metaId, id] = parts;
   const whole = parts.length === 4 && kind === "snapshot" && isIdentityPart(owner!) &&
@@ -98,7 +105,8 @@ function parseImageName(name: string, path: string): SnapshotName {
   if (!whole) {
     throw invalid(
       path,
-      `must look like ${SCHEME}snapshot/<owner>/<meta_id>/<time>-<random>: ` +
+      `must look like ${SCHEME}snapshot/<owner>/<meta_id>/<time>-<random> or ` +
+        `${SCHEME}backup/<owner>/<meta_id>[@sha256:<64 hex digits>]: ` +
         `current value is ${JSON.stringify(name)}`,
     );
   }
@@ -113,7 +121,7 @@ function parseArchiveName(name: string, path: string): SnapshotName {
   if (at < 0) {
     throw invalid(
       path,
-      `must be a url that TakeSnapshot answered, or <object>@<bucket>: current value is ${shown}`,
+      `must be the url of a snapshot or a backup, or <object>@<bucket>: current value is ${shown}`,
     );
   }
   if (!BUCKET.test(bucket) || bucket.includes("..")) {

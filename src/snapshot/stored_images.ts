@@ -48,6 +48,7 @@ import { describeImage, type SmallBlob } from "./manifest.ts";
 import { readImage, readImageBlobs } from "./read_image.ts";
 import {
   backupKey,
+  type BackupName,
   backupUrl,
   logKey,
   newSnapshotName,
@@ -200,6 +201,9 @@ export class StoredImages implements Images {
         await archive.release();
       }
     }
+    if (parsed.kind === "backup") {
+      return await this.#restoreNamedBackup(tree, name, parsed, options);
+    }
     const key = snapshotKey(parsed.identity, parsed.id);
     const bytes = await readReference(this.#store, key, options);
     if (!bytes) {
@@ -212,6 +216,28 @@ export class StoredImages implements Images {
     }
     const { images } = decodeReference(key, bytes, parsed.identity);
     return await this.#restore(tree, images[0]!.manifest, options);
+  }
+
+  /** Restores a backup that a caller has named, and that may be another identity's. */
+  async #restoreNamedBackup(
+    tree: Tree,
+    name: string,
+    { identity, manifest }: BackupName,
+    options: RestoreImageOptions,
+  ): Promise<RestoredImage> {
+    const key = backupKey(identity);
+    const bytes = await readReference(this.#store, key, options);
+    const images = bytes ? decodeReference(key, bytes, identity).images : [];
+    const image = manifest ? images.find((one) => one.manifest === manifest) : images[0];
+    if (!image) {
+      throw new DaemonError(
+        "NOT_FOUND",
+        `There is no backup ${name} in this store, or not any more (\`wsdaemon store ls --owner ` +
+          `${identity.owner} --meta-id ${identity.metaId}\` lists those that are kept)`,
+        { reason: "SNAPSHOT_NOT_FOUND", resource: { type: "snapshot", name } },
+      );
+    }
+    return await this.#restore(tree, image.manifest, options);
   }
 
   async restoreBackup(
@@ -512,7 +538,7 @@ function describePacked(
 function imageName(url: string): { key: string; identity: WorkspaceIdentity } {
   const parsed = parseSnapshotName(url, "snapshot");
   if (parsed.kind !== "image") {
-    throw new DaemonError("INVALID_ARGUMENT", `Cannot save as a plain archive: ${url}`);
+    throw new DaemonError("INVALID_ARGUMENT", `Cannot save as anything but a snapshot: ${url}`);
   }
   return { key: snapshotKey(parsed.identity, parsed.id), identity: parsed.identity };
 }

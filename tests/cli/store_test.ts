@@ -84,7 +84,10 @@ Deno.test("the store can be looked into beside a daemon or without one", async (
     const { layers } = await readImage(fixture.store, backup.manifest);
     for (const { digest } of layers) assertStringIncludes(text, digest);
     assertStringIncludes(text, backup.url);
+    assertMatch(text, /^CREATED .* URL$/m);
     assertEquals(description.layers, layers);
+    const [newest] = description.history as { url: string; isHead: boolean }[];
+    assertEquals([newest?.url, newest?.isHead], [backup.url, true]);
     assertEquals(description.manifest, {
       digest: backup.manifest,
       size: Deno.statSync(fixture.blobPath(backup.manifest)).size,
@@ -140,7 +143,7 @@ Deno.test("the store can be looked into beside a daemon or without one", async (
         "wsdaemon:backup/a/b",
         "x",
       ),
-      refusal(fixture, "INVALID_ARGUMENT", "must be a url", "show", "nonsense"),
+      refusal(fixture, "INVALID_ARGUMENT", "must be the url", "show", "nonsense"),
     ]);
   });
 

@@ -2,7 +2,9 @@
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
+import { digestOf } from "../../src/digest.ts";
 import { DaemonError } from "../../src/errors.ts";
+import { newLineage } from "../../src/snapshot/lineage.ts";
 import type { GitSpec, InitializerSpec, SnapshotSpec } from "../../src/initializer/specs.ts";
 import {
   addCommits,
@@ -199,6 +201,40 @@ Deno.test("backup initializer restores the latest backup, and says so where ther
   const { path } = await fixture.run(backup);
   assertEquals(read(path, "a.txt"), "1\n2\n3\n4\n5\n");
   assertEquals(fixture.baselines.length, 1);
+});
+
+Deno.test("any backup that is kept is started from by its url, another owner's latest by no guess", async () => {
+  await using fixture = await initializerFixture();
+  const urls: string[] = [];
+  // Each is of another lineage, so that both are kept.
+  for (const content of ["first", "second"]) {
+    const { tree, path } = await fixture.run({ kind: "empty" });
+    await Deno.writeTextFile(join(path, "work"), content);
+    const lineage = newLineage();
+    const options = { baseline: tree.name, lineage };
+    urls.push((await fixture.images.saveBackup(tree, ALICE, options)).url);
+  }
+  const latest = "wsdaemon:backup/alice/notes";
+  const workOf = async (url: string, owner: string) => {
+    const identity = { owner, metaId: "fork" };
+    const prebuild: InitializerSpec = { kind: "prebuild", prebuild: snapshotOf(url), git: [] };
+    const trees = [await fixture.run(snapshotOf(url), { identity })];
+    trees.push(await fixture.run(prebuild, { identity }));
+    return trees.map(({ path }) => read(path, "work"));
+  };
+  for (const owner of ["alice", "bob"]) {
+    assertEquals(await workOf(urls[0]!, owner), ["first", "first"]);
+    assertEquals(await workOf(urls[1]!, owner), ["second", "second"]);
+  }
+  assertEquals(await workOf(latest, "alice"), ["second", "second"]);
+  assertEquals(`${latest}@${fixture.results.at(-1)?.manifest}`, urls[1]);
+  const codeOf = (url: string, owner: string) =>
+    workOf(url, owner).then(() => "OK", ({ code }) => code);
+  assertEquals(await codeOf(latest, "bob"), "PERMISSION_DENIED");
+  assertEquals(await codeOf("wsdaemon:backup/alice/other", "alice"), "NOT_FOUND");
+  assertEquals(await codeOf(`${latest}@${digestOf("none")}`, "alice"), "NOT_FOUND");
+  // An image is found only under the name of whose it is.
+  assertEquals(await codeOf(urls[0]!.replace("/alice/", "/bob/"), "bob"), "NOT_FOUND");
 });
 
 Deno.test("where backups are preferred, one is restored whatever the initializer says", async () => {

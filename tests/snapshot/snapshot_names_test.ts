@@ -95,7 +95,11 @@ Deno.test("a backup's url parses to whose it is and to its manifest", () => {
   const manifest = digestOf("manifest");
   fc.assert(fc.property(identity, (who) => {
     assertEquals(parseBackupName(backupUrl(who, manifest)), { identity: who, manifest });
+    const named = { kind: "backup", identity: who, manifest } as const;
+    assertEquals(parseSnapshotName(backupUrl(who, manifest), "s"), named);
   }));
+  const latest = { kind: "backup", identity: { owner: "a", metaId: "b" } } as const;
+  assertEquals(parseSnapshotName("wsdaemon:backup/a/b", "s"), latest);
   assertEquals(parseBackupName("wsdaemon:backup/a/b"), {
     identity: { owner: "a", metaId: "b" },
   });

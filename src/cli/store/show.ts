@@ -2,7 +2,14 @@
 
 import { Command } from "commander";
 import { formatSize } from "../../config/mod.ts";
-import { findImage, type FoundImage, ImageFiles, isWithin } from "../../inspect/mod.ts";
+import {
+  findImage,
+  type FoundImage,
+  type HistoryEntry,
+  ImageFiles,
+  imageHistory,
+  isWithin,
+} from "../../inspect/mod.ts";
 import { readImage, readManifest } from "../../snapshot/mod.ts";
 import { printJson, printLine, table } from "../io.ts";
 import { entryJson, entryLine, formatCount, formatTime, imageJson } from "./format.ts";
@@ -10,6 +17,9 @@ import { pathOf, requireEntry, warnOfIndex } from "./paths.ts";
 import { type StoreSession, withStore } from "./session.ts";
 
 const EXAMPLES = `
+Of a backup, all that are kept of its identity are listed as well, newest first: any of them can be
+started from by its url. "last" marks the last image of a lineage that no other began from.
+
 The files come from the image's index, which is all that is read; an image without one is listed by
 reading its layers. Times are UTC, owners numbers. With a folder as PATH, all that is below it.
 
@@ -40,13 +50,19 @@ export function showCommand(): Command {
 /** Reads the manifest of an image and returns what it lists. */
 async function describe({ store, signal }: StoreSession, image: FoundImage) {
   const manifest = await readManifest(store, image.manifest, signal);
-  const { layers, index } = await readImage(store, image.manifest, signal);
+  const { layers, index, lineage } = await readImage(store, image.manifest, signal);
   const { config } = manifest;
-  return { manifest: { digest: image.manifest, size: manifest.size }, config, index, layers };
+  return {
+    manifest: { digest: image.manifest, size: manifest.size },
+    config,
+    index,
+    layers,
+    ...(lineage ? { lineage } : {}),
+  };
 }
 
 async function showImage(session: StoreSession, image: FoundImage): Promise<void> {
-  const { manifest, config, index, layers } = await describe(session, image);
+  const { manifest, config, index, layers, lineage } = await describe(session, image);
   const blob = ({ digest, size }: { digest: string; size: number }) =>
     `${digest}  ${formatSize(size)}`;
   printLine(table([
@@ -57,11 +73,29 @@ async function showImage(session: StoreSession, image: FoundImage): Promise<void
     ["created", formatTime(image.createdAt)],
     ["files", formatCount(image.files)],
     ["content", formatSize(image.contentBytes)],
+    ["lineage", lineage?.id ?? "(unknown)"],
+    ...(lineage?.base ? [["began from", lineage.base]] : []),
     ["manifest", blob(manifest)],
     ["config", blob(config)],
     ["index", index ? blob(index) : "(none)"],
     ...layers.map((layer, n) => [`layer ${n}`, blob(layer)]),
   ]));
+  if (image.kind === "backup") await showHistory(session, image);
+}
+
+/** Prints the backups that are kept of an image's identity, newest first. */
+async function showHistory({ store, signal }: StoreSession, image: FoundImage): Promise<void> {
+  const history = await imageHistory(store, image, signal);
+  const rows = history.map(({ createdAt, files, contentBytes, lineage, isHead, url }) => [
+    formatTime(createdAt),
+    formatCount(files),
+    formatSize(contentBytes),
+    lineage?.id.slice(0, 12) ?? "(unknown)",
+    isHead ? "last" : "",
+    url,
+  ]);
+  printLine("");
+  printLine(table([["CREATED", "FILES", "CONTENT", "LINEAGE", "OF IT", "URL"], ...rows]));
 }
 
 async function listFiles(
@@ -78,7 +112,12 @@ async function showJson(
   image: FoundImage,
   path: Uint8Array | undefined,
 ): Promise<void> {
-  const description = { ...imageJson(image), ...await describe(session, image) };
+  const history = await imageHistory(session.store, image, session.signal);
+  const description = {
+    ...imageJson(image),
+    ...await describe(session, image),
+    ...(image.kind === "backup" ? { history: history.map(historyJson) } : {}),
+  };
   if (!path) return printJson(description);
   let before = JSON.stringify(description, null, 2).replace(/\n}$/, ',\n  "entries": [');
   let isFirst = true;
@@ -88,6 +127,15 @@ async function showJson(
     isFirst = false;
   }
   printLine(`${before}\n  ]\n}`);
+}
+
+function historyJson({ url, createdAt, lineage, isHead }: HistoryEntry) {
+  return {
+    url,
+    createdAt: new Date(createdAt).toISOString(),
+    ...(lineage ? { lineage } : {}),
+    isHead,
+  };
 }
 
 async function* filesAt(
