@@ -86,6 +86,10 @@ const COMMANDS: Readonly<Record<string, Subcommand>> = {
     description: "Make a btrfs in a file for the root, and enlarge it",
     load: async () => (await import("./pool/mod.ts")).poolCommand(),
   },
+  state: {
+    description: "Compare a stopped daemon's journal with its content, and adopt what it has lost",
+    load: async () => (await import("./state/mod.ts")).stateCommand(),
+  },
   config: {
     description: "Check, show and describe the config",
     load: async () => (await import("./config.ts")).configCommand(),

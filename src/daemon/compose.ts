@@ -29,7 +29,7 @@ import {
   startMetricsHttp,
 } from "../telemetry/mod.ts";
 import { setTraceSource, SpanExporter, type SpanSink } from "../tracing/mod.ts";
-import { type Journal, WorkspaceManager, WorkspaceMetrics } from "../workspace/mod.ts";
+import { type Journal, recordsOf, WorkspaceManager, WorkspaceMetrics } from "../workspace/mod.ts";
 import { CertificateWatch } from "./certificate_watch.ts";
 import { CollectionSchedule } from "./collection_schedule.ts";
 import type { DaemonMetrics } from "./daemon_metrics.ts";
@@ -89,7 +89,7 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   const store = await openConfiguredStore(config, metrics);
   stack.defer(() => store.close());
   const journal = stack.use(
-    await openJournal(join(config.root, "state", "state.db"), options.content),
+    await openJournal(join(config.root, "state", "state.db"), options.content, recordsOf(config)),
   );
   const egressProxy = stack.use(new EgressProxy(config.net, networkOf(config.net)));
   const { content } = options;

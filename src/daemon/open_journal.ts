@@ -1,7 +1,7 @@
 import type { Content } from "../content/mod.ts";
 import { DaemonError, messageOf } from "../errors.ts";
 import { logger } from "../log/mod.ts";
-import { Journal } from "../workspace/mod.ts";
+import { Journal, type TreeRecords } from "../workspace/mod.ts";
 
 const log = logger("daemon");
 
@@ -11,16 +11,20 @@ const log = logger("daemon");
  * whatever it left unfinished is deleted first: nothing refers to that, whatever the journal says.
  * @throws {DaemonError} as `Journal` does
  */
-export async function openJournal(path: string, content: Content): Promise<Journal> {
+export async function openJournal(
+  path: string,
+  content: Content,
+  records: TreeRecords,
+): Promise<Journal> {
   try {
-    return new Journal(path);
+    return new Journal(path, records);
   } catch (error) {
     if (!(error instanceof DaemonError) || error.code !== "RESOURCE_EXHAUSTED") throw error;
     log.warn("Deleting what an earlier daemon has left, to make space: {reason}", {
       reason: messageOf(error),
     });
     await deleteLeftovers(content);
-    return new Journal(path);
+    return new Journal(path, records);
   }
 }
 

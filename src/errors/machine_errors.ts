@@ -104,8 +104,8 @@ const damagedDatabase: MachineError = {
   reason: "NODE_STATE_UNUSABLE",
   words: "the database is damaged",
   remedy: () =>
-    "stop wsdaemon, check the disk, and recover the file with sqlite3 (.recover) or from a copy; " +
-    "without it the workspaces' folders stay, as nobody's",
+    "stop wsdaemon, check the disk, then have the workspaces' folders adopted by a new one: " +
+    "wsdaemon state adopt --all",
 };
 const refused: MachineError = {
   code: "FAILED_PRECONDITION",

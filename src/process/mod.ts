@@ -4,6 +4,7 @@
  */
 
 export { libcPath } from "./libc.ts";
+export { lockRoot } from "./lock.ts";
 export type {
   ConfigRead,
   DaemonWorkerStart,

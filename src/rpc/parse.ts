@@ -1,11 +1,10 @@
 /** Translates the wire's requests into the daemon's own terms, and refuses malformed ones. */
 
 import { invalid } from "../errors.ts";
-import type { InitRequest } from "../workspace/mod.ts";
+import { type InitRequest, workspaceIdProblem } from "../workspace/mod.ts";
 import type { DisposeWorkspaceRequest, InitWorkspaceRequest } from "../wire/mod.ts";
 import { parseInitializer } from "./parse_initializer.ts";
 
-const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const NAME = /^[A-Za-z0-9._@:+=-]{1,256}$/;
 
 /**
@@ -14,11 +13,8 @@ const NAME = /^[A-Za-z0-9._@:+=-]{1,256}$/;
  */
 export function parseId(id: string): string {
   if (id === "") throw invalid("id", "must not be empty");
-  if (!ID.test(id)) {
-    const rule = "1 to 128 characters of A-Za-z0-9._- and start with a letter or digit";
-    throw invalid("id", `must be ${rule}: it is ${quote(id)}`);
-  }
-  if (id.includes("..")) throw invalid("id", `must not contain "..": it is ${quote(id)}`);
+  const problem = workspaceIdProblem(id);
+  if (problem !== undefined) throw invalid("id", `${problem}: it is ${quote(id)}`);
   return id;
 }
 

@@ -43,6 +43,7 @@ export {
   BACKUP_PREFIX,
   backupKey,
   backupUrl,
+  isIdentityPart,
   isReferenceKey,
   logPrefix,
   parseSnapshotName,

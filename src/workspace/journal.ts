@@ -10,28 +10,10 @@ import type { DatabaseSync } from "node:sqlite";
 import { isDigest } from "../digest.ts";
 import type { Lineage } from "../snapshot/mod.ts";
 import { JournalDatabase } from "./journal_database.ts";
-import type { WorkspaceState } from "./state.ts";
+import type { WorkspaceFolder, WorkspaceRecord } from "./workspace_record.ts";
+import type { TreeRecords } from "./tree_records.ts";
 
-/** A workspace as the journal holds it. Nothing here is a secret. */
-export interface WorkspaceRecord {
-  id: string;
-  owner: string;
-  metaId: string;
-  state: Exclude<WorkspaceState, "NONE">;
-  remoteStorageDisabled: boolean;
-  /** Bytes; 0 for no quota. */
-  quotaBytes: number;
-  /** The folder, relative to the tree, that Git's status is read of. */
-  checkoutLocation: string;
-  /** The kind of initializer that it was made by; absent where an earlier version made it. */
-  initializer?: string;
-  /** When it was accepted, in milliseconds since the epoch; absent where an earlier version made it. */
-  createdAt?: number;
-  /** Its folder, where others make folders among the workspaces, too. */
-  folder?: WorkspaceFolder;
-  /** The lineage of its images; absent until its content is whole. */
-  lineage?: Lineage;
-}
+export type { WorkspaceFolder, WorkspaceRecord } from "./workspace_record.ts";
 
 /** What is recorded with a change of a workspace's state. */
 export interface StateDetails {
@@ -39,20 +21,6 @@ export interface StateDetails {
   saved?: readonly string[];
   /** The lineage of the content that is whole now. */
   lineage?: Lineage | undefined;
-}
-
-/**
- * The folder of a workspace, as long as it matters which one that is.
- *
- * - `unclaimed`: whatever is at its place is not the workspace's;
- * - `published`: the tree that is, or is about to be, renamed to its place;
- * - `filling`: a folder that somebody else made and that holds content in part;
- * - `filled`: the same, once the workspace is AVAILABLE.
- */
-export interface WorkspaceFolder {
-  readonly use: "unclaimed" | "published" | "filling" | "filled";
-  /** As the content Workers tell folders apart. */
-  readonly id: string;
 }
 
 /** Returns what is to be remembered of a workspace's folder once the workspace is AVAILABLE. */
@@ -68,7 +36,8 @@ export interface PendingSnapshot {
   workspaceId: string;
 }
 
-const SCHEMA_VERSION = 1;
+/** The version of the journal's schema that is written and read. */
+export const SCHEMA_VERSION = 1;
 const SCHEMA = `
   CREATE TABLE workspaces (
     id TEXT PRIMARY KEY,
@@ -143,23 +112,32 @@ const LINEAGES = `
 /** The durable record of workspaces and pending snapshots. Methods are synchronous. */
 export class Journal implements Disposable {
   readonly #database: JournalDatabase;
+  readonly #records: TreeRecords | undefined;
 
   /**
    * Opens or creates the journal in a file, which this process then has for itself.
+   * @param records where it notes beside each tree whose that is; nowhere if absent
    * @throws {DaemonError} FAILED_PRECONDITION for one that is damaged or of another version,
    *   RESOURCE_EXHAUSTED where there is no space to create one
    */
-  constructor(path: string) {
+  constructor(path: string, records?: TreeRecords) {
+    this.#records = records;
     this.#database = new JournalDatabase(path, { version: SCHEMA_VERSION, sql: SCHEMA });
   }
 
   /** Returns all workspaces, sorted by id. */
   workspaces(): WorkspaceRecord[] {
-    return this.#database.read(selectWorkspaces);
+    return this.#database.read((db) => selectWorkspaces(db));
   }
 
   /** Adds a workspace, in place of one with its id whose removal could not be written. */
   insert(record: WorkspaceRecord): void {
+    // Of an earlier workspace with this id.
+    this.#records?.remove(record.id);
+    this.#add(record);
+  }
+
+  #add(record: WorkspaceRecord): void {
     const { id, initializer, createdAt, folder } = record;
     this.#database.update((db) => {
       db.prepare("INSERT OR REPLACE INTO workspaces VALUES (?, ?, ?, ?, ?, ?, ?)").run(
@@ -185,6 +163,7 @@ export class Journal implements Disposable {
     state: WorkspaceRecord["state"],
     { saved = [], lineage }: StateDetails = {},
   ): void {
+    if (state === "AVAILABLE") this.#note(id);
     this.#database.update((db) => {
       db.prepare("UPDATE workspaces SET state = ? WHERE id = ?").run(state, id);
       if (state === "AVAILABLE") settleFolder(db, id);
@@ -194,6 +173,49 @@ export class Journal implements Disposable {
       const insert = db.prepare("INSERT OR REPLACE INTO final_saves VALUES (?, ?)");
       for (const what of saved) insert.run(id, what);
     });
+    if (state === "DELETING") this.#records?.remove(id);
+  }
+
+  /** Writes the record beside a workspace's tree. */
+  #note(id: string): void {
+    if (!this.#records) return;
+    const [record] = this.#database.read((db) => selectWorkspaces(db, id));
+    if (!record) return;
+    const { state: _state, folder, ...rest } = record;
+    const settled = settledFolder(folder);
+    this.#records.write({ ...rest, ...(settled && { folder: settled }) });
+  }
+
+  /**
+   * Writes the records that trees of AVAILABLE workspaces lack, as those of earlier versions do, and
+   * removes those that are of no workspace and no tree.
+   * @param published the names of all published trees
+   */
+  completeRecords(published: ReadonlySet<string>): void {
+    const records = this.#records;
+    if (!records) return;
+    const workspaces = this.workspaces();
+    for (const { id, state } of workspaces) {
+      if (state === "AVAILABLE" && published.has(id)) this.#note(id);
+    }
+    const known = new Set(workspaces.map(({ id }) => id));
+    for (const id of records.ids()) {
+      if (!known.has(id) && !published.has(id)) records.remove(id);
+    }
+  }
+
+  /** Returns what SQLite finds damaged in the file; nothing where it is in order. */
+  damages(): string[] {
+    return this.#database.read((db) =>
+      db.prepare("PRAGMA integrity_check").all().map((row) => String(row.integrity_check))
+    ).filter((words) => words !== "ok");
+  }
+
+  /** Adds a workspace that is AVAILABLE, whose tree is there, and notes beside that whose it is. */
+  adopt(workspace: Omit<WorkspaceRecord, "state">): void {
+    // First, so that it is there if the row is.
+    this.#records?.write(workspace);
+    this.#add({ ...workspace, state: "AVAILABLE" });
   }
 
   /** Sets which folder is a workspace's. */
@@ -218,6 +240,7 @@ export class Journal implements Disposable {
   /** Removes a workspace with its pending snapshots and final saves, once its content is deleted. */
   remove(id: string): void {
     this.#write("DELETE FROM workspaces WHERE id = ?", id);
+    this.#records?.remove(id);
     this.#database.reclaimSpace();
   }
 
@@ -311,14 +334,16 @@ function hasTable(db: DatabaseSync, name: string): boolean {
   return db.prepare("SELECT 1 FROM sqlite_master WHERE name = ?").get(name) !== undefined;
 }
 
-function selectWorkspaces(db: DatabaseSync): WorkspaceRecord[] {
+/** Returns all workspaces, or the one with that id. */
+function selectWorkspaces(db: DatabaseSync, id?: string): WorkspaceRecord[] {
   const tables = ["workspace_details", "workspace_folders", "workspace_lineages"];
   const joins = tables.filter((name) => hasTable(db, name))
     .map((name) => `LEFT JOIN ${name} ON ${name}.workspace_id = workspaces.id`);
-  const statement = db.prepare(`SELECT * FROM workspaces ${joins.join(" ")} ORDER BY id`);
+  const where = id === undefined ? "" : "WHERE workspaces.id = ?";
+  const statement = db.prepare(`SELECT * FROM workspaces ${joins.join(" ")} ${where} ORDER BY id`);
   // A number that is too large for JavaScript must not make every row unreadable.
   statement.setReadBigInts(true);
-  return statement.all().map((row) => ({
+  return statement.all(...id === undefined ? [] : [id]).map((row) => ({
     id: String(row.id),
     owner: String(row.owner),
     metaId: String(row.meta_id),

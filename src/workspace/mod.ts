@@ -6,9 +6,18 @@
  */
 
 export { SCHEDULE } from "./backup_schedule.ts";
-export { Journal } from "./journal.ts";
+export { adopt, type Adoption, type AdoptOptions } from "./adopt.ts";
+export {
+  checkState,
+  type JournalFinding,
+  type StateReport,
+  type WorkspaceFinding,
+} from "./check_state.ts";
+export { Journal, SCHEMA_VERSION } from "./journal.ts";
 export { WorkspaceManager } from "./manager.ts";
 export { WorkspaceMetrics } from "./workspace_metrics.ts";
+export { journalPath, recordsOf, TreeRecords } from "./tree_records.ts";
+export { workspaceIdProblem } from "./workspace_id.ts";
 export type { WorkspaceState } from "./state.ts";
 export type { WorkspaceInfo } from "./workspace.ts";
 export type { InitRequest, Workspaces } from "./workspaces.ts";

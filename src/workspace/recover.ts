@@ -54,6 +54,7 @@ export async function recover(
   if (areEmptyOnesExpected) {
     for (const name of orphans) if (await content.folders.isEmpty(name)) orphans.delete(name);
   }
+  if (published) recorders.journal.completeRecords(new Set(published));
   reportOrphans(orphans, leftovers?.foreign ?? []);
   return { workspaces, orphans, leftovers: leftovers ?? NO_LEFTOVERS };
 }
@@ -92,9 +93,11 @@ async function tryToFind<T>(what: string, find: () => Promise<T>): Promise<T | u
 
 function reportOrphans(orphans: ReadonlySet<string>, foreign: readonly string[]): void {
   for (const name of [...orphans].slice(0, MAX_NAMED)) {
-    log.error("There is an entry {name} among the workspaces that no workspace belongs to", {
-      name,
-    });
+    log.error(
+      'There is an entry {name} among the workspaces that no workspace belongs to; "wsdaemon state check" ' +
+        "says what is known of it, with the daemon stopped",
+      { name },
+    );
   }
   for (const path of foreign.slice(0, MAX_NAMED)) {
     log.warn("{path} is not wsdaemon's and stays; move it away", { path });

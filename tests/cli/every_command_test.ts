@@ -30,6 +30,8 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   "pool create": ["--size", "1GiB", "--dry-run"],
   "pool status": [],
   "pool grow": ["--size", "2GiB", "--dry-run"],
+  "state check": [],
+  "state adopt": ["--all"],
   "store ls": [],
   "store show": [URL_OF_NOTHING],
   "store cat": [URL_OF_NOTHING, "file"],
@@ -60,15 +62,16 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
 const names = Object.keys(COMMANDS);
 const STORE = names.filter((name) => name.startsWith("store "));
 const POOL = names.filter((name) => name.startsWith("pool "));
+const STATE = names.filter((name) => name.startsWith("state "));
 /** The groups of commands. */
-const GROUPS = ["client", "config", "images", "pool", "store"];
+const GROUPS = ["client", "config", "images", "pool", "state", "store"];
 /** The commands that call a daemon. */
 const CLIENT = [
   ...names.filter((name) => /^(client|images) /.test(name)),
   ...["ls", "status", "ops", "top", "cancel", "drain", "collect", "verify", "purge"],
 ];
 /** The commands that load a config. */
-const CONFIG = ["run", "doctor", "config validate", "config show", ...STORE, ...POOL];
+const CONFIG = ["run", "doctor", "config validate", "config show", ...STORE, ...POOL, ...STATE];
 /** The commands that look at what the config names. */
 const MACHINE = ["run", "doctor", "config validate"];
 

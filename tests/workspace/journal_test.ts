@@ -136,7 +136,7 @@ Deno.test("a journal that is damaged says so, and what to do", () =>
       path,
     );
     assertEquals(reading.code, "FAILED_PRECONDITION");
-    assertStringIncludes(reading.message, ".recover");
+    assertStringIncludes(reading.message, "wsdaemon state adopt --all");
   }));
 
 Deno.test("the journal refuses a state file of a newer version, and one that is not a database", () =>
