@@ -13,7 +13,7 @@ const COMMITS = [
   "journal.setState",
   "journal.setState",
   "store.putRef",
-  "store.putRef",
+  "store.replaceRef",
   "worker.commitBaseline",
   "worker.create",
   "worker.publish",

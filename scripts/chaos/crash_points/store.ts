@@ -16,5 +16,6 @@ export async function openStore(...args: Parameters<typeof open>): Promise<Objec
     "putBlob",
     "putBlobBytes",
     "putRef",
+    "replaceRef",
   ]);
 }

@@ -5,15 +5,18 @@ import { step } from "./held.ts";
 
 export * from "../../../src/store/mod.ts";
 
+type Step = "getRef" | "hasBlob" | "putBlob" | "putBlobBytes" | "putRef" | "replaceRef";
+
 /** Opens the configured store. */
 export async function openStore(...args: Parameters<typeof open>): Promise<ObjectStore> {
   const store = await open(...args);
-  const steps: Pick<ObjectStore, "getRef" | "hasBlob" | "putBlob" | "putBlobBytes" | "putRef"> = {
+  const steps: Pick<ObjectStore, Step> = {
     getRef: (...args) => step("store.getRef", () => store.getRef(...args)),
     hasBlob: (...args) => step("store.hasBlob", () => store.hasBlob(...args)),
     putBlob: (...args) => step("store.putBlob", () => store.putBlob(...args)),
     putBlobBytes: (...args) => step("store.putBlobBytes", () => store.putBlobBytes(...args)),
     putRef: (...args) => step("store.putRef", () => store.putRef(...args)),
+    replaceRef: (...args) => step("store.replaceRef", () => store.replaceRef(...args)),
   };
   return new Proxy(store, {
     get(target, name) {
