@@ -1,7 +1,8 @@
-/** What both foreign clients are put through, and what must come of it. */
+/** What all foreign clients are put through, and what must come of it. */
 
 import { assertEquals } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
+import config from "../../deno.json" with { type: "json" };
 import { DaemonError, invalid } from "../../src/errors.ts";
 import type { InitRequest } from "../../src/workspace/workspaces.ts";
 import { makeCertificates } from "../rpc/certificates.ts";
@@ -28,6 +29,37 @@ export async function runClient(command: string[], options: Seen): Promise<Seen>
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   if (!success) throw new Error(`${program} failed: ${text(stderr)}`);
   return JSON.parse(text(stdout));
+}
+
+/** Has buf, not our generated code, say what the messages are. */
+export async function describeMessages(folder: string): Promise<string> {
+  const descriptors = join(folder, "descriptors.binpb");
+  const health = join(protoFolderOfHealth(), "health/v1/health.proto");
+  const sources = join(folder, "proto");
+  await copy(join(protoFolder, "daemon.proto"), join(sources, "daemon.proto"));
+  const initializer = "content-service-api/initializer.proto";
+  await copy(join(protoFolder, initializer), join(sources, initializer));
+  for (const name of ["status", "error_details"]) {
+    const file = `google/rpc/${name}.proto`;
+    await copy(join(protoFolder, file), join(sources, file));
+  }
+  await copy(health, join(sources, "health.proto"));
+  const args = ["run", "-A", "--no-prompt", "--quiet", config.imports["@bufbuild/buf"]];
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [...args, "build", sources, "-o", descriptors],
+    env: { BUF_CACHE_DIR: join(folder, "cache") },
+  }).output();
+  if (!success) throw new Error(`buf failed: ${new TextDecoder().decode(stderr)}`);
+  return descriptors;
+}
+
+function protoFolderOfHealth(): string {
+  return fromFileUrl(new URL("../../proto", import.meta.resolve("grpc-health-check")));
+}
+
+async function copy(from: string, to: string): Promise<void> {
+  await Deno.mkdir(join(to, ".."), { recursive: true });
+  await Deno.copyFile(from, to);
 }
 
 /** Serves one scenario over TCP and a unix socket; `client` must see every answer as it was given. */
