@@ -20,7 +20,8 @@ export interface Page<T> {
 
 /**
  * Returns a page of items.
- * @param keyOf an item's key; keys are different, and decide the order
+ * @param items in ascending order of their keys
+ * @param keyOf an item's key; keys are different
  * @throws {DaemonError} INVALID_ARGUMENT for a size or a token that cannot be
  */
 export function pageOf<T>(
@@ -29,15 +30,10 @@ export function pageOf<T>(
   request: PageRequest,
 ): Page<T> {
   const { size, after } = parsePage(request);
-  const keyed = items.map((item) => ({ item, key: keyOf(item) }))
-    .filter(({ key }) => after === "" || key > after)
-    .sort((a, b) => a.key < b.key ? -1 : 1);
-  const page = keyed.slice(0, size);
-  const isLast = page.length === keyed.length;
-  return {
-    items: page.map(({ item }) => item),
-    nextPageToken: isLast ? "" : tokenOf(page.at(-1)!.key),
-  };
+  const rest = after === "" ? items : items.filter((item) => keyOf(item) > after);
+  const page = rest.slice(0, size);
+  const isLast = page.length === rest.length;
+  return { items: page, nextPageToken: isLast ? "" : tokenOf(keyOf(page.at(-1)!)) };
 }
 
 /**
