@@ -4,8 +4,9 @@ import { HEADERS, REFRESH_SECONDS, SCRIPT, STYLE } from "./assets.ts";
 import { Html, markup } from "./html.ts";
 import type { NodeView, WorkspaceLine } from "./view.ts";
 
-/** Failures that are shown, workspaces, and operations that have ended. */
+/** Failures that are shown, operations that run, workspaces, and operations that have ended. */
 const MAX_FAILURES = 20;
+const MAX_RUNNING = 200;
 const MAX_WORKSPACES = 200;
 const MAX_ENDED = 60;
 
@@ -110,10 +111,11 @@ function failures(failed: readonly Operation[], now: number): Html | undefined {
   return markup`<h2 class="bad">Failed</h2>
     ${
     table(
-      ["operation", "workspace", "ended", "reason", "id, for the log"],
+      ["operation", "workspace", "by", "ended", "reason", "id, for the log"],
       failed.toReversed().slice(0, MAX_FAILURES).map((one) => [
         one.kind,
         one.subject.workspace ?? "",
+        caller(one),
         ago(one.endedAt, now),
         markup`<span class="bad">${one.failure?.code ?? ""} ${one.failure?.reason ?? ""}</span>`,
         markup`<code>${one.id}</code>`,
@@ -123,22 +125,31 @@ function failures(failed: readonly Operation[], now: number): Html | undefined {
 }
 
 function running({ operations, now }: NodeView): Html {
-  const rows = operations.filter(({ state }) => state === "running").map((one) => [
+  const all = operations.filter(({ state }) => state === "running");
+  // What began first comes first: what hangs is among those.
+  const rows = all.slice(0, MAX_RUNNING).map((one) => [
     markup`<span class="${one.parent ? "step" : "busy"}">${one.kind}</span>`,
     one.subject.workspace ?? "",
+    one.parent ? "" : caller(one),
     bar(one),
     state(one),
     done(one),
     formatSpan(now - one.startedAt),
     markup`<code>${one.id}</code>`,
   ]);
+  const rest = all.length - rows.length;
   return markup`<h2>Running</h2>
     ${
     rows.length === 0 ? markup`<p class="dim">Nothing.</p>` : table(
-      ["operation", "workspace", "", "phase", "done", "for", "id"],
+      ["operation", "workspace", "by", "", "phase", "done", "for", "id"],
       rows,
     )
-  }`;
+  } ${rest > 0 ? markup`<p class="dim">And ${rest} more: wsdaemon ops</p>` : undefined}`;
+}
+
+/** Returns who asked for an operation: by name where that is known, else by address. */
+function caller({ caller }: Operation): string {
+  return caller?.identity ?? caller?.peer ?? "";
 }
 
 /** Returns what an operation does now, whether that takes long, and why its last attempt failed. */

@@ -84,7 +84,7 @@ Deno.test("a node is seen and steered from a shell", async (t) => {
     assertEquals(JSON.parse(await output("status", "--json")).node.ready, true);
     const text = await output("status", "w1");
     assertMatch(text, /^state +AVAILABLE$/m);
-    assertMatch(text, /^[0-9a-f]{16} +backup +w1 +\d+s +succeeded/m);
+    assertMatch(text, /^[0-9a-f]{16} +backup +w1 +127\.0\.0\.1:\d+ +\d+s +succeeded/m);
     const snapshot = (await output("client", "snapshot", "w1")).trim();
     assertMatch(await output("status", snapshot), /^state +stored$/m);
   });
@@ -108,8 +108,11 @@ Deno.test("a node is seen and steered from a shell", async (t) => {
     );
 
     const [head, init, download] = (await output("ops")).split("\n");
-    assertMatch(head!, /^ID +KIND +WORKSPACE +FOR +STATE +DONE$/);
-    assertMatch(init!, new RegExp(`^${id} +init +stuck +\\S+ +initializing +0 of 1 files`));
+    assertMatch(head!, /^ID +KIND +WORKSPACE +BY +FOR +STATE +DONE$/);
+    assertMatch(
+      init!,
+      new RegExp(`^${id} +init +stuck +127\\.0\\.0\\.1:\\d+ +\\S+ +initializing +0 of 1 files`),
+    );
     assertMatch(download!, /^[0-9a-f]{16} {4}download +stuck +\S+ +downloading/);
     assertMatch(await output("top"), new RegExp(`^\\[-{20}\\] {3}0%  ${id}  init stuck`, "m"));
     assertStringIncludes(await output("ls"), id);

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { DaemonError } from "../../src/errors.ts";
-import { OperationRegistry } from "../../src/operations/mod.ts";
+import { OperationRegistry, withCaller } from "../../src/operations/mod.ts";
 import { markup } from "../../src/status_page/html.ts";
 import { type NodeView, statusPage } from "../../src/status_page/mod.ts";
 import { startMetricsHttp } from "../../src/telemetry/http.ts";
@@ -18,12 +18,15 @@ async function view(more: Partial<NodeView> = {}): Promise<NodeView & AsyncDispo
   const clock = new ManualClock();
   const operations = new OperationRegistry(clock);
   const end = Promise.withResolvers<void>();
-  const done = operations.run({ kind: "backup", subject: { workspace: "w-runs" } }, async (one) => {
-    one.enter(`packing ${HOSTILE}`);
-    one.progress.setTotal({ files: 8 });
-    one.progress.add({ files: 2, bytes: 2048 });
-    await end.promise;
-  });
+  const caller = { peer: "unix", identity: `CN=${HOSTILE}` };
+  const subject = { workspace: "w-runs" };
+  const done = withCaller(caller, () =>
+    operations.run({ kind: "backup", subject }, async (one) => {
+      one.enter(`packing ${HOSTILE}`);
+      one.progress.setTotal({ files: 8 });
+      one.progress.add({ files: 2, bytes: 2048 });
+      await end.promise;
+    }));
   await operations.run(
     { kind: "snapshot", subject: { workspace: "w-saved" } },
     () => Promise.resolve(),
@@ -72,7 +75,20 @@ Deno.test("the page has failures first, then what runs, what has ended and the w
   assertStringIncludes(body, "<dd>1.0 GiB of 4.0 GiB</dd>");
   assertStringIncludes(body, "ends in 1d 2h");
   assertEquals(body.match(/<rect /g)?.length, 2);
+  assertStringIncludes(body, "<td>w-runs</td><td>CN=&quot;");
   for (const { id, parent } of node.operations) if (!parent) assertStringIncludes(body, id);
+});
+
+Deno.test("of what runs the page shows what began first, and how much more there is", async () => {
+  await using node = await view();
+  const [one] = node.operations.filter(({ state }) => state === "running");
+  const others = node.operations.filter(({ state }) => state !== "running");
+  const bars = (count: number) =>
+    statusPage({ ...node, operations: [...others, ...Array(count).fill(one)] }).body;
+  assertEquals(bars(200).match(/<progress /g)?.length, 200);
+  assert(!bars(200).includes("wsdaemon ops"));
+  assertEquals(bars(203).match(/<progress /g)?.length, 200);
+  assertStringIncludes(bars(203), "And 3 more: wsdaemon ops");
 });
 
 Deno.test("the page and its title say that a node is not ready, and the page says why", async () => {

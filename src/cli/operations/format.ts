@@ -147,8 +147,21 @@ export function lastImage({ lastImage, lastImageProblem }: Workspace, now: numbe
   return lastImageProblem === "" ? "none" : "?";
 }
 
+/** Returns who asked for an operation: by name where that is known, else by address. */
+function callerName({ caller }: Operation): string {
+  return printable(caller?.identity || caller?.peer || "-");
+}
+
 /** Headings of {@link operationRow}. */
-export const OPERATION_HEADINGS = ["ID", "KIND", "WORKSPACE", "FOR", "STATE", "DONE"] as const;
+export const OPERATION_HEADINGS = [
+  "ID",
+  "KIND",
+  "WORKSPACE",
+  "BY",
+  "FOR",
+  "STATE",
+  "DONE",
+] as const;
 
 /** Returns an operation as a row of a table; a step is indented. */
 export function operationRow(operation: Operation, depth: number, now: number): string[] {
@@ -157,6 +170,7 @@ export function operationRow(operation: Operation, depth: number, now: number): 
     operation.id,
     "  ".repeat(depth) + kindName(operation.kind),
     operation.workspaceId || "-",
+    depth > 0 ? "" : callerName(operation),
     elapsedOf(operation, now),
     describeState(operation),
     [describeProgress(operation), failure].filter((part) => part !== "").join("; ") || "-",
