@@ -38,6 +38,7 @@ export const LEVELS: readonly (readonly string[])[] = [
     "proxy_variables",
     "schema_fields",
     "spool",
+    "state_schema",
     "std",
     "telemetry",
     "tracing",

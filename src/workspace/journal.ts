@@ -9,6 +9,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { isDigest } from "../digest.ts";
 import type { Lineage } from "../snapshot/mod.ts";
+import { STATE_VERSION } from "../state_schema.ts";
 import { JournalDatabase } from "./journal_database.ts";
 import type { WorkspaceFolder, WorkspaceRecord } from "./workspace_record.ts";
 import type { TreeRecords } from "./tree_records.ts";
@@ -36,8 +37,6 @@ export interface PendingSnapshot {
   workspaceId: string;
 }
 
-/** The version of the journal's schema that is written and read. */
-export const SCHEMA_VERSION = 1;
 const SCHEMA = `
   CREATE TABLE workspaces (
     id TEXT PRIMARY KEY,
@@ -122,7 +121,7 @@ export class Journal implements Disposable {
    */
   constructor(path: string, records?: TreeRecords) {
     this.#records = records;
-    this.#database = new JournalDatabase(path, { version: SCHEMA_VERSION, sql: SCHEMA });
+    this.#database = new JournalDatabase(path, { version: STATE_VERSION, sql: SCHEMA });
   }
 
   /** Returns all workspaces, sorted by id. */

@@ -11,6 +11,7 @@
 
 import { DatabaseSync } from "node:sqlite";
 import { asDaemonError, DaemonError, errnoOf, machineError, OWN_FILE_MOVED } from "../errors.ts";
+import { otherVersion } from "../state_schema.ts";
 import { Reserve } from "./reserve.ts";
 
 /** Bytes of free pages kept in the database, and as much in its rollback journal. */
@@ -159,8 +160,13 @@ function open(path: string, schema: Schema): DatabaseSync {
   try {
     // The lock comes first: with it, not even a write-ahead log that is still there is mapped.
     db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
+    const version = versionOf(db);
+    // Before anything is changed.
+    if (version !== 0 && version !== schema.version) throw otherSchema(path, version);
     leaveWriteAheadLog(db);
-    migrate(db, path, schema);
+    if (version === 0) {
+      db.exec(`BEGIN; ${schema.sql} PRAGMA user_version = ${schema.version}; COMMIT`);
+    }
     return db;
   } catch (error) {
     db.close();
@@ -174,20 +180,15 @@ function leaveWriteAheadLog(db: DatabaseSync): void {
   ignoreFull(() => db.exec("PRAGMA journal_mode = PERSIST"));
 }
 
-/** Creates the schema in an empty database. @throws {DaemonError} FAILED_PRECONDITION for another version */
-function migrate(db: DatabaseSync, path: string, schema: Schema): void {
-  const row = db.prepare("PRAGMA user_version").get();
-  const version = Number(row?.user_version ?? 0);
-  if (version === 0) {
-    db.exec(`BEGIN; ${schema.sql} PRAGMA user_version = ${schema.version}; COMMIT`);
-  } else if (version !== schema.version) {
-    throw new DaemonError(
-      "FAILED_PRECONDITION",
-      `The state in ${path} has version ${version}, this wsdaemon reads ${schema.version}: ` +
-        "run the version that wrote it",
-      { reason: "NODE_STATE_UNUSABLE" },
-    );
-  }
+/** Returns the version of the database's schema; 0 for a new one. */
+function versionOf(db: DatabaseSync): number {
+  return Number(db.prepare("PRAGMA user_version").get()?.user_version ?? 0);
+}
+
+function otherSchema(path: string, version: number): DaemonError {
+  return new DaemonError("FAILED_PRECONDITION", otherVersion(path, version), {
+    reason: "NODE_STATE_UNUSABLE",
+  });
 }
 
 function freeBytes(db: DatabaseSync): number {

@@ -13,7 +13,7 @@ export {
   type StateReport,
   type WorkspaceFinding,
 } from "./check_state.ts";
-export { Journal, SCHEMA_VERSION } from "./journal.ts";
+export { Journal } from "./journal.ts";
 export { WorkspaceManager } from "./manager.ts";
 export { WorkspaceMetrics } from "./workspace_metrics.ts";
 export { journalPath, recordsOf, TreeRecords } from "./tree_records.ts";

@@ -13,6 +13,7 @@ import { kernelCheck, limitsCheck, rightsCheck, runtimeCheck } from "./host_chec
 import { fileSystemProbe } from "./file_system_probe.ts";
 import { fileSystemCheck, rootCheck } from "./root_checks.ts";
 import { spaceChecks } from "./space_checks.ts";
+import { stateCheck } from "./state_check.ts";
 import { fileChecks, tlsChecks } from "./tls_checks.ts";
 
 /** Makes the checks that a start rests on, before it touches anything. */
@@ -27,6 +28,7 @@ export function startChecks(config: Config): Check[] {
     // Else the same file would be told of twice.
     ...files.every(({ outcome }) => outcome === "ok") ? tlsChecks(config) : [],
     fileSystemCheck(config),
+    stateCheck(config),
     clockCheck(config),
   ];
 }
