@@ -11,11 +11,12 @@ import { corpora, type Corpus, editSome } from "./bench/corpora.ts";
 import { type Contender, type Phase, PHASES, setAside, tools } from "./bench/contenders.ts";
 import { type Measure, median } from "./bench/measure.ts";
 import { Ours } from "./bench/ours.ts";
-import { parseArgs, USAGE } from "./bench/options.ts";
+import { type BenchOptions, parseArgs, USAGE } from "./bench/options.ts";
 import { evaluateGoals } from "./bench/goals.ts";
 import { checkLatency, measureLatency } from "./bench/latency.ts";
 import { checkChanges, measureChanges } from "./bench/changes.ts";
 import { checkOverhead, measureOverhead } from "./bench/overhead.ts";
+import { measureLayerStarts } from "./bench/layer_starts.ts";
 import { measureSaves } from "./bench/saves.ts";
 import { evaluateStarts, measureStarts } from "./bench/starts.ts";
 import { type BenchReport, type CorpusResult, machine, printReport } from "./bench/report.ts";
@@ -110,6 +111,49 @@ async function benchCorpora(
   return results;
 }
 
+/** Measures whole daemons, as the options say, and adds that to the report. */
+async function measureDaemons(
+  report: BenchReport,
+  corpus: Corpus,
+  folder: string,
+  options: BenchOptions,
+): Promise<void> {
+  if (options.latency) {
+    progress("latency: calls beside a backup");
+    report.latency = await measureLatency(corpus, folder, options.rounds);
+    report.goals.push(checkLatency(report.latency, corpus.name));
+  }
+  if (options.overhead) {
+    progress("overhead: what operations, logs, metrics and traces take");
+    report.overhead = await measureOverhead(corpus, folder, options.rounds);
+    report.goals.push(checkOverhead(report.overhead));
+  }
+  if (options.saves) {
+    progress("saves: backups of tiny workspaces");
+    report.saves = await measureSaves(options.quick ? 1_000 : 10_000, folder);
+  }
+  if (options.starts) {
+    progress("starts: from bases, on btrfs");
+    const starts = await measureStarts(corpus, folder, options.rounds);
+    if (starts) {
+      report.starts = starts;
+      report.goals.push(...evaluateStarts(starts));
+    }
+  }
+  if (options.layers) {
+    progress("layers: starts from cached layers and from S3");
+    report.layers = await measureLayerStarts(corpus, folder, options.rounds);
+  }
+  if (options.changes) {
+    progress("changes: backups and disposals on btrfs");
+    const changes = await measureChanges(corpus, folder, options.rounds);
+    if (changes) {
+      report.changes = changes;
+      report.goals.push(...checkChanges(changes));
+    }
+  }
+}
+
 async function main(): Promise<number> {
   const options = parseArgs(Deno.args);
   if (typeof options === "string") {
@@ -133,36 +177,7 @@ async function main(): Promise<number> {
       results,
       goals: evaluateGoals(results),
     };
-    if (options.latency) {
-      progress("latency: calls beside a backup");
-      report.latency = await measureLatency(all[0]!, folder, options.rounds);
-      report.goals.push(checkLatency(report.latency, all[0]!.name));
-    }
-    if (options.overhead) {
-      progress("overhead: what operations, logs, metrics and traces take");
-      report.overhead = await measureOverhead(all[0]!, folder, options.rounds);
-      report.goals.push(checkOverhead(report.overhead));
-    }
-    if (options.saves) {
-      progress("saves: backups of tiny workspaces");
-      report.saves = await measureSaves(options.quick ? 1_000 : 10_000, folder);
-    }
-    if (options.starts) {
-      progress("starts: from bases, on btrfs");
-      const starts = await measureStarts(all[0]!, folder, options.rounds);
-      if (starts) {
-        report.starts = starts;
-        report.goals.push(...evaluateStarts(starts));
-      }
-    }
-    if (options.changes) {
-      progress("changes: backups and disposals on btrfs");
-      const changes = await measureChanges(all[0]!, folder, options.rounds);
-      if (changes) {
-        report.changes = changes;
-        report.goals.push(...checkChanges(changes));
-      }
-    }
+    await measureDaemons(report, all[0]!, folder, options);
     const output = options.json ? JSON.stringify(report, null, 2) : printReport(report);
     Deno.stdout.writeSync(new TextEncoder().encode(`${output}\n`));
     return 0;

@@ -15,6 +15,8 @@ export interface BenchOptions {
   saves: boolean;
   /** Whether to measure starts on btrfs. */
   starts: boolean;
+  /** Whether to measure starts from cached layers. */
+  layers: boolean;
   /** Whether to measure backups and disposals on btrfs. */
   changes: boolean;
   /** Where to work; the system's temporary folder unless given. */
@@ -26,7 +28,7 @@ export const USAGE = `Usage: deno task bench [options]
   --quick         a tenth of the size, one round
   --million       a million tiny files, too
   --only=A,B      only these: small, large, git, million, latency, overhead,
-                  saves, starts, changes
+                  saves, starts, layers, changes
   --rounds=N      rounds to take medians of (default 3)
   --folder=DIR    work in a folder made there, on the disk to be measured
   --json          for machines`;
@@ -43,6 +45,7 @@ export function parseArgs(args: readonly string[]): BenchOptions | string {
     overhead: true,
     saves: true,
     starts: true,
+    layers: true,
     changes: true,
     folder: undefined,
   };
@@ -58,6 +61,7 @@ export function parseArgs(args: readonly string[]): BenchOptions | string {
       options.overhead = options.only.includes("overhead");
       options.saves = options.only.includes("saves");
       options.starts = options.only.includes("starts");
+      options.layers = options.only.includes("layers");
       options.changes = options.only.includes("changes");
       if (options.only.includes("million")) options.million = true;
     } else if (flag === "--folder" && value) {

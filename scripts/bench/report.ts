@@ -7,6 +7,7 @@ import type { LatencyResult } from "./latency.ts";
 import type { Measure } from "./measure.ts";
 import type { SavesResult } from "./saves.ts";
 import { type OverheadResult, overheadRows } from "./overhead.ts";
+import { layerStartRows, type LayerStartsResult } from "./layer_starts.ts";
 import { startRows, type StartsResult } from "./starts.ts";
 
 export interface ContenderResult {
@@ -33,6 +34,8 @@ export interface BenchReport {
   saves?: SavesResult;
   /** Absent where no btrfs can be mounted. */
   starts?: StartsResult;
+  /** Absent where they were not measured. */
+  layers?: LayerStartsResult;
   /** Absent where no btrfs can be mounted. */
   changes?: ChangesResult;
 }
@@ -66,8 +69,10 @@ function rowOf(result: ContenderResult, phase: Phase, reference: Measure | undef
 
 /** Aligned text; ratios are to `tar | zstd`, whose every backup is a first one. */
 export function printReport(
-  { machine, rounds, results, goals, latency, overhead, saves, starts, changes }: BenchReport,
+  report: BenchReport,
 ): string {
+  const { machine, rounds, results, goals, latency, overhead, saves, starts, layers, changes } =
+    report;
   const head = ["phase", "tool", "wall s", "ratio", "cpu s", "peak MiB", "stored MiB"];
   const lines = [`${machine}; medians of ${rounds}; ratio: wall time to tar-zstd's`];
   for (const { corpus, description, contenders } of results) {
@@ -84,6 +89,7 @@ export function printReport(
   if (overhead) lines.push("", ...align(overheadRows(overhead)));
   if (saves) lines.push("", ...savesLines(saves));
   if (starts) lines.push("", ...align(startRows(starts)));
+  if (layers) lines.push("", ...align(layerStartRows(layers)));
   if (changes) lines.push("", ...align(changesRows(changes)));
   return lines.join("\n");
 }

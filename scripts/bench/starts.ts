@@ -9,7 +9,7 @@ import type { GoalResult } from "./goals.ts";
 import { measureShell, median, percentile } from "./measure.ts";
 
 /** Milliseconds of several runs. */
-interface Times {
+export interface Times {
   readonly runs: number;
   readonly p50: number;
   readonly most: number;
@@ -65,7 +65,8 @@ export async function measureStarts(
   return { corpus: corpus.name, tar, restored, base, twenty, stop, start };
 }
 
-class Starts {
+/** Starts workspaces on a daemon, and times that. */
+export class Starts {
   #count = 0;
 
   constructor(
@@ -74,25 +75,32 @@ class Starts {
     private readonly rounds: number,
   ) {}
 
+  /** Where the workspace is. */
   place(id: string): string {
     return join(this.root, "workspaces", id);
   }
 
+  /** Makes a workspace `first` of the corpus. @returns its snapshot */
   async makeSnapshot(corpus: Corpus): Promise<string> {
     await this.client.initWorkspace(request("first", { case: "empty", value: {} }));
     await corpus.make(join(this.place("first"), "tree"));
     return await this.client.takeSnapshot({ id: "first" });
   }
 
-  async fromSnapshot(snapshot: string): Promise<Times> {
-    return await this.#times(10 * this.rounds, async () => {
-      const id = this.#newId();
-      const taken = await timed(() => this.client.initWorkspace(fromSnapshot(id, snapshot)));
-      await this.client.disposeWorkspace({ id });
-      return taken;
-    });
+  /** Starts a workspace from a snapshot, and disposes of it. @returns milliseconds of the start */
+  async start(snapshot: string): Promise<number> {
+    const id = this.#newId();
+    const taken = await timed(() => this.client.initWorkspace(fromSnapshot(id, snapshot)));
+    await this.client.disposeWorkspace({ id });
+    return taken;
   }
 
+  /** Starts many, one after the other. */
+  async fromSnapshot(snapshot: string): Promise<Times> {
+    return await this.#times(10 * this.rounds, () => this.start(snapshot));
+  }
+
+  /** Starts twenty at once. */
   async atOnce(snapshot: string): Promise<Times> {
     return await this.#times(this.rounds, async () => {
       const ids = Array.from({ length: AT_ONCE }, () => this.#newId());
@@ -104,6 +112,7 @@ class Starts {
     });
   }
 
+  /** Stops a workspace with a backup of one edit, and starts it again. */
   async stopAndStart(snapshot: string): Promise<{ stop: Times; start: Times }> {
     const starts: number[] = [];
     await this.client.initWorkspace(fromSnapshot("stopped", snapshot));
@@ -129,10 +138,7 @@ class Starts {
         new Deno.Command("btrfs", { args: ["subvolume", "delete", join(bases, name)] })
           .outputSync();
       }
-      const id = this.#newId();
-      const taken = await timed(() => this.client.initWorkspace(fromSnapshot(id, snapshot)));
-      await this.client.disposeWorkspace({ id });
-      return taken;
+      return await this.start(snapshot);
     });
   }
 
@@ -148,7 +154,7 @@ class Starts {
 }
 
 /** How long the platforms' way takes for the same tree. */
-async function tarTime(tree: string, disk: string): Promise<number> {
+export async function tarTime(tree: string, disk: string): Promise<number> {
   const env = { TREE: tree, OUT: join(disk, "out"), FILE: join(disk, "tree.tar.zst") };
   const shell = (script: string) => measureShell(script, { cwd: disk, env });
   await shell(`tar -cf - -C "$TREE" . | zstd -q -1 -T0 > "$FILE"; sync`);
@@ -175,22 +181,27 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - start;
 }
 
-function summary(times: readonly number[]): Times {
+/** Summarises the milliseconds of several runs. */
+export function summary(times: readonly number[]): Times {
   return { runs: times.length, p50: percentile(times, 0.5), most: Math.max(...times) };
+}
+
+/** A row of starts, compared with tar. */
+export function startRow(what: string, { runs, p50, most }: Times, tar: number): string[] {
+  return [what, String(runs), p50.toFixed(1), most.toFixed(1), (p50 / tar).toFixed(3)];
+}
+
+/** The row of what starts are compared with. */
+export function tarRow(tar: number): string[] {
+  return startRow("zstd -dc | tar -xp", { runs: TAR_RUNS, p50: tar, most: tar }, tar);
 }
 
 /** The rows of the report. */
 export function startRows({ tar, restored, base, twenty, stop, start }: StartsResult): string[][] {
-  const row = (what: string, { runs, p50, most }: Times) => [
-    what,
-    String(runs),
-    p50.toFixed(1),
-    most.toFixed(1),
-    (p50 / tar).toFixed(3),
-  ];
+  const row = (what: string, times: Times) => startRow(what, times, tar);
   return [
     ["start of a workspace on btrfs", "runs", "p50 ms", "most ms", "of tar"],
-    row("zstd -dc | tar -xp", { runs: TAR_RUNS, p50: tar, most: tar }),
+    tarRow(tar),
     row("from the store", restored),
     row("from a base", base),
     row("from a base, twenty at once", twenty),
