@@ -13,6 +13,9 @@ import { BUCKET, S3_KEYS, startS3 } from "../fixtures/s3rver.ts";
 import { ALL_WELL, checkFault, codesOf, type Fault } from "./faults.ts";
 import { TestNode } from "./node.ts";
 
+/** What is restored is read from the store. */
+const NO_CACHE = { maxBytes: "0" };
+
 const s3 = await startS3();
 Deno.test.afterAll(() => s3[Symbol.asyncDispose]());
 
@@ -80,7 +83,7 @@ Deno.test("whatever the S3 store does, each call has its code, nothing is left, 
   const hurry = join(folder.path, "node", "hurry");
   const clock = new URL(`./hurried_clock.ts?${encodeURIComponent(hurry)}`, import.meta.url);
   const { command } = new SourceCommand(folder.path, { "src/clock.ts": clock });
-  const config = { storage: storageAt(proxy), backup: { attempts: 1 } };
+  const config = { storage: storageAt(proxy), backup: { attempts: 1 }, cache: NO_CACHE };
   await using node = await TestNode.start(folder.path, "node", { config, command });
   const begin = async (fault: StoreFault) => {
     const end = await fault.begin(proxy);
@@ -159,7 +162,7 @@ for (const kind of ["fs", "s3"]) {
       const clock = new JumpingClock(folder.path);
       const path = join(folder.path, "store");
       const storage = kind === "s3" ? storageAt(proxy) : { kind, path };
-      const config = { storage, backup: { attempts: 1 } };
+      const config = { storage, backup: { attempts: 1 }, cache: NO_CACHE };
       const { env } = clock;
       await using node = await TestNode.start(folder.path, "node", { config, env });
       const timed = { clock, node, ...kind === "s3" ? { proxy } : {} };
