@@ -7,7 +7,7 @@
 import { walk } from "@std/fs";
 import { join } from "@std/path";
 import type { Arch } from "../build/runtime.ts";
-import { run } from "./run.ts";
+import { run } from "../release/run.ts";
 
 /** Debian's names of processors. */
 export const DEBIAN_ARCH: Readonly<Record<Arch, string>> = { x86_64: "amd64", aarch64: "arm64" };

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { join } from "@std/path";
-import { run } from "./run.ts";
+import { run } from "../release/run.ts";
 
 /** OCI's names of processors, which are Go's. */
 export type OciArch = "amd64" | "arm64";

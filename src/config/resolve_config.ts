@@ -49,7 +49,29 @@ export function resolveConfig(decoded: DecodedConfig, { cwd, uid, gid }: HostCon
 
 /** Returns every conflict in a decided config. */
 export function conflicts(config: Config): Conflict[] {
-  return [...listenConflicts(config), ...netConflicts(config), ...storageConflicts(config)];
+  return [
+    ...listenConflicts(config),
+    ...compatConflicts(config),
+    ...netConflicts(config),
+    ...storageConflicts(config),
+  ];
+}
+
+function compatConflicts({ compat: { idMap } }: Config): Conflict[] {
+  const overlap = (first: number, second: number, key: "containerId" | "hostId") => {
+    const [a, b] = [idMap[first]!, idMap[second]!];
+    return a[key] < b[key] + b.size && b[key] < a[key] + a.size;
+  };
+  return idMap.flatMap((_, index) => {
+    for (let before = 0; before < index; before++) {
+      for (const key of ["containerId", "hostId"] as const) {
+        if (!overlap(before, index, key)) continue;
+        const problem = `has ids that range ${before} has, too; an id must have one meaning`;
+        return [{ path: ["compat", "idMap", index, key], problem }];
+      }
+    }
+    return [];
+  });
 }
 
 function netConflicts({ net }: Config): Conflict[] {

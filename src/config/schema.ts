@@ -93,6 +93,12 @@ const protocol = z.enum(
   expected('one of "https", "http", "ssh", "git", "file"'),
 );
 
+const idRange = section({
+  containerId: countField(0, 0xffff_fffe).describe("First id in containers"),
+  hostId: countField(0, 0xffff_fffe).describe("Its id on the node"),
+  size: countField(1, 0xffff_ffff).describe("How many ids follow each other"),
+});
+
 const expectedMode = expected('a mode in octal such as "0660"');
 const expectedGroup = expected("the name or id of a group, as a string");
 
@@ -185,6 +191,15 @@ export const configSchema = section({
         "whatever the initializer says, as the original ws-daemon does",
     ),
   }).prefault({}),
+  compat: section({
+    readyFile: flagField.default(false).describe(
+      "Whether a workspace gets the file .gitpod/ready once its content is whole; no image has it",
+    ),
+    idMap: z.array(idRange, expected("an array of ranges of ids")).default([]).describe(
+      "Users and groups of containers whose ids are others on this node: images have the containers', " +
+        "workspaces the node's; the same where empty. Needs root; only for a root without content",
+    ),
+  }).prefault({}).describe("What platforms written against Gitpod's ws-daemon expect"),
   git: section({
     timeout: duration.prefault("10m").describe("For one clone or fetch with its retries"),
     protocols: z.array(protocol, expected("an array of protocols"))

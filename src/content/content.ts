@@ -176,6 +176,13 @@ export interface Content {
    * @param mode permission bits
    */
   place(tree: Tree, path: string, file: LocalFile, owner: Owner, mode: number): Promise<void>;
+  /**
+   * Places the file `.gitpod/ready` in a published tree, by a rename and durably.
+   * @throws {DaemonError} where `.gitpod` is no folder
+   */
+  placeReadyFile(tree: Tree, text: string, owner: Owner): Promise<void>;
+  /** Removes that file. Succeeds where there is none. */
+  removeReadyFile(tree: Tree): Promise<void>;
   /** Returns the entries of one directory, sorted by name; links are not followed. */
   list(tree: Tree, path: string): Promise<ContentEntry[]>;
   /**

@@ -69,6 +69,8 @@ export function connectTrees(
       workers.run("place", { tree, path, file: { area: file.area, path: file.path }, owner, mode }),
     isUnchanged: (tree, state, { signal } = {}) =>
       workers.run("isUnchanged", { tree, state }, { signal }),
+    placeReadyFile: (tree, text, owner) => workers.quick("placeReadyFile", { tree, text, owner }),
+    removeReadyFile: (tree) => workers.quick("removeReadyFile", { tree }),
     list: (tree, path) => workers.quick("list", { tree, path }),
     copyOut: (tree, path, maxBytes) => workers.run("copyOut", { tree, path, maxBytes }),
     discard: ({ path }) => workers.quick("discardSpool", { names: [path] }),

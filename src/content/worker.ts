@@ -7,6 +7,7 @@ import { requireConfined } from "../confinement.ts";
 import { configureFileSystems, messageOf, toWire } from "../errors.ts";
 import { openLibc } from "../linux/mod.ts";
 import type { ContentWorkerStart, FromContentWorker } from "./worker_start.ts";
+import { configureIdMap } from "./id_map.ts";
 import { confineWorker } from "./confine_worker.ts";
 import { contentError } from "./content_errors.ts";
 import { type Operation, operationContext } from "./operation.ts";
@@ -40,6 +41,7 @@ function serve(start: ContentWorkerStart): void {
   requireConfined(["env", "ffi", "net", "read", "run", "sys", "write"]);
   configureFileSystems(() => start.fileSystems ?? []);
   openLibc(start.libc);
+  configureIdMap(start.idMap ?? []);
   if (start.confinement) confineWorker(start.confinement, start.areas);
   const areas = openAreas(start.areas);
   const { port } = start;

@@ -2,6 +2,7 @@
 
 import type { FileSystem } from "../errors.ts";
 import type { ConfinementSupport } from "../linux/mod.ts";
+import type { IdRange } from "./id_map.ts";
 
 /** The absolute paths of the areas, the folders that a content Worker may reach. */
 export interface Areas {
@@ -33,6 +34,8 @@ export interface ContentWorkerStart {
   confinement?: ConfinementSupport | undefined;
   /** The file systems of the areas, for errors; the Worker may not look. */
   fileSystems?: readonly FileSystem[];
+  /** Numbers of users and groups in images and on this node; the same where it is absent. */
+  idMap?: readonly IdRange[];
   /** The port that requests arrive on; the Worker owns it. */
   port: MessagePort;
 }

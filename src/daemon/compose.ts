@@ -271,6 +271,7 @@ function createManager(
     operations,
     remoteStorage: keepsContent(config.storage),
     contentOwner: config.contentOwner,
+    readyFile: config.compat.readyFile,
     ...(config.init.inPlace ? { inPlace: { owners: folderOwners(config, privileged) } } : {}),
     backup: config.backup,
   });

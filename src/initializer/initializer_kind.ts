@@ -71,6 +71,8 @@ export interface InitializerContext {
   onWarning?: (message: string) => void;
   /** Called with what a restore made; its baseline is uncommitted, see Content.commitBaseline. */
   onRestored(result: RestoredImage): void;
+  /** Called where the identity's backup was restored in place of what the plan says. */
+  onBackupPreferred?: () => void;
 }
 
 /** The services that initializers use. */

@@ -65,7 +65,9 @@ export function createInitializers(options: InitializersOptions): Initializers {
       const credentials = new CredentialResolver(services);
       const shared: RunServices = { ...services, credentials };
       const allowed = withOwnContentAllowed(context);
-      if (options.preferBackup && await restoreBackupIfAny(allowed)) return;
+      if (options.preferBackup && await restoreBackupIfAny(allowed)) {
+        return context.onBackupPreferred?.();
+      }
       for (const member of plan.members) {
         context.signal.throwIfAborted();
         await member.run(allowed, shared);

@@ -34,6 +34,7 @@ export {
   type Birth,
   type DeviceName,
   nameDevices,
+  nameOwners,
   nanoseconds,
   Stat,
   type Timespec,

@@ -90,6 +90,17 @@ export function nameDevices(devices: readonly DeviceName[]): Disposable {
   return { [Symbol.dispose]: () => names = undefined };
 }
 
+let ownerName: ((id: number) => number) | undefined;
+
+/**
+ * Has every {@link Stat} of this thread name users and groups in this way, until the result is disposed
+ * of; by their own numbers where it is absent.
+ */
+export function nameOwners(nameOf: ((id: number) => number) | undefined): Disposable {
+  ownerName = nameOf;
+  return { [Symbol.dispose]: () => ownerName = undefined };
+}
+
 /** Metadata of one inode, at the time of the call. */
 export class Stat {
   /** Type and permission bits. */
@@ -120,8 +131,9 @@ export class Stat {
   /** Copies what the kernel has answered. */
   constructor(result: StatxBuffer) {
     this.mode = result.u16(STATX.mode);
-    this.uid = result.u32(STATX.uid);
-    this.gid = result.u32(STATX.gid);
+    const [uid, gid] = [result.u32(STATX.uid), result.u32(STATX.gid)];
+    this.uid = ownerName ? ownerName(uid) : uid;
+    this.gid = ownerName ? ownerName(gid) : gid;
     this.nlink = result.u32(STATX.nlink);
     this.inoLow = result.u32(STATX.ino);
     this.inoHigh = result.u32(STATX.ino + 4);

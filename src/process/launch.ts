@@ -113,6 +113,7 @@ export function launch(options: LaunchOptions): Launched {
       areas,
       confinement,
       fileSystems,
+      idMap: config.compat.idMap,
       port,
     };
     worker.postMessage(message, [port]);

@@ -10,6 +10,7 @@ import {
 } from "../operations/mod.ts";
 import type { Images, SavedImage, SaveOptions } from "../snapshot/mod.ts";
 import type { Journal } from "./journal.ts";
+import type { ReadyFile } from "./ready_file.ts";
 import type { WorkspaceMetrics } from "./workspace_metrics.ts";
 import { withUncaughtHandler } from "../uncaught.ts";
 import type { Workspace } from "./workspace.ts";
@@ -64,6 +65,8 @@ export interface SaverOptions {
   concurrency: number;
   /** Fires when the daemon stops; its reason is what callers are told. */
   stop: AbortSignal;
+  /** Absent where workspaces have no ready file. */
+  readyFile?: ReadyFile | undefined;
 }
 
 /**
@@ -403,6 +406,7 @@ export class ImageSaver {
     if (permit.yielding) ended = AbortSignal.any([ended, permit.yielding]);
     const bug = new AbortController();
     const signal = AbortSignal.any([ended, bug.signal]);
+    await this.#options.readyFile?.remove(workspace);
     try {
       return await withUncaughtHandler(
         (error) => bug.abort(error),

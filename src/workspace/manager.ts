@@ -26,6 +26,7 @@ import type { Journal } from "./journal.ts";
 import type { WorkspaceMetrics } from "./workspace_metrics.ts";
 import { ImageSaver } from "./image_saver.ts";
 import type { InPlaceRules } from "./publish.ts";
+import { ReadyFile } from "./ready_file.ts";
 import { restoreLimits } from "./limits.ts";
 import { recover } from "./recover.ts";
 import { WorkspaceRegistry } from "./registry.ts";
@@ -63,6 +64,8 @@ export interface ManagerOptions extends Dependencies {
   contentOwner: Owner;
   /** Absent where nobody else makes folders among the workspaces. */
   inPlace?: InPlaceRules;
+  /** Whether workspaces get the file `.gitpod/ready`. */
+  readyFile?: boolean;
   backup: {
     /** How often an image is tried while the store is unavailable. */
     attempts: number;
@@ -80,6 +83,7 @@ export class WorkspaceManager implements Workspaces {
   readonly #options: ManagerOptions;
   readonly #registry: WorkspaceRegistry;
   readonly #saver: ImageSaver;
+  readonly #readyFile: ReadyFile | undefined;
   readonly #schedule: BackupSchedule | undefined;
   readonly #deleter: ContentDeleter;
   readonly #stop = new AbortController();
@@ -90,7 +94,15 @@ export class WorkspaceManager implements Workspaces {
   constructor(options: ManagerOptions) {
     this.#options = options;
     this.#registry = new WorkspaceRegistry(options.content);
-    this.#saver = new ImageSaver({ ...options, ...options.backup, stop: this.#stop.signal });
+    this.#readyFile = options.readyFile
+      ? new ReadyFile(options.content, options.contentOwner)
+      : undefined;
+    this.#saver = new ImageSaver({
+      ...options,
+      ...options.backup,
+      readyFile: this.#readyFile,
+      stop: this.#stop.signal,
+    });
     const { every } = options.backup;
     this.#schedule = every !== undefined && options.remoteStorage
       ? new BackupSchedule({ ...options, every, saver: this.#saver })
@@ -278,6 +290,7 @@ export class WorkspaceManager implements Workspaces {
             ...this.#options,
             remoteStorage: this.#hasStorage(workspace),
             inPlace: this.#options.inPlace,
+            readyFile: this.#readyFile,
             isPreMade,
             onWarning,
             operation,

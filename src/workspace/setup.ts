@@ -8,6 +8,7 @@ import type { Images } from "../snapshot/mod.ts";
 import type { WorkspaceMetrics } from "./workspace_metrics.ts";
 import { limitTree } from "./limits.ts";
 import { type InPlaceRules, publish } from "./publish.ts";
+import type { ReadyFile, RestoredAs } from "./ready_file.ts";
 import type { Workspace } from "./workspace.ts";
 
 const log = logger("workspace");
@@ -22,6 +23,8 @@ export interface SetupContext {
   contentOwner: Owner;
   /** Absent where nobody else makes folders among the workspaces. */
   inPlace: InPlaceRules | undefined;
+  /** Absent where workspaces get no ready file. */
+  readyFile: ReadyFile | undefined;
   /** Whether the workspace's folder was there when the initialisation began. */
   isPreMade: boolean;
   /** Called with warnings for the caller, though nothing has failed. */
@@ -48,6 +51,7 @@ export async function setUp(
   const trees: Tree[] = [];
   const baselines: string[] = [];
   let base: Digest | undefined;
+  let restored: RestoredAs | undefined;
   try {
     operation.enter("initializing");
     const { isPreMade: isPlain } = context;
@@ -58,7 +62,9 @@ export async function setUp(
       tree,
       identity: workspace.identity,
       ...(workspace.record.quotaBytes > 0 ? { limitBytes: workspace.record.quotaBytes } : {}),
+      onBackupPreferred: () => void (restored = "preferred backup"),
       onRestored: (result) => {
+        restored ??= "initializer";
         if (result.newBaseline !== undefined) baselines.push(result.newBaseline);
         base = result.manifest;
         reportRestored(workspace, result, context);
@@ -72,6 +78,7 @@ export async function setUp(
     await adoptBaseline(content, baselines, id);
     await publish(workspace, tree, trees, context);
     workspace.beginLineage(base);
+    await context.readyFile?.place(workspace, restored, context.onWarning);
     workspace.apply("ready");
   } catch (error) {
     const reported = signal.aborted ? signal.reason : asDaemonError(error, "INTERNAL");

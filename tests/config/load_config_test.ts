@@ -18,6 +18,7 @@ Deno.test("config decides every key when nothing is given", () => {
     backup: { attempts: 3, concurrency: 4, onStop: false, retain: 1, otherLineages: 32 },
     contentOwner: { uid: 1000, gid: 1001 },
     init: { inPlace: false, preferBackup: false },
+    compat: { readyFile: false, idMap: [] },
     git: { timeout: 600_000, protocols: ["https", "http", "ssh", "git"] },
     net: {
       allowLoopback: false,

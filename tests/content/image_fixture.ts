@@ -12,6 +12,7 @@ import {
 } from "../../src/image/mod.ts";
 import { Directory, displayName, joinPath, openLibc } from "../../src/linux/mod.ts";
 import { libcPath } from "../../src/process/libc.ts";
+import type { IdRange } from "../../src/content/id_map.ts";
 import type { PackResult } from "../../src/content/pack/pack_result.ts";
 import type { RestoreResult } from "../../src/content/restore/restore_result.ts";
 import type { Tree } from "../../src/content/tree.ts";
@@ -44,9 +45,9 @@ export class ImageFixture implements AsyncDisposable {
   readonly stored: Digest[] = [];
 
   /** @param folder where everything is; gone with the fixture */
-  constructor(workers = 2, folder: TestFolder = testFolder()) {
+  constructor(workers = 2, folder: TestFolder = testFolder(), idMap: readonly IdRange[] = []) {
     this.#folder = folder;
-    this.#started = startContent(this.#folder.path, { workers });
+    this.#started = startContent(this.#folder.path, { workers, idMap });
   }
 
   get content() {

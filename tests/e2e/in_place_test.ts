@@ -6,7 +6,7 @@ import { join } from "@std/path";
 import { testFolder } from "../fixtures/folder.ts";
 import { makeRemote } from "../fixtures/git_repos.ts";
 import { canMount, smallFileSystem } from "../fixtures/mount.ts";
-import { directory, file, makeTree, readTree, symlink } from "../fixtures/tree.ts";
+import { directory, file, makeTree, readTree, symlink, type TreeEntry } from "../fixtures/tree.ts";
 import {
   fromBackup,
   fromGit,
@@ -20,6 +20,7 @@ import {
 const shared = sharedNode({
   config: {
     init: { inPlace: true },
+    compat: { readyFile: true },
     git: { protocols: ["file"] },
     net: { allowLoopback: true },
   },
@@ -40,6 +41,19 @@ function serveTool() {
   );
   const digest = "sha256:c8bdf0c5b40c3de3a1a1f9e0b19cf36bd2d5a7f3de6bc4cdbb9fe8cfe8c2fd4e";
   return { server, url: `http://127.0.0.1:${server.addr.port}/tool`, digest };
+}
+
+/** What the ready files of workspaces say, where it is not that their content is from elsewhere. */
+const SOURCES: Record<string, string> = {
+  snapshot: "from-backup",
+  backup: "from-backup",
+  prebuild: "from-prebuild",
+};
+
+/** What a tree holds but for its ready file, and the times of folders, which change as that comes and goes. */
+function withoutReadyFile(entries: TreeEntry[]) {
+  return entries.filter(({ path }) => path !== ".gitpod/ready")
+    .map((entry) => entry.type === "directory" ? { ...entry, mtime: "" } : entry);
 }
 
 Deno.test("every initializer fills a folder that was made first, and its saves and disposal are as ever", async () => {
@@ -96,9 +110,15 @@ Deno.test("every initializer fills a folder that was made first, and its saves a
     const id = one.id!;
     const { path, ino } = makeVolume(id);
     await client.initWorkspace(one);
-    assertEquals([...Deno.readDirSync(path)].map(({ name }) => name).sort(), names, id);
+    const found = [...Deno.readDirSync(path)].map(({ name }) => name).sort();
+    assertEquals(found, [".gitpod", ...names], id);
+    assertEquals(JSON.parse(Deno.readTextFileSync(join(path, ".gitpod/ready"))), {
+      source: SOURCES[id] ?? "from-other",
+    });
     assertEquals(Deno.statSync(path).ino, ino, `${id} is in the folder that was there`);
-    if (id === "backup" || id === "snapshot") assertEquals(await readTree(path), before);
+    if (id === "backup" || id === "snapshot") {
+      assertEquals(withoutReadyFile(await readTree(path)), withoutReadyFile(before));
+    }
     const status = await client.disposeWorkspace({ id });
     assertEquals(status?.branch, names.includes("repo") ? "main" : undefined, id);
     assert(!existsSync(path), id);

@@ -4,7 +4,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { writeLayout } from "../../scripts/image/oci_layout.ts";
 import { makeImage } from "../../scripts/image/make_image.ts";
-import { run } from "../../scripts/image/run.ts";
+import { run } from "../../scripts/release/run.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { has } from "../fixtures/tools.ts";
 

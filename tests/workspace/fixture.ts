@@ -207,6 +207,8 @@ function contentOn(disk: Disk): Content {
     hashFile: unused,
     readLink: unused,
     place: unused,
+    placeReadyFile: unused,
+    removeReadyFile: unused,
     copyOut: unused,
     openDirectory: unused,
     usage: unused,

@@ -1,5 +1,6 @@
 import { binaryBytes, binaryString, type PaxRecords, type TarEntry } from "../../archive/mod.ts";
 import { type Descriptor, timespec } from "../../linux/mod.ts";
+import { hostOwner } from "../id_map.ts";
 import type { Abilities } from "../abilities.ts";
 import { isUncommonTime, tryChown, trySetXattr } from "../attributes.ts";
 import type { OmissionLog } from "../omissions.ts";
@@ -110,7 +111,8 @@ export function applyMetadata(
   if (dropped.setId) omissions.add("set-id", path());
   for (let n = 0; n < dropped.xattrs; n++) omissions.add("xattr", path());
   if (owners) {
-    const isGiven = tryChown(() => target.chown(metadata.uid, metadata.gid));
+    const owner = hostOwner(metadata);
+    const isGiven = owner !== undefined && tryChown(() => target.chown(owner.uid, owner.gid));
     if (!isGiven) omissions.add("owner", path());
   }
   for (const [name, value] of metadata.xattrs) {

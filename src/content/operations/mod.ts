@@ -59,6 +59,7 @@ import { peerCredentials } from "./peer_credentials.ts";
 import { processUsage } from "./process_usage.ts";
 import { place } from "./place.ts";
 import { create, exists, publish, published } from "./trees.ts";
+import { placeReadyFile, removeReadyFile } from "./ready_file.ts";
 import { usage } from "./usage.ts";
 import { limitTree, probeVolume, sweepLimits, treeUsages } from "./volume.ts";
 
@@ -103,6 +104,7 @@ export const operations = {
   packPrepare,
   peerCredentials,
   place,
+  placeReadyFile,
   probeVolume,
   processUsage,
   publish,
@@ -110,6 +112,7 @@ export const operations = {
   readLink,
   removeBase,
   removeHalfMadeBase,
+  removeReadyFile,
   restoreBaseline,
   restoreClosedDirectories,
   restoreDirectories,

@@ -10,6 +10,7 @@ import { type Directory, isErrno, nameDevices, openLongPath, splitLast } from ".
 import { Abilities } from "../abilities.ts";
 import { type OpenAreas, openTree } from "../areas.ts";
 import { BaselineReader } from "../baseline/baseline_reader.ts";
+import { withContainerIds } from "../id_map.ts";
 import type { OperationContext } from "../operation.ts";
 import { type PartEvent, type PartRequest, type PartResult, transferables } from "./pack_job.ts";
 import { PartQueue } from "./part_queue.ts";
@@ -44,6 +45,7 @@ export function packPart(
     throw new DaemonError("ABORTED", "the other parts have done everything");
   }
   using _names = nameDevices(request.job.devices);
+  using _owners = withContainerIds();
   using top = openTree(areas, request.job.tree);
   using baseline = request.job.baseline === undefined
     ? undefined

@@ -1,5 +1,6 @@
 /** Prepares a pack, and reads what a baseline says of its image. */
 
+import { withContainerIds } from "../id_map.ts";
 import { ArchiveError } from "../../archive/mod.ts";
 import type { Digest } from "../../digest.ts";
 import { messageOf } from "../../errors.ts";
@@ -115,6 +116,7 @@ function findings(
   const { aliases } = readAliases(file);
   if (frozenAt === undefined) return { directories, aliases };
   using _names = nameDevices(devicesInBaseline(devices, aliases));
+  using _owners = withContainerIds();
   const revisit = revisitSince({ areas, top, file, baseline, aliases, reuse: new Set(reuse) });
   return { directories, aliases, ...revisit };
 }

@@ -9,6 +9,8 @@ import {
   type Timespec,
 } from "../../linux/mod.ts";
 import type { Abilities } from "../abilities.ts";
+import { hostOwner } from "../id_map.ts";
+import type { Owner } from "../tree.ts";
 import { isUncommonTime, tryChown, trySetXattr } from "../attributes.ts";
 import type { Xattr } from "../../image/mod.ts";
 import type { OmissionLog } from "../omissions.ts";
@@ -70,7 +72,7 @@ export class MetadataPolicy {
    * @throws {SystemError}
    */
   apply(target: Descriptor, stored: StoredMetadata, path: LazyPath): Stat {
-    const isOwned = this.#setOwner(stored, path, () => target.chown(stored.uid, stored.gid));
+    const isOwned = this.#setOwner(stored, path, ({ uid, gid }) => target.chown(uid, gid));
     this.#setXattrs(target, stored.xattrs, path);
     target.setTimes(stored.mtime);
     const stat = this.#setMode(target, stored, isOwned, path);
@@ -85,7 +87,7 @@ export class MetadataPolicy {
     stored: StoredMetadata,
     { hasMode, path }: { hasMode: boolean; path: LazyPath },
   ): Stat {
-    const chown = () => dir.chownEntry(name, stored.uid, stored.gid);
+    const chown = ({ uid, gid }: Owner) => dir.chownEntry(name, uid, gid);
     const isOwned = this.#setOwner(stored, path, chown);
     if (hasMode || stored.xattrs.length > 0) {
       using entry = dir.openPath(name);
@@ -99,9 +101,10 @@ export class MetadataPolicy {
   }
 
   /** Gives an inode its owner. @returns whether it has it now */
-  #setOwner(stored: StoredMetadata, path: LazyPath, chown: () => void): boolean {
-    if (stored.uid === this.#user.uid && stored.gid === this.#user.gid) return true;
-    if (tryChown(chown)) return true;
+  #setOwner(stored: StoredMetadata, path: LazyPath, chown: (owner: Owner) => void): boolean {
+    const owner = hostOwner(stored);
+    if (owner?.uid === this.#user.uid && owner.gid === this.#user.gid) return true;
+    if (owner && tryChown(() => chown(owner))) return true;
     this.#options.omissions.add("owner", path());
     return false;
   }

@@ -17,6 +17,7 @@ import { Abilities } from "../../abilities.ts";
 import { type OpenAreas, openTree } from "../../areas.ts";
 import { BaselineReader } from "../../baseline/baseline_reader.ts";
 import { DirectoryCache } from "../../directory_cache.ts";
+import { withContainerIds } from "../../id_map.ts";
 import type { OperationContext } from "../../operation.ts";
 import { parseState, type SubvolumeState } from "../../volume/tree_state.ts";
 import type { PackJob, PartEvent, PartResult } from "../pack_job.ts";
@@ -74,6 +75,7 @@ export function packFinish(
 ): FinishResult {
   const { job } = request;
   using _names = nameDevices(job.devices);
+  using _owners = withContainerIds();
   using top = openTree(areas, job.tree);
   using file = job.baseline === undefined ? undefined : areas.baselines.openFile(job.baseline);
   const baseline = file && new BaselineReader(file);
