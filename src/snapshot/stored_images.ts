@@ -5,8 +5,8 @@
  * - The **index** lists every path, its metadata and the layer with its live content. It speeds a
  *   restore up; the layers alone restore the same tree.
  * - **Config** and **manifest** make it an OCI image that other tools read.
- * - A **reference** makes it live. Write order: layers, index and config, manifest, then the reference,
- *   in one step: at every moment, everything that a reference needs is stored.
+ * - A **reference** makes it live. Write order: layers and index, config and manifest, then the
+ *   reference, in one step: at every moment, everything that a reference needs is stored.
  * - The **baseline** is what this node knows of a tree as of its last image. It is committed last: with
  *   an older baseline, the next image merely reads files again.
  */
@@ -344,9 +344,14 @@ export class StoredImages implements Images {
     const base = isUnread ? await this.#baseImage(packed, options) : undefined;
     for (const image of [...base ? [base] : [], describePacked(packed, options.lineage)]) {
       const { config, lineage } = image;
-      await this.#store.putBlobBytes(config.digest, config.bytes, options);
       const manifest = image.manifest.digest;
-      await this.#store.putBlobBytes(manifest, image.manifest.bytes, options);
+      // Nothing needs either before the reference is there.
+      const puts = [config, image.manifest].map(({ digest, bytes }) =>
+        this.#store.putBlobBytes(digest, bytes, options)
+      );
+      // Waits for both before it fails, so that neither goes on after this save has ended.
+      await Promise.allSettled(puts);
+      await Promise.all(puts);
       this.#lineages.add(manifest, lineage);
       const url = await refer(this.#historyImage({ manifest, lineage }, stats), previousLayers);
       if (url === undefined) continue;
