@@ -102,20 +102,24 @@ export class DiskWatch {
     }
   }
 
-  /** Returns how full the file systems are that answer in time, by what is on them. */
+  /** Returns how full the file systems are that answer in time, by what is on them; the root's first. */
   async read(): Promise<(readonly [area: string, space: DiskSpace])[]> {
-    const read: (readonly [string, DiskSpace])[] = [];
-    const all = Object.entries(this.#areas).map(async ([area, path]) => {
+    const areas = Object.entries(this.#areas);
+    const read = new Map<string, DiskSpace>();
+    const all = areas.map(async ([area, path]) => {
       try {
         const space = await this.#joinRead(path);
-        read.push([area, space]);
+        read.set(area, space);
         if (path === this.#areas.store) this.#store = space;
       } catch (error) {
         reportUnreadable(path, error);
       }
     });
     await resolvesWithin(Promise.all(all), ANSWER_TIME_MS, this.#clock);
-    return read;
+    return areas.flatMap(([area]) => {
+      const space = read.get(area);
+      return space ? [[area, space] as const] : [];
+    });
   }
 
   #joinRead(path: string): Promise<DiskSpace> {

@@ -35,3 +35,17 @@ Deno.test("a file system that does not answer is asked once, however often someb
   await watch.read();
   assertEquals(asked.at(-1), "/store");
 });
+
+Deno.test("the root's file system comes first, whichever answers first", async () => {
+  const root = Promise.withResolvers<DiskSpace>();
+  const watch = new DiskWatch(
+    { root: "/root", store: "/store" },
+    LIMITS,
+    new ManualClock(),
+    (path) =>
+      path === "/root"
+        ? root.promise
+        : Promise.resolve(space(path, 2)).finally(() => root.resolve(space("/root", 1))),
+  );
+  assertEquals((await watch.read()).map(([area]) => area), ["root", "store"]);
+});
