@@ -104,9 +104,15 @@ export class Container implements AsyncDisposable {
     ]);
   }
 
+  /** What runs a program of this machine so that it sees the container's network. */
+  get network(): [string, ...string[]] {
+    return ["nsenter", `--net=/proc/${this.#init()}/ns/net`];
+  }
+
   /** Runs a program of this machine that sees the container's network. */
   async runOutside(...command: [string, ...string[]]): Promise<string> {
-    const ran = await output("nsenter", [`--net=/proc/${this.#init()}/ns/net`, ...command]);
+    const [program, ...args] = [...this.network, ...command];
+    const ran = await output(program!, args);
     if (ran.code === 0) return ran.stdout;
     throw new Error(`${command.join(" ")} ended with ${ran.code}:\n${ran.stderr}`);
   }

@@ -5,6 +5,7 @@ import { fromFileUrl, join } from "@std/path";
 import { existsSync } from "@std/fs";
 import { FROM_SOURCE } from "../../scripts/daemon_process.ts";
 import { eventually } from "../fixtures/eventually.ts";
+import { BUCKET, S3_KEYS, startS3 } from "../fixtures/s3rver.ts";
 import { Container, containerProblem } from "./container.ts";
 
 const PROJECT = fromFileUrl(new URL("../../", import.meta.url));
@@ -137,6 +138,45 @@ Deno.test({
         assertEquals([await restarts(), await state()], [before + 1, "active"]);
       });
       assertStringIncludes(await journal(), "Watchdog timeout");
+      assertMatch(await client("exists", "w"), /true/);
+    });
+
+    await t.step("a key that only root can read reaches it as a credential", async () => {
+      await using s3 = await startS3(undefined, node.network);
+      const config = at("etc/wsdaemon/config.json");
+      const good = Deno.readTextFileSync(config);
+      const credentialsFile = "/run/credentials/wsdaemon.service/s3";
+      const { endpoint } = s3;
+      Deno.writeTextFileSync(
+        config,
+        JSON.stringify({
+          ...{ root: "/var/lib/wsdaemon", listen: ["127.0.0.1:8080"] },
+          storage: { kind: "s3", endpoint, bucket: BUCKET, forcePathStyle: true, credentialsFile },
+        }),
+      );
+      const { accessKeyId, secretAccessKey } = S3_KEYS;
+      Deno.writeTextFileSync(
+        at("etc/wsdaemon/s3"),
+        `[default]\naws_access_key_id = ${accessKeyId}\n` +
+          `aws_secret_access_key = ${secretAccessKey}\n`,
+        { mode: 0o600 },
+      );
+      // Without it there is no such file, which the start says.
+      await node.try("systemctl", "restart", UNIT);
+      await eventually(async () => assertStringIncludes(await journal(), credentialsFile));
+      await node.run("systemctl", "stop", UNIT);
+      await dropIn("credentials", "[Service]\nLoadCredential=s3:/etc/wsdaemon/s3\n");
+      await node.try("systemctl", "reset-failed", UNIT);
+      await node.run("systemctl", "start", UNIT);
+      const { mode } = Deno.statSync(at(credentialsFile));
+      assertEquals(mode! & 0o077, 0, "others can read it");
+      await client("init", "--id", "c", "--owner", "alice", "--meta-id", "c", "--empty");
+      assertStringIncludes(await client("backup", "c"), "alice/c");
+      await client("dispose", "c");
+      Deno.removeSync(at("etc/systemd/system/wsdaemon.service.d/credentials.conf"));
+      Deno.writeTextFileSync(config, good);
+      await node.run("systemctl", "daemon-reload");
+      await node.run("systemctl", "restart", UNIT);
       assertMatch(await client("exists", "w"), /true/);
     });
 
