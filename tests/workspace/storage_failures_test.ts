@@ -49,11 +49,13 @@ Deno.test("a failure of the store at any step of an image keeps its code, leaves
     { operation: "putBlobBytes", nth: 1 },
     { operation: "putBlobBytes", nth: 2 },
     { operation: "getRef", nth: 1 },
-    { operation: "putRef", nth: 1 },
+    { operation: "replaceRef", nth: 1 },
   ];
   for (const code of codes) {
     for (const step of steps) {
+      // A file for the data layer, and a folder for the metadata layer, which is reused otherwise.
       await Deno.writeTextFile(`${fixture.pathOf("w")}/a`, `${code} ${JSON.stringify(step)}`);
+      await Deno.mkdir(`${fixture.pathOf("w")}/${code} ${step.operation} ${step.nth}`);
       const error = new DaemonError(code, "planned");
       const { images, assertAllFired } = failingImages(fixture, [{ ...step, error }]);
       await refuses(code, () => images.saveBackup(TREE, ALICE, { baseline: "w" }));
