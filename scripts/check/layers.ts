@@ -29,6 +29,7 @@ export const LEVELS: readonly (readonly string[])[] = [
     "disk_space",
     "errors",
     "extent",
+    "ignore_patterns",
     "log",
     "memory",
     "mounts",

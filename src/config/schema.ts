@@ -6,6 +6,7 @@
 import { isIP } from "node:net";
 import { z } from "zod";
 import { type Address, isAddressRange, parseAddress } from "../address.ts";
+import { IgnorePatterns, MAX_PATTERNS } from "../ignore_patterns.ts";
 import { countField, expected, flagField, pathField, section } from "../schema_fields.ts";
 import { type StorageOptions, storageSchema } from "../store/mod.ts";
 import {
@@ -98,6 +99,18 @@ const idRange = section({
   hostId: countField(0, 0xffff_fffe).describe("Its id on the node"),
   size: countField(1, 0xffff_ffff).describe("How many ids follow each other"),
 });
+const aPattern = expected("a pattern of .gitignore in one line that leaves something");
+const ignorePattern = z.string(aPattern).refine(leavesSomething, aPattern);
+
+/** Returns whether a text is one pattern that does not match everything. */
+function leavesSomething(text: string): boolean {
+  try {
+    const patterns = IgnorePatterns.parse(new TextEncoder().encode(text));
+    return !/[\r\n]/.test(text) && !patterns.isEmpty && !patterns.matchesEverything;
+  } catch {
+    return false;
+  }
+}
 
 const expectedMode = expected('a mode in octal such as "0660"');
 const expectedGroup = expected("the name or id of a group, as a string");
@@ -181,6 +194,19 @@ export const configSchema = section({
     uid: countField(0, 0xffff_fffe).describe("User id"),
     gid: countField(0, 0xffff_fffe).describe("Group id"),
   }).exactOptional().describe("Who owns what is newly made; the daemon's own user unless given"),
+  exclude: section({
+    cacheDirs: flagField.default(false).describe(
+      "Whether of cache directories (those with a CACHEDIR.TAG) only the tag is saved",
+    ),
+    ignoreFile: flagField.default(false).describe(
+      "Whether what a .wsdaemonignore in a workspace's top folder ignores is not saved; its syntax is " +
+        "that of .gitignore",
+    ),
+    patterns: z.array(ignorePattern, expected("an array of patterns")).max(
+      MAX_PATTERNS,
+      expected(`at most ${MAX_PATTERNS} patterns`),
+    ).default([]).describe("What is not saved of any workspace, in the syntax of .gitignore"),
+  }).prefault({}).describe("What snapshots and backups leave out"),
   init: section({
     inPlace: flagField.default(false).describe(
       "Whether the folder of a workspace that somebody else has made is filled where it is, if it is " +

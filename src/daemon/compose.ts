@@ -246,8 +246,8 @@ function createManager(
 ): WorkspaceManager {
   const clock = systemClock;
   const spool = spoolOf(config);
-  const { backup: retention } = config;
-  const images = new StoredImages({ content, store, clock, bases, layers, retention });
+  const { backup: retention, exclude: excludes } = config;
+  const images = new StoredImages({ content, store, clock, bases, layers, retention, excludes });
   const git = Git.open({
     ...config.git,
     found,

@@ -355,7 +355,8 @@ export class BaseCache implements AsyncDisposable {
 /** Returns whether restoring an image would make exactly what was packed. */
 function isWholeImage({ stats }: Pick<PackResult, "stats">): boolean {
   return stats.unstableCount === 0 && stats.skippedSockets === 0 &&
-    stats.retainedOmissions === 0 && Object.keys(stats.unrestorable.counts).length === 0;
+    stats.retainedOmissions === 0 && stats.excluded.entries === 0 &&
+    Object.keys(stats.unrestorable.counts).length === 0;
 }
 
 /** Returns the most bytes that a tree takes on disk, but for xattrs, as limits count them. */

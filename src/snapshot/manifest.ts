@@ -6,9 +6,10 @@
  */
 
 import * as z from "zod";
-import type { LayerDescriptor } from "../content/mod.ts";
+import type { Excluded, LayerDescriptor } from "../content/mod.ts";
 import { type Digest, digestOf, isDigest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
+import { excludedLabels, parseExcluded } from "./excluded_label.ts";
 import { type Lineage, lineageLabels, parseLineage } from "./lineage.ts";
 
 /** Media type of an image's manifest (OCI image specification). */
@@ -36,6 +37,8 @@ export interface ImageDescription {
   index?: { digest: Digest; size: number };
   /** Absent where it is unknown. */
   lineage?: Lineage;
+  /** What was left out of it; absent for nothing, and where that is unknown. */
+  excluded?: Excluded;
 }
 
 const digest = z.custom<Digest>(
@@ -69,7 +72,10 @@ export function describeImage(image: ImageDescription): { manifest: SmallBlob; c
   const config = jsonBlob({
     architecture: "unknown",
     os: "linux",
-    config: image.lineage ? { Labels: lineageLabels(image.lineage) } : {},
+    config: labelled({
+      ...(image.lineage ? lineageLabels(image.lineage) : {}),
+      ...excludedLabels(image.excluded),
+    }),
     rootfs: { type: "layers", diff_ids: image.layers.map((layer) => layer.diffId) },
   });
   const manifest = jsonBlob({
@@ -136,11 +142,17 @@ export function joinConfig(manifest: ParsedManifest, config: SmallBlob): ImageDe
     );
   }
   const lineage = parseLineage(Labels);
+  const excluded = parseExcluded(Labels);
   return {
     layers: manifest.layers.map((layer, n) => ({ ...layer, diffId: rootfs.diff_ids[n]! })),
     ...(manifest.index ? { index: manifest.index } : {}),
     ...(lineage ? { lineage } : {}),
+    ...(excluded ? { excluded } : {}),
   };
+}
+
+function labelled(labels: Record<string, string>) {
+  return Object.keys(labels).length > 0 ? { Labels: labels } : {};
 }
 
 function jsonBlob(value: unknown): SmallBlob {

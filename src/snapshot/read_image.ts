@@ -18,8 +18,8 @@ export async function readImage(
   manifest: Digest,
   signal?: AbortSignal,
 ): Promise<ImageDescription> {
-  const { layers, index, lineage } = await readImageBlobs(store, manifest, signal);
-  return { layers, ...(index ? { index } : {}), ...(lineage ? { lineage } : {}) };
+  const { manifest: _, config: __, ...image } = await readImageBlobs(store, manifest, signal);
+  return image;
 }
 
 /** An image and the two blobs that describe it. */

@@ -1,6 +1,6 @@
 /** Logs what an operator should know of a save that succeeded. */
 
-import type { PackResult } from "../content/mod.ts";
+import type { Excluded, PackResult } from "../content/mod.ts";
 import { logger } from "../log/mod.ts";
 
 const log = logger("snapshot");
@@ -29,6 +29,35 @@ export function reportWalk(workspace: string, reason: string | undefined): void 
   log.debug("The whole tree of workspace {workspace} was walked for its image: {reason}", {
     workspace,
     reason,
+  });
+}
+
+/** Reports what an image leaves out because that was asked for, and patterns that were not gone by. */
+export function reportExcluded(
+  workspace: string,
+  { ignoreFileProblem, stats: { excluded } }: Pick<PackResult, "ignoreFileProblem" | "stats">,
+): void {
+  if (ignoreFileProblem !== undefined) {
+    log.warn("Nothing was left out by the .wsdaemonignore of workspace {workspace}: {reason}", {
+      workspace,
+      reason: ignoreFileProblem,
+    });
+  }
+  if (excluded.entries === 0) return;
+  log.debug("Left {count} excluded entries out of the image of {workspace}, such as {examples}", {
+    count: excluded.entries,
+    workspace,
+    examples: excluded.examples,
+  });
+}
+
+/** Reports what an image that is restored does not have, because it was excluded from it. */
+export function reportLeftOut(manifest: string, excluded: Excluded | undefined): void {
+  if (!excluded) return;
+  log.info("Image {manifest} was saved without {count} excluded entries, such as {examples}", {
+    manifest,
+    count: excluded.entries,
+    examples: excluded.examples,
   });
 }
 

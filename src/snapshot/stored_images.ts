@@ -15,6 +15,7 @@ import type { Clock } from "../clock.ts";
 import type {
   Content,
   LayerDescriptor,
+  PackExcludes,
   PackResult,
   PackStats,
   RestoreResult,
@@ -59,7 +60,14 @@ import {
 import { decodeReference, encodeReference, readReference } from "./references.ts";
 import { headsOf, type HistoryImage, type RetentionRules } from "./retained_images.ts";
 import { requireBlob } from "./require_blob.ts";
-import { reportBaseline, reportDeviations, reportLive, reportWalk } from "./save_reports.ts";
+import {
+  reportBaseline,
+  reportDeviations,
+  reportExcluded,
+  reportLeftOut,
+  reportLive,
+  reportWalk,
+} from "./save_reports.ts";
 
 const log = logger("snapshot");
 
@@ -70,6 +78,8 @@ export interface ImagesOptions {
   clock: Clock;
   /** Which backups of one (owner, meta_id) are kept. */
   retention: RetentionRules;
+  /** What images leave out; nothing unless given. */
+  excludes?: Omit<PackExcludes, "mustWalk">;
   /** Absent where every image is restored from the store. The caller starts and ends it. */
   bases?: BaseCache;
   /** Absent where every blob comes from the store. The caller starts and ends it. */
@@ -82,6 +92,7 @@ export class StoredImages implements Images {
   readonly #store: ObjectStore;
   readonly #clock: Clock;
   readonly #retention: RetentionRules;
+  readonly #excludes: ImagesOptions["excludes"];
   readonly #bases: BaseCache | undefined;
   readonly #layers: LayerCache | undefined;
   readonly #last = new LastImages();
@@ -92,6 +103,10 @@ export class StoredImages implements Images {
     this.#store = options.store;
     this.#clock = options.clock;
     this.#retention = options.retention;
+    const { excludes } = options;
+    const isAny = excludes &&
+      (excludes.cacheDirs || excludes.ignoreFile || excludes.patterns.length > 0);
+    this.#excludes = isAny ? excludes : undefined;
     this.#bases = options.bases;
     this.#layers = options.layers;
   }
@@ -297,6 +312,7 @@ export class StoredImages implements Images {
       baseline,
       signal,
       reuse,
+      ...(this.#excludes ? { excludes: { ...this.#excludes, mustWalk: last === undefined } } : {}),
       keepFrozen: this.#bases?.wants(options) ?? false,
       onLayer: async (layer) => {
         await this.#layers?.keep(layer);
@@ -317,6 +333,7 @@ export class StoredImages implements Images {
       reportDeviations(options.baseline, packed.stats);
       reportLive(options.baseline, packed.freezeProblem);
       reportWalk(options.baseline, packed.walkReason);
+      reportExcluded(options.baseline, packed);
       await this.#bases?.adopt({ manifest, packed, baseline });
       const { state, stats } = packed;
       this.#last.set(
@@ -467,7 +484,8 @@ export class StoredImages implements Images {
     currentOperation()?.enter("reading the image");
     const image = await readImage(this.#store, manifest, options.signal);
     currentOperation()?.enter("restoring");
-    const { index, layers, lineage } = image;
+    const { index, layers, lineage, excluded } = image;
+    reportLeftOut(manifest, excluded);
     this.#lineages.add(manifest, lineage);
     const usable = index &&
       await this.#store.hasBlob(index.digest, index.size, {
@@ -533,11 +551,11 @@ interface PackedImage {
 }
 
 function describePacked(
-  { layers, index: { digest, size } }: PackResult,
+  { layers, index: { digest, size }, stats: { excluded } }: PackResult,
   lineage: Lineage | undefined,
 ): PackedImage {
   const of = lineage ? { lineage } : {};
-  return { ...describeImage({ layers, index: { digest, size }, ...of }), ...of };
+  return { ...describeImage({ layers, index: { digest, size }, excluded, ...of }), ...of };
 }
 
 function imageName(url: string): { key: string; identity: WorkspaceIdentity } {

@@ -17,6 +17,7 @@ Deno.test("config decides every key when nothing is given", () => {
     store: { gc: { grace: 86_400_000, deletesPerSecond: 100 } },
     backup: { attempts: 3, concurrency: 4, onStop: false, retain: 1, otherLineages: 32 },
     contentOwner: { uid: 1000, gid: 1001 },
+    exclude: { cacheDirs: false, ignoreFile: false, patterns: [] },
     init: { inPlace: false, preferBackup: false },
     compat: { readyFile: false, idMap: [] },
     git: { timeout: 600_000, protocols: ["https", "http", "ssh", "git"] },

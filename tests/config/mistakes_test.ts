@@ -30,6 +30,11 @@ const MISTAKES: Mistake[] = [
     ]],
   },
   {
+    name: "a pattern that leaves nothing of any workspace",
+    given: { file: '{"exclude": {"patterns": ["*.o", "/**"]}}' },
+    problems: [["exclude.patterns[1]: expected a pattern", "that leaves something"]],
+  },
+  {
     name: "another storage's key",
     given: { file: '{"storage": {"kind": "fs", "bucket": "b"}}' },
     problems: [["storage.bucket: unknown key", "expected one of kind, path"]],

@@ -13,7 +13,7 @@ import {
 import { Directory, displayName, joinPath, openLibc } from "../../src/linux/mod.ts";
 import { libcPath } from "../../src/process/libc.ts";
 import type { IdRange } from "../../src/content/id_map.ts";
-import type { PackResult } from "../../src/content/pack/pack_result.ts";
+import type { PackExcludes, PackResult } from "../../src/content/pack/pack_result.ts";
 import type { RestoreResult } from "../../src/content/restore/restore_result.ts";
 import type { Tree } from "../../src/content/tree.ts";
 import { type Digest, digestOf, hexOf } from "../../src/digest.ts";
@@ -35,6 +35,7 @@ interface PackHow {
   signal?: AbortSignal;
   onLayer?: () => void;
   keepFrozen?: boolean;
+  excludes?: PackExcludes;
 }
 
 /** Content Workers and a store of blobs in a folder that is gone with the fixture. */
@@ -77,7 +78,7 @@ export class ImageFixture implements AsyncDisposable {
    */
   async pack(
     id: string,
-    { onLayer, signal, keepFrozen = false }: PackHow = {},
+    { onLayer, signal, keepFrozen = false, excludes }: PackHow = {},
   ): Promise<PackResult> {
     const { content, areas } = this;
     const { layers: known } = await content.baselineLayers(id);
@@ -85,6 +86,7 @@ export class ImageFixture implements AsyncDisposable {
       signal,
       keepFrozen,
       baseline: id,
+      ...(excludes ? { excludes } : {}),
       reuse: known.filter(({ digest }) => this.has(digest)),
       onLayer: async ({ digest, size, file }) => {
         onLayer?.();

@@ -37,6 +37,7 @@ const STATS: PackStats = {
   unstableCount: 0,
   unrestorable: NO_OMISSIONS,
   retainedOmissions: 0,
+  excluded: { entries: 0, examples: [] },
 };
 
 /** Calls that wait at a barrier until the test lets each one go on or fail. */

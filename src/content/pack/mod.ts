@@ -51,6 +51,10 @@
  * were added. Parts look at these only, and the merge takes over the rest. Where anything is in doubt
  * there is no plan, and the tree is walked.
  *
+ * **Excludes.** What is to be left out is decided where a directory's names are read (`exclude/`), so
+ * that it is neither looked at nor recorded. A baseline of a tree of which something was left out has no
+ * state: records cannot tell what has become of that, so the next pack walks.
+ *
  * **A tree that changes.** A file that changes while it is read is read again, 4 times at most; a
  * directory that changed after its walk is walked again, 3 times at most. What still changes is
  * packed as it was read last, and counted as unstable. Entries are named by their directory's

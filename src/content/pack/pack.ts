@@ -85,7 +85,7 @@ async function packFrozen(
   const { baseline, reuse, signal } = options;
   const isKnown = baseline !== undefined && reuse.length > 0;
   const layers = reuse.map(({ digest }) => digest);
-  const { directories, syncedAt, problem, revisit, walkReason, aliases = [] } = await dispatcher
+  const prepared = await dispatcher
     .run(
       "packPrepare",
       {
@@ -94,9 +94,12 @@ async function packFrozen(
         reuse: layers,
         ...(isKnown ? { baseline } : {}),
         ...(frozenAt === undefined ? {} : { frozenAt }),
+        ...(options.excludes ? { excludes: options.excludes } : {}),
       },
       { signal },
     );
+  const { directories, syncedAt, problem, revisit, walkReason, aliases = [] } = prepared;
+  const { excludes, ignoreFileProblem } = prepared;
   const shared = states.acquire(directories ?? 0);
   const job: PackJob = {
     tree,
@@ -110,6 +113,7 @@ async function packFrozen(
     aliases: aliases.filter(({ name }) => devices.some((device) => isSameName(device, name))),
     ...(state === undefined ? {} : { state }),
     ...(revisit === undefined ? {} : { revisit }),
+    ...(excludes === undefined ? {} : { excludes }),
     shared: shared.memory,
   };
   const run = new PackRun(dispatcher, { job, shared, options });
@@ -119,6 +123,7 @@ async function packFrozen(
       ...result,
       ...(problem === undefined ? {} : { baselineProblem: problem }),
       ...(walkReason === undefined ? {} : { walkReason }),
+      ...(ignoreFileProblem === undefined ? {} : { ignoreFileProblem }),
     };
   } catch (error) {
     await run.discard();

@@ -5,6 +5,7 @@ import type { DeviceName } from "../../linux/mod.ts";
 import type { SpooledBlob } from "../../spool.ts";
 import type { Tree } from "../tree.ts";
 import type { DeviceAlias } from "../volume/device_names.ts";
+import type { ExcludeRules } from "./exclude/exclude_rules.ts";
 import type { PartTotals } from "./part_stats.ts";
 import type { RevisitPlan } from "./revisit/revisit_plan.ts";
 import type { Remainder, SealedLayer } from "./write/layer_writer.ts";
@@ -32,6 +33,8 @@ export interface PackJob {
   readonly state?: string;
   /** What is looked at; absent if the whole tree is walked. */
   readonly revisit?: RevisitPlan;
+  /** What is left out; absent for nothing. */
+  readonly excludes?: ExcludeRules;
   /** Memory of a `SharedPackState`. */
   readonly shared: SharedArrayBuffer;
 }

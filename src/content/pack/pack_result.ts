@@ -15,6 +15,8 @@ export interface PackOptions {
   reuse: readonly LayerDescriptor[];
   /** Baseline to compare with, if there is one; the new one is written beside it, uncommitted. */
   baseline?: string;
+  /** What is left out; nothing unless given. */
+  excludes?: PackExcludes;
   /** Whether the caller wants the frozen tree, to keep it as a base. */
   keepFrozen?: boolean;
   /**
@@ -27,6 +29,25 @@ export interface PackOptions {
    * otherwise as {@link onLayer}. Where it is absent, the caller owns the spool file after the pack.
    */
   onIndex?(index: SpooledBlob): Promise<void>;
+}
+
+/** What a pack leaves out of a tree. */
+export interface PackExcludes {
+  /** Whether of a directory with a `CACHEDIR.TAG` only the tag is packed. */
+  readonly cacheDirs: boolean;
+  /** Whether `.wsdaemonignore` in the tree's top is gone by. */
+  readonly ignoreFile: boolean;
+  /** Patterns in the syntax of gitignore(5). */
+  readonly patterns: readonly string[];
+  /** Whether the tree is walked though its file system can tell what has changed in it. */
+  readonly mustWalk?: boolean;
+}
+
+/** Entries that a pack left out; each with all that is in it. */
+export interface Excluded {
+  readonly entries: number;
+  /** Their paths; at most 10. */
+  readonly examples: readonly string[];
 }
 
 /** The counts of a pack; sizes are bytes. */
@@ -55,6 +76,8 @@ export interface PackStats {
    * Entries that this node could not make when it restored the tree, and that the image retains.
    */
   retainedOmissions: number;
+  /** What was left out because it was asked for. */
+  excluded: Excluded;
 }
 
 /** The image that a pack made. */
@@ -69,6 +92,8 @@ export interface PackResult {
   baselineProblem?: string;
   /** The state of the tree that the image shows, where its file system tells; see `Content.isUnchanged`. */
   state?: string;
+  /** Why the patterns in the tree could not be gone by, so that everything was packed. */
+  ignoreFileProblem?: string;
   /** Why the whole tree was walked, though its file system can tell what has changed in it. */
   walkReason?: string;
   /** The frozen tree that was packed, if it was asked for. The caller makes it a base or removes it. */

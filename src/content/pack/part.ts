@@ -13,6 +13,7 @@ import { BaselineReader } from "../baseline/baseline_reader.ts";
 import { withContainerIds } from "../id_map.ts";
 import type { OperationContext } from "../operation.ts";
 import { type PartEvent, type PartRequest, type PartResult, transferables } from "./pack_job.ts";
+import { Excludes } from "./exclude/excludes.ts";
 import { PartQueue } from "./part_queue.ts";
 import { PartStats } from "./part_stats.ts";
 import { RestoreRights } from "./restore_rights.ts";
@@ -76,6 +77,7 @@ class Part implements Disposable {
   readonly #packer: FilePacker;
   readonly #walker: Walker;
   readonly #previous: PreviousTree | undefined;
+  readonly #excludes: Excludes | undefined;
   #changes: Changes | undefined;
   readonly #arena = new Arena();
   readonly #stats = new PartStats();
@@ -106,12 +108,14 @@ class Part implements Disposable {
       progress: () => ({ entries: this.#ticks, bytesRead: this.#packer.bytesRead }),
     });
     this.#previous = baseline && new PreviousTree(baseline, shared, new Set(job.reuse));
+    this.#excludes = job.excludes && new Excludes(job.excludes);
     this.#walker = new Walker({
       top,
       packer: this.#packer,
       builder: new BlockBuilder(this.#arena),
       claims: shared,
       previous: this.#previous,
+      excludes: this.#excludes,
       stats: this.#stats,
       rights: new RestoreRights(new Abilities(areas.staging), this.#stats),
       largeFileBytes: job.parts > 1 ? LARGE_FILE_BYTES : Infinity,
@@ -171,7 +175,11 @@ class Part implements Disposable {
       const path = this.#baseline!.block(number).path.slice();
       this.#queue.add({ kind: "directory", key: number + 1, path });
     });
-    for (const path of revisit.added) this.#queue.add({ kind: "directory", key: 0, path });
+    for (const path of revisit.added) {
+      // The walk of the folder that it is in has counted it.
+      if (this.#excludes?.ignores(path, true)) continue;
+      this.#queue.add({ kind: "directory", key: 0, path });
+    }
   }
 
   /** Looks at a directory of the baseline whose entries, or itself, have changed. */

@@ -8,6 +8,9 @@ import { OmissionLog, sumOmissions } from "../omissions.ts";
 
 /** The most unstable paths that are named. */
 const MAX_NAMED = 100;
+/** The most paths that were left out that are named, and the bytes of each. */
+const MAX_EXCLUDED_NAMED = 10;
+const MAX_PATH_SHOWN = 200;
 
 /** The counters of one part; see `PackStats` for their meaning. */
 export class PartStats {
@@ -20,6 +23,8 @@ export class PartStats {
   retainedOmissions = 0;
   readonly unstable: string[] = [];
   readonly #unrestorable = new OmissionLog();
+  #excluded = 0;
+  readonly #excludedExamples: string[] = [];
 
   addFile(size: number): void {
     this.files++;
@@ -57,6 +62,14 @@ export class PartStats {
     this.#unrestorable.add(kind, path);
   }
 
+  /** Counts an entry that is left out, with all that is in it. */
+  addExcluded(path: Uint8Array): void {
+    this.#excluded++;
+    if (this.#excludedExamples.length >= MAX_EXCLUDED_NAMED) return;
+    const cut = path.length > MAX_PATH_SHOWN ? "…" : "";
+    this.#excludedExamples.push(displayName(path.subarray(0, MAX_PATH_SHOWN)) + cut);
+  }
+
   /** Returns the totals, together with what a packer has read. */
   done(read: { filesRead: number; bytesRead: number }): PartTotals {
     const { files, directories, otherEntries, contentBytes, skippedSockets } = this;
@@ -71,6 +84,7 @@ export class PartStats {
       unstableCount,
       unrestorable: this.#unrestorable.done(),
       retainedOmissions: carriedOver,
+      excluded: { entries: this.#excluded, examples: this.#excludedExamples },
       filesRead: read.filesRead,
       bytesRead: read.bytesRead,
     };
@@ -93,6 +107,11 @@ export function sumTotals(parts: readonly PartTotals[]): PartTotals {
     unstable: parts.flatMap((part) => part.unstable).slice(0, MAX_NAMED),
     unrestorable: sumOmissions(parts.map((part) => part.unrestorable)),
     retainedOmissions: sum((part) => part.retainedOmissions),
+    excluded: {
+      entries: sum((part) => part.excluded.entries),
+      examples: parts.flatMap((part) => part.excluded.examples).toSorted()
+        .slice(0, MAX_EXCLUDED_NAMED),
+    },
     filesRead: sum((part) => part.filesRead),
     bytesRead: sum((part) => part.bytesRead),
   };

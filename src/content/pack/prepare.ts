@@ -22,6 +22,8 @@ import { checkBaselineName } from "../baseline/tokens.ts";
 import { revisitSince } from "./revisit/revisit_since.ts";
 import type { RevisitPlan } from "./revisit/revisit_plan.ts";
 import { type DeviceAlias, devicesInBaseline } from "../volume/device_names.ts";
+import { type ExcludeRules, excludeRules, reasonToWalk } from "./exclude/exclude_rules.ts";
+import type { PackExcludes } from "./pack_result.ts";
 import { syncDirtyPages } from "./sync_pages.ts";
 import { type OpenAreas, openTree } from "../areas.ts";
 
@@ -74,6 +76,10 @@ export interface Prepared {
   readonly revisit?: RevisitPlan;
   /** Why the whole tree is to be walked, though it is frozen. */
   readonly walkReason?: string;
+  /** What is left out; absent for nothing. */
+  readonly excludes?: ExcludeRules;
+  /** Why the patterns in the tree cannot be gone by. */
+  readonly ignoreFileProblem?: string;
 }
 
 /** What {@link packPrepare} prepares. */
@@ -87,6 +93,8 @@ export interface PrepareRequest {
   readonly reuse: readonly Digest[];
   /** When the tree was frozen; absent if it is not. */
   readonly frozenAt?: number;
+  /** What is to be left out. */
+  readonly excludes?: PackExcludes;
 }
 
 /** Verifies the baseline, if it is to be used, and finds out what changed, or syncs dirty pages. */
@@ -97,7 +105,12 @@ export function packPrepare(areas: OpenAreas, request: PrepareRequest): Prepared
       ? {}
       : readBaseline(areas, request.baseline, (file) => findings(areas, top, file, request));
   const syncedAt = request.frozenAt ?? syncDirtyPages(top);
-  return { syncedAt, ...value, ...(problem === undefined ? {} : { problem }) };
+  return {
+    syncedAt,
+    ...value,
+    ...(problem === undefined ? {} : { problem }),
+    ...(request.excludes ? excludeRules(top, request.excludes) : {}),
+  };
 }
 
 type BaselineFindings =
@@ -108,7 +121,7 @@ function findings(
   areas: OpenAreas,
   top: Directory,
   file: File,
-  { reuse, frozenAt, devices }: PrepareRequest,
+  { reuse, frozenAt, devices, excludes }: PrepareRequest,
 ): BaselineFindings {
   verifyBaseline(file);
   const baseline = new BaselineReader(file);
@@ -117,6 +130,8 @@ function findings(
   if (frozenAt === undefined) return { directories, aliases };
   using _names = nameDevices(devicesInBaseline(devices, aliases));
   using _owners = withContainerIds();
+  const walkReason = excludes && reasonToWalk(top, baseline, excludes);
+  if (walkReason !== undefined) return { directories, aliases, walkReason };
   const revisit = revisitSince({ areas, top, file, baseline, aliases, reuse: new Set(reuse) });
   return { directories, aliases, ...revisit };
 }

@@ -36,6 +36,7 @@ import { placeLargeFiles } from "./large_files.ts";
 import { type EntryRef, EntrySet, MergedTree } from "./merged_tree.ts";
 import { writeMetadataLayer } from "./metadata_layer.ts";
 import { type MovedRemainder, type NewLayer, numberLayers } from "./number_layers.ts";
+import { Excludes } from "../exclude/excludes.ts";
 import { rescan } from "./rescan.ts";
 import { chooseRewrites, type LayerUse } from "./rewrite_policy.ts";
 import { hasSameMetadata } from "./same_metadata.ts";
@@ -160,8 +161,9 @@ class Finish {
   }
 
   #rescan(): void {
-    const { areas, top, context, request: { parts } } = this.#options;
+    const { areas, top, context, request: { job, parts } } = this.#options;
     rescan({
+      excludes: job.excludes && new Excludes(job.excludes),
       top,
       tree: this.#tree,
       packer: this.#packer,
@@ -300,11 +302,18 @@ class Finish {
       layers,
       blocks: this.#tree.blocks,
       stale: stale.map(({ layer, path }) => ({ layer: destination(layer).layer, path })),
-      frozenState: stateFor(areas, job),
+      // Changes of what was left out, and of the rules, show in no record: the next pack walks.
+      frozenState: this.#hasExcluded() ? [] : stateFor(areas, job),
       aliases: job.aliases,
       onIndex: (index) => context.emit({ kind: "index", index }),
     });
     return { layers, ...files, totals: this.#stats.done(this.#packer) };
+  }
+
+  #hasExcluded(): boolean {
+    const { parts } = this.#options.request;
+    const totals = [...parts.map((part) => part.totals), this.#stats.done(this.#packer)];
+    return totals.some(({ excluded }) => excluded.entries > 0);
   }
 
   #block(entry: EntryRef): Block {

@@ -12,7 +12,7 @@ const MAX_RESCANS = 3;
 
 /** Options of {@link rescan}. */
 export interface RescanOptions
-  extends Pick<WalkerOptions, "packer" | "claims" | "stats" | "rights"> {
+  extends Pick<WalkerOptions, "packer" | "claims" | "stats" | "rights" | "excludes"> {
   readonly top: Directory;
   /** The tree that the directories and entries which the rescan finds are added to. */
   readonly tree: MergedTree;

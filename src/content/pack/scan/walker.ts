@@ -16,6 +16,7 @@ import {
   sameName,
   type Stat,
 } from "../../../linux/mod.ts";
+import { CACHE_TAG, type Excludes } from "../exclude/excludes.ts";
 import { readXattrs } from "../../read_xattrs.ts";
 import {
   EntryRecorder,
@@ -30,6 +31,8 @@ export interface WalkerOptions extends EntryRecorderOptions {
   readonly top: Directory;
   /** The previous image's tree; absent if everything is read. */
   readonly previous: PreviousTree | undefined;
+  /** What is left out; absent for nothing. */
+  readonly excludes?: Excludes | undefined;
   /** Called for each subdirectory found. */
   onDirectory(path: Uint8Array): void;
   /** Called before each entry; throws if the pack is cancelled. */
@@ -182,6 +185,8 @@ export class Walker {
   #entries(current: CurrentDirectory, isKnown?: (name: Uint8Array) => boolean): void {
     const names = this.#names;
     const { previous } = current;
+    const { excludes } = this.#options;
+    const isCache = current.path.length > 0 && excludes?.isCache(current.dir);
     let last: Uint8Array = NO_NAME;
     for (let n = 0; n < names.length; n++) {
       this.#options.tick();
@@ -191,6 +196,11 @@ export class Walker {
       last = name;
       if (isKnown?.(name)) continue;
       const record = previous?.find(name);
+      if (excludes && (isCache && !sameName(name, CACHE_TAG) || this.#ignores(current, n))) {
+        this.#options.stats.addExcluded(joinPath(current.path, name));
+        if (record !== undefined) previous!.markStale(record);
+        continue;
+      }
       if (record !== undefined && this.#isKnown(current, record, names.inode(n))) {
         this.#retain(previous!.block, record);
         continue;
@@ -199,6 +209,14 @@ export class Walker {
       if (record !== undefined && !isReused) previous!.markStale(record);
     }
     previous?.finish();
+  }
+
+  /** Whether the patterns ignore the entry at position `n` of the list. */
+  #ignores({ dir, path }: CurrentDirectory, n: number): boolean {
+    const name = this.#names.name(n);
+    const type = this.#names.type(n);
+    const isDirectory = type === DT.UNKNOWN ? isDirectoryNow(dir, name) : type === DT.DIR;
+    return this.#options.excludes!.ignores(joinPath(path, name), isDirectory);
   }
 
   /** Whether an entry is as its record says without a look, since its inode has not changed. */
@@ -303,5 +321,14 @@ export class Walker {
       );
     }
     this.#options.onDirectory(path);
+  }
+}
+
+function isDirectoryNow(dir: Directory, name: Uint8Array): boolean {
+  try {
+    return dir.statEntry(name).isDirectory;
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return false;
+    throw error;
   }
 }
