@@ -1,5 +1,6 @@
 /** A restore from a store behind a network that has become slow. */
 
+import { join } from "@std/path";
 import { startS3 } from "../../../tests/fixtures/s3rver.ts";
 import { commandOf, filledWorkspace, request, s3Storage, SLOW_AFTER_A_SECOND } from "../common.ts";
 import { TrialNode } from "../node.ts";
@@ -9,16 +10,22 @@ import { ThrottlingProxy } from "../throttling_proxy.ts";
 
 const KIB = 1024;
 
-/** The restore is watched while it goes on. */
-export async function* slowRestore({ folder, binary }: ScenarioContext): AsyncGenerator<Row> {
+/** One node saves, and another one's restore is watched while it goes on: the first has a copy. */
+export async function* slowRestore(
+  { folder, binary }: ScenarioContext,
+): AsyncGenerator<Row> {
   await using server = await startS3();
   using proxy = new ThrottlingProxy({ hostname: server.host, port: server.port });
-  await using node = await TrialNode.start(folder, {
+  const options = {
     config: { ...s3Storage(proxy.endpoint), ...SLOW_AFTER_A_SECOND },
     ...commandOf(binary),
-  });
-  await filledWorkspace(node, "w1", 4096 * KIB);
-  await node.client.disposeWorkspace({ id: "w1", backup: true });
+  };
+  {
+    await using saving = await TrialNode.start(join(folder, "saving"), options);
+    await filledWorkspace(saving, "w1", 4096 * KIB);
+    await saving.client.disposeWorkspace({ id: "w1", backup: true });
+  }
+  await using node = await TrialNode.start(join(folder, "restoring"), options);
   proxy.bytesPerSecond = 24 * KIB;
   const restored = node.client.initWorkspace(
     request("w2", { case: "backup", value: {} }, "w1"),
