@@ -79,7 +79,7 @@ export function configureQueuedLogging(log: LogOptions, dropped: SharedArrayBuff
 /** Writes records of `level` and above, each as text that ends with a newline. */
 export function configureLogging(options: LogOptions, write: (text: string) => void): void {
   const prefix = options.journal ? prioritized : (text: string) => text;
-  const formatter = options.format === "json" ? getJsonLinesFormatter() : textFormatter();
+  const formatter = options.format === "json" ? jsonFormatter() : textFormatter();
   const format = (record: LogRecord) => prefix(formatter(record), record.level);
   formatLine = options.format === "json"
     ? (line, level) => format(lineRecord(line, level))
@@ -126,6 +126,14 @@ function textFormatter(): (record: LogRecord) => string {
     if (typeof operation !== "string" || text.includes(operation)) return text;
     return `${text.trimEnd()} [${operation}]\n`;
   };
+}
+
+/** Formats for machines. The message has the words of a line for people, so that one looks for both alike. */
+function jsonFormatter(): (record: LogRecord) => string {
+  const formatter = getJsonLinesFormatter();
+  const textOf = getTextFormatter({ format: ({ message }) => message, value: plainText });
+  // A formatter of text ends its line.
+  return (record) => formatter({ ...record, message: [textOf(record).replace(/\n$/, "")] });
 }
 
 /** Returns a string as it is unless it has control characters, with which it could imitate other lines. */

@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { resetSync } from "@logtape/logtape";
 import { configureLogging, setLogContext } from "../../src/log/configure_logging.ts";
 import { logger } from "../../src/log/logger.ts";
@@ -57,4 +57,20 @@ Deno.test("a record carries the operation that it is made for, once", () => {
   assertMatch(done!, /00ff is done$/);
   const [json] = written({ level: "info", format: "json" }, act).trimEnd().split("\n");
   assertEquals(JSON.parse(json!).properties, { operation: "00ff" });
+});
+
+Deno.test("a message has the same words whether a person or a machine reads it", () => {
+  const act = (log: ReturnType<typeof logger>) =>
+    log.info("{kind} of workspace {id} took {ms} ms: {why}", {
+      kind: "backup",
+      id: "w1",
+      ms: 7,
+      why: 'a "quote"',
+    });
+  const words = 'backup of workspace w1 took 7 ms: a "quote"';
+  assertEquals(
+    JSON.parse(written({ level: "info", format: "json" }, act)).message,
+    words,
+  );
+  assert(written({ level: "info", format: "text" }, act).trimEnd().endsWith(words));
 });
