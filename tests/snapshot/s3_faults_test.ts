@@ -49,7 +49,7 @@ const BACKUP: Step[] = [
 ];
 // The listing, whose ETags tell damaged content from somebody else's, gets through.
 const RESTORE: Step[] = [
-  ["its reference", /^GET .*refs/, 0],
+  ["what its reference is", /^GET .*refs/, 0],
   ["its manifest", /^GET .*blobs.*=GetObject/, 0],
   ["its config", /^GET .*blobs.*=GetObject/, 1],
   ["its index", /^GET .*blobs.*=GetObject/, 2],
