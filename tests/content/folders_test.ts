@@ -176,21 +176,33 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a folder on another btrfs than the root is filled, saved and emptied",
+  name:
+    "where the root is on btrfs, folders of it and of another btrfs are filled, saved and emptied",
   ignore: !canMountBtrfs(),
   async fn() {
     using disk = mountBtrfs();
-    await using fixture = new ImageFixture(1);
-    const { content, areas } = fixture;
-    const path = join(areas.workspaces, "w");
+    using other = mountBtrfs();
+    const path = join(disk.path, "root");
     Deno.mkdirSync(path);
-    using _mounted = bindMount(disk.path, path);
-    const to = await published(fixture, "w");
-    await content.folders.fill(await staged(fixture, "w", [["a", file("content")]]), to);
-    const { layers } = await fixture.pack("w");
-    assert(layers.length > 0);
-    await content.remove(to);
-    assertEquals(namesIn(path), []);
+    await using fixture = new ImageFixture(1, { path, [Symbol.dispose]() {} });
+    const { content, areas } = fixture;
+    await content.chooseVolume("auto");
+    for (const [id, isMount] of [["plain", false], ["mounted", true]] as const) {
+      const folder = join(areas.workspaces, id);
+      Deno.mkdirSync(folder);
+      using _mounted = isMount ? bindMount(other.path, folder) : undefined;
+      const to = await published(fixture, id);
+      // Its folder was not there when the init began, so the staging tree is a subvolume.
+      const from = await content.create(ME, id);
+      await makeTree(join(areas.staging, from.name), TREE);
+      const before = await readTree(join(areas.staging, from.name));
+      assertEquals(await content.folders.fill(from, to), { copied: true });
+      assertSameTree(await readTree(folder), before);
+      const { layers } = await fixture.pack(id);
+      assert(layers.length > 0);
+      for (const tree of [from, to]) await content.remove(tree);
+      assertEquals(namesIn(folder), []);
+    }
   },
 });
 

@@ -71,7 +71,9 @@ Deno.test("every initializer fills a folder that was made first, and its saves a
     ["link", symlink("folder/work")],
   ]);
   const before = await readTree(source);
+  assert(existsSync(join(source, ".gitpod/ready")));
   const snapshot = await client.takeSnapshot({ id: "source" });
+  assert(!existsSync(join(source, ".gitpod/ready")), "no image has a ready file");
   await client.disposeWorkspace({ id: "source", backup: true });
   assert(!existsSync(source), "the folder is removed with the workspace");
 
