@@ -1,6 +1,7 @@
 import { shuttingDown } from "../errors.ts";
 import {
   findImage,
+  type ForgetPolicy,
   type FoundImage,
   type ImagePage,
   listImages,
@@ -16,6 +17,7 @@ import {
   type VerificationRequest,
 } from "./maintenance.ts";
 import type { NodeInfo } from "./node_info.ts";
+import { forgetByPolicy } from "./retention.ts";
 import { type SnapshotStatus, snapshotStatus } from "./snapshot_status.ts";
 import { forgetImages, forgetImagesOf, forgetOwner, type RemovedImages } from "./stored_images.ts";
 import { viewsOf, type WorkspaceView } from "./workspace_view.ts";
@@ -123,6 +125,11 @@ export class Administration implements AsyncDisposable {
   /** Begins to delete what no image needs. @returns the operation, which tells how it ends */
   async collect(request: CollectionRequest): Promise<Operation> {
     return await beginCollection(request, { ...this.#options, stop: this.#stop.signal });
+  }
+
+  /** Forgets what a policy does not keep; see `forgetByPolicy`. */
+  async forget(policy: ForgetPolicy): Promise<void> {
+    await forgetByPolicy(policy, { ...this.#options, stop: this.#stop.signal });
   }
 
   /** Begins to check the digests of images. @returns the operation, which tells how it ends */

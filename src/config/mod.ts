@@ -11,4 +11,11 @@ export { type ConfigSources, loadConfig, type LoadedConfig } from "./load_config
 export { conflicts, grpcAddresses } from "./resolve_config.ts";
 export type { Config } from "./schema.ts";
 export { showConfig } from "./show_config.ts";
-export { formatDuration, formatSize, formatSpan, parseDuration, parseSize } from "./units.ts";
+export {
+  formatDuration,
+  formatSize,
+  formatSpan,
+  parseCalendarSpan,
+  parseDuration,
+  parseSize,
+} from "./units.ts";

@@ -10,9 +10,12 @@ import { IgnorePatterns, MAX_PATTERNS } from "../ignore_patterns.ts";
 import { countField, expected, flagField, pathField, section } from "../schema_fields.ts";
 import { type StorageOptions, storageSchema } from "../store/mod.ts";
 import {
+  CALENDAR_SPAN_PATTERN,
   DURATION_PATTERN,
+  formatCalendarSpan,
   formatDuration,
   formatExactSize,
+  parseCalendarSpan,
   parseDuration,
   parseSize,
   SIZE_PATTERN,
@@ -36,6 +39,26 @@ const duration = z.codec(
     }),
   z.number(),
   { decode: (value) => parseDuration(value)!, encode: formatDuration },
+);
+
+/** A snapshot is used if its use was noted within this time, so it must live longer. Milliseconds. */
+const MIN_TTL = 86_400_000;
+
+/** A duration that no timer has to keep. */
+const age = z.codec(
+  z.string(expected('a duration such as "90d"'))
+    .regex(DURATION_PATTERN, { ...expected('a duration such as "90d"'), abort: true })
+    .refine((value) => parseDuration(value) !== undefined, expected('a duration such as "90d"')),
+  z.number(),
+  { decode: (value) => parseDuration(value)!, encode: formatDuration },
+);
+
+const aSpan = expected('a span such as "1y5m7d2h"');
+const span = z.codec(
+  z.string(aSpan).regex(CALENDAR_SPAN_PATTERN, { ...aSpan, abort: true })
+    .refine((value) => parseCalendarSpan(value) !== undefined, aSpan),
+  z.object({ years: z.number(), months: z.number(), days: z.number(), hours: z.number() }),
+  { decode: (value) => parseCalendarSpan(value)!, encode: formatCalendarSpan },
 );
 
 const size = z.codec(
@@ -168,6 +191,20 @@ export const configSchema = section({
       .exactOptional().describe(
         "How often the content of every workspace is backed up without being asked; never unless given",
       ),
+    keep: section({
+      last: countField(0, 10_000).exactOptional().describe(
+        "The newest ones; backup.retain unless given",
+      ),
+      within: span.exactOptional().describe(
+        'What is newer than a span before the newest one, such as "1y5m7d2h"; m are months',
+      ),
+      hourly: countField(0, 10_000).exactOptional().describe("The newest one of so many hours"),
+      daily: countField(0, 10_000).exactOptional().describe("The newest one of so many days"),
+      weekly: countField(0, 10_000).exactOptional().describe("The newest one of so many weeks"),
+      monthly: countField(0, 10_000).exactOptional().describe("The newest one of so many months"),
+    }).exactOptional().describe(
+      "Backups kept of each (owner, meta_id), by any of restic's rules; the newest one always is",
+    ),
     onStop: flagField.default(false).describe(
       "Whether every workspace is backed up when the daemon is stopped, as far as shutdown.grace allows",
     ),
@@ -177,6 +214,13 @@ export const configSchema = section({
         "the identity's backup must not replace work that nobody restored; the oldest go first",
     ),
   }).prefault({}),
+  snapshot: section({
+    ttl: age.refine((ms) => ms >= MIN_TTL, expected("a duration of at least 1d"))
+      .exactOptional().describe(
+        "How long a snapshot is kept after it was taken and a workspace that was started from it was " +
+          "seen last; for ever unless given",
+      ),
+  }).prefault({}).describe("What is kept of snapshots"),
   store: section({
     gc: section({
       every: duration.refine((ms) => ms >= MIN_INTERVAL, expected("a duration of at least 1s"))

@@ -7,10 +7,17 @@ const DURATION_PART = /(\d+(?:\.\d+)?)(ms|[dhms])/g;
 const SIZE = /^(\d+(?:\.\d+)?) ?(B|[kKMGTP]i?B?)?$/;
 const SIZE_PREFIXES = "KMGTP";
 
+const CALENDAR_SPAN = /^(?:\d+[ymdh])+$/;
+/** The most of each unit in a calendar span, so that no date is out of range. */
+const MOST_OF_UNIT = 10_000;
+
 /** The form of a duration, for JSON Schema. */
 export const DURATION_PATTERN: RegExp = DURATION;
 /** The form of a size, for JSON Schema. */
 export const SIZE_PATTERN: RegExp = SIZE;
+
+/** The form of a span of calendar time, for JSON Schema. */
+export const CALENDAR_SPAN_PATTERN: RegExp = CALENDAR_SPAN;
 
 /** Returns the milliseconds of `"10m"`, `"1h30m"` or `"1.5s"`; `undefined` where it is no duration. */
 export function parseDuration(text: string): number | undefined {
@@ -79,4 +86,33 @@ export function formatSpan(milliseconds: number): string {
     rest -= amount * DURATION_UNITS[unit];
   }
   return parts.slice(0, 2).filter((part, n) => n === 0 || !part.startsWith("0")).join(" ") || "0s";
+}
+
+/** A span of calendar time. */
+interface CalendarSpan {
+  years: number;
+  months: number;
+  days: number;
+  hours: number;
+}
+
+/**
+ * Returns the span of `"1y5m7d2h"`, in which `m` are months, as restic has it; `undefined` where it is
+ * none.
+ */
+export function parseCalendarSpan(text: string): CalendarSpan | undefined {
+  if (!CALENDAR_SPAN.test(text)) return undefined;
+  const amounts = { y: 0, m: 0, d: 0, h: 0 };
+  for (const [, amount, unit] of text.matchAll(/(\d+)([ymdh])/g)) {
+    amounts[unit as keyof typeof amounts] += Number(amount);
+  }
+  const { y: years, m: months, d: days, h: hours } = amounts;
+  const span = { years, months, days, hours };
+  return Object.values(span).every((part) => part <= MOST_OF_UNIT) ? span : undefined;
+}
+
+/** Returns the shortest text that {@link parseCalendarSpan} reads back as the span. */
+export function formatCalendarSpan({ years, months, days, hours }: CalendarSpan): string {
+  const parts = [[years, "y"], [months, "m"], [days, "d"], [hours, "h"]] as const;
+  return parts.filter(([amount]) => amount > 0).map((part) => part.join("")).join("") || "0h";
 }

@@ -9,6 +9,7 @@ import { Administration, newestImage } from "../admin/mod.ts";
 import { systemClock } from "../clock.ts";
 import type { Config } from "../config/mod.ts";
 import type { Content } from "../content/mod.ts";
+import type { Digest } from "../digest.ts";
 import { messageOf, shuttingDown } from "../errors.ts";
 import { type FoundGit, Git, reportFoundGit } from "../git/mod.ts";
 import { createInitializers } from "../initializer/mod.ts";
@@ -31,7 +32,6 @@ import {
 import { setTraceSource, SpanExporter, type SpanSink } from "../tracing/mod.ts";
 import { type Journal, recordsOf, WorkspaceManager, WorkspaceMetrics } from "../workspace/mod.ts";
 import { CertificateWatch } from "./certificate_watch.ts";
-import { CollectionSchedule } from "./collection_schedule.ts";
 import type { DaemonMetrics } from "./daemon_metrics.ts";
 import { chooseQuotaDriver } from "./quota.ts";
 import { DiskWatch } from "./disk_watch.ts";
@@ -46,6 +46,7 @@ import { operationReporter } from "./operation_reporter.ts";
 import { Readiness } from "./readiness.ts";
 import { SlowOperations } from "./slow_operations.ts";
 import { serviceStatus } from "./service_status.ts";
+import { StoreUpkeep } from "./store_upkeep.ts";
 
 const log = logger("daemon");
 
@@ -102,7 +103,10 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   const operations = new OperationRegistry(systemClock);
   observeOperations(operations, metrics, spans, config.operations.slowAfter);
   const disks = watchDisks(config, metrics);
-  const parts = { store, bases, layers, journal, metrics, egressProxy, operations, disks };
+  const upkeep = stack.use(
+    new StoreUpkeep({ config, store, clock: systemClock, operations, node: journal.nodeId() }),
+  );
+  const parts = { store, upkeep, bases, layers, journal, metrics, egressProxy, operations, disks };
   const workspaces = createManager(options, parts);
   stack.defer(() => workspaces.stop(0));
   const imageAges = stack.use(serveImageAges(config, { store, metrics, operations, workspaces }));
@@ -121,13 +125,7 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
       readNode: () => readNode(node),
     }),
   );
-  const { every, grace: graceMs, deletesPerSecond } = config.store.gc;
-  if (every !== undefined) {
-    const request = { graceMs, deletesPerSecond, dryRun: false, force: false };
-    const collect = () => administration.collect(request);
-    stack.use(new CollectionSchedule({ store, clock: systemClock, every, graceMs, collect }))
-      .start();
-  }
+  await upkeep.start(administration, () => imageUsers(workspaces));
   const rpc = await startRpc({
     workspaces,
     administration,
@@ -231,6 +229,7 @@ const ANSWER_TIME = 2_000;
 /** What the workspace manager needs besides the options of the daemon. */
 interface ManagerDependencies {
   store: ObjectStore;
+  upkeep: StoreUpkeep;
   bases: BaseCache;
   layers: LayerCache;
   journal: Journal;
@@ -242,11 +241,13 @@ interface ManagerDependencies {
 
 function createManager(
   { config, content, privileged, git: found }: ComposeOptions,
-  { store, bases, layers, journal, metrics, egressProxy, operations, disks }: ManagerDependencies,
+  { store, upkeep, bases, layers, journal, metrics, egressProxy, operations, disks }:
+    ManagerDependencies,
 ): WorkspaceManager {
   const clock = systemClock;
   const spool = spoolOf(config);
-  const { backup: retention, exclude: excludes } = config;
+  const retention = () => upkeep.rules();
+  const { exclude: excludes } = config;
   const images = new StoredImages({ content, store, clock, bases, layers, retention, excludes });
   const git = Git.open({
     ...config.git,
@@ -348,6 +349,11 @@ function serveImageAges(
   ages.serve(metrics);
   operations.observe(ages);
   return ages;
+}
+
+/** Returns the workspaces of a node that were started from an image. */
+function imageUsers(workspaces: WorkspaceManager): { id: string; base: Digest }[] {
+  return workspaces.all().flatMap(({ id, base }) => base === undefined ? [] : [{ id, base }]);
 }
 
 function watchDisks({ root, storage, disk }: Config, metrics: Metrics): DiskWatch {

@@ -5,6 +5,13 @@
 
 export type { BlobSource } from "./blob_file.ts";
 export {
+  applyForget,
+  type ForgetPlan,
+  type ForgetPolicy,
+  planForget,
+  type PlannedImage,
+} from "./forget.ts";
+export {
   catalog,
   type CatalogEntry,
   findImage,

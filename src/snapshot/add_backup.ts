@@ -17,7 +17,8 @@ interface AddedBackup extends RetainedImages<DescribedImage> {
 }
 
 /** The rules, and what tells that a backup of unknown lineage is the tree's own. */
-interface AddBackupOptions extends RetentionRules {
+interface AddBackupOptions {
+  rules: RetentionRules | readonly RetentionRules[];
   /** Digests of the layers that the tree was last saved as or restored from, lowest first. */
   previousLayers: readonly Digest[];
 }
@@ -26,7 +27,7 @@ interface AddBackupOptions extends RetentionRules {
 export function addBackup(
   image: HistoryImage,
   earlier: readonly DescribedImage[],
-  { previousLayers, ...rules }: AddBackupOptions,
+  { previousLayers, rules }: AddBackupOptions,
 ): AddedBackup {
   const others = earlier.filter(({ manifest }) => manifest !== image.manifest);
   // An earlier version saved it, of the very tree whose next image this is; what is older and of
@@ -38,7 +39,7 @@ export function addBackup(
     if (own >= 0 && n >= own && !lineage) others[n] = { ...other, lineage: image.lineage };
   }
   const history = [image, ...others];
-  const retained = retainedImages(history, rules);
+  const retained = retainedImages(history, rules, image.createdAt);
   const [newest] = others;
   const isDisplaced = newest !== undefined && earlier[0]?.manifest === newest.manifest &&
     headsOf(history).includes(newest);

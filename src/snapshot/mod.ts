@@ -10,6 +10,7 @@ export { LayerCache, type LayerCacheOptions } from "./layer_cache.ts";
 export type { CacheLimits } from "./node_cache.ts";
 export { STORE_CONCURRENCY } from "./concurrency.ts";
 export { changeHistory } from "./history.ts";
+export { forgetImageUses, type ImageUse, imageUses, noteImageUse } from "./image_uses.ts";
 export {
   type Images,
   MAX_LOG_BYTES,
@@ -21,6 +22,12 @@ export {
 } from "./images.ts";
 export { KnownLineages } from "./known_lineages.ts";
 export { type Lineage, newLineage } from "./lineage.ts";
+export {
+  applyKeepPolicy,
+  type CalendarSpan,
+  type KeepPolicy,
+  keepsSomething,
+} from "./keep_policy.ts";
 export {
   type ImageDescription,
   joinConfig,
@@ -54,10 +61,17 @@ export {
 export {
   headsOf,
   type HistoryImage,
+  keepsBackups,
   type RetainedImages,
   retainedImages,
   type RetentionRules,
 } from "./retained_images.ts";
+export {
+  joinPolicies,
+  publishPolicy,
+  sharedPolicies,
+  type StorePolicy,
+} from "./shared_policies.ts";
 export { requireBlob } from "./require_blob.ts";
 export { readImage } from "./read_image.ts";
 export { StoredImages } from "./stored_images.ts";

@@ -7,6 +7,7 @@
  * of unknown lineage, which earlier versions made, count as of one lineage that is no one else's.
  */
 
+import { applyKeepPolicy, type KeepPolicy, keepsSomething } from "./keep_policy.ts";
 import type { Lineage } from "./lineage.ts";
 import type { ImageReference } from "./references.ts";
 
@@ -18,36 +19,64 @@ export interface HistoryImage extends ImageReference {
 
 /** What is kept of a history. */
 export interface RetentionRules {
-  /** The newest images, at least 1, of whatever lineage. */
+  /** The newest images, of whatever lineage. */
   readonly retain: number;
   /** The most heads of other lineages that are kept beside them; the newest ones. */
   readonly otherLineages: number;
+  /** What is kept besides, or instead of the newest where it says how many of the last. */
+  readonly keep?: KeepPolicy | undefined;
 }
 
 /** A history by the rules. */
 export interface RetainedImages<Image extends HistoryImage> {
   /** What is kept, newest first. */
   readonly images: Image[];
+  /** Why each of them is kept, in words. */
+  readonly reasons: ReadonlyMap<Image, readonly string[]>;
   /** Those of them that only their lineage keeps. */
   readonly heads: Image[];
   /** Heads that are let go, because there are too many of them. */
   readonly droppedHeads: Image[];
 }
 
-/** Applies the rules to a history, which is newest first. */
+/**
+ * Applies rules to a history, which is newest first: what any of them keeps stays, and so does the newest
+ * image. Rules that keep nothing at all let everything go.
+ * @param now milliseconds since the epoch; what is newer is of the future
+ */
 export function retainedImages<Image extends HistoryImage>(
   history: readonly Image[],
-  { retain, otherLineages }: RetentionRules,
+  rules: RetentionRules | readonly RetentionRules[],
+  now: number = Infinity,
 ): RetainedImages<Image> {
-  const newest = new Set(history.slice(0, retain));
-  const beside = headsOf(history).filter((head) => !newest.has(head));
-  const heads = beside.slice(0, otherLineages);
-  const kept = new Set([...newest, ...heads]);
+  const all = [rules].flat();
+  const reasons = new Map<Image, string[]>();
+  const [newest] = history;
+  for (const rule of all.filter(keepsBackups)) {
+    for (const [image, why] of applyKeepPolicy(history, policyOf(rule), now)) {
+      reasons.set(image, [...new Set([...reasons.get(image) ?? [], ...why])]);
+    }
+    if (newest && !reasons.has(newest)) reasons.set(newest, ["newest"]);
+  }
+  const beside = headsOf(history).filter((head) => !reasons.has(head));
+  const most = reasons.size === 0 ? 0 : Math.max(...all.map((rule) => rule.otherLineages));
+  const heads = beside.slice(0, most);
+  for (const head of heads) reasons.set(head, ["last of another lineage"]);
   return {
-    images: history.filter((image) => kept.has(image)),
+    images: history.filter((image) => reasons.has(image)),
+    reasons,
     heads,
-    droppedHeads: beside.slice(otherLineages),
+    droppedHeads: beside.slice(most),
   };
+}
+
+/** Returns whether rules keep anything at all. */
+export function keepsBackups(rules: RetentionRules): boolean {
+  return keepsSomething(policyOf(rules));
+}
+
+function policyOf({ retain, keep }: RetentionRules): KeepPolicy {
+  return { ...keep, last: keep?.last ?? retain };
 }
 
 /** Returns the heads of all lineages of a history, newest first. */

@@ -76,8 +76,8 @@ export interface ImagesOptions {
   content: Content;
   store: ObjectStore;
   clock: Clock;
-  /** Which backups of one (owner, meta_id) are kept. */
-  retention: RetentionRules;
+  /** Which backups of one (owner, meta_id) are kept; of several rules, what any of them keeps. */
+  retention: RetentionRules | (() => readonly RetentionRules[]);
   /** What images leave out; nothing unless given. */
   excludes?: Omit<PackExcludes, "mustWalk">;
   /** Absent where every image is restored from the store. The caller starts and ends it. */
@@ -91,7 +91,7 @@ export class StoredImages implements Images {
   readonly #content: Content;
   readonly #store: ObjectStore;
   readonly #clock: Clock;
-  readonly #retention: RetentionRules;
+  readonly #retention: ImagesOptions["retention"];
   readonly #excludes: ImagesOptions["excludes"];
   readonly #bases: BaseCache | undefined;
   readonly #layers: LayerCache | undefined;
@@ -137,6 +137,7 @@ export class StoredImages implements Images {
     identity: WorkspaceIdentity,
     options: SaveOptions,
   ): Promise<SavedImage> {
+    const retention = this.#retention;
     let isUnchanged = false;
     let otherLineages: OtherLineages | undefined;
     const saved = await this.#save(tree, options, async (image, previousLayers) => {
@@ -152,7 +153,10 @@ export class StoredImages implements Images {
         change: (earlier) => {
           // Of the lineage that the tree was forked from there may be a later backup by now.
           if (isFork && earlier[0]?.manifest !== image.manifest) return undefined;
-          const added = addBackup(image, earlier, { previousLayers, ...this.#retention });
+          const added = addBackup(image, earlier, {
+            previousLayers,
+            rules: typeof retention === "function" ? retention() : retention,
+          });
           otherLineages = describeOthers(identity, added) ?? otherLineages;
           return added.images;
         },

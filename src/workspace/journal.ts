@@ -10,11 +10,15 @@ import type { DatabaseSync } from "node:sqlite";
 import { isDigest } from "../digest.ts";
 import type { Lineage } from "../snapshot/mod.ts";
 import { STATE_VERSION } from "../state_schema.ts";
+import { messageOf } from "../errors.ts";
+import { logger } from "../log/mod.ts";
 import { JournalDatabase } from "./journal_database.ts";
 import type { WorkspaceFolder, WorkspaceRecord } from "./workspace_record.ts";
 import type { TreeRecords } from "./tree_records.ts";
 
 export type { WorkspaceFolder, WorkspaceRecord } from "./workspace_record.ts";
+
+const log = logger("workspace");
 
 /** What is recorded with a change of a workspace's state. */
 export interface StateDetails {
@@ -281,6 +285,31 @@ export class Journal implements Disposable {
       db.prepare("INSERT OR REPLACE INTO backup_schedule VALUES (?, ?)")
         .run(workspaceId, Math.round(dueAt));
     });
+  }
+
+  /**
+   * Returns the id of this journal, which is chosen when it is first asked for. One that cannot be written
+   * down, as on a full disk, is another one after a restart.
+   */
+  nodeId(): string {
+    const known = this.#database.read((db) =>
+      hasTable(db, "node_state")
+        ? db.prepare("SELECT value FROM node_state WHERE name = 'id'").get()?.value
+        : undefined
+    );
+    if (known !== undefined) return String(known);
+    const id = crypto.randomUUID();
+    try {
+      this.#database.update((db) => {
+        db.exec(NODE_STATE);
+        db.prepare("INSERT INTO node_state VALUES ('id', ?)").run(id);
+      });
+    } catch (error) {
+      log.warn("The id of this node could not be written down: {reason}", {
+        reason: messageOf(error),
+      });
+    }
+    return id;
   }
 
   /** Returns whether somebody has the node drained. */

@@ -1,9 +1,9 @@
 import type { Tree, TreeFolderClaim } from "../content/mod.ts";
+import type { Digest } from "../digest.ts";
 import { messageOf } from "../errors.ts";
 import type { GitStatus } from "../git/mod.ts";
 import { logger } from "../log/mod.ts";
 import type { OperationSubject } from "../operations/mod.ts";
-import type { Digest } from "../digest.ts";
 import { type Lineage, newLineage, type WorkspaceIdentity } from "../snapshot/mod.ts";
 import {
   type Journal,
@@ -54,6 +54,8 @@ export interface WorkspaceInfo {
   readonly state: WorkspaceState;
   readonly tree: Tree;
   readonly identity: WorkspaceIdentity;
+  /** The manifest of the image that it was started from, if any. */
+  readonly base?: Digest | undefined;
 }
 
 /**
@@ -148,6 +150,10 @@ export class Workspace implements WorkspaceInfo {
 
   get state(): WorkspaceState {
     return this.#state;
+  }
+
+  get base(): Digest | undefined {
+    return this.#lineage?.base;
   }
 
   /**

@@ -38,6 +38,7 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   "store export": [URL_OF_NOTHING, "--tar", "-"],
   "store verify": [],
   "store rm": [URL_OF_NOTHING],
+  "store forget": [],
   "store gc": [],
   "client init": ["--id", "w", "--owner", "a", "--meta-id", "b", "--empty"],
   "client wait": ["w"],

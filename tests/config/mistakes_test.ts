@@ -26,7 +26,7 @@ const MISTAKES: Mistake[] = [
     given: { file: '{"backup": {"zebra": 1}}' },
     problems: [[
       "backup.zebra: unknown key",
-      "expected one of attempts, concurrency, every, onStop, retain, otherLineages",
+      "expected one of attempts, concurrency, every, keep, onStop, retain, otherLineages",
     ]],
   },
   {

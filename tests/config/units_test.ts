@@ -1,6 +1,13 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { formatDuration, formatSize, parseDuration, parseSize } from "../../src/config/units.ts";
+import {
+  formatCalendarSpan,
+  formatDuration,
+  formatSize,
+  parseCalendarSpan,
+  parseDuration,
+  parseSize,
+} from "../../src/config/units.ts";
 
 const DURATIONS: [string, number | undefined][] = [
   ["10m", 600_000],
@@ -49,4 +56,13 @@ Deno.test("size has one decimal and a binary unit when it is written out", () =>
   assertEquals(formatSize(0), "0 B");
   assertEquals(formatSize(1536), "1.5 KiB");
   assertEquals(formatSize(20 * 1024 ** 3), "20.0 GiB");
+});
+
+Deno.test("spans of calendar time are restic's: m are months", () => {
+  assertEquals(parseCalendarSpan("1y5m7d2h"), { years: 1, months: 5, days: 7, hours: 2 });
+  for (const text of ["", "5", "3w", "1d 2h", "-1d", "1.5d", "99999d"]) {
+    assertEquals(parseCalendarSpan(text), undefined, text);
+  }
+  assertEquals(formatCalendarSpan(parseCalendarSpan("2h1y")!), "1y2h");
+  assertEquals(formatCalendarSpan(parseCalendarSpan("0d")!), "0h");
 });

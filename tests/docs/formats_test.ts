@@ -16,6 +16,8 @@ import * as manifest from "../../src/snapshot/manifest.ts";
 import { encodeReference } from "../../src/snapshot/references.ts";
 import * as names from "../../src/snapshot/snapshot_names.ts";
 import { ARCHIVES, TMP } from "../../src/store/file/object_folder.ts";
+import { useKey } from "../../src/snapshot/image_uses.ts";
+import { policyKey } from "../../src/snapshot/shared_policies.ts";
 import { BLOB_PREFIX, LAST_COLLECTION_KEY, LEASE_KEY } from "../../src/store/keys.ts";
 import { encodeLease, shortName } from "../../src/store/lease.ts";
 import { Journal } from "../../src/workspace/journal.ts";
@@ -118,6 +120,8 @@ Deno.test("the page has every key of a store as it is made", () => {
     names.logKey(IDENTITY, "<id>", "<task>"),
     LEASE_KEY,
     LAST_COLLECTION_KEY,
+    useKey(digestOf("x")).replace(/[0-9a-f]{64}/, "<hex>"),
+    policyKey("<node>"),
     `${ARCHIVES}/<bucket>/<object>`,
     `${TMP}/…`,
   ];

@@ -3,6 +3,7 @@
 import { Command } from "commander";
 import { catCommand } from "./cat.ts";
 import { exportCommand } from "./export.ts";
+import { forgetCommand } from "./forget.ts";
 import { gcCommand } from "./gc.ts";
 import { lsCommand } from "./ls.ts";
 import { rmCommand } from "./rm.ts";
@@ -36,6 +37,7 @@ export function storeCommand(): Command {
     exportCommand(),
     verifyCommand(),
     rmCommand(),
+    forgetCommand(),
     gcCommand(),
   ];
   for (const command of commands) store.addCommand(command);

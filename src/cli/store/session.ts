@@ -24,6 +24,7 @@ import { contentError } from "../../content/mod.ts";
 
 /** An open store for one command, with the options that its flags give. */
 export interface StoreSession extends BlobSource {
+  config: Config;
   /** Whether to print JSON. */
   json: boolean;
   /** Aborts on SIGINT and SIGTERM. */
@@ -53,7 +54,7 @@ export async function withStore<T>(
     await using stack = new AsyncDisposableStack();
     signal = interruption(stack);
     const source = await openSource(requireStorage(config), stack);
-    return await use({ ...source, signal, json: command.optsWithGlobals().json ?? false });
+    return await use({ ...source, config, signal, json: command.optsWithGlobals().json ?? false });
   } catch (error) {
     if (signal?.aborted) throw interruptedFailure(signal);
     throw localFailure(contentError(error));
