@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { wsdaemon } from "../cli/fixture.ts";
+import { inProcess } from "../cli/in_process.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { readTree } from "../fixtures/tree.ts";
 import { fromBackup, refuses, request, TestNode } from "./node.ts";
@@ -15,7 +15,7 @@ Deno.test("workspaces survive kill -9 and the loss of the journal, each its owne
   await node.client.initWorkspace(request("b", { metadata: bob }));
   await Deno.writeTextFile(join(node.workspace("b"), "secret"), "bob's work");
   const tree = await readTree(node.workspace("b"));
-  const state = (...args: string[]) => wsdaemon(["state", ...args, "--root", node.root]);
+  const state = (...args: string[]) => inProcess("state", ...args, "--root", node.root);
 
   const busy = await state("check");
   assertEquals(busy.code, 1);

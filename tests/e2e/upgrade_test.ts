@@ -5,6 +5,7 @@ import { exists, walk } from "@std/fs";
 import { join } from "@std/path";
 import { DatabaseSync } from "node:sqlite";
 import { wsdaemon } from "../cli/fixture.ts";
+import { inProcess } from "../cli/in_process.ts";
 import { eventually } from "../fixtures/eventually.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { fromSnapshot, request, TestNode } from "./node.ts";
@@ -77,7 +78,7 @@ Deno.test("the state of a newer version is refused before anything is touched", 
   assertEquals(code, 1, stderr);
   assertStringIncludes(stderr, `${path} has version 99, this wsdaemon reads 1`);
   assertEquals(await contentOf(root), before);
-  const doctor = await wsdaemon(["doctor", "--offline", "--root", root]);
+  const doctor = await inProcess("doctor", "--offline", "--root", root);
   assertEquals(doctor.code, 1);
   assertStringIncludes(doctor.stdout, "has version 99");
 });
