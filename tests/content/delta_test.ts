@@ -316,7 +316,7 @@ Deno.test("after 200 backups of a changing tree, the chain is as short and small
   await assertRestores(fixture, image, path);
 });
 
-const RUNS = runs(3, 150);
+const RUNS = runs(3, 20);
 
 Deno.test("any script of edits restores as the tree is, after every delta", async () => {
   await using fixture = new ImageFixture();

@@ -476,7 +476,7 @@ async function isAlwaysWhole(fixture: BtrfsFixture): Promise<void> {
         await fixture.content.remove({ area: "workspaces", name: id });
       },
     ),
-    { numRuns: runs(4, 150), verbose: 1 },
+    { numRuns: runs(4, 20), verbose: 1 },
   );
   assert(asked > 0, "no save asked for changes");
 }
