@@ -9,7 +9,6 @@ import { WorkspaceClient } from "../../src/client/mod.ts";
 import { DaemonProcess } from "../daemon_process.ts";
 import type { Corpus } from "./corpora.ts";
 import type { GoalResult } from "./goals.ts";
-import { median } from "./measure.ts";
 import { moveEntries } from "./move_entries.ts";
 
 /** A way to run a daemon. */
@@ -102,19 +101,25 @@ export function checkOverhead({ corpus, contenders }: OverheadResult): GoalResul
 export function overheadRows({ contenders }: OverheadResult): string[][] {
   const [first] = contenders;
   return [
-    ["first backup", "backups", "cpu s", "ratio"],
+    ["first backup", "backups", "cpu s of the cheaper half", "ratio"],
     ...contenders.map(({ name, cpu }) => [
       name,
       String(cpu.length),
-      median(cpu).toFixed(2),
+      undisturbed(cpu).toFixed(3),
       ratioOf(cpu, first!.cpu).toFixed(3),
     ]),
   ];
 }
 
-/** Returns the median of the ratios of the rounds: what disturbs a round disturbs all in it. */
+/** Returns the ratio of what undisturbed rounds took. */
 function ratioOf(cpu: readonly number[], reference: readonly number[]): number {
-  return median(cpu.map((seconds, round) => seconds / reference[round]!));
+  return undisturbed(cpu) / undisturbed(reference);
+}
+
+/** Returns the mean of the cheaper half: others on the machine cost caches and so add, and never take away. */
+function undisturbed(cpu: readonly number[]): number {
+  const cheaper = cpu.toSorted((a, b) => a - b).slice(0, Math.ceil(cpu.length / 2));
+  return cheaper.reduce((sum, seconds) => sum + seconds, 0) / cheaper.length;
 }
 
 async function start(
