@@ -103,7 +103,7 @@ const SAVES: readonly OperationKind[] = [
  */
 function isQuiet({ kind, parent, maxAttempts, caller }: Operation): boolean {
   return parent !== undefined || (kind === "deletion" && maxAttempts === Infinity) ||
-    caller?.peer === SCHEDULE;
+    (kind === "backup" && caller?.peer === SCHEDULE);
 }
 
 function levelOf(operation: Operation): Level {

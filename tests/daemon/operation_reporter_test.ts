@@ -105,3 +105,15 @@ Deno.test("a step ends quietly, and what is logged in it has the id of the whole
   assertEquals(steps.length, 2);
   assert(steps.every((line) => line.includes("[DBG]")), logs.text);
 });
+
+Deno.test("a scheduled backup is quiet, since its schedule tells of it, and a scheduled collection is not", async () => {
+  using logs = captureLogs();
+  const operations = new OperationRegistry(new ManualClock());
+  operations.observe(operationReporter);
+  const fail = () => Promise.reject(new DaemonError("UNAVAILABLE", "out of reach"));
+  for (const kind of ["backup", "collection"] as const) {
+    await withCaller({ peer: "schedule" }, () => operations.run({ kind }, fail)).catch(() => {});
+  }
+  const lines = logs.text.trimEnd().split("\n");
+  assertEquals(lines.map((line) => /\[(\w+)\]/.exec(line)![1]), ["DBG", "DBG", "INF", "ERR"]);
+});
