@@ -26,7 +26,7 @@ const pattern = fc.record({
 );
 const name = fc.constantFrom(..."a b ab ba aa abc .b * [ ] - a* a\\ z".split(" "));
 const path = fc.array(name, { minLength: 1, maxLength: 4 }).map((names) => names.join("/"));
-const CASES = runs(40, 2000);
+const CASES = runs(25, 2000);
 
 /** What Git ignores of paths that need not be there, by one file of patterns. */
 function ignoredByGit(

@@ -22,7 +22,7 @@ import { scheduled, scratchFolder } from "./scheduled_store.ts";
 const IDENTITY = { owner: "alice", metaId: "notes" };
 const GRACE = 24 * 3600_000;
 const WORKSPACES = 3;
-const RUNS = runs(30, 1500);
+const RUNS = runs(15, 1500);
 
 /** Work on a workspace; whatever it is done to is initialised first where it is not there. */
 const action = fc.record({
