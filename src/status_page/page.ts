@@ -47,14 +47,16 @@ export function statusPage(view: NodeView): { body: string; headers: Record<stri
 }
 
 function node(
-  { version, deno, startedAt, now, ready, store, disks, certificates }: NodeView,
+  { version, deno, startedAt, now, ready, store, disks, certificates, problems }: NodeView,
 ): Html {
   const facts: [string, Html | string][] = [
     [
       "state",
       ready.ok
         ? markup`<span class="good">ready</span>`
-        : markup`<span class="bad">not ready: ${ready.message}</span>`,
+        : markup`<span class="bad">not ready${
+          problems.length === 0 ? `: ${ready.message}` : ""
+        }</span>`,
     ],
     ["version", `${version} (Deno ${deno})`],
     ["up for", formatSpan(now - startedAt)],
@@ -131,17 +133,17 @@ function running({ operations, now }: NodeView): Html {
     markup`<span class="${one.parent ? "step" : "busy"}">${one.kind}</span>`,
     one.subject.workspace ?? "",
     one.parent ? "" : caller(one),
-    bar(one),
-    state(one),
-    done(one),
     formatSpan(now - one.startedAt),
     markup`<code>${one.id}</code>`,
+    bar(one),
+    markup`<span class="long">${state(one)}</span>`,
+    markup`<span class="long">${done(one)}</span>`,
   ]);
   const rest = all.length - rows.length;
   return markup`<h2>Running</h2>
     ${
     rows.length === 0 ? markup`<p class="dim">Nothing.</p>` : table(
-      ["operation", "workspace", "by", "", "phase", "done", "for", "id"],
+      ["operation", "workspace", "by", "for", "id", "", "phase", "done"],
       rows,
     )
   } ${rest > 0 ? markup`<p class="dim">And ${rest} more: wsdaemon ops</p>` : undefined}`;

@@ -129,6 +129,8 @@ Deno.test("the page says what is wrong with a node, what is slow, and why it is 
   });
   const rows = body.replaceAll(/\s+/g, " ").replaceAll(/> </g, "><");
   assertStringIncludes(rows, '<td><span class="bad">NODE_OUT_OF_SPACE</span></td><td>disk</td>');
+  // What an operator needs to name it is not pushed out of sight by how far it is.
+  assert(rows.indexOf(operations.all()[0]!.id) < rows.indexOf("waiting, "), rows);
   assertStringIncludes(rows, '<td>1m</td><td><span class="long">/var is full &quot;');
   assertStringIncludes(
     rows,
