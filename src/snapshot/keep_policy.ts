@@ -8,6 +8,9 @@
  *   in the future.
  * - An image stays if any rule keeps it.
  *
+ * `last` goes by the order in which images were saved, which a clock that was set does not change. The other
+ * rules go by the times that images have.
+ *
  * Hours, days, weeks and months are those of UTC; restic has those of the time zone that an image was
  * made in.
  */
@@ -38,15 +41,14 @@ interface Dated {
 /** One counted rule while a policy is applied. */
 interface Counted {
   readonly name: string;
-  readonly periodOf: (time: Date, position: number) => number;
+  readonly periodOf: (time: Date) => number;
   left: number;
   period: number | undefined;
 }
 
 const PERIODS: Readonly<
-  Record<"last" | "hourly" | "daily" | "weekly" | "monthly", Counted["periodOf"]>
+  Record<"hourly" | "daily" | "weekly" | "monthly", Counted["periodOf"]>
 > = {
-  last: (_time, position) => position,
   hourly: (time) => Math.floor(time.getTime() / 3600_000),
   daily: (time) => Math.floor(time.getTime() / 86_400_000),
   weekly: isoWeek,
@@ -62,6 +64,7 @@ export function keepsSomething({ within, ...counts }: KeepPolicy): boolean {
 /**
  * Returns what a policy keeps of images, each with the rules that keep it; whatever is not in the answer is
  * let go.
+ * @param images as they were saved, the newest first
  * @param now milliseconds since the epoch
  */
 export function applyKeepPolicy<Image extends Dated>(
@@ -77,12 +80,14 @@ export function applyKeepPolicy<Image extends Dated>(
     left: policy[name as keyof typeof PERIODS] ?? 0,
     period: undefined,
   }));
+  const last = new Set(images.slice(0, policy.last ?? 0));
   const kept = new Map<Image, string[]>();
   for (const [position, image] of newestFirst.entries()) {
     const rules = begin !== undefined && image.createdAt > begin ? ["within"] : [];
+    if (last.has(image)) rules.push("last");
     const isOldest = position === newestFirst.length - 1;
     for (const rule of counted) {
-      const reason = reasonOf(rule, new Date(image.createdAt), position, isOldest);
+      const reason = reasonOf(rule, new Date(image.createdAt), isOldest);
       if (reason !== undefined) rules.push(reason);
     }
     if (rules.length > 0) kept.set(image, rules);
@@ -94,11 +99,10 @@ export function applyKeepPolicy<Image extends Dated>(
 function reasonOf(
   rule: Counted,
   time: Date,
-  position: number,
   isOldest: boolean,
 ): string | undefined {
   if (rule.left === 0) return undefined;
-  const period = rule.periodOf(time, position);
+  const period = rule.periodOf(time);
   const isNew = period !== rule.period;
   if (!isNew && !isOldest) return undefined;
   rule.period = period;

@@ -44,6 +44,15 @@ for (const [what, retain, names, kept, heads] of CASES) {
   });
 }
 
+Deno.test("the newest are those that were saved last, whatever a clock said meanwhile", () => {
+  const all = ["a5", "a4", "a3", "a2", "a1"];
+  // The clock was years ahead for one image, and years behind for the last two.
+  const times = [11, 10, 9000, 5001, 5000];
+  const images = history(...all).map((image, n) => ({ ...image, createdAt: times[n]! }));
+  const retained = retainedImages(images, { retain: 2, otherLineages: 0 });
+  assertEquals(namesOf(retained.images, all), "a5 a4");
+});
+
 Deno.test("of too many other lineages the oldest heads are let go, and told", () => {
   const all = ["d1", "c1", "b1", "a1"];
   const retained = retainedImages(history(...all), { retain: 1, otherLineages: 2 });
