@@ -17,7 +17,7 @@ import {
 import { anyEdit, doEdit } from "./edits.ts";
 import { assertPeersAgree } from "../fixtures/peers.ts";
 import { settle } from "../fixtures/settle.ts";
-import { runs } from "../fixtures/soak.ts";
+import { runs, soaking } from "../fixtures/soak.ts";
 import { ImageFixture, withoutExtents } from "./image_fixture.ts";
 
 async function assertRestores(
@@ -267,6 +267,12 @@ Deno.test("layers that the store has lost are read again", async () => {
   const second = await fixture.pack("w");
   assertGreater(second.stats.filesRead, 0);
   await assertRestores(fixture, second, path);
+  // The metadata layer alone: nothing is read for it, and it is stored again.
+  const { digest } = second.layers.at(-1)!;
+  Deno.removeSync(fixture.blobPath(digest));
+  const third = await fixture.pack("w");
+  assertEquals([third.layers.at(-1)!.digest, third.stats.filesRead], [digest, 0]);
+  await assertRestores(fixture, third, path);
 });
 
 Deno.test("a damaged baseline costs reading everything, and nothing else", async () => {
@@ -323,7 +329,7 @@ Deno.test("any script of edits restores as the tree is, after every delta", asyn
   let run = 0;
   await fc.assert(
     fc.asyncProperty(
-      fc.array(fc.array(anyEdit, { maxLength: 12 }), { maxLength: 3 }),
+      fc.array(fc.array(anyEdit, { maxLength: 12 }), { maxLength: soaking() ? 50 : 3 }),
       async (script) => {
         const id = `w${run++}`;
         const path = await fixture.publish(id);

@@ -12,7 +12,7 @@ import type { PackResult } from "../../../src/content/pack/pack_result.ts";
 import { btrfs, canMountBtrfs, mountBtrfs } from "../../fixtures/btrfs.ts";
 import { PYTHON } from "../../fixtures/python.ts";
 import { settle } from "../../fixtures/settle.ts";
-import { runs } from "../../fixtures/soak.ts";
+import { runs, soaking } from "../../fixtures/soak.ts";
 import { assertSameTree, directory, file, readTree, type TreeTable } from "../../fixtures/tree.ts";
 import { packable, withoutExtents } from "../image_fixture.ts";
 import { BtrfsFixture } from "./btrfs_fixture.ts";
@@ -462,17 +462,24 @@ async function isAlwaysWhole(fixture: BtrfsFixture): Promise<void> {
   let asked = 0;
   await fc.assert(
     fc.asyncProperty(
-      fc.array(fc.array(anyBtrfsEdit, { maxLength: 8 }), { minLength: 1, maxLength: 4 }),
+      fc.array(fc.array(anyBtrfsEdit, { maxLength: 8 }), {
+        minLength: 1,
+        maxLength: soaking() ? 50 : 4,
+      }),
       async (saves) => {
         const id = `edited-${count++}`;
         const path = await fixture.make(id, TREE);
-        await fixture.pack(id);
+        let image = await fixture.pack(id);
         for (const edits of saves) {
           for (const edit of edits) doBtrfsEdit(path, edit);
-          const image = await fixture.pack(id);
+          image = await fixture.pack(id);
           if (image.walkReason === undefined) asked++;
           await assertIsTree(fixture, id, image);
         }
+        assertSameTree(
+          steady(withoutExtents(await fixture.restored(image, { index: false }))),
+          steady(withoutExtents(packable(await readTree(path)))),
+        );
         await fixture.content.remove({ area: "workspaces", name: id });
       },
     ),

@@ -23,6 +23,7 @@ import {
 import { release } from "../../../memory.ts";
 import type { BaselineReader } from "../../baseline/baseline_reader.ts";
 import type { ChangedSubvolume } from "../../volume/volume.ts";
+import { ReadAhead } from "./read_ahead.ts";
 import { Changes, RESOLUTION, type RevisitPlan, shareChanges } from "./revisit_plan.ts";
 
 /** What a revisit is planned from. */
@@ -69,6 +70,7 @@ class Planner {
   readonly #resolutions: Uint8Array;
   readonly #shared: SharedArrayBuffer;
   readonly #added: Uint8Array[] = [];
+  readonly #ahead = new ReadAhead();
   #byPath: Map<string, BaselineDirectory> | undefined;
   #children: Map<BaselineDirectory, BaselineDirectory[]> | undefined;
 
@@ -93,7 +95,7 @@ class Planner {
       if (resolution === RESOLUTION.gone) this.#added.push(directory.path.slice());
       this.#resolutions[directory.number] = resolution;
       if (resolution === RESOLUTION.relisted) this.#list(directory);
-      else if (resolution === RESOLUTION.amended) this.#open(directory).close();
+      else if (resolution === RESOLUTION.amended) this.#readAhead(directory);
     }
     return {
       resolutions: this.#shared,
@@ -154,6 +156,11 @@ class Planner {
       else this.#added.push(path);
     }
     for (const gone of before) this.#detach(gone);
+  }
+
+  #readAhead(directory: BaselineDirectory): void {
+    using dir = this.#open(directory);
+    this.#ahead.begin(dir, directory.block, this.#changes.of(directory.block)!);
   }
 
   /** Opens a directory; the caller closes it. */
