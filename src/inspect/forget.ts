@@ -14,6 +14,7 @@ import {
   imageUses,
   keepsBackups,
   KnownLineages,
+  type ListedReference,
   references,
   retainedImages,
   type RetentionRules,
@@ -127,7 +128,7 @@ async function planBackups(
 }
 
 function planSnapshot(
-  reference: FoundReference,
+  reference: ListedReference,
   ttl: number | undefined,
   uses: ReadonlyMap<string, ImageUse>,
   now: number,
@@ -135,7 +136,9 @@ function planSnapshot(
   return imagesOf(reference).map((image) => {
     const planned = (isKept: boolean, reason: string) => ({ ...image, isKept, reasons: [reason] });
     if (ttl === undefined) return planned(true, "no policy");
-    if (now - image.createdAt <= ttl) return planned(true, "within the ttl");
+    // The clock of the node that made it may have been wrong; the store's says when it was stored.
+    const madeAt = Math.max(image.createdAt, reference.modified);
+    if (now - madeAt <= ttl) return planned(true, "within the ttl");
     const use = uses.get(image.manifest);
     if (!use || now - use.usedAt > ttl) return planned(false, "older than the ttl, and unused");
     const at = new Date(use.usedAt).toISOString();

@@ -40,6 +40,7 @@ export {
   type FoundImage,
   type FoundReference,
   imagesOf,
+  type ListedReference,
   liveBlobs,
   newestSnapshot,
   readManifest,

@@ -32,6 +32,12 @@ export interface FoundReference extends Reference {
   kind: "backup" | "snapshot";
 }
 
+/** A reference of a listing. */
+export interface ListedReference extends FoundReference {
+  /** When it was written. Milliseconds since the epoch by the store's clock. */
+  modified: number;
+}
+
 /** An image that a reference names. */
 export interface FoundImage extends ImageReference, WorkspaceIdentity {
   kind: "backup" | "snapshot";
@@ -56,12 +62,12 @@ export async function* references(
   store: ObjectStore,
   signal?: AbortSignal,
   onMalformed?: (key: string, error: DaemonError) => void,
-): AsyncGenerator<FoundReference> {
+): AsyncGenerator<ListedReference> {
   const options = { signal };
-  const read = async ({ key }: ObjectInfo) => {
+  const read = async ({ key, modified }: ObjectInfo) => {
     try {
       const bytes = await readReference(store, key, options);
-      return bytes && { key, ...decodeReference(key, bytes) };
+      return bytes && { key, modified, ...decodeReference(key, bytes) };
     } catch (error) {
       if (!(error instanceof DaemonError)) throw error;
       if (error.code !== "DATA_LOSS" || !onMalformed) throw error;

@@ -86,10 +86,13 @@ class Shelf implements AsyncDisposable {
     await this.store.putRef(backupKey(identity), encodeReference(identity, images));
   }
 
-  async snapshot(n: number, createdAt: number): Promise<ImageReference> {
+  /** Stores a snapshot. @param storedAt by the store's clock, where the node's said something else */
+  async snapshot(n: number, createdAt: number, storedAt = createdAt): Promise<ImageReference> {
     const image = await this.image(`snapshot ${n}`, createdAt);
     const id = `20260101T000000Z-${`${n}`.padStart(16, "0")}`;
-    await this.store.putRef(snapshotKey(IDENTITY, id), encodeReference(IDENTITY, [image]));
+    const key = snapshotKey(IDENTITY, id);
+    await this.store.putRef(key, encodeReference(IDENTITY, [image]));
+    await this.date(key, storedAt);
     return image;
   }
 
@@ -183,6 +186,15 @@ Deno.test("a snapshot is let go by its age once no workspace uses it, and what p
   shelf.now += 31 * DAY;
   await assertRejects(() => shelf.forget(policy), DaemonError, "all 2 snapshots");
   assertEquals((await shelf.forget(policy, true)).length, 2);
+});
+
+Deno.test("a snapshot of a node whose clock was years behind is as old as the store says", async () => {
+  await using shelf = await Shelf.open();
+  const { now } = shelf;
+  const young = await shelf.snapshot(1, 0, now - DAY);
+  const old = await shelf.snapshot(2, 0, now - 40 * DAY);
+  assertEquals(await shelf.forget({ snapshotTtl: 30 * DAY }), [old.manifest]);
+  assert((await liveBlobs(shelf.store)).has(young.manifest));
 });
 
 Deno.test("a reference that cannot be read is told, and left alone", async () => {
