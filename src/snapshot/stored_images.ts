@@ -182,8 +182,10 @@ export class StoredImages implements Images {
     if (!bytes) return false;
     const { images } = decodeReference(key, bytes, identity);
     const history = await this.#lineages.describe(this.#store, images, signal);
+    // That two images are of unknown lineage says nothing of either.
+    const isOfLineage = (image: HistoryImage) => lineage && image.lineage?.id === lineage.id;
     return isFork
-      ? history.some((image) => image.manifest === manifest || image.lineage?.id === lineage?.id)
+      ? history.some((image) => image.manifest === manifest || isOfLineage(image))
       : headsOf(history).some((head) => head.manifest === manifest);
   }
 

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { join } from "@std/path";
+import { newLineage } from "../../src/snapshot/lineage.ts";
 import { readReference } from "../../src/snapshot/references.ts";
 import { backupKey } from "../../src/snapshot/snapshot_names.ts";
 import { file } from "../fixtures/tree.ts";
@@ -31,4 +32,20 @@ Deno.test("a backup that would be the same as the latest one writes nothing wher
   await fixture.store.deleteRef(backupKey(ALICE));
   assertEquals((await save()).isUnchanged, undefined);
   assert((await reference()).includes(third.manifest));
+});
+
+Deno.test("a tree of an earlier version's snapshot is not taken for that version's backups", async () => {
+  await using fixture = await StoreFixture.open();
+  await fixture.publish("old", [["todo", file("old\n")]]);
+  await fixture.publish("w", [["todo", file("new\n")]]);
+  await fixture.settle();
+  // Neither image says a lineage.
+  await fixture.backup("old");
+  const { manifest: base } = await fixture.snapshot("w");
+  const tree = { area: "workspaces", name: "w" } as const;
+  const options = { baseline: "w", lineage: newLineage(base), skipUnchanged: true };
+  const saved = await fixture.images.saveBackup(tree, ALICE, options);
+  assertEquals(saved.isUnchanged, undefined);
+  const reference = await readReference(fixture.store, backupKey(ALICE));
+  assert(new TextDecoder().decode(reference).includes(saved.manifest));
 });
