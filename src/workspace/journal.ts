@@ -191,7 +191,7 @@ export class Journal implements Disposable {
 
   /**
    * Writes the records that trees of AVAILABLE workspaces lack, as those of earlier versions do, and
-   * removes those that are of no workspace and no tree.
+   * removes those of workspaces that are DELETING, and those that are of no workspace and no tree.
    * @param published the names of all published trees
    */
   completeRecords(published: ReadonlySet<string>): void {
@@ -200,6 +200,8 @@ export class Journal implements Disposable {
     const workspaces = this.workspaces();
     for (const { id, state } of workspaces) {
       if (state === "AVAILABLE" && published.has(id)) this.#note(id);
+      // A kill may have come between the beginning of its deletion and the removal of its record.
+      if (state === "DELETING") records.remove(id);
     }
     const known = new Set(workspaces.map(({ id }) => id));
     for (const id of records.ids()) {

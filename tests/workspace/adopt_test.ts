@@ -208,6 +208,24 @@ Deno.test("a start writes the records that are missing, and removes those of not
   assertEquals(recordsOf({ root: root.path }).ids(), ["orphan", "w"]);
 });
 
+Deno.test("what a kill left of a deletion is not adopted once a start has seen it", () => {
+  using root = new Root();
+  root.init("w", "alice");
+  const text = Deno.readTextFileSync(root.record("w"));
+  {
+    using journal = root.open();
+    journal.setState("w", "DELETING");
+    // As if the kill had come before it was removed.
+    Deno.writeTextFileSync(root.record("w"), text);
+  }
+  {
+    using journal = root.open();
+    journal.completeRecords(new Set(["w"]));
+  }
+  root.lose();
+  assertEquals(root.outcomes(), [["w", "unknown"]]);
+});
+
 Deno.test("an empty folder that somebody made for a workspace to come is nobody's loss", () => {
   using root = new Root();
   Deno.mkdirSync(root.tree("ahead"));
