@@ -40,7 +40,7 @@ export async function planGrowth(place: PoolPlace, size: number): Promise<Plan> 
   const grow = (object: string, present: number, act: () => Promise<void>): Step[] =>
     present < size ? [{ verb: ["grow", "grew"], object: `${object} ${to}`, act }] : [];
   const steps = [
-    ...grow(file, fileBytes, () => Deno.truncate(file, size)),
+    ...grow(file, fileBytes, () => enlarge(file, size)),
     ...grow(device.path, device.bytes, () => runProgram("losetup", "--set-capacity", device.path)),
     ...grow(
       `the file system at ${root}`,
@@ -49,4 +49,12 @@ export async function planGrowth(place: PoolPlace, size: number): Promise<Plan> 
     ),
   ];
   return { steps, warnings: await spaceWarnings(dirname(file), size - fileBytes) };
+}
+
+/** Enlarges a file, unless it has become larger since the plan was made: what is cut off would be lost. */
+async function enlarge(path: string, size: number): Promise<void> {
+  using file = await Deno.open(path, { read: true, write: true });
+  // Whoever enlarges it at once waits here.
+  await file.lock(true);
+  if ((await file.stat()).size < size) await file.truncate(size);
 }

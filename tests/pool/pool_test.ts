@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { DaemonProcess } from "../../scripts/daemon_process.ts";
+import { planGrowth } from "../../src/pool/mod.ts";
 import { mountUnitName } from "../../src/pool/units.ts";
 import { inProcess } from "../cli/in_process.ts";
 import { canMountBtrfs } from "../fixtures/btrfs.ts";
@@ -93,10 +94,13 @@ Deno.test({
 
       const growth = await pool("grow", "--size", "3GiB", "--dry-run");
       assertEquals(growth.said.match(/^would grow /gm)?.length, 3, growth.said);
+      const late = await planGrowth({ root, file, units }, 2 * GIB);
       const grown = await pool("grow", "--size", "3GiB");
       assertEquals(grown.said.match(/^grew /gm)?.length, 3, grown.said);
       assertStringIncludes((await pool("grow", "--size", "3GiB")).said, "is there already");
       assertMatch((await pool("grow", "--size", "2GiB")).said, /3\.0 GiB already.*not get smaller/);
+      // Somebody else's, who began at the same time.
+      for (const { act } of late.steps) await act();
 
       const status = JSON.parse((await pool("status", "--json")).said);
       assertEquals(status.fileBytes, 3 * GIB);
