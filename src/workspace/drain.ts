@@ -33,8 +33,8 @@ export interface BackUpAllOptions {
 type Outcome = BackgroundOutcome | "gone" | "excluded";
 
 /**
- * Backs workspaces up that have changed since their last backup. One that is being set up or disposed of is
- * waited for. It can be ended at any moment and begun again.
+ * Backs workspaces up that have changed since their last backup, and waits for their pending snapshots. One
+ * that is being set up or disposed of is waited for. It can be ended at any moment and begun again.
  * @throws {DaemonError} FAILED_PRECONDITION, naming those that could not be backed up; the signal's reason
  */
 export async function backUpAll(
@@ -99,7 +99,7 @@ async function backUp(workspace: Workspace, options: BackUpAllOptions): Promise<
     if (workspace.state !== "AVAILABLE") return "gone";
     if (!hasStorage(workspace)) return "excluded";
     try {
-      return await saver.saveInBackground(workspace, {
+      const outcome = await saver.saveInBackground(workspace, {
         caller,
         signal,
         attempts,
@@ -110,6 +110,9 @@ async function backUp(workspace: Workspace, options: BackUpAllOptions): Promise<
             reason: messageOf(error),
           }),
       });
+      // Where the node goes away, nobody resumes them.
+      await abortable(Promise.all(workspace.pendingSnapshots.values()), signal);
+      return outcome;
     } catch (error) {
       // Its disposal, which makes the backup that it is asked for, may still be abandoned.
       if (workspace.state === "AVAILABLE" && !workspace.disposal) throw error;

@@ -112,6 +112,25 @@ Deno.test("a drain waits for what is set up or disposed of, and saves what stays
   assertEquals(drain.figures, { workspaces: 2, stored: 2, unchanged: 0, excluded: 0, failed: 0 });
 });
 
+Deno.test("a drain has not ended before the snapshots that were promised are stored", async () => {
+  await using fixture = await Fixture.start(BACKUPS);
+  const { manager, saveBarrier, clock, stored } = fixture;
+  await manager.init(of("a"));
+  saveBarrier.open = false;
+  const url = await manager.takeSnapshot("a", true);
+  (await saveBarrier.next()).fail(new DaemonError("UNAVAILABLE", "the store is away"));
+  await clock.asleep();
+  const drain = await manager.drain();
+  (await saveBarrier.next()).go();
+  await until("the backup is stored", () => stored.has("backup-alice-a"));
+  await clock.wakeAll();
+  const snapshot = await saveBarrier.next();
+  assertEquals([snapshot.name, drain.state], [url, "running"]);
+  snapshot.go();
+  await drain.ended;
+  assertEquals([drain.state, [...stored]], ["succeeded", ["backup-alice-a", url]]);
+});
+
 Deno.test("a node that stops makes the final backups within the grace, where it is to", async () => {
   for (const onStop of [false, true]) {
     await using fixture = await Fixture.start({ ...BACKUPS, onStop });
