@@ -41,6 +41,8 @@ const TREE: TreeTable = [
 const LEFT_OUT = ["build", "build/deep", "build/deep/x", "build/linked", "src/main.o"];
 const CACHED = ["target/big", "target/in", "target/in/x"];
 
+const IN_TO_BE = ["to be/old", "to be/old/x"];
+
 const pathsOf = (entries: readonly { path: string }[]) =>
   entries.map(({ path }) => path).filter((path) => path !== ".").toSorted();
 const everything = TREE.map(([path]) => String(path)).toSorted();
@@ -150,5 +152,50 @@ Deno.test({
     assertStringIncludes(ignoring.reason ?? "", "file of patterns");
     text(".wsdaemonignore", "nothing\n");
     assertEquals((await pack()).paths, [".wsdaemonignore", ...untagged]);
+  },
+});
+
+Deno.test({
+  name: "a folder on btrfs that becomes a cache is left out at once, with the folders in it",
+  ignore: !canMountBtrfs(),
+  fn: async () => {
+    await using fixture = new BtrfsFixture();
+    const path = await fixture.make("w", [
+      ["made", directory()],
+      ["made/old", directory()],
+      ["made/old/x", file("x")],
+      ["made/y", file("y")],
+      ["tagged", directory()],
+      ["tagged/CACHEDIR.TAG", file(TAG)],
+      ["to be", directory()],
+      ["to be/CACHEDIR.TAG", file("#")],
+      ["to be/old", directory()],
+      ["to be/old/x", file("x")],
+    ]);
+    const pack = async () => {
+      const image = await fixture.pack("w", { excludes: ALL });
+      return { paths: await restored(fixture, image), reason: image.walkReason };
+    };
+    await pack();
+    const tagged = ["tagged", "tagged/CACHEDIR.TAG"];
+    const old = ["made/old", "made/old/x"];
+    const toBe = ["to be", "to be/CACHEDIR.TAG"];
+    // Of a cache directory there was nothing to leave out, until a build made folders in it.
+    await Deno.mkdir(join(path, "tagged/new/in"), { recursive: true });
+    await Deno.writeTextFile(join(path, "tagged/new/in/x"), "cached");
+    const built = await pack();
+    assertEquals(built.paths, ["made", ...old, "made/y", ...tagged, ...toBe, ...IN_TO_BE]);
+    assertStringIncludes(built.reason ?? "", "tagged");
+    // Nothing is left out any more, so that the save after the next need not walk.
+    await Deno.remove(join(path, "tagged/new"), { recursive: true });
+    await pack();
+    await Deno.writeTextFile(join(path, "made/CACHEDIR.TAG"), TAG);
+    const made = ["made", "made/CACHEDIR.TAG"];
+    assertEquals((await pack()).paths, [...made, ...tagged, ...toBe, ...IN_TO_BE]);
+    await Deno.remove(join(path, "made"), { recursive: true });
+    await pack();
+    // The same entries as before, of which one has become a tag.
+    await Deno.writeTextFile(join(path, "to be/CACHEDIR.TAG"), TAG);
+    assertEquals((await pack()).paths, [...tagged, ...toBe]);
   },
 });

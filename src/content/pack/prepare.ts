@@ -23,6 +23,7 @@ import { revisitSince } from "./revisit/revisit_since.ts";
 import type { RevisitPlan } from "./revisit/revisit_plan.ts";
 import { type DeviceAlias, devicesInBaseline } from "../volume/device_names.ts";
 import { type ExcludeRules, excludeRules, reasonToWalk } from "./exclude/exclude_rules.ts";
+import { Excludes } from "./exclude/excludes.ts";
 import type { PackExcludes } from "./pack_result.ts";
 import { syncDirtyPages } from "./sync_pages.ts";
 import { type OpenAreas, openTree } from "../areas.ts";
@@ -100,16 +101,19 @@ export interface PrepareRequest {
 /** Verifies the baseline, if it is to be used, and finds out what changed, or syncs dirty pages. */
 export function packPrepare(areas: OpenAreas, request: PrepareRequest): Prepared {
   using top = openTree(areas, request.tree);
+  const rules = request.excludes && excludeRules(top, request.excludes);
+  const excludes = rules && new Excludes(rules.excludes);
+  const read = (file: File) => findings(areas, { top, file, excludes }, request);
   const { value, problem }: Reading<BaselineFindings> =
     request.baseline === undefined || !showsStores(top)
       ? {}
-      : readBaseline(areas, request.baseline, (file) => findings(areas, top, file, request));
+      : readBaseline(areas, request.baseline, read);
   const syncedAt = request.frozenAt ?? syncDirtyPages(top);
   return {
     syncedAt,
     ...value,
     ...(problem === undefined ? {} : { problem }),
-    ...(request.excludes ? excludeRules(top, request.excludes) : {}),
+    ...rules,
   };
 }
 
@@ -117,12 +121,20 @@ type BaselineFindings =
   & Pick<Prepared, "revisit" | "walkReason">
   & Required<Pick<Prepared, "directories" | "aliases">>;
 
+/** What a pack compares. */
+interface Compared {
+  readonly top: Directory;
+  /** The baseline. */
+  readonly file: File;
+  readonly excludes: Excludes | undefined;
+}
+
 function findings(
   areas: OpenAreas,
-  top: Directory,
-  file: File,
-  { reuse, frozenAt, devices, excludes }: PrepareRequest,
+  { top, file, excludes }: Compared,
+  request: PrepareRequest,
 ): BaselineFindings {
+  const { reuse, frozenAt, devices } = request;
   verifyBaseline(file);
   const baseline = new BaselineReader(file);
   const { directories } = baseline;
@@ -130,9 +142,10 @@ function findings(
   if (frozenAt === undefined) return { directories, aliases };
   using _names = nameDevices(devicesInBaseline(devices, aliases));
   using _owners = withContainerIds();
-  const walkReason = excludes && reasonToWalk(top, baseline, excludes);
+  const walkReason = request.excludes && reasonToWalk(top, baseline, request.excludes);
   if (walkReason !== undefined) return { directories, aliases, walkReason };
-  const revisit = revisitSince({ areas, top, file, baseline, aliases, reuse: new Set(reuse) });
+  const known = { areas, top, file, baseline, aliases, excludes };
+  const revisit = revisitSince({ ...known, reuse: new Set(reuse) });
   return { directories, aliases, ...revisit };
 }
 

@@ -23,6 +23,7 @@ import {
 import { release } from "../../../memory.ts";
 import type { BaselineReader } from "../../baseline/baseline_reader.ts";
 import type { ChangedSubvolume } from "../../volume/volume.ts";
+import type { Excludes } from "../exclude/excludes.ts";
 import { ReadAhead } from "./read_ahead.ts";
 import { Changes, RESOLUTION, type RevisitPlan, shareChanges } from "./revisit_plan.ts";
 
@@ -36,6 +37,8 @@ export interface RevisitOptions {
   readonly changed: readonly ChangedSubvolume[];
   /** Which layers of the baseline may be reused, by number. */
   readonly reusable: readonly boolean[];
+  /** What is left out; absent for nothing. */
+  readonly excludes?: Excludes | undefined;
 }
 
 /** A contradiction between the baseline and the tree, for which the whole tree is walked. */
@@ -145,6 +148,7 @@ class Planner {
   /** Finds out which directories within a changed one are still those of the baseline. */
   #list(directory: BaselineDirectory): void {
     using dir = this.#open(directory);
+    this.#checkCache(directory, dir);
     const before = new Set(this.#childrenOf(directory));
     for (const { name, type } of dir.entries()) {
       if (type !== DT.DIR && type !== DT.UNKNOWN) continue;
@@ -160,7 +164,14 @@ class Planner {
 
   #readAhead(directory: BaselineDirectory): void {
     using dir = this.#open(directory);
+    this.#checkCache(directory, dir);
     this.#ahead.begin(dir, directory.block, this.#changes.of(directory.block)!);
+  }
+
+  /** A plan says nothing of what is left out in a directory that was packed before. */
+  #checkCache({ block, path }: BaselineDirectory, dir: Directory): void {
+    if (path.length === 0 || !this.#options.excludes?.isCache(dir)) return;
+    throw new Contradiction(`${nameOf(block)}, in which something has changed, is a cache`);
   }
 
   /** Opens a directory; the caller closes it. */

@@ -11,6 +11,7 @@ import { volumeAt } from "../../volume/choose_volume.ts";
 import { type DeviceAlias, nameInBaseline } from "../../volume/device_names.ts";
 import { formatState } from "../../volume/tree_state.ts";
 import { reusableLayers } from "../scan/previous_tree.ts";
+import type { Excludes } from "../exclude/excludes.ts";
 import { Contradiction, planRevisit } from "./plan_revisit.ts";
 import type { RevisitPlan } from "./revisit_plan.ts";
 
@@ -31,6 +32,8 @@ export interface RevisitRequest {
   readonly aliases: readonly DeviceAlias[];
   /** Layers of the baseline that are still stored. */
   readonly reuse: ReadonlySet<Digest>;
+  /** What is left out; absent for nothing. */
+  readonly excludes?: Excludes | undefined;
 }
 
 /** A plan, or why there is none, in words that follow "because". */
@@ -51,7 +54,7 @@ export function revisitSince(request: RevisitRequest): Revisit {
 }
 
 function tryToPlan(
-  { areas, top, file, baseline, aliases, reuse }: RevisitRequest,
+  { areas, top, file, baseline, aliases, reuse, excludes }: RevisitRequest,
 ): RevisitPlan | string {
   const { snapshots } = volumeAt(areas.staging);
   if (!snapshots) return "the file system cannot tell what has changed";
@@ -70,5 +73,6 @@ function tryToPlan(
       inodes,
     })),
     reusable: reusableLayers(baseline, reuse),
+    excludes,
   });
 }
