@@ -19,6 +19,8 @@ interface AddedBackup extends RetainedImages<DescribedImage> {
 /** The rules, and what tells that a backup of unknown lineage is the tree's own. */
 interface AddBackupOptions {
   rules: RetentionRules | readonly RetentionRules[];
+  /** Milliseconds since the epoch; what is newer is of the future. */
+  now: number;
   /** Digests of the layers that the tree was last saved as or restored from, lowest first. */
   previousLayers: readonly Digest[];
 }
@@ -27,7 +29,7 @@ interface AddBackupOptions {
 export function addBackup(
   image: HistoryImage,
   earlier: readonly DescribedImage[],
-  { previousLayers, rules }: AddBackupOptions,
+  { now, previousLayers, rules }: AddBackupOptions,
 ): AddedBackup {
   const others = earlier.filter(({ manifest }) => manifest !== image.manifest);
   // An earlier version saved it, of the very tree whose next image this is; what is older and of
@@ -39,7 +41,7 @@ export function addBackup(
     if (own >= 0 && n >= own && !lineage) others[n] = { ...other, lineage: image.lineage };
   }
   const history = [image, ...others];
-  const retained = retainedImages(history, rules, image.createdAt);
+  const retained = retainedImages(history, rules, now);
   const [newest] = others;
   const isDisplaced = newest !== undefined && earlier[0]?.manifest === newest.manifest &&
     headsOf(history).includes(newest);

@@ -145,6 +145,8 @@ export class StoredImages implements Images {
       isUnchanged = options.skipUnchanged === true &&
         await this.#isBackedUp(identity, image, { ...options, isFork });
       if (isUnchanged) return backupUrl(identity, image.manifest);
+      const rules = typeof retention === "function" ? retention() : [retention].flat();
+      const now = await this.#timeFor(rules, image, options);
       const isChanged = await changeHistory(this.#store, {
         key: backupKey(identity),
         identity,
@@ -153,10 +155,7 @@ export class StoredImages implements Images {
         change: (earlier) => {
           // Of the lineage that the tree was forked from there may be a later backup by now.
           if (isFork && earlier[0]?.manifest !== image.manifest) return undefined;
-          const added = addBackup(image, earlier, {
-            previousLayers,
-            rules: typeof retention === "function" ? retention() : retention,
-          });
+          const added = addBackup(image, earlier, { previousLayers, rules, now });
           otherLineages = describeOthers(identity, added) ?? otherLineages;
           return added.images;
         },
@@ -169,6 +168,19 @@ export class StoredImages implements Images {
       ...(isUnchanged ? { isUnchanged } : {}),
       ...(otherLineages ? { otherLineages } : {}),
     };
+  }
+
+  /**
+   * Returns the time after which an image is of the future. Where rules count from the newest image, it is
+   * the store's: a node whose clock is ahead would let everybody else's images go.
+   */
+  async #timeFor(
+    rules: readonly RetentionRules[],
+    { createdAt }: HistoryImage,
+    { signal }: SaveOptions,
+  ): Promise<number> {
+    const isNeeded = rules.some(({ keep }) => keep?.within !== undefined);
+    return isNeeded ? await this.#store.now({ signal }) : createdAt;
   }
 
   /** Returns whether the identity's backups have all that an image holds, or what goes on from it. */

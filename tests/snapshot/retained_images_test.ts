@@ -65,10 +65,10 @@ Deno.test("an image that an earlier version saved of the same tree is followed b
   const layers = [digestOf("data"), digestOf("metadata")];
   const rules = { retain: 1, otherLineages: 9 };
   const earlier = [{ ...old!, layers }, older!];
-  const own = addBackup(image!, earlier, { rules, previousLayers: layers });
+  const own = addBackup(image!, earlier, { rules, now: 1, previousLayers: layers });
   assertEquals(own.images.map(({ manifest }) => manifest), [image!.manifest]);
   assertEquals(own.displaced, undefined);
-  const others = addBackup(image!, earlier, { rules, previousLayers: [] });
+  const others = addBackup(image!, earlier, { rules, now: 1, previousLayers: [] });
   assertEquals(others.images.map(({ manifest }) => manifest), [image!.manifest, old!.manifest]);
   assertEquals(others.displaced?.manifest, old!.manifest);
 });
