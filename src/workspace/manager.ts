@@ -169,7 +169,10 @@ export class WorkspaceManager implements Workspaces {
     this.#refuseWhileStopping();
     this.#options.journal.setDrained(true, this.#options.clock.now());
     this.#isDrained = true;
-    return this.#drain?.state === "running" ? this.#drain : await this.#beginDrain();
+    const running = this.#drain;
+    // One that was cancelled or undone backs nothing up any more while it ends.
+    const canJoin = running?.state === "running" && !running.isCancelRequested;
+    return canJoin ? running : await this.#beginDrain();
   }
 
   /**

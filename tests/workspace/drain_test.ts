@@ -67,8 +67,13 @@ Deno.test("a second drain joins the first, and undo ends it", async () => {
   await saveBarrier.next();
   assertEquals((await manager.drain()).id, drain.id);
   manager.undrain();
+  // One that is being ended is no drain to join.
+  const another = await manager.drain();
   await drain.ended;
   assertEquals(drain.state, "cancelled");
+  (await saveBarrier.next()).go();
+  await another.ended;
+  assertEquals(another.state, "succeeded");
 });
 
 Deno.test("a drain names what could not be backed up, and saves the rest", async () => {
