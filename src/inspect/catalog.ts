@@ -170,8 +170,8 @@ export async function findImages(
 /**
  * Forgets a snapshot, one backup (`@<manifest digest>`) or all backups of an identity. The next
  * collection deletes those of their blobs that nothing else needs. A backup of the same identity that ends
- * in the very moment in which one backup of several is forgotten can be forgotten with it: no store
- * replaces an object on condition. A reference that cannot be read is forgotten too, by a url that
+ * meanwhile stays; on S3 one that ends in the very moment in which the only other one is forgotten can be
+ * forgotten with it (see `ObjectStore.deleteRef`). A reference that cannot be read is forgotten too, by a url that
  * means all of it or by its key.
  * @returns what was forgotten; nothing for a reference that could not be read
  * @throws {DaemonError} INVALID_ARGUMENT, NOT_FOUND.

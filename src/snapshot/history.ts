@@ -61,14 +61,12 @@ export async function changeHistory(store: ObjectStore, changed: HistoryChange):
       .filter((manifest) => previous.has(manifest));
     for (const manifest of await absentManifests(store, retained, signal)) absent.add(manifest);
     const images = wanted.filter(({ manifest }) => !absent.has(manifest));
-    if (images.length === 0) await store.deleteRef(key, options);
-    else {
-      const bytes = encodeReference(identity, images);
-      const isThere = await store.replaceRef(key, read.bytes, bytes, options) ||
+    const isDone = images.length === 0
+      ? !read.bytes || await store.deleteRef(key, { ...options, expected: read.bytes })
+      : await store.replaceRef(key, read.bytes, encodeReference(identity, images), options) ||
         await isHeld(store, changed, adds);
-      // Another writer was faster: what it wrote is changed next.
-      if (!isThere) continue;
-    }
+    // Another writer was faster: what it wrote is changed next.
+    if (!isDone) continue;
     const toConfirm = retained.filter((one) => !absent.has(one));
     const lost = await incompleteManifests(store, toConfirm, signal);
     if (lost.length === 0) return true;

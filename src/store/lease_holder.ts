@@ -105,7 +105,7 @@ export class LeaseHolder {
   }
 
   /** Runs a change of the lease, and aborts it when the lease counts as lost. */
-  async #whileHeld(work: (options: { signal: AbortSignal }) => Promise<void>): Promise<void> {
+  async #whileHeld(work: (options: { signal: AbortSignal }) => Promise<unknown>): Promise<void> {
     const left = this.#left();
     const end = AbortSignal.timeout(left);
     const signal = this.#signal ? AbortSignal.any([this.#signal, end]) : end;

@@ -4,6 +4,7 @@ import type { Digest } from "../digest.ts";
 import type { LeasedFile, SpooledBlob } from "../spool.ts";
 import type {
   DeleteBlobOptions,
+  DeleteRefOptions,
   HasBlobOptions,
   ListOptions,
   ObjectInfo,
@@ -89,7 +90,7 @@ export class MeteredStore implements ObjectStore {
     );
   }
 
-  deleteRef(key: string, options?: StoreOptions): Promise<void> {
+  deleteRef(key: string, options?: DeleteRefOptions): Promise<boolean> {
     return this.#metrics.measure("delete_ref", () => this.#store.deleteRef(key, options));
   }
 

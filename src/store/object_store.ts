@@ -30,6 +30,12 @@ export interface HasBlobOptions extends StoreOptions {
   touch?: boolean;
 }
 
+/** Options of {@link ObjectStore.deleteRef}. */
+export interface DeleteRefOptions extends StoreOptions {
+  /** Leaves a reference alone that is not what was read of it; whatever it is unless given. */
+  expected?: Uint8Array;
+}
+
 /** Options of {@link ObjectStore.deleteBlob}. */
 export interface DeleteBlobOptions extends StoreOptions {
   /**
@@ -145,8 +151,12 @@ export interface ObjectStore {
     decide: (current: Uint8Array | undefined) => Uint8Array | undefined,
     options?: StoreOptions,
   ): Promise<boolean>;
-  /** Removes a reference, or another object that is no blob, if it exists. */
-  deleteRef(key: string, options?: StoreOptions): Promise<void>;
+  /**
+   * Removes a reference, or another object that is no blob, if it exists. Resolves to false where it was left
+   * alone. S3 has no removal on condition that all servers know: what is written between the look at
+   * the reference and its removal is removed.
+   */
+  deleteRef(key: string, options?: DeleteRefOptions): Promise<boolean>;
 
   /** Puts a spool file under a free key that is neither blob nor reference (terminal logs). Consumes it. */
   putObject(key: string, file: SpooledBlob, options?: StoreOptions): Promise<void>;

@@ -111,6 +111,29 @@ Deno.test("a history that nothing is left of is no reference", async () => {
   assertEquals(await readReference(fixture.store, key), undefined);
 });
 
+Deno.test("a backup that is added while the only other one is removed stays", async () => {
+  using fixture = await HistoryFixture.open();
+  const [old, added] = [await fixture.image("old"), await fixture.image("added")];
+  await fixture.set(old);
+  // Both nodes have read the history before either writes.
+  const store = new Proxy(fixture.store, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (name !== "deleteRef") return typeof value === "function" ? value.bind(target) : value;
+      return async (...args: Parameters<FileStore["deleteRef"]>) => {
+        if (!(await fixture.manifests()).includes(added.manifest)) await fixture.add(added);
+        return await target.deleteRef(...args);
+      };
+    },
+  });
+  await changeHistory(store, {
+    key,
+    identity,
+    change: (images) => images.filter(({ manifest }) => manifest !== old.manifest),
+  });
+  assertEquals(await fixture.manifests(), [added.manifest]);
+});
+
 Deno.test("a change leaves out backups whose manifest is gone, and those that lack a blob", async () => {
   using fixture = await HistoryFixture.open();
   const [whole, noManifest, noLayer, added] = await Promise.all(

@@ -214,6 +214,17 @@ const cases: Case[] = [
     assertEquals(await bench.store.getRef(key), second);
   }],
 
+  ["removes a reference only where it is what was read", async (bench) => {
+    const key = "refs/backups/alice/removed.json";
+    const [first, second] = [freshBytes(10), freshBytes(20)];
+    await bench.store.putRef(key, second);
+    assertEquals(await bench.store.deleteRef(key, { expected: first }), false);
+    assertEquals(await bench.store.getRef(key), second);
+    assertEquals(await bench.store.deleteRef(key, { expected: second }), true);
+    await assertCode("NOT_FOUND", () => bench.store.getRef(key));
+    assertEquals(await bench.store.deleteRef(key, { expected: second }), true);
+  }],
+
   ["lets a reference be claimed by whoever finds that it may", async (bench) => {
     const key = "refs/claims/one.json";
     const [first, second] = [freshBytes(10), freshBytes(20)];

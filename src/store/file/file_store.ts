@@ -18,6 +18,7 @@ import { DaemonError, type ErrorCode } from "../../errors.ts";
 import type { LeasedFile, SpooledBlob } from "../../spool.ts";
 import type {
   DeleteBlobOptions,
+  DeleteRefOptions,
   HasBlobOptions,
   ListOptions,
   ObjectInfo,
@@ -194,11 +195,22 @@ export class FileStore implements ObjectStore {
     });
   }
 
-  async deleteRef(key: string, options: StoreOptions = {}): Promise<void> {
-    await this.#guard(`Cannot delete ${key}`, options, async () => {
+  async deleteRef(key: string, options: DeleteRefOptions = {}): Promise<boolean> {
+    const { expected } = options;
+    const remove = async () => {
       if (!await removeDurably(this.#folder.path(key))) await this.#folder.check();
       await pruneUpwards(this.#folder.root, key);
-    });
+      return true;
+    };
+    const removeExpected = async () => {
+      const current = await this.#folder.readIfThere(key);
+      return (!current || isSame(current, expected)) && await remove();
+    };
+    return await this.#guard(
+      `Cannot delete ${key}`,
+      options,
+      () => expected ? this.#folder.whileLockedIfPossible(removeExpected) : remove(),
+    );
   }
 
   async putObject(key: string, file: SpooledBlob, options: StoreOptions = {}): Promise<void> {

@@ -9,11 +9,12 @@
 
 import { DeleteObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import type { Clock } from "../../clock.ts";
-import { type Digest, hexOf } from "../../digest.ts";
+import { type Digest, digestOf, hexOf } from "../../digest.ts";
 import { DaemonError, type ErrorCode } from "../../errors.ts";
 import type { LeasedFile, SpooledBlob } from "../../spool.ts";
 import type {
   DeleteBlobOptions,
+  DeleteRefOptions,
   HasBlobOptions,
   ListOptions,
   ObjectInfo,
@@ -190,13 +191,17 @@ export class S3Store implements ObjectStore {
     );
   }
 
-  async deleteRef(key: string, options: StoreOptions = {}): Promise<void> {
-    await this.#guard(`Cannot delete ${key}`, options, async () => {
+  async deleteRef(key: string, options: DeleteRefOptions = {}): Promise<boolean> {
+    const { expected } = options;
+    return await this.#guard(`Cannot delete ${key}`, options, async () => {
+      const current = expected && await this.#refs.find(key, options);
+      if (current && digestOf(current) !== digestOf(expected)) return false;
       const input = { Bucket: this.#storage.bucket, Key: this.#key(key) };
       await unlessMissing(this.#connection.request(
         (client, sending) => client.send(new DeleteObjectCommand(input), sending),
         options,
       ));
+      return true;
     });
   }
 
