@@ -151,13 +151,11 @@ function checkFolder({ root, file }: PoolPlace): void {
 /** Makes an image under a name of its own first, so that under its name there is nothing half-made. */
 async function makeImage(file: string, size: number): Promise<void> {
   const temporary = join(dirname(file), `.${basename(file)}.wsdaemon-new`);
-  using image = await Deno.open(temporary, { create: true, write: true, mode: 0o600 });
-  // Whoever makes the same at once waits here, and finds that it is there.
-  await image.lock(true);
-  if (await stat(file)) throw madeMeanwhile(file);
-  await image.truncate(0);
-  await image.truncate(size);
+  using image = await openTemporary(temporary);
   try {
+    if (await stat(file)) throw madeMeanwhile(file);
+    await image.truncate(0);
+    await image.truncate(size);
     await runProgram("mkfs.btrfs", "--quiet", "--label", LABEL, temporary);
     await image.sync();
     // A link, unlike a rename, replaces nothing.
@@ -170,6 +168,24 @@ async function makeImage(file: string, size: number): Promise<void> {
   }
   using folder = await Deno.open(dirname(file));
   await folder.sync();
+}
+
+/**
+ * Opens the file that an image is made in, which has this name alone. Whoever makes the same at once waits
+ * here, and then finds that it is there.
+ */
+async function openTemporary(path: string): Promise<Deno.FsFile> {
+  for (;;) {
+    const file = await Deno.open(path, { create: true, write: true, mode: 0o600 });
+    await file.lock(true);
+    const { ino, nlink } = await file.stat();
+    const there = await stat(path);
+    const isThere = there?.ino === ino;
+    if (isThere && nlink === 1) return file;
+    file.close();
+    // A run that was killed has made a pool of it already, which may have been moved since.
+    if (isThere || there?.isSymlink) await Deno.remove(path);
+  }
 }
 
 function madeMeanwhile(file: string): DaemonError {
