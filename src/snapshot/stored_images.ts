@@ -532,11 +532,10 @@ export class StoredImages implements Images {
     try {
       return await restore();
     } catch (error) {
-      const isDamage = error instanceof DaemonError && error.code === "DATA_LOSS";
-      if (!isDamage || !usesCache) throw error;
-      log.warn("Restoring {manifest} from the store, as this node's copy is damaged: {reason}", {
+      if (!usesCache || !mayBeOfCopy(error)) throw error;
+      log.warn("Restoring {manifest} from the store, as this node's copy is of no use: {reason}", {
         manifest,
-        reason: error.message,
+        reason: messageOf(error),
       });
       for (const { digest } of [...layers, ...index ? [index] : []]) {
         await this.#layers?.drop(digest);
@@ -574,6 +573,18 @@ function describePacked(
 ): PackedImage {
   const of = lineage ? { lineage } : {};
   return { ...describeImage({ layers, index: { digest, size }, excluded, ...of }), ...of };
+}
+
+/**
+ * Returns whether a restore can have failed because of a blob that the node keeps: one that does not have
+ * its digest, that somebody has deleted, or that cannot be read. File systems with checksums tell damage
+ * by EIO.
+ */
+function mayBeOfCopy(error: unknown): boolean {
+  if (!(error instanceof DaemonError)) return false;
+  const { code, reason } = error;
+  return code === "DATA_LOSS" || code === "NOT_FOUND" || reason === "NODE_DISK_FAULT" ||
+    reason === "NODE_PERMISSION_DENIED";
 }
 
 function imageName(url: string): { key: string; identity: WorkspaceIdentity } {

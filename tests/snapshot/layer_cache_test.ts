@@ -29,6 +29,8 @@ class LayerNode implements AsyncDisposable {
   #options: Partial<LayerCacheOptions> = {};
   #file!: FileStore;
   metrics!: Metrics;
+  /** Of the last backup. */
+  index: Digest | undefined;
   cache!: LayerCache;
   images!: StoredImages;
 
@@ -121,6 +123,7 @@ class LayerNode implements AsyncDisposable {
     const identity = { ...ALICE, metaId: id };
     const { manifest } = await this.images.saveBackup(tree, identity, { baseline: id });
     const { layers, index } = await readImage(this.#file, manifest);
+    this.index = index!.digest;
     return [...layers, index!].map(({ digest }) => digest).sort();
   }
 
@@ -238,6 +241,42 @@ function damage(path: string): void {
 function cut(path: string): void {
   Deno.truncateSync(path, Deno.statSync(path).size - 1);
 }
+
+Deno.test("what is deleted or cannot be read while it is restored comes from the store", async () => {
+  await using node = await LayerNode.open();
+  await node.backup("work");
+  const { cache } = node;
+  const acquire = cache.acquire.bind(cache);
+  const faults = [
+    ({ path }: LeasedFile) => Deno.removeSync(join(node.folder, path)),
+    () => {
+      // As a Worker's read of a damaged block ends on a file system with checksums.
+      const reason = "NODE_DISK_FAULT";
+      throw new DaemonError("FAILED_PRECONDITION", "the disk fails", { reason });
+    },
+  ];
+  for (const fault of faults) {
+    let isDue = true;
+    cache.acquire = async (...blob) => {
+      const file = await acquire(...blob);
+      // The index has been read from what is kept by then.
+      if (file.area !== "cache" || blob[0] === node.index || !isDue) return file;
+      isDue = false;
+      try {
+        fault(file);
+      } catch (error) {
+        await file.release();
+        throw error;
+      }
+      return file;
+    };
+    const before = node.downloads.length;
+    assertEquals(await node.restore(), "work");
+    assertEquals(isDue, false);
+    assert(node.downloads.length > before);
+  }
+  node.assertTidy();
+});
 
 Deno.test("the blobs used longest ago go where all are too large or the disk is short, none while used", async () => {
   await using node = await LayerNode.open();
