@@ -14,6 +14,7 @@ import {
   imageUses,
   keepsBackups,
   KnownLineages,
+  lastImageUse,
   type ListedReference,
   references,
   retainedImages,
@@ -158,7 +159,7 @@ export interface ApplyForgetOptions {
 
 /**
  * Forgets what a plan lets go. Backups that were made meanwhile stay: the policy is applied to each history as
- * it is by then.
+ * it is by then. So do snapshots that workspaces were started from meanwhile.
  * @throws {DaemonError} FAILED_PRECONDITION where only `force` permits it: nothing is forgotten then
  */
 export async function applyForget(
@@ -175,6 +176,7 @@ export async function applyForget(
   }
   const dropped = plan.images.filter(({ isKept }) => !isKept);
   for (const image of dropped.filter(({ kind }) => kind === "snapshot")) {
+    if (await isUsed(store, image, policy, signal)) continue;
     await forgetSnapshot(store, image, signal);
     onForgotten(image);
   }
@@ -186,6 +188,17 @@ export async function applyForget(
     await forgetBackups(store, images, { policy, signal });
     images.forEach(onForgotten);
   }
+}
+
+/** Returns whether the use of an image was noted within the time that a policy keeps snapshots. */
+async function isUsed(
+  store: ObjectStore,
+  { manifest }: FoundImage,
+  { snapshotTtl = 0 }: ForgetPolicy,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const usedAt = await lastImageUse(store, manifest, { signal });
+  return usedAt !== undefined && await store.now({ signal }) - usedAt <= snapshotTtl;
 }
 
 async function forgetSnapshot(

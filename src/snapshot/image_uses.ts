@@ -62,6 +62,17 @@ export async function imageUses(
   return uses;
 }
 
+/** Returns when the last use of one image was noted, by the store's clock; `undefined` for no note. */
+export async function lastImageUse(
+  store: ObjectStore,
+  manifest: Digest,
+  options: StoreOptions = {},
+): Promise<number | undefined> {
+  const key = useKey(manifest);
+  for await (const info of store.list(key, options)) if (info.key === key) return info.modified;
+  return undefined;
+}
+
 /** A note that cannot be read still says that there is a use. */
 async function workspaceIn(
   store: ObjectStore,

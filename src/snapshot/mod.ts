@@ -10,7 +10,13 @@ export { LayerCache, type LayerCacheOptions } from "./layer_cache.ts";
 export type { CacheLimits } from "./node_cache.ts";
 export { STORE_CONCURRENCY } from "./concurrency.ts";
 export { changeHistory } from "./history.ts";
-export { forgetImageUses, type ImageUse, imageUses, noteImageUse } from "./image_uses.ts";
+export {
+  forgetImageUses,
+  type ImageUse,
+  imageUses,
+  lastImageUse,
+  noteImageUse,
+} from "./image_uses.ts";
 export {
   type Images,
   MAX_LOG_BYTES,

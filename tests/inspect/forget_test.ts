@@ -188,6 +188,21 @@ Deno.test("a snapshot is let go by its age once no workspace uses it, and what p
   assertEquals((await shelf.forget(policy, true)).length, 2);
 });
 
+Deno.test("a snapshot that a workspace is started from while a plan is made stays", async () => {
+  await using shelf = await Shelf.open();
+  const { store, now } = shelf;
+  const used = await shelf.snapshot(1, now - 100 * DAY);
+  const unused = await shelf.snapshot(2, now - 100 * DAY);
+  await shelf.snapshot(3, now);
+  const policy = { snapshotTtl: 30 * DAY };
+  const plan = await planForget(store, policy);
+  await noteImageUse(store, used.manifest, "w1");
+  const forgotten: Digest[] = [];
+  const onForgotten = ({ manifest }: { manifest: Digest }) => void forgotten.push(manifest);
+  await applyForget(store, plan, { policy, onForgotten });
+  assertEquals(forgotten, [unused.manifest]);
+});
+
 Deno.test("a snapshot of a node whose clock was years behind is as old as the store says", async () => {
   await using shelf = await Shelf.open();
   const { now } = shelf;
