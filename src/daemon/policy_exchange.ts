@@ -2,7 +2,7 @@
 
 import { resolvesWithin } from "../async/mod.ts";
 import type { Clock } from "../clock.ts";
-import { messageOf } from "../errors.ts";
+import { DaemonError, messageOf } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import {
   joinPolicies,
@@ -37,7 +37,7 @@ export interface PolicyExchangeOptions {
 export class PolicyExchange implements AsyncDisposable {
   readonly #options: PolicyExchangeOptions;
   readonly #stop = new AbortController();
-  /** Those of all daemons; `undefined` until they were read. */
+  /** Those of all daemons; `undefined` until they were read, and while one is there that cannot be. */
   #policies: readonly StorePolicy[] | undefined;
   #told = "";
   #exchanging: Promise<void> = Promise.resolve();
@@ -68,8 +68,7 @@ export class PolicyExchange implements AsyncDisposable {
    * @throws {DaemonError} where those of the others cannot be read
    */
   async joined(): Promise<ReturnType<typeof joinPolicies>> {
-    await this.#exchange();
-    return joinPolicies(this.#policies!);
+    return joinPolicies(await this.#exchange());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -100,14 +99,27 @@ export class PolicyExchange implements AsyncDisposable {
     }
   }
 
-  async #exchange(): Promise<void> {
+  async #exchange(): Promise<readonly StorePolicy[]> {
     const { store, node, policy } = this.#options;
     const options = { signal: this.#stop.signal };
     await publishPolicy(store, node, policy, options);
-    const policies = await sharedPolicies(store, options);
-    policies.delete(node);
-    this.#policies = [policy, ...policies.values()];
-    this.#tellOfOthers(policies);
+    const others = await this.#readOthers();
+    const policies = this.#policies = [policy, ...others.values()];
+    this.#tellOfOthers(others);
+    return policies;
+  }
+
+  async #readOthers(): Promise<ReadonlyMap<string, StorePolicy>> {
+    const { store, node } = this.#options;
+    try {
+      const policies = await sharedPolicies(store, { signal: this.#stop.signal });
+      policies.delete(node);
+      return policies;
+    } catch (error) {
+      // What was read before says nothing of one that has come since, of a newer version perhaps.
+      if (error instanceof DaemonError && error.code === "DATA_LOSS") this.#policies = undefined;
+      throw error;
+    }
   }
 
   /** Says once which daemons have other policies, since that is more often a mistake than meant. */

@@ -102,12 +102,19 @@ Deno.test("a policy that was not written anew for a week does not count any more
 
 Deno.test("while the policies of others cannot be read everything is kept", async () => {
   await using bench = await Bench.open();
-  await bench.store.putRef(policyKey("odd"), new TextEncoder().encode("{}"));
   await using one = bench.exchange("one", SHORT);
   await one.start();
-  assertEquals(kept(one), 10);
+  assertEquals(kept(one), 1);
+  await bench.store.putRef(policyKey("odd"), new TextEncoder().encode("{}"));
+  await using other = bench.exchange("other", SHORT);
+  await other.start();
+  assertEquals(kept(other), 10);
   const error = await assertRejects(() => one.joined(), DaemonError, "odd.json");
   assertEquals(error.code, "DATA_LOSS");
+  assertEquals(kept(one), 10, "also by who could read them before");
+  await bench.store.deleteRef(policyKey("odd"));
+  await one.joined();
+  assertEquals(kept(one), 1);
 });
 
 Deno.test("a node without a store exchanges nothing, and keeps by its own rules", async () => {
