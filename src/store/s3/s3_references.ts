@@ -175,5 +175,7 @@ function conditionOf(
   before: SmallObject | undefined,
 ): { IfMatch: string } | { IfNoneMatch: string } | undefined {
   if (!before) return { IfNoneMatch: "*" };
-  return before.etag === undefined ? undefined : { IfMatch: before.etag };
+  // A proxy that compresses answers makes ETags weak, and a weak one never matches (RFC 9110, 13.1.1).
+  const isStrong = before.etag !== undefined && !before.etag.startsWith("W/");
+  return isStrong ? { IfMatch: before.etag! } : undefined;
 }
