@@ -4,10 +4,9 @@ import type { Digest } from "../digest.ts";
 import { DaemonError, invalid } from "../errors.ts";
 import type { ObjectStore } from "../store/mod.ts";
 import {
-  BACKUP_PREFIX,
   backupKey,
   changeHistory,
-  decodeReference,
+  findReference,
   type FoundImage,
   type FoundReference,
   type ImageReference,
@@ -15,7 +14,6 @@ import {
   isReferenceKey,
   parseSnapshotName,
   readManifest,
-  readReference,
   references,
   snapshotKey,
   STORE_CONCURRENCY,
@@ -160,8 +158,8 @@ export async function findImages(
   url: string,
   signal?: AbortSignal,
 ): Promise<FoundImage[]> {
-  const { key, kind, identity, manifest } = locate(url);
-  const images = imagesOf(await findReference(store, { key, kind, identity, url }, signal));
+  const { key, identity, manifest } = locate(url);
+  const images = imagesOf(await requireReference(store, { key, identity, url }, signal));
   const meant = manifest ? images.filter((image) => image.manifest === manifest) : images;
   if (meant.length === 0) throw noSuch(url);
   return meant;
@@ -182,9 +180,9 @@ export async function removeImages(
   signal?: AbortSignal,
 ): Promise<FoundImage[]> {
   if (isReferenceKey(url)) return await removeReference(store, { key: url, url }, signal);
-  const { key, kind, identity, manifest } = locate(url);
+  const { key, identity, manifest } = locate(url);
   if (!manifest) return await removeReference(store, { key, identity, url }, signal);
-  const reference = await findReference(store, { key, kind, identity, url }, signal);
+  const reference = await requireReference(store, { key, identity, url }, signal);
   if (!reference.images.some((image) => image.manifest === manifest)) throw noSuch(url);
   const change = (images: readonly ImageReference[]) =>
     images.filter((image) => image.manifest !== manifest);
@@ -194,28 +192,32 @@ export async function removeImages(
 
 async function removeReference(
   store: ObjectStore,
-  { key, identity, url }: { key: string; identity?: WorkspaceIdentity; url: string },
+  named: NamedReference,
   signal?: AbortSignal,
 ): Promise<FoundImage[]> {
-  const kind = key.startsWith(BACKUP_PREFIX) ? "backup" : "snapshot";
   let images: FoundImage[] = [];
   try {
-    images = imagesOf(
-      await findReference(store, { key, kind, url, ...identity && { identity } }, signal),
-    );
+    images = imagesOf(await requireReference(store, named, signal));
   } catch (error) {
     if (!(error instanceof DaemonError) || error.code !== "DATA_LOSS") throw error;
   }
-  await store.deleteRef(key, { signal });
+  await store.deleteRef(named.key, { signal });
   return images;
 }
 
 /** The reference that a url leads to, and the image in it that the url names, if any. */
 interface Location {
   key: string;
-  kind: "backup" | "snapshot";
   identity: WorkspaceIdentity;
   manifest?: Digest;
+}
+
+/** A reference that a caller named by a url, or by its key. */
+interface NamedReference {
+  key: string;
+  /** Whose it must be; whoever's it is unless given. */
+  identity?: WorkspaceIdentity;
+  url: string;
 }
 
 function locate(url: string): Location {
@@ -225,20 +227,17 @@ function locate(url: string): Location {
     throw invalid("The url", `must be of an image, and ${url} is a plain archive`);
   }
   const { identity, id } = parsed;
-  return { key: snapshotKey(identity, id), kind: "snapshot", identity };
+  return { key: snapshotKey(identity, id), identity };
 }
 
-async function findReference(
+async function requireReference(
   store: ObjectStore,
-  { key, kind, identity, url }: Omit<Location, "identity"> & {
-    identity?: WorkspaceIdentity;
-    url: string;
-  },
+  { key, identity, url }: NamedReference,
   signal?: AbortSignal,
 ): Promise<FoundReference> {
-  const bytes = await readReference(store, key, { signal });
-  if (!bytes) throw noSuch(url);
-  return { key, kind, ...decodeReference(key, bytes, identity) };
+  const found = await findReference(store, key, { identity, signal });
+  if (!found) throw noSuch(url);
+  return found;
 }
 
 function noSuch(url: string): DaemonError {

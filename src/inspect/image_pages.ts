@@ -4,11 +4,10 @@ import { mapConcurrent } from "../async/mod.ts";
 import { DaemonError } from "../errors.ts";
 import {
   BACKUP_PREFIX,
-  decodeReference,
+  findReference,
   type FoundImage,
   imagesOf,
   isReferenceKey,
-  readReference,
   referencePrefixes,
   snapshotPrefix,
   STORE_CONCURRENCY,
@@ -92,10 +91,8 @@ async function readImages(
   signal: AbortSignal,
 ): Promise<{ key: string; images: FoundImage[]; problem?: string }> {
   try {
-    const bytes = await readReference(store, key, { signal });
-    if (!bytes) return { key, images: [] };
-    const kind = key.startsWith(BACKUP_PREFIX) ? "backup" : "snapshot";
-    return { key, images: imagesOf({ key, kind, ...decodeReference(key, bytes) }) };
+    const found = await findReference(store, key, { signal });
+    return { key, images: found ? imagesOf(found) : [] };
   } catch (error) {
     if (!(error instanceof DaemonError) || error.code !== "DATA_LOSS") throw error;
     return { key, images: [], problem: error.message };

@@ -2,13 +2,7 @@
 
 import { mapConcurrent } from "../async/mod.ts";
 import { DaemonError } from "../errors.ts";
-import {
-  decodeReference,
-  logPrefix,
-  readReference,
-  referencePrefixes,
-  STORE_CONCURRENCY,
-} from "../snapshot/mod.ts";
+import { findReference, logPrefix, referencePrefixes, STORE_CONCURRENCY } from "../snapshot/mod.ts";
 import type { ObjectStore } from "../store/mod.ts";
 
 /** How much was forgotten. */
@@ -56,8 +50,8 @@ async function countImages(
   signal: AbortSignal,
 ): Promise<number> {
   try {
-    const bytes = await readReference(store, key, { signal });
-    return bytes ? decodeReference(key, bytes).images.length : 0;
+    const found = await findReference(store, key, { signal });
+    return found?.images.length ?? 0;
   } catch (error) {
     if (error instanceof DaemonError && error.code === "DATA_LOSS") return 1;
     throw error;

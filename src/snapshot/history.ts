@@ -4,9 +4,11 @@
  * The reference is replaced on the condition that it still is what was read, so that of two nodes that
  * save at once each keeps what the other has written (see `ObjectStore.replaceRef`). It is looked at
  * again afterwards: a backup that was removed and collected between the two is taken out again, for a
- * reference to what is gone would stop every later collection. Once the reference is written, every blob of the backups that it retains is touched. A blob that a collection
- * was about to delete, since there was no such reference when it looked, then stays or is known to be
- * gone.
+ * reference to what is gone would stop every later collection.
+ *
+ * Once the reference is written, every blob of the backups that it retains is touched. A blob that a
+ * collection was about to delete, since there was no such reference when it looked, then stays or is
+ * known to be gone.
  */
 
 import type { Digest } from "../digest.ts";

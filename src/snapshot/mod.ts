@@ -41,8 +41,9 @@ export {
   MAX_MANIFEST_BYTES,
   parseManifest,
 } from "./manifest.ts";
-export { decodeReference, type ImageReference, readReference } from "./references.ts";
+export type { ImageReference } from "./references.ts";
 export {
+  findReference,
   type FoundImage,
   type FoundReference,
   imagesOf,

@@ -3,7 +3,7 @@
 import type { Digest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
 import { logger } from "../log/mod.ts";
-import type { ObjectInfo, ObjectStore } from "../store/mod.ts";
+import type { ObjectInfo, ObjectStore, StoreOptions } from "../store/mod.ts";
 import type { WorkspaceIdentity } from "./images.ts";
 import { mapConcurrent } from "../async/mod.ts";
 import { STORE_CONCURRENCY } from "./concurrency.ts";
@@ -30,6 +30,23 @@ const log = logger("snapshot");
 export interface FoundReference extends Reference {
   key: string;
   kind: "backup" | "snapshot";
+}
+
+/**
+ * Reads a reference; resolves to `undefined` where there is none.
+ * @param identity whose it must be; whoever's it is unless given
+ * @throws {DaemonError} DATA_LOSS for one that is malformed or another identity's; UNAVAILABLE for one
+ * that goes on being listed and cannot be read
+ */
+export async function findReference(
+  store: ObjectStore,
+  key: string,
+  { identity, ...options }: StoreOptions & { identity?: WorkspaceIdentity | undefined } = {},
+): Promise<FoundReference | undefined> {
+  const bytes = await readReference(store, key, options);
+  if (!bytes) return undefined;
+  const kind = key.startsWith(BACKUP_PREFIX) ? "backup" : "snapshot";
+  return { key, kind, ...decodeReference(key, bytes, identity) };
 }
 
 /** A reference of a listing. */
@@ -63,11 +80,10 @@ export async function* references(
   signal?: AbortSignal,
   onMalformed?: (key: string, error: DaemonError) => void,
 ): AsyncGenerator<ListedReference> {
-  const options = { signal };
   const read = async ({ key, modified }: ObjectInfo) => {
     try {
-      const bytes = await readReference(store, key, options);
-      return bytes && { key, modified, ...decodeReference(key, bytes) };
+      const found = await findReference(store, key, { signal });
+      return found && { ...found, modified };
     } catch (error) {
       if (!(error instanceof DaemonError)) throw error;
       if (error.code !== "DATA_LOSS" || !onMalformed) throw error;
@@ -75,13 +91,10 @@ export async function* references(
       return undefined;
     }
   };
-  for (
-    const [kind, prefix] of [["backup", BACKUP_PREFIX], ["snapshot", snapshotPrefix()]] as const
-  ) {
-    for await (
-      const found of mapConcurrent(referenceKeys(store, prefix, signal), STORE_CONCURRENCY, read)
-    ) {
-      if (found) yield { kind, ...found };
+  for (const prefix of [BACKUP_PREFIX, snapshotPrefix()]) {
+    const keys = referenceKeys(store, prefix, signal);
+    for await (const found of mapConcurrent(keys, STORE_CONCURRENCY, read)) {
+      if (found) yield found;
     }
   }
 }
@@ -186,7 +199,6 @@ async function isNamed(
   manifest: Digest,
   signal?: AbortSignal,
 ): Promise<boolean> {
-  const bytes = await readReference(store, key, { signal });
-  if (!bytes) return false;
-  return decodeReference(key, bytes).images.some((image) => image.manifest === manifest);
+  const found = await findReference(store, key, { signal });
+  return found?.images.some((image) => image.manifest === manifest) ?? false;
 }

@@ -57,7 +57,8 @@ import {
   snapshotKey,
   type SnapshotName,
 } from "./snapshot_names.ts";
-import { decodeReference, encodeReference, readReference } from "./references.ts";
+import { encodeReference, readReference } from "./references.ts";
+import { findReference } from "./references_scan.ts";
 import { headsOf, type HistoryImage, type RetentionRules } from "./retained_images.ts";
 import { requireBlob } from "./require_blob.ts";
 import {
@@ -190,10 +191,9 @@ export class StoredImages implements Images {
     { isFork, signal }: SaveOptions & { isFork: boolean },
   ): Promise<boolean> {
     const key = backupKey(identity);
-    const bytes = await readReference(this.#store, key, { signal });
-    if (!bytes) return false;
-    const { images } = decodeReference(key, bytes, identity);
-    const history = await this.#lineages.describe(this.#store, images, signal);
+    const found = await findReference(this.#store, key, { identity, signal });
+    if (!found) return false;
+    const history = await this.#lineages.describe(this.#store, found.images, signal);
     // That two images are of unknown lineage says nothing of either.
     const isOfLineage = (image: HistoryImage) => lineage && image.lineage?.id === lineage.id;
     return isFork
@@ -237,9 +237,10 @@ export class StoredImages implements Images {
     if (parsed.kind === "backup") {
       return await this.#restoreNamedBackup(tree, name, parsed, options);
     }
-    const key = snapshotKey(parsed.identity, parsed.id);
-    const bytes = await readReference(this.#store, key, options);
-    if (!bytes) {
+    const { identity, id } = parsed;
+    const { signal } = options;
+    const found = await findReference(this.#store, snapshotKey(identity, id), { identity, signal });
+    if (!found) {
       throw new DaemonError(
         "NOT_FOUND",
         `There is no snapshot ${name} in this store (one taken with return_immediately ` +
@@ -247,8 +248,7 @@ export class StoredImages implements Images {
         { reason: "SNAPSHOT_NOT_FOUND", resource: { type: "snapshot", name } },
       );
     }
-    const { images } = decodeReference(key, bytes, parsed.identity);
-    return await this.#restore(tree, images[0]!.manifest, options);
+    return await this.#restore(tree, found.images[0]!.manifest, options);
   }
 
   /** Restores a backup that a caller has named, and that may be another identity's. */
@@ -258,9 +258,9 @@ export class StoredImages implements Images {
     { identity, manifest }: BackupName,
     options: RestoreImageOptions,
   ): Promise<RestoredImage> {
-    const key = backupKey(identity);
-    const bytes = await readReference(this.#store, key, options);
-    const images = bytes ? decodeReference(key, bytes, identity).images : [];
+    const { signal } = options;
+    const found = await findReference(this.#store, backupKey(identity), { identity, signal });
+    const { images } = found ?? { images: [] };
     const image = manifest ? images.find((one) => one.manifest === manifest) : images[0];
     if (!image) {
       throw new DaemonError(
@@ -278,9 +278,9 @@ export class StoredImages implements Images {
     identity: WorkspaceIdentity,
     options: RestoreImageOptions,
   ): Promise<RestoredImage> {
-    const key = backupKey(identity);
-    const bytes = await readReference(this.#store, key, options);
-    if (!bytes) {
+    const { signal } = options;
+    const found = await findReference(this.#store, backupKey(identity), { identity, signal });
+    if (!found) {
       throw new DaemonError(
         "FAILED_PRECONDITION",
         `There is no backup of ${identity.owner}/${identity.metaId} in this store`,
@@ -290,8 +290,7 @@ export class StoredImages implements Images {
         },
       );
     }
-    const { images } = decodeReference(key, bytes, identity);
-    const { manifest } = images[0]!;
+    const { manifest } = found.images[0]!;
     const step = { kind: "restore", subject: { url: backupUrl(identity, manifest) } } as const;
     return await inStep(step, () => this.#restore(tree, manifest, options));
   }
