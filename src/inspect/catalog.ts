@@ -244,6 +244,7 @@ function noSuch(url: string): DaemonError {
   return new DaemonError("NOT_FOUND", `There is no ${url} in this store`);
 }
 
-function compare(a: string, b: string): number {
+/** Orders texts by their UTF-16 code units, as keys are. */
+export function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -21,7 +21,7 @@ import {
   type RetentionRules,
 } from "../snapshot/mod.ts";
 import type { ObjectStore } from "../store/mod.ts";
-import { removeImages } from "./catalog.ts";
+import { compare, removeImages } from "./catalog.ts";
 
 /** What is kept of a store. */
 export interface ForgetPolicy {
@@ -83,10 +83,6 @@ export async function planForget(
   );
   const needsForce = objection(images, policy);
   return { images, unreadable, ...(needsForce === undefined ? {} : { needsForce }) };
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /** Returns why a policy is more likely a mistake; `undefined` where it is not. */

@@ -33,18 +33,18 @@ class Shelf implements AsyncDisposable {
   readonly #folder = testFolder();
   #store: FileStore | undefined;
   now = Date.now();
+  readonly #clock = {
+    now: () => this.now,
+    monotonic: () => this.now,
+    sleep: () => Promise.resolve(),
+  };
 
   static async open(): Promise<Shelf> {
     const shelf = new Shelf();
-    const clock = {
-      now: () => shelf.now,
-      monotonic: () => shelf.now,
-      sleep: () => Promise.resolve(),
-    };
     const spoolDir = join(shelf.#folder.path, "spool");
     await Deno.mkdir(spoolDir);
     const folder = join(shelf.#folder.path, "store");
-    shelf.#store = await FileStore.open({ folder, spoolDir, clock });
+    shelf.#store = await FileStore.open({ folder, spoolDir, clock: shelf.#clock });
     return shelf;
   }
 
@@ -113,11 +113,7 @@ class Shelf implements AsyncDisposable {
 
   async collect(): Promise<void> {
     const { store } = this;
-    const clock = {
-      now: () => this.now,
-      monotonic: () => this.now,
-      sleep: () => Promise.resolve(),
-    };
+    const clock = this.#clock;
     const mark = (signal?: AbortSignal) => liveBlobs(store, signal);
     await collect(store, { mark, graceMs: GRACE, force: true, clock });
   }

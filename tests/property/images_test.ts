@@ -18,7 +18,7 @@ import { blobKey, blobOfKey } from "../../src/store/keys.ts";
 import { ChunkContent } from "../fixtures/chunk_content.ts";
 import { runs } from "../fixtures/soak.ts";
 import { StepScheduler } from "../fixtures/step_scheduler.ts";
-import { scheduled, scratchFolder } from "./scheduled_store.ts";
+import { playAll, scheduled } from "./scheduled_store.ts";
 
 const GRACE = 24 * 3600_000;
 const NODES = 3;
@@ -230,16 +230,5 @@ async function play({ rounds, retain, seed }: Scenario, root: string): Promise<v
 }
 
 Deno.test(`images of several nodes on one store stay whole and dead blobs go, in ${RUNS} random interleavings`, async () => {
-  const property = fc.asyncProperty(scenario, async (one) => {
-    const root = await scratchFolder();
-    try {
-      await play(one, root);
-    } finally {
-      await Deno.remove(root, { recursive: true });
-    }
-  });
-  const seed = Number(Deno.env.get("WSDAEMON_PROPERTY_SEED") ?? Date.now() % 2 ** 31);
-  // deno-lint-ignore no-console -- it repeats a failure
-  console.log(`seed ${seed}`);
-  await fc.assert(property, { numRuns: RUNS, seed });
+  await playAll(scenario, play, RUNS);
 });

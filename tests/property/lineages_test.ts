@@ -17,7 +17,7 @@ import { StoredImages } from "../../src/snapshot/stored_images.ts";
 import { ChunkContent } from "../fixtures/chunk_content.ts";
 import { runs } from "../fixtures/soak.ts";
 import { StepScheduler } from "../fixtures/step_scheduler.ts";
-import { scheduled, scratchFolder } from "./scheduled_store.ts";
+import { playAll, scheduled } from "./scheduled_store.ts";
 
 const IDENTITY = { owner: "alice", metaId: "notes" };
 const GRACE = 24 * 3600_000;
@@ -194,16 +194,5 @@ async function play({ rounds, retain, seed }: Scenario, root: string): Promise<v
 }
 
 Deno.test(`work that was saved is in a backup until one that goes on from it is saved, in ${RUNS} random interleavings`, async () => {
-  const property = fc.asyncProperty(scenario, async (one) => {
-    const root = await scratchFolder();
-    try {
-      await play(one, root);
-    } finally {
-      await Deno.remove(root, { recursive: true });
-    }
-  });
-  const seed = Number(Deno.env.get("WSDAEMON_PROPERTY_SEED") ?? Date.now() % 2 ** 31);
-  // deno-lint-ignore no-console -- it repeats a failure
-  console.log(`seed ${seed}`);
-  await fc.assert(property, { numRuns: RUNS, seed });
+  await playAll(scenario, play, RUNS);
 });
