@@ -1,4 +1,6 @@
-/** Tells the version of a node's state without opening it. */
+/** Where a node's state is, and its version, told without opening it. */
+
+import { join } from "@std/path";
 
 /** The version of the journal's schema that is written and read. */
 export const STATE_VERSION = 1;
@@ -8,6 +10,11 @@ const HEADER_BYTES = 100;
 const MAGIC = "SQLite format 3\0";
 /** Where `PRAGMA user_version` is in the header, a big-endian u32. */
 const USER_VERSION = 60;
+
+/** Returns the path of the journal of a root. */
+export function journalPath(root: string): string {
+  return join(root, "state", "state.db");
+}
 
 /** Returns the version of the state in a file; `undefined` where there is none, or it is no database. */
 export function readStateVersion(path: string): number | undefined {

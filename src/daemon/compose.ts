@@ -19,6 +19,7 @@ import { EgressProxy, type NetworkOptions, readProxyCredentials } from "../outbo
 import { formatAddress, parseAddress } from "../address.ts";
 import { type RpcServer, startRpc } from "../rpc/mod.ts";
 import { BaseCache, LayerCache, StoredImages } from "../snapshot/mod.ts";
+import { journalPath } from "../state_schema.ts";
 import { statusPage } from "../status_page/mod.ts";
 import { keepsContent, type ObjectStore, openStore, storeFolder } from "../store/mod.ts";
 import {
@@ -90,7 +91,7 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   const store = await openConfiguredStore(config, metrics);
   stack.defer(() => store.close());
   const journal = stack.use(
-    await openJournal(join(config.root, "state", "state.db"), options.content, recordsOf(config)),
+    await openJournal(journalPath(config.root), options.content, recordsOf(config)),
   );
   const egressProxy = stack.use(new EgressProxy(config.net, networkOf(config.net)));
   const { content } = options;

@@ -1,6 +1,7 @@
 /** Tells a root of wsdaemon's by what is in it, where its lock has been deleted. */
 
 import { join } from "@std/path";
+import { journalPath } from "../state_schema.ts";
 
 const SQLITE = new TextEncoder().encode("SQLite format 3\0");
 
@@ -9,7 +10,7 @@ const LAYOUT = ["workspaces", "state/baselines", "tmp/staging", "tmp/trash", "tm
 
 /** Returns whether the folder has our database, or all of our folders. */
 export function hasOurState(root: string): boolean {
-  return isDatabase(join(root, "state", "state.db")) ||
+  return isDatabase(journalPath(root)) ||
     LAYOUT.every((path) => isFolder(join(root, path)));
 }
 

@@ -3,15 +3,10 @@
 import { dirname } from "@std/path";
 import { DaemonError, invalid } from "../errors.ts";
 import { logger } from "../log/mod.ts";
+import { journalPath } from "../state_schema.ts";
 import { checkState } from "./check_state.ts";
 import { Journal } from "./journal.ts";
-import {
-  journalPath,
-  type RecordedWorkspace,
-  recordsOf,
-  syncFolder,
-  type TreeRecords,
-} from "./tree_records.ts";
+import { type RecordedWorkspace, recordsOf, syncFolder, type TreeRecords } from "./tree_records.ts";
 import { workspaceIdProblem } from "./workspace_id.ts";
 
 const log = logger("workspace");

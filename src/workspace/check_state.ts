@@ -2,8 +2,9 @@
 
 import { existsSync } from "@std/fs";
 import { causesOf, errnoOf, messageOf } from "../errors.ts";
+import { journalPath } from "../state_schema.ts";
 import { Journal } from "./journal.ts";
-import { journalPath, recordsOf, type TreeRecords } from "./tree_records.ts";
+import { recordsOf, type TreeRecords } from "./tree_records.ts";
 
 /** The state of a journal. */
 export interface JournalFinding {

@@ -16,7 +16,7 @@ export {
 export { Journal } from "./journal.ts";
 export { WorkspaceManager } from "./manager.ts";
 export { WorkspaceMetrics } from "./workspace_metrics.ts";
-export { journalPath, recordsOf, TreeRecords } from "./tree_records.ts";
+export { recordsOf, TreeRecords } from "./tree_records.ts";
 export { workspaceIdProblem } from "./workspace_id.ts";
 export type { WorkspaceState } from "./state.ts";
 export type { WorkspaceInfo } from "./workspace.ts";

@@ -133,11 +133,6 @@ export class TreeRecords {
   }
 }
 
-/** Returns the path of the journal of a root. */
-export function journalPath(root: string): string {
-  return join(root, "state", "state.db");
-}
-
 /** Returns the records of a root. */
 export function recordsOf({ root }: { root: string }): TreeRecords {
   return new TreeRecords(join(root, "state", "workspaces"), join(root, "workspaces"));

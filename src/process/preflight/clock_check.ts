@@ -1,5 +1,5 @@
-import { join } from "@std/path";
 import type { Config } from "../../config/mod.ts";
+import { journalPath } from "../../state_schema.ts";
 import { type Check, passed, warned } from "./check.ts";
 
 /** Milliseconds that a clock may be corrected by without harm. */
@@ -13,7 +13,7 @@ const TOLERANCE_MS = 60_000;
 export function clockCheck({ root }: Config, now = Date.now()): Check {
   const name = "clock";
   const time = new Date(now).toISOString();
-  const written = lastWritten(join(root, "state", "state.db"));
+  const written = lastWritten(journalPath(root));
   if (written === undefined || written - now <= TOLERANCE_MS) return passed(name, time);
   return warned(
     name,
