@@ -8,6 +8,7 @@ import { messageOf } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import { type Operation, outsideOperations, withCaller } from "../operations/mod.ts";
 import { lastCollection, type ObjectStore } from "../store/mod.ts";
+import { SCHEDULE } from "../workspace/mod.ts";
 
 const log = logger("daemon");
 
@@ -52,7 +53,7 @@ export class CollectionSchedule implements AsyncDisposable {
   start(): void {
     if (this.#options.store.kind === "none") return;
     this.#collecting = outsideOperations(() =>
-      withCaller({ peer: "schedule" }, () => this.#keepCollecting())
+      withCaller({ peer: SCHEDULE }, () => this.#keepCollecting())
     );
   }
 

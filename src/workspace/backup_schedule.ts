@@ -21,7 +21,7 @@ import type { WorkspaceMetrics } from "./workspace_metrics.ts";
 
 const log = logger("workspace");
 
-/** The caller of scheduled backups, as operators see it. */
+/** The caller of what the daemon does at intervals, as operators see it. */
 export const SCHEDULE = "schedule";
 
 /** The part of an interval that is random, and over which what a restart finds overdue is spread. */
