@@ -33,6 +33,7 @@ export const LEVELS: readonly (readonly string[])[] = [
     "log",
     "memory",
     "mounts",
+    "name_some",
     "operations",
     "patches",
     "program_files",

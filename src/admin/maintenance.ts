@@ -4,10 +4,10 @@ import type { Clock } from "../clock.ts";
 import type { Content } from "../content/mod.ts";
 import { type Damage, verifyImages, type VerifySource } from "../inspect/mod.ts";
 import { logger } from "../log/mod.ts";
+import { nameSome } from "../name_some.ts";
 import type { Counts, Operation, OperationRegistry } from "../operations/mod.ts";
 import { liveBlobs, requireBlob } from "../snapshot/mod.ts";
 import { collect, type CollectProgress, type ObjectStore } from "../store/mod.ts";
-import { nameSome } from "./name_some.ts";
 
 const log = logger("admin");
 

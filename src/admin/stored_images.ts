@@ -2,10 +2,10 @@
 
 import { DaemonError } from "../errors.ts";
 import { listImages, removeImages, removeOwner } from "../inspect/mod.ts";
+import { nameSome } from "../name_some.ts";
 import type { Operation, OperationRegistry } from "../operations/mod.ts";
 import type { ObjectStore } from "../store/mod.ts";
 import type { WorkspaceInfo } from "../workspace/mod.ts";
-import { nameSome } from "./name_some.ts";
 
 /** What forgetting came to. */
 export interface RemovedImages {
@@ -112,8 +112,7 @@ export async function forgetOwner(
     throw new DaemonError(
       "FAILED_PRECONDITION",
       `Cannot delete what the store has of ${owner}: workspaces of that owner are on this node, and ` +
-        "their next backup would bring it back. Dispose of them first: " +
-        nameSome(own),
+        `their next backup would bring it back. Dispose of them first: ${nameSome(own)}`,
       { reason: "OWNER_HAS_WORKSPACES" },
     );
   }

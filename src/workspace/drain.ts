@@ -4,6 +4,7 @@ import { abortable } from "@std/async";
 import { forEachIndex } from "../async/mod.ts";
 import { DaemonError, messageOf } from "../errors.ts";
 import { logger } from "../log/mod.ts";
+import { nameSome } from "../name_some.ts";
 import type { Operation } from "../operations/mod.ts";
 import type { BackgroundOutcome, ImageSaver } from "./image_saver.ts";
 import type { Workspace } from "./workspace.ts";
@@ -82,15 +83,10 @@ function incomplete(failures: readonly string[], total: number): DaemonError {
   return new DaemonError(
     "FAILED_PRECONDITION",
     `${failures.length} of ${total} workspaces could not be backed up, and their content is on this ` +
-      `node only: ${failures.slice(0, MAX_NAMED).join(", ")}${
-        failures.length > MAX_NAMED ? " and more" : ""
-      }. Mend what the findings name, and drain again`,
+      `node only: ${nameSome(failures)}. Mend what the findings name, and drain again`,
     { reason: "DRAIN_INCOMPLETE" },
   );
 }
-
-/** What a message names of many. */
-const MAX_NAMED = 10;
 
 async function backUp(workspace: Workspace, options: BackUpAllOptions): Promise<Outcome> {
   const { saver, attempts, caller, signal, hasStorage } = options;

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { nameSome } from "../../src/admin/name_some.ts";
+import { nameSome } from "../src/name_some.ts";
 
 Deno.test("a message names ten of many, and says how many more there are", () => {
   const names = Array.from({ length: 12 }, (_, n) => `n${n}`);
