@@ -166,7 +166,7 @@ export class Journal implements Disposable {
     state: WorkspaceRecord["state"],
     { saved = [], lineage }: StateDetails = {},
   ): void {
-    if (state === "AVAILABLE") this.#note(id);
+    if (state === "AVAILABLE") this.#noteTree(id);
     this.#database.update((db) => {
       db.prepare("UPDATE workspaces SET state = ? WHERE id = ?").run(state, id);
       if (state === "AVAILABLE") settleFolder(db, id);
@@ -179,14 +179,11 @@ export class Journal implements Disposable {
     if (state === "DELETING") this.#records?.remove(id);
   }
 
-  /** Writes the record beside a workspace's tree. */
-  #note(id: string): void {
+  /** Writes the record beside the tree of a workspace that is becoming AVAILABLE. */
+  #noteTree(id: string): void {
     if (!this.#records) return;
     const [record] = this.#database.read((db) => selectWorkspaces(db, id));
-    if (!record) return;
-    const { state: _state, folder, ...rest } = record;
-    const settled = settledFolder(folder);
-    this.#records.write({ ...rest, ...(settled && { folder: settled }) });
+    if (record) writeRecord(this.#records, record);
   }
 
   /**
@@ -198,8 +195,9 @@ export class Journal implements Disposable {
     const records = this.#records;
     if (!records) return;
     const workspaces = this.workspaces();
-    for (const { id, state } of workspaces) {
-      if (state === "AVAILABLE" && published.has(id)) this.#note(id);
+    for (const workspace of workspaces) {
+      const { id, state } = workspace;
+      if (state === "AVAILABLE" && published.has(id)) writeRecord(records, workspace);
       // A kill may have come between the beginning of its deletion and the removal of its record.
       if (state === "DELETING") records.remove(id);
     }
@@ -338,6 +336,13 @@ export class Journal implements Disposable {
   [Symbol.dispose](): void {
     this.#database[Symbol.dispose]();
   }
+}
+
+/** Writes the record of a workspace's tree as it is once the workspace is AVAILABLE. */
+function writeRecord(records: TreeRecords, workspace: WorkspaceRecord): void {
+  const { state: _state, folder, ...rest } = workspace;
+  const settled = settledFolder(folder);
+  records.write({ ...rest, ...(settled && { folder: settled }) });
 }
 
 function writeFolder(db: DatabaseSync, id: string, { use, id: folder }: WorkspaceFolder): void {
