@@ -17,10 +17,11 @@ const CHART = { width: 600, height: 60 };
 export function statusPage(view: NodeView): { body: string; headers: Record<string, string> } {
   const ended = view.operations.filter(({ state, parent }) => state !== "running" && !parent);
   const failed = ended.filter(({ state }) => state === "failed");
-  const title = [
-    view.ready.ok && failed.length > 0 ? [] : [view.ready.ok ? "ready" : "not ready"],
-    failed.length > 0 ? [`${failed.length} failed`] : [],
-  ].flat().join(", ");
+  const wrong = [
+    ...view.ready.ok ? [] : ["not ready"],
+    ...failed.length > 0 ? [`${failed.length} failed`] : [],
+  ];
+  const title = wrong.length > 0 ? wrong.join(", ") : "ready";
   const page = markup`<!DOCTYPE html>
     <html lang="en">
       <head>
