@@ -14,15 +14,25 @@ export interface Clock {
    * still while the machine is suspended.
    */
   monotonic(): number;
-  /** Resolves after `ms`; rejects with the signal's reason when it aborts first. */
+  /**
+   * Resolves after `ms`, which may be more than one timer can keep; rejects with the signal's reason when
+   * it aborts first.
+   */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
+
+/** The longest delay that a timer can keep; a longer one would fire at once. Milliseconds. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** The machine's clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  sleep: (ms, signal) => delay(ms, signal ? { signal } : {}),
+  async sleep(ms, signal) {
+    const options = signal ? { signal } : {};
+    for (; ms > MAX_TIMER_MS; ms -= MAX_TIMER_MS) await delay(MAX_TIMER_MS, options);
+    await delay(ms, options);
+  },
 };
 
 /**

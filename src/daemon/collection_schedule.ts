@@ -19,9 +19,6 @@ const RETRY_MS = 3600_000;
 /** By how much the wall clock may differ from the monotonic one before it counts as set. Milliseconds. */
 const CLOCK_TOLERANCE_MS = 5 * 60_000;
 
-/** The longest sleep, which a timer can keep. Milliseconds. */
-const LONGEST_SLEEP_MS = 24 * 86_400_000;
-
 /** What a {@link CollectionSchedule} uses. */
 export interface CollectionScheduleOptions {
   store: ObjectStore;
@@ -69,7 +66,7 @@ export class CollectionSchedule implements AsyncDisposable {
     // Not right after a start, when the node has other work.
     let delay = Math.random() * JITTER * every;
     for (;;) {
-      await clock.sleep(Math.min(delay, LONGEST_SLEEP_MS), signal).catch(() => {});
+      await clock.sleep(delay, signal).catch(() => {});
       if (signal.aborted) return;
       delay = await this.#collectIfDue(signal).catch((error) => {
         if (signal.aborted) return 0;

@@ -53,7 +53,7 @@ export class SlowOperations implements OperationObserver {
     const { clock, slowAfter } = this.#options;
     // A delay that ends where the operation has taken twice as long as at its begin.
     for (let [delay, taken] = [slowAfter, 0]; !signal.aborted; delay = taken) {
-      await clock.sleep(Math.min(delay, MAX_DELAY), signal).catch(() => {});
+      await clock.sleep(delay, signal).catch(() => {});
       if (signal.aborted) return;
       taken += delay;
       operation.setSlow();
@@ -98,6 +98,3 @@ export class SlowOperations implements OperationObserver {
     ].join(", ");
   }
 }
-
-/** The longest delay that a timer can keep. Milliseconds. */
-const MAX_DELAY = 2 ** 31 - 1;
