@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { frame } from "../../src/cli/operations/frame.ts";
-import { printable } from "../../src/cli/operations/format.ts";
+import { describeProgress, printable } from "../../src/cli/operations/format.ts";
 import { bar, terminalSize } from "../../src/cli/terminal.ts";
 import { formatSpan } from "../../src/config/mod.ts";
 import { NodeSchema, OperationKind, OperationSchema, OperationState } from "../../src/wire/mod.ts";
@@ -81,6 +81,15 @@ Deno.test("the picture of a node has failures first, then bars of what runs, the
     "succeeded                    1  backup w1                 1m  7 files, 2.0 KiB",
     "failed                       6  backup w6                 0s",
   ]);
+});
+
+Deno.test("what is counted has the name that it has for the operation", () => {
+  const progress = { filesDone: 1n, filesTotal: 3n };
+  const words = (kind: OperationKind) => describeProgress(operation("1", { kind, progress }));
+  assertEquals(words(OperationKind.BACKUP), "1 of 3 files");
+  assertEquals(words(OperationKind.DRAIN), "1 of 3 workspaces");
+  assertEquals(words(OperationKind.VERIFICATION), "1 of 3 blobs");
+  assertEquals(words(OperationKind.COLLECTION), "1 of 3 objects");
 });
 
 Deno.test("a picture is cut to the terminal, and says that the daemon does not answer", () => {

@@ -1,18 +1,19 @@
 /** Commands that wait for an operation which they have begun. */
 
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { abortable } from "@std/async";
 import type { Session } from "../../src/cli/client/connect.ts";
 import { goesOn } from "../../src/cli/client/goes_on.ts";
 import { untilEnded } from "../../src/cli/operations/until_ended.ts";
 import { ClientError, WorkspaceClient } from "../../src/client/mod.ts";
 import { systemClock } from "../../src/clock.ts";
-import { OperationRegistry } from "../../src/operations/mod.ts";
+import { type Operation, OperationRegistry } from "../../src/operations/mod.ts";
 import { noStore } from "../../src/store/no_store.ts";
 import { eventually } from "../fixtures/eventually.ts";
 import { administration, TestServer } from "../rpc/fixture.ts";
 import { inProcess } from "./in_process.ts";
 
-/** A server whose store does not answer before somebody gives up. */
+/** A server whose store does not answer before somebody gives up, and whose drain does not end by itself. */
 async function serveStuck() {
   const operations = new OperationRegistry(systemClock);
   const store = {
@@ -23,7 +24,24 @@ async function serveStuck() {
         signal?.addEventListener("abort", () => reject(signal.reason));
       }),
   };
-  const node = administration({ operations, store });
+  const workspaces = {
+    all: () => [],
+    get: () => {
+      throw new Error("not used");
+    },
+    isPending: () => false,
+    drain: () => {
+      const began = Promise.withResolvers<Operation>();
+      operations.run({ kind: "drain" }, (operation) => {
+        began.resolve(operation);
+        operation.progress.setTotal({ files: 3 });
+        return abortable(new Promise<void>(() => {}), operation.signal);
+      }).catch(() => {});
+      return began.promise;
+    },
+    undrain: () => false,
+  };
+  const node = administration({ operations, store, workspaces });
   const server = await TestServer.start({}, { administration: node });
   return {
     operations,
@@ -73,4 +91,21 @@ Deno.test("a command whose operation somebody cancels says so by a code of its o
   const { error } = JSON.parse(stderr);
   assertEquals([error.code, error.reason], ["ABORTED", "OPERATION_CANCELLED"]);
   assertMatch(error.message, new RegExp(`^collection ${id}: `));
+});
+
+Deno.test("a drain that somebody ends says so by the code of a cancellation", async () => {
+  await using node = await serveStuck();
+  const command = inProcess("drain", "--addr", node.address);
+  const id = await eventually(() => {
+    const [running] = node.operations.running();
+    assert(running);
+    return Promise.resolve(running.id);
+  });
+  node.operations.cancel(id);
+  const { code, stdout, stderr } = await command;
+  assertEquals([code, stdout], [4, ""]);
+  assertMatch(
+    stderr,
+    new RegExp(`^error: The drain was ended: ABORTED: Operation ${id} was cancelled`),
+  );
 });

@@ -5,8 +5,8 @@ import { type Operation, OperationState } from "../../wire/mod.ts";
 import { addConnectionFlags, type Session, withSession } from "../client/connect.ts";
 import { EXIT, Failure } from "../failure.ts";
 import { printError, printJson, printLine } from "../io.ts";
-import { Progress } from "../progress.ts";
-import { failureWords, fractionOf, printable } from "./format.ts";
+import { failureWords, printable } from "./format.ts";
+import { untilEnded } from "./until_ended.ts";
 
 const EXAMPLES = `
 Has the node refuse new workspaces (UNAVAILABLE, NODE_DRAINING; /readyz says so), and backs every
@@ -22,9 +22,6 @@ Examples:
     $ wsdaemon drain --no-wait
     $ wsdaemon drain --undo
 `;
-
-/** How long one question for progress waits. */
-const MAX_WAIT = { nanos: 500_000_000 };
 
 interface DrainFlags {
   undo?: boolean;
@@ -42,7 +39,7 @@ export function drainCommand(): Command {
         if (undo) return await undrain(session);
         const { operation } = await session.operations.call("drainNode", {}, session.call);
         if (!operation) throw new Failure("The daemon says nothing of the drain");
-        await report(wait ? await ended(operation, session) : operation, session);
+        await report(wait ? await untilEnded(operation, session) : operation, session);
       });
     });
 }
@@ -51,38 +48,6 @@ async function undrain({ operations, call, json }: Session): Promise<void> {
   const { wasDrained } = await operations.call("undrainNode", {}, call);
   if (json) printJson({ wasDrained });
   else printLine(wasDrained ? "the node takes workspaces again" : "the node was not drained");
-}
-
-/** Waits until the drain has ended, and shows meanwhile how far it is. */
-async function ended(begun: Operation, session: Session): Promise<Operation> {
-  const { operations, call, json, quiet } = session;
-  const until = call.deadline === undefined ? undefined : performance.now() + call.deadline;
-  using progress = new Progress(!json && !quiet && Deno.stderr.isTerminal());
-  let operation = begun;
-  let revision = "";
-  while (operation.state === OperationState.RUNNING) {
-    progress.update(lineOf(operation));
-    const left = until === undefined ? {} : { deadline: Math.max(1, until - performance.now()) };
-    const options = { ...call, ...left };
-    const answer = await operations.call(
-      "watchOperations",
-      { revision, maxWait: MAX_WAIT },
-      options,
-    );
-    revision = answer.revision;
-    operation = answer.operations.find(({ id }) => id === operation.id) ?? operation;
-  }
-  return (await operations.call("getOperation", { id: operation.id }, call)).operation ?? operation;
-}
-
-function lineOf(operation: Operation) {
-  const fraction = fractionOf(operation);
-  const { filesDone = 0n, filesTotal = 0n } = operation.progress ?? {};
-  return {
-    doing: "draining",
-    ...(fraction === undefined ? {} : { fraction }),
-    detail: `${filesDone} of ${filesTotal} workspaces`,
-  };
 }
 
 /** Prints how the drain ended. @throws {Failure} where not everything is backed up */

@@ -49,8 +49,16 @@ export function fractionOf({ progress }: Operation): number | undefined {
   return undefined;
 }
 
+/** What operations count in the place of files. */
+const COUNTED: Partial<Record<OperationKind, string>> = {
+  // Blobs, or references of images.
+  [OperationKind.COLLECTION]: "objects",
+  [OperationKind.VERIFICATION]: "blobs",
+  [OperationKind.DRAIN]: "workspaces",
+};
+
 /** Returns what an operation has done, in words: `12 of 40 files, 3.4 MiB of 5.0 MiB, 1.2 MiB/s`. */
-export function describeProgress({ progress, state }: Operation): string {
+export function describeProgress({ kind, progress, state }: Operation): string {
   if (!progress) return "";
   const { filesDone, filesTotal, bytesDone, bytesTotal, storedBytes, bytesPerSecond } = progress;
   const { transferredBytes, transferredPerSecond } = progress;
@@ -58,7 +66,7 @@ export function describeProgress({ progress, state }: Operation): string {
   const parts: string[] = [];
   if (filesDone > 0n || filesTotal) {
     const total = filesTotal === undefined ? "" : ` of ${filesTotal}`;
-    parts.push(`${filesDone}${total} files`);
+    parts.push(`${filesDone}${total} ${COUNTED[kind] ?? "files"}`);
   }
   if (bytesDone > 0n || bytesTotal) {
     parts.push(size(bytesDone) + (bytesTotal === undefined ? "" : ` of ${size(bytesTotal)}`));

@@ -5,7 +5,7 @@ import type { Session } from "../client/connect.ts";
 import { Failure } from "../failure.ts";
 import { printJson, printLine } from "../io.ts";
 import { kindName } from "./format.ts";
-import { untilEnded } from "./until_ended.ts";
+import { untilSucceeded } from "./until_ended.ts";
 
 /** The flag of those that need not wait, with its description. */
 export const DETACH = ["--detach", "print the operation's id and wait for nothing"] as const;
@@ -25,7 +25,7 @@ export async function runInDaemon(
   },
 ): Promise<Operation | undefined> {
   if (!began) throw new Failure("The daemon says nothing of the operation that it has begun");
-  const operation = detach ? began : await untilEnded(began, session);
+  const operation = detach ? began : await untilSucceeded(began, session);
   if (session.json) {
     const { operationToJson } = await import("../../client/mod.ts");
     printJson(operationToJson(operation));

@@ -13,9 +13,9 @@ const DRAWN = { nanos: 200_000_000 };
 const UNSEEN = { seconds: 60n };
 
 /**
- * Waits until an operation has ended, and draws how far it is where somebody sees that.
- * @returns it as it ended
- * @throws {Failure} where it has not succeeded, with its code and reason
+ * Waits until an operation has ended, and draws how far it is where somebody sees that. The session knows
+ * from then on what it waits for.
+ * @returns it as it ended, however that was
  */
 export async function untilEnded(began: Operation, session: Session): Promise<Operation> {
   const { operations, call, until, quiet, json } = session;
@@ -36,6 +36,16 @@ export async function untilEnded(began: Operation, session: Session): Promise<Op
     const found = await operations.call("getOperation", { id }, options);
     operation = found.operation ?? operation;
   }
+  return operation;
+}
+
+/**
+ * Waits as {@link untilEnded} does.
+ * @returns the operation as it ended
+ * @throws {Failure} where it has not succeeded, with its code and reason
+ */
+export async function untilSucceeded(began: Operation, session: Session): Promise<Operation> {
+  const operation = await untilEnded(began, session);
   if (operation.state === OperationState.SUCCEEDED) return operation;
   throw failureOf(operation);
 }
