@@ -1,10 +1,10 @@
 /** `wsdaemon config validate|show|schema`. */
 
 import { Command } from "commander";
-import { type Config, configJsonSchema, showConfig } from "../config/mod.ts";
+import { configJsonSchema, showConfig } from "../config/mod.ts";
 import { addConfigFlags, loadFromFlags } from "./config_flags.ts";
 import { reportProblems } from "./doctor.ts";
-import { printError, printJson, printLine } from "./io.ts";
+import { printJson, printLine } from "./io.ts";
 
 const EXAMPLES = `
 Examples:
@@ -28,7 +28,7 @@ export function configCommand(): Command {
       )
       .option("--file-only", "do not look at this machine, which is not the one to run on")
       .action(async ({ fileOnly }: { fileOnly?: true }, command: Command) => {
-        const config = loadAndWarn(command);
+        const config = loadFromFlags(command);
         if (!fileOnly) {
           const { localChecks } = await import("../process/mod.ts");
           reportProblems(await localChecks(config));
@@ -40,7 +40,7 @@ export function configCommand(): Command {
     addConfigFlags(new Command("show"))
       .description("Print that config, whole, with secrets covered")
       .action((_options: unknown, command: Command) => {
-        printJson(showConfig(loadAndWarn(command)));
+        printJson(showConfig(loadFromFlags(command)));
       }),
   );
   config.addCommand(
@@ -48,12 +48,5 @@ export function configCommand(): Command {
       .description("Print the JSON Schema of the config file")
       .action(() => printJson(configJsonSchema())),
   );
-  return config;
-}
-
-/** Loads the config and prints its warnings to stderr. @throws {ConfigError} with every problem */
-function loadAndWarn(command: Command): Config {
-  const { config, warnings } = loadFromFlags(command);
-  for (const warning of warnings) printError(`warning: ${warning}`);
   return config;
 }

@@ -2,15 +2,16 @@
 
 import { Command, Option } from "commander";
 import {
+  type Config,
   type ConfigSource,
   type ConfigSources,
   formatPath,
   loadConfig,
-  type LoadedConfig,
   setAt,
   valueAt,
 } from "../config/mod.ts";
 import { chooseConfigFile, type ConfigFile, NODE_CONFIG } from "./config_file.ts";
+import { printError } from "./io.ts";
 
 /** A flag that sets one key of the config. */
 interface ConfigFlag {
@@ -79,11 +80,14 @@ export function addConfigFlags(command: Command, keys?: readonly string[]): Comm
 }
 
 /**
- * Loads the config from the flags given to `command`, the environment and the file.
+ * Loads the config from the flags given to `command`, the environment and the file, and prints its warnings
+ * to stderr.
  * @throws {ConfigError} with every problem
  */
-export function loadFromFlags(command: Command): LoadedConfig {
-  return loadConfig(configSources(command));
+export function loadFromFlags(command: Command): Config {
+  const { config, warnings } = loadConfig(configSources(command));
+  for (const warning of warnings) printError(`warning: ${warning}`);
+  return config;
 }
 
 /** Returns what the config is made from: the flags given to `command`, the environment and the file. */

@@ -31,8 +31,7 @@ export function doctorCommand(): Command {
     .option("--offline", "leave the store out")
     .addHelpText("after", EXAMPLES)
     .action(async ({ json, offline }: { json?: true; offline?: true }, command: Command) => {
-      const { config, warnings } = loadFromFlags(command);
-      for (const warning of warnings) printError(`warning: ${warning}`);
+      const config = loadFromFlags(command);
       const { localChecks, storeChecks } = await import("../process/mod.ts");
       const checks = [
         ...await localChecks(config),

@@ -36,8 +36,7 @@ function size(text: string): number {
 
 /** Returns where the pool is that the flags given to `command` name, and the config. @throws {ConfigError} */
 export function placeOf(command: Command): { place: PoolPlace; config: Config } {
-  const { config, warnings } = loadFromFlags(command);
-  for (const warning of warnings) printError(`warning: ${warning}`);
+  const config = loadFromFlags(command);
   const { file, units: folder } = command.opts<PlaceFlags>();
   const { root } = config;
   const units = resolve(folder);
@@ -45,8 +44,12 @@ export function placeOf(command: Command): { place: PoolPlace; config: Config } 
   return { place: { root, file: image, units }, config };
 }
 
-/** Carries a plan out, or says it, and returns whether there was anything to do. */
-export async function carryOut({ steps, warnings }: Plan, dryRun = false): Promise<boolean> {
+/**
+ * Carries a plan out, or says it.
+ * @throws {DaemonError} PERMISSION_DENIED where that takes root; else naming the step that failed, with
+ *   those before it done
+ */
+export async function carryOut({ steps, warnings }: Plan, dryRun = false): Promise<void> {
   for (const warning of warnings) printError(`warning: ${warning}`);
   if (steps.length === 0) printLine("All of it is there already.");
   else if (!dryRun && Deno.uid() !== 0) {
@@ -64,5 +67,4 @@ export async function carryOut({ steps, warnings }: Plan, dryRun = false): Promi
     }
     printLine(`${done} ${object}`);
   }
-  return steps.length > 0;
 }

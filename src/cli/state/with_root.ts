@@ -6,7 +6,7 @@ import { configureLogging } from "../../log/mod.ts";
 import { lockRoot } from "../../process/mod.ts";
 import { addConfigFlags, loadFromFlags } from "../config_flags.ts";
 import { Failure, localFailure } from "../failure.ts";
-import { printError, printErrorText } from "../io.ts";
+import { printErrorText } from "../io.ts";
 
 /** Adds the flags that {@link withRoot} reads. */
 export function addRootFlags(command: Command): Command {
@@ -18,8 +18,7 @@ export function addRootFlags(command: Command): Command {
  * @throws {Failure} where there is no such root, a daemon uses it, or `use` fails
  */
 export function withRoot<T>(command: Command, use: (root: string) => T): T {
-  const { config, warnings } = loadFromFlags(command);
-  for (const warning of warnings) printError(`warning: ${warning}`);
+  const config = loadFromFlags(command);
   configureLogging({ ...config.log, level: "warning" }, printErrorText);
   const root = realRoot(config.root);
   try {

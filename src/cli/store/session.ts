@@ -45,8 +45,7 @@ export async function withStore<T>(
   command: Command,
   use: (session: StoreSession) => Promise<T>,
 ): Promise<T> {
-  const { config, warnings } = loadFromFlags(command.parent!);
-  for (const warning of warnings) printError(`warning: ${warning}`);
+  const config = loadFromFlags(command.parent!);
   if (!command.optsWithGlobals().json) sayWhich(command.parent!, config);
   configureLogging({ ...config.log, level: "warning" }, printErrorText);
   let signal: AbortSignal | undefined;
