@@ -1,9 +1,10 @@
 /** What commands say of a collection, whoever has run it. */
 
-import { Command, InvalidArgumentError } from "commander";
-import { formatDuration, parseDuration } from "../config/mod.ts";
+import type { Command } from "commander";
+import { formatDuration } from "../config/mod.ts";
 import { type CollectResult, DEFAULT_GRACE_MS } from "../store/mod.ts";
 import { printError, table } from "./io.ts";
+import { durationParser } from "./option_values.ts";
 import { formatCount, formatTally } from "./store/format.ts";
 
 /** A shorter grace gets a warning: a backup under way may take longer than its first blobs are spared. */
@@ -19,7 +20,11 @@ export interface CollectionFlags {
 /** Adds the flags that {@link collectionFlags} reads. */
 export function addCollectionFlags(command: Command): Command {
   return command
-    .option("--grace <duration>", 'leave blobs alone that are younger, such as "24h"', duration)
+    .option(
+      "--grace <duration>",
+      'leave blobs alone that are younger, such as "24h"',
+      durationParser("24h"),
+    )
     .option("--dry-run", "count only, delete nothing")
     .option("--force", "delete even most of the store, or all that is old enough");
 }
@@ -53,12 +58,4 @@ export function describeCollection(result: CollectResult, grace: number): string
   if (dryRun && needsForce) rows.push(["refused", "without --force: this is most of the store"]);
   if (unknown > 0) rows.push(["unknown", `${formatCount(unknown)} objects that are no blobs`]);
   return table(rows);
-}
-
-function duration(text: string): number {
-  const milliseconds = parseDuration(text);
-  if (milliseconds === undefined) {
-    throw new InvalidArgumentError('Expected a duration such as "24h".');
-  }
-  return milliseconds;
 }

@@ -2,7 +2,6 @@
 
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { resolve } from "@std/path";
-import { parseDuration } from "../../config/mod.ts";
 import { explainPath, messageOf } from "../../errors.ts";
 import { clientWarning } from "../../deno_version.ts";
 import { parseAddress } from "../../address.ts";
@@ -16,6 +15,7 @@ import { checkTlsMaterial } from "../../certificates.ts";
 import { EXIT, Failure } from "../failure.ts";
 import { interruptedFailure, interruption } from "../interruption.ts";
 import { printError } from "../io.ts";
+import { durationParser } from "../option_values.ts";
 import { goesOn } from "./goes_on.ts";
 import { nodeAddresses } from "./node_address.ts";
 import { explainUnreachable, serverHint } from "./unreachable.ts";
@@ -69,7 +69,7 @@ export function addConnectionFlags(command: Command): Command {
     )
     .addOption(
       new Option("--timeout <duration>", 'give up after this, such as "30s"; never unless given')
-        .argParser(duration),
+        .argParser(durationParser("30s", 1)),
     )
     .option("--json", "print JSON for machines, errors too")
     .option("--quiet", "show no progress")
@@ -225,10 +225,4 @@ function checkAddress(text: string): string {
   } catch (error) {
     throw new InvalidArgumentError(messageOf(error));
   }
-}
-
-function duration(text: string): number {
-  const milliseconds = parseDuration(text);
-  if (!milliseconds) throw new InvalidArgumentError('Expected a duration such as "30s".');
-  return milliseconds;
 }

@@ -1,11 +1,12 @@
 /** `wsdaemon client init`. */
 
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { resolve } from "@std/path";
-import { isObject, parseSize } from "../../config/mod.ts";
+import { isObject } from "../../config/mod.ts";
 import { explainPath, messageOf } from "../../errors.ts";
 import { Failure } from "../failure.ts";
 import { printJson, printLine } from "../io.ts";
+import { sizeParser } from "../option_values.ts";
 import { withSession } from "./connect.ts";
 import { followed } from "./follow.ts";
 import { addInitializerFlags, combine, type InitializerJson } from "./initializers.ts";
@@ -48,7 +49,7 @@ export function initCommand(): Command {
     .addHelpText("after", EXAMPLES);
   const initializers = addInitializerFlags(command);
   return command
-    .option("--quota <size>", 'limit of its content, such as "10GiB"', quota)
+    .option("--quota <size>", 'limit of its content, such as "10GiB"', sizeParser("10GiB"))
     .option("--no-remote-storage", "forbid snapshots and backups of it")
     .action(async (file: string | undefined, flags: InitFlags) => {
       const json = file === undefined
@@ -120,10 +121,4 @@ async function fromFile(
   }
   if (!isObject(request)) throw problem(`it is not a JSON object; ${REQUEST_HELP}`);
   return request;
-}
-
-function quota(text: string): number {
-  const bytes = parseSize(text);
-  if (bytes === undefined) throw new InvalidArgumentError('Expected a size such as "10GiB".');
-  return bytes;
 }

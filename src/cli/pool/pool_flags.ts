@@ -1,13 +1,14 @@
 /** What the commands of pools share: their flags, and how a plan is carried out. */
 
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import { resolve } from "@std/path";
-import { type Config, parseSize } from "../../config/mod.ts";
+import { type Config } from "../../config/mod.ts";
 import { DaemonError } from "../../errors.ts";
 import { imageOfUnit, type Plan, type PoolPlace, UNITS } from "../../pool/mod.ts";
 import { addConfigFlags, loadFromFlags } from "../config_flags.ts";
 import { localFailure } from "../failure.ts";
 import { printError, printLine } from "../io.ts";
+import { sizeParser } from "../option_values.ts";
 
 /** The flags that {@link placeOf} reads. */
 interface PlaceFlags {
@@ -25,13 +26,7 @@ export function addPlaceFlags(command: Command): Command {
 /** Returns the flag of a pool's size. */
 export function sizeOption(): Option {
   return new Option("--size <size>", 'the size that it is to have, such as "200GiB"')
-    .argParser(size).makeOptionMandatory();
-}
-
-function size(text: string): number {
-  const bytes = parseSize(text);
-  if (bytes === undefined) throw new InvalidArgumentError('Expected a size such as "200GiB".');
-  return bytes;
+    .argParser(sizeParser("200GiB")).makeOptionMandatory();
 }
 
 /** Returns where the pool is that the flags given to `command` name, and the config. @throws {ConfigError} */
