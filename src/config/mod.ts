@@ -9,7 +9,7 @@ export { type ConfigSource, formatPath, isObject, setAt, valueAt } from "./confi
 export { configJsonSchema } from "./keys.ts";
 export { type ConfigSources, loadConfig, type LoadedConfig } from "./load_config.ts";
 export { conflicts, grpcAddresses } from "./resolve_config.ts";
-export type { Config } from "./schema.ts";
+export { type Config, MIN_SNAPSHOT_TTL } from "./schema.ts";
 export { showConfig } from "./show_config.ts";
 export {
   formatDuration,

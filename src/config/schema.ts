@@ -41,8 +41,11 @@ const duration = z.codec(
   { decode: (value) => parseDuration(value)!, encode: formatDuration },
 );
 
-/** A snapshot is used if its use was noted within this time, so it must live longer. Milliseconds. */
-const MIN_TTL = 86_400_000;
+/**
+ * The shortest time that snapshots may be kept, in milliseconds. Nodes note every few hours what is used: to
+ * a shorter time a snapshot could look unused while workspaces that were started from it are there.
+ */
+export const MIN_SNAPSHOT_TTL = 86_400_000;
 
 /** A duration that no timer has to keep. */
 const age = z.codec(
@@ -215,7 +218,7 @@ export const configSchema = section({
     ),
   }).prefault({}),
   snapshot: section({
-    ttl: age.refine((ms) => ms >= MIN_TTL, expected("a duration of at least 1d"))
+    ttl: age.refine((ms) => ms >= MIN_SNAPSHOT_TTL, expected("a duration of at least 1d"))
       .exactOptional().describe(
         "How long a snapshot is kept after it was taken and a workspace that was started from it was " +
           "seen last; for ever unless given",

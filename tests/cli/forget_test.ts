@@ -27,6 +27,11 @@ Deno.test("store forget shows what a policy keeps and why, and forgets the rest"
   assertStringIncludes(rows[3]!, urls[0]!);
   assertEquals(rows[4], "2 kept, 1 would be forgotten");
 
+  // Uses are noted every few hours: to a shorter time what is used could look unused.
+  const brief = await forget("--snapshot-ttl", "23h", "--force");
+  assertEquals(brief.code, 2);
+  assertStringIncludes(brief.stderr, 'a duration of at least 1d such as "90d"');
+
   const empty = await forget("--keep-last", "0");
   assertEquals(empty.code, 1);
   assertStringIncludes(empty.stderr, "keeps no backup at all");

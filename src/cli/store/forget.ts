@@ -1,7 +1,7 @@
 /** `wsdaemon store forget`. */
 
 import { Command, InvalidArgumentError } from "commander";
-import { type Config, parseCalendarSpan, parseDuration } from "../../config/mod.ts";
+import { type Config, MIN_SNAPSHOT_TTL, parseCalendarSpan } from "../../config/mod.ts";
 import {
   applyForget,
   type ForgetPlan,
@@ -18,6 +18,7 @@ import {
 import type { ObjectStore } from "../../store/mod.ts";
 import { Failure } from "../failure.ts";
 import { printError, printJson, printLine, table } from "../io.ts";
+import { durationParser } from "../option_values.ts";
 import { formatCount, formatTime, imageJson } from "./format.ts";
 import { withStore } from "./session.ts";
 
@@ -65,7 +66,11 @@ export function forgetCommand(): Command {
     .option("--keep-daily <n>", "keep the newest backup of n days", count)
     .option("--keep-weekly <n>", "keep the newest backup of n weeks", count)
     .option("--keep-monthly <n>", "keep the newest backup of n months", count)
-    .option("--snapshot-ttl <duration>", "forget snapshots that are older and unused", ttl)
+    .option(
+      "--snapshot-ttl <duration>",
+      "forget snapshots that are older and unused",
+      durationParser("90d", MIN_SNAPSHOT_TTL),
+    )
     .option("--dry-run", "show what is kept and why, forget nothing")
     .option("--force", "forget even all of it")
     .addHelpText("after", EXAMPLES)
@@ -164,10 +169,4 @@ function span(text: string): NonNullable<KeepPolicy["within"]> {
   const parsed = parseCalendarSpan(text);
   if (!parsed) throw new InvalidArgumentError('Expected a span such as "1y5m7d2h".');
   return parsed;
-}
-
-function ttl(text: string): number {
-  const milliseconds = parseDuration(text);
-  if (!milliseconds) throw new InvalidArgumentError('Expected a duration such as "90d".');
-  return milliseconds;
 }
