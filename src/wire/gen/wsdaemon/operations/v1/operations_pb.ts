@@ -559,15 +559,16 @@ export type Operation = Message<"wsdaemon.operations.v1.Operation"> & {
   uncancellable: string;
 
   /**
-   * What it came to, once it has succeeded; by the names in docs/api.md.
+   * What it came to; by the names in docs/api.md. Only a drain has them where it has failed, too.
    *
    * @generated from field: map<string, int64> figures = 20;
    */
   figures: { [key: string]: bigint };
 
   /**
-   * What a verification has found, a line each; at most 100. Of many
-   * operations at once only the first ones are told: GetOperation has all.
+   * What a verification or a drain has found, a line each; at most 100. Of
+   * many operations at once only the first ones are told: GetOperation has
+   * all.
    *
    * @generated from field: repeated string findings = 21;
    */
