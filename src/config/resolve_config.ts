@@ -124,7 +124,7 @@ function storageConflicts({ root, storage }: Config): Conflict[] {
 
 /** Returns in what ways a store's folder is mixed up with the daemon's other folders. */
 function folderConflicts(root: string, { key, path }: StoreFolder): Conflict[] {
-  const taken = ["workspaces", "state", "tmp", "bases"].map((name) => join(root, name));
+  const taken = ["workspaces", "state", "tmp", "bases", "cache"].map((name) => join(root, name));
   const clash = isWithin(root, path) ? root : taken.find((folder) => isWithin(path, folder));
   if (clash === undefined) return [];
   return [{

@@ -184,6 +184,11 @@ const MISTAKES: Mistake[] = [
     problems: [["storage.path: /r/workspaces/store would mix the store with", "/r/workspaces"]],
   },
   {
+    name: "a store in the cache, which may be deleted at any time",
+    given: { file: '{"root": "/r", "storage": {"kind": "fs", "path": "/r/cache/store"}}' },
+    problems: [["storage.path: /r/cache/store would mix the store with", "/r/cache"]],
+  },
+  {
     name: "a store around the root",
     given: { file: '{"root": "/r/w", "storage": {"kind": "fs", "path": "/r"}}' },
     problems: [["storage.path: /r would mix the store with"]],
