@@ -216,7 +216,7 @@ async function stop(graceMs: number, components: Components): Promise<void> {
   const { workspaces, operations, rpc, http, readiness, resources } = components;
   log.info("Stopping: running work has {seconds} s", { seconds: graceMs / 1000 });
   rpc.setServing(false);
-  readiness.drain();
+  readiness.stop();
   operations.close(shuttingDown());
   // Both at once: the answer of a cancelled operation must still find its connection.
   await Promise.all([workspaces.stop(graceMs), rpc.stop(graceMs + ANSWER_TIME)]);

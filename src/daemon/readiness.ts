@@ -78,7 +78,7 @@ export class Readiness implements AsyncDisposable {
   }
 
   /** Makes the node not ready for good, because it stops. */
-  drain(): void {
+  stop(): void {
     this.#stop.abort();
     this.#phase = "stopping";
   }
@@ -158,7 +158,7 @@ export class Readiness implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.drain();
+    this.stop();
     await this.#probing;
   }
 }

@@ -47,7 +47,7 @@ Deno.test("a node is ready while its store answers, and not while it stops", asy
   assertEquals(readiness.get(), { ok: true, message: "ready" });
   assertStringIncludes(await metrics.text(), "wsdaemon_store_up 1");
 
-  readiness.drain();
+  readiness.stop();
   assertEquals(readiness.get(), { ok: false, message: "the daemon is stopping" });
 });
 
