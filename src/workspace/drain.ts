@@ -53,15 +53,14 @@ export async function backUpAll(
     excluded: 0,
   };
   const failures: string[] = [];
+  const excluded: string[] = [];
   await forEachIndex(workspaces.length, concurrency, signal, async (index) => {
     const workspace = workspaces[index]!;
     const { id } = workspace;
     try {
       const outcome = await backUp(workspace, options);
       counts[outcome]++;
-      if (outcome === "excluded") {
-        operation.addFinding(`${id} has no backup: remote storage is disabled for it`);
-      }
+      if (outcome === "excluded") excluded.push(id);
     } catch (error) {
       signal.throwIfAborted();
       failures.push(id);
@@ -69,6 +68,10 @@ export async function backUpAll(
     }
     operation.progress.add({ files: 1 });
   });
+  // Last, so that they leave what failed its place: only so many findings are remembered.
+  for (const id of excluded) {
+    operation.addFinding(`${id} has no backup: remote storage is disabled for it`);
+  }
   operation.setFigures({
     workspaces: workspaces.length - counts.gone,
     stored: counts.stored + counts.superseded,

@@ -1,6 +1,10 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { DaemonError } from "../../src/errors.ts";
-import type { Operation } from "../../src/operations/mod.ts";
+import { type Operation, OperationRegistry } from "../../src/operations/mod.ts";
+import { backUpAll } from "../../src/workspace/drain.ts";
+import type { ImageSaver } from "../../src/workspace/image_saver.ts";
+import type { Workspace } from "../../src/workspace/workspace.ts";
+import { ManualClock } from "../fixtures/clock.ts";
 import { until } from "../fixtures/eventually.ts";
 import { captureLogs } from "../fixtures/logs.ts";
 import { Fixture, request } from "./fixture.ts";
@@ -88,6 +92,31 @@ Deno.test("a drain names what could not be backed up, and saves the rest", async
   assertEquals([drain.state, drain.failure?.reason], ["failed", "DRAIN_INCOMPLETE"]);
   assertStringIncludes(drain.findings.join(), "the bucket is full");
   assertEquals(fixture.stored.size, 1);
+});
+
+Deno.test("a drain names what failed, however many workspaces must not be stored", async () => {
+  const workspaces = Array.from({ length: 120 }, (_, n) => ({
+    id: `w${n}`,
+    state: "AVAILABLE",
+    pendingSnapshots: new Map(),
+  })) as unknown as Workspace[];
+  const operations = new OperationRegistry(new ManualClock());
+  const work = (operation: Operation) =>
+    backUpAll(workspaces, {
+      saver: {
+        saveInBackground: () => Promise.reject(new DaemonError("DATA_LOSS", "its folder is gone")),
+      } as unknown as ImageSaver,
+      attempts: 1,
+      concurrency: 1,
+      hasStorage: ({ id }) => id === "w119",
+      caller: "drain",
+      operation,
+      signal: operation.signal,
+    });
+  await assertRejects(() => operations.run({ kind: "drain" }, work), DaemonError, "w119. Mend");
+  const [drain] = operations.all();
+  assertEquals(drain!.findings[0], "w119 could not be backed up: its folder is gone");
+  assertEquals(drain!.figures["excluded"], 119);
 });
 
 Deno.test("a drain waits for what is set up or disposed of, and saves what stays", async () => {
