@@ -1,6 +1,6 @@
 /** Logs what an operator should know of a save that succeeded. */
 
-import type { Excluded, PackResult } from "../content/mod.ts";
+import type { PackResult } from "../content/mod.ts";
 import { logger } from "../log/mod.ts";
 
 const log = logger("snapshot");
@@ -47,16 +47,6 @@ export function reportExcluded(
   log.debug("Left {count} excluded entries out of the image of {workspace}, such as {examples}", {
     count: excluded.entries,
     workspace,
-    examples: excluded.examples,
-  });
-}
-
-/** Reports what an image that is restored does not have, because it was excluded from it. */
-export function reportLeftOut(manifest: string, excluded: Excluded | undefined): void {
-  if (!excluded) return;
-  log.info("Image {manifest} was saved without {count} excluded entries, such as {examples}", {
-    manifest,
-    count: excluded.entries,
     examples: excluded.examples,
   });
 }

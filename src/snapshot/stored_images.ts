@@ -18,16 +18,14 @@ import type {
   PackExcludes,
   PackResult,
   PackStats,
-  RestoreResult,
   Tree,
 } from "../content/mod.ts";
 import type { Digest } from "../digest.ts";
 import { DaemonError, messageOf } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import { currentOperation, inStep } from "../operations/mod.ts";
-import type { LeasedFile } from "../spool.ts";
-import type { ObjectStore, StoreOptions } from "../store/mod.ts";
-import { addBackup, describeOthers } from "./add_backup.ts";
+import type { ObjectStore } from "../store/mod.ts";
+import { Backups, type BackupsOptions } from "./backups.ts";
 import {
   type Images,
   MAX_LOG_BYTES,
@@ -41,12 +39,12 @@ import {
 } from "./images.ts";
 import type { BaseCache } from "./base_cache.ts";
 import type { LayerCache } from "./layer_cache.ts";
-import { changeHistory } from "./history.ts";
+import { ImageRestorer, type ImageRestorerOptions } from "./image_restorer.ts";
 import { KnownLineages } from "./known_lineages.ts";
 import { type LastImage, LastImages, unchangedStats } from "./last_images.ts";
 import type { Lineage } from "./lineage.ts";
 import { describeImage, type SmallBlob } from "./manifest.ts";
-import { readImage, readImageBlobs } from "./read_image.ts";
+import { readImageBlobs } from "./read_image.ts";
 import {
   backupKey,
   type BackupName,
@@ -59,13 +57,11 @@ import {
 } from "./snapshot_names.ts";
 import { encodeReference, readReference } from "./references.ts";
 import { findReference } from "./references_scan.ts";
-import { headsOf, type HistoryImage, type RetentionRules } from "./retained_images.ts";
-import { requireBlob } from "./require_blob.ts";
+import type { HistoryImage } from "./retained_images.ts";
 import {
   reportBaseline,
   reportDeviations,
   reportExcluded,
-  reportLeftOut,
   reportLive,
   reportWalk,
 } from "./save_reports.ts";
@@ -73,18 +69,10 @@ import {
 const log = logger("snapshot");
 
 /** Options of a {@link StoredImages}. */
-export interface ImagesOptions {
-  content: Content;
-  store: ObjectStore;
+export interface ImagesOptions extends BackupsOptions, ImageRestorerOptions {
   clock: Clock;
-  /** Which backups of one (owner, meta_id) are kept; of several rules, what any of them keeps. */
-  retention: RetentionRules | (() => readonly RetentionRules[]);
   /** What images leave out; nothing unless given. */
   excludes?: Omit<PackExcludes, "mustWalk">;
-  /** Absent where every image is restored from the store. The caller starts and ends it. */
-  bases?: BaseCache;
-  /** Absent where every blob comes from the store. The caller starts and ends it. */
-  layers?: LayerCache;
 }
 
 /** {@link Images} on an object store. */
@@ -92,24 +80,26 @@ export class StoredImages implements Images {
   readonly #content: Content;
   readonly #store: ObjectStore;
   readonly #clock: Clock;
-  readonly #retention: ImagesOptions["retention"];
+  readonly #backups: Backups;
   readonly #excludes: ImagesOptions["excludes"];
   readonly #bases: BaseCache | undefined;
   readonly #layers: LayerCache | undefined;
   readonly #last = new LastImages();
   readonly #lineages = new KnownLineages();
+  readonly #restorer: ImageRestorer;
 
   constructor(options: ImagesOptions) {
     this.#content = options.content;
     this.#store = options.store;
     this.#clock = options.clock;
-    this.#retention = options.retention;
+    this.#backups = new Backups(options, this.#lineages);
     const { excludes } = options;
     const isAny = excludes &&
       (excludes.cacheDirs || excludes.ignoreFile || excludes.patterns.length > 0);
     this.#excludes = isAny ? excludes : undefined;
     this.#bases = options.bases;
     this.#layers = options.layers;
+    this.#restorer = new ImageRestorer(options, this.#lineages);
   }
 
   checkSnapshotName(name: string, path: string): void {
@@ -138,67 +128,25 @@ export class StoredImages implements Images {
     identity: WorkspaceIdentity,
     options: SaveOptions,
   ): Promise<SavedImage> {
-    const retention = this.#retention;
     let isUnchanged = false;
     let otherLineages: OtherLineages | undefined;
     const saved = await this.#save(tree, options, async (image, previousLayers) => {
       const isFork = image.lineage?.id !== options.lineage?.id;
+      const backup = { image, isFork, previousLayers };
       isUnchanged = options.skipUnchanged === true &&
-        await this.#isBackedUp(identity, image, { ...options, isFork });
-      if (isUnchanged) return backupUrl(identity, image.manifest);
-      const rules = typeof retention === "function" ? retention() : [retention].flat();
-      const now = await this.#timeFor(rules, image, options);
-      const isChanged = await changeHistory(this.#store, {
-        key: backupKey(identity),
-        identity,
-        adds: image.manifest,
-        lineages: this.#lineages,
-        change: (earlier) => {
-          // Of the lineage that the tree was forked from there may be a later backup by now.
-          if (isFork && earlier[0]?.manifest !== image.manifest) return undefined;
-          const added = addBackup(image, earlier, { previousLayers, rules, now });
-          otherLineages = describeOthers(identity, added) ?? otherLineages;
-          return added.images;
-        },
-        signal: options.signal,
-      });
-      return isChanged ? backupUrl(identity, image.manifest) : undefined;
+        await this.#backups.hold(identity, backup, options);
+      if (!isUnchanged) {
+        const added = await this.#backups.add(identity, backup, options);
+        if (!added.isAdded) return undefined;
+        ({ otherLineages } = added);
+      }
+      return backupUrl(identity, image.manifest);
     });
     return {
       ...saved,
       ...(isUnchanged ? { isUnchanged } : {}),
       ...(otherLineages ? { otherLineages } : {}),
     };
-  }
-
-  /**
-   * Returns the time after which an image is of the future. Where rules count from the newest image, it is
-   * the store's: a node whose clock is ahead would let everybody else's images go.
-   */
-  async #timeFor(
-    rules: readonly RetentionRules[],
-    { createdAt }: HistoryImage,
-    { signal }: SaveOptions,
-  ): Promise<number> {
-    const isNeeded = rules.some(({ keep }) => keep?.within !== undefined);
-    return isNeeded ? await this.#store.now({ signal }) : createdAt;
-  }
-
-  /** Returns whether the identity's backups have all that an image holds, or what goes on from it. */
-  async #isBackedUp(
-    identity: WorkspaceIdentity,
-    { manifest, lineage }: HistoryImage,
-    { isFork, signal }: SaveOptions & { isFork: boolean },
-  ): Promise<boolean> {
-    const key = backupKey(identity);
-    const found = await findReference(this.#store, key, { identity, signal });
-    if (!found) return false;
-    const history = await this.#lineages.describe(this.#store, found.images, signal);
-    // That two images are of unknown lineage says nothing of either.
-    const isOfLineage = (image: HistoryImage) => lineage && image.lineage?.id === lineage.id;
-    return isFork
-      ? history.some((image) => image.manifest === manifest || isOfLineage(image))
-      : headsOf(history).some((head) => head.manifest === manifest);
   }
 
   async restoreSnapshot(
@@ -248,7 +196,7 @@ export class StoredImages implements Images {
         { reason: "SNAPSHOT_NOT_FOUND", resource: { type: "snapshot", name } },
       );
     }
-    return await this.#restore(tree, found.images[0]!.manifest, options);
+    return await this.#restorer.restore(tree, found.images[0]!.manifest, options);
   }
 
   /** Restores a backup that a caller has named, and that may be another identity's. */
@@ -270,7 +218,7 @@ export class StoredImages implements Images {
         { reason: "SNAPSHOT_NOT_FOUND", resource: { type: "snapshot", name } },
       );
     }
-    return await this.#restore(tree, image.manifest, options);
+    return await this.#restorer.restore(tree, image.manifest, options);
   }
 
   async restoreBackup(
@@ -292,7 +240,7 @@ export class StoredImages implements Images {
     }
     const { manifest } = found.images[0]!;
     const step = { kind: "restore", subject: { url: backupUrl(identity, manifest) } } as const;
-    return await inStep(step, () => this.#restore(tree, manifest, options));
+    return await inStep(step, () => this.#restorer.restore(tree, manifest, options));
   }
 
   async saveLog(tree: Tree, path: string, options: SaveLogOptions): Promise<void> {
@@ -478,76 +426,6 @@ export class StoredImages implements Images {
       previousLayers: layers.map(({ digest }) => digest),
     };
   }
-
-  async #restore(
-    tree: Tree,
-    manifest: Digest,
-    options: RestoreImageOptions,
-  ): Promise<RestoredImage> {
-    const fetch = (tree: Tree, options: RestoreImageOptions) =>
-      this.#fetch(tree, manifest, options);
-    const restored = this.#bases
-      ? await this.#bases.restore(manifest, tree, options, fetch)
-      : await fetch(tree, options);
-    return { ...restored, manifest };
-  }
-
-  /** Restores an image from the store. */
-  async #fetch(
-    tree: Tree,
-    manifest: Digest,
-    options: RestoreImageOptions,
-  ): Promise<RestoreResult> {
-    currentOperation()?.enter("reading the image");
-    const image = await readImage(this.#store, manifest, options.signal);
-    currentOperation()?.enter("restoring");
-    const { index, layers, lineage, excluded } = image;
-    reportLeftOut(manifest, excluded);
-    this.#lineages.add(manifest, lineage);
-    const usable = index &&
-      await this.#store.hasBlob(index.digest, index.size, {
-        signal: options.signal,
-        touch: false,
-      });
-    if (index && !usable) {
-      log.warn("Restoring {manifest} without its index {index}, which the store does not have", {
-        manifest,
-        index: index.digest,
-      });
-    }
-    let usesCache = false;
-    const restore = () =>
-      this.#content.restore(tree, {
-        ...options,
-        layers,
-        ...(usable ? { index } : {}),
-        trusted: true,
-        fetch: async ({ digest, size }) => {
-          const file = await requireBlob(digest, this.#acquire(digest, size, options));
-          usesCache ||= file.area === "cache";
-          return file;
-        },
-      });
-    try {
-      return await restore();
-    } catch (error) {
-      if (!usesCache || !mayBeOfCopy(error)) throw error;
-      log.warn("Restoring {manifest} from the store, as this node's copy is of no use: {reason}", {
-        manifest,
-        reason: messageOf(error),
-      });
-      for (const { digest } of [...layers, ...index ? [index] : []]) {
-        await this.#layers?.drop(digest);
-      }
-      await this.#content.clear(tree);
-      return await restore();
-    }
-  }
-
-  #acquire(digest: Digest, size: number, options: StoreOptions): Promise<LeasedFile> {
-    return this.#layers?.acquire(digest, size, options) ??
-      this.#store.acquireBlob(digest, size, options);
-  }
 }
 
 /**
@@ -572,18 +450,6 @@ function describePacked(
 ): PackedImage {
   const of = lineage ? { lineage } : {};
   return { ...describeImage({ layers, index: { digest, size }, excluded, ...of }), ...of };
-}
-
-/**
- * Returns whether a restore can have failed because of a blob that the node keeps: one that does not have
- * its digest, that somebody has deleted, or that cannot be read. File systems with checksums tell damage
- * by EIO.
- */
-function mayBeOfCopy(error: unknown): boolean {
-  if (!(error instanceof DaemonError)) return false;
-  const { code, reason } = error;
-  return code === "DATA_LOSS" || code === "NOT_FOUND" || reason === "NODE_DISK_FAULT" ||
-    reason === "NODE_PERMISSION_DENIED";
 }
 
 function imageName(url: string): { key: string; identity: WorkspaceIdentity } {

@@ -1,0 +1,108 @@
+/** The backups of identities: adds to their histories by the rules, and tells what they hold already. */
+
+import type { Digest } from "../digest.ts";
+import type { ObjectStore, StoreOptions } from "../store/mod.ts";
+import { addBackup, describeOthers } from "./add_backup.ts";
+import { changeHistory } from "./history.ts";
+import type { OtherLineages, WorkspaceIdentity } from "./images.ts";
+import type { KnownLineages } from "./known_lineages.ts";
+import { findReference } from "./references_scan.ts";
+import { headsOf, type HistoryImage, type RetentionRules } from "./retained_images.ts";
+import { backupKey } from "./snapshot_names.ts";
+
+/** Options of {@link Backups}. */
+export interface BackupsOptions {
+  store: ObjectStore;
+  /** Which backups of one (owner, meta_id) are kept; of several rules, what any of them keeps. */
+  retention: RetentionRules | (() => readonly RetentionRules[]);
+}
+
+/** An image of a workspace's tree that is to be a backup. */
+export interface BackupImage {
+  image: HistoryImage;
+  /** Whether it is of the lineage that the tree was forked from, and not of the tree's own. */
+  isFork: boolean;
+  /** Digests of the layers that the tree was last saved as or restored from, lowest first. */
+  previousLayers: readonly Digest[];
+}
+
+/** What became of a backup. */
+export interface AddedImage {
+  /** False where the image is of the lineage that the tree was forked from, and not the latest of all. */
+  isAdded: boolean;
+  /** Absent where it met nothing of other lineages. */
+  otherLineages?: OtherLineages | undefined;
+}
+
+/** Adds backups to histories in a store. */
+export class Backups {
+  readonly #store: ObjectStore;
+  readonly #retention: BackupsOptions["retention"];
+  readonly #lineages: KnownLineages;
+
+  /** @param lineages of images; what is found out of them is added */
+  constructor({ store, retention }: BackupsOptions, lineages: KnownLineages) {
+    this.#store = store;
+    this.#retention = retention;
+    this.#lineages = lineages;
+  }
+
+  /**
+   * Makes an image the identity's latest backup, and lets go what the rules do not keep.
+   * @throws {DaemonError} DATA_LOSS where the reference that is there cannot be read; what the store throws
+   */
+  async add(
+    identity: WorkspaceIdentity,
+    { image, isFork, previousLayers }: BackupImage,
+    { signal }: StoreOptions,
+  ): Promise<AddedImage> {
+    const retention = this.#retention;
+    const rules = typeof retention === "function" ? retention() : [retention].flat();
+    const now = await this.#timeFor(rules, image, signal);
+    let otherLineages: OtherLineages | undefined;
+    const isAdded = await changeHistory(this.#store, {
+      key: backupKey(identity),
+      identity,
+      adds: image.manifest,
+      lineages: this.#lineages,
+      change: (earlier) => {
+        // Of the lineage that the tree was forked from there may be a later backup by now.
+        if (isFork && earlier[0]?.manifest !== image.manifest) return undefined;
+        const added = addBackup(image, earlier, { previousLayers, rules, now });
+        otherLineages = describeOthers(identity, added) ?? otherLineages;
+        return added.images;
+      },
+      signal,
+    });
+    return { isAdded, otherLineages };
+  }
+
+  /**
+   * Returns the time after which an image is of the future. Where rules count from the newest image, it is
+   * the store's: a node whose clock is ahead would let everybody else's images go.
+   */
+  async #timeFor(
+    rules: readonly RetentionRules[],
+    { createdAt }: HistoryImage,
+    signal: AbortSignal | undefined,
+  ): Promise<number> {
+    const isNeeded = rules.some(({ keep }) => keep?.within !== undefined);
+    return isNeeded ? await this.#store.now({ signal }) : createdAt;
+  }
+
+  /** Returns whether the identity's backups have all that an image holds, or what goes on from it. */
+  async hold(
+    identity: WorkspaceIdentity,
+    { image: { manifest, lineage }, isFork }: BackupImage,
+    { signal }: StoreOptions,
+  ): Promise<boolean> {
+    const found = await findReference(this.#store, backupKey(identity), { identity, signal });
+    if (!found) return false;
+    const history = await this.#lineages.describe(this.#store, found.images, signal);
+    // That two images are of unknown lineage says nothing of either.
+    const isOfLineage = (image: HistoryImage) => lineage && image.lineage?.id === lineage.id;
+    return isFork
+      ? history.some((image) => image.manifest === manifest || isOfLineage(image))
+      : headsOf(history).some((head) => head.manifest === manifest);
+  }
+}

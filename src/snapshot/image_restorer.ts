@@ -1,0 +1,142 @@
+/** Restores images by their manifests: from this node's bases and layers where it has them, else from the store. */
+
+import type { Content, Excluded, RestoreResult, Tree } from "../content/mod.ts";
+import type { Digest } from "../digest.ts";
+import { DaemonError, messageOf } from "../errors.ts";
+import { logger } from "../log/mod.ts";
+import { currentOperation } from "../operations/mod.ts";
+import type { LeasedFile } from "../spool.ts";
+import type { ObjectStore, StoreOptions } from "../store/mod.ts";
+import type { BaseCache } from "./base_cache.ts";
+import type { RestoredImage, RestoreImageOptions } from "./images.ts";
+import type { KnownLineages } from "./known_lineages.ts";
+import type { LayerCache } from "./layer_cache.ts";
+import { readImage } from "./read_image.ts";
+import { requireBlob } from "./require_blob.ts";
+
+const log = logger("snapshot");
+
+/** Options of an {@link ImageRestorer}. */
+export interface ImageRestorerOptions {
+  content: Content;
+  store: ObjectStore;
+  /** Absent where every image is restored from the store. The caller starts and ends it. */
+  bases?: BaseCache | undefined;
+  /** Absent where every blob comes from the store. The caller starts and ends it. */
+  layers?: LayerCache | undefined;
+}
+
+/** Restores images, and remembers their lineages. */
+export class ImageRestorer {
+  readonly #content: Content;
+  readonly #store: ObjectStore;
+  readonly #bases: BaseCache | undefined;
+  readonly #layers: LayerCache | undefined;
+  readonly #lineages: KnownLineages;
+
+  /** @param lineages of images; what is found out of them is added */
+  constructor(options: ImageRestorerOptions, lineages: KnownLineages) {
+    this.#content = options.content;
+    this.#store = options.store;
+    this.#bases = options.bases;
+    this.#layers = options.layers;
+    this.#lineages = lineages;
+  }
+
+  /**
+   * Restores an image into an empty staging tree.
+   * @throws {DaemonError} DATA_LOSS where something of the image is missing or damaged, RESOURCE_EXHAUSTED
+   * where it exceeds `limitBytes` or the disk is full; what the store throws
+   */
+  async restore(
+    tree: Tree,
+    manifest: Digest,
+    options: RestoreImageOptions,
+  ): Promise<RestoredImage> {
+    const fetch = (tree: Tree, options: RestoreImageOptions) =>
+      this.#fetch(tree, manifest, options);
+    const restored = this.#bases
+      ? await this.#bases.restore(manifest, tree, options, fetch)
+      : await fetch(tree, options);
+    return { ...restored, manifest };
+  }
+
+  /** Restores an image from the store. */
+  async #fetch(
+    tree: Tree,
+    manifest: Digest,
+    options: RestoreImageOptions,
+  ): Promise<RestoreResult> {
+    currentOperation()?.enter("reading the image");
+    const image = await readImage(this.#store, manifest, options.signal);
+    currentOperation()?.enter("restoring");
+    const { index, layers, lineage, excluded } = image;
+    reportLeftOut(manifest, excluded);
+    this.#lineages.add(manifest, lineage);
+    const usable = index &&
+      await this.#store.hasBlob(index.digest, index.size, {
+        signal: options.signal,
+        touch: false,
+      });
+    if (index && !usable) {
+      log.warn("Restoring {manifest} without its index {index}, which the store does not have", {
+        manifest,
+        index: index.digest,
+      });
+    }
+    let usesCache = false;
+    const restore = () =>
+      this.#content.restore(tree, {
+        ...options,
+        layers,
+        ...(usable ? { index } : {}),
+        trusted: true,
+        fetch: async ({ digest, size }) => {
+          const file = await requireBlob(digest, this.#acquire(digest, size, options));
+          usesCache ||= file.area === "cache";
+          return file;
+        },
+      });
+    try {
+      return await restore();
+    } catch (error) {
+      if (!usesCache || !mayBeOfCopy(error)) throw error;
+      log.warn("Restoring {manifest} from the store, as this node's copy is of no use: {reason}", {
+        manifest,
+        reason: messageOf(error),
+      });
+      for (const { digest } of [...layers, ...index ? [index] : []]) {
+        await this.#layers?.drop(digest);
+      }
+      await this.#content.clear(tree);
+      return await restore();
+    }
+  }
+
+  #acquire(digest: Digest, size: number, options: StoreOptions): Promise<LeasedFile> {
+    return this.#layers?.acquire(digest, size, options) ??
+      this.#store.acquireBlob(digest, size, options);
+  }
+}
+
+/**
+ * Returns whether a restore can have failed because of a blob that the node keeps: one that does not have
+ * its digest, that somebody has deleted, or that cannot be read. File systems with checksums tell damage
+ * by EIO.
+ */
+function mayBeOfCopy(error: unknown): boolean {
+  if (!(error instanceof DaemonError)) return false;
+  const { code, reason } = error;
+  return code === "DATA_LOSS" || code === "NOT_FOUND" || reason === "NODE_DISK_FAULT" ||
+    reason === "NODE_PERMISSION_DENIED";
+}
+
+/** Reports what an image that is restored does not have, because it was excluded from it. */
+function reportLeftOut(manifest: string, excluded: Excluded | undefined): void {
+  if (!excluded) return;
+  log.info("Image {manifest} was saved without {count} excluded entries, such as {examples}", {
+    manifest,
+    count: excluded.entries,
+    examples: excluded.examples,
+  });
+}
