@@ -102,20 +102,23 @@ export class ImageSaver {
 
   /** Replaces the identity's backup, and resolves to its url. @throws {DaemonError} as `Images.saveBackup` */
   async saveBackup(workspace: Workspace): Promise<string> {
-    const { images, clock } = this.#options;
-    const save: Save = async (options) => {
-      const begun = clock.monotonic();
-      const saved = await images.saveBackup(workspace.tree, workspace.identity, options);
-      workspace.backedUpAt = begun;
-      return saved;
-    };
+    const save: Save = (options) => this.#backUp(workspace, options);
     const saved = await this.#operate(
       workspace,
       { kind: "backup" },
       (operation) => this.#save(workspace, { kind: "backup", operation }, save),
     );
-    this.#reportOthers(workspace, saved);
     return saved.url;
+  }
+
+  /** Makes a backup, which has what the workspace held when it was begun. */
+  async #backUp(workspace: Workspace, options: SaveOptions): Promise<SavedImage> {
+    const { images, clock } = this.#options;
+    const begun = clock.monotonic();
+    const saved = await images.saveBackup(workspace.tree, workspace.identity, options);
+    workspace.backedUpAt = begun;
+    this.#reportOthers(workspace, saved);
+    return saved;
   }
 
   /**
@@ -156,18 +159,14 @@ export class ImageSaver {
     operation: Operation,
     { attempts, maxDelay, onFailure }: BackgroundSaveOptions,
   ): Promise<BackgroundOutcome> {
-    const { images, clock, metrics } = this.#options;
+    const { clock, metrics } = this.#options;
     const asked = clock.monotonic();
     const isSuperseded = () => (workspace.backedUpAt ?? -Infinity) >= asked;
     const save: Save<BackgroundOutcome> = async (options) => {
       if (isSuperseded()) return "superseded";
-      const { tree, identity } = workspace;
-      const begun = clock.monotonic();
-      const saving = images.saveBackup(tree, identity, { ...options, skipUnchanged: true });
+      const saving = this.#backUp(workspace, { ...options, skipUnchanged: true });
       const saved = await metrics.time("backup", saving);
       metrics.packed(saved.stats);
-      this.#reportOthers(workspace, saved);
-      workspace.backedUpAt = begun;
       return saved.isUnchanged ? "unchanged" : "stored";
     };
     const attempt = async (): Promise<BackgroundOutcome> => {
