@@ -14,7 +14,7 @@ import { messageOf } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import { JournalDatabase } from "./journal_database.ts";
 import type { WorkspaceFolder, WorkspaceRecord } from "./workspace_record.ts";
-import type { TreeRecords } from "./tree_records.ts";
+import type { RecordedWorkspace, TreeRecords } from "./tree_records.ts";
 
 export type { WorkspaceFolder, WorkspaceRecord } from "./workspace_record.ts";
 
@@ -215,7 +215,7 @@ export class Journal implements Disposable {
   }
 
   /** Adds a workspace that is AVAILABLE, whose tree is there, and notes beside that whose it is. */
-  adopt(workspace: Omit<WorkspaceRecord, "state">): void {
+  adopt(workspace: RecordedWorkspace): void {
     // First, so that it is there if the row is.
     this.#records?.write(workspace);
     this.#add({ ...workspace, state: "AVAILABLE" });
@@ -340,7 +340,7 @@ export class Journal implements Disposable {
 
 /** Writes the record of a workspace's tree as it is once the workspace is AVAILABLE. */
 function writeRecord(records: TreeRecords, workspace: WorkspaceRecord): void {
-  const { state: _state, folder, ...rest } = workspace;
+  const { state: _state, lineage: _lineage, folder, ...rest } = workspace;
   const settled = settledFolder(folder);
   records.write({ ...rest, ...(settled && { folder: settled }) });
 }

@@ -20,8 +20,11 @@ const SUFFIX = ".json";
 /** Bytes of the largest record that is read. */
 const MAX_BYTES = 1 << 16;
 
-/** What a record says of a workspace: all that the journal needs, but its state. */
-export type RecordedWorkspace = Omit<WorkspaceRecord, "state">;
+/**
+ * What a record says of a workspace: all that the journal needs, but its state. Its lineage is not there,
+ * so that the images of one that is adopted begin another.
+ */
+export type RecordedWorkspace = Omit<WorkspaceRecord, "state" | "lineage">;
 
 /** A tree's record, or why it cannot be believed. */
 export type FoundRecord =
