@@ -147,11 +147,11 @@ export class EgressProxy implements Disposable {
         return;
       }
       const upstream = await this.#dial(session, host, port);
-      if (!(upstream instanceof Error)) session.connectionsLeft--;
       if (upstream instanceof Error) {
         const refused = upstream instanceof OutboundRefused;
         await writeAll(client, reply(refused ? REPLY.notAllowed : REPLY.unreachable));
       } else {
+        session.connectionsLeft--;
         await join(client, upstream, session);
       }
     } catch {
