@@ -47,6 +47,12 @@ const duration = z.codec(
  */
 export const MIN_SNAPSHOT_TTL = 86_400_000;
 
+/** The time from one run to the next of what is done again and again. */
+const interval = duration.refine(
+  (ms) => ms >= MIN_INTERVAL,
+  expected("a duration of at least 1s"),
+);
+
 /** A duration that no timer has to keep. */
 const age = z.codec(
   z.string(expected('a duration such as "90d"'))
@@ -190,10 +196,9 @@ export const configSchema = section({
   backup: section({
     attempts: countField(1, 100).default(3).describe("How often a backup is tried"),
     concurrency: countField(1, 100).default(4).describe("Backups and snapshots at a time"),
-    every: duration.refine((ms) => ms >= MIN_INTERVAL, expected("a duration of at least 1s"))
-      .exactOptional().describe(
-        "How often the content of every workspace is backed up without being asked; never unless given",
-      ),
+    every: interval.exactOptional().describe(
+      "How often the content of every workspace is backed up without being asked; never unless given",
+    ),
     keep: section({
       last: countField(0, 10_000).exactOptional().describe(
         "The newest ones; backup.retain unless given",
@@ -226,10 +231,9 @@ export const configSchema = section({
   }).prefault({}).describe("What is kept of snapshots"),
   store: section({
     gc: section({
-      every: duration.refine((ms) => ms >= MIN_INTERVAL, expected("a duration of at least 1s"))
-        .exactOptional().describe(
-          "How often the store is collected, by one of the daemons that use it; by none unless given",
-        ),
+      every: interval.exactOptional().describe(
+        "How often the store is collected, by one of the daemons that use it; by none unless given",
+      ),
       grace: duration.prefault("24h").describe(
         "Age below which blobs are left alone: at least twice what the longest backup takes, on any node",
       ),
