@@ -17,27 +17,9 @@ import { inProcess } from "../cli/in_process.ts";
 import { canMountBtrfs } from "../fixtures/btrfs.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { mountUnit } from "../fixtures/mount.ts";
-import { has } from "../fixtures/tools.ts";
 
 const ignore = !canMountBtrfs();
 const GIB = 2 ** 30;
-
-Deno.test("a mount unit has the name that systemd-escape gives it", () => {
-  const NAMES = {
-    "/": "-.mount",
-    "/var/lib/wsdaemon": "var-lib-wsdaemon.mount",
-    "/srv//data-1/": "srv-data\\x2d1.mount",
-    "/.hidden/.x": "\\x2ehidden-.x.mount",
-    "/ä@b": "\\xc3\\xa4\\x40b.mount",
-  };
-  for (const [path, name] of Object.entries(NAMES)) {
-    assertEquals(mountUnitName(path), name);
-    if (!has("systemd-escape")) continue;
-    const args = ["--path", "--suffix=mount", path];
-    const { stdout } = new Deno.Command("systemd-escape", { args }).outputSync();
-    assertEquals(new TextDecoder().decode(stdout).trimEnd(), name);
-  }
-});
 
 /** A folder for a pool, its root and its units; and the commands, with the flags that say so. */
 function poolFixture() {
