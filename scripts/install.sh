@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs wsdaemon as a service of systemd, with completions and manual page, upgrades it, or removes it. Running it again changes
-# nothing that is in place already. It never touches data (/var/lib/wsdaemon) nor a config that is there.
+# Installs wsdaemon as a service of systemd, with completions and manual page, upgrades it, or removes it.
+# Running it again changes nothing that is in place already. It never touches data (/var/lib/wsdaemon) nor
+# a config that is there.
 set -euo pipefail
 
 usage() {

@@ -3,7 +3,10 @@ import { readFileSystems } from "../mounts.ts";
 import { type LoopDevice, loopDevice } from "./loop_device.ts";
 import { mountUnitName, type PoolPlace } from "./units.ts";
 
-/** Returns the loop device that is mounted at a root with this image; `undefined` where nothing is mounted. @throws {DaemonError} FAILED_PRECONDITION where something else is */
+/**
+ * Returns the loop device that is mounted at a root with this image; `undefined` where nothing is mounted.
+ * @throws {DaemonError} FAILED_PRECONDITION where something else is mounted
+ */
 export function mountedPool(
   { root, file }: Pick<PoolPlace, "root" | "file">,
 ): LoopDevice | undefined {

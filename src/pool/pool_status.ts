@@ -31,7 +31,10 @@ export interface PoolStatus extends Pool {
   readonly units: readonly string[];
 }
 
-/** Returns what is known of a pool without mounting it. @throws {DaemonError} NOT_FOUND where there is none */
+/**
+ * Returns what is known of a pool without mounting it.
+ * @throws {DaemonError} NOT_FOUND where there is no image, FAILED_PRECONDITION where it has no btrfs
+ */
 export async function requirePool({ root, file }: PoolPlace): Promise<Pool> {
   let info: Deno.FileInfo;
   try {
@@ -53,7 +56,11 @@ export async function requirePool({ root, file }: PoolPlace): Promise<Pool> {
   return { fileBytes: info.size, takenBytes: (info.blocks ?? 0) * STAT_BLOCK, superblock };
 }
 
-/** Describes a pool. @throws {DaemonError} NOT_FOUND where there is none */
+/**
+ * Describes a pool.
+ * @throws {DaemonError} NOT_FOUND where there is no image, FAILED_PRECONDITION where it has no btrfs or
+ *   something else is mounted at the root
+ */
 export async function poolStatus(place: PoolPlace): Promise<PoolStatus> {
   const pool = await requirePool(place);
   const device = mountedPool(place);

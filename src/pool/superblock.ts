@@ -20,7 +20,10 @@ export interface Superblock {
   readonly totalBytes: number;
 }
 
-/** Returns the superblock in a file or device; `undefined` where there is none. Rejects where it cannot be read. */
+/**
+ * Returns the superblock in a file or device; `undefined` where there is none. Rejects where that cannot be
+ * read.
+ */
 export async function readSuperblock(path: string): Promise<Superblock | undefined> {
   const bytes = new Uint8Array(BYTES);
   using file = await Deno.open(path);

@@ -5,7 +5,8 @@ import type { ConfigRead } from "./messages.ts";
 
 /**
  * Returns how the config as it is now has records written; as `running` has it where the config cannot be
- * used. Logs the warnings about it, and which other keys have changed, since they take effect at the next start.
+ * used. Logs the warnings about it, and which other keys have changed, since they take effect at the next
+ * start.
  * @param reload loads the config from the text of its file
  */
 export function reloadLog(

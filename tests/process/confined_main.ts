@@ -1,6 +1,6 @@
 /**
- * Confines itself as the daemon's process does, unless told `free`, and prints what it, a Worker that may do everything by
- * Deno's permissions, and a program that the Worker runs can still do, as JSON.
+ * Confines itself as the daemon's process does, unless told `free`, and prints what it, a Worker that may do
+ * everything by Deno's permissions, and a program that the Worker runs can still do, as JSON.
  */
 
 import { openLibc } from "../../src/linux/mod.ts";

@@ -28,8 +28,8 @@ import { nodeFacts, nodeOf } from "./node.ts";
 
 const EXAMPLES = `
 Without an argument, the node: whether it is ready, what is wrong with it, workspaces by state, what
-runs, what has failed lately. With a workspace's id, that workspace, what it takes on disk, and what ran on it. With a snapshot's url,
-whether it is stored, pending or given up.
+runs, what has failed lately. With a workspace's id, that workspace, what it takes on disk, and what
+ran on it. With a snapshot's url, whether it is stored, pending or given up.
 
 Examples:
     $ wsdaemon status
