@@ -11,7 +11,16 @@ import { digestOf } from "../../src/digest.ts";
 import { startContent, type TestContent } from "../fixtures/content.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { bindMount, canMount, smallFileSystem } from "../fixtures/mount.ts";
-import { directory, fifo, file, hardlink, makeTree, sparse, symlink } from "../fixtures/tree.ts";
+import {
+  directory,
+  fifo,
+  file,
+  hardlink,
+  makeTree,
+  socket,
+  sparse,
+  symlink,
+} from "../fixtures/tree.ts";
 import { assertFails, IS_ROOT, ME, namesIn, openDescriptors } from "./fixture.ts";
 
 interface Fixture extends AsyncDisposable {
@@ -218,18 +227,20 @@ Deno.test("copyOut copies a file, or its first bytes, and says its digest", asyn
   assertEquals(Deno.readTextFileSync(join(at.path, "logs/log")), text);
 });
 
-Deno.test("copyOut refuses links, FIFOs and directories and leaves nothing in the spool", async () => {
+Deno.test("copyOut refuses links, FIFOs, sockets and directories and leaves nothing in the spool", async () => {
   await using at = await fixture();
   const { content, areas } = at.node;
   await makeTree(at.path, [
     ["link", symlink(join(at.outside, "canary"))],
     ["out", symlink(at.outside)],
     ["pipe", fifo()],
+    ["socket", socket()],
     ["dir", directory()],
   ]);
   await assertFails(content.copyOut(at.tree, "link", 9), "INVALID_ARGUMENT", "symbolic link");
   await assertFails(content.copyOut(at.tree, "out/canary", 9), "INVALID_ARGUMENT", "symbolic link");
   await assertFails(content.copyOut(at.tree, "pipe", 9), "INVALID_ARGUMENT", "regular file");
+  await assertFails(content.copyOut(at.tree, "socket", 9), "INVALID_ARGUMENT", "regular file");
   await assertFails(content.copyOut(at.tree, "dir", 9), "INVALID_ARGUMENT", "regular file");
   await assertFails(content.copyOut(at.tree, "none", 9), "NOT_FOUND", "none");
   assertEquals(namesIn(areas.spool), []);

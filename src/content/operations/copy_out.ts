@@ -8,6 +8,7 @@ import type { SpooledBlob } from "../../spool.ts";
 import type { Tree } from "../tree.ts";
 import type { OperationContext } from "../operation.ts";
 import { openPath } from "../open_path.ts";
+import { openRegularFile } from "../open_regular_file.ts";
 import { entryPath } from "../tree_path.ts";
 import { type OpenAreas, openTree } from "../areas.ts";
 
@@ -33,14 +34,14 @@ export function copyOut(
   const { parents, leaf } = entryPath(request.path);
   using top = openTree(areas, request.tree);
   using parent = openPath(top, parents);
-  using source = parent.openFile(leaf);
-  const { isFile, mtime } = source.stat();
-  if (!isFile) {
+  using source = openRegularFile(parent, leaf);
+  if (!source) {
     throw new DaemonError(
       "INVALID_ARGUMENT",
       `${JSON.stringify(request.path)} is not a regular file`,
     );
   }
+  const { mtime } = source.stat();
   const path = crypto.randomUUID();
   using copy = areas.spool.createFile(path);
   try {

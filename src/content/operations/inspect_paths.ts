@@ -6,6 +6,7 @@ import { type Directory, isErrno, SLASH, splitPath, type Stat } from "../../linu
 import type { PathState, Tree } from "../tree.ts";
 import type { OperationContext } from "../operation.ts";
 import { openPath } from "../open_path.ts";
+import { openRegularFile } from "../open_regular_file.ts";
 import { entryPath, treePath } from "../tree_path.ts";
 import { type OpenAreas, openTree } from "../areas.ts";
 
@@ -65,9 +66,10 @@ export function hashFile(
 ): { sha256: string; size: number } {
   using top = openTree(areas, request.tree);
   using folder = openPath(top, treePath(request.folder));
-  using file = folder.openFile(request.path);
-  if (!file.stat().isFile) {
-    throw new DaemonError("INVALID_ARGUMENT", `${file.path} is not a regular file`);
+  using file = openRegularFile(folder, request.path);
+  if (!file) {
+    const path = folder.pathOf(request.path);
+    throw new DaemonError("INVALID_ARGUMENT", `${path} is not a regular file`);
   }
   const hash = createHash("sha256");
   const buffer = new Uint8Array(BUFFER_BYTES);

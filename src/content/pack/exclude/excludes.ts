@@ -10,6 +10,7 @@
 
 import { IgnorePatterns } from "../../../ignore_patterns.ts";
 import { type Directory, isErrno, sameName, SystemError } from "../../../linux/mod.ts";
+import { openRegularFile } from "../../open_regular_file.ts";
 import type { ExcludeRules } from "./exclude_rules.ts";
 import { IGNORE_FILE } from "./ignore_file.ts";
 
@@ -37,9 +38,8 @@ export class Excludes {
     if (!this.#cacheDirs) return false;
     const start = new Uint8Array(SIGNATURE.length);
     try {
-      using file = dir.openFile(CACHE_TAG);
-      if (!file.stat().isFile) return false;
-      return file.readAt(start, 0) === start.length && sameName(start, SIGNATURE);
+      using file = openRegularFile(dir, CACHE_TAG);
+      return file?.readAt(start, 0) === start.length && sameName(start, SIGNATURE);
     } catch (error) {
       // A link, or one that is gone or cannot be read, marks nothing.
       if (error instanceof SystemError && !isErrno(error, "EMFILE", "ENFILE", "ENOMEM")) {

@@ -3,6 +3,7 @@
 import { IgnorePatterns } from "../../../ignore_patterns.ts";
 import { type Directory, isErrno, SystemError } from "../../../linux/mod.ts";
 import { messageOf } from "../../../errors.ts";
+import { openRegularFile } from "../../open_regular_file.ts";
 
 /** The name of the file of patterns. */
 export const IGNORE_FILE: Uint8Array = new TextEncoder().encode(".wsdaemonignore");
@@ -22,8 +23,8 @@ export interface IgnoreFile {
  */
 export function readIgnoreFile(top: Directory): IgnoreFile {
   try {
-    using file = top.openFile(IGNORE_FILE);
-    if (!file.stat().isFile) return { problem: "it is no regular file" };
+    using file = openRegularFile(top, IGNORE_FILE);
+    if (!file) return { problem: "it is no regular file" };
     const bytes = new Uint8Array(MAX_BYTES + 1);
     let length = 0;
     for (let read = -1; read !== 0 && length < bytes.length; length += read) {
@@ -37,7 +38,7 @@ export function readIgnoreFile(top: Directory): IgnoreFile {
     return { patterns };
   } catch (error) {
     if (isErrno(error, "ENOENT")) return {};
-    if (isErrno(error, "ELOOP", "ENXIO")) return { problem: "it is no regular file" };
+    if (isErrno(error, "ELOOP")) return { problem: "it is no regular file" };
     if (error instanceof SystemError || error instanceof RangeError) {
       return { problem: messageOf(error) };
     }
