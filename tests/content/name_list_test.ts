@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { DirectoryCache } from "../../src/content/directory_cache.ts";
 import { NameList } from "../../src/content/pack/scan/name_list.ts";
 import { DT } from "../../src/linux/mod.ts";
@@ -21,6 +21,8 @@ Deno.test("names come in the order of their bytes, few or many, and one list ser
     // Names of ASCII and é sort alike by code units and by bytes.
     assertEquals(found, [...names].sort());
     for (let n = 0; n < count; n++) assertEquals(list.type(n), DT.DIR);
+    assert(names.every((name) => list.has(bytes(name))));
+    for (const name of ["", "m", "n", "n0x", "o"]) assert(!list.has(bytes(name)));
   }
 });
 

@@ -28,6 +28,11 @@ export class Excludes {
     this.#cacheDirs = cacheDirs;
   }
 
+  /** Whether there is any pattern; else {@link ignores} need not be asked. */
+  get hasPatterns(): boolean {
+    return !this.#patterns.isEmpty;
+  }
+
   /** Returns whether the patterns ignore an entry. The file of patterns itself is always packed. */
   ignores(path: Uint8Array, isDirectory: boolean): boolean {
     return this.#patterns.ignores(path, isDirectory) && !sameName(path, IGNORE_FILE);

@@ -1,5 +1,7 @@
 /** Lists a directory's names in order, in little memory: a directory can hold millions. */
 
+import { compareBytes } from "../../../archive/mod.ts";
+import { binarySearch } from "../../../binary_search.ts";
 import type { Directory } from "../../../linux/mod.ts";
 
 /** Up to this many names are sorted by insertion, which is faster for few. */
@@ -52,6 +54,11 @@ export class NameList {
   /** Returns the inode that the entry at position `n` names. */
   inode(n: number): number {
     return this.#inodes[this.#order[n]!]!;
+  }
+
+  /** Returns whether the directory has an entry of that name. */
+  has(name: Uint8Array): boolean {
+    return binarySearch(this.#count, (n) => compareBytes(this.name(n), name)) !== undefined;
   }
 
   #raw(n: number): Uint8Array {

@@ -186,7 +186,8 @@ export class Walker {
     const names = this.#names;
     const { previous } = current;
     const { excludes } = this.#options;
-    const isCache = current.path.length > 0 && excludes?.isCache(current.dir);
+    const isCache = current.path.length > 0 && excludes !== undefined && names.has(CACHE_TAG) &&
+      excludes.isCache(current.dir);
     let last: Uint8Array = NO_NAME;
     for (let n = 0; n < names.length; n++) {
       this.#options.tick();
@@ -213,10 +214,12 @@ export class Walker {
 
   /** Whether the patterns ignore the entry at position `n` of the list. */
   #ignores({ dir, path }: CurrentDirectory, n: number): boolean {
+    const excludes = this.#options.excludes!;
+    if (!excludes.hasPatterns) return false;
     const name = this.#names.name(n);
     const type = this.#names.type(n);
     const isDirectory = type === DT.UNKNOWN ? isDirectoryNow(dir, name) : type === DT.DIR;
-    return this.#options.excludes!.ignores(joinPath(path, name), isDirectory);
+    return excludes.ignores(joinPath(path, name), isDirectory);
   }
 
   /** Whether an entry is as its record says without a look, since its inode has not changed. */
