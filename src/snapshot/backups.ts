@@ -1,14 +1,16 @@
 /** The backups of identities: adds to their histories by the rules, and tells what they hold already. */
 
 import type { Digest } from "../digest.ts";
+import { DaemonError } from "../errors.ts";
 import type { ObjectStore, StoreOptions } from "../store/mod.ts";
 import { addBackup, describeOthers } from "./add_backup.ts";
 import { changeHistory } from "./history.ts";
 import type { OtherLineages, WorkspaceIdentity } from "./images.ts";
 import type { KnownLineages } from "./known_lineages.ts";
-import { findReference } from "./references_scan.ts";
+import { type ImageReference, storedAt } from "./references.ts";
+import { findReference, type FoundReference } from "./references_scan.ts";
 import { headsOf, type HistoryImage, type RetentionRules } from "./retained_images.ts";
-import { backupKey } from "./snapshot_names.ts";
+import { backupKey, isReferenceKey, snapshotPrefix } from "./snapshot_names.ts";
 
 /** Options of {@link Backups}. */
 export interface BackupsOptions {
@@ -90,7 +92,12 @@ export class Backups {
     return isNeeded ? await this.#store.now({ signal }) : createdAt;
   }
 
-  /** Returns whether the identity's backups have all that an image holds, or what goes on from it. */
+  /**
+   * Returns whether the identity's backups have all that an image holds, or what goes on from it. Of an
+   * image that the tree was forked from, a backup of the same lineage is taken to go on from it, unless the
+   * image is of a snapshot that is newer: were that not certain, a save of the fork would take the place of
+   * a newer backup as the latest one.
+   */
   async hold(
     identity: WorkspaceIdentity,
     { image: { manifest, lineage }, isFork }: BackupImage,
@@ -99,10 +106,45 @@ export class Backups {
     const found = await findReference(this.#store, backupKey(identity), { identity, signal });
     if (!found) return false;
     const history = await this.#lineages.describe(this.#store, found.images, signal);
+    if (!isFork) return headsOf(history).some((head) => head.manifest === manifest);
+    if (history.some((image) => image.manifest === manifest)) return true;
     // That two images are of unknown lineage says nothing of either.
-    const isOfLineage = (image: HistoryImage) => lineage && image.lineage?.id === lineage.id;
-    return isFork
-      ? history.some((image) => image.manifest === manifest || isOfLineage(image))
-      : headsOf(history).some((head) => head.manifest === manifest);
+    const last = lineage && history.find((image) => image.lineage?.id === lineage.id);
+    return last !== undefined && !await this.#isSnapshotSince(identity, last, manifest, signal);
+  }
+
+  /**
+   * Returns whether an image is of a snapshot that was surely taken after a backup: its own time says so, and
+   * the store's says that it was stored after all backups of the identity.
+   */
+  async #isSnapshotSince(
+    identity: WorkspaceIdentity,
+    backup: HistoryImage,
+    manifest: Digest,
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> {
+    const backedUpAt = await storedAt(this.#store, backupKey(identity), { signal }) ?? Infinity;
+    for await (const { key, modified } of this.#store.list(snapshotPrefix(identity), { signal })) {
+      if (modified <= backedUpAt || !isReferenceKey(key)) continue;
+      const found = await this.#findReadable(key, identity, signal);
+      const isSince = ({ manifest: its, createdAt }: ImageReference) =>
+        its === manifest && createdAt > backup.createdAt;
+      if (found?.images.some(isSince)) return true;
+    }
+    return false;
+  }
+
+  /** Reads a reference; one that is damaged is none: it must not stop the saves of others. */
+  async #findReadable(
+    key: string,
+    identity: WorkspaceIdentity,
+    signal: AbortSignal | undefined,
+  ): Promise<FoundReference | undefined> {
+    try {
+      return await findReference(this.#store, key, { identity, signal });
+    } catch (error) {
+      if (error instanceof DaemonError && error.code === "DATA_LOSS") return undefined;
+      throw error;
+    }
   }
 }

@@ -13,6 +13,7 @@ import { type Digest, hexOf, isDigest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
 import type { ObjectInfo, ObjectStore, StoreOptions } from "../store/mod.ts";
 import { STORE_CONCURRENCY } from "./concurrency.ts";
+import { storedAt } from "./references.ts";
 
 /** The prefix of the keys of notes. */
 const USE_PREFIX = "gc/uses/";
@@ -68,9 +69,7 @@ export async function lastImageUse(
   manifest: Digest,
   options: StoreOptions = {},
 ): Promise<number | undefined> {
-  const key = useKey(manifest);
-  for await (const info of store.list(key, options)) if (info.key === key) return info.modified;
-  return undefined;
+  return await storedAt(store, useKey(manifest), options);
 }
 
 /** A note that cannot be read still says that there is a use. */

@@ -150,8 +150,20 @@ export async function confirmMissing(
 }
 
 async function isListed(store: ObjectStore, key: string, options: StoreOptions): Promise<boolean> {
-  for await (const info of store.list(key, options)) if (info.key === key) return true;
-  return false;
+  return await storedAt(store, key, options) !== undefined;
+}
+
+/**
+ * Returns when an object was written last, in milliseconds since the epoch by the store's clock;
+ * `undefined` where it is not listed.
+ */
+export async function storedAt(
+  store: ObjectStore,
+  key: string,
+  options: StoreOptions = {},
+): Promise<number | undefined> {
+  for await (const info of store.list(key, options)) if (info.key === key) return info.modified;
+  return undefined;
 }
 
 function contradiction(key: string, notFound: DaemonError): DaemonError {
