@@ -35,7 +35,8 @@ type Outcome = BackgroundOutcome | "gone" | "excluded";
 
 /**
  * Backs workspaces up that have changed since their last backup, and waits for their pending snapshots. One
- * that is being set up or disposed of is waited for. It can be ended at any moment and begun again.
+ * that is being set up or disposed of is waited for. It can be ended at any moment and begun again; the
+ * findings name what was left then.
  * @throws {DaemonError} FAILED_PRECONDITION, naming those that could not be backed up; the signal's reason
  */
 export async function backUpAll(
@@ -54,7 +55,9 @@ export async function backUpAll(
   };
   const failures: string[] = [];
   const excluded: string[] = [];
-  await forEachIndex(workspaces.length, concurrency, signal, async (index) => {
+  /** Those of which it is not known yet what becomes of them. */
+  const left = new Set(workspaces.map(({ id }) => id));
+  const run = forEachIndex(workspaces.length, concurrency, signal, async (index) => {
     const workspace = workspaces[index]!;
     const { id } = workspace;
     try {
@@ -66,11 +69,17 @@ export async function backUpAll(
       failures.push(id);
       operation.addFinding(`${id} could not be backed up: ${messageOf(error)}`);
     }
+    left.delete(id);
     operation.progress.add({ files: 1 });
   });
-  // Last, so that they leave what failed its place: only so many findings are remembered.
-  for (const id of excluded) {
-    operation.addFinding(`${id} has no backup: remote storage is disabled for it`);
+  try {
+    await run;
+  } finally {
+    for (const id of left) operation.addFinding(`${id} was not backed up before the end`);
+    // Last, so that they leave what failed its place: only so many findings are remembered.
+    for (const id of excluded) {
+      operation.addFinding(`${id} has no backup: remote storage is disabled for it`);
+    }
   }
   operation.setFigures({
     workspaces: workspaces.length - counts.gone,

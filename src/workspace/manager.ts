@@ -223,9 +223,10 @@ export class WorkspaceManager implements Workspaces {
     if (!backup.onStop || !remoteStorage) return;
     let operation: Operation | undefined;
     await this.#backUpAll("stop", (begun) => operation = begun).catch((error) =>
-      log.error("Not every workspace is backed up as of this stop: {reason} {findings}", {
+      log.error("Not every workspace is backed up as of this stop: {reason}; {findings}", {
         reason: messageOf(error),
-        findings: operation?.findings ?? [],
+        // In one line, however many they are.
+        findings: operation?.findings.join("; "),
       })
     );
   }

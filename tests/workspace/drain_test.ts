@@ -1,4 +1,10 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { DaemonError } from "../../src/errors.ts";
 import { type Operation, OperationRegistry } from "../../src/operations/mod.ts";
 import { backUpAll } from "../../src/workspace/drain.ts";
@@ -74,7 +80,9 @@ Deno.test("a second drain joins the first, and undo ends it", async () => {
   // One that is being ended is no drain to join.
   const another = await manager.drain();
   await drain.ended;
-  assertEquals(drain.state, "cancelled");
+  assertEquals([drain.state, drain.findings], ["cancelled", [
+    "a was not backed up before the end",
+  ]]);
   (await saveBarrier.next()).go();
   await another.ended;
   assertEquals(another.state, "succeeded");
@@ -183,5 +191,5 @@ Deno.test("what a stop has no time to back up is named, and holds the stop up no
   await fixture.saveBarrier.next();
   await fixture.clock.wakeAll();
   await stopping;
-  assertStringIncludes(logs.text, "Not every workspace is backed up as of this stop");
+  assertMatch(logs.text, /\[ERR\].*Not every workspace is backed up.*slow was not backed up/);
 });
