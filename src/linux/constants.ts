@@ -18,16 +18,9 @@ export const CALLS = {
 } as const;
 
 /** The numbers of {@link CALLS} on this processor. */
-export const SYSCALL: Readonly<Record<keyof typeof CALLS, number>> = {
-  openat2: CALLS.openat2[ARM ? 1 : 0],
-  mknodat: CALLS.mknodat[ARM ? 1 : 0],
-  renameat2: CALLS.renameat2[ARM ? 1 : 0],
-  getdents64: CALLS.getdents64[ARM ? 1 : 0],
-  landlock_create_ruleset: CALLS.landlock_create_ruleset[ARM ? 1 : 0],
-  landlock_add_rule: CALLS.landlock_add_rule[ARM ? 1 : 0],
-  landlock_restrict_self: CALLS.landlock_restrict_self[ARM ? 1 : 0],
-  seccomp: CALLS.seccomp[ARM ? 1 : 0],
-};
+export const SYSCALL = Object.fromEntries(
+  Object.entries(CALLS).map(([name, [x86, arm]]) => [name, ARM ? arm : x86]),
+) as Readonly<Record<keyof typeof CALLS, number>>;
 
 /** `open` flags. */
 export const O = {
