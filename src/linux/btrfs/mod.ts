@@ -2,8 +2,8 @@
  * Operations that only btrfs has, by ioctl.
  *
  * Everything takes a handle, and what has a name is named in the directory that a handle is of. Except
- * for making subvolumes and snapshots, flags and {@link nestedSubvolumes} it needs `CAP_SYS_ADMIN`
- * ; without it the kernel answers EPERM.
+ * for making subvolumes and snapshots, flags and {@link nestedSubvolumes} it needs `CAP_SYS_ADMIN`;
+ * without it the kernel answers EPERM.
  */
 
 export type { BtrfsHandle } from "./ioctl.ts";

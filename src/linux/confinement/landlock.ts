@@ -61,7 +61,10 @@ export const CHANGE_RIGHTS: readonly PathRight[] = [
 
 /** What a thread keeps of its rights to a path. */
 export interface PathRule {
-  /** Absolute; links in it are followed. What is not there when the rule is made, or has no such rights, gets none. */
+  /**
+   * Absolute; links in it are followed. What is not there when the rule is made gets no rule, nor does
+   * what no right of these is for, as those to a directory's entries are for no file.
+   */
   readonly path: string;
   readonly rights: readonly PathRight[];
 }
