@@ -2,10 +2,8 @@
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import type { Content, Owner, Tree } from "../../src/content/mod.ts";
+import type { Tree } from "../../src/content/mod.ts";
 import { DaemonError } from "../../src/errors.ts";
-import { ReadyFile, type RestoredAs } from "../../src/workspace/ready_file.ts";
-import type { Workspace } from "../../src/workspace/workspace.ts";
 import { directory, file, makeTree, readTree, symlink } from "../fixtures/tree.ts";
 import { ME, namesIn } from "./fixture.ts";
 import { ImageFixture } from "./image_fixture.ts";
@@ -44,46 +42,4 @@ Deno.test("whatever a tenant puts in the place of a ready file, nothing outside 
   await content.placeReadyFile(tree, "text", ME);
   assertEquals(Deno.lstatSync(join(path, ".gitpod", "ready")).isFile, true);
   assertEquals(Deno.readTextFileSync(join(victim, "ready")), "precious");
-});
-
-Deno.test("a ready file says what the content was made from, in the original's words", async () => {
-  const texts: string[] = [];
-  const content = {
-    placeReadyFile(_tree: Tree, text: string, _owner: Owner) {
-      texts.push(text);
-      return Promise.resolve();
-    },
-  } as Content;
-  const readyFile = new ReadyFile(content, ME);
-  const kinds: [string, RestoredAs | undefined][] = [
-    ["empty", undefined],
-    ["git", undefined],
-    ["download", undefined],
-    ["composite", "initializer"],
-    ["snapshot", "initializer"],
-    ["backup", "initializer"],
-    ["prebuild", "initializer"],
-    ["prebuild", undefined],
-    ["git", "preferred backup"],
-    ["prebuild", "preferred backup"],
-  ];
-  for (const [initializer, restored] of kinds) {
-    const workspace = { record: { initializer } } as Workspace;
-    await readyFile.place(workspace, restored, () => {});
-  }
-  const other = '{"source":"from-other"}';
-  const backup = '{"source":"from-backup"}';
-  const prebuild = '{"source":"from-prebuild"}';
-  assertEquals(texts, [
-    other,
-    other,
-    other,
-    other,
-    backup,
-    backup,
-    prebuild,
-    other,
-    backup,
-    backup,
-  ]);
 });
