@@ -173,13 +173,18 @@ for (const [name, fault, code] of LASTING) {
     }));
 }
 
+const PUT_REFERENCE = /^PUT .*refs/;
+
+/** Returns the conditions of the writes of references since the last plan. */
+function conditionsOf({ requests }: FaultProxy): string[] {
+  return requests.filter(({ line }) => PUT_REFERENCE.test(line))
+    .map(({ headers }) => headers["if-match"] ? "same" : headers["if-none-match"] ?? "none");
+}
+
 Deno.test("S3 store replaces a reference on the condition that it has not changed", () =>
   withProxy(async ({ store }, proxy) => {
-    const [key, put] = ["refs/a/b.json", /^PUT .*refs/];
-    /** Of the writes since the last plan. */
-    const conditions = () =>
-      proxy.requests.filter(({ line }) => put.test(line))
-        .map(({ headers }) => headers["if-match"] ? "same" : headers["if-none-match"] ?? "none");
+    const [key, put] = ["refs/a/b.json", PUT_REFERENCE];
+    const conditions = () => conditionsOf(proxy);
     const [first, second, third] = [bytesOf("first"), bytesOf("second"), bytesOf("third")];
     assertEquals(await store.replaceRef(key, undefined, first), true);
     assertEquals(await store.replaceRef(key, first, second), true);
@@ -212,6 +217,26 @@ Deno.test("S3 store replaces a reference on the condition that it has not change
     assertEquals(conditions(), ["same", "none", "none"]);
     assertEquals(await store.getRef(key), second);
   }));
+
+Deno.test("S3 store asks once an hour for a conditional write that was called unknown", async () => {
+  const proxy = new FaultProxy(upstream);
+  await using _closing = { [Symbol.asyncDispose]: () => proxy.close() };
+  let ahead = 0;
+  const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + ahead };
+  await using bench = await openS3Bench(server, { endpoint: proxy.endpoint, clock });
+  const [first, second] = [bytesOf("first"), bytesOf("second")];
+  const replace = (from: Uint8Array | undefined, to: Uint8Array) =>
+    bench.store.replaceRef("refs/a/b.json", from, to);
+  assertEquals(await replace(undefined, first), true);
+  const unknown: Fault = { kind: "answer", status: 501, code: "NotImplemented" };
+  proxy.plan({ fault: unknown, on: PUT_REFERENCE });
+  assertEquals(await replace(first, second), true);
+  assertEquals(await replace(second, first), true);
+  assertEquals(conditionsOf(proxy), ["same", "none", "none"]);
+  ahead = HOUR + 1;
+  assertEquals(await replace(first, second), true);
+  assertEquals(conditionsOf(proxy), ["same", "none", "none", "same"]);
+});
 
 Deno.test("S3 store does not repeat what the server refuses for good", () =>
   withProxy(async (bench, proxy) => {

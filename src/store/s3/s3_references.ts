@@ -15,12 +15,18 @@ import { StoredContentCheck } from "./stored_content_check.ts";
 /** Bounds what a faulty server can make the daemon read; a reference has a few kilobytes. */
 const MAX_REF_BYTES = 16 << 20;
 
+/**
+ * Milliseconds after which a server that said that it has no conditional writes is asked for one again: a proxy
+ * may have said it, or the server was upgraded.
+ */
+const UNCONDITIONAL_MS = 3600_000;
+
 /** The references of one store. */
 export class S3References {
   readonly #connection: Connection;
   readonly #storage: S3Options;
-  /** False once the server said that it has no conditional writes. */
-  #writesOnCondition = true;
+  /** Until when the server is taken to have no conditional writes, by the monotonic clock. */
+  #unconditionalUntil = -Infinity;
 
   constructor(connection: Connection, storage: S3Options) {
     this.#connection = connection;
@@ -92,7 +98,8 @@ export class S3References {
   ): Promise<boolean | undefined> {
     const target = this.#target(key, bytes);
     const condition = conditionOf(before);
-    if (!this.#writesOnCondition || !condition) {
+    const { clock } = this.#connection;
+    if (!condition || clock.monotonic() < this.#unconditionalUntil) {
       return await putBytesOnce(this.#connection, target, bytes, options);
     }
     try {
@@ -105,7 +112,7 @@ export class S3References {
         throw new MissingResultError(`it says that ${key} has changed and gives the same back`);
       }
       if (kind !== "unsupported") throw error;
-      this.#writesOnCondition = false;
+      this.#unconditionalUntil = clock.monotonic() + UNCONDITIONAL_MS;
       return await putBytesOnce(this.#connection, target, bytes, options);
     }
   }
