@@ -136,10 +136,21 @@ function jsonFormatter(): (record: LogRecord) => string {
   return (record) => formatter({ ...record, message: [textOf(record).replace(/\n$/, "")] });
 }
 
-/** Returns a string as it is unless it has control characters, with which it could imitate other lines. */
+/**
+ * Returns a string as it is unless it has control characters, with which it could imitate other lines, and
+ * lists in one line.
+ */
 function plainText(value: unknown, inspect: (value: unknown) => string): string {
+  if (Array.isArray(value)) return Deno.inspect(value, ONE_LINE);
   // deno-lint-ignore no-control-regex -- control characters are what this is about
   return typeof value === "string" && !/[\x00-\x1f\x7f-\x9f\u2028\u2029]/.test(value)
     ? value
     : inspect(value);
 }
+
+const ONE_LINE: Deno.InspectOptions = {
+  breakLength: Infinity,
+  compact: true,
+  iterableLimit: Infinity,
+  strAbbreviateSize: Infinity,
+};

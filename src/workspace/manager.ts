@@ -225,7 +225,6 @@ export class WorkspaceManager implements Workspaces {
     await this.#backUpAll("stop", (begun) => operation = begun).catch((error) =>
       log.error("Not every workspace is backed up as of this stop: {reason}; {findings}", {
         reason: messageOf(error),
-        // In one line, however many they are.
         findings: operation?.findings.join("; "),
       })
     );

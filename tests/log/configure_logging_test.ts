@@ -74,3 +74,11 @@ Deno.test("a message has the same words whether a person or a machine reads it",
   );
   assert(written({ level: "info", format: "text" }, act).trimEnd().endsWith(words));
 });
+
+Deno.test("a record that names many is one line", () => {
+  const paths = Array.from({ length: 120 }, (_, n) => `some/folder/that is long/\n${n}`);
+  const act = (log: ReturnType<typeof logger>) => log.warn("Left out: {paths}", { paths });
+  const text = written({ level: "info", format: "text" }, act);
+  assertEquals(text.indexOf("\n"), text.length - 1);
+  assert(text.includes('"some/folder/that is long/\\n119" ]'), text);
+});
