@@ -24,8 +24,12 @@ Object.entries(HEADERS).forEach(([arch, header], column) => {
     fn: () => {
       const numbers = numbersIn(header);
       assert(numbers.size > 250);
+      const newest = Math.max(...numbers.values());
       for (const [name, both] of Object.entries({ ...REFUSED_CALLS, ...CALLS })) {
-        assertEquals(both[column], numbers.get(name) ?? -1, name);
+        const ours = both[column];
+        // Headers of an older kernel lack calls, which have the numbers after theirs.
+        if (ours !== undefined && ours > newest) assert(!numbers.has(name), name);
+        else assertEquals(ours, numbers.get(name) ?? -1, name);
       }
     },
   });
