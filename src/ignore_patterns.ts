@@ -8,7 +8,7 @@
 /** The most patterns that a list has, those of a file and of the config together. */
 export const MAX_PATTERNS = 256;
 /** The longest pattern, in bytes. */
-export const MAX_PATTERN_BYTES = 1024;
+const MAX_PATTERN_BYTES = 1024;
 
 const SLASH = 0x2f;
 const STAR = 0x2a;
