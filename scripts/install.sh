@@ -17,6 +17,9 @@ Usage: install.sh [--binary FILE] [--prefix DIR] [--config NAME] [--start] [--dr
                   installed
   --uninstall     stop and remove the service and the binary; config and data stay
   --dry-run       say what would be done, and do nothing
+
+With DESTDIR=DIR in the environment everything is put below DIR, or removed there, for an image or a
+package that is made of it: that needs no root, and nothing is started or stopped.
 END
 }
 
@@ -68,6 +71,14 @@ case "$prefix" in
   *[[:space:]%\$\"\'\\\&\|]*) fail "--prefix must have no blanks, quotes, %, \$, & or |" 2 ;;
 esac
 
+destination=${DESTDIR:-}
+destination=${destination%/}
+case "$destination" in
+  '' | /*) ;;
+  *) fail "DESTDIR must be an absolute path" 2 ;;
+esac
+
+# Where things are once they are in use; what is read or written here is below the destination.
 program="$prefix/bin/wsdaemon"
 share="$prefix/share"
 sysusers=/etc/sysusers.d/wsdaemon.conf
@@ -84,7 +95,7 @@ exec 3>&1
 
 # Puts a file in place in one step, unless the same is there: a running binary cannot be written to.
 put() {
-  local from=$1 to=$2 mode=$3
+  local from=$1 to=$destination$2 mode=$3
   if cmp -s "$from" "$to" && [ "$(stat -c %a "$to")" = "$mode" ]; then return; fi
   changed=yes
   if [ "$dry_run" = yes ]; then
@@ -114,7 +125,7 @@ put_generated() {
 }
 
 has_systemd() {
-  [ -d /run/systemd/system ]
+  [ -z "$destination" ] && [ -d /run/systemd/system ]
 }
 
 # Whether the service runs, and by another unit or program than the ones that are in place: an earlier
@@ -135,19 +146,20 @@ install_all() {
   local version made
   version=$("$binary" --version | head -n 1) || fail "$binary does not run on this machine"
   # Before anything is put in place: a program that refuses the config would not start.
-  if [ -e "$config" ]; then
-    act "$binary" config validate --file-only --config "$config" > /dev/null ||
-      fail "$version cannot use $config: mend it; nothing was changed"
+  if [ -e "$destination$config" ]; then
+    act "$binary" config validate --file-only --config "$destination$config" > /dev/null ||
+      fail "$version cannot use $destination$config: mend it; nothing was changed"
   fi
   made=$(mktemp -d)
   # Expanded now, as it is local.
   trap "rm -rf '$made'" EXIT
   sed "s|/usr/local/bin/wsdaemon|$program|g" "$here/wsdaemon.service" > "$made/unit"
   put "$binary" "$program" 755
-  if [ ! -e "$config" ]; then put "$here/config/$sample.json" "$config" 600; fi
+  if [ ! -e "$destination$config" ]; then put "$here/config/$sample.json" "$config" 600; fi
   put "$made/unit" "$unit" 644
   put "$here/wsdaemon.sysusers.conf" "$sysusers" 644
   put_generated "$made"
+  if [ -n "$destination" ]; then return; fi
   if command -v systemd-sysusers > /dev/null; then act systemd-sysusers "$sysusers"; fi
   if ! has_systemd; then
     echo "systemd does not run here: nothing is started"
@@ -174,15 +186,16 @@ uninstall_all() {
   for path in "$unit" "$program" "$sysusers" "$share/bash-completion/completions/wsdaemon" \
     "$share/zsh/site-functions/_wsdaemon" "$share/fish/vendor_completions.d/wsdaemon.fish" \
     "$share/man/man1/wsdaemon.1"; do
-    if [ -e "$path" ]; then
-      act rm -f "$path"
+    if [ -e "$destination$path" ]; then
+      act rm -f "$destination$path"
       changed=yes
     fi
   done
   if has_systemd && [ "$changed" = yes ]; then act systemctl daemon-reload; fi
+  if [ -n "$destination" ]; then return; fi
   echo "Config (/etc/wsdaemon) and data (/var/lib/wsdaemon, or the root of the config) stay;"
   echo "delete them by hand once nobody needs what is in them."
 }
 
-if [ "$dry_run" = no ] && [ "$(id -u)" -ne 0 ]; then fail "needs root (or --dry-run)"; fi
+if [ "$dry_run" = no ] && [ -z "$destination" ] && [ "$(id -u)" -ne 0 ]; then fail "needs root (or --dry-run)"; fi
 if [ "$action" = install ]; then install_all; else uninstall_all; fi

@@ -1,4 +1,5 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { walkSync } from "@std/fs";
 import { fromFileUrl, join } from "@std/path";
 import { load } from "../config/fixture.ts";
 import { testFolder } from "../fixtures/folder.ts";
@@ -15,7 +16,12 @@ for (const { name } of Deno.readDirSync(join(SCRIPTS, "config"))) {
 }
 
 function install(...args: string[]) {
-  const { code, stdout, stderr } = new Deno.Command(join(SCRIPTS, "install.sh"), { args })
+  return installBelow("", ...args);
+}
+
+function installBelow(destination: string, ...args: string[]) {
+  const env = { DESTDIR: destination };
+  const { code, stdout, stderr } = new Deno.Command(join(SCRIPTS, "install.sh"), { args, env })
     .outputSync();
   const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
   return { code, stdout: out!, stderr: err! };
@@ -32,6 +38,53 @@ Deno.test("a dry run of the installer names every file, below the prefix, and ma
   assertMatch(stdout, /^would: install \S+\/opt\/share\/man\/man1\/wsdaemon\.1 \(mode 644\)$/m);
   assertMatch(stdout, /^would: install \/etc\/systemd\/system\/wsdaemon\.service \(mode 644\)$/m);
   assertEquals([...Deno.readDirSync(folder.path)].map(({ name }) => name), ["built"]);
+});
+
+/** Returns the paths of all files below a folder, sorted. */
+function filesBelow(folder: string): string[] {
+  return Array.from(
+    walkSync(folder, { includeDirs: false }),
+    ({ path }) => path.slice(folder.length),
+  ).sort();
+}
+
+Deno.test("the installer puts everything below DESTDIR, and removes all but the config from there", () => {
+  using folder = testFolder();
+  const binary = join(folder.path, "built");
+  Deno.writeTextFileSync(binary, '#!/bin/sh\necho "1.2.3 $1"\n', { mode: 0o755 });
+  const destination = join(folder.path, "image");
+  const args = ["--prefix", "/opt/w", "--binary", binary, "--start"];
+  const CONFIG = "/etc/wsdaemon/config.json";
+  const UNIT = "/etc/systemd/system/wsdaemon.service";
+  const installed = [
+    UNIT,
+    "/etc/sysusers.d/wsdaemon.conf",
+    CONFIG,
+    "/opt/w/bin/wsdaemon",
+    "/opt/w/share/bash-completion/completions/wsdaemon",
+    "/opt/w/share/fish/vendor_completions.d/wsdaemon.fish",
+    "/opt/w/share/man/man1/wsdaemon.1",
+    "/opt/w/share/zsh/site-functions/_wsdaemon",
+  ];
+  // An installer that did not heed it would put them into this machine: nothing is tried then.
+  const planned = installBelow(destination, ...args, "--dry-run").stdout.trimEnd().split("\n");
+  assertEquals(
+    planned.filter((line) => !line.startsWith(`would: install ${destination}/`)),
+    [],
+  );
+  const first = installBelow(destination, ...args);
+  assertEquals([first.code, first.stderr], [0, ""]);
+  assertEquals(filesBelow(destination), installed);
+  // Where it will be, and not where it was put.
+  const unit = Deno.readTextFileSync(destination + UNIT);
+  assertMatch(unit, /^ExecStart=\/opt\/w\/bin\/wsdaemon /m);
+  Deno.writeTextFileSync(destination + CONFIG, "{}");
+  assertEquals(installBelow(`${destination}/`, ...args), { code: 0, stdout: "", stderr: "" });
+  const removed = installBelow(destination, "--uninstall", "--prefix", "/opt/w");
+  assertEquals(removed, { code: 0, stdout: "", stderr: "" });
+  assertEquals(filesBelow(destination), [CONFIG]);
+  assertEquals(Deno.readTextFileSync(destination + CONFIG), "{}");
+  assertStringIncludes(installBelow("relative", "--dry-run").stderr, "DESTDIR must be an absolute");
 });
 
 Deno.test("the installer says what is wrong with its arguments", () => {
