@@ -1,8 +1,11 @@
 /** A container that systemd boots in, on a copy of this machine's root that is gone afterwards. */
 
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import { eventually } from "../fixtures/eventually.ts";
 import { testFolder } from "../fixtures/folder.ts";
+
+/** The checkout, which programs in the container read at the same path. */
+const PROJECT = fromFileUrl(new URL("../..", import.meta.url));
 
 /** What a program in the container said and how it ended. */
 export interface Ran {
@@ -58,6 +61,8 @@ export class Container implements AsyncDisposable {
         // This one's own list of calls is older than Landlock.
         "--system-call-filter=landlock_create_ruleset landlock_add_rule landlock_restrict_self",
         `--bind=${data}:/var/lib/wsdaemon`,
+        // The container has a /tmp of its own, and of this machine's root nothing that is mounted on it.
+        `--bind-ro=${PROJECT}`,
         ...["--register=no", "--private-network", "--boot", "systemd.unit=basic.target"],
       ],
       env: { SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: "0" },
