@@ -11,6 +11,11 @@ import { fromFileUrl, join } from "@std/path";
 /** The processors that binaries are made for. */
 export type Arch = typeof Deno.build.arch & ("aarch64" | "x86_64");
 
+/** Debian's names of them, which are also OCI's. */
+export const DEBIAN_ARCH = { x86_64: "amd64", aarch64: "arm64" } as const satisfies Readonly<
+  Record<Arch, string>
+>;
+
 /** A file of a package on npm. */
 interface PackagedFile {
   /** Name and version of the package. */

@@ -6,11 +6,8 @@
 
 import { walk } from "@std/fs";
 import { join } from "@std/path";
-import type { Arch } from "../build/runtime.ts";
+import { type Arch, DEBIAN_ARCH } from "../build/runtime.ts";
 import { run } from "../release/run.ts";
-
-/** Debian's names of processors. */
-export const DEBIAN_ARCH: Readonly<Record<Arch, string>> = { x86_64: "amd64", aarch64: "arm64" };
 
 /** What runs in the image; dash is its /bin/sh, and Git's scripts use the rest. */
 const WANTED = ["git", "openssh-client", "ca-certificates", "dash", "coreutils", "sed", "grep"];

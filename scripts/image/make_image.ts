@@ -1,9 +1,9 @@
 /** Makes a container image of a binary, without a container engine. */
 
 import { join } from "@std/path";
-import type { Arch } from "../build/runtime.ts";
-import { DEBIAN_ARCH, makeDebianRoot, type UsedPackage } from "./debian_root.ts";
-import { makeArchive, type OciArch, writeLayout } from "./oci_layout.ts";
+import { type Arch, DEBIAN_ARCH } from "../build/runtime.ts";
+import { makeDebianRoot, type UsedPackage } from "./debian_root.ts";
+import { makeArchive, writeLayout } from "./oci_layout.ts";
 
 /** A binary, and where its image goes. */
 export interface MakeImageOptions {
@@ -52,7 +52,7 @@ export async function makeImage(options: MakeImageOptions): Promise<MadeImage> {
         { folder: base, madeBy: `${packages.length} Debian packages` },
         { folder: program, madeBy: `wsdaemon ${version}` },
       ],
-      arch: DEBIAN_ARCH[arch] as OciArch,
+      arch: DEBIAN_ARCH[arch],
       created,
       tag: version,
       config: CONFIG,

@@ -2,11 +2,10 @@
 
 import { ensureDir, walk } from "@std/fs";
 import { dirname, fromFileUrl, join } from "@std/path";
-import type { Arch } from "../build/runtime.ts";
+import { type Arch, DEBIAN_ARCH } from "../build/runtime.ts";
 import { run } from "./run.ts";
 
 const SCRIPTS = fromFileUrl(new URL("../", import.meta.url));
-const ARCHITECTURES: Readonly<Record<Arch, string>> = { x86_64: "amd64", aarch64: "arm64" };
 const CONFIG = "/etc/wsdaemon/config.json";
 
 /** What goes into a package. */
@@ -25,7 +24,7 @@ export interface PackageContent {
 
 /** Returns the name of a package's file. */
 export function packageName(version: string, arch: Arch): string {
-  return `wsdaemon_${version}_${ARCHITECTURES[arch]}.deb`;
+  return `wsdaemon_${version}_${DEBIAN_ARCH[arch]}.deb`;
 }
 
 /** Writes the package to a path; the same content gives the same bytes. */
@@ -100,7 +99,7 @@ async function writeControl(root: string, { version, arch }: PackageContent): Pr
   await ensureDir(folder);
   const control = `Package: wsdaemon
 Version: ${version}
-Architecture: ${ARCHITECTURES[arch]}
+Architecture: ${DEBIAN_ARCH[arch]}
 Maintainer: The wsdaemon authors <authors@wsdaemon.invalid>
 Installed-Size: ${Math.ceil(bytes / 1024)}
 Depends: libc6 (>= 2.27), libgcc-s1, init-system-helpers (>= 1.51), git (>= 1:2.30)
