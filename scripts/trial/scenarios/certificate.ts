@@ -5,6 +5,8 @@ import { TrialNode } from "../node.ts";
 import type { Row } from "../places.ts";
 import type { ScenarioContext } from "../scenarios.ts";
 
+const DAY = 86_400_000;
+
 /** Runs openssl, and returns nothing but its success. @throws with what it said */
 async function openssl(folder: string, ...args: string[]): Promise<void> {
   const { success, stderr } = await new Deno.Command("openssl", { args, cwd: folder }).output();
@@ -30,7 +32,7 @@ async function certificate(folder: string, name: string, ends: Date): Promise<vo
   const files = ["-keyout", `${name}.key`, "-out", `${name}.csr`, "-subj", `/CN=${name}`];
   await openssl(folder, "req", ...key, ...files);
   const time = (date: Date) => date.toISOString().replaceAll(/[-:T]|\.\d+/g, "");
-  const from = time(new Date(Math.min(Date.now(), ends.getTime()) - 86_400_000));
+  const from = time(new Date(Math.min(Date.now(), ends.getTime()) - DAY));
   const signer = ["-config", "ca/ca.conf", "-cert", "ca.pem", "-keyfile", "ca.key"];
   const span = ["-startdate", from, "-enddate", time(ends)];
   await openssl(
@@ -46,7 +48,6 @@ async function authority(folder: string): Promise<void> {
   await openssl(folder, "req", "-x509", ...key, ...files);
 }
 
-const DAY = 86_400_000;
 /** Milliseconds from the start of a daemon to the end of its certificate. */
 const SOON = 25_000;
 
@@ -58,15 +59,16 @@ const SOON = 25_000;
 export async function* expiringCertificates({ folder }: ScenarioContext): AsyncGenerator<Row> {
   await Deno.mkdir(folder, { recursive: true });
   await authority(folder);
-  const tls = { cert: join(folder, "node.pem"), key: join(folder, "node.key") };
-  // Operators on the node use the socket, which needs no certificate.
-  const listen = [`unix://${join(folder, "api.sock")}`, "127.0.0.1:0"];
-  {
-    await certificate(folder, "node", new Date(Date.now() + 10 * DAY));
-    await using node = await TrialNode.start(join(folder, "10-days"), {
-      config: { tls },
-      listen,
+  const startNode = async (name: string, ends: Date) => {
+    await certificate(folder, "node", ends);
+    return await TrialNode.start(join(folder, name), {
+      config: { tls: { cert: join(folder, "node.pem"), key: join(folder, "node.key") } },
+      // Operators on the node use the socket, which needs no certificate.
+      listen: [`unix://${join(folder, "api.sock")}`, "127.0.0.1:0"],
     });
+  };
+  {
+    await using node = await startNode("10-days", new Date(Date.now() + 10 * DAY));
     yield await node.look({
       trouble: "a certificate that ends in 10 days",
       id: "cert",
@@ -95,11 +97,7 @@ export async function* expiringCertificates({ folder }: ScenarioContext): AsyncG
       remedy: ["WsdaemonCertificateRefused"],
     });
   }
-  await certificate(folder, "node", new Date(Date.now() + SOON));
-  await using node = await TrialNode.start(join(folder, "ends"), {
-    config: { tls },
-    listen,
-  });
+  await using node = await startNode("ends", new Date(Date.now() + SOON));
   yield await node.look({
     trouble: "a certificate that ends while in use",
     id: "cert",
