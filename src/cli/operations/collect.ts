@@ -11,6 +11,7 @@ import {
   collectionFlags,
   describeCollection,
 } from "../collection_report.ts";
+import { figureOf } from "./format.ts";
 import { DETACH, runInDaemon } from "./run_in_daemon.ts";
 
 const EXAMPLES = `
@@ -43,8 +44,8 @@ export function collectCommand(): Command {
 }
 
 /** Returns what a collection's figures say. */
-function resultOf({ figures }: Operation): CollectResult {
-  const figure = (name: string) => Number(figures[name] ?? 0);
+function resultOf(operation: Operation): CollectResult {
+  const figure = (name: string) => figureOf(operation, name);
   const tally = (count: string, bytes: string) => ({ count: figure(count), bytes: figure(bytes) });
   return {
     dryRun: figure("dry_run") === 1,

@@ -96,6 +96,11 @@ export function failureWords({ failure }: Operation): string {
   return `${failure.code}: ${printable(failure.message)} [${failure.reason}]`;
 }
 
+/** Returns one of the figures of an operation that has ended; 0 where it has none of that name. */
+export function figureOf({ figures }: Operation, name: string): number {
+  return Number(figures[name] ?? 0);
+}
+
 /** Returns how long an operation has run, or ran. */
 export function elapsedOf({ startTime, endTime }: Operation, now: number): string {
   const start = timeOf(startTime) ?? now;

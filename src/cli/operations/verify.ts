@@ -4,8 +4,9 @@ import { Command } from "commander";
 import type { Operation } from "../../wire/mod.ts";
 import { addConnectionFlags, withSession } from "../client/connect.ts";
 import { Failure } from "../failure.ts";
-import { formatCount, formatTally } from "../store/format.ts";
-import { printable } from "./format.ts";
+import { formatCount } from "../store/format.ts";
+import { describeVerification } from "../verification_report.ts";
+import { figureOf, printable } from "./format.ts";
 import { DETACH, runInDaemon } from "./run_in_daemon.ts";
 
 const EXAMPLES = `
@@ -50,27 +51,20 @@ export function verifyCommand(): Command {
 
 function describe(operation: Operation): string {
   const { findings } = operation;
-  const [images, count, bytes, damaged, quarantined] = [
-    "images",
-    "blobs",
-    "bytes",
-    "damaged",
-    "quarantined",
-  ].map((name) => figureOf(operation, name)) as [number, number, number, number, number];
-  if (images === 0 && damaged === 0) {
-    return "The store lists no backup and no snapshot: nothing was checked";
-  }
+  const [damaged, quarantined] = [
+    figureOf(operation, "damaged"),
+    figureOf(operation, "quarantined"),
+  ];
+  const checked = {
+    images: figureOf(operation, "images"),
+    blobs: figureOf(operation, "blobs"),
+    bytes: figureOf(operation, "bytes"),
+  };
   const untold = damaged - findings.length;
-  const read = `${formatCount(images)} ${images === 1 ? "image" : "images"}, ` +
-    formatTally({ count, bytes });
   return [
     ...findings.map((finding) => `damaged: ${printable(finding)}`),
     ...untold > 0 ? [`damaged: ${formatCount(untold)} more, which the daemon's log names`] : [],
     ...quarantined > 0 ? [`deleted: ${formatCount(quarantined)} of them`] : [],
-    damaged > 0 ? `checked ${read}` : `${read}: every digest is right`,
+    describeVerification(checked, damaged),
   ].join("\n");
-}
-
-function figureOf({ figures }: Operation, name: string): number {
-  return Number(figures[name] ?? 0);
 }

@@ -6,7 +6,8 @@ import { type Damage, verifyImages, type VerifyResult } from "../../inspect/mod.
 import { Failure } from "../failure.ts";
 import { printJson, printLine } from "../io.ts";
 import { Progress } from "../progress.ts";
-import { formatCount, formatTally } from "./format.ts";
+import { describeVerification } from "../verification_report.ts";
+import { formatCount } from "./format.ts";
 import { withStore } from "./session.ts";
 
 const EXAMPLES = `
@@ -59,14 +60,7 @@ export function verifyCommand(): Command {
 function printResult(result: VerifyResult): void {
   for (const damage of result.damage) printDamage(damage);
   for (const digest of result.quarantined) printLine(`deleted: ${digest}`);
-  const { images, blobs: count, bytes } = result;
-  const read = `${formatCount(images)} ${images === 1 ? "image" : "images"}, ` +
-    formatTally({ count, bytes });
-  if (images === 0 && result.damage.length === 0) {
-    printLine("The store lists no backup and no snapshot: nothing was checked");
-    return;
-  }
-  printLine(result.damage.length > 0 ? `checked ${read}` : `${read}: every digest is right`);
+  printLine(describeVerification(result, result.damage.length));
 }
 
 function printDamage({ what, problem, images }: Damage): void {
