@@ -30,7 +30,7 @@ import { DaemonError, messageOf } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import { currentOperation } from "../operations/mod.ts";
 import type { Metrics } from "../telemetry/mod.ts";
-import { CacheFlight } from "./cache_flight.ts";
+import { CacheFlights } from "./cache_flights.ts";
 import { CacheMetrics, type CacheOutcome } from "./cache_metrics.ts";
 import type { RestoreImageOptions, SaveOptions } from "./images.ts";
 import { type CacheEntry, type CacheLimits, NodeCache, tryTo } from "./node_cache.ts";
@@ -68,7 +68,7 @@ export class BaseCache implements AsyncDisposable {
   readonly #options: BaseCacheOptions;
   readonly #metrics: CacheMetrics;
   readonly #cache: NodeCache<CachedBase>;
-  readonly #flights = new Map<string, CacheFlight<CachedBase>>();
+  readonly #flights: CacheFlights<CachedBase>;
   /** Images whose frozen tree is being made a base. */
   readonly #adopting = new Set<string>();
 
@@ -84,6 +84,7 @@ export class BaseCache implements AsyncDisposable {
       delete: (name) => bases.remove(name),
       onEvicted: (_entry, reason) => this.#metrics.evicted(reason),
     });
+    this.#flights = new CacheFlights(cache);
     this.#metrics = new CacheMetrics(options.metrics, {
       uses: [
         "wsdaemon_base_restores_total",
@@ -147,21 +148,13 @@ export class BaseCache implements AsyncDisposable {
     if (this.#cache.has(id) || this.#cache.isDoomed(id)) {
       return this.#restored("miss", await restore(tree, options));
     }
-    const joined = this.#flights.get(id);
-    if (joined) currentOperation()?.enter("waiting for another restore");
-    const flight = joined ?? this.#startFlight(id, options, restore);
-    const result = await flight.wait(
-      options.signal,
-      async (base) => base && await this.#clone(base, tree, options),
-    ).catch((error) => {
-      options.signal?.throwIfAborted();
-      // Whoever only joined finds out for itself, by its own limit and in its own time.
-      if (!joined) throw error;
-      return undefined;
+    const { result, outcome } = await this.#flights.share(id, {
+      make: (signal) => this.#findOrMake(id, restore, { ...options, signal }),
+      use: (base) => this.#clone(base, tree, options),
+      waitsFor: "waiting for another restore",
+      signal: options.signal,
     });
-    this.#cache.inBackground(this.#cache.evict());
-    if (result) return this.#restored(joined ? "joined" : "miss", result);
-    return this.#restored("miss", await restore(tree, options));
+    return this.#restored(outcome, result ?? await restore(tree, options));
   }
 
   #restored(outcome: CacheOutcome, result: RestoreResult): RestoreResult {
@@ -228,30 +221,18 @@ export class BaseCache implements AsyncDisposable {
     }
   }
 
-  #startFlight(
+  /** Returns a base of an image with one use of it that the caller ends; `undefined` where none can be kept. */
+  async #findOrMake(
     id: string,
-    { limitBytes }: RestoreImageOptions,
     restore: Restore,
-  ): CacheFlight<CachedBase> {
-    const work = async (signal: AbortSignal) => {
-      const isShort = await tryTo("look for room", () => this.#cache.isSpaceShort()) ?? true;
-      // A save may have made it meanwhile.
-      const there = this.#cache.use(id);
-      if (there || this.#adopting.has(id) || isShort) return there;
-      const limit = limitBytes === undefined ? {} : { limitBytes };
-      return await this.#make(id, (tree) => restore(tree, { signal, ...limit }));
-    };
-    const onEnd = () => {
-      if (this.#flights.get(id) === flight) this.#flights.delete(id);
-    };
-    const flight: CacheFlight<CachedBase> = new CacheFlight(
-      work,
-      (base) => this.#cache.release(base),
-      onEnd,
-    );
-    this.#flights.set(id, flight);
-    this.#cache.inBackground(flight.settled);
-    return flight;
+    { limitBytes, signal }: RestoreImageOptions,
+  ): Promise<CachedBase | undefined> {
+    const isShort = await tryTo("look for room", () => this.#cache.isSpaceShort()) ?? true;
+    // A save may have made it meanwhile.
+    const there = this.#cache.use(id);
+    if (there || this.#adopting.has(id) || isShort) return there;
+    const limit = limitBytes === undefined ? {} : { limitBytes };
+    return await this.#make(id, (tree) => restore(tree, { signal, ...limit }));
   }
 
   /**

@@ -15,11 +15,10 @@
 import { join } from "@std/path";
 import { type Digest, hexOf } from "../digest.ts";
 import { readDiskSpace } from "../disk_space.ts";
-import { currentOperation } from "../operations/mod.ts";
 import type { LeasedFile, SpooledBlob } from "../spool.ts";
 import type { ObjectStore, StoreOptions } from "../store/mod.ts";
 import type { Metrics } from "../telemetry/mod.ts";
-import { CacheFlight } from "./cache_flight.ts";
+import { CacheFlights } from "./cache_flights.ts";
 import { CacheMetrics } from "./cache_metrics.ts";
 import { type CacheEntry, type CacheLimits, NodeCache, tryTo } from "./node_cache.ts";
 
@@ -44,7 +43,7 @@ export class LayerCache implements AsyncDisposable {
   readonly #options: LayerCacheOptions;
   readonly #metrics: CacheMetrics;
   readonly #cache: NodeCache<CachedBlob>;
-  readonly #flights = new Map<string, CacheFlight<CachedBlob>>();
+  readonly #flights: CacheFlights<CachedBlob>;
 
   constructor(options: LayerCacheOptions) {
     this.#options = options;
@@ -56,6 +55,7 @@ export class LayerCache implements AsyncDisposable {
       delete: (id) => removeFile(this.#pathOf(id)),
       onEvicted: (_entry, reason) => this.#metrics.evicted(reason),
     });
+    this.#flights = new CacheFlights(cache);
     this.#metrics = new CacheMetrics(options.metrics, {
       uses: [
         "wsdaemon_layer_reads_total",
@@ -96,21 +96,17 @@ export class LayerCache implements AsyncDisposable {
       this.#metrics.used("hit");
       return this.#lease(known);
     }
-    const joined = this.#flights.get(id);
-    if (joined) currentOperation()?.enter("waiting for another download");
-    const flight = joined ?? this.#startFlight(digest, size);
-    const leased = await flight.wait(options.signal, (entry) => {
-      if (entry) entry.users++;
-      return Promise.resolve(entry && this.#lease(entry));
-    }).catch((error) => {
-      options.signal?.throwIfAborted();
-      // Whoever only joined finds out for itself.
-      if (!joined) throw error;
-      return undefined;
+    const { result, outcome } = await this.#flights.share(id, {
+      make: (signal) => this.#download(digest, size, signal),
+      use: (entry) => {
+        entry.users++;
+        return Promise.resolve(this.#lease(entry));
+      },
+      waitsFor: "waiting for another download",
+      signal: options.signal,
     });
-    this.#metrics.used(joined && leased ? "joined" : "miss");
-    this.#cache.inBackground(this.#cache.evict());
-    return leased ?? await store.acquireBlob(digest, size, options);
+    this.#metrics.used(outcome);
+    return result ?? await store.acquireBlob(digest, size, options);
   }
 
   /** Keeps a blob that is in the spool and about to be stored; its spool file stays. */
@@ -176,21 +172,6 @@ export class LayerCache implements AsyncDisposable {
     }
     await this.#remove(entry);
     return undefined;
-  }
-
-  #startFlight(digest: Digest, size: number): CacheFlight<CachedBlob> {
-    const id = hexOf(digest);
-    const onEnd = () => {
-      if (this.#flights.get(id) === flight) this.#flights.delete(id);
-    };
-    const flight: CacheFlight<CachedBlob> = new CacheFlight(
-      (signal) => this.#download(digest, size, signal),
-      (entry) => this.#cache.release(entry),
-      onEnd,
-    );
-    this.#flights.set(id, flight);
-    this.#cache.inBackground(flight.settled);
-    return flight;
   }
 
   /** Downloads a blob. @returns it, with one use of it that the caller ends; `undefined` where it cannot be kept */
