@@ -5,6 +5,7 @@ import { DaemonError, invalid } from "../errors.ts";
 import type { ObjectStore } from "../store/mod.ts";
 import {
   backupKey,
+  blobsOf,
   changeHistory,
   findReference,
   type FoundImage,
@@ -100,14 +101,14 @@ function countUsers(
   for (const image of images) {
     const manifest = manifests.get(image.manifest);
     if (!manifest) continue;
-    for (const digest of blobsOf(manifest).keys()) users.set(digest, (users.get(digest) ?? 0) + 1);
+    for (const { digest } of blobsOf(manifest)) users.set(digest, (users.get(digest) ?? 0) + 1);
   }
   return users;
 }
 
 function sizesOf(manifest: StoredManifest, users: ReadonlyMap<Digest, number>): ImageSizes {
   const sizes: ImageSizes = { layers: manifest.layers.length, storedBytes: 0, ownBytes: 0 };
-  for (const [digest, size] of blobsOf(manifest)) {
+  for (const { digest, size } of blobsOf(manifest)) {
     sizes.storedBytes += size;
     if (users.get(digest) === 1) sizes.ownBytes += size;
   }
@@ -125,14 +126,6 @@ export async function sizesOfImage(
 ): Promise<Pick<ImageSizes, "layers" | "storedBytes">> {
   const { layers, storedBytes } = sizesOf(await readManifest(store, manifest, signal), new Map());
   return { layers, storedBytes };
-}
-
-/** Returns an image's blobs and their sizes in bytes, each once. */
-function blobsOf({ digest, size, config, layers, index }: StoredManifest): Map<Digest, number> {
-  return new Map(
-    [{ digest, size }, config, ...layers, ...(index ? [index] : [])]
-      .map((blob) => [blob.digest, blob.size]),
-  );
 }
 
 /**

@@ -9,7 +9,13 @@ import { type Digest, digestOf, hexOf, sha256Digest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
 import type { File } from "../linux/mod.ts";
 import { BlobFile, type BlobSource } from "./blob_file.ts";
-import { MANIFEST_TYPE, MAX_MANIFEST_BYTES, parseManifest, requireBlob } from "../snapshot/mod.ts";
+import {
+  contentBlobsOf,
+  MANIFEST_TYPE,
+  MAX_MANIFEST_BYTES,
+  parseManifest,
+  requireBlob,
+} from "../snapshot/mod.ts";
 /** The name by which other tools find the image in the layout. */
 export const OCI_TAG = "latest";
 
@@ -62,14 +68,11 @@ async function write(
   const manifest = await small(digest);
   const parsed = parseManifest(manifest);
   const config = await small(parsed.config.digest);
-  const large = new Map(
-    [...parsed.layers, ...(parsed.index ? [parsed.index] : [])]
-      .map((blob) => [blob.digest, blob.size]),
-  );
+  const large = contentBlobsOf(parsed);
   const progress = {
     bytes: manifest.bytes.length + config.bytes.length,
-    ofBytes: [...large.values()].reduce(
-      (sum, size) => sum + size,
+    ofBytes: large.reduce(
+      (sum, { size }) => sum + size,
       manifest.bytes.length + config.bytes.length,
     ),
   };
@@ -78,7 +81,7 @@ async function write(
   for (const { digest, bytes } of [manifest, config]) {
     await Deno.writeFile(join(target, hexOf(digest)), bytes, { createNew: true });
   }
-  for (const [digest, size] of large) {
+  for (const { digest, size } of large) {
     await using blob = await BlobFile.hold(source, { digest, size }, { signal });
     await copyBlob(blob.file, digest, join(target, hexOf(digest)), (count) => {
       signal?.throwIfAborted();
@@ -87,7 +90,7 @@ async function write(
     });
   }
   await writeIndex(folder, manifest.bytes);
-  return { blobs: large.size + 2, bytes: progress.bytes };
+  return { blobs: large.length + 2, bytes: progress.bytes };
 }
 
 /** Writes `index.json`, as the last file: until then the folder is no layout. */

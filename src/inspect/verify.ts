@@ -6,7 +6,9 @@ import type { BlobId } from "../image/mod.ts";
 import type { ObjectStore } from "../store/mod.ts";
 import { mapConcurrent } from "../async/mod.ts";
 import {
+  contentBlobsOf,
   type FoundImage,
+  type ImageBlob,
   imagesOf,
   joinConfig,
   MAX_MANIFEST_BYTES,
@@ -195,8 +197,8 @@ async function imagesToVerify(
 /** The blobs that a manifest and its config need, or the damage of these two. */
 interface Reading {
   manifest: Digest;
-  /** Layers and the index. */
-  blobs: { digest: Digest; size: number }[];
+  /** All but the two. */
+  blobs: ImageBlob[];
   /** The manifest itself and the config. */
   read: { digest: Digest; size: number }[];
   damage: { what: Digest; problem: string }[];
@@ -212,9 +214,8 @@ async function readDescription(
   try {
     const manifest = await readManifest(store, digest, signal);
     reading.read.push(manifest);
-    const { config, layers, index } = manifest;
-    reading.blobs.push(...layers, ...(index ? [index] : []));
-    reached = config.digest;
+    reading.blobs.push(...contentBlobsOf(manifest));
+    reached = manifest.config.digest;
     const bytes = await requireBlob(
       reached,
       store.getBlobBytes(reached, MAX_MANIFEST_BYTES, { signal }),
@@ -252,7 +253,7 @@ async function survey(
     const own = urls.get(reading.manifest)!;
     for (const { digest, size } of reading.read) result.read.set(digest, size);
     for (const { what, problem } of reading.damage) report.add(what, problem, own);
-    for (const [digest, size] of new Map(reading.blobs.map((b) => [b.digest, b.size]))) {
+    for (const { digest, size } of reading.blobs) {
       const other = result.needed.get(digest);
       if (other) other.urls.push(...own);
       else result.needed.set(digest, { size, urls: [...own] });

@@ -14,6 +14,7 @@
 import type { Digest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
 import { blobKey, type ObjectStore } from "../store/mod.ts";
+import { blobsOf } from "./image_blobs.ts";
 import type { WorkspaceIdentity } from "./images.ts";
 import { type DescribedImage, KnownLineages } from "./known_lineages.ts";
 import { MAX_MANIFEST_BYTES, type ParsedManifest, parseManifest } from "./manifest.ts";
@@ -138,8 +139,7 @@ async function incompleteManifests(
   const whole = await Promise.all(manifests.map(async (manifest) => {
     const read = await readManifest(store, manifest, signal);
     if (typeof read === "string") return read === "damaged";
-    const blobs = [...read.layers, read.config, ...read.index ? [read.index] : []];
-    const there = await Promise.all([{ digest: manifest, size: read.size }, ...blobs].map(isThere));
+    const there = await Promise.all(blobsOf({ ...read, digest: manifest }).map(isThere));
     return there.every(Boolean);
   }));
   return manifests.filter((_, n) => !whole[n]);

@@ -8,6 +8,7 @@ import { currentOperation } from "../operations/mod.ts";
 import type { LeasedFile } from "../spool.ts";
 import type { ObjectStore, StoreOptions } from "../store/mod.ts";
 import type { BaseCache } from "./base_cache.ts";
+import { contentBlobsOf } from "./image_blobs.ts";
 import type { RestoredImage, RestoreImageOptions } from "./images.ts";
 import type { KnownLineages } from "./known_lineages.ts";
 import type { LayerCache } from "./layer_cache.ts";
@@ -105,7 +106,7 @@ export class ImageRestorer {
         manifest,
         reason: messageOf(error),
       });
-      for (const { digest } of [...layers, ...index ? [index] : []]) {
+      for (const { digest } of contentBlobsOf(image)) {
         await this.#layers?.drop(digest);
       }
       await this.#content.clear(tree);

@@ -2,13 +2,8 @@
 
 import type { PackStats } from "../content/mod.ts";
 import type { Digest } from "../digest.ts";
+import type { ImageBlob } from "./image_blobs.ts";
 import type { Lineage } from "./lineage.ts";
-
-/** A blob that an image needs. */
-interface ImageBlob {
-  readonly digest: Digest;
-  readonly size: number;
-}
 
 /** An image that is stored, and the state of the tree that it shows. */
 export interface LastImage {

@@ -10,6 +10,7 @@ export { LayerCache, type LayerCacheOptions } from "./layer_cache.ts";
 export type { CacheLimits } from "./node_cache.ts";
 export { STORE_CONCURRENCY } from "./concurrency.ts";
 export { changeHistory } from "./history.ts";
+export { blobsOf, contentBlobsOf, type ContentOfImage, type ImageBlob } from "./image_blobs.ts";
 export {
   forgetImageUses,
   type ImageUse,

@@ -4,6 +4,7 @@ import type { Digest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
 import { logger } from "../log/mod.ts";
 import type { ObjectInfo, ObjectStore, StoreOptions } from "../store/mod.ts";
+import { blobsOf } from "./image_blobs.ts";
 import type { WorkspaceIdentity } from "./images.ts";
 import { mapConcurrent } from "../async/mod.ts";
 import { STORE_CONCURRENCY } from "./concurrency.ts";
@@ -167,9 +168,7 @@ export async function liveBlobs(store: ObjectStore, signal?: AbortSignal): Promi
     const manifest of mapConcurrent(namedManifests(store, signal), STORE_CONCURRENCY, read)
   ) {
     if (!manifest || live.has(manifest.digest)) continue;
-    live.add(manifest.digest).add(manifest.config.digest);
-    for (const layer of manifest.layers) live.add(layer.digest);
-    if (manifest.index) live.add(manifest.index.digest);
+    for (const { digest } of blobsOf(manifest)) live.add(digest);
   }
   return live;
 

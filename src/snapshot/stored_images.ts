@@ -26,6 +26,7 @@ import { logger } from "../log/mod.ts";
 import { currentOperation, inStep } from "../operations/mod.ts";
 import type { ObjectStore } from "../store/mod.ts";
 import { Backups, type BackupsOptions } from "./backups.ts";
+import { contentBlobsOf } from "./image_blobs.ts";
 import {
   type Images,
   MAX_LOG_BYTES,
@@ -321,7 +322,7 @@ export class StoredImages implements Images {
     options: SaveOptions,
     refer: Refer,
   ): Promise<Omit<LastImage, "state" | "stats"> & { url: string }> {
-    const { stats, layers, index } = packed;
+    const { stats, layers } = packed;
     const isUnread = layers.slice(0, -1).every(({ digest }) => previousLayers.includes(digest));
     const base = isUnread ? await this.#baseImage(packed, options) : undefined;
     for (const image of [...base ? [base] : [], describePacked(packed, options.lineage)]) {
@@ -337,10 +338,9 @@ export class StoredImages implements Images {
       this.#lineages.add(manifest, lineage);
       const url = await refer(this.#historyImage({ manifest, lineage }, stats), previousLayers);
       if (url === undefined) continue;
-      const blobs = [...layers, index, config, image.manifest].map((blob) => ({
-        digest: blob.digest,
-        size: "size" in blob ? blob.size : blob.bytes.length,
-      }));
+      const small = [config, image.manifest]
+        .map(({ digest, bytes }) => ({ digest, size: bytes.length }));
+      const blobs = [...contentBlobsOf(packed), ...small];
       return { url, manifest, lineage, blobs };
     }
     throw new TypeError("An image of the tree's own lineage can always be referred to");
