@@ -3,7 +3,19 @@
 import { compareBytes } from "../archive/mod.ts";
 import { binarySearch } from "../binary_search.ts";
 import { S, type Stat, type Timespec } from "../linux/mod.ts";
-import { FIELD, HEAD, KIND, OMITTED, RACY, RECORD, type Xattr, XATTR_HEAD } from "./layout.ts";
+import { CHUNK_ENTRY, ChunkList } from "./chunk_list.ts";
+import {
+  DIGEST_BYTES,
+  FIELD,
+  FLAG,
+  HEAD,
+  KIND,
+  OMITTED,
+  RACY,
+  RECORD,
+  type Xattr,
+  XATTR_HEAD,
+} from "./layout.ts";
 
 /** Memory that contains blocks, as bytes and as a `DataView`. */
 export class Memory {
@@ -128,6 +140,26 @@ export class Block {
     return this.hasXattrs(record) ? decodeXattrs(this.xattrBytes(record)) : [];
   }
 
+  /** Returns what the heap has of the content, by the flags: a digest, a list of chunks. A view. */
+  contentBytes(record: number): Uint8Array {
+    const at = this.#contentAt(record);
+    return this.memory.bytes.subarray(at, at + this.contentBytesLength(record));
+  }
+  /** Returns the length of {@link contentBytes}, which need not be there. */
+  contentBytesLength(record: number): number {
+    const flags = this.flags(record);
+    return (flags & FLAG.digest ? DIGEST_BYTES : 0) +
+      (flags & FLAG.chunked ? CHUNK_ENTRY * this.offset(record) : 0);
+  }
+  isChunked(record: number): boolean {
+    return (this.flags(record) & FLAG.chunked) !== 0;
+  }
+  /** Returns the chunks of a file that is a list of them: a view of the memory. */
+  chunks(record: number): ChunkList {
+    const digest = this.flags(record) & FLAG.digest ? DIGEST_BYTES : 0;
+    return new ChunkList(this.contentBytes(record).subarray(digest));
+  }
+
   /** Returns the record of the entry called `name`; `undefined` where the directory has none. */
   find(name: Uint8Array): number | undefined {
     const n = binarySearch(
@@ -195,6 +227,11 @@ export class Block {
       this.devMajor(record) === stat.devMajor && this.devMinor(record) === stat.devMinor;
   }
 
+  /** Where in the heap an entry's attributes end. */
+  #contentAt(record: number): number {
+    return this.#heap(record) + this.#u32(record + FIELD.nameLength) +
+      this.#u32(record + FIELD.linkLength) + this.#u32(record + FIELD.xattrLength);
+  }
   #heap(record: number): number {
     return this.at + this.#u32(record + FIELD.heap);
   }

@@ -25,6 +25,8 @@ export interface RecordDetails {
   /** A symlink's target, or the path that a hard link is another name of. */
   readonly link?: Uint8Array;
   readonly xattrs?: readonly Xattr[];
+  /** What the flags say of the content: a digest, a list of chunks. */
+  readonly content?: Uint8Array;
   /** Whether a later change may not show in the ctime. */
   readonly racy?: boolean;
 }
@@ -56,7 +58,7 @@ export class BlockBuilder {
   add(stat: Stat, details: RecordDetails): void {
     const { name, link = EMPTY } = details;
     const xattrs = details.xattrs?.length ? encodeXattrs(details.xattrs) : EMPTY;
-    const at = this.#record(name, link, xattrs);
+    const at = this.#record(name, link, xattrs, details.content);
     const { bytes, view } = this.#records.last;
     bytes[at + FIELD.kind] = details.kind;
     bytes[at + FIELD.flags] = details.flags ?? 0;
@@ -74,16 +76,23 @@ export class BlockBuilder {
   }
 
   /**
-   * Adds a copy of a record, with `link` in place of its own where that is passed.
+   * Adds a copy of a record, with `link` in place of its own, and of its content, where that is passed.
    * @returns the copy's number among the entries; -1 for the directory's own record
    */
-  copy(from: Block, record: number, link: Uint8Array = from.link(record)): number {
-    const at = this.#record(from.name(record), link, from.xattrBytes(record));
+  copy(from: Block, record: number, link?: Uint8Array): number {
+    const content = link ? undefined : from.contentBytes(record);
+    const at = this.#record(
+      from.name(record),
+      link ?? from.link(record),
+      from.xattrBytes(record),
+      content,
+    );
     const { bytes } = this.#records.last;
     const fixed = FIELD.heap;
     bytes.set(from.memory.bytes.subarray(record, record + fixed), at);
     const local = FIELD.ctimeNsec;
     bytes.set(from.memory.bytes.subarray(record + local, record + RECORD), at + local);
+    if (link) bytes[at + FIELD.flags] = bytes[at + FIELD.flags]! & ~(FLAG.digest | FLAG.chunked);
     return this.#count - 2;
   }
 
@@ -131,7 +140,12 @@ export class BlockBuilder {
   }
 
   /** Appends a record that has only its heap's fields. @returns where it is in the last chunk */
-  #record(name: Uint8Array, link: Uint8Array, xattrs: Uint8Array): number {
+  #record(
+    name: Uint8Array,
+    link: Uint8Array,
+    xattrs: Uint8Array,
+    content: Uint8Array = EMPTY,
+  ): number {
     this.#count++;
     const at = this.#records.reserve(RECORD);
     const { view } = this.#records.last;
@@ -142,6 +156,7 @@ export class BlockBuilder {
     this.#heap.append(name);
     if (link.length > 0) this.#heap.append(link);
     if (xattrs.length > 0) this.#heap.append(xattrs);
+    if (content.length > 0) this.#heap.append(content);
     return at;
   }
 }

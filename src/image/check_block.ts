@@ -1,7 +1,8 @@
 import { compareBytes } from "../archive/mod.ts";
 import { isComponent, NAME_MAX } from "../linux/mod.ts";
 import { type Block, decodeXattrs } from "./block.ts";
-import { FIELD, FLAG, HEAD, KIND, RECORD } from "./layout.ts";
+import { MAX_CHUNK } from "./chunk_cutter.ts";
+import { CHUNKED_LAYER, FIELD, FLAG, HEAD, KIND, RECORD } from "./layout.ts";
 import type { LayerInfo } from "./tree_file.ts";
 
 const SLASH = 0x2f;
@@ -54,45 +55,78 @@ function checkRecord(
   layers: readonly LayerInfo[],
 ): void {
   const { view } = block.memory;
+  const size = block.size(record);
+  const offset = block.offset(record);
+  if (!(Number.isSafeInteger(size) && size >= 0 && Number.isSafeInteger(offset) && offset >= 0)) {
+    throw new RangeError("an entry has an impossible size or place");
+  }
   const heap = block.at + view.getUint32(record + FIELD.heap, true);
-  const length = view.getUint32(record + FIELD.nameLength, true) +
+  const length = block.contentBytesLength(record) +
+    view.getUint32(record + FIELD.nameLength, true) +
     view.getUint32(record + FIELD.linkLength, true) +
     view.getUint32(record + FIELD.xattrLength, true);
   if (heap < block.end || heap + length > limit) {
     throw new RangeError("a name leaves its directory");
   }
-  if (block.mode(record) > 0o7777 || (block.flags(record) & ~(FLAG.sparse | FLAG.linked)) !== 0) {
+  if (block.mode(record) > 0o7777 || !hasKnownFlags(block, record)) {
     throw new RangeError("an entry has an impossible mode or flag");
   }
   const { sec, nsec } = block.mtime(record);
   if (!Number.isSafeInteger(sec) || nsec > 999_999_999) {
     throw new RangeError("an entry has an impossible time");
   }
-  const size = block.size(record);
-  const offset = block.offset(record);
-  if (!(Number.isSafeInteger(size) && size >= 0 && Number.isSafeInteger(offset) && offset >= 0)) {
-    throw new RangeError("an entry has an impossible size or place");
-  }
   decodeXattrs(block.xattrBytes(record));
   checkKind(block, record, layers);
+}
+
+/** Content is described of files only. */
+function hasKnownFlags(block: Block, record: number): boolean {
+  const known = FLAG.sparse | FLAG.linked |
+    (block.kind(record) === KIND.file ? FLAG.digest | FLAG.chunked : 0);
+  return (block.flags(record) & ~known) === 0;
+}
+
+function checkFile(block: Block, record: number, layers: readonly LayerInfo[]): void {
+  const stored = block.stored(record);
+  const isSparse = (block.flags(record) & FLAG.sparse) !== 0;
+  if (!(stored >= 0) || !isSparse && stored !== block.size(record)) {
+    throw new RangeError("a file's size is not that of its content");
+  }
+  if (block.isChunked(record)) return checkChunks(block, record, layers);
+  const layer = layers[block.layer(record)];
+  if (!layer || layer.isChunks) {
+    throw new RangeError("a file is in a layer that the image does not have");
+  }
+  if (block.offset(record) + stored > layer.rawSize) {
+    throw new RangeError("a file's content leaves its layer");
+  }
+}
+
+function checkChunks(block: Block, record: number, layers: readonly LayerInfo[]): void {
+  if (block.layer(record) !== CHUNKED_LAYER) {
+    throw new RangeError("a file of chunks is in a layer, too");
+  }
+  const list = block.chunks(record);
+  let bytes = 0;
+  for (let n = 0; n < list.count; n++) {
+    const pack = layers[list.pack(n)];
+    const length = list.length(n);
+    if (!pack?.isChunks) throw new RangeError("a chunk is in no chunk pack of the image");
+    if (length === 0 || length > MAX_CHUNK || list.offset(n) + length > pack.rawSize) {
+      throw new RangeError("a chunk leaves its pack");
+    }
+    bytes += length;
+  }
+  if (bytes !== block.stored(record)) {
+    throw new RangeError("a file's chunks do not come to its size");
+  }
 }
 
 function checkKind(block: Block, record: number, layers: readonly LayerInfo[]): void {
   const link = block.link(record);
   switch (block.kind(record)) {
-    case KIND.file: {
-      const layer = layers[block.layer(record)];
-      if (!layer) throw new RangeError("a file is in a layer that the image does not have");
-      const stored = block.stored(record);
-      const isSparse = (block.flags(record) & FLAG.sparse) !== 0;
-      if (!(stored >= 0) || !isSparse && stored !== block.size(record)) {
-        throw new RangeError("a file's size is not that of its content");
-      }
-      if (block.offset(record) + stored > layer.rawSize) {
-        throw new RangeError("a file's content leaves its layer");
-      }
-      return;
-    }
+    case KIND.file:
+      return checkFile(block, record, layers);
     case KIND.symlink:
       if (link.length === 0 || link.length > MAX_TARGET || link.includes(0)) {
         throw new RangeError("a symbolic link has no proper target");

@@ -38,7 +38,10 @@ export const FIELD = {
   mtimeSec: 16,
   /** Apparent size of a file; a device's major number. */
   size: 24,
-  /** Where the content begins in the uncompressed layer; a device's minor number. */
+  /**
+   * Where the content begins in the uncompressed layer; of a list of chunks how many there are; a
+   * device's minor number.
+   */
   offset: 32,
   /** Bytes that the layer has of a file: fewer than its size where it is sparse. */
   stored: 40,
@@ -82,7 +85,17 @@ export const FLAG = {
   sparse: 1,
   /** The inode had more names than this one. */
   linked: 2,
+  /** The heap has the SHA-256 digest of the content as it is stored. */
+  digest: 4,
+  /** The content is a list of chunks, which the heap has. */
+  chunked: 8,
 } as const;
+
+/** Bytes of the digest that an entry with {@link FLAG.digest} has in its heap. */
+export const DIGEST_BYTES = 32;
+
+/** In place of a layer's number: the content is a list of chunks. */
+export const CHUNKED_LAYER = 0xffff_ffff;
 
 /** In place of nanoseconds: changed so shortly before it was read that a later change may not show. */
 export const RACY = 0xffff_ffff;

@@ -10,6 +10,8 @@ export { Block, type BlockRecord, kindOf, type Location, Memory } from "./block.
 export { Arena, blocksOf } from "./arena.ts";
 export { BlockBuilder } from "./block_builder.ts";
 export { BUFFER_BYTES, buffers } from "./buffers.ts";
+export { ChunkCutter, type Cut, MAX_CHUNK, MAX_SEGMENT } from "./chunk_cutter.ts";
+export { CHUNK_ENTRY, ChunkList, ChunkListBuilder, type ChunkPlace } from "./chunk_list.ts";
 export {
   checkLayersOfIndex,
   type LoadedIndex,
@@ -19,9 +21,10 @@ export {
   readSeekTable,
 } from "./index_reader.ts";
 export { IndexWriter } from "./index_writer.ts";
+export { KnownChunks } from "./known_chunks.ts";
 export type { LayerDescriptor } from "./layer_descriptor.ts";
 export { LayerReader } from "./layer_reader.ts";
-export { FLAG, KIND, RECORD, TEMPORARY_LAYER, type Xattr } from "./layout.ts";
+export { CHUNKED_LAYER, FLAG, KIND, RECORD, TEMPORARY_LAYER, type Xattr } from "./layout.ts";
 export { componentsOf, MAX_FOREIGN_DEPTH, MemberPath, memberPath, refusal } from "./member_path.ts";
 export {
   decodeHeader,
@@ -32,6 +35,7 @@ export {
   headerSize,
   layerCount,
   type LayerInfo,
+  NO_DIFF_ID,
   type StaleEntry,
   type TreeHeader,
 } from "./tree_file.ts";

@@ -8,8 +8,10 @@ import type { LayerDescriptor } from "./layer_descriptor.ts";
 
 /** The bytes `wsdtree1`, with which a tree file begins. */
 export const MAGIC = 0x31_65_65_72_74_64_73_77n;
-/** The version that is written, and the only one that is read. */
+/** The versions that are read; the first one is written where nothing needs the second. */
 export const VERSION = 1;
+/** The version of a tree with chunk packs. */
+export const VERSION_2 = 2;
 /** Bytes of the header. */
 export const HEADER = 48;
 /** Bytes of one layer in the table that follows the header. */
@@ -17,12 +19,20 @@ export const LAYER = 88;
 /** Bytes before the path of a stale entry: u32 layer, u32 length. */
 export const STALE_HEAD = 8;
 
+/** Flags of a layer in the table, a bit each. */
+const LAYER_FLAG = { metadata: 1, chunks: 4 } as const;
+
+/** The diff id of a chunk pack. */
+export const NO_DIFF_ID: Digest = sha256Digest("0".repeat(64));
+
 /** A layer of the image. */
 export interface LayerInfo extends LayerDescriptor {
   /** Uncompressed bytes. */
   readonly rawSize: number;
   /** Whether it is the metadata layer, which no later image reuses. */
   readonly isMetadata: boolean;
+  /** Whether it is a chunk pack, which is no layer to other tools; it has no diff id. */
+  readonly isChunks?: boolean;
 }
 
 /** A path that a reused layer holds and that is no longer what the layer says. */
@@ -52,7 +62,8 @@ export function encodeHeader(header: TreeHeader): Uint8Array {
   const bytes = new Uint8Array(headerSize(header.layers.length));
   const view = new DataView(bytes.buffer);
   view.setBigUint64(0, MAGIC, true);
-  view.setUint32(8, VERSION, true);
+  const version = header.layers.some(({ isChunks }) => isChunks) ? VERSION_2 : VERSION;
+  view.setUint32(8, version, true);
   view.setUint32(12, header.layers.length, true);
   view.setUint32(16, header.blocks, true);
   view.setUint32(20, header.stale, true);
@@ -64,7 +75,11 @@ export function encodeHeader(header: TreeHeader): Uint8Array {
     bytes.set(fromHex(hexOf(layer.diffId)), at + 32);
     view.setFloat64(at + 64, layer.size, true);
     view.setFloat64(at + 72, layer.rawSize, true);
-    view.setUint32(at + 80, layer.isMetadata ? 1 : 0, true);
+    view.setUint32(
+      at + 80,
+      (layer.isMetadata ? LAYER_FLAG.metadata : 0) | (layer.isChunks ? LAYER_FLAG.chunks : 0),
+      true,
+    );
   });
   return bytes;
 }
@@ -76,7 +91,9 @@ export function layerCount(bytes: Uint8Array): number {
     throw new RangeError("it is no wsdaemon tree file");
   }
   const version = view.getUint32(8, true);
-  if (version !== VERSION) throw new RangeError(`its version is ${version}, not ${VERSION}`);
+  if (version !== VERSION && version !== VERSION_2) {
+    throw new RangeError(`its version is ${version}, not ${VERSION} or ${VERSION_2}`);
+  }
   return view.getUint32(12, true);
 }
 
@@ -88,12 +105,14 @@ export function decodeHeader(bytes: Uint8Array): TreeHeader {
   const layers: LayerInfo[] = [];
   for (let n = 0; n < count; n++) {
     const at = headerSize(n);
+    const flags = view.getUint32(at + 80, true);
     layers.push({
       digest: digestAt(bytes, at),
       diffId: digestAt(bytes, at + 32),
       size: wholeNumber(view.getFloat64(at + 64, true), "a layer's size"),
       rawSize: wholeNumber(view.getFloat64(at + 72, true), "a layer's size"),
-      isMetadata: view.getUint32(at + 80, true) === 1,
+      isMetadata: (flags & LAYER_FLAG.metadata) !== 0,
+      ...(flags & LAYER_FLAG.chunks ? { isChunks: true } : {}),
     });
   }
   return {

@@ -1,8 +1,12 @@
-import { assertThrows } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
+import { Arena } from "../../src/image/arena.ts";
 import { Block, Memory } from "../../src/image/block.ts";
+import { BlockBuilder } from "../../src/image/block_builder.ts";
 import { checkBlock } from "../../src/image/check_block.ts";
-import { FIELD, HEAD, KIND, RECORD } from "../../src/image/layout.ts";
-import { bytes, LAYER, sampleStats, soundBlock } from "./fixture.ts";
+import { ChunkListBuilder } from "../../src/image/chunk_list.ts";
+import { CHUNKED_LAYER, FIELD, FLAG, HEAD, KIND, RECORD } from "../../src/image/layout.ts";
+import { type LayerInfo, NO_DIFF_ID } from "../../src/image/tree_file.ts";
+import { buildBlock, bytes, LAYER, sampleStats, soundBlock } from "./fixture.ts";
 
 const stats = sampleStats();
 const sound = soundBlock(stats).bytes.slice();
@@ -70,5 +74,68 @@ for (const [n, [says, damage]] of table.entries()) {
     const damaged = copy();
     damage(damaged);
     assertThrows(() => check(damaged), RangeError, says);
+  });
+}
+
+const PACK: LayerInfo = { ...LAYER, diffId: NO_DIFF_ID, isChunks: true };
+const builder = new ChunkListBuilder();
+builder.add(new Uint8Array(32).fill(1), { pack: 1, offset: 100 }, 3);
+builder.add(new Uint8Array(32).fill(2), { pack: 1, offset: 0 }, 4);
+const digest = new Uint8Array(32).fill(9);
+const chunked = buildBlock(new BlockBuilder(new Arena()), "some", stats.directory, [{
+  stat: stats.file,
+  name: "file",
+  flags: FLAG.digest | FLAG.chunked,
+  location: { layer: CHUNKED_LAYER, offset: 2, stored: 7 },
+  content: new Uint8Array([...digest, ...builder.bytes]),
+}]);
+
+Deno.test("a file of chunks passes, and its copy has the same chunks", () => {
+  const block = new BlockBuilder(new Arena());
+  block.begin(bytes("elsewhere"));
+  block.copy(chunked, chunked.self);
+  block.copy(chunked, chunked.first);
+  const copied = block.finish();
+  checkBlock(copied, copied.length, [LAYER, PACK]);
+  assertEquals(copied.chunks(copied.first).bytes, builder.bytes);
+  assertEquals(copied.contentBytes(copied.first).subarray(0, 32), digest);
+});
+
+Deno.test("a file of chunks that becomes a link to another has none of them", () => {
+  const block = new BlockBuilder(new Arena());
+  block.begin(bytes("some"));
+  block.copy(chunked, chunked.self);
+  block.copy(chunked, chunked.first, bytes("some/other"));
+  const copied = block.finish();
+  copied.setKind(copied.first, KIND.link);
+  assertEquals([copied.flags(copied.first), copied.contentBytes(copied.first).length], [0, 0]);
+  checkBlock(copied, copied.length, [LAYER, PACK]);
+});
+
+const chunkTable:
+  readonly (readonly [says: string, damage: (list: Block, file: number) => void])[] = [
+    ["no chunk pack", (to, file) => to.chunks(file).setPlace(1, { pack: 0, offset: 0 })],
+    ["no chunk pack", (to, file) => to.chunks(file).setPlace(1, { pack: 2, offset: 0 })],
+    ["leaves its pack", (to, file) => to.chunks(file).setPlace(1, { pack: 1, offset: 9_997 })],
+    ["leaves its pack", (to, file) => to.chunks(file).set(0, digest, { pack: 1, offset: 0 }, 0)],
+    ["do not come to its size", (to, file) => {
+      to.chunks(file).set(0, digest, { pack: 1, offset: 0 }, 4);
+    }],
+    ["in a layer, too", (to, file) => to.setLayer(file, 0, 2)],
+    ["a name leaves its directory", (to, file) => to.setLayer(file, CHUNKED_LAYER, 3)],
+    ["a name leaves its directory", (to, file) => to.setLayer(file, CHUNKED_LAYER, 2 ** 40)],
+    ["a layer that the image does not have", (to, file) => {
+      to.setFlags(file, 0);
+      to.setLayer(file, 1, 0);
+    }],
+    ["impossible mode or flag", (to, file) => to.setKind(file, KIND.fifo)],
+  ];
+
+for (const [n, [says, damage]] of chunkTable.entries()) {
+  Deno.test(`a file of chunks is refused, case ${n}: ${says}`, () => {
+    const damaged = new Block(new Memory(chunked.bytes.slice().buffer), 0);
+    damage(damaged, damaged.first);
+    const check = () => checkBlock(damaged, chunked.length, [LAYER, PACK]);
+    assertThrows(check, RangeError, says);
   });
 }
