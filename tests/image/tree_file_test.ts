@@ -82,7 +82,7 @@ Deno.test("what is no header of this version is refused, saying why", () => {
   const cases: [string, Uint8Array][] = [
     ["no wsdaemon tree file", one.subarray(0, HEADER - 1)],
     ["no wsdaemon tree file", damaged((view) => view.setUint8(0, 0))],
-    ["its version is 2, not 1", damaged((view) => view.setUint32(8, 3, true))],
+    ["its version is 3, not 1 or 2", damaged((view) => view.setUint32(8, 3, true))],
     ["the blocks' size is no whole number", damaged((view) => view.setFloat64(24, -1, true))],
     ["a layer's size is no whole number", damaged((view) => view.setFloat64(48 + 64, NaN, true))],
   ];
