@@ -151,6 +151,16 @@ export class Block {
     return (flags & FLAG.digest ? DIGEST_BYTES : 0) +
       (flags & FLAG.chunked ? CHUNK_ENTRY * this.offset(record) : 0);
   }
+  /** Returns the SHA-256 digest of a file's stored bytes, a view of the memory; `undefined` where it is not known. */
+  digest(record: number): Uint8Array | undefined {
+    if ((this.flags(record) & FLAG.digest) === 0) return undefined;
+    const at = this.#contentAt(record);
+    return this.memory.bytes.subarray(at, at + DIGEST_BYTES);
+  }
+  /** Returns whether the place of the content belongs to another path or other metadata. */
+  isDisplaced(record: number): boolean {
+    return (this.flags(record) & FLAG.displaced) !== 0;
+  }
   isChunked(record: number): boolean {
     return (this.flags(record) & FLAG.chunked) !== 0;
   }

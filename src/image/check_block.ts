@@ -82,7 +82,7 @@ function checkRecord(
 /** Content is described of files only. */
 function hasKnownFlags(block: Block, record: number): boolean {
   const known = FLAG.sparse | FLAG.linked |
-    (block.kind(record) === KIND.file ? FLAG.digest | FLAG.chunked : 0);
+    (block.kind(record) === KIND.file ? FLAG.digest | FLAG.chunked | FLAG.displaced : 0);
   return (block.flags(record) & ~known) === 0;
 }
 

@@ -89,6 +89,11 @@ export const FLAG = {
   digest: 4,
   /** The content is a list of chunks, which the heap has. */
   chunked: 8,
+  /**
+   * The place of the content belongs to another path or other metadata, so that the layers alone do not
+   * give this entry.
+   */
+  displaced: 16,
 } as const;
 
 /** Bytes of the digest that an entry with {@link FLAG.digest} has in its heap. */

@@ -97,6 +97,27 @@ Deno.test("a copied record says the same with another link, an omitted one has n
   assertEquals([to.ino(copied), to.size(omitted)], [file.ino, file.size]);
 });
 
+Deno.test("a file's digest stands behind its attributes, and goes with copies of its record", () => {
+  const builder = new BlockBuilder(new Arena());
+  const digest = crypto.getRandomValues(new Uint8Array(32));
+  const xattrs = [{ name: bytes("user.a"), value: bytes("b") }];
+  const flags = FLAG.digest | FLAG.displaced;
+  const from = buildBlock(builder, "from", directory, [
+    { stat: file, name: "known", content: digest, xattrs, flags },
+    { stat: file, name: "unknown", xattrs },
+  ]);
+  builder.begin(bytes("to"));
+  builder.copy(from, from.self);
+  for (const n of [0, 1]) builder.copy(from, from.first + n * RECORD);
+  for (const block of [from, builder.finish()]) {
+    const [known, unknown] = [block.first, block.first + RECORD];
+    assertEquals(block.digest(known)?.slice(), digest);
+    assertEquals(block.digest(unknown), undefined);
+    assertEquals([block.isDisplaced(known), block.isDisplaced(unknown)], [true, false]);
+    for (const record of [known, unknown]) assertEquals(block.xattrs(record), xattrs);
+  }
+});
+
 Deno.test("an entry that was read too soon after its change is never taken for unchanged", () => {
   const block = buildBlock(new BlockBuilder(new Arena()), "", directory, [
     { stat: file, name: "racy", racy: true },
