@@ -69,7 +69,8 @@ export async function yieldToEventLoop(signal: AbortSignal | undefined): Promise
   signal?.throwIfAborted();
 }
 
-function openHeld(source: BlobSource, { area, path }: LocalFile): File {
+/** Opens a file that a store has handed out; the caller closes it. */
+export function openHeld(source: BlobSource, { area, path }: LocalFile): File {
   // Nothing is inspected through the cache of a node.
   const directory = area === "cache" ? undefined : source[area];
   if (!directory) throw new TypeError(`Cannot open a file of the area ${area} here`);

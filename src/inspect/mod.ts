@@ -1,6 +1,6 @@
 /**
  * Looks into a store without restoring: lists images, shows and exports what is in one, verifies every
- * digest. Nothing here changes a workspace.
+ * digest, and copies images to another store. Nothing here changes a workspace.
  */
 
 export type { BlobSource } from "./blob_file.ts";
@@ -19,6 +19,7 @@ export {
   removeImages,
   sizesOfImage,
 } from "./catalog.ts";
+export { type CopyFilter, copyImages, type CopyOptions, type CopyResult } from "./copy_images.ts";
 export { type HistoryEntry, imageHistory } from "./image_history.ts";
 export { type ImagePage, listImages } from "./image_pages.ts";
 export { removeOwner } from "./remove_owner.ts";

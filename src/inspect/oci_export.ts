@@ -3,12 +3,11 @@
  * specification v1.1, "Image Layout"). The blobs are copied as they are, our index among them.
  */
 
-import { createHash } from "node:crypto";
 import { join } from "@std/path";
-import { type Digest, digestOf, hexOf, sha256Digest } from "../digest.ts";
+import { type Digest, digestOf, hexOf } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
-import type { File } from "../linux/mod.ts";
 import { BlobFile, type BlobSource } from "./blob_file.ts";
+import { copyBlob } from "./copy_blob.ts";
 import {
   contentBlobsOf,
   MANIFEST_TYPE,
@@ -20,7 +19,6 @@ import {
 export const OCI_TAG = "latest";
 
 const BLOBS = "blobs/sha256";
-const BUFFER = 1 << 20;
 
 /** Options of {@link exportOci}. */
 export interface OciExportOptions {
@@ -106,28 +104,6 @@ async function writeIndex(folder: string, manifest: Uint8Array): Promise<void> {
     JSON.stringify({ schemaVersion: 2, manifests: [descriptor] }),
   );
   await Deno.writeTextFile(join(folder, "oci-layout"), `{"imageLayoutVersion":"1.0.0"}`);
-}
-
-/** Copies an open blob and checks once more what was copied. */
-async function copyBlob(
-  from: File,
-  digest: Digest,
-  path: string,
-  onBytes: (count: number) => void,
-): Promise<void> {
-  using to = await Deno.open(path, { write: true, createNew: true });
-  const hash = createHash("sha256");
-  const buffer = new Uint8Array(BUFFER);
-  from.seek(0);
-  for (let count = from.read(buffer); count > 0; count = from.read(buffer)) {
-    const part = buffer.subarray(0, count);
-    hash.update(part);
-    for (let rest = part; rest.length > 0;) rest = rest.subarray(await to.write(rest));
-    onBytes(count);
-  }
-  if (sha256Digest(hash.digest("hex")) !== digest) {
-    throw new DaemonError("DATA_LOSS", `The blob ${digest} changed while it was copied`);
-  }
 }
 
 /** Makes the folder unless it is there and empty. @returns whether it was made */

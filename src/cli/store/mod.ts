@@ -2,6 +2,7 @@
 
 import { Command } from "commander";
 import { catCommand } from "./cat.ts";
+import { copyCommand } from "./copy.ts";
 import { exportCommand } from "./export.ts";
 import { forgetCommand } from "./forget.ts";
 import { gcCommand } from "./gc.ts";
@@ -35,6 +36,7 @@ export function storeCommand(): Command {
     showCommand(),
     catCommand(),
     exportCommand(),
+    copyCommand(),
     verifyCommand(),
     rmCommand(),
     forgetCommand(),

@@ -22,14 +22,19 @@ import { interruptedFailure, interruption } from "../interruption.ts";
 import { printError, printErrorText } from "../io.ts";
 import { contentError } from "../../content/mod.ts";
 
-/** An open store for one command, with the options that its flags give. */
-export interface StoreSession extends BlobSource {
+/** What a command works with. */
+export interface CommandSession {
   config: Config;
   /** Whether to print JSON. */
   json: boolean;
   /** Aborts on SIGINT and SIGTERM. */
   signal: AbortSignal;
+  /** What the command opened; disposed of when it ends. */
+  stack: AsyncDisposableStack;
 }
+
+/** An open store for one command, with the options that its flags give. */
+export interface StoreSession extends CommandSession, BlobSource {}
 
 /** Adds the flags that {@link withStore} reads, to the parent of all its commands. */
 export function addStoreFlags(command: Command): Command {
@@ -45,15 +50,29 @@ export async function withStore<T>(
   command: Command,
   use: (session: StoreSession) => Promise<T>,
 ): Promise<T> {
+  return await withSession(command, async (session) => {
+    if (!session.json) sayWhich(command.parent!, session.config);
+    const spool = await openSpool(session.stack);
+    const source = await openSource(requireStorage(session.config), spool, session.stack);
+    return await use({ ...source, ...session });
+  });
+}
+
+/**
+ * Runs a command that opens no store, or other ones than the configured one.
+ * @throws {DaemonError} what `use` throws
+ */
+export async function withSession<T>(
+  command: Command,
+  use: (session: CommandSession) => Promise<T>,
+): Promise<T> {
   const config = loadFromFlags(command.parent!);
-  if (!command.optsWithGlobals().json) sayWhich(command.parent!, config);
   configureLogging({ ...config.log, level: "warning" }, printErrorText);
   let signal: AbortSignal | undefined;
   try {
     await using stack = new AsyncDisposableStack();
     signal = interruption(stack);
-    const source = await openSource(requireStorage(config), stack);
-    return await use({ ...source, config, signal, json: command.optsWithGlobals().json ?? false });
+    return await use({ config, signal, stack, json: command.optsWithGlobals().json ?? false });
   } catch (error) {
     if (signal?.aborted) throw interruptedFailure(signal);
     throw localFailure(contentError(error));
@@ -76,25 +95,44 @@ function sayWhich(command: Command, { root, storage }: Config): void {
   );
 }
 
-/** Opens the store, and the folders that its blobs are read from or downloaded to. */
-async function openSource(
-  storage: StorageOptions,
-  stack: AsyncDisposableStack,
-): Promise<BlobSource> {
-  openLibc(libcPath());
-  const spoolDir = await makeSpool();
-  stack.defer(() => Deno.remove(spoolDir, { recursive: true }));
-  const spool = stack.use(Directory.open(spoolDir, "spool"));
-  const folder = storeFolder(storage);
-  if (folder) await requireFolder(folder.path);
-  const store = await openStore(storage, { spoolDir, metrics: new Metrics() });
-  stack.defer(() => store.close());
-  if (!folder) return { store, spool };
-  const blobs = stack.use(Directory.open(await Deno.realPath(folder.path), "store"));
-  return { store, spool, blobs };
+/** A folder for what is downloaded. */
+export interface Spool {
+  /** Absolute. */
+  path: string;
+  directory: Directory;
 }
 
-function requireStorage({ storage }: Config): StorageOptions {
+/** Makes a spool in a folder of its own below TMPDIR, which goes with the stack. */
+export async function openSpool(stack: AsyncDisposableStack): Promise<Spool> {
+  openLibc(libcPath());
+  const path = await makeSpool();
+  stack.defer(() => Deno.remove(path, { recursive: true }));
+  return { path, directory: stack.use(Directory.open(path, "spool")) };
+}
+
+/**
+ * Opens a store, and the folders that its blobs are read from or downloaded to.
+ * @throws {DaemonError} NOT_FOUND where it is a folder in which there is no store
+ */
+export async function openSource(
+  storage: StorageOptions,
+  spool: Spool,
+  stack: AsyncDisposableStack,
+): Promise<BlobSource> {
+  const folder = storeFolder(storage);
+  if (folder) await requireFolder(folder.path);
+  const store = await openStore(storage, { spoolDir: spool.path, metrics: new Metrics() });
+  stack.defer(() => store.close());
+  if (!folder) return { store, spool: spool.directory };
+  const blobs = stack.use(Directory.open(await Deno.realPath(folder.path), "store"));
+  return { store, spool: spool.directory, blobs };
+}
+
+/**
+ * Returns what the config says of the store.
+ * @throws {DaemonError} FAILED_PRECONDITION where it says that there is none
+ */
+export function requireStorage({ storage }: Config): StorageOptions {
   if (keepsContent(storage)) return storage;
   throw new DaemonError(
     "FAILED_PRECONDITION",
