@@ -17,6 +17,10 @@ import { BUCKET, S3_KEYS, startS3 } from "../fixtures/s3rver.ts";
 import { FaultProxy } from "../fixtures/fault_proxy.ts";
 
 const URL_OF_NOTHING = "wsdaemon:backup/a/b";
+/** An empty folder, for what is copied. */
+const EMPTY = Deno.makeTempDirSync({ prefix: "wsdaemon-empty-" });
+Deno.test.afterAll(() => Deno.removeSync(EMPTY, { recursive: true }));
+
 /** Every command with arguments that it needs, by its name in the help. */
 const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   run: [],
@@ -36,6 +40,7 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   "store show": [URL_OF_NOTHING],
   "store cat": [URL_OF_NOTHING, "file"],
   "store export": [URL_OF_NOTHING, "--tar", "-"],
+  "store copy": ["--to", EMPTY],
   "store verify": [],
   "store rm": [URL_OF_NOTHING],
   "store forget": [],

@@ -58,9 +58,12 @@ Deno.test("the store commands of the operations page run as they are shown", asy
   await fixture.publish("w", [["todo", file("remember the milk\n")]]);
   const { url: snapshot } = await fixture.snapshot("w");
   await fixture.backup("w");
+  const target = join(fixture.root, "copied");
+  await Deno.mkdir(target);
   for (const line of shown) {
     await t.step(line, async () => {
       const real = line.replace("wsdaemon:snapshot/…", snapshot)
+        .replace("bucket.json", target)
         .replace("/tmp/image", join(fixture.root, "..", "image"));
       if (real.includes("|")) return await inShell(real, fixture.root);
       const [, ...args] = real.split(/\s+/);
