@@ -13,7 +13,7 @@ import { openRawLayer, type RawLayer } from "./raw_layer.ts";
 /** Options of {@link ImageFiles.open}. */
 export interface ImageFilesOptions {
   signal?: AbortSignal;
-  /** Called where an index is damaged and the layers are read instead. */
+  /** Called where the index of a plain image is damaged and the layers are read instead. */
   onDamagedIndex?(error: DaemonError): void;
 }
 
@@ -83,7 +83,7 @@ async function treeByIndex(
   image: ImageDescription,
   { signal, onDamagedIndex }: ImageFilesOptions,
 ): Promise<ImageTree | undefined> {
-  const { index, layers } = image;
+  const { index, layers, isNative } = image;
   if (!index) return undefined;
   try {
     await using blob = await BlobFile.hold(source, index, { signal });
@@ -92,6 +92,8 @@ async function treeByIndex(
     return readingBlob(index.digest, () => new IndexTree(loaded));
   } catch (error) {
     if (!(error instanceof DaemonError) || error.code !== "DATA_LOSS") throw error;
+    // The layers of a native image do not give its tree.
+    if (isNative) throw error;
     onDamagedIndex?.(error);
     return undefined;
   }

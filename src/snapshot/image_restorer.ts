@@ -80,6 +80,7 @@ export class ImageRestorer {
         touch: false,
       });
     if (index && !usable) {
+      if (image.isNative) throw missingIndex(manifest, index.digest);
       log.warn("Restoring {manifest} without its index {index}, which the store does not have", {
         manifest,
         index: index.digest,
@@ -130,6 +131,15 @@ function mayBeOfCopy(error: unknown): boolean {
   const { code, reason } = error;
   return code === "DATA_LOSS" || code === "NOT_FOUND" || reason === "NODE_DISK_FAULT" ||
     reason === "NODE_PERMISSION_DENIED";
+}
+
+/** Returns the failure of a native image whose index is lost. */
+function missingIndex(manifest: Digest, index: Digest): DaemonError {
+  return new DaemonError(
+    "DATA_LOSS",
+    `The image ${manifest} cannot be restored: the store does not have its index ${index}, and the ` +
+      "layers of such an image alone do not give its tree",
+  );
 }
 
 /** Reports what an image that is restored does not have, because it was excluded from it. */

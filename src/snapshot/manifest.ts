@@ -1,6 +1,11 @@
 /**
  * Writes and reads OCI image manifests and configs.
  *
+ * A **plain** image is an OCI image like any other. A **native** one has content that no tool finds by its
+ * layers alone: files whose place in a layer belongs to another path, or that are lists of chunks. Its
+ * config has a media type of its own, so that other tools refuse it, and `layers` name all its blobs, so
+ * that those which copy it carry everything.
+ *
  * Formats: OCI image specification v1.1, "Image Manifest" and "Image Configuration". Both are a
  * function of the content and its lineage (no dates), so that an unchanged tree gives the same manifest.
  */
@@ -9,6 +14,7 @@ import * as z from "zod";
 import type { Excluded, LayerDescriptor } from "../content/mod.ts";
 import { type Digest, digestOf, isDigest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
+import { NO_DIFF_ID } from "../image/mod.ts";
 import { excludedLabels, parseExcluded } from "./excluded_label.ts";
 import { type Lineage, lineageLabels, parseLineage } from "./lineage.ts";
 
@@ -18,7 +24,13 @@ export const MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json";
 export const CONFIG_TYPE = "application/vnd.oci.image.config.v1+json";
 /** Media type of a layer. */
 export const LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+zstd";
-/** The index stands beside the image: a tool that copies the image may drop it. */
+/** Media type of a native image's configuration. */
+export const NATIVE_CONFIG_TYPE = "application/vnd.wsdaemon.image.config.v1+json";
+/** Media type of a chunk pack; native images only. */
+export const CHUNKS_TYPE = "application/vnd.wsdaemon.chunks.v1+zstd";
+/** Media type of an index, where a native image lists it beside its layers. */
+export const INDEX_TYPE = "application/vnd.wsdaemon.index.v2+zstd";
+/** The index of a plain image stands beside it: a tool that copies the image may drop it. */
 const INDEX_DIGEST = "dev.wsdaemon.index.digest";
 const INDEX_SIZE = "dev.wsdaemon.index.size";
 
@@ -31,10 +43,18 @@ export interface SmallBlob {
   bytes: Uint8Array;
 }
 
+/** A layer or a chunk pack, which has no diff id. */
+export interface LayerOfImage extends LayerDescriptor {
+  isChunks?: boolean;
+}
+
 /** An image as it is stored. */
 export interface ImageDescription {
-  layers: LayerDescriptor[];
+  /** In the order of the index's table. */
+  layers: LayerOfImage[];
   index?: { digest: Digest; size: number };
+  /** Whether the layers alone do not give its tree, so that it must have an index; absent if they do. */
+  isNative?: boolean;
   /** Absent where it is unknown. */
   lineage?: Lineage;
   /** What was left out of it; absent for nothing, and where that is unknown. */
@@ -63,12 +83,16 @@ const configSchema = z.object({
 /** A manifest whose config was not read yet. */
 export interface ParsedManifest {
   config: { digest: Digest; size: number };
-  layers: { digest: Digest; size: number }[];
+  layers: { digest: Digest; size: number; isChunks?: boolean }[];
   index?: { digest: Digest; size: number };
+  /** See {@link ImageDescription.isNative}. */
+  isNative?: boolean;
 }
 
 /** Encodes the manifest and config of an image. */
 export function describeImage(image: ImageDescription): { manifest: SmallBlob; config: SmallBlob } {
+  const { layers, index, isNative } = image;
+  const tars = layers.filter(({ isChunks }) => !isChunks);
   const config = jsonBlob({
     architecture: "unknown",
     os: "linux",
@@ -76,45 +100,60 @@ export function describeImage(image: ImageDescription): { manifest: SmallBlob; c
       ...(image.lineage ? lineageLabels(image.lineage) : {}),
       ...excludedLabels(image.excluded),
     }),
-    rootfs: { type: "layers", diff_ids: image.layers.map((layer) => layer.diffId) },
+    rootfs: { type: "layers", diff_ids: tars.map((layer) => layer.diffId) },
   });
   const manifest = jsonBlob({
     schemaVersion: 2,
     mediaType: MANIFEST_TYPE,
-    config: { mediaType: CONFIG_TYPE, digest: config.digest, size: config.bytes.length },
-    layers: image.layers.map((layer) => ({
-      mediaType: LAYER_TYPE,
-      digest: layer.digest,
-      size: layer.size,
-    })),
-    ...(image.index
-      ? {
-        annotations: {
-          [INDEX_DIGEST]: image.index.digest,
-          [INDEX_SIZE]: String(image.index.size),
-        },
-      }
+    config: {
+      mediaType: isNative ? NATIVE_CONFIG_TYPE : CONFIG_TYPE,
+      digest: config.digest,
+      size: config.bytes.length,
+    },
+    layers: [
+      ...layers.map(({ digest, size, isChunks }) => ({
+        mediaType: isChunks ? CHUNKS_TYPE : LAYER_TYPE,
+        digest,
+        size,
+      })),
+      ...(isNative && index ? [{ mediaType: INDEX_TYPE, ...index }] : []),
+    ],
+    ...(index
+      ? { annotations: { [INDEX_DIGEST]: index.digest, [INDEX_SIZE]: String(index.size) } }
       : {}),
   });
   return { manifest, config };
 }
 
 /**
- * Parses a manifest, whose layers must be of the one type that images of ours have.
+ * Parses a manifest, whose layers must be of the types that images of ours have.
  * @throws {DaemonError} DATA_LOSS naming the blob
  */
 export function parseManifest(blob: SmallBlob): ParsedManifest {
-  const manifest = parseJson(blob, manifestSchema, "manifest");
-  for (const layer of manifest.layers) {
-    if (layer.mediaType !== LAYER_TYPE) {
-      throw malformed(blob.digest, "manifest", `layer ${layer.digest} is a ${layer.mediaType}`);
-    }
+  const { config, layers, annotations = {} } = parseJson(blob, manifestSchema, "manifest");
+  const isNative = config.mediaType === NATIVE_CONFIG_TYPE;
+  const types = isNative ? [LAYER_TYPE, CHUNKS_TYPE, INDEX_TYPE] : [LAYER_TYPE];
+  for (const { mediaType, digest } of layers) {
+    if (types.includes(mediaType)) continue;
+    throw malformed(blob.digest, "manifest", `layer ${digest} is a ${mediaType}`);
   }
-  const index = parseIndexAnnotation(manifest.annotations ?? {}, blob.digest);
+  const index = parseIndexAnnotation(annotations, blob.digest);
+  const listed = layers.filter(({ mediaType }) => mediaType === INDEX_TYPE);
+  const isListed = listed.length === 1 && listed[0]!.digest === index?.digest &&
+    listed[0]!.size === index.size;
+  if (isNative && !isListed) {
+    throw malformed(blob.digest, "manifest", "its layers and its annotations name other indexes");
+  }
   return {
-    config: { digest: manifest.config.digest, size: manifest.config.size },
-    layers: manifest.layers.map(({ digest, size }) => ({ digest, size })),
+    config: { digest: config.digest, size: config.size },
+    layers: layers.filter(({ mediaType }) => mediaType !== INDEX_TYPE)
+      .map(({ digest, size, mediaType }) => ({
+        digest,
+        size,
+        ...(mediaType === CHUNKS_TYPE ? { isChunks: true } : {}),
+      })),
     ...(index ? { index } : {}),
+    ...(isNative ? { isNative } : {}),
   };
 }
 
@@ -134,18 +173,25 @@ function parseIndexAnnotation(
 /** Joins a manifest's layers with the config's diff ids. @throws {DaemonError} DATA_LOSS. */
 export function joinConfig(manifest: ParsedManifest, config: SmallBlob): ImageDescription {
   const { rootfs, config: { Labels = {} } = {} } = parseJson(config, configSchema, "config");
-  if (rootfs.diff_ids.length !== manifest.layers.length) {
+  const tars = manifest.layers.filter(({ isChunks }) => !isChunks);
+  if (rootfs.diff_ids.length !== tars.length) {
     throw malformed(
       config.digest,
       "config",
-      `it has ${rootfs.diff_ids.length} diff ids for ${manifest.layers.length} layers`,
+      `it has ${rootfs.diff_ids.length} diff ids for ${tars.length} layers`,
     );
   }
+  const diffIds = new Map(tars.map((layer, n) => [layer, rootfs.diff_ids[n]!]));
+  const { index, isNative } = manifest;
   const lineage = parseLineage(Labels);
   const excluded = parseExcluded(Labels);
   return {
-    layers: manifest.layers.map((layer, n) => ({ ...layer, diffId: rootfs.diff_ids[n]! })),
-    ...(manifest.index ? { index: manifest.index } : {}),
+    layers: manifest.layers.map((layer) => ({
+      ...layer,
+      diffId: diffIds.get(layer) ?? NO_DIFF_ID,
+    })),
+    ...(index ? { index } : {}),
+    ...(isNative ? { isNative } : {}),
     ...(lineage ? { lineage } : {}),
     ...(excluded ? { excluded } : {}),
   };

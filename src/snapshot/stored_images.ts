@@ -445,11 +445,12 @@ interface PackedImage {
 }
 
 function describePacked(
-  { layers, index: { digest, size }, stats: { excluded } }: PackResult,
+  { layers, index: { digest, size }, isNative, stats: { excluded } }: PackResult,
   lineage: Lineage | undefined,
 ): PackedImage {
   const of = lineage ? { lineage } : {};
-  return { ...describeImage({ layers, index: { digest, size }, excluded, ...of }), ...of };
+  const image = { layers, index: { digest, size }, isNative, excluded, ...of };
+  return { ...describeImage(image), ...of };
 }
 
 function imageName(url: string): { key: string; identity: WorkspaceIdentity } {

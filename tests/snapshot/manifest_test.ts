@@ -2,10 +2,15 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { digestOf } from "../../src/digest.ts";
 import { DaemonError } from "../../src/errors.ts";
+import { NO_DIFF_ID } from "../../src/image/mod.ts";
 import {
+  CONFIG_TYPE,
   describeImage,
   type ImageDescription,
+  INDEX_TYPE,
   joinConfig,
+  LAYER_TYPE,
+  NATIVE_CONFIG_TYPE,
   parseManifest,
   type SmallBlob,
 } from "../../src/snapshot/manifest.ts";
@@ -15,6 +20,18 @@ const image: fc.Arbitrary<ImageDescription> = fc.record({
   layers: fc.array(fc.record({ digest, size: fc.nat(), diffId: digest }), { maxLength: 5 }),
   index: fc.record({ digest, size: fc.nat() }),
 }, { requiredKeys: ["layers"] });
+const pack = fc.record({
+  digest,
+  size: fc.nat(),
+  diffId: fc.constant(NO_DIFF_ID),
+  isChunks: fc.constant(true),
+});
+const layer = fc.record({ digest, size: fc.nat(), diffId: digest });
+const native: fc.Arbitrary<ImageDescription> = fc.record({
+  layers: fc.array(fc.oneof(layer, pack), { maxLength: 5 }),
+  index: fc.record({ digest, size: fc.nat() }),
+  isNative: fc.constant(true),
+});
 
 function parse(manifest: SmallBlob, config: SmallBlob): ImageDescription {
   const parsed = parseManifest(manifest);
@@ -23,11 +40,34 @@ function parse(manifest: SmallBlob, config: SmallBlob): ImageDescription {
 }
 
 Deno.test("an image's manifest and config read back as what was written", () => {
-  fc.assert(fc.property(image, (description) => {
+  fc.assert(fc.property(fc.oneof(image, native), (description) => {
     const { manifest, config } = describeImage(description);
     assertEquals(parse(manifest, config), description);
     assertEquals(manifest.digest, digestOf(manifest.bytes));
   }));
+});
+
+Deno.test("a native image lists its index as a layer, and its config is none that tools know", () => {
+  const layers = [{ digest: digestOf("a"), size: 1, diffId: digestOf("b") }];
+  const index = { digest: digestOf("i"), size: 2 };
+  const { manifest } = describeImage({ layers, index, isNative: true });
+  const written = JSON.parse(new TextDecoder().decode(manifest.bytes));
+  assertEquals(written.config.mediaType, "application/vnd.wsdaemon.image.config.v1+json");
+  assertEquals(written.layers, [
+    { mediaType: LAYER_TYPE, digest: digestOf("a"), size: 1 },
+    { mediaType: "application/vnd.wsdaemon.index.v2+zstd", ...index },
+  ]);
+  const change = (changed: (text: string) => string) => {
+    const bytes = new TextEncoder().encode(changed(JSON.stringify(written)));
+    return () => parseManifest({ digest: digestOf(bytes), bytes });
+  };
+  for (
+    const [says, damaged] of [
+      ["name other indexes", change((text) => text.replace(`"size":2`, `"size":3`))],
+      ["name other indexes", change((text) => text.replace(INDEX_TYPE, LAYER_TYPE))],
+      [`is a ${INDEX_TYPE}`, change((text) => text.replace(NATIVE_CONFIG_TYPE, CONFIG_TYPE))],
+    ] as const
+  ) assertThrows(damaged, DaemonError, says);
 });
 
 Deno.test("equal content gives an equal manifest", () => {

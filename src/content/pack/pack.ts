@@ -181,6 +181,7 @@ class PackRun {
     return {
       layers,
       index: finished.index,
+      isNative: finished.isNative,
       newBaseline: finished.newBaseline,
       stats: this.#stats(parts, finished),
     };

@@ -84,6 +84,8 @@ export interface PackStats {
 export interface PackResult {
   /** All layers of the image, lowest first: reused ones and new ones. */
   layers: LayerDescriptor[];
+  /** Whether the layers alone do not give the tree; some content is found by the index only. */
+  isNative: boolean;
   /** The index blob. The caller owns the file in the spool, unless it took it by `onIndex`. */
   index: SpooledBlob;
   /** Token of the uncommitted new baseline; see `Content.commitBaseline`. */

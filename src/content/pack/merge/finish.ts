@@ -59,6 +59,7 @@ export interface FinishResult {
   /** All layers of the image, lowest first. */
   readonly layers: LayerInfo[];
   readonly index: SpooledBlob;
+  readonly isNative: boolean;
   readonly newBaseline: string;
   /** What the merge itself read and counted. */
   readonly totals: PartTotals;
@@ -292,8 +293,10 @@ class Finish {
     const reused = (baseline?.header.layers ?? []).map((layer, number) => [number, layer] as const)
       .filter(([number]) => this.#reusable[number] && !rewritten.has(number));
     const { layers, destination } = numberLayers({ reused, data, metadata, moved: this.#moved });
+    let isNative = false;
     this.#tree.each((block, record) => {
       if (block.kind(record) !== KIND.file) return;
+      isNative ||= block.isDisplaced(record) || block.isChunked(record);
       const { layer, shift } = destination(block.layer(record));
       block.setLayer(record, layer, block.offset(record) + shift);
     });
@@ -307,7 +310,7 @@ class Finish {
       aliases: job.aliases,
       onIndex: (index) => context.emit({ kind: "index", index }),
     });
-    return { layers, ...files, totals: this.#stats.done(this.#packer) };
+    return { layers, isNative, ...files, totals: this.#stats.done(this.#packer) };
   }
 
   #hasExcluded(): boolean {
