@@ -1,15 +1,16 @@
 /**
  * Measures the content engine beside other tools: first backup, again with nothing changed, again
- * with 1% changed, restore. All alternate in one session; medians are compared. Then how long a small
- * call takes, idle and beside a backup, and what many backups of tiny workspaces take.
- *
- *     deno task bench [--quick] [--million] [--only=small,git] [--rounds=N] [--folder=DIR] [--json]
+ * with 1% changed, restore, restore once more. All alternate in one session; medians are compared. Then
+ * how long a small call takes, idle and beside a backup, and what many backups of tiny workspaces take.
+ * `docs/benchmarks.md` describes what is measured and how.
  */
 
 import { join } from "@std/path";
-import { corpora, type Corpus, editSome } from "./bench/corpora.ts";
-import { type Contender, type Phase, PHASES, setAside, tools } from "./bench/contenders.ts";
-import { type Measure, median } from "./bench/measure.ts";
+import { readDiskSpace } from "../src/disk_space.ts";
+import { AsideFolder } from "./bench/aside_folder.ts";
+import { benchCorpus } from "./bench/bench_corpus.ts";
+import { corpora, type Corpus } from "./bench/corpora.ts";
+import { tools } from "./bench/contenders.ts";
 import { Ours } from "./bench/ours.ts";
 import { type BenchOptions, parseArgs, USAGE } from "./bench/options.ts";
 import { evaluateGoals } from "./bench/goals.ts";
@@ -17,96 +18,30 @@ import { checkLatency, measureLatency } from "./bench/latency.ts";
 import { checkChanges, measureChanges } from "./bench/changes.ts";
 import { checkOverhead, measureOverhead } from "./bench/overhead.ts";
 import { measureLayerStarts } from "./bench/layer_starts.ts";
+import { describeMachine } from "./bench/machine.ts";
 import { measureSaves } from "./bench/saves.ts";
+import { bytesNeeded, missingSpace } from "./bench/space.ts";
 import { evaluateStarts, measureStarts } from "./bench/starts.ts";
-import { type BenchReport, type CorpusResult, machine, printReport } from "./bench/report.ts";
-
-type Samples = Map<string, Map<Phase, Measure[]>>;
+import { type BenchReport, type CorpusResult, printReport } from "./bench/report.ts";
 
 const progress = (line: string) => Deno.stderr.writeSync(new TextEncoder().encode(`${line}\n`));
 
-/**
- * Has the disk catch up, so that nobody waits for what another has written, and the whole tree read,
- * since borg has the kernel forget what it has read.
- */
-async function settle(tree: string): Promise<void> {
-  const script = `sync; find "$TREE" -type f -print0 | xargs -0 cat > /dev/null`;
-  await new Deno.Command("sh", { args: ["-c", script], env: { TREE: tree } }).output();
-}
-
-async function benchCorpus(
-  corpus: Corpus,
-  ours: Ours,
-  others: readonly Contender[],
-  rounds: number,
-  folder: string,
-): Promise<CorpusResult> {
-  progress(`${corpus.name}: making ${corpus.description}`);
-  await corpus.make(ours.place);
-  const contenders: Contender[] = [...others, ours];
-  const samples: Samples = new Map(contenders.map(({ name }) => [name, new Map()]));
-  const stored = new Map<string, { first: number; changed: number }>();
-  const runPhase = async (phase: Phase) => {
-    for (const contender of contenders) {
-      if (!contender.phases.includes(phase)) continue;
-      await settle(ours.place);
-      const measure = await contender.run(phase);
-      const all = samples.get(contender.name)!;
-      all.set(phase, [...(all.get(phase) ?? []), measure]);
-      progress(`${corpus.name}: ${contender.name} ${phase} ${measure.wall.toFixed(2)} s`);
-    }
-  };
-  // Once for nothing, so that everyone finds caches and compiled code alike.
-  await ours.begin();
-  await ours.run("first");
-  for (let round = 0; round < rounds; round++) {
-    for (const contender of contenders) await contender.begin(ours.place);
-    await runPhase("first");
-    const first = new Map(contenders.map((one) => [one.name, one.stored()]));
-    await runPhase("again");
-    editSome(ours.place, round);
-    await runPhase("changed");
-    await runPhase("restore");
-    for (const one of contenders) {
-      stored.set(one.name, { first: first.get(one.name)!, changed: one.stored() });
-    }
-  }
-  await setAside(ours.place, folder);
-  return {
-    corpus: corpus.name,
-    description: corpus.description,
-    contenders: contenders.map(({ name }) => ({
-      name,
-      stored: stored.get(name)!,
-      phases: Object.fromEntries(
-        PHASES.flatMap((phase) => {
-          const measures = samples.get(name)!.get(phase);
-          return measures ? [[phase, medians(measures)]] : [];
-        }),
-      ),
-    })),
-  };
-}
-
-function medians(measures: readonly Measure[]): Measure {
-  const of = (key: "cpu" | "memory") => {
-    const values = measures.flatMap((measure) => measure[key] ?? []);
-    return values.length > 0 ? { [key]: median(values) } : {};
-  };
-  return { wall: median(measures.map(({ wall }) => wall)), ...of("cpu"), ...of("memory") };
-}
-
 async function benchCorpora(
   wanted: readonly Corpus[],
-  rounds: number,
+  options: BenchOptions,
   folder: string,
 ): Promise<CorpusResult[]> {
   if (wanted.length === 0) return [];
-  using ours = new Ours(join(folder, "root"), navigator.hardwareConcurrency);
-  const others = tools(folder);
+  const aside = new AsideFolder(folder);
+  using ours = new Ours(join(folder, "root"), aside, navigator.hardwareConcurrency);
+  const contenders = [...tools({ folder, aside }), ours]
+    .filter(({ name }) => options.tools.includes(name));
   const results: CorpusResult[] = [];
   for (const corpus of wanted) {
-    results.push(await benchCorpus(corpus, ours, others, rounds, folder));
+    aside.needed = bytesNeeded(corpus, contenders.length);
+    results.push(
+      await benchCorpus(corpus, ours.place, contenders, { ...options, aside, progress }),
+    );
   }
   return results;
 }
@@ -118,21 +53,22 @@ async function measureDaemons(
   folder: string,
   options: BenchOptions,
 ): Promise<void> {
-  if (options.latency) {
+  const wanted = new Set(options.measurements);
+  if (wanted.has("latency")) {
     progress("latency: calls beside a backup");
     report.latency = await measureLatency(corpus, folder, options.rounds);
     report.goals.push(checkLatency(report.latency, corpus.name));
   }
-  if (options.overhead) {
+  if (wanted.has("overhead")) {
     progress("overhead: what operations, logs, metrics and traces take");
     report.overhead = await measureOverhead(corpus, folder, options.rounds);
     report.goals.push(checkOverhead(report.overhead));
   }
-  if (options.saves) {
+  if (wanted.has("saves")) {
     progress("saves: backups of tiny workspaces");
     report.saves = await measureSaves(options.quick ? 1_000 : 10_000, folder);
   }
-  if (options.starts) {
+  if (wanted.has("starts")) {
     progress("starts: from bases, on btrfs");
     const starts = await measureStarts(corpus, folder, options.rounds);
     if (starts) {
@@ -140,11 +76,11 @@ async function measureDaemons(
       report.goals.push(...evaluateStarts(starts));
     }
   }
-  if (options.layers) {
+  if (wanted.has("layers")) {
     progress("layers: starts from cached layers and from S3");
     report.layers = await measureLayerStarts(corpus, folder, options.rounds);
   }
-  if (options.changes) {
+  if (wanted.has("changes")) {
     progress("changes: backups and disposals on btrfs");
     const changes = await measureChanges(corpus, folder, options.rounds);
     if (changes) {
@@ -165,19 +101,25 @@ async function main(): Promise<number> {
     ...(options.folder === undefined ? {} : { dir: options.folder }),
   });
   try {
-    const all = corpora(options.quick, options.million);
-    const results = await benchCorpora(
-      all.filter(({ name }) => options.only?.includes(name) ?? true),
-      options.rounds,
-      folder,
-    );
+    const all = corpora(options.quick);
+    const wanted = Object.values(all).filter(({ name }) => options.corpora.includes(name));
+    const { measurements } = options;
+    const plan = { corpora: wanted, tools: options.tools.length, measurements, first: all.small };
+    const missing = missingSpace(plan, await readDiskSpace(folder));
+    if (missing !== undefined) {
+      progress(`bench: ${missing}`);
+      return 1;
+    }
+    const machine = describeMachine(folder);
+    const results = await benchCorpora(wanted, options, folder);
     const report: BenchReport = {
-      machine: machine(navigator.hardwareConcurrency),
+      machine,
+      caches: options.cold ? "cold" : "warm",
       rounds: options.rounds,
       results,
       goals: evaluateGoals(results),
     };
-    await measureDaemons(report, all[0]!, folder, options);
+    await measureDaemons(report, all.small, folder, options);
     const output = options.json ? JSON.stringify(report, null, 2) : printReport(report);
     Deno.stdout.writeSync(new TextEncoder().encode(`${output}\n`));
     return 0;

@@ -2,6 +2,7 @@
 
 import { join } from "@std/path";
 import { canMountBtrfs, mountBtrfs } from "../../tests/fixtures/btrfs.ts";
+import { AsideFolder } from "./aside_folder.ts";
 import { type Phase, tools } from "./contenders.ts";
 import { type Corpus, editSome } from "./corpora.ts";
 import type { GoalResult } from "./goals.ts";
@@ -24,16 +25,16 @@ export interface ChangesResult {
 const GIB = 2 ** 30;
 /** A round whose edits are those of no other. */
 const WARM_UP = 99;
-const PHASES = ["first", "again", "changed"] as const satisfies readonly Phase[];
+const PHASES = ["first", "nothing", "changed"] as const satisfies readonly Phase[];
 const WORDS = {
   first: "first backup",
-  again: "backup of nothing changed",
+  nothing: "backup of nothing changed",
   changed: "backup of 1% changed",
   dispose: "disposal",
 } as const;
 
 /** How many times faster than restic a backup is to be. */
-const GOALS = [["again", 100], ["changed", 25]] as const;
+const GOALS = [["nothing", 100], ["changed", 25]] as const;
 
 /** Returns `undefined` where no btrfs can be mounted. */
 export async function measureChanges(
@@ -43,9 +44,10 @@ export async function measureChanges(
 ): Promise<ChangesResult | undefined> {
   if (!canMountBtrfs()) return undefined;
   using disk = mountBtrfs(24 * GIB);
-  using btrfs = new Ours(join(disk.path, "btrfs"), navigator.hardwareConcurrency);
-  using plain = new Ours(join(disk.path, "plain"), navigator.hardwareConcurrency);
-  const restic = tools(folder).find(({ name }) => name === "restic");
+  const aside = new AsideFolder(disk.path);
+  using btrfs = new Ours(join(disk.path, "btrfs"), aside, navigator.hardwareConcurrency);
+  using plain = new Ours(join(disk.path, "plain"), aside, navigator.hardwareConcurrency);
+  const restic = tools({ folder, aside }).find(({ name }) => name === "restic");
   await btrfs.makeSubvolume();
   await Deno.mkdir(plain.place);
   const trees = [btrfs.place, plain.place];

@@ -2,9 +2,16 @@
 
 import { join } from "@std/path";
 
+/** The names of all corpora. */
+export const CORPUS_NAMES = ["small", "large", "git", "mix", "million", "huge"] as const;
+export type CorpusName = typeof CORPUS_NAMES[number];
+
 export interface Corpus {
-  readonly name: string;
+  readonly name: CorpusName;
   readonly description: string;
+  /** About the bytes that it takes on a disk, and its inodes. */
+  readonly bytes: number;
+  readonly files: number;
   /** Makes the tree in a folder that is not there yet. */
   make(path: string): Promise<void>;
 }
@@ -59,20 +66,17 @@ async function writeSmall(path: string, files: number, folders: number): Promise
   }
 }
 
+/** Written at a time. */
+const NOISE_BYTES: number = 4 << 20;
+const MIB: number = 2 ** 20;
+
 async function writeLarge(path: string, files: number, bytes: number): Promise<void> {
   await Deno.mkdir(path);
-  const block = new Uint32Array(1 << 20);
-  let state = 88172645;
+  const makeNoise = noise(88172645);
   for (let n = 0; n < files; n++) {
     using file = Deno.openSync(join(path, `blob-${n}.bin`), { create: true, write: true });
-    for (let written = 0; written < bytes; written += block.byteLength) {
-      for (let i = 0; i < block.length; i++) {
-        state ^= state << 13;
-        state ^= state >>> 17;
-        state ^= state << 5;
-        block[i] = state;
-      }
-      file.writeSync(new Uint8Array(block.buffer));
+    for (let written = 0; written < bytes; written += NOISE_BYTES) {
+      file.writeSync(makeNoise(NOISE_BYTES));
     }
   }
 }
@@ -108,6 +112,74 @@ async function writeCheckout(path: string, files: number, commits: number): Prom
   await git(path, "repack", "-adq");
 }
 
+/** Returns a function that makes bytes that cannot be compressed, others at each call. */
+function noise(seed: number): (bytes: number) => Uint8Array<ArrayBuffer> {
+  let state = seed | 1;
+  return (bytes) => {
+    const words = new Uint32Array(Math.ceil(bytes / 4));
+    for (let n = 0; n < words.length; n++) {
+      state ^= state << 13;
+      state ^= state >>> 17;
+      state ^= state << 5;
+      words[n] = state;
+    }
+    return new Uint8Array(words.buffer, 0, bytes);
+  };
+}
+
+/** Kinds of files that are compressed already: how they end, and the greatest of them in bytes. */
+const COMPRESSED = [[".png", 256 << 10], [".jpg", 1 << 20], [".wasm", 2 << 20], [
+  ".zip",
+  8 << 20,
+]] as const;
+
+/**
+ * Writes a tree as people have it: as many bytes of text as of files that are compressed already, and
+ * a third of the packages twice, as dependencies of dependencies are.
+ */
+async function writeMix(path: string, packages: number): Promise<void> {
+  const source = join(path, "packages");
+  const text = sourceText(8 << 20, 13);
+  const makeNoise = noise(17);
+  const random = generator(23);
+  Deno.mkdirSync(source, { recursive: true });
+  let owed = 0;
+  for (let n = 0; n < packages; n++) {
+    const folder = join(source, `pkg${n}`);
+    Deno.mkdirSync(folder);
+    for (let file = 0; file < 30; file++) {
+      const size = Math.floor(200 * Math.exp(random(1000) / 1000 * 5 + random(1000) / 1000 * 2.4));
+      const at = random(text.length - size);
+      Deno.writeFileSync(join(folder, `module-${file}.js`), text.subarray(at, at + size));
+      owed += size;
+    }
+    for (let file = 0; owed > 0; file++) {
+      const [ending, most] = COMPRESSED[file % COMPRESSED.length]!;
+      // Most are small, a few large.
+      const size = Math.floor(most * (random(1000) / 1000) ** 3) + 512;
+      const at = random(4096);
+      const head = text.subarray(at, at + 256);
+      using open = Deno.openSync(join(folder, `asset-${file}${ending}`), {
+        create: true,
+        write: true,
+      });
+      open.writeSync(head);
+      open.writeSync(makeNoise(size));
+      owed -= size;
+    }
+  }
+  for (let n = 0; n < packages; n += 3) {
+    await copyFlat(join(source, `pkg${n}`), join(path, `nested-${n}`));
+  }
+}
+
+async function copyFlat(from: string, to: string): Promise<void> {
+  await Deno.mkdir(to);
+  for await (const { name } of Deno.readDir(from)) {
+    await Deno.copyFile(join(from, name), join(to, name));
+  }
+}
+
 async function writeTiny(path: string, files: number): Promise<void> {
   await Deno.mkdir(path);
   for (let n = 0; n < files; n++) {
@@ -117,36 +189,79 @@ async function writeTiny(path: string, files: number): Promise<void> {
   }
 }
 
-/** The corpora of a run; the quick ones are a tenth of the size. */
-export function corpora(quick: boolean, million: boolean): Corpus[] {
+/**
+ * Writes a few very large files: half of each can be compressed, in stretches, as disk images and
+ * databases are.
+ */
+async function writeHuge(path: string, files: number, bytes: number): Promise<void> {
+  await Deno.mkdir(path);
+  const makeNoise = noise(29);
+  const text = sourceText(NOISE_BYTES, 31);
+  for (let n = 0; n < files; n++) {
+    using file = Deno.openSync(join(path, `disk-${n}.img`), { create: true, write: true });
+    for (let written = 0; written < bytes; written += 2 * NOISE_BYTES) {
+      file.writeSync(makeNoise(NOISE_BYTES));
+      file.writeSync(text);
+    }
+  }
+}
+
+/** Returns the corpora by name; the quick ones are a tenth of the size. */
+export function corpora(quick: boolean): Readonly<Record<CorpusName, Corpus>> {
   const scale = quick ? 0.1 : 1;
   const files = 80_000 * scale;
-  const mebibytes = 256 * scale;
-  const list: Corpus[] = [
+  const mebibytes = Math.ceil(256 * scale / 4) * 4;
+  const million = 1_000_000 * scale;
+  const list: readonly Corpus[] = [
     {
       name: "small",
       description: `${files} small files, compressible`,
+      bytes: files * 17_000,
+      files: files * 1.125,
       make: (path) => writeSmall(path, files, files / 8),
     },
     {
       name: "large",
-      description: `8 files of ${Math.ceil(mebibytes / 4) * 4} MiB, incompressible`,
-      make: (path) => writeLarge(path, 8, mebibytes * 2 ** 20),
+      description: `8 files of ${mebibytes} MiB, incompressible`,
+      bytes: 8 * mebibytes * MIB,
+      files: 8,
+      make: (path) => writeLarge(path, 8, mebibytes * MIB),
     },
     {
       name: "git",
       description: `a Git checkout of ${10_000 * scale} files, with a pack`,
+      bytes: 300 * MIB * scale,
+      files: 12_000 * scale,
       make: (path) => writeCheckout(path, 10_000 * scale, 200 * scale),
     },
-  ];
-  if (million) {
-    list.push({
+    {
+      name: "mix",
+      description: `about ${
+        25_000 * scale
+      } files, half of the bytes compressed already, a third twice`,
+      bytes: 1200 * MIB * scale,
+      files: 25_000 * scale,
+      make: (path) => writeMix(path, 600 * scale),
+    },
+    {
       name: "million",
-      description: "1000000 tiny files",
-      make: (path) => writeTiny(path, 1_000_000),
-    });
-  }
-  return list;
+      description: `${million} tiny files`,
+      bytes: million * 4400,
+      files: million,
+      make: (path) => writeTiny(path, million),
+    },
+    {
+      name: "huge",
+      description: `20 files of ${512 * scale} MiB, half of it incompressible`,
+      bytes: 20 * 512 * MIB * scale,
+      files: 20,
+      make: (path) => writeHuge(path, 20, 512 * MIB * scale),
+    },
+  ];
+  return Object.fromEntries(list.map((corpus) => [corpus.name, corpus])) as Record<
+    CorpusName,
+    Corpus
+  >;
 }
 
 /** Rewrites one file in a hundred, at the same size; large files in one place. */

@@ -1,14 +1,17 @@
 /** What an operation takes. */
 
 import process from "node:process";
+import { ProcessTree } from "./process_tree.ts";
 
 export interface Measure {
-  /** Seconds. */
+  /** Seconds, until all of it is durable. */
   wall: number;
-  /** Seconds of all threads and children; absent where the machine does not say. */
-  cpu?: number;
-  /** Bytes of resident memory above idle; absent where the machine does not say. */
-  memory?: number;
+  /** Seconds until the tool ended, where it had to be made durable by a sync after it. */
+  unsynced?: number;
+  /** Seconds of processor time, of all threads and processes. */
+  cpu: number;
+  /** Greatest bytes of resident memory of all processes together; of ours, above idle. */
+  memory: number;
 }
 
 const HIGH_WATER = /^VmHWM:\s+(\d+) kB/m;
@@ -31,40 +34,47 @@ export async function measureHere(work: () => Promise<unknown>): Promise<Measure
   return { wall, cpu: (user + system) / 1e6, memory: Math.max(0, status(HIGH_WATER) - idle) };
 }
 
-const TIME = "/usr/bin/time";
-
-function hasTime(): boolean {
-  try {
-    return Deno.statSync(TIME).isFile;
-  } catch {
-    return false;
-  }
+export interface ShellOptions {
+  cwd: string;
+  env?: Record<string, string>;
 }
 
-/** Measures a shell command. @throws {Error} where it fails, with what it said */
-export async function measureShell(
-  script: string,
-  options: { cwd: string; env?: Record<string, string> },
-): Promise<Measure> {
+/**
+ * Measures a shell command with everything that it starts and waits for.
+ * @throws {Error} where it fails, with what it said
+ */
+export async function measureShell(script: string, options: ShellOptions): Promise<Measure> {
   const report = Deno.makeTempFileSync();
   try {
-    const shell = ["bash", "-o", "pipefail", "-c", script];
-    const command = hasTime() ? [TIME, "-f", "%U %S %M", "-o", report, ...shell] : shell;
     const start = performance.now();
-    const { success, stderr } = await new Deno.Command(command[0]!, {
+    const child = new Deno.Command("bash", {
       ...options,
-      args: command.slice(1),
+      args: ["-e", "-o", "pipefail", "-c", `${script}\ntimes > "$BENCH_TIMES"`],
+      env: { ...options.env, BENCH_TIMES: report },
+      stdin: "null",
       stdout: "null",
       stderr: "piped",
-    }).output();
+    }).spawn();
+    using tree = new ProcessTree(child.pid);
+    const { success, stderr } = await child.output();
     const wall = (performance.now() - start) / 1000;
     if (!success) throw new Error(`${script}: ${new TextDecoder().decode(stderr)}`);
-    if (!hasTime()) return { wall };
-    const [user, system, kilobytes] = Deno.readTextFileSync(report).trim().split(" ").map(Number);
-    return { wall, cpu: user! + system!, memory: kilobytes! * 1024 };
+    return { wall, cpu: parseTimes(Deno.readTextFileSync(report)), memory: tree.peak };
   } finally {
     Deno.removeSync(report);
   }
+}
+
+/**
+ * Returns the seconds of user and system time that bash's `times` tells, of itself and of its
+ * children, in the form `0m1.234s 0m0.567s`.
+ */
+export function parseTimes(text: string): number {
+  let sum = 0;
+  for (const [, minutes, seconds] of text.matchAll(/(\d+)m([\d.,]+)s/g)) {
+    sum += Number(minutes) * 60 + Number(seconds!.replace(",", "."));
+  }
+  return sum;
 }
 
 /** Bytes that a file or folder takes. */
@@ -86,4 +96,36 @@ export function median(values: readonly number[]): number {
 export function percentile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)]!;
+}
+
+/** The median of several runs, and what was between. */
+export interface Spread {
+  readonly median: number;
+  readonly least: number;
+  readonly most: number;
+}
+
+/** Returns the median and the spread of values. */
+export function spread(values: readonly number[]): Spread {
+  return { median: median(values), least: Math.min(...values), most: Math.max(...values) };
+}
+
+/** What the runs of one operation took. */
+export interface Summary {
+  readonly wall: Spread;
+  /** Absent where nothing was synced afterwards. */
+  readonly unsynced?: Spread;
+  readonly cpu: Spread;
+  readonly memory: Spread;
+}
+
+/** Sums up the runs of one operation. */
+export function summarize(measures: readonly Measure[]): Summary {
+  const unsynced = measures.flatMap((measure) => measure.unsynced ?? []);
+  return {
+    wall: spread(measures.map(({ wall }) => wall)),
+    ...(unsynced.length > 0 ? { unsynced: spread(unsynced) } : {}),
+    cpu: spread(measures.map(({ cpu }) => cpu)),
+    memory: spread(measures.map(({ memory }) => memory)),
+  };
 }

@@ -1,74 +1,83 @@
 /** The benchmark's flags. */
 
+import { CORPUS_NAMES } from "./corpora.ts";
+import { PHASES, TOOL_NAMES } from "./contenders.ts";
+
+/** What is measured of whole daemons, besides the corpora. */
+export const MEASUREMENTS = [
+  "latency",
+  "overhead",
+  "saves",
+  "starts",
+  "layers",
+  "changes",
+] as const;
+export type Measurement = typeof MEASUREMENTS[number];
+
+/** Corpora that are measured only where they are named. */
+const ON_REQUEST: readonly string[] = ["million", "huge"];
+
 export interface BenchOptions {
-  quick: boolean;
-  million: boolean;
-  json: boolean;
-  rounds: number;
-  /** Names of corpora; all unless given. */
-  only: string[] | undefined;
-  /** Whether to measure how long calls take. */
-  latency: boolean;
-  /** Whether to measure what operations, logs, metrics and traces take. */
-  overhead: boolean;
-  /** Whether to measure many backups of tiny workspaces. */
-  saves: boolean;
-  /** Whether to measure starts on btrfs. */
-  starts: boolean;
-  /** Whether to measure starts from cached layers. */
-  layers: boolean;
-  /** Whether to measure backups and disposals on btrfs. */
-  changes: boolean;
+  readonly quick: boolean;
+  readonly json: boolean;
+  /** Whether the page cache is emptied before each run, instead of filled. */
+  readonly cold: boolean;
+  readonly rounds: number;
+  /** Names of corpora, of {@link MEASUREMENTS}, of tools, and of rows, all that are wanted. */
+  readonly corpora: readonly string[];
+  readonly measurements: readonly Measurement[];
+  readonly tools: readonly string[];
+  readonly rows: readonly string[];
   /** Where to work; the system's temporary folder unless given. */
-  folder: string | undefined;
+  readonly folder: string | undefined;
 }
 
 export const USAGE = `Usage: deno task bench [options]
 
-  --quick         a tenth of the size, one round
-  --million       a million tiny files, too
-  --only=A,B      only these: small, large, git, million, latency, overhead,
-                  saves, starts, layers, changes
+  --only=A,B      only these corpora: ${CORPUS_NAMES.join(", ")};
+                  measurements: ${MEASUREMENTS.join(", ")};
+                  tools: ${TOOL_NAMES.join(", ")};
+                  rows: ${PHASES.join(", ")}.
+                  Tools and rows of which none is named are all measured.
+                  ${ON_REQUEST.join(" and ")} have to be named.
   --rounds=N      rounds to take medians of (default 3)
+  --quick         a tenth of the size, one round
+  --cold          empty the page cache before each run, which takes root;
+                  otherwise everything that is read is in it
   --folder=DIR    work in a folder made there, on the disk to be measured
   --json          for machines`;
 
-/** The options that `args` say, or what is wrong with them. */
+/** Returns the options that `args` say, or what is wrong with them. */
 export function parseArgs(args: readonly string[]): BenchOptions | string {
-  const options: BenchOptions = {
-    quick: false,
-    million: false,
-    json: false,
-    rounds: args.includes("--quick") ? 1 : 3,
-    only: undefined,
-    latency: true,
-    overhead: true,
-    saves: true,
-    starts: true,
-    layers: true,
-    changes: true,
-    folder: undefined,
-  };
+  let only: readonly string[] = [];
+  let rounds = args.includes("--quick") ? 1 : 3;
+  let folder: string | undefined;
   for (const arg of args) {
     const [flag, value] = arg.split("=", 2);
-    if (arg === "--quick" || arg === "--million" || arg === "--json") {
-      options[arg.slice(2) as "quick" | "million" | "json"] = true;
-    } else if (flag === "--rounds" && /^[1-9]\d*$/.test(value ?? "")) {
-      options.rounds = Number(value);
-    } else if (flag === "--only" && value) {
-      options.only = value.split(",");
-      options.latency = options.only.includes("latency");
-      options.overhead = options.only.includes("overhead");
-      options.saves = options.only.includes("saves");
-      options.starts = options.only.includes("starts");
-      options.layers = options.only.includes("layers");
-      options.changes = options.only.includes("changes");
-      if (options.only.includes("million")) options.million = true;
-    } else if (flag === "--folder" && value) {
-      options.folder = value;
-    } else {
-      return `bench: cannot use ${arg}`;
-    }
+    if (arg === "--quick" || arg === "--cold" || arg === "--json") continue;
+    if (flag === "--rounds" && /^[1-9]\d*$/.test(value ?? "")) rounds = Number(value);
+    else if (flag === "--only" && value) only = [...only, ...value.split(",")];
+    else if (flag === "--folder" && value) folder = value;
+    else return `bench: cannot use ${arg}`;
   }
-  return options;
+  const of = <T extends string>(names: readonly T[]) => names.filter((name) => only.includes(name));
+  const [corpora, measurements] = [of(CORPUS_NAMES), of(MEASUREMENTS)];
+  const [tools, rows] = [of(TOOL_NAMES), of(PHASES)];
+  const known: readonly string[] = [...corpora, ...measurements, ...tools, ...rows];
+  const unknown = only.find((name) => !known.includes(name));
+  if (unknown !== undefined) return `bench: nothing is named ${unknown}`;
+  const isWhole = corpora.length === 0 && measurements.length === 0;
+  // Whoever names a tool or a row asks for corpora: the measurements know neither.
+  const hasMeasurements = isWhole && tools.length === 0 && rows.length === 0;
+  return {
+    quick: args.includes("--quick"),
+    cold: args.includes("--cold"),
+    json: args.includes("--json"),
+    rounds,
+    corpora: isWhole ? CORPUS_NAMES.filter((name) => !ON_REQUEST.includes(name)) : corpora,
+    measurements: hasMeasurements ? MEASUREMENTS : measurements,
+    tools: tools.length > 0 ? tools : TOOL_NAMES,
+    rows: rows.length > 0 ? rows : PHASES,
+    folder,
+  };
 }

@@ -10,10 +10,13 @@ import { libcPath } from "../../src/process/libc.ts";
 import { contentPermissions } from "../../src/process/worker_permissions.ts";
 import { StoredImages } from "../../src/snapshot/stored_images.ts";
 import { FileStore } from "../../src/store/file/file_store.ts";
-import { type Contender, type Phase, PHASES, setAside } from "./contenders.ts";
+import type { AsideFolder } from "./aside_folder.ts";
+import { type Contender, type Phase, PHASES } from "./contenders.ts";
 import { bytesIn, type Measure, measureHere, measureShell } from "./measure.ts";
 
 const ID = "bench";
+/** Whatever was restored. */
+const RESTORED = "restored";
 const TREE: Tree = { area: "workspaces", name: ID };
 const ME = { uid: Deno.uid()!, gid: Deno.gid()! };
 const IDENTITY = { owner: "bench", metaId: ID };
@@ -25,11 +28,16 @@ export class Ours implements Contender, Disposable {
   readonly #areas: Required<Areas>;
   readonly #workers: Worker[] = [];
   readonly #content: ConnectedContent;
+  readonly #aside: AsideFolder;
   #images: StoredImages | undefined;
 
-  /** @param root a folder of its own, on the file system of the trees */
-  constructor(root: string, cores: number) {
+  /**
+   * @param root a folder of its own, on the file system of the trees
+   * @param aside takes restored trees
+   */
+  constructor(root: string, aside: AsideFolder, cores: number) {
     this.#root = root;
+    this.#aside = aside;
     this.#areas = {
       workspaces: join(root, "workspaces"),
       staging: join(root, "staging"),
@@ -68,13 +76,17 @@ export class Ours implements Contender, Disposable {
     return (await measureHere(() => this.#content.remove(copy))).wall;
   }
 
+  async clear(): Promise<void> {
+    // The folder itself is open in the Workers.
+    for (const { name } of Deno.readDirSync(this.store)) {
+      await Deno.remove(join(this.store, name), { recursive: true });
+    }
+  }
+
   async begin(): Promise<void> {
     await this.#content.dropBaseline(ID);
+    await this.clear();
     const { blobs: folder, spool: spoolDir } = this.#areas;
-    // The folder itself is open in the Workers.
-    for (const { name } of Deno.readDirSync(folder)) {
-      await Deno.remove(join(folder, name), { recursive: true });
-    }
     const store = await FileStore.open({ folder, spoolDir, clock: systemClock });
     this.#images = new StoredImages({
       content: this.#content,
@@ -86,19 +98,30 @@ export class Ours implements Contender, Disposable {
 
   async run(phase: Phase): Promise<Measure> {
     const images = this.#images!;
-    if (phase !== "restore") {
-      return await measureHere(() => images.saveBackup(TREE, IDENTITY, { baseline: ID }));
-    }
+    if (phase === "restore" || phase === "restore-again") return await this.#restore(images);
+    return await measureHere(() => images.saveBackup(TREE, IDENTITY, { baseline: ID }));
+  }
+
+  /** Restores until the tree is a workspace, which makes it durable. */
+  async #restore(images: StoredImages): Promise<Measure> {
     const to = await this.#content.create(ME);
-    try {
-      return await measureHere(() => images.restoreBackup(to, IDENTITY, {}));
-    } finally {
-      await setAside(join(this.#areas.staging, to.name), this.#root);
-    }
+    let unsynced = 0;
+    const start = performance.now();
+    const measure = await measureHere(async () => {
+      await images.restoreBackup(to, IDENTITY, {});
+      unsynced = (performance.now() - start) / 1000;
+      await this.#content.publish(to, RESTORED);
+    });
+    await this.#aside.take(join(this.#areas.workspaces, RESTORED));
+    return { ...measure, unsynced };
+  }
+
+  get store(): string {
+    return this.#areas.blobs;
   }
 
   stored(): number {
-    return bytesIn(this.#areas.blobs);
+    return bytesIn(this.store);
   }
 
   [Symbol.dispose](): void {

@@ -4,7 +4,8 @@ import { type Phase, PHASES } from "./contenders.ts";
 import { type ChangesResult, changesRows } from "./changes.ts";
 import type { GoalResult } from "./goals.ts";
 import type { LatencyResult } from "./latency.ts";
-import type { Measure } from "./measure.ts";
+import { type Machine, machineLine } from "./machine.ts";
+import type { Spread, Summary } from "./measure.ts";
 import type { SavesResult } from "./saves.ts";
 import { type OverheadResult, overheadRows } from "./overhead.ts";
 import { layerStartRows, type LayerStartsResult } from "./layer_starts.ts";
@@ -14,7 +15,7 @@ export interface ContenderResult {
   name: string;
   /** Bytes stored after the first backup and after the one with 1% changed. */
   stored: { first: number; changed: number };
-  phases: Partial<Record<Phase, Measure>>;
+  phases: Partial<Record<Phase, Summary>>;
 }
 
 export interface CorpusResult {
@@ -24,7 +25,9 @@ export interface CorpusResult {
 }
 
 export interface BenchReport {
-  machine: string;
+  machine: Machine;
+  /** What a run found in the page cache. */
+  caches: "warm" | "cold";
   /** How many each median is of. */
   rounds: number;
   results: CorpusResult[];
@@ -40,46 +43,63 @@ export interface BenchReport {
   changes?: ChangesResult;
 }
 
-/** What the numbers were measured on. */
-export function machine(cores: number): string {
-  const model = /^model name\s*:\s*(.*)$/m.exec(Deno.readTextFileSync("/proc/cpuinfo"))?.[1];
-  const { osRelease, systemMemoryInfo } = Deno;
-  const memory = Math.round(systemMemoryInfo().total / 2 ** 30);
-  return `${cores} cores (${model ?? Deno.build.arch}), ${memory} GiB, Linux ${osRelease()}, ` +
-    `Deno ${Deno.version.deno}`;
-}
-
 const seconds = (value: number | undefined) => value === undefined ? "" : value.toFixed(2);
 const mebibytes = (value: number | undefined) =>
   value === undefined ? "" : String(Math.round(value / 2 ** 20));
+const range = ({ least, most }: Spread) => `${least.toFixed(2)}–${most.toFixed(2)}`;
 
-function rowOf(result: ContenderResult, phase: Phase, reference: Measure | undefined): string[] {
-  const measure = result.phases[phase]!;
-  const stored = phase === "first" || phase === "changed" ? result.stored[phase] : undefined;
-  return [
+/** A row of what a tool took until all was durable, and one of what it took without its sync. */
+function rowsOf(
+  { name, phases, stored }: ContenderResult,
+  phase: Phase,
+  reference: Summary | undefined,
+): string[][] {
+  const { wall, unsynced, cpu, memory } = phases[phase]!;
+  const bytes = phase === "first" || phase === "changed" ? stored[phase] : undefined;
+  const row = (tool: string, taken: Spread, of: Spread | undefined) => [
     phase,
-    result.name,
-    seconds(measure.wall),
-    reference ? (measure.wall / reference.wall).toFixed(2) : "",
-    seconds(measure.cpu),
-    mebibytes(measure.memory),
-    mebibytes(stored),
+    tool,
+    seconds(taken.median),
+    range(taken),
+    of ? (taken.median / of.median).toFixed(2) : "",
   ];
+  const all = [
+    ...row(name, wall, reference?.wall),
+    seconds(cpu.median),
+    mebibytes(memory.most),
+    mebibytes(bytes),
+  ];
+  if (!unsynced) return [all];
+  return [all, [...row(`${name}, before its sync`, unsynced, reference?.unsynced), "", "", ""]];
 }
 
 /** Aligned text; ratios are to `tar | zstd`, whose every backup is a first one. */
 export function printReport(
   report: BenchReport,
 ): string {
-  const { machine, rounds, results, goals, latency, overhead, saves, starts, layers, changes } =
-    report;
-  const head = ["phase", "tool", "wall s", "ratio", "cpu s", "peak MiB", "stored MiB"];
-  const lines = [`${machine}; medians of ${rounds}; ratio: wall time to tar-zstd's`];
+  const {
+    machine,
+    caches,
+    rounds,
+    results,
+    goals,
+    latency,
+    overhead,
+    saves,
+    starts,
+    layers,
+    changes,
+  } = report;
+  const head = ["row", "tool", "wall s", "from–to", "ratio", "cpu s", "peak MiB", "stored MiB"];
+  const lines = [
+    machineLine(machine),
+    `medians of ${rounds}, ${caches} caches; ratio: wall time to tar-zstd's of the same kind`,
+  ];
   for (const { corpus, description, contenders } of results) {
     const tar = contenders.find(({ name }) => name === "tar-zstd");
     const rows = PHASES.flatMap((phase) =>
-      contenders.filter(({ phases }) => phases[phase]).map((result) =>
-        rowOf(result, phase, tar?.phases[phase === "restore" ? "restore" : "first"])
+      contenders.filter(({ phases }) => phases[phase]).flatMap((result) =>
+        rowsOf(result, phase, tar?.phases[phase] ?? tar?.phases.first)
       )
     );
     lines.push("", `${corpus}: ${description}`, ...align([head, ...rows]));
