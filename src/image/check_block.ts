@@ -94,7 +94,7 @@ function checkFile(block: Block, record: number, layers: readonly LayerInfo[]): 
   }
   if (block.isChunked(record)) return checkChunks(block, record, layers);
   const layer = layers[block.layer(record)];
-  if (!layer || layer.isChunks) {
+  if (!layer || layer.isChunks || layer.isUnused) {
     throw new RangeError("a file is in a layer that the image does not have");
   }
   if (block.offset(record) + stored > layer.rawSize) {
@@ -111,7 +111,9 @@ function checkChunks(block: Block, record: number, layers: readonly LayerInfo[])
   for (let n = 0; n < list.count; n++) {
     const pack = layers[list.pack(n)];
     const length = list.length(n);
-    if (!pack?.isChunks) throw new RangeError("a chunk is in no chunk pack of the image");
+    if (!pack?.isChunks || pack.isUnused) {
+      throw new RangeError("a chunk is in no chunk pack of the image");
+    }
     if (length === 0 || length > MAX_CHUNK || list.offset(n) + length > pack.rawSize) {
       throw new RangeError("a chunk leaves its pack");
     }

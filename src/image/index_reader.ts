@@ -1,11 +1,11 @@
 /**
- * Reads an index blob. Its digest is checked first, then everything in it before any of it is used, so
- * that no index, whoever made it, leads to a crash or out of the tree.
+ * Reads an index: a blob that has all of it, or a chain of patches over one. Each blob's digest is checked
+ * first, then everything in it before any of it is used, so that no index, whoever made it, leads to a
+ * crash or out of the tree.
  */
 
 import {
   ArchiveError,
-  compareBytes,
   decompressFrame,
   FOOTER,
   parseSeekTable,
@@ -15,11 +15,11 @@ import {
 import type { Digest } from "../digest.ts";
 import type { File } from "../linux/mod.ts";
 import { release } from "../memory.ts";
-import { Block, Memory } from "./block.ts";
-import { checkBlock } from "./check_block.ts";
-import { HEAD } from "./layout.ts";
+import { applyPatch, checkLayersOfFiles, gatherTree } from "./apply_patch.ts";
+import { type Block, Memory } from "./block.ts";
+import { type ParsedTree, parseTree } from "./parse_tree.ts";
+import { type LayerInfo, layersInUse, treeFileSize, type TreeHeader } from "./tree_file.ts";
 import { type BlobId, dataLoss, verifyBlob } from "./verify_blob.ts";
-import { decodeHeader, decodeStale, headerSize, type TreeHeader } from "./tree_file.ts";
 
 /** The longest index that is read, uncompressed; positions within are 32 bits. */
 const MAX_RAW = 2 ** 32 - 1;
@@ -29,7 +29,27 @@ export interface LoadedIndex {
   readonly memory: Memory;
   readonly header: TreeHeader;
   /** Ordered by path. */
-  readonly blocks: Block[];
+  readonly blocks: readonly Block[];
+}
+
+/** An index as a manifest names it: the newest blob, and what is below it. */
+export interface IndexChain extends BlobId {
+  /** The blobs below it, the next one first and the whole one last; absent where it is whole itself. */
+  readonly below?: readonly BlobId[];
+}
+
+/** The most patches of an index. */
+export const MAX_PATCHES = 8;
+
+/** Returns the blobs of an index, the newest first. */
+export function indexBlobs({ digest, size, below = [] }: IndexChain): BlobId[] {
+  return [{ digest, size }, ...below.map(({ digest, size }) => ({ digest, size }))];
+}
+
+/** A blob of an index in an open file, which stays the caller's. */
+export interface IndexFile {
+  readonly file: File;
+  readonly blob: BlobId;
 }
 
 /** Runs `read`, and reports what it finds malformed as damage of the blob. @throws {DaemonError} DATA_LOSS */
@@ -63,26 +83,54 @@ export function readFully(file: File, offset: number, length: number): Uint8Arra
   return bytes;
 }
 
-/** Reads and checks an index; see {@link verifyBlob}. @throws {DaemonError} DATA_LOSS naming the blob */
+/**
+ * Reads and checks an index; see {@link verifyBlob}.
+ * @param chain the newest blob first, and all that are below it
+ * @throws {DaemonError} DATA_LOSS naming the blob
+ */
 export function readIndex(
-  file: File,
-  blob: BlobId,
+  chain: readonly IndexFile[],
   throwIfCancelled?: () => void,
 ): LoadedIndex {
-  verifyBlob(file, blob, throwIfCancelled);
-  return readingBlob(blob.digest, () => parseIndex(decompress(file, blob.size)));
+  const trees = chain.map(({ file, blob }) => {
+    verifyBlob(file, blob, throwIfCancelled);
+    return readingBlob(blob.digest, () => {
+      const memory = decompress(file, blob.size);
+      return { ...parseTree(memory), memory, digest: blob.digest };
+    });
+  }).reverse();
+  const [whole, ...patches] = trees;
+  if (!whole) throw new TypeError("Cannot read an index without a blob");
+  if (whole.header.patch) throw dataLoss(whole.digest, "it is a patch, and nothing is below it");
+  if (patches.length === 0) return whole;
+  let tree: ParsedTree = whole;
+  let { digest } = whole;
+  for (const patch of patches) {
+    if (patch.header.patch?.below !== digest) {
+      throw dataLoss(patch.digest, `it is no patch of the index ${digest}`);
+    }
+    ({ digest } = patch);
+    tree = readingBlob(digest, () => applyPatch(tree, patch));
+  }
+  return readingBlob(digest, () => {
+    checkLayersOfFiles(tree);
+    checkSize(treeFileSize(tree.header));
+    return gatherTree(tree);
+  });
 }
 
 /**
  * Checks that an index lists the layers of an image. By the index of other layers, content would be
  * read from the wrong place, or be missing.
+ * @param table of the index
  * @throws {DaemonError} DATA_LOSS naming the index
  */
 export function checkLayersOfIndex(
   index: Digest,
-  described: readonly BlobId[],
+  table: readonly LayerInfo[],
   layers: readonly BlobId[],
 ): void {
+  const described = layersInUse(table);
   const isSame = described.length === layers.length &&
     described.every(({ digest, size }, n) =>
       digest === layers[n]!.digest && size === layers[n]!.size
@@ -96,7 +144,7 @@ function decompress(file: File, size: number): Memory {
   const { offsets, rawOffsets } = table;
   const frames = offsets.length - 1;
   const total = rawOffsets[frames]!;
-  if (total > MAX_RAW) throw new ArchiveError("limit", `it has ${total} bytes uncompressed`);
+  checkSize(total);
   const memory = new Memory(new SharedArrayBuffer(total));
   for (let n = 0; n < frames; n++) {
     const start = offsets[n]!;
@@ -109,26 +157,6 @@ function decompress(file: File, size: number): Memory {
   return memory;
 }
 
-/** Finds the blocks of an uncompressed index, and checks each. @throws {RangeError} where it is malformed */
-export function parseIndex(memory: Memory): LoadedIndex {
-  const { bytes } = memory;
-  const header = decodeHeader(bytes);
-  const start = headerSize(header.layers.length);
-  const end = start + header.blockBytes;
-  if (end + header.staleBytes !== bytes.length) throw new RangeError("its parts do not add up");
-  const blocks: Block[] = [];
-  for (let at = start; at < end;) {
-    if (at + HEAD.size > end) throw new RangeError("a directory leaves the file");
-    const block = new Block(memory, at);
-    checkBlock(block, end, header.layers);
-    const before = blocks.at(-1);
-    if (before ? compareBytes(before.path, block.path) >= 0 : block.path.length > 0) {
-      throw new RangeError("its directories are out of order");
-    }
-    blocks.push(block);
-    at += block.length;
-  }
-  if (blocks.length !== header.blocks) throw new RangeError("its number of directories is wrong");
-  decodeStale(bytes.subarray(end), header.stale);
-  return { memory, header, blocks };
+function checkSize(total: number): void {
+  if (total > MAX_RAW) throw new ArchiveError("limit", `it has ${total} bytes uncompressed`);
 }

@@ -3,9 +3,57 @@ import type { File } from "../linux/mod.ts";
 import { BUFFER_BYTES, buffers } from "./buffers.ts";
 import type { Block } from "./block.ts";
 import { HEAD, LOCAL_FIELDS, RECORD } from "./layout.ts";
+import {
+  encodeHeader,
+  encodeStale,
+  type LayerInfo,
+  type PatchHeader,
+  type StaleEntry,
+} from "./tree_file.ts";
 
 /** Uncompressed bytes of a frame. */
 const FRAME = BUFFER_BYTES;
+
+/** What an index has, or a patch of one. */
+export interface IndexContent {
+  readonly layers: readonly LayerInfo[];
+  /** Ordered by path: all, or those that a patch has. */
+  readonly blocks: readonly Block[];
+  /** Ordered by path and layer: all, or those that a patch adds. */
+  readonly stale: readonly StaleEntry[];
+  /** What makes it a patch; ordered as `stale` is. */
+  readonly patch?: Pick<PatchHeader, "below"> & { readonly removals: readonly StaleEntry[] };
+}
+
+/** Writes an index, or a patch of one, into a file that stays the caller's. @throws {SystemError} */
+export function writeIndex(
+  file: File,
+  { layers, blocks, stale, patch }: IndexContent,
+): SealedFrames {
+  const staleBytes = encodeStale(stale);
+  const removals = encodeStale(patch?.removals ?? []);
+  using writer = new IndexWriter(file);
+  writer.bytes(encodeHeader({
+    layers,
+    blocks: blocks.length,
+    blockBytes: blocks.reduce((sum, { length }) => sum + length, 0),
+    stale: stale.length,
+    staleBytes: staleBytes.length,
+    ...(patch
+      ? {
+        patch: {
+          below: patch.below,
+          removals: patch.removals.length,
+          removalBytes: removals.length,
+        },
+      }
+      : {}),
+  }));
+  for (const block of blocks) writer.block(block);
+  writer.bytes(staleBytes);
+  writer.bytes(removals);
+  return writer.seal();
+}
 
 /**
  * Writes an index into a file: frames of at most {@link BUFFER_BYTES} uncompressed bytes and a seek

@@ -12,21 +12,27 @@ export { BlockBuilder } from "./block_builder.ts";
 export { BUFFER_BYTES, buffers } from "./buffers.ts";
 export { ChunkCutter, type Cut, MAX_CHUNK, MAX_SEGMENT } from "./chunk_cutter.ts";
 export { CHUNK_ENTRY, ChunkList, ChunkListBuilder, type ChunkPlace } from "./chunk_list.ts";
+export { sortStale } from "./apply_patch.ts";
 export {
   checkLayersOfIndex,
+  indexBlobs,
+  type IndexChain,
+  type IndexFile,
   type LoadedIndex,
+  MAX_PATCHES,
   readFully,
   readIndex,
   readingBlob,
   readSeekTable,
 } from "./index_reader.ts";
-export { IndexWriter } from "./index_writer.ts";
 export { KnownChunks } from "./known_chunks.ts";
+export { type IndexContent, writeIndex } from "./index_writer.ts";
 export type { LayerDescriptor } from "./layer_descriptor.ts";
 export { LayerReader } from "./layer_reader.ts";
 export { CHUNKED_LAYER, FLAG, KIND, RECORD, TEMPORARY_LAYER, type Xattr } from "./layout.ts";
 export { componentsOf, MAX_FOREIGN_DEPTH, MemberPath, memberPath, refusal } from "./member_path.ts";
 export {
+  blocksAt,
   decodeHeader,
   decodeStale,
   encodeHeader,
@@ -35,7 +41,9 @@ export {
   headerSize,
   layerCount,
   type LayerInfo,
+  layersInUse,
   NO_DIFF_ID,
+  REMOVED_DIRECTORY,
   type StaleEntry,
   type TreeHeader,
 } from "./tree_file.ts";

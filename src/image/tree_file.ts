@@ -1,6 +1,11 @@
 /**
  * The form that index blobs and baselines share: a header, the table of layers, the blocks ordered
- * by path, and the stale entries. Version 1; little-endian.
+ * by path, and the stale entries; little-endian. A **whole** file has all of a tree. A **patch** has what
+ * differs from the file below it: its blocks are those that are new or other there, its stale entries those
+ * that are added, and its removals what is there no more. Each has a whole table of layers, in which a layer
+ * keeps its number along a chain of patches.
+ *
+ * Version 1 has neither patches nor layers that are not in use.
  */
 
 import { type Digest, hexOf, sha256Digest } from "../digest.ts";
@@ -8,19 +13,22 @@ import type { LayerDescriptor } from "./layer_descriptor.ts";
 
 /** The bytes `wsdtree1`, with which a tree file begins. */
 export const MAGIC = 0x31_65_65_72_74_64_73_77n;
-/** The versions that are read; the first one is written where nothing needs the second. */
-export const VERSION = 1;
-/** The version of a tree with chunk packs. */
-export const VERSION_2 = 2;
+/** The versions that are read; the lowest that can say it is written. */
+export const VERSIONS = [1, 2] as const;
 /** Bytes of the header. */
 export const HEADER = 48;
 /** Bytes of one layer in the table that follows the header. */
 export const LAYER = 88;
-/** Bytes before the path of a stale entry: u32 layer, u32 length. */
+/** Bytes that a patch has after the table: digest of the file below, u32 removals, u32 zero, f64 their bytes. */
+export const PATCH = 48;
+/** Bytes before the path of a stale entry or of a removal: u32 layer, u32 length. */
 export const STALE_HEAD = 8;
+/** In place of the layer of a removal: it is a directory that is removed. */
+export const REMOVED_DIRECTORY = 0xffff_ffff;
 
 /** Flags of a layer in the table, a bit each. */
-const LAYER_FLAG = { metadata: 1, chunks: 4 } as const;
+const LAYER_FLAG = { metadata: 1, unused: 2, chunks: 4 } as const;
+const KNOWN_FLAGS = LAYER_FLAG.metadata | LAYER_FLAG.unused | LAYER_FLAG.chunks;
 
 /** The diff id of a chunk pack. */
 export const NO_DIFF_ID: Digest = sha256Digest("0".repeat(64));
@@ -29,16 +37,46 @@ export const NO_DIFF_ID: Digest = sha256Digest("0".repeat(64));
 export interface LayerInfo extends LayerDescriptor {
   /** Uncompressed bytes. */
   readonly rawSize: number;
-  /** Whether it is the metadata layer, which no later image reuses. */
+  /** Whether it is the metadata layer, which comes last, whatever its number; no later image reuses it. */
   readonly isMetadata: boolean;
   /** Whether it is a chunk pack, which is no layer to other tools; it has no diff id. */
   readonly isChunks?: boolean;
+  /** Whether it is only the number of a layer that the image no longer has. */
+  readonly isUnused?: boolean;
+}
+
+/** A number in the table that no layer has any more. */
+export const UNUSED_LAYER: LayerInfo = {
+  digest: sha256Digest("0".repeat(64)),
+  diffId: NO_DIFF_ID,
+  size: 0,
+  rawSize: 0,
+  isMetadata: false,
+  isUnused: true,
+};
+
+/** Returns the layers and chunk packs that an image with this table has, in the order of its manifest. */
+export function layersInUse(table: readonly LayerInfo[]): LayerInfo[] {
+  const used = table.filter(({ isUnused }) => !isUnused);
+  return [
+    ...used.filter(({ isMetadata }) => !isMetadata),
+    ...used.filter(({ isMetadata }) => isMetadata),
+  ];
 }
 
 /** A path that a reused layer holds and that is no longer what the layer says. */
 export interface StaleEntry {
   readonly layer: number;
   readonly path: Uint8Array;
+}
+
+/** What makes a tree file a patch. */
+export interface PatchHeader {
+  /** Digest of the file below it. */
+  readonly below: Digest;
+  /** How many removals there are. */
+  readonly removals: number;
+  readonly removalBytes: number;
 }
 
 /** The content of a header. */
@@ -50,6 +88,8 @@ export interface TreeHeader {
   /** How many stale entries there are. */
   readonly stale: number;
   readonly staleBytes: number;
+  /** Absent for a whole file. */
+  readonly patch?: PatchHeader;
 }
 
 /** Returns the bytes of the header and the table. */
@@ -57,31 +97,54 @@ export function headerSize(layers: number): number {
   return HEADER + layers * LAYER;
 }
 
-/** Encodes the header and the table of layers. */
+/** Returns where the blocks begin. */
+export function blocksAt({ layers, patch }: TreeHeader): number {
+  return headerSize(layers.length) + (patch ? PATCH : 0);
+}
+
+/** Returns the bytes of the whole file. */
+export function treeFileSize(header: TreeHeader): number {
+  return blocksAt(header) + header.blockBytes + header.staleBytes +
+    (header.patch?.removalBytes ?? 0);
+}
+
+/** Encodes the header, the table of layers and what a patch has besides: all before the blocks. */
 export function encodeHeader(header: TreeHeader): Uint8Array {
-  const bytes = new Uint8Array(headerSize(header.layers.length));
+  const { patch } = header;
+  const bytes = new Uint8Array(blocksAt(header));
   const view = new DataView(bytes.buffer);
   view.setBigUint64(0, MAGIC, true);
-  const version = header.layers.some(({ isChunks }) => isChunks) ? VERSION_2 : VERSION;
-  view.setUint32(8, version, true);
+  view.setUint32(8, versionOf(header), true);
   view.setUint32(12, header.layers.length, true);
   view.setUint32(16, header.blocks, true);
   view.setUint32(20, header.stale, true);
   view.setFloat64(24, header.blockBytes, true);
   view.setFloat64(32, header.staleBytes, true);
+  view.setUint32(40, patch ? 1 : 0, true);
   header.layers.forEach((layer, n) => {
     const at = headerSize(n);
     bytes.set(fromHex(hexOf(layer.digest)), at);
     bytes.set(fromHex(hexOf(layer.diffId)), at + 32);
     view.setFloat64(at + 64, layer.size, true);
     view.setFloat64(at + 72, layer.rawSize, true);
-    view.setUint32(
-      at + 80,
-      (layer.isMetadata ? LAYER_FLAG.metadata : 0) | (layer.isChunks ? LAYER_FLAG.chunks : 0),
-      true,
-    );
+    view.setUint32(at + 80, flagsOf(layer), true);
   });
+  if (patch) {
+    const at = headerSize(header.layers.length);
+    bytes.set(fromHex(hexOf(patch.below)), at);
+    view.setUint32(at + 32, patch.removals, true);
+    view.setFloat64(at + 40, patch.removalBytes, true);
+  }
   return bytes;
+}
+
+function flagsOf({ isMetadata, isUnused, isChunks }: LayerInfo): number {
+  return (isMetadata ? LAYER_FLAG.metadata : 0) | (isUnused ? LAYER_FLAG.unused : 0) |
+    (isChunks ? LAYER_FLAG.chunks : 0);
+}
+
+function versionOf({ layers, patch }: TreeHeader): number {
+  return patch || layers.some(({ isUnused, isChunks }) => isUnused || isChunks) ? 2 : 1;
 }
 
 /** Returns how many layers the table has. @throws {RangeError} where `bytes` begin no such file */
@@ -91,13 +154,16 @@ export function layerCount(bytes: Uint8Array): number {
     throw new RangeError("it is no wsdaemon tree file");
   }
   const version = view.getUint32(8, true);
-  if (version !== VERSION && version !== VERSION_2) {
-    throw new RangeError(`its version is ${version}, not ${VERSION} or ${VERSION_2}`);
+  if (!VERSIONS.some((known) => known === version)) {
+    throw new RangeError(`its version is ${version}, not ${VERSIONS.join(" or ")}`);
   }
   return view.getUint32(12, true);
 }
 
-/** Decodes header and table. @throws {RangeError} where they are not well-formed */
+/**
+ * Decodes what {@link encodeHeader} made.
+ * @throws {RangeError} where the bytes are not well-formed
+ */
 export function decodeHeader(bytes: Uint8Array): TreeHeader {
   const count = layerCount(bytes);
   if (bytes.length < headerSize(count)) throw new RangeError("it ends within its table of layers");
@@ -106,6 +172,7 @@ export function decodeHeader(bytes: Uint8Array): TreeHeader {
   for (let n = 0; n < count; n++) {
     const at = headerSize(n);
     const flags = view.getUint32(at + 80, true);
+    if ((flags & ~KNOWN_FLAGS) !== 0) throw new RangeError(`a layer has an unknown flag, ${flags}`);
     layers.push({
       digest: digestAt(bytes, at),
       diffId: digestAt(bytes, at + 32),
@@ -113,14 +180,29 @@ export function decodeHeader(bytes: Uint8Array): TreeHeader {
       rawSize: wholeNumber(view.getFloat64(at + 72, true), "a layer's size"),
       isMetadata: (flags & LAYER_FLAG.metadata) !== 0,
       ...(flags & LAYER_FLAG.chunks ? { isChunks: true } : {}),
+      ...(flags & LAYER_FLAG.unused ? { isUnused: true } : {}),
     });
   }
+  const patch = decodePatch(bytes, count);
   return {
     layers,
     blocks: view.getUint32(16, true),
     stale: view.getUint32(20, true),
     blockBytes: wholeNumber(view.getFloat64(24, true), "the blocks' size"),
     staleBytes: wholeNumber(view.getFloat64(32, true), "the stale entries' size"),
+    ...(patch ? { patch } : {}),
+  };
+}
+
+function decodePatch(bytes: Uint8Array, layers: number): PatchHeader | undefined {
+  const view = viewOf(bytes);
+  if (view.getUint32(40, true) === 0) return undefined;
+  const at = headerSize(layers);
+  if (bytes.length < at + PATCH) throw new RangeError("it ends before its blocks");
+  return {
+    below: digestAt(bytes, at),
+    removals: view.getUint32(at + 32, true),
+    removalBytes: wholeNumber(view.getFloat64(at + 40, true), "the removals' size"),
   };
 }
 

@@ -1,5 +1,12 @@
 import { ArchiveError, decompress, MAX_OWN_EXTENSION_BYTES, TarReader } from "../archive/mod.ts";
-import { checkLayersOfIndex, dataLoss, readIndex, readingBlob } from "../image/mod.ts";
+import {
+  type BlobId,
+  checkLayersOfIndex,
+  dataLoss,
+  indexBlobs,
+  readIndex,
+  readingBlob,
+} from "../image/mod.ts";
 import type { Digest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
 import { BlobFile, type BlobSource, yieldToEventLoop } from "./blob_file.ts";
@@ -25,19 +32,20 @@ interface OpenLayer {
 /** An image that can be looked into. Disposing of it releases the blobs that it holds. */
 export class ImageFiles implements AsyncDisposable {
   readonly #source: BlobSource;
-  readonly #image: ImageDescription;
+  /** By the numbers that the tree gives them. */
+  readonly #layers: readonly BlobId[];
   readonly #signal: AbortSignal | undefined;
   readonly #stack = new AsyncDisposableStack();
-  readonly #layers = new Map<number, Promise<OpenLayer>>();
+  readonly #open = new Map<number, Promise<OpenLayer>>();
 
   private constructor(
     source: BlobSource,
-    image: ImageDescription,
+    layers: readonly BlobId[],
     readonly tree: ImageTree,
     signal: AbortSignal | undefined,
   ) {
     this.#source = source;
-    this.#image = image;
+    this.#layers = layers;
     this.#signal = signal;
   }
 
@@ -49,22 +57,22 @@ export class ImageFiles implements AsyncDisposable {
   ): Promise<ImageFiles> {
     const { signal } = options;
     const image = await readImage(source.store, manifest, signal);
-    const tree = await treeByIndex(source, image, options) ??
-      await treeByLayers(source, image, signal);
-    return new ImageFiles(source, image, tree, signal);
+    const { tree, layers } = await treeByIndex(source, image, options) ??
+      { tree: await treeByLayers(source, image, signal), layers: image.layers };
+    return new ImageFiles(source, layers, tree, signal);
   }
 
   /** Opens the content of a file of the tree. @throws {DaemonError} DATA_LOSS naming the layer; ABORTED */
   async content(file: ImageEntry): Promise<FileContent> {
     if (!file.content) throw new TypeError(`Cannot read the content of a ${file.type}`);
     const { layer } = file.content;
-    if (!this.#layers.has(layer)) this.#layers.set(layer, this.#open(layer));
-    const { raw, digest } = await this.#layers.get(layer)!;
+    if (!this.#open.has(layer)) this.#open.set(layer, this.#openLayer(layer));
+    const { raw, digest } = await this.#open.get(layer)!;
     return openContent(raw, digest, file);
   }
 
-  async #open(number: number): Promise<OpenLayer> {
-    const layer = this.#image.layers[number]!;
+  async #openLayer(number: number): Promise<OpenLayer> {
+    const layer = this.#layers[number]!;
     const signal = this.#signal;
     const blob = this.#stack.use(await BlobFile.hold(this.#source, layer, { signal }));
     return await readingLayer(layer.digest, async () => ({
@@ -82,14 +90,20 @@ async function treeByIndex(
   source: BlobSource,
   image: ImageDescription,
   { signal, onDamagedIndex }: ImageFilesOptions,
-): Promise<ImageTree | undefined> {
+): Promise<{ tree: ImageTree; layers: readonly BlobId[] } | undefined> {
   const { index, layers, isNative } = image;
   if (!index) return undefined;
   try {
-    await using blob = await BlobFile.hold(source, index, { signal });
-    const loaded = readIndex(blob.file, index);
-    checkLayersOfIndex(index.digest, loaded.header.layers, layers);
-    return readingBlob(index.digest, () => new IndexTree(loaded));
+    await using blobs = new AsyncDisposableStack();
+    const chain = [];
+    for (const blob of indexBlobs(index)) {
+      const { file } = blobs.use(await BlobFile.hold(source, blob, { signal }));
+      chain.push({ file, blob });
+    }
+    const loaded = readIndex(chain);
+    const table = loaded.header.layers;
+    checkLayersOfIndex(index.digest, table, layers);
+    return { tree: readingBlob(index.digest, () => new IndexTree(loaded)), layers: table };
   } catch (error) {
     if (!(error instanceof DaemonError) || error.code !== "DATA_LOSS") throw error;
     // The layers of a native image do not give its tree.

@@ -14,7 +14,7 @@ export type ImageEntryType =
 
 /** Where a file's content is: `stored` bytes from `offset` of a layer's uncompressed tar. */
 export interface ContentLocation {
-  /** Number in the image, from 0 for the lowest. */
+  /** Number in the table of the index; without an index from 0 for the lowest. */
   readonly layer: number;
   readonly offset: number;
   readonly stored: number;

@@ -4,6 +4,7 @@
  */
 
 import type { Digest } from "../digest.ts";
+import { indexBlobs } from "../image/mod.ts";
 import type { ParsedManifest } from "./manifest.ts";
 
 /** A blob that an image needs. */
@@ -21,7 +22,7 @@ export type ContentOfImage = Pick<ParsedManifest, "layers" | "index">;
  * the config.
  */
 export function contentBlobsOf({ layers, index }: ContentOfImage): ImageBlob[] {
-  const blobs = [...layers, ...(index ? [index] : [])];
+  const blobs = [...layers, ...(index ? indexBlobs(index) : [])];
   return [...new Map(blobs.map(({ digest, size }) => [digest, { digest, size }])).values()];
 }
 

@@ -3,6 +3,7 @@
 import type { Content, Excluded, RestoreResult, Tree } from "../content/mod.ts";
 import type { Digest } from "../digest.ts";
 import { DaemonError, messageOf } from "../errors.ts";
+import { type BlobId, indexBlobs, type IndexChain } from "../image/mod.ts";
 import { logger } from "../log/mod.ts";
 import { currentOperation } from "../operations/mod.ts";
 import type { LeasedFile } from "../spool.ts";
@@ -74,16 +75,12 @@ export class ImageRestorer {
     const { index, layers, lineage, excluded } = image;
     reportLeftOut(manifest, excluded);
     this.#lineages.add(manifest, lineage);
-    const usable = index &&
-      await this.#store.hasBlob(index.digest, index.size, {
-        signal: options.signal,
-        touch: false,
-      });
-    if (index && !usable) {
-      if (image.isNative) throw missingIndex(manifest, index.digest);
-      log.warn("Restoring {manifest} without its index {index}, which the store does not have", {
+    const lost = index && await this.#missingOf(index, options);
+    if (lost) {
+      if (image.isNative) throw missingIndex(manifest, lost.digest);
+      log.warn("Restoring {manifest} without its index, of which the store does not have {blob}", {
         manifest,
-        index: index.digest,
+        blob: lost.digest,
       });
     }
     let usesCache = false;
@@ -91,7 +88,7 @@ export class ImageRestorer {
       this.#content.restore(tree, {
         ...options,
         layers,
-        ...(usable ? { index } : {}),
+        ...(index && !lost ? { index } : {}),
         trusted: true,
         fetch: async ({ digest, size }) => {
           const file = await requireBlob(digest, this.#acquire(digest, size, options));
@@ -113,6 +110,15 @@ export class ImageRestorer {
       await this.#content.clear(tree);
       return await restore();
     }
+  }
+
+  /** Returns a blob of an index that the store does not have, if there is one. */
+  async #missingOf(index: IndexChain, { signal }: StoreOptions): Promise<BlobId | undefined> {
+    const blobs = indexBlobs(index);
+    const there = await Promise.all(
+      blobs.map(({ digest, size }) => this.#store.hasBlob(digest, size, { signal, touch: false })),
+    );
+    return blobs.find((_, n) => !there[n]);
   }
 
   #acquire(digest: Digest, size: number, options: StoreOptions): Promise<LeasedFile> {

@@ -14,7 +14,7 @@ import * as z from "zod";
 import type { Excluded, LayerDescriptor } from "../content/mod.ts";
 import { type Digest, digestOf, isDigest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
-import { NO_DIFF_ID } from "../image/mod.ts";
+import { type BlobId, indexBlobs, type IndexChain, MAX_PATCHES, NO_DIFF_ID } from "../image/mod.ts";
 import { excludedLabels, parseExcluded } from "./excluded_label.ts";
 import { type Lineage, lineageLabels, parseLineage } from "./lineage.ts";
 
@@ -33,6 +33,8 @@ export const INDEX_TYPE = "application/vnd.wsdaemon.index.v2+zstd";
 /** The index of a plain image stands beside it: a tool that copies the image may drop it. */
 const INDEX_DIGEST = "dev.wsdaemon.index.digest";
 const INDEX_SIZE = "dev.wsdaemon.index.size";
+/** JSON: digests and sizes of what an index that is a patch has below it, the next one first. */
+const INDEX_BELOW = "dev.wsdaemon.index.below";
 
 /** Bounds what a store can make us read; 10,000 layers fit. Bytes. */
 export const MAX_MANIFEST_BYTES = 4 << 20;
@@ -50,9 +52,9 @@ export interface LayerOfImage extends LayerDescriptor {
 
 /** An image as it is stored. */
 export interface ImageDescription {
-  /** In the order of the index's table. */
+  /** In the order of the index's table, the metadata layer last. */
   layers: LayerOfImage[];
-  index?: { digest: Digest; size: number };
+  index?: IndexChain;
   /** Whether the layers alone do not give its tree, so that it must have an index; absent if they do. */
   isNative?: boolean;
   /** Absent where it is unknown. */
@@ -84,7 +86,7 @@ const configSchema = z.object({
 export interface ParsedManifest {
   config: { digest: Digest; size: number };
   layers: { digest: Digest; size: number; isChunks?: boolean }[];
-  index?: { digest: Digest; size: number };
+  index?: IndexChain;
   /** See {@link ImageDescription.isNative}. */
   isNative?: boolean;
 }
@@ -116,13 +118,23 @@ export function describeImage(image: ImageDescription): { manifest: SmallBlob; c
         digest,
         size,
       })),
-      ...(isNative && index ? [{ mediaType: INDEX_TYPE, ...index }] : []),
+      ...(isNative && index ? indexBlobs(index) : []).map((blob) => ({
+        mediaType: INDEX_TYPE,
+        ...blob,
+      })),
     ],
-    ...(index
-      ? { annotations: { [INDEX_DIGEST]: index.digest, [INDEX_SIZE]: String(index.size) } }
-      : {}),
+    ...(index ? { annotations: indexAnnotations(index) } : {}),
   });
   return { manifest, config };
+}
+
+function indexAnnotations(index: IndexChain): Record<string, string> {
+  const [{ digest, size }, ...below] = indexBlobs(index) as [BlobId, ...BlobId[]];
+  return {
+    [INDEX_DIGEST]: digest,
+    [INDEX_SIZE]: String(size),
+    ...(index.below ? { [INDEX_BELOW]: JSON.stringify(below) } : {}),
+  };
 }
 
 /**
@@ -139,8 +151,9 @@ export function parseManifest(blob: SmallBlob): ParsedManifest {
   }
   const index = parseIndexAnnotation(annotations, blob.digest);
   const listed = layers.filter(({ mediaType }) => mediaType === INDEX_TYPE);
-  const isListed = listed.length === 1 && listed[0]!.digest === index?.digest &&
-    listed[0]!.size === index.size;
+  const named = index ? indexBlobs(index) : [];
+  const isListed = listed.length > 0 && listed.length === named.length &&
+    listed.every(({ digest, size }, n) => digest === named[n]!.digest && size === named[n]!.size);
   if (isNative && !isListed) {
     throw malformed(blob.digest, "manifest", "its layers and its annotations name other indexes");
   }
@@ -160,14 +173,26 @@ export function parseManifest(blob: SmallBlob): ParsedManifest {
 function parseIndexAnnotation(
   annotations: Record<string, string>,
   blob: Digest,
-): { digest: Digest; size: number } | undefined {
+): IndexChain | undefined {
   const digest = annotations[INDEX_DIGEST];
   if (digest === undefined) return undefined;
   const size = Number(annotations[INDEX_SIZE]);
   if (!isDigest(digest) || !Number.isSafeInteger(size) || size < 0) {
     throw malformed(blob, "manifest", "its index annotations are not a digest and a size");
   }
-  return { digest, size };
+  const below = annotations[INDEX_BELOW];
+  return { digest, size, ...(below === undefined ? {} : { below: parseBelow(below, blob) }) };
+}
+
+const belowSchema = z.array(z.object({ digest, size })).min(1).max(MAX_PATCHES);
+
+function parseBelow(text: string, blob: Digest): BlobId[] {
+  try {
+    return belowSchema.parse(JSON.parse(text));
+  } catch {
+    const what = `1 to ${MAX_PATCHES} digests and sizes`;
+    throw malformed(blob, "manifest", `its index annotations do not name ${what} below the index`);
+  }
 }
 
 /** Joins a manifest's layers with the config's diff ids. @throws {DaemonError} DATA_LOSS. */

@@ -20,6 +20,11 @@ export interface ImageReference {
   /** Apparent bytes of the files in it. */
   contentBytes: number;
   files: number;
+  /**
+   * 2 for an image that daemons which know only references of version 1 could not collect: its index has
+   * blobs that its manifest does not name where they look.
+   */
+  format?: 2;
 }
 
 const digestSchema = z.custom<Digest>((value) => typeof value === "string" && isDigest(value));
@@ -28,9 +33,10 @@ const imageSchema = z.object({
   createdAt: z.int().nonnegative(),
   contentBytes: z.int().nonnegative(),
   files: z.int().nonnegative(),
+  format: z.literal(2).exactOptional(),
 });
 const referenceSchema = z.object({
-  version: z.literal(1),
+  version: z.literal([1, 2]),
   owner: z.string(),
   metaId: z.string(),
   images: z.array(imageSchema).min(1),
@@ -57,11 +63,12 @@ function ownDigest(reference: Contents) {
 /** Returns a reference with its keys in the order in which it is written and digested. */
 function plain({ owner, metaId, images }: Contents) {
   return {
-    version: 1,
+    // An older daemon's collection has to stop before what it does not know.
+    version: images.some(({ format }) => format === 2) ? 2 : 1,
     owner,
     metaId,
-    images: images.map(({ manifest, createdAt, contentBytes, files }) => (
-      { manifest, createdAt, contentBytes, files }
+    images: images.map(({ manifest, createdAt, contentBytes, files, format }) => (
+      { manifest, createdAt, contentBytes, files, ...(format ? { format } : {}) }
     )),
   };
 }
@@ -91,8 +98,8 @@ export function decodeReference(
   if (!result.success) {
     throw unusable(key, `is malformed: ${z.prettifyError(result.error)}`);
   }
-  const { owner, metaId, images, digest } = result.data;
-  if (digest !== ownDigest(result.data)) {
+  const { version, owner, metaId, images, digest } = result.data;
+  if (digest !== ownDigest(result.data) || version !== plain(result.data).version) {
     throw unusable(key, "is damaged: it does not have its own digest");
   }
   if (expected && (owner !== expected.owner || metaId !== expected.metaId)) {

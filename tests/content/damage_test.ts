@@ -5,7 +5,7 @@ import { join } from "@std/path";
 import fc from "fast-check";
 import { DaemonError } from "../../src/errors.ts";
 import { Memory } from "../../src/image/block.ts";
-import { parseIndex } from "../../src/image/index_reader.ts";
+import { parseTree } from "../../src/image/parse_tree.ts";
 import { verifyBlob } from "../../src/image/verify_blob.ts";
 import { digestOf } from "../../src/digest.ts";
 import { Directory, openLibc } from "../../src/linux/mod.ts";
@@ -104,7 +104,7 @@ Deno.test("no bytes make the index reader crash", async () => {
   await fixture.publish("w", TREE);
   const image = await fixture.pack("w");
   const good = uncompressed(Deno.readFileSync(fixture.blobPath(image.index.digest)));
-  const parse = (bytes: Uint8Array) => parseIndex(new Memory(bytes.slice().buffer));
+  const parse = (bytes: Uint8Array) => parseTree(new Memory(bytes.slice().buffer));
   assertEquals(parse(good).blocks.length, 2);
   let refused = 0;
   fc.assert(

@@ -187,7 +187,7 @@ function indexEntries(path: string, blob: { digest: Digest; size: number }): str
   using folder = Directory.open(dirname(path), "index");
   using file = folder.openFile(basename(path));
   const entries: string[] = [];
-  const { blocks, header, memory } = readIndex(file, blob);
+  const { blocks, header, memory } = readIndex([{ file, blob }]);
   const live = new Set<string>();
   for (const block of blocks) {
     const describe = (record: number) => {

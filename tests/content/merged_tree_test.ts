@@ -1,12 +1,16 @@
 import { assertEquals } from "@std/assert";
 import { HardLinks } from "../../src/content/pack/merge/hard_links.ts";
 import { type EntryRef, EntrySet, MergedTree } from "../../src/content/pack/merge/merged_tree.ts";
+import { conflictingLayers, pathsToRemove } from "../../src/content/pack/merge/stale_entries.ts";
 import {
-  conflictingLayers,
-  pathsToRemove,
+  Arena,
+  type Block,
+  BlockBuilder,
+  FLAG,
+  KIND,
+  RECORD,
   sortStale,
-} from "../../src/content/pack/merge/stale_entries.ts";
-import { Arena, type Block, BlockBuilder, FLAG, KIND, RECORD } from "../../src/image/mod.ts";
+} from "../../src/image/mod.ts";
 import { buildBlock, bytes, type EntryOf, sampleStats, textOf } from "../image/fixture.ts";
 
 const { file, directory, symlink } = sampleStats();

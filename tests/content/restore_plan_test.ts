@@ -10,16 +10,9 @@ import {
 import type { OperationContext } from "../../src/content/operation.ts";
 import { restorePlan } from "../../src/content/restore/restore_plan.ts";
 import { WorkerPlan } from "../../src/content/restore/worker_plan.ts";
-import { type Digest, digestOf } from "../../src/digest.ts";
+import { digestOf } from "../../src/digest.ts";
 import { DaemonError } from "../../src/errors.ts";
-import {
-  Arena,
-  type Block,
-  BlockBuilder,
-  encodeHeader,
-  IndexWriter,
-  KIND,
-} from "../../src/image/mod.ts";
+import { Arena, type Block, BlockBuilder, KIND, writeIndex } from "../../src/image/mod.ts";
 import type { Directory } from "../../src/linux/mod.ts";
 import { buildBlock, bytes, LAYER, sampleStats, textOf } from "../image/fixture.ts";
 import { openFolder } from "../linux/fixture.ts";
@@ -33,17 +26,10 @@ function plan(spool: Directory, blocks: readonly Block[], limitBytes?: number) {
   const layers = [0, 1].map((n) => ({ ...LAYER, digest: digestOf(`${n}`), rawSize: 2 ** 30 }));
   const name = crypto.randomUUID();
   using written = spool.createFile(name);
-  using writer = new IndexWriter(written);
-  const blockBytes = blocks.reduce((sum, block) => sum + block.length, 0);
-  writer.bytes(
-    encodeHeader({ layers, blocks: blocks.length, blockBytes, stale: 0, staleBytes: 0 }),
-  );
-  for (const block of blocks) writer.block(block);
-  const sealed = writer.seal();
-  const digest: Digest = sealed.digest;
+  const { digest, size } = writeIndex(written, { layers, blocks, stale: [] });
   return restorePlan(
     { spool } as OpenAreas,
-    { file: { area: "spool", path: name }, blob: { digest, size: sealed.size }, limitBytes },
+    { chain: [{ file: { area: "spool", path: name }, blob: { digest, size } }], limitBytes },
     context,
   );
 }

@@ -85,6 +85,7 @@ Deno.test("the tables of records, heads and headers have every byte of the layou
   const header = rowsAfter("it is a **tree\nfile**:").filter(({ size }) => size !== undefined);
   assertEquals(endOf(header), treeFile.HEADER);
   assertEquals(endOf(rowsAfter("Layer table, an entry:")), treeFile.LAYER);
+  assertEquals(endOf(rowsAfter("before the blocks, it has")), treeFile.PATCH);
   assertStringIncludes(text, `| ${treeFile.HEADER}                    | ${treeFile.LAYER} × \`L\``);
 });
 
@@ -96,7 +97,7 @@ Deno.test("the page has the magic numbers, kinds, flags and sizes that are writt
     `u64 magic \`${magicText(aliases.MAGIC)}\``,
     `aliases, ${aliases.ALIAS} bytes each`,
     `end, ${aliases.END} bytes`,
-    `u32 version: ${treeFile.VERSION}`,
+    `u32 version: ${treeFile.VERSIONS.join(" or ")}`,
     `table, ${baseline.TABLE_ENTRY} bytes each`,
     `footer, ${baseline.FOOTER} bytes`,
     `footer's first ${baseline.FOOTER_CHECKED} bytes included`,
@@ -177,7 +178,8 @@ Deno.test("the page has every record that only wsdaemon writes, and the form of 
 });
 
 Deno.test("the page has the media types and annotations of a manifest", () => {
-  const image = manifest.describeImage({ layers: [], index: { digest: DIGEST, size: 1 } });
+  const below = [{ digest: DIGEST, size: 1 }];
+  const image = manifest.describeImage({ layers: [], index: { ...below[0]!, below } });
   const written = JSON.parse(new TextDecoder().decode(image.manifest.bytes));
   const types = [manifest.MANIFEST_TYPE, manifest.CONFIG_TYPE, manifest.LAYER_TYPE];
   for (const word of [...types, ...Object.keys(written.annotations)]) {
@@ -192,14 +194,21 @@ Deno.test("references and leases have the keys that the page shows, in its order
   const written = parsed(encodeReference({ owner: "alice", metaId: "notes" }, [image]));
   assertEquals(Object.keys(written), Object.keys(shown));
   assertEquals(Object.keys(written.images[0]), Object.keys(shown.images[0]));
-  assertEquals([written.version, version("reference")], [shown.version, shown.version]);
+  assertEquals(written.version, shown.version);
+  assertStringIncludes(section("Versions"), "| reference | 1 or 2  | 1 or 2 ");
+  const patched = parsed(
+    encodeReference({ owner: "alice", metaId: "notes" }, [{ ...image, format: 2 }]),
+  );
+  assertEquals([patched.version, patched.images[0].format], [2, 2]);
+  assertStringIncludes(section("Reference"), '`"format": 2`');
   const lease = parsed(encodeLease({ holder: "h", expiresAt: 1, condemned: [] }));
   assertEquals(lease.version, version("lease"));
   for (const key of Object.keys(lease).filter((key) => key !== "version")) {
     assertStringIncludes(section("Lease"), `\`${key}\``);
   }
   assertStringIncludes(section("Lease"), `first ${shortName(DIGEST).length} hexadecimal digits`);
-  assertEquals([version("index"), version("baseline")], [treeFile.VERSION, treeFile.VERSION]);
+  const versions = treeFile.VERSIONS.join(" or ");
+  assertStringIncludes(section("Versions"), `| index     | ${versions} `);
 });
 
 Deno.test("the journal has the tables and columns that the page shows", () => {

@@ -5,7 +5,7 @@ import { Arena } from "../../src/image/arena.ts";
 import { BlockBuilder } from "../../src/image/block_builder.ts";
 import { BUFFER_BYTES } from "../../src/image/buffers.ts";
 import { readIndex } from "../../src/image/index_reader.ts";
-import { IndexWriter } from "../../src/image/index_writer.ts";
+import { writeIndex } from "../../src/image/index_writer.ts";
 import { LayerReader } from "../../src/image/layer_reader.ts";
 import { LOCAL_FIELDS, RECORD } from "../../src/image/layout.ts";
 import { encodeHeader } from "../../src/image/tree_file.ts";
@@ -56,10 +56,7 @@ function write(blocks: ReturnType<typeof someBlocks>) {
     staleBytes: 0,
   });
   const made = folder.dir.createFile("index");
-  using writer = new IndexWriter(made);
-  writer.bytes(header);
-  for (const block of blocks) writer.block(block);
-  const sealed = writer.seal();
+  const sealed = writeIndex(made, { layers: [LAYER], blocks, stale: [] });
   return { folder, made, sealed, raw: expected(header, blocks) };
 }
 
@@ -69,7 +66,7 @@ Deno.test("an index has every block, and nothing that only this node knows", () 
   using _folder = folder;
   using index = made;
   assert(raw.length > 2 * BUFFER_BYTES);
-  const loaded = readIndex(index, sealed);
+  const loaded = readIndex([{ file: index, blob: sealed }]);
   assertEquals(loaded.blocks.map((block) => textOf(block.path)), ["", "d1", "d2"]);
   assertEquals(loaded.memory.bytes.length, raw.length);
   assert(loaded.memory.bytes.every((byte, at) => byte === raw[at]), "the bytes differ");
@@ -122,6 +119,6 @@ Deno.test("a layer reader refuses a file without a seek table, and one of anothe
   plain.write(new Uint8Array(100));
   assertThrows(() => new LayerReader(plain, 100, 100), ArchiveError, "no seek table");
   assertThrows(() => new LayerReader(plain, 3, 100), ArchiveError, "no seek table");
-  const error = assertThrows(() => readIndex(plain, sealed), DaemonError);
+  const error = assertThrows(() => readIndex([{ file: plain, blob: sealed }]), DaemonError);
   assertEquals(error.code, "DATA_LOSS");
 });

@@ -1,16 +1,18 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { digestOf } from "../../src/digest.ts";
 import {
+  blocksAt,
   decodeHeader,
   decodeStale,
   encodeHeader,
   encodeStale,
   HEADER,
-  headerSize,
   LAYER,
   layerCount,
+  PATCH,
   STALE_HEAD,
+  UNUSED_LAYER,
 } from "../../src/image/tree_file.ts";
 
 const size = fc.nat({ max: Number.MAX_SAFE_INTEGER });
@@ -22,6 +24,7 @@ const layer = fc.record({
   rawSize: size,
   isMetadata: fc.boolean(),
   isChunks: fc.constant(true),
+  isUnused: fc.constant(true),
 }, { requiredKeys: ["digest", "diffId", "size", "rawSize", "isMetadata"] });
 const u32 = fc.nat(2 ** 32 - 1);
 const header = fc.record({
@@ -30,12 +33,13 @@ const header = fc.record({
   blockBytes: size,
   stale: u32,
   staleBytes: size,
-});
+  patch: fc.record({ below: digest, removals: u32, removalBytes: size }),
+}, { requiredKeys: ["layers", "blocks", "blockBytes", "stale", "staleBytes"] });
 
 Deno.test("a header reads as what was written, and has the size that is announced", () => {
   fc.assert(fc.property(header, (written) => {
     const bytes = encodeHeader(written);
-    assertEquals(bytes.length, headerSize(written.layers.length));
+    assertEquals(bytes.length, blocksAt(written));
     assertEquals(layerCount(bytes), written.layers.length);
     assertEquals(decodeHeader(bytes), written);
   }));
@@ -78,11 +82,29 @@ Deno.test("the bytes of version 1 stay as they are", () => {
   assertEquals(view.getUint32(48 + 80, true), 1);
 });
 
+Deno.test("the bytes of version 2 stay as they are, and it is written only where it is needed", () => {
+  const { patch: _, ...whole } = decodeHeader(one);
+  const hole = encodeHeader({ ...whole, layers: [...whole.layers, UNUSED_LAYER] });
+  const view = new DataView(hole.buffer);
+  assertEquals([8, 12, 40].map((at) => view.getUint32(at, true)), [2, 2, 0]);
+  assert(hole.subarray(48 + 88, 48 + 88 + 80).every((byte) => byte === 0));
+  assertEquals(view.getUint32(48 + 88 + 80, true), 2);
+  const below = digestOf("below");
+  const patch = encodeHeader({ ...whole, patch: { below, removals: 5, removalBytes: 6 } });
+  const at = 48 + 88;
+  assertEquals([PATCH, patch.length], [48, at + 48]);
+  const words = new DataView(patch.buffer);
+  assertEquals([8, 40, at + 32, at + 36].map((at) => words.getUint32(at, true)), [2, 1, 5, 0]);
+  assertEquals(words.getFloat64(at + 40, true), 6);
+  assertEquals(`sha256:${patch.subarray(at, at + 32).toHex()}`, below);
+});
+
 Deno.test("what is no header of this version is refused, saying why", () => {
   const cases: [string, Uint8Array][] = [
     ["no wsdaemon tree file", one.subarray(0, HEADER - 1)],
     ["no wsdaemon tree file", damaged((view) => view.setUint8(0, 0))],
     ["its version is 3, not 1 or 2", damaged((view) => view.setUint32(8, 3, true))],
+    ["a layer has an unknown flag, 8", damaged((view) => view.setUint32(48 + 80, 8, true))],
     ["the blocks' size is no whole number", damaged((view) => view.setFloat64(24, -1, true))],
     ["a layer's size is no whole number", damaged((view) => view.setFloat64(48 + 64, NaN, true))],
   ];

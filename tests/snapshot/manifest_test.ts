@@ -2,7 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { digestOf } from "../../src/digest.ts";
 import { DaemonError } from "../../src/errors.ts";
-import { NO_DIFF_ID } from "../../src/image/mod.ts";
+import { MAX_PATCHES, NO_DIFF_ID } from "../../src/image/mod.ts";
 import {
   CONFIG_TYPE,
   describeImage,
@@ -16,9 +16,15 @@ import {
 } from "../../src/snapshot/manifest.ts";
 
 const digest = fc.string().map(digestOf);
+const blob = fc.record({ digest, size: fc.nat() });
+const index = fc.record({
+  digest,
+  size: fc.nat(),
+  below: fc.array(blob, { minLength: 1, maxLength: MAX_PATCHES }),
+}, { requiredKeys: ["digest", "size"] });
 const image: fc.Arbitrary<ImageDescription> = fc.record({
   layers: fc.array(fc.record({ digest, size: fc.nat(), diffId: digest }), { maxLength: 5 }),
-  index: fc.record({ digest, size: fc.nat() }),
+  index,
 }, { requiredKeys: ["layers"] });
 const pack = fc.record({
   digest,
@@ -29,7 +35,7 @@ const pack = fc.record({
 const layer = fc.record({ digest, size: fc.nat(), diffId: digest });
 const native: fc.Arbitrary<ImageDescription> = fc.record({
   layers: fc.array(fc.oneof(layer, pack), { maxLength: 5 }),
-  index: fc.record({ digest, size: fc.nat() }),
+  index,
   isNative: fc.constant(true),
 });
 
@@ -106,4 +112,15 @@ Deno.test("a config whose diff ids do not match the layers is DATA_LOSS", () => 
     "2 diff ids for 1 layers",
   );
   assertEquals(error.code, "DATA_LOSS");
+});
+
+Deno.test("an index with more patches than there may be is DATA_LOSS", () => {
+  const blob = { digest: digestOf("a"), size: 1 };
+  const withBelow = (count: number) =>
+    describeImage({ layers: [], index: { ...blob, below: Array(count).fill(blob) } }).manifest;
+  assertEquals(parseManifest(withBelow(MAX_PATCHES)).index?.below?.length, MAX_PATCHES);
+  for (const count of [0, MAX_PATCHES + 1]) {
+    const error = assertThrows(() => parseManifest(withBelow(count)), DaemonError, "annotations");
+    assertEquals(error.code, "DATA_LOSS");
+  }
 });

@@ -13,6 +13,26 @@ Deno.test("a reference reads back as what was written", () => {
   });
 });
 
+Deno.test("a reference has the lowest version that its images need, and no other passes", () => {
+  const versionOf = (bytes: Uint8Array) => JSON.parse(new TextDecoder().decode(bytes)).version;
+  const patched = { ...image, manifest: digestOf("y"), format: 2 as const };
+  assertEquals(versionOf(encodeReference(alice, [image])), 1);
+  const bytes = encodeReference(alice, [image, patched]);
+  assertEquals(versionOf(bytes), 2);
+  assertEquals(decodeReference("k", bytes), { ...alice, images: [image, patched] });
+  // Whichever way its version is changed, the digest tells.
+  for (const [from, to] of [[2, 1], [2, 3]]) {
+    const text = new TextDecoder().decode(bytes)
+      .replace(`"version":${from}`, `"version":${to}`);
+    const error = assertThrows(
+      () => decodeReference("refs/k", new TextEncoder().encode(text)),
+      DaemonError,
+      "refs/k",
+    );
+    assertEquals(error.code, "DATA_LOSS");
+  }
+});
+
 Deno.test("a reference of another identity is DATA_LOSS: content never changes hands", () => {
   const bytes = encodeReference(alice, [image]);
   for (const other of [{ owner: "bob", metaId: "m" }, { owner: "alice", metaId: "n" }]) {

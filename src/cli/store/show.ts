@@ -78,6 +78,7 @@ async function showImage(session: StoreSession, image: FoundImage): Promise<void
     ["manifest", blob(manifest)],
     ["config", blob(config)],
     ["index", index ? blob(index) : "(none)"],
+    ...(index?.below ?? []).map((one) => ["below it", blob(one)]),
     ...layers.map((layer, n) => [`layer ${n}`, blob(layer)]),
   ]));
   if (image.kind === "backup") await showHistory(session, image);

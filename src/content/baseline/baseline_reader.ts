@@ -6,6 +6,7 @@ import { sameName } from "../../linux/mod.ts";
 import type { File } from "../../linux/mod.ts";
 import {
   Block,
+  blocksAt,
   buffers,
   decodeHeader,
   decodeStale,
@@ -85,7 +86,7 @@ export class BaselineReader {
     const table = readFully(file, tableAt, directories * TABLE_ENTRY);
     this.#parts = {
       header,
-      staleAt: headerSize(header.layers.length) + header.blockBytes,
+      staleAt: blocksAt(header) + header.blockBytes,
       table: directories > 0 ? new DataView(table.buffer) : EMPTY_TABLE,
       tailAt: tableAt + directories * TABLE_ENTRY,
       directories,
@@ -119,7 +120,7 @@ export class BaselineReader {
    */
   all(): { block: Block; number: number }[] {
     const { header, staleAt, table, directories } = this.#parts;
-    const start = headerSize(header.layers.length);
+    const start = blocksAt(header);
     const memory = new Memory(readFully(this.#file, start, staleAt - start).buffer);
     const numbers = new Map<number, number>();
     for (let number = 0; number < directories; number++) {

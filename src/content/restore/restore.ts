@@ -3,14 +3,13 @@
  * image has none, layer after layer on one Worker.
  */
 
-import type { Digest } from "../../digest.ts";
 import { currentOperation } from "../../operations/mod.ts";
 import type { LeasedFile, LocalFile } from "../../spool.ts";
 import type { Omissions } from "../omissions.ts";
 import type { RestoreOptions, RestoreResult } from "./restore_result.ts";
 import type { Tree } from "../tree.ts";
 import type { Dispatcher } from "../dispatcher.ts";
-import { checkLayersOfIndex } from "../../image/mod.ts";
+import { type BlobId, checkLayersOfIndex, indexBlobs, type IndexChain } from "../../image/mod.ts";
 import { sumOmissions } from "../omissions.ts";
 import type { RestorePlan } from "./restore_plan.ts";
 import type { StepRequest } from "./step.ts";
@@ -41,13 +40,13 @@ class RestoreRun {
     this.#signal = signal ? AbortSignal.any([signal, this.#abort.signal]) : this.#abort.signal;
   }
 
-  async byIndex(index: { digest: Digest; size: number }): Promise<RestoreResult> {
+  async byIndex(index: IndexChain): Promise<RestoreResult> {
     const { limitBytes, trusted } = this.#options;
-    const plan = await this.#withBlob(
-      index,
-      (file) =>
-        this.#dispatcher.run("restorePlan", { file, blob: index, limitBytes }, this.#cancel()),
-    );
+    const blobs = indexBlobs(index);
+    const plan = await this.#withBlobs(blobs, (files) => {
+      const chain = files.map((file, n) => ({ file, blob: blobs[n]! }));
+      return this.#dispatcher.run("restorePlan", { chain, limitBytes }, this.#cancel());
+    });
     currentOperation()?.progress.setTotal({ files: plan.fileCount, bytes: plan.contentBytes });
     checkLayersOfIndex(index.digest, plan.layers, this.#options.layers);
     const request: StepRequest = {
@@ -135,17 +134,26 @@ class RestoreRun {
     });
   }
 
-  async #withBlob<T>(
-    blob: { digest: Digest; size: number },
-    use: (file: LocalFile) => Promise<T>,
+  #withBlob<T>(blob: BlobId, use: (file: LocalFile) => Promise<T>): Promise<T> {
+    return this.#withBlobs([blob], ([file]) => use(file!));
+  }
+
+  /** Fetches blobs one after the other, and holds them while they are used. */
+  async #withBlobs<T>(
+    blobs: readonly BlobId[],
+    use: (files: readonly LocalFile[]) => Promise<T>,
   ): Promise<T> {
-    this.#signal.throwIfAborted();
-    const lease = await this.#options.fetch(blob);
-    try {
-      return await use({ area: lease.area, path: lease.path });
-    } finally {
-      await lease.release();
+    await using leases = new AsyncDisposableStack();
+    const files: LocalFile[] = [];
+    for (const blob of blobs) {
+      this.#signal.throwIfAborted();
+      const lease = leases.adopt(
+        await this.#options.fetch(blob),
+        (lease: LeasedFile) => lease.release(),
+      );
+      files.push({ area: lease.area, path: lease.path });
     }
+    return await use(files);
   }
 
   /** Waits for all. If one fails, cancels the others, waits for them and throws its error. */

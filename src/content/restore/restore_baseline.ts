@@ -1,7 +1,7 @@
 /** Writes the baseline of a restored tree. */
 
 import { sleepSync } from "../../clock.ts";
-import { decodeHeader, headerSize } from "../../image/mod.ts";
+import { blocksAt, decodeHeader } from "../../image/mod.ts";
 import type { OpenAreas } from "../areas.ts";
 import { BaselineWriter } from "../baseline/baseline_writer.ts";
 import { newBaselineToken } from "../baseline/tokens.ts";
@@ -25,7 +25,7 @@ export function restoreBaseline(areas: OpenAreas, request: StepRequest): string 
     const plan = new WorkerPlan(request.plan);
     const bytes = new Uint8Array(request.plan.index);
     const header = decodeHeader(bytes);
-    const start = headerSize(header.layers.length);
+    const start = blocksAt(header);
     using writer = new BaselineWriter(file);
     writer.bytes(bytes.subarray(0, start));
     for (let n = 0; n < plan.directories; n++) writer.block(plan.block(n));

@@ -1,8 +1,8 @@
 /** Plans a restore by an index: what is to be made, and how that is divided among the Workers. */
 
-import type { Digest } from "../../digest.ts";
 import type { LocalFile } from "../../spool.ts";
 import {
+  type BlobId,
   type Block,
   KIND,
   type LayerInfo,
@@ -37,8 +37,8 @@ export interface RestorePlan extends SharedPlan {
 
 /** The index to plan by. */
 export interface PlanRequest {
-  readonly file: LocalFile;
-  readonly blob: { readonly digest: Digest; readonly size: number };
+  /** Its blobs, the newest first. */
+  readonly chain: readonly { readonly file: LocalFile; readonly blob: BlobId }[];
   readonly limitBytes: number | undefined;
 }
 
@@ -52,8 +52,13 @@ export function restorePlan(
   request: PlanRequest,
   context: OperationContext,
 ): RestorePlan {
-  using file = openLocalFile(areas, request.file);
-  const index = readIndex(file, request.blob, () => context.throwIfCancelled());
+  const { chain } = request;
+  using opened = new DisposableStack();
+  const indexFiles = chain.map(({ file, blob }) => ({
+    file: opened.use(openLocalFile(areas, file)),
+    blob,
+  }));
+  const index = readIndex(indexFiles, () => context.throwIfCancelled());
   const budget = new Budget({ subject: "image", trusted: true });
   const totals = countEntries(index.blocks, budget);
   budget.requireWithin(request.limitBytes ?? Infinity);
@@ -71,7 +76,7 @@ export function restorePlan(
     index: index.memory.buffer,
     blocks: blocks.buffer,
     files: files.buffer,
-    indexDigest: request.blob.digest,
+    indexDigest: chain[0]!.blob.digest,
   };
 }
 

@@ -1,7 +1,7 @@
 /** The options and the results of restores and extractions. */
 
 import type { Digest } from "../../digest.ts";
-import type { LayerDescriptor } from "../../image/mod.ts";
+import type { IndexChain, LayerDescriptor } from "../../image/mod.ts";
 import type { LeasedFile } from "../../spool.ts";
 import type { Omissions } from "../omissions.ts";
 
@@ -11,7 +11,7 @@ export interface RestoreOptions {
   /** The image's layers, lowest first. */
   layers: readonly LayerDescriptor[];
   /** Absent for an image that other tools made or copied: its layers are applied one by one. */
-  index?: { digest: Digest; size: number };
+  index?: IndexChain;
   /**
    * Makes a blob readable as a local file; called when its content is needed, several at once. The
    * Workers check every digest before the tree counts as restored. `release` is called after use.

@@ -8,6 +8,7 @@ import {
   decodeStale,
   KIND,
   type LayerInfo,
+  sortStale,
   type StaleEntry,
   TEMPORARY_LAYER,
 } from "../../../image/mod.ts";
@@ -40,7 +41,7 @@ import { Excludes } from "../exclude/excludes.ts";
 import { rescan } from "./rescan.ts";
 import { chooseRewrites, type LayerUse } from "./rewrite_policy.ts";
 import { hasSameMetadata } from "./same_metadata.ts";
-import { conflictingLayers, pathsToRemove, sortStale } from "./stale_entries.ts";
+import { conflictingLayers, pathsToRemove } from "./stale_entries.ts";
 import { writeTreeFiles } from "./write_tree_files.ts";
 
 /** About the bytes that a file takes in a layer besides its content. */

@@ -5,7 +5,7 @@
  */
 
 import { compareBytes, WHITEOUT } from "../../../archive/mod.ts";
-import { type Block, KIND, type StaleEntry } from "../../../image/mod.ts";
+import { type Block, KIND, sortStale, type StaleEntry } from "../../../image/mod.ts";
 import { NAME_MAX, sameName, SLASH, splitLast } from "../../../linux/mod.ts";
 import { kindIn, type MergedTree } from "./merged_tree.ts";
 
@@ -16,11 +16,6 @@ type Resolution =
   | { readonly kind: "conflict" }
   /** A whiteout of `path`, which is the entry's or a parent's, removes it. */
   | { readonly kind: "removed"; readonly path: Uint8Array };
-
-/** Sorts stale entries by path and layer, in place, so that images of equal trees are equal. */
-export function sortStale(stale: StaleEntry[]): StaleEntry[] {
-  return stale.sort((a, b) => compareBytes(a.path, b.path) || a.layer - b.layer);
-}
 
 /** Returns the layers that cannot be reused because of a stale entry. @param stale sorted */
 export function conflictingLayers(tree: MergedTree, stale: readonly StaleEntry[]): Set<number> {

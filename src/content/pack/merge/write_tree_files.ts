@@ -4,9 +4,10 @@ import {
   type Block,
   encodeHeader,
   encodeStale,
-  IndexWriter,
+  type IndexContent,
   type LayerInfo,
   type StaleEntry,
+  writeIndex,
 } from "../../../image/mod.ts";
 import type { SpooledBlob } from "../../../spool.ts";
 import type { OpenAreas } from "../../areas.ts";
@@ -53,7 +54,7 @@ export function writeTreeFiles(
   const newBaseline = newBaselineToken();
   using baselineFile = areas.baselines.createFile(newBaseline);
   try {
-    const index = writeIndex(areas, indexName, { header, blocks, staleBytes });
+    const index = spoolIndex(areas, indexName, { layers, blocks, stale });
     onIndex(index);
     using baseline = new BaselineWriter(baselineFile);
     baseline.bytes(header);
@@ -70,23 +71,8 @@ export function writeTreeFiles(
   }
 }
 
-/** The parts of a tree file, in their order. */
-interface TreeParts {
-  readonly header: Uint8Array;
-  readonly blocks: readonly Block[];
-  readonly staleBytes: Uint8Array;
-}
-
-function writeIndex(
-  areas: OpenAreas,
-  name: string,
-  { header, blocks, staleBytes }: TreeParts,
-): SpooledBlob {
+function spoolIndex(areas: OpenAreas, name: string, content: IndexContent): SpooledBlob {
   using file = areas.spool.createFile(name);
-  using writer = new IndexWriter(file);
-  writer.bytes(header);
-  for (const block of blocks) writer.block(block);
-  writer.bytes(staleBytes);
-  const { digest, size } = writer.seal();
+  const { digest, size } = writeIndex(file, content);
   return { digest, size, file: { area: "spool", path: name } };
 }

@@ -54,7 +54,9 @@ export class PreviousTree {
 
 /** Returns which layers of a baseline may be reused: stored data layers. */
 export function reusableLayers(baseline: BaselineReader, reuse: ReadonlySet<Digest>): boolean[] {
-  return baseline.header.layers.map((layer) => !layer.isMetadata && reuse.has(layer.digest));
+  return baseline.header.layers.map((layer) =>
+    !layer.isMetadata && !layer.isUnused && reuse.has(layer.digest)
+  );
 }
 
 /** A directory of the previous image, read side by side with the entries that it has now. */
