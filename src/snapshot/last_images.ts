@@ -11,6 +11,8 @@ export interface LastImage {
   readonly state: string;
   readonly manifest: Digest;
   readonly lineage?: Lineage | undefined;
+  /** See `ImageReference.format`. */
+  readonly format?: 2;
   /** Every blob of the image, the manifest included. */
   readonly blobs: readonly ImageBlob[];
   readonly stats: PackStats;

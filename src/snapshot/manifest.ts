@@ -82,6 +82,13 @@ const configSchema = z.object({
   rootfs: z.object({ type: z.literal("layers"), diff_ids: z.array(digest) }),
 });
 
+/** Returns what a reference says of an image; see `ImageReference.format`. */
+export function formatOf(
+  { index, isNative }: Pick<ImageDescription, "index" | "isNative">,
+): { format?: 2 } {
+  return isNative || index?.below ? { format: 2 } : {};
+}
+
 /** A manifest whose config was not read yet. */
 export interface ParsedManifest {
   config: { digest: Digest; size: number };

@@ -21,8 +21,8 @@ export interface ImageReference {
   contentBytes: number;
   files: number;
   /**
-   * 2 for an image that daemons which know only references of version 1 could not collect: its index has
-   * blobs that its manifest does not name where they look.
+   * 2 for an image that is native, or whose index is a patch. Of such an image a daemon that knows only
+   * references of version 1 would not find all blobs.
    */
   format?: 2;
 }

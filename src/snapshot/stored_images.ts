@@ -44,7 +44,7 @@ import { ImageRestorer, type ImageRestorerOptions } from "./image_restorer.ts";
 import { KnownLineages } from "./known_lineages.ts";
 import { type LastImage, LastImages, unchangedStats } from "./last_images.ts";
 import type { Lineage } from "./lineage.ts";
-import { describeImage, type SmallBlob } from "./manifest.ts";
+import { describeImage, formatOf, type ImageDescription, type SmallBlob } from "./manifest.ts";
 import { readImageBlobs } from "./read_image.ts";
 import {
   backupKey,
@@ -336,21 +336,23 @@ export class StoredImages implements Images {
       await Promise.allSettled(puts);
       await Promise.all(puts);
       this.#lineages.add(manifest, lineage);
-      const url = await refer(this.#historyImage({ manifest, lineage }, stats), previousLayers);
+      const described = { manifest, lineage, ...formatOf(image) };
+      const url = await refer(this.#historyImage(described, stats), previousLayers);
       if (url === undefined) continue;
       const small = [config, image.manifest]
         .map(({ digest, bytes }) => ({ digest, size: bytes.length }));
       const blobs = [...contentBlobsOf(packed), ...small];
-      return { url, manifest, lineage, blobs };
+      return { url, ...described, blobs };
     }
     throw new TypeError("An image of the tree's own lineage can always be referred to");
   }
 
   #historyImage(
-    { manifest, lineage }: Pick<HistoryImage, "manifest" | "lineage">,
+    { manifest, lineage, format }: Pick<HistoryImage, "manifest" | "lineage" | "format">,
     { contentBytes, files }: PackStats,
   ): HistoryImage {
-    return { manifest, lineage, createdAt: this.#clock.now(), contentBytes, files };
+    const described = { manifest, lineage, ...(format ? { format } : {}) };
+    return { ...described, createdAt: this.#clock.now(), contentBytes, files };
   }
 
   /**
@@ -438,19 +440,19 @@ type Refer = (
 ) => Promise<string | undefined>;
 
 /** What is stored of an image besides its layers and its index. */
-interface PackedImage {
+interface PackedImage extends Pick<ImageDescription, "index" | "isNative"> {
   manifest: SmallBlob;
   config: SmallBlob;
   lineage?: Lineage;
 }
 
 function describePacked(
-  { layers, index: { digest, size }, isNative, stats: { excluded } }: PackResult,
+  { layers, index, isNative, stats: { excluded } }: PackResult,
   lineage: Lineage | undefined,
 ): PackedImage {
   const of = lineage ? { lineage } : {};
-  const image = { layers, index: { digest, size }, isNative, excluded, ...of };
-  return { ...describeImage(image), ...of };
+  const image = { layers, index, isNative, excluded, ...of };
+  return { ...describeImage(image), index, isNative, ...of };
 }
 
 function imageName(url: string): { key: string; identity: WorkspaceIdentity } {
