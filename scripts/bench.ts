@@ -15,6 +15,7 @@ import { Ours } from "./bench/ours.ts";
 import { type BenchOptions, parseArgs, USAGE } from "./bench/options.ts";
 import { evaluateGoals } from "./bench/goals.ts";
 import { checkLatency, measureLatency } from "./bench/latency.ts";
+import { checkCrowd, measureCrowd } from "./bench/crowd.ts";
 import { checkChanges, measureChanges } from "./bench/changes.ts";
 import { checkOverhead, measureOverhead } from "./bench/overhead.ts";
 import { measureLayerStarts } from "./bench/layer_starts.ts";
@@ -58,6 +59,11 @@ async function measureDaemons(
     progress("latency: calls beside a backup");
     report.latency = await measureLatency(corpus, folder, options.rounds);
     report.goals.push(checkLatency(report.latency, corpus.name));
+  }
+  if (wanted.has("crowd")) {
+    progress("crowd: many calls beside many backups and restores");
+    report.crowd = await measureCrowd(corpus, folder, options.rounds, options.quick ? 10 : 30);
+    report.goals.push(...checkCrowd(report.crowd));
   }
   if (wanted.has("overhead")) {
     progress("overhead: what operations, logs, metrics and traces take");

@@ -6,6 +6,7 @@ import { PHASES, TOOL_NAMES } from "./contenders.ts";
 /** What is measured of whole daemons, besides the corpora. */
 export const MEASUREMENTS = [
   "latency",
+  "crowd",
   "overhead",
   "saves",
   "starts",

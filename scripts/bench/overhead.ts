@@ -10,6 +10,7 @@ import { DaemonProcess } from "../daemon_process.ts";
 import type { Corpus } from "./corpora.ts";
 import type { GoalResult } from "./goals.ts";
 import { moveEntries } from "./move_entries.ts";
+import { processorTime } from "./processor_time.ts";
 
 /** A way to run a daemon. */
 export interface OverheadContender {
@@ -46,8 +47,6 @@ const WATCHED: OverheadContender = {
 const GOAL = 1.02;
 /** Milliseconds from one scrape to the next. */
 const SCRAPE_INTERVAL = 1000;
-/** Clock ticks a second, of `/proc/PID/stat`. */
-const TICKS = 100;
 
 /** A daemon that is measured. */
 interface Running extends AsyncDisposable {
@@ -211,13 +210,4 @@ async function backUp(
   await moveEntries(place, tree);
   await client.disposeWorkspace({ id });
   return taken;
-}
-
-/** Returns the seconds that all threads of a process have run, as `/proc` counts them. */
-function processorTime(pid: number): number {
-  const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
-  // The name before the last bracket may hold anything.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const [user, system] = [Number(fields[11]), Number(fields[12])];
-  return (user + system) / TICKS;
 }

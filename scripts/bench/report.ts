@@ -2,6 +2,7 @@
 
 import { type Phase, PHASES } from "./contenders.ts";
 import { type ChangesResult, changesRows } from "./changes.ts";
+import { type CrowdResult, crowdRows } from "./crowd.ts";
 import type { GoalResult } from "./goals.ts";
 import type { LatencyResult } from "./latency.ts";
 import { type Machine, machineLine } from "./machine.ts";
@@ -33,6 +34,7 @@ export interface BenchReport {
   results: CorpusResult[];
   goals: GoalResult[];
   latency?: LatencyResult;
+  crowd?: CrowdResult;
   overhead?: OverheadResult;
   saves?: SavesResult;
   /** Absent where no btrfs can be mounted. */
@@ -84,6 +86,7 @@ export function printReport(
     results,
     goals,
     latency,
+    crowd,
     overhead,
     saves,
     starts,
@@ -106,6 +109,7 @@ export function printReport(
   }
   if (goals.length > 0) lines.push("", ...goalLines(goals));
   if (latency) lines.push("", ...latencyLines(latency));
+  if (crowd) lines.push("", ...align(crowdRows(crowd)));
   if (overhead) lines.push("", ...align(overheadRows(overhead)));
   if (saves) lines.push("", ...savesLines(saves));
   if (starts) lines.push("", ...align(startRows(starts)));
