@@ -17,8 +17,8 @@ export interface CrowdContender {
   name: string;
   /** How wsdaemon is run; this source unless given. */
   command?: readonly [string, ...string[]];
-  /** Flags of `run`. */
-  args: readonly string[];
+  /** Variables of its config. */
+  env: Record<string, string>;
 }
 
 /** What was measured of one contender. */
@@ -28,8 +28,6 @@ export interface CrowdRun extends SteadyCalls {
   restores: number;
   /** The cores' worth of processor time that the daemon took. */
   daemonCores: number;
-  /** The longest turn of the daemon's event loop that its metric saw, as an upper bound; milliseconds. */
-  delay?: number;
 }
 
 export interface CrowdResult {
@@ -52,7 +50,7 @@ export async function measureCrowd(
   folder: string,
   rounds: number,
   seconds: number,
-  contenders: readonly CrowdContender[] = [{ name: "defaults", args: [] }],
+  contenders: readonly CrowdContender[] = [{ name: "defaults", env: {} }],
 ): Promise<CrowdResult> {
   await using stack = new AsyncDisposableStack();
   const trees: string[] = [];
@@ -134,11 +132,11 @@ class Running implements AsyncDisposable {
     this.#client = new WorkspaceClient({ address: daemon.addresses[0]! });
   }
 
-  static async start({ command, args }: CrowdContender, root: string): Promise<Running> {
+  static async start({ command, env }: CrowdContender, root: string): Promise<Running> {
     const daemon = await DaemonProcess.start({
-      args: ["--root", root, ...args],
+      args: ["--root", root],
       ...(command ? { command } : {}),
-      env: { WSDAEMON_METRICS_LISTEN: "127.0.0.1:0" },
+      env: { WSDAEMON_METRICS_LISTEN: "127.0.0.1:0", ...env },
     });
     return new Running(daemon, root);
   }

@@ -11,7 +11,7 @@ const RESERVE = GIB;
 /** Trees and stores of the first corpus that a measurement of whole daemons has at once. */
 const COPIES: Readonly<Record<Measurement, number>> = {
   latency: 5,
-  crowd: 7,
+  crowd: 30,
   overhead: 5,
   saves: 0,
   starts: 25,

@@ -241,6 +241,13 @@ export const configSchema = section({
         .describe("Blobs that are deleted in a second, at most"),
     }).prefault({}),
   }).prefault({}).describe("Keeping the store in order"),
+  content: section({
+    priority: z.enum(["normal", "low", "idle"], expected('one of "normal", "low", "idle"'))
+      .default("low").describe(
+        "How saves, restores and deletions share processors and disks: low comes after whoever answers " +
+          "calls, idle takes what is left over by everybody on the node, however long that takes",
+      ),
+  }).prefault({}).describe("Work on content"),
   contentOwner: section({
     uid: countField(0, 0xffff_fffe).describe("User id"),
     gid: countField(0, 0xffff_fffe).describe("Group id"),

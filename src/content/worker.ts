@@ -15,6 +15,7 @@ import { operations } from "./operations/mod.ts";
 import { handleUncaught } from "../uncaught.ts";
 import type { ReplyMessage, RequestMessage } from "./protocol.ts";
 import { openAreas } from "./areas.ts";
+import { yieldTo } from "./priority.ts";
 import { removedArea } from "./removed_area.ts";
 import { ActiveRequest } from "./active_request.ts";
 import { RequestMemory } from "./request_memory.ts";
@@ -30,18 +31,21 @@ interface Spawner {
 function start(message: ContentWorkerStart): void {
   const spawner = self as unknown as Spawner;
   try {
-    serve(message);
-    spawner.postMessage({ kind: "serving" });
+    const priorityRefused = serve(message);
+    spawner.postMessage({ kind: "serving", priorityRefused });
   } catch (error) {
     spawner.postMessage({ kind: "failed", message: messageOf(error) });
   }
 }
 
-function serve(start: ContentWorkerStart): void {
+/** Binds this thread and serves. @returns why it does not have its priority */
+function serve(start: ContentWorkerStart): string | undefined {
   requireConfined(["env", "ffi", "net", "read", "run", "sys", "write"]);
   configureFileSystems(() => start.fileSystems ?? []);
   openLibc(start.libc);
   configureIdMap(start.idMap ?? []);
+  // Before the filter, which refuses any further change.
+  const priorityRefused = yieldTo(start.priority ?? "normal");
   if (start.confinement) confineWorker(start.confinement, start.areas);
   const areas = openAreas(start.areas);
   const { port } = start;
@@ -71,6 +75,7 @@ function serve(start: ContentWorkerStart): void {
       current.answer({ kind: "failed", id, error: toWire(reported) });
     }
   };
+  return priorityRefused;
 }
 
 globalThis.addEventListener(

@@ -3,6 +3,7 @@
 import type { FileSystem } from "../errors.ts";
 import type { ConfinementSupport } from "../linux/mod.ts";
 import type { IdRange } from "./id_map.ts";
+import type { ContentPriority } from "./priority.ts";
 
 /** The absolute paths of the areas, the folders that a content Worker may reach. */
 export interface Areas {
@@ -36,6 +37,8 @@ export interface ContentWorkerStart {
   fileSystems?: readonly FileSystem[];
   /** Numbers of users and groups in images and on this node; the same where it is absent. */
   idMap?: readonly IdRange[];
+  /** How the Worker shares processors and disks; as its spawner does where it is absent. */
+  priority?: ContentPriority;
   /** The port that requests arrive on; the Worker owns it. */
   port: MessagePort;
 }
@@ -46,5 +49,12 @@ export interface ContentWorkerFailed {
   message: string;
 }
 
-/** What a content Worker answers: it is bound and serves, or it cannot start. */
-export type FromContentWorker = { kind: "serving" } | ContentWorkerFailed;
+/** The answer of a content Worker that is bound and serves. */
+export interface ContentWorkerServing {
+  kind: "serving";
+  /** Why it does not have the priority that it was to have. */
+  priorityRefused?: string | undefined;
+}
+
+/** What a content Worker answers. */
+export type FromContentWorker = ContentWorkerServing | ContentWorkerFailed;

@@ -11,6 +11,8 @@ export const CALLS = {
   mknodat: [259, 33],
   renameat2: [316, 276],
   getdents64: [217, 61],
+  getpriority: [140, 141],
+  ioprio_set: [251, 30],
   landlock_create_ruleset: [444, 444],
   landlock_add_rule: [445, 445],
   landlock_restrict_self: [446, 446],

@@ -89,6 +89,11 @@ const SYMBOLS = {
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   sendto: { parameters: ["i32", "buffer", "usize", "i32", "buffer", "u32"], result: "i32" },
 
+  /** Of libc it returns -1 for a value, too. */
+  getpriority: { name: "syscall", parameters: ["i32", "i32", "u32"], result: "i32" },
+  setpriority: { parameters: ["i32", "u32", "i32"], result: "i32" },
+  ioprio_set: { name: "syscall", parameters: ["i32", "i32", "i32", "i32"], result: "i32" },
+
   geteuid: { parameters: [], result: "u32" },
   getegid: { parameters: [], result: "u32" },
 } as const satisfies Deno.ForeignLibraryInterface;

@@ -28,6 +28,7 @@ export {
   SLASH,
   splitPath,
 } from "./path_names.ts";
+export { type LowerPriority, lowerPriority } from "./priority.ts";
 export { type ProcessUsage, processUsage } from "./process_usage.ts";
 export { effectiveUser, fileSystemSpace, fileSystemType } from "./process.ts";
 export {

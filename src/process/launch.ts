@@ -46,6 +46,8 @@ export interface LaunchOptions {
   onConfigRead?(read: ConfigRead): void;
   /** Called when the daemon Worker answers {@link Launched.ping}, with what it is doing in a line. */
   onAlive?(status: string): void;
+  /** Called with why content Workers do not have the priority that the config says. */
+  onPriorityRefused?(problem: string): void;
   /** Called when the certificates have been read again. */
   onReloaded?(): void;
   /** What the Workers run; the daemon's own unless given. */
@@ -101,10 +103,10 @@ export function launch(options: LaunchOptions): Launched {
   const fileSystems = fileSystemsOf([config.root, ...Object.values(areas)], readFileSystems());
   const content = Array.from({ length: navigator.hardwareConcurrency + 1 }, (_, index) => {
     const { port1: port, port2 } = new MessageChannel();
-    const serves = Promise.withResolvers<void>();
+    const serves = Promise.withResolvers<string | undefined>();
     const worker = start(modules.content, `content-${index + 1}`, contentPermissions(libc));
     worker.onmessage = ({ data }: MessageEvent<FromContentWorker>) => {
-      if (data.kind === "serving") serves.resolve();
+      if (data.kind === "serving") serves.resolve(data.priorityRefused);
       else reject(new StartError(data.message));
     };
     const message: ContentWorkerStart = {
@@ -114,12 +116,18 @@ export function launch(options: LaunchOptions): Launched {
       confinement,
       fileSystems,
       idMap: config.compat.idMap,
+      // The first answers quickly; see `content/dispatcher.ts`.
+      priority: index === 0 ? "normal" : config.content.priority,
       port,
     };
     worker.postMessage(message, [port]);
     return { port: port2, serves: serves.promise };
   });
   const ports = content.map(({ port }) => port);
+  const contentServes = Promise.all(content.map(({ serves }) => serves)).then((refusals) => {
+    const [problem] = refusals.filter((refusal) => refusal !== undefined);
+    if (problem !== undefined) options.onPriorityRefused?.(problem);
+  });
 
   const permissions = daemonPermissions(
     config,
@@ -157,8 +165,7 @@ export function launch(options: LaunchOptions): Launched {
 
   return {
     ended,
-    serving: Promise.all([daemonServes.promise, ...content.map(({ serves }) => serves)])
-      .then(() => {}),
+    serving: Promise.all([daemonServes.promise, contentServes]).then(() => {}),
     stop(grace) {
       const stop: DaemonWorkerStop = { kind: "stop", grace };
       daemon.postMessage(stop);

@@ -84,6 +84,7 @@ export async function runDaemon(
     onListening: (address) => print(`listening on ${address}`),
     onConfigRead: (read) => launched.configureLog(configureLog(reloadLog(loaded, read, reload))),
     onAlive: (status) => manager.alive(status),
+    onPriorityRefused: (problem) => log.warn("{problem}", { problem }),
     onReloaded: () => manager.reloaded(),
   });
   launched.serving.then(() => {

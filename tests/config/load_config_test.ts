@@ -12,6 +12,7 @@ Deno.test("config decides every key when nothing is given", () => {
     unixSocket: { mode: "0660" },
     insecure: false,
     confinement: "auto",
+    content: { priority: "low" },
     metrics: { listen: "127.0.0.1:9500", required: false },
     storage: { kind: "fs", path: "/var/lib/wsdaemon/store" },
     snapshot: {},

@@ -23,6 +23,7 @@ const SYMBOLS = {
   setuid: { name: "syscall", parameters: ["i32", "u32"], result: "i32" },
   kill: { parameters: ["i32", "i32"], result: "i32" },
   ptrace: { parameters: ["i32", "i32", "usize", "usize"], result: "i64" },
+  setpriority: { parameters: ["i32", "u32", "i32"], result: "i32" },
   mount: { parameters: ["buffer", "buffer", "buffer", "usize", "usize"], result: "i32" },
   sethostname: { parameters: ["buffer", "usize"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;

@@ -99,6 +99,7 @@ Deno.test({
       [{ function: "setuid", arguments: [SETUID, 65534] }, EPERM],
       [{ function: "kill", arguments: [Deno.ppid, 0] }, EPERM],
       [{ function: "ptrace", arguments: [16, Deno.ppid, 0, 0] }, EPERM],
+      [{ function: "setpriority", arguments: [0, NO_PROCESS, 19] }, EPERM],
       [{ function: "mount", arguments: ["none", areas.spool, "tmpfs", 0, 0] }, EPERM],
       [{ function: "sethostname", arguments: ["other", 5] }, EPERM],
       [{ function: "open", arguments: [own, O.WRONLY, 0] }, "succeeds"],
@@ -140,6 +141,7 @@ Deno.test({
       { function: "setuid", arguments: [SETUID, Deno.uid()!] },
       { function: "kill", arguments: [Deno.ppid, 0] },
       { function: "ptrace", arguments: [16, NO_PROCESS, 0, 0] },
+      { function: "setpriority", arguments: [0, NO_PROCESS, 19] },
       {
         function: "mount",
         arguments: ["none", join(root, "none"), "tmpfs", 0, 0],

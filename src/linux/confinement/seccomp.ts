@@ -61,7 +61,7 @@ const NEVER_NEEDED = {
   userfaultfd: [323, 282],
 } as const;
 
-/** Calls that run programs, open sockets and change users. */
+/** Calls that run programs, open sockets, change users and priorities. */
 const ISOLATION = {
   accept: [43, 202],
   accept4: [288, 242],
@@ -70,11 +70,16 @@ const ISOLATION = {
   connect: [42, 203],
   execve: [59, 221],
   execveat: [322, 281],
+  ioprio_set: [251, 30],
   listen: [50, 201],
+  sched_setattr: [314, 274],
+  sched_setparam: [142, 118],
+  sched_setscheduler: [144, 119],
   setfsgid: [123, 152],
   setfsuid: [122, 151],
   setgid: [106, 144],
   setgroups: [116, 159],
+  setpriority: [141, 140],
   setregid: [114, 143],
   setresgid: [119, 149],
   setresuid: [117, 147],
