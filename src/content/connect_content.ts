@@ -42,10 +42,12 @@ export function connectContent(
     },
     pack: (tree, options) => pack({ dispatcher, states }, tree, options),
     restore: (tree, options) => restore(dispatcher, tree, options),
-    extract: (tree, { area, path }, { compression, limitBytes, signal }) =>
-      dispatcher.run("extract", { tree, archive: { area, path }, compression, limitBytes }, {
-        signal,
-      }),
+    extract: (tree, { area, path }, { compression, limitBytes, trusted = false, signal }) =>
+      dispatcher.run(
+        "extract",
+        { tree, archive: { area, path }, compression, limitBytes, trusted },
+        { signal },
+      ),
     verifyBlob: ({ area, path }, { digest, size }, options) =>
       dispatcher.run("restoreVerify", { file: { area, path }, blob: { digest, size } }, options),
     baselineLayers: (name) => dispatcher.quick("baselineLayers", { name }),

@@ -145,7 +145,7 @@ export interface Content {
   restore(tree: Tree, options: RestoreOptions): Promise<RestoreResult>;
   /**
    * Extracts a plain tar archive, treated as hostile, from the spool or the store into a staging
-   * tree, as GNU tar would (`tar -xp --numeric-owner`) where that is safe. After a failure the
+   * tree, as GNU tar would (`tar -xp --numeric-owner`) where that is safe (or `trusted`). After a failure the
    * caller removes the tree.
    * @throws {DaemonError} FAILED_PRECONDITION, naming the entry, if the archive is malformed, ends
    *   early, or has an entry that would leave the tree

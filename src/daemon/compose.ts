@@ -18,10 +18,16 @@ import { OperationRegistry } from "../operations/mod.ts";
 import { EgressProxy, type NetworkOptions, readProxyCredentials } from "../outbound/mod.ts";
 import { formatAddress, parseAddress } from "../address.ts";
 import { type RpcServer, startRpc } from "../rpc/mod.ts";
-import { BaseCache, LayerCache, StoredImages } from "../snapshot/mod.ts";
+import { BaseCache, LayerCache, LegacyArchives, StoredImages } from "../snapshot/mod.ts";
 import { journalPath } from "../state_schema.ts";
 import { statusPage } from "../status_page/mod.ts";
-import { keepsContent, type ObjectStore, openStore, storeFolder } from "../store/mod.ts";
+import {
+  keepsContent,
+  legacyPatterns,
+  type ObjectStore,
+  openStore,
+  storeFolder,
+} from "../store/mod.ts";
 import {
   measureEventLoopDelay,
   Metrics,
@@ -249,7 +255,11 @@ function createManager(
   const spool = spoolOf(config);
   const retention = () => upkeep.rules();
   const { exclude: excludes } = config;
-  const images = new StoredImages({ content, store, clock, bases, layers, retention, excludes });
+  const patterns = legacyPatterns(config.storage);
+  const legacy = new LegacyArchives({ store, patterns, metrics });
+  const images = new StoredImages({
+    ...{ content, store, clock, bases, layers, retention, excludes, legacy },
+  });
   const git = Git.open({
     ...config.git,
     found,

@@ -52,7 +52,7 @@ export async function restoreBackupIfAny(context: InitializerContext): Promise<b
     if (error instanceof DaemonError && error.reason === "BACKUP_NOT_FOUND") return false;
     throw error;
   }
-  log.info("Restored the latest backup of {owner}/{metaId}, as init.preferBackup says", {
+  log.info("Restored what there is of {owner}/{metaId}, as init.preferBackup says", {
     ...context.identity,
   });
   return true;

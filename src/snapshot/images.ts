@@ -91,7 +91,10 @@ export interface Images {
    * unknown; also for a backup that is not kept any more.
    */
   restoreSnapshot(tree: Tree, name: string, options: RestoreImageOptions): Promise<RestoredImage>;
-  /** Restores the identity's backup. FAILED_PRECONDITION if it has none. */
+  /**
+   * Restores the identity's backup, or the archive that an older daemon has left of it. FAILED_PRECONDITION if
+   * it has none.
+   */
   restoreBackup(
     tree: Tree,
     identity: WorkspaceIdentity,

@@ -27,6 +27,7 @@ export {
   type SaveOptions,
   type WorkspaceIdentity,
 } from "./images.ts";
+export { LegacyArchives } from "./legacy_archives.ts";
 export { KnownLineages } from "./known_lineages.ts";
 export { type Lineage, newLineage } from "./lineage.ts";
 export {

@@ -10,6 +10,7 @@
 import { randomBytes } from "node:crypto";
 import { type Digest, digestOf, hexOf, isDigest } from "../digest.ts";
 import { invalid } from "../errors.ts";
+import { isBucketName } from "../store/mod.ts";
 import type { WorkspaceIdentity } from "./images.ts";
 
 /** A parsed snapshot name. */
@@ -33,8 +34,7 @@ export interface BackupName {
 const SCHEME = "wsdaemon:";
 const IDENTITY = /^[A-Za-z0-9._@:+=-]{1,256}$/;
 const SNAPSHOT_ID = /^[0-9]{8}T[0-9]{6}Z-[0-9a-f]{16}$/;
-/** S3's own rules for bucket names, and no more than 1,024 bytes of key. */
-const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
+/** S3's keys are no longer. */
 const MAX_OBJECT_BYTES = 1024;
 /** Longer than this, a name would not fit a file name of 255 bytes with what we add to it. */
 const MAX_PLAIN_NAME = 128;
@@ -124,7 +124,7 @@ function parseArchiveName(name: string, path: string): SnapshotName {
       `must be the url of a snapshot or a backup, or <object>@<bucket>: current value is ${shown}`,
     );
   }
-  if (!BUCKET.test(bucket) || bucket.includes("..")) {
+  if (!isBucketName(bucket)) {
     throw invalid(path, `must name a bucket of S3's form after the "@": current value is ${shown}`);
   }
   const odd = object === "" || new TextEncoder().encode(object).length > MAX_OBJECT_BYTES ||

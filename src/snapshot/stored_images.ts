@@ -40,6 +40,7 @@ import {
 } from "./images.ts";
 import type { BaseCache } from "./base_cache.ts";
 import type { LayerCache } from "./layer_cache.ts";
+import type { LegacyArchives } from "./legacy_archives.ts";
 import { ImageRestorer, type ImageRestorerOptions } from "./image_restorer.ts";
 import { KnownLineages } from "./known_lineages.ts";
 import { type LastImage, LastImages, unchangedStats } from "./last_images.ts";
@@ -72,6 +73,8 @@ const log = logger("snapshot");
 /** Options of a {@link StoredImages}. */
 export interface ImagesOptions extends BackupsOptions, ImageRestorerOptions {
   clock: Clock;
+  /** The archives of an older layout that stand in for backups; none unless given. */
+  legacy?: LegacyArchives;
   /** What images leave out; nothing unless given. */
   excludes?: Omit<PackExcludes, "mustWalk">;
 }
@@ -88,8 +91,10 @@ export class StoredImages implements Images {
   readonly #last = new LastImages();
   readonly #lineages = new KnownLineages();
   readonly #restorer: ImageRestorer;
+  readonly #legacy: LegacyArchives | undefined;
 
   constructor(options: ImagesOptions) {
+    this.#legacy = options.legacy;
     this.#content = options.content;
     this.#store = options.store;
     this.#clock = options.clock;
@@ -230,18 +235,44 @@ export class StoredImages implements Images {
     const { signal } = options;
     const found = await findReference(this.#store, backupKey(identity), { identity, signal });
     if (!found) {
-      throw new DaemonError(
-        "FAILED_PRECONDITION",
-        `There is no backup of ${identity.owner}/${identity.metaId} in this store`,
-        {
-          reason: "BACKUP_NOT_FOUND",
-          resource: { type: "backup", name: `${identity.owner}/${identity.metaId}` },
-        },
-      );
+      const restored = await this.#restoreLegacy(tree, identity, options);
+      if (restored) return restored;
+      throw this.#noBackup(identity);
     }
     const { manifest } = found.images[0]!;
     const step = { kind: "restore", subject: { url: backupUrl(identity, manifest) } } as const;
     return await inStep(step, () => this.#restorer.restore(tree, manifest, options));
+  }
+
+  /** Restores what an older daemon has left of an identity; `undefined` where it has left nothing. */
+  async #restoreLegacy(
+    tree: Tree,
+    identity: WorkspaceIdentity,
+    options: RestoreImageOptions,
+  ): Promise<RestoredImage | undefined> {
+    return await this.#legacy?.restore(identity, async ({ name, file }) => {
+      const step = { kind: "restore", subject: { url: name } } as const;
+      const extract = () => this.#content.extract(tree, file, options);
+      const restored = await inStep(step, extract);
+      log.info(
+        "Restored {archive}, which storage.legacy names, as {owner}/{metaId} has no backup yet",
+        { archive: name, ...identity },
+      );
+      return restored;
+    }, options);
+  }
+
+  #noBackup(identity: WorkspaceIdentity): DaemonError {
+    const { owner, metaId } = identity;
+    const archives = this.#legacy?.namesOf(identity) ?? [];
+    const nor = archives.length === 0
+      ? ""
+      : `, nor an archive of the older layout (${archives.join(", ")})`;
+    return new DaemonError(
+      "FAILED_PRECONDITION",
+      `There is no backup of ${owner}/${metaId} in this store${nor}`,
+      { reason: "BACKUP_NOT_FOUND", resource: { type: "backup", name: `${owner}/${metaId}` } },
+    );
   }
 
   async saveLog(tree: Tree, path: string, options: SaveLogOptions): Promise<void> {

@@ -15,6 +15,14 @@ export const LAST_COLLECTION_KEY = "gc/last.json";
 /** The folders of a store that hold keyed objects. */
 export const KEY_ROOTS = ["blobs", "gc", "objects", "refs"] as const;
 
+/** S3's own rules for bucket names. */
+const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
+
+/** Returns whether a bucket can have such a name. */
+export function isBucketName(name: string): boolean {
+  return BUCKET.test(name) && !name.includes("..");
+}
+
 /** Returns the key of a blob. */
 export function blobKey(digest: Digest): string {
   return BLOB_PREFIX + hexOf(digest);

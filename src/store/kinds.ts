@@ -82,6 +82,11 @@ export function keepsContent({ kind }: StorageOptions): boolean {
   return KINDS[kind].keepsContent;
 }
 
+/** Returns the patterns of an older layout of archives. */
+export function legacyPatterns(storage: StorageOptions): readonly string[] {
+  return "legacy" in storage ? storage.legacy ?? [] : [];
+}
+
 /** A store's folder on this node. */
 export interface StoreFolder {
   /** The key of `storage` that names it. */

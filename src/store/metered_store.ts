@@ -3,6 +3,7 @@
 import type { Digest } from "../digest.ts";
 import type { LeasedFile, SpooledBlob } from "../spool.ts";
 import type {
+  ArchiveStoreOptions,
   DeleteBlobOptions,
   DeleteRefOptions,
   HasBlobOptions,
@@ -98,7 +99,11 @@ export class MeteredStore implements ObjectStore {
     return this.#metrics.measure("put_object", () => this.#store.putObject(key, file, options));
   }
 
-  acquireArchive(object: string, bucket: string, options?: StoreOptions): Promise<LeasedFile> {
+  acquireArchive(
+    object: string,
+    bucket: string,
+    options?: ArchiveStoreOptions,
+  ): Promise<LeasedFile> {
     const hold = () => this.#store.acquireArchive(object, bucket, options);
     return this.#metrics.measure("hold_archive", hold);
   }

@@ -10,9 +10,11 @@ export { collect, type CollectProgress, DEFAULT_GRACE_MS } from "./collect.ts";
 export type { CollectResult } from "./collect_tally.ts";
 export { lastCollection } from "./last_collection.ts";
 export { holdsStore } from "./file/object_folder.ts";
-export { blobKey } from "./keys.ts";
+export { blobKey, isBucketName } from "./keys.ts";
+export { legacyArchive } from "./legacy_pattern.ts";
 export {
   keepsContent,
+  legacyPatterns,
   openStore,
   type OpenStoreOptions,
   resolveStorage,

@@ -56,6 +56,15 @@ export interface SweepOptions extends StoreOptions {
   dryRun?: boolean;
 }
 
+/** Options of {@link ObjectStore.acquireArchive}. */
+export interface ArchiveStoreOptions extends StoreOptions {
+  /**
+   * Whether the config or an operator has named the bucket, so that any will do: one that is not there has no
+   * archives. Else a caller has, who may name only buckets of the config.
+   */
+  isConfigured?: boolean;
+}
+
 /** A number of objects, and their bytes. */
 export interface Tally {
   count: number;
@@ -161,7 +170,11 @@ export interface ObjectStore {
   /** Puts a spool file under a free key that is neither blob nor reference (terminal logs). Consumes it. */
   putObject(key: string, file: SpooledBlob, options?: StoreOptions): Promise<void>;
   /** Makes a plain archive `<object>@<bucket>` a file that content Workers can open; see {@link acquireBlob}. */
-  acquireArchive(object: string, bucket: string, options?: StoreOptions): Promise<LeasedFile>;
+  acquireArchive(
+    object: string,
+    bucket: string,
+    options?: ArchiveStoreOptions,
+  ): Promise<LeasedFile>;
 
   /**
    * Lists objects whose key starts with `prefix`; a listing may lag behind. They come in no particular

@@ -35,9 +35,19 @@ const MISTAKES: Mistake[] = [
     problems: [["exclude.patterns[1]: expected a pattern", "that leaves something"]],
   },
   {
+    name: "a pattern of an older layout that two identities would share",
+    given: { file: '{"storage": {"kind": "fs", "legacy": ["{meta}/full.tar@bucket"]}}' },
+    problems: [["storage.legacy[0]: expected a pattern such as", "{owner} in the object or the"]],
+  },
+  {
+    name: "owners' buckets whose hosts nobody knows",
+    given: { file: s3({ legacy: ["{meta}/full.tar@user-{owner}"] }) },
+    problems: [["storage.forcePathStyle: expected true", "storage.legacy has {owner} in a bucket"]],
+  },
+  {
     name: "another storage's key",
     given: { file: '{"storage": {"kind": "fs", "bucket": "b"}}' },
-    problems: [["storage.bucket: unknown key", "expected one of kind, path"]],
+    problems: [["storage.bucket: unknown key", "expected one of kind, path, legacy"]],
   },
   {
     name: "an S3 key misspelt",

@@ -24,6 +24,7 @@ export async function extractTo(
   const source = await decompress(bytesSource(archive), options.compression ?? "none");
   return extractArchive(new TarReader(source), top, new Abilities(scratch), {
     bytes: options.limitBytes,
+    trusted: options.trusted ?? false,
     throwIfCancelled() {},
   });
 }

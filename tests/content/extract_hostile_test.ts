@@ -635,6 +635,7 @@ Deno.test("extract asks at every directory that an entry implies whether it is c
   const error = await assertRejects(
     async () =>
       await extractArchive(new TarReader(bytesSource(bytes)), top, new Abilities(top), {
+        trusted: false,
         throwIfCancelled,
       }),
     DaemonError,

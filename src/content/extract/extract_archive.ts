@@ -1,9 +1,10 @@
-/** Extracts plain archives, which anybody may have made: nothing in them is trusted. */
+/** Extracts plain archives, which anybody may have made: nothing in them is trusted unless somebody says so. */
 
 import type { TarEntry, TarReader } from "../../archive/mod.ts";
-import { type Directory, effectiveUser, isErrno, type Stat, timespec } from "../../linux/mod.ts";
+import { type Directory, effectiveUser, isErrno, S, type Stat, timespec } from "../../linux/mod.ts";
 import type { Abilities } from "../abilities.ts";
 import type { OmissionKind } from "../omissions.ts";
+import { NODE_REFUSALS } from "../restore/metadata_policy.ts";
 import type { RestoreResult } from "../restore/restore_result.ts";
 import { isUncommonTime, tryChown } from "../attributes.ts";
 import { takenBytes } from "../disk_usage.ts";
@@ -48,6 +49,8 @@ const KEY_BYTES = 64;
 export interface ExtractLimits {
   /** The most bytes that may be taken on disk; absent for no limit but the disk. */
   readonly bytes?: number | undefined;
+  /** Whether set-id bits, devices and privileged xattrs are made. */
+  readonly trusted: boolean;
   /** Called between steps, of which one entry can need many. @throws {DaemonError} ABORTED */
   throwIfCancelled(): void;
   /** Called with the number of files so far. */
@@ -151,9 +154,7 @@ class Extraction implements Disposable {
         return this.#fifo(this.#leaf(path), entry);
       case "character-device":
       case "block-device":
-        this.#budget.link();
-        this.#budget.bytes(entry.storedSize);
-        return this.#skip(path, "device");
+        return this.#device(path, entry);
     }
   }
 
@@ -186,7 +187,7 @@ class Extraction implements Disposable {
 
   /** Returns the metadata that is set, and counts its xattrs: they take space as content does. */
   #metadata(entry: TarEntry): Metadata {
-    const metadata = metadataOf(entry);
+    const metadata = metadataOf(entry, this.#limits.trusted);
     this.#budget.bytes(xattrBytes(metadata));
     return metadata;
   }
@@ -232,12 +233,35 @@ class Extraction implements Disposable {
   #fifo(leaf: Leaf, entry: TarEntry): void {
     this.#budget.other();
     this.#budget.bytes(entry.storedSize);
-    const { mode, dropped } = metadataOf(entry);
     this.#tree.replace(leaf, ({ dir, name }) => dir.makeFifo(name, 0o600));
+    this.#applyToNode(leaf, entry);
+  }
+
+  /** Sets owner, times and mode of a FIFO or device. */
+  #applyToNode(leaf: Leaf, entry: TarEntry): void {
+    const { mode, dropped } = metadataOf(entry, this.#limits.trusted);
     if (dropped.setId) this.#omissions.add("set-id", leaf.path.bytes);
     this.#applyToEntry(leaf, entry);
-    using fifo = leaf.dir.openPath(leaf.name);
-    fifo.chmod(mode);
+    using node = leaf.dir.openPath(leaf.name);
+    node.chmod(mode);
+  }
+
+  /** Makes a device where that is allowed and this node can; else leaves it out. */
+  #device(path: MemberPath, entry: TarEntry): void {
+    this.#budget.link();
+    this.#budget.bytes(entry.storedSize);
+    if (!this.#limits.trusted) return this.#skip(path, "device");
+    const leaf = this.#leaf(path);
+    const type = entry.type === "character-device" ? S.IFCHR : S.IFBLK;
+    const make = ({ dir, name }: Leaf) =>
+      dir.makeDevice(name, type | 0o600, entry.devMajor, entry.devMinor);
+    try {
+      this.#tree.replace(leaf, make);
+    } catch (error) {
+      if (!isErrno(error, ...NODE_REFUSALS)) throw error;
+      return this.#skip(path, "device");
+    }
+    this.#applyToNode(leaf, entry);
   }
 
   /** Leaves an entry out, and removes what an earlier entry of that name made. */

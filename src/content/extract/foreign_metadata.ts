@@ -7,6 +7,7 @@ import type { OmissionLog } from "../omissions.ts";
 
 /** The bits that a foreign archive may set: no set-id ones. */
 const ALLOWED_MODE = 0o1777;
+const ALL_MODE = 0o7777;
 
 const SCHILY = "SCHILY.xattr.";
 const LIBARCHIVE = "LIBARCHIVE.xattr.";
@@ -18,7 +19,7 @@ export interface Metadata {
   readonly mode: number;
   /** Nanoseconds since the epoch. */
   readonly mtime: bigint;
-  /** By name, one character a byte; only names that start with `user.`. */
+  /** By name, one character a byte; of an archive that is not trusted only names that start with `user.`. */
   readonly xattrs: ReadonlyMap<string, Uint8Array>;
   /** Metadata that policy drops. */
   readonly dropped: {
@@ -31,19 +32,22 @@ export interface Metadata {
 const NO_XATTRS: ReadonlyMap<string, Uint8Array> = new Map();
 
 /**
- * Returns the part of an entry's metadata that is set: set-id bits and privileged attributes are not.
+ * Returns the part of an entry's metadata that is set: set-id bits and privileged attributes are only where
+ * the archive is trusted.
  */
-export function metadataOf(entry: TarEntry): Metadata {
+export function metadataOf(entry: TarEntry, trusted: boolean): Metadata {
   const xattrs = entry.pax.size === 0 ? NO_XATTRS : allXattrs(entry.pax);
-  const user = [...xattrs].filter(([name]) => name.startsWith("user.") && !name.includes("\0"));
+  const allowedMode = trusted ? ALL_MODE : ALLOWED_MODE;
+  const user = [...xattrs]
+    .filter(([name]) => (trusted || name.startsWith("user.")) && !name.includes("\0"));
   return {
     uid: entry.uid,
     gid: entry.gid,
-    mode: entry.mode & ALLOWED_MODE,
+    mode: entry.mode & allowedMode,
     mtime: entry.mtime,
     xattrs: user.length === xattrs.size ? xattrs : new Map(user),
     dropped: {
-      setId: (entry.mode & ~ALLOWED_MODE & 0o7777) !== 0,
+      setId: (entry.mode & ~allowedMode & ALL_MODE) !== 0,
       xattrs: xattrs.size - user.length,
     },
   };

@@ -5,6 +5,7 @@ import type { LocalFile } from "../../spool.ts";
 import type { ArchiveOptions, RestoreResult } from "../restore/restore_result.ts";
 import type { Tree } from "../tree.ts";
 import { Abilities } from "../abilities.ts";
+import { compressionOf } from "../compression_of.ts";
 import { extractArchive } from "../extract/extract_archive.ts";
 import type { OperationContext } from "../operation.ts";
 import { type OpenAreas, openLocalFile, openTree, requireStaging } from "../areas.ts";
@@ -15,6 +16,7 @@ export interface ExtractRequest {
   archive: LocalFile;
   compression: ArchiveOptions["compression"];
   limitBytes: number | undefined;
+  trusted: boolean;
 }
 
 /** Extracts a plain archive, treated as hostile, into a staging tree; see `Content.extract`. */
@@ -27,7 +29,7 @@ export async function extract(
   using archive = openLocalFile(areas, request.archive);
   archive.advise();
   using top = openTree(areas, request.tree);
-  const bytes = await decompress(archive, request.compression);
+  const bytes = await decompress(archive, request.compression ?? compressionOf(archive));
   let bytesRead = 0;
   let files = 0;
   const reader = new TarReader({
@@ -42,6 +44,7 @@ export async function extract(
   });
   return extractArchive(reader, top, new Abilities(areas.staging), {
     bytes: request.limitBytes,
+    trusted: request.trusted,
     throwIfCancelled: () => context.throwIfCancelled(),
     report: (count) => files = count,
   });

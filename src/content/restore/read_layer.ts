@@ -2,7 +2,6 @@
 
 import { createHash } from "node:crypto";
 import {
-  type Compression,
   decompress,
   MAX_EXTENSION_BYTES,
   MAX_OWN_EXTENSION_BYTES,
@@ -13,6 +12,7 @@ import {
 import { type Digest, sha256Digest } from "../../digest.ts";
 import { DaemonError } from "../../errors.ts";
 import type { File } from "../../linux/mod.ts";
+import { compressionOf } from "../compression_of.ts";
 import { contentError } from "../content_errors.ts";
 
 /** Options of {@link readLayer}. */
@@ -54,15 +54,6 @@ export async function readLayer(
   }
   reader.drain(Infinity);
   return sha256Digest(hash.digest("hex"));
-}
-
-/** Returns how a layer is compressed, by its first bytes. */
-function compressionOf(file: File): Compression {
-  const start = new Uint8Array(4);
-  file.readAt(start, 0);
-  const magic = new DataView(start.buffer).getUint32(0, true);
-  if (magic === 0xfd2fb528 || (magic & 0xfffffff0) >>> 0 === 0x184d2a50) return "zstd";
-  return (magic & 0xffff) === 0x8b1f ? "gzip" : "none";
 }
 
 /** Adds an entry's name to an error that a caller is told of. */

@@ -28,9 +28,15 @@ export interface RestoreOptions {
 /** Options of `Content.extract`. */
 export interface ArchiveOptions {
   signal?: AbortSignal | undefined;
-  compression: "none" | "gzip" | "zstd";
+  /** As the archive's first bytes tell unless given. */
+  compression?: "none" | "gzip" | "zstd";
   /** The most that the tree may take on disk, in bytes; RESOURCE_EXHAUSTED beyond. */
   limitBytes?: number;
+  /**
+   * Whether set-id bits, devices and privileged xattrs of the archive are made; no unless given. Paths that
+   * leave the tree are refused all the same.
+   */
+  trusted?: boolean;
 }
 
 /** The result of a restore or an extraction; sizes are bytes. */

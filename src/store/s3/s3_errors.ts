@@ -234,3 +234,13 @@ export async function unlessMissing<T>(request: Promise<T>): Promise<T | undefin
     throw error;
   }
 }
+
+/** Resolves to the answer of a request, or to `undefined` where the server says that there is no such bucket. */
+export async function unlessNoBucket<T>(request: Promise<T>): Promise<T | undefined> {
+  try {
+    return await request;
+  } catch (error) {
+    if (serviceError(error)?.name === "NoSuchBucket") return undefined;
+    throw error;
+  }
+}

@@ -1,3 +1,4 @@
+import { hasOwnerBucket } from "../legacy_pattern.ts";
 import type { StorageProblem, StoreKind } from "../store_kind.ts";
 import { s3Permissions } from "./s3_permissions.ts";
 import { s3Schema, type S3Storage } from "./s3_storage.ts";
@@ -18,7 +19,7 @@ export const s3Kind = {
 } as const satisfies StoreKind<S3Storage, S3Storage>;
 
 function keyProblems(
-  { accessKeyId, secretAccessKey, sessionToken }: S3Storage,
+  { accessKeyId, secretAccessKey, sessionToken, legacy = [], forcePathStyle }: S3Storage,
 ): StorageProblem[] {
   const found: StorageProblem[] = [];
   if ((accessKeyId === undefined) !== (secretAccessKey === undefined)) {
@@ -31,6 +32,14 @@ function keyProblems(
     found.push({
       key: "sessionToken",
       problem: "means nothing without accessKeyId and secretAccessKey",
+    });
+  }
+  if (!forcePathStyle && legacy.some(hasOwnerBucket)) {
+    found.push({
+      key: "forcePathStyle",
+      problem:
+        "expected true, because storage.legacy has {owner} in a bucket, and the hosts of all " +
+        "owners' buckets cannot be known",
     });
   }
   return found;

@@ -1,4 +1,5 @@
 import type { StorePermissions } from "../store_kind.ts";
+import { bucketOf } from "../legacy_pattern.ts";
 import type { S3Options } from "./options.ts";
 
 /** The addresses at which containers and instances are given credentials. */
@@ -20,12 +21,13 @@ export function s3Permissions(
   storage: S3Options,
   env: (name: string) => string | undefined,
 ): StorePermissions {
-  const { endpoint, bucket, archiveBuckets = [], caFile, credentialsFile } = storage;
+  const { endpoint, bucket, archiveBuckets = [], legacy = [], caFile, credentialsFile } = storage;
   const url = new URL(endpoint);
   const port = url.port || (url.protocol === "https:" ? "443" : "80");
   const hosts = [url.hostname];
   if (!storage.forcePathStyle) {
-    hosts.push(...[bucket, ...archiveBuckets].map((name) => `${name}.${url.hostname}`));
+    const buckets = new Set([bucket, ...archiveBuckets, ...legacy.map(bucketOf)]);
+    hosts.push(...[...buckets].map((name) => `${name}.${url.hostname}`));
   }
   const result: StorePermissions = {
     net: hosts.map((host) => `${host}:${port}`),

@@ -1,6 +1,7 @@
 /** The config of an S3 store. */
 
 import { z } from "zod";
+import { legacyField } from "../legacy_pattern.ts";
 import { expected, flagField, pathField, section, textField } from "../../schema_fields.ts";
 
 const endpoint = z.string(expected("an http or https URL")).refine((value) => {
@@ -25,6 +26,7 @@ export const s3Schema = section({
   forcePathStyle: flagField.default(false).describe("Name the bucket in the path, not in the host"),
   archiveBuckets: z.array(textField, expected("an array of bucket names")).default([])
     .describe("Further buckets that plain archives may be restored from"),
+  legacy: legacyField,
   caFile: pathField.exactOptional().describe(
     "PEM file of the authorities to trust besides the system's",
   ),

@@ -13,6 +13,7 @@ import { type Digest, digestOf, hexOf } from "../../digest.ts";
 import { DaemonError, type ErrorCode } from "../../errors.ts";
 import type { LeasedFile, SpooledBlob } from "../../spool.ts";
 import type {
+  ArchiveStoreOptions,
   DeleteBlobOptions,
   DeleteRefOptions,
   HasBlobOptions,
@@ -27,7 +28,7 @@ import { removeIfThere } from "../file/durable.ts";
 import { blobKey, checkArchiveName, KEY_ROOTS, LEASE_KEY } from "../keys.ts";
 import { spooledFile } from "../spooled_file.ts";
 import { Connection, type S3Observer } from "./connection.ts";
-import { unlessMissing } from "./s3_errors.ts";
+import { unlessMissing, unlessNoBucket } from "./s3_errors.ts";
 import { BlobToucher } from "./blob_toucher.ts";
 import { areEtagsMd5 } from "./etag_probe.ts";
 import type { Head, HeadOptions } from "./head.ts";
@@ -217,12 +218,12 @@ export class S3Store implements ObjectStore {
   async acquireArchive(
     object: string,
     bucket: string,
-    options: StoreOptions = {},
+    { isConfigured = false, ...options }: ArchiveStoreOptions = {},
   ): Promise<LeasedFile> {
     checkArchiveName(object, bucket);
     const name = `${object}@${bucket}`;
     const { bucket: own, archiveBuckets = [] } = this.#storage;
-    if (bucket !== own && !archiveBuckets.includes(bucket)) {
+    if (!isConfigured && bucket !== own && !archiveBuckets.includes(bucket)) {
       throw new DaemonError(
         "FAILED_PRECONDITION",
         `The bucket ${bucket} of the archive ${name} is neither storage.bucket nor in ` +
@@ -232,7 +233,8 @@ export class S3Store implements ObjectStore {
     }
     return await this.#guard(`Cannot read the archive ${name}`, options, async () => {
       const where = { Bucket: bucket, Key: object };
-      const head = await this.#reader.head(where, { ...options, confirm: true });
+      const looked = this.#reader.head(where, { ...options, confirm: true });
+      const head = await (isConfigured ? unlessNoBucket(looked) : looked);
       if (!head) {
         throw new DaemonError("NOT_FOUND", `There is no archive ${name} in this store`, {
           reason: "SNAPSHOT_NOT_FOUND",
