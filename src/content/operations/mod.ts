@@ -18,6 +18,12 @@ import {
   restoreDirectories,
   restoreMetadata,
 } from "../restore/restore_directories.ts";
+import {
+  finishChunkedFiles,
+  makeChunkedFiles,
+  readChunk,
+  restoreChunks,
+} from "../restore/restore_chunks.ts";
 import { restoreFiles, restoreVerify } from "../restore/restore_files.ts";
 import { restoreLinks } from "../restore/restore_links.ts";
 import { restoreNodes } from "../restore/restore_nodes.ts";
@@ -82,6 +88,7 @@ export const operations = {
   exists,
   extract,
   fillFolder,
+  finishChunkedFiles,
   freezeTree,
   chownDirectory,
   hashFile,
@@ -95,6 +102,7 @@ export const operations = {
   list,
   listBases,
   makeBase,
+  makeChunkedFiles,
   makeDirectory,
   measureBase,
   movePaths,
@@ -109,11 +117,13 @@ export const operations = {
   processUsage,
   publish,
   published,
+  readChunk,
   readLink,
   removeBase,
   removeHalfMadeBase,
   removeReadyFile,
   restoreBaseline,
+  restoreChunks,
   restoreClosedDirectories,
   restoreDirectories,
   restoreFiles,

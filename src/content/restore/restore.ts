@@ -11,6 +11,7 @@ import type { Tree } from "../tree.ts";
 import type { Dispatcher } from "../dispatcher.ts";
 import { type BlobId, checkLayersOfIndex, indexBlobs, type IndexChain } from "../../image/mod.ts";
 import { sumOmissions } from "../omissions.ts";
+import { RestoreChunks } from "./chunk_steps.ts";
 import type { RestorePlan } from "./restore_plan.ts";
 import type { StepRequest } from "./step.ts";
 
@@ -64,8 +65,20 @@ class RestoreRun {
         this.#dispatcher.run(operation, { ...request, range }, this.#cancel())
       );
     const omitted = await this.#all(eachRange("restoreDirectories"));
-    const entries = [...eachRange("restoreNodes"), ...this.#layers(plan, request)];
+    const chunks = new RestoreChunks(plan, {
+      request,
+      dispatcher: this.#dispatcher,
+      signal: this.#signal,
+      withBlob: (blob, use) => this.#withBlob(blob, use),
+    });
+    omitted.push(...await this.#all([chunks.makeFiles()]));
+    const entries = [
+      ...eachRange("restoreNodes"),
+      ...this.#layers(plan, request),
+      ...chunks.writeFiles(),
+    ];
     omitted.push(...await this.#all(entries));
+    omitted.push(...await this.#all([chunks.finishFiles()]));
     if (plan.linkCount > 0) {
       omitted.push(await this.#dispatcher.run("restoreLinks", request, this.#cancel()));
     }

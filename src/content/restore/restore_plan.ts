@@ -13,6 +13,7 @@ import {
 import { Budget } from "../budget.ts";
 import type { OperationContext } from "../operation.ts";
 import { type OpenAreas, openLocalFile } from "../areas.ts";
+import { type ChunkPlan, planChunks } from "./chunk_plan.ts";
 import { countEntries } from "./count_entries.ts";
 import type { FileUnit, Range, SharedPlan } from "./worker_plan.ts";
 
@@ -22,7 +23,7 @@ const UNIT_BYTES = 16 << 20;
 const RANGE_DIRECTORIES = 1000;
 
 /** A restore by an image's index, divided into requests; sizes are bytes. */
-export interface RestorePlan extends SharedPlan {
+export interface RestorePlan extends SharedPlan, ChunkPlan {
   readonly layers: readonly LayerInfo[];
   readonly units: readonly FileUnit[];
   readonly ranges: readonly Range[];
@@ -62,7 +63,7 @@ export function restorePlan(
   const budget = new Budget({ subject: "image", trusted: true });
   const totals = countEntries(index.blocks, budget);
   budget.requireWithin(request.limitBytes ?? Infinity);
-  const { files, units } = orderFiles(index, totals.files);
+  const { files, units, chunkPlan } = orderFiles(index, totals.files);
   const blocks = new Uint32Array(new SharedArrayBuffer(4 * index.blocks.length));
   index.blocks.forEach((block, n) => blocks[n] = block.at);
   return {
@@ -76,21 +77,31 @@ export function restorePlan(
     index: index.memory.buffer,
     blocks: blocks.buffer,
     files: files.buffer,
+    ...chunkPlan,
     indexDigest: chain[0]!.blob.digest,
   };
 }
 
-/** Returns the files ordered by layer and offset, as {@link SharedPlan.files}, and their units. */
+/**
+ * Returns the files ordered by layer and offset, as {@link SharedPlan.files}, and their units. Those
+ * that are lists of chunks come last.
+ */
 function orderFiles({ blocks, header }: LoadedIndex, total: number) {
   const perLayer = header.layers.map(() => 0);
-  forEachFile(blocks, (block, record) => perLayer[block.layer(record)]!++);
+  let chunked = 0;
+  forEachFile(blocks, (block, record) => {
+    if (block.isChunked(record)) chunked++;
+    else perLayer[block.layer(record)]!++;
+  });
   const files = new Uint32Array(new SharedArrayBuffer(8 * total));
   const units: FileUnit[] = [];
   let start = 0;
   const starts = perLayer.map((count) => (start += count) - count);
   const ends = [...starts];
+  let lastEnd = start;
+  const chunkedFiles = { start, end: start + chunked };
   forEachFile(blocks, (block, record, directory) => {
-    const at = 2 * ends[block.layer(record)]!++;
+    const at = 2 * (block.isChunked(record) ? lastEnd++ : ends[block.layer(record)]!++);
     files[at] = directory;
     files[at + 1] = record;
   });
@@ -98,7 +109,8 @@ function orderFiles({ blocks, header }: LoadedIndex, total: number) {
     sortByOffset(files.subarray(2 * start, 2 * ends[layer]!), blocks);
     units.push(...unitsOf({ layer, start, end: ends[layer]! }, files, blocks));
   });
-  return { files, units };
+  const fileAt = (n: number) => ({ block: blocks[files[2 * n]!]!, record: files[2 * n + 1]! });
+  return { files, units, chunkPlan: planChunks(chunkedFiles, fileAt, header.layers.length) };
 }
 
 function forEachFile(
