@@ -26,7 +26,7 @@ const LOOSE_MASK = 0xffff_c000 | 0;
 const WINDOW = 32;
 
 /** The fewest bytes of a segment; only the last one of a stream may have fewer. */
-const MIN_SEGMENT = 16 << 20;
+export const MIN_SEGMENT: number = 16 << 20;
 /** The most bytes of a segment. */
 export const MAX_SEGMENT: number = 64 << 20;
 /** Of the cuts after {@link MIN_SEGMENT} bytes, one of as many as these bits count ends a segment. */

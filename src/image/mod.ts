@@ -10,7 +10,7 @@ export { Block, type BlockRecord, kindOf, type Location, Memory } from "./block.
 export { Arena, blocksOf } from "./arena.ts";
 export { BlockBuilder } from "./block_builder.ts";
 export { BUFFER_BYTES, buffers } from "./buffers.ts";
-export { ChunkCutter, type Cut, MAX_CHUNK, MAX_SEGMENT } from "./chunk_cutter.ts";
+export { ChunkCutter, type Cut, MAX_CHUNK, MAX_SEGMENT, MIN_SEGMENT } from "./chunk_cutter.ts";
 export { CHUNK_ENTRY, ChunkList, ChunkListBuilder, type ChunkPlace } from "./chunk_list.ts";
 export { sortStale } from "./apply_patch.ts";
 export {
@@ -27,7 +27,7 @@ export {
 } from "./index_reader.ts";
 export { KnownChunks } from "./known_chunks.ts";
 export { type IndexContent, writeIndex } from "./index_writer.ts";
-export type { LayerDescriptor } from "./layer_descriptor.ts";
+export { descriptorOf, type LayerDescriptor } from "./layer_descriptor.ts";
 export { LayerReader } from "./layer_reader.ts";
 export { CHUNKED_LAYER, FLAG, KIND, RECORD, TEMPORARY_LAYER, type Xattr } from "./layout.ts";
 export { componentsOf, MAX_FOREIGN_DEPTH, MemberPath, memberPath, refusal } from "./member_path.ts";

@@ -39,8 +39,6 @@ export interface LayerInfo extends LayerDescriptor {
   readonly rawSize: number;
   /** Whether it is the metadata layer, which comes last, whatever its number; no later image reuses it. */
   readonly isMetadata: boolean;
-  /** Whether it is a chunk pack, which is no layer to other tools; it has no diff id. */
-  readonly isChunks?: boolean;
   /** Whether it is only the number of a layer that the image no longer has. */
   readonly isUnused?: boolean;
 }

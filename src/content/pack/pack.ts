@@ -8,6 +8,7 @@ import { DaemonError } from "../../errors.ts";
 import type { PackOptions, PackResult, PackStats } from "./pack_result.ts";
 import type { Tree } from "../tree.ts";
 import type { Dispatcher } from "../dispatcher.ts";
+import { descriptorOf } from "../../image/mod.ts";
 import type { FrozenTree } from "../operations/freeze.ts";
 import type { FinishResult } from "./merge/finish.ts";
 import type { SealedLayer } from "./write/layer_writer.ts";
@@ -114,6 +115,7 @@ async function packFrozen(
     ...(state === undefined ? {} : { state }),
     ...(revisit === undefined ? {} : { revisit }),
     ...(excludes === undefined ? {} : { excludes }),
+    ...(options.chunkMinBytes === undefined ? {} : { chunkMinBytes: options.chunkMinBytes }),
     shared: shared.memory,
   };
   const run = new PackRun(dispatcher, { job, shared, options });
@@ -177,7 +179,7 @@ class PackRun {
       },
     );
     await Promise.all(this.#stored);
-    const layers = finished.layers.map(({ digest, size, diffId }) => ({ digest, size, diffId }));
+    const layers = finished.layers.map(descriptorOf);
     return {
       layers,
       index: finished.index,
@@ -269,8 +271,7 @@ class PackRun {
 
   #storeLayer(layer: SealedLayer): void {
     this.#sealed.push(layer);
-    const { digest, size, diffId, file } = layer;
-    const stored = this.#options.onLayer({ digest, size, diffId, file });
+    const stored = this.#options.onLayer({ ...descriptorOf(layer), file: layer.file });
     this.#store(stored.then(() => this.#shared.removeLayer()));
   }
 

@@ -35,6 +35,8 @@ export interface PackJob {
   readonly revisit?: RevisitPlan;
   /** What is left out; absent for nothing. */
   readonly excludes?: ExcludeRules;
+  /** Files of this size and more are stored as chunks; absent for none. */
+  readonly chunkMinBytes?: number;
   /** Memory of a `SharedPackState`. */
   readonly shared: SharedArrayBuffer;
 }

@@ -17,6 +17,8 @@ export interface PackOptions {
   baseline?: string;
   /** What is left out; nothing unless given. */
   excludes?: PackExcludes;
+  /** Files of this size and more are stored as chunks; none unless given. Bytes. */
+  chunkMinBytes?: number;
   /** Whether the caller wants the frozen tree, to keep it as a base. */
   keepFrozen?: boolean;
   /**

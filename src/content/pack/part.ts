@@ -6,7 +6,14 @@
 
 import { DaemonError } from "../../errors.ts";
 import { Arena, BlockBuilder, blocksOf, encodeStale } from "../../image/mod.ts";
-import { type Directory, isErrno, nameDevices, openLongPath, splitLast } from "../../linux/mod.ts";
+import {
+  type Directory,
+  type File,
+  isErrno,
+  nameDevices,
+  openLongPath,
+  splitLast,
+} from "../../linux/mod.ts";
 import { Abilities } from "../abilities.ts";
 import { type OpenAreas, openTree } from "../areas.ts";
 import { BaselineReader } from "../baseline/baseline_reader.ts";
@@ -25,8 +32,10 @@ import { Walker } from "./scan/walker.ts";
 import { SharedPackState, type WorkItem } from "./shared_state.ts";
 import { syncDirtyPages } from "./sync_pages.ts";
 import { FilePacker, type PackedFile } from "./write/file_packer.ts";
+import type { ChunkPackWriter } from "./write/chunk_pack_writer.ts";
 import type { LayerWriter } from "./write/layer_writer.ts";
-import { NUMBERS_PER_PART, openPartLayers } from "./write/part_layers.ts";
+import { openChunker } from "./write/open_chunker.ts";
+import { NUMBERS_PER_PART, openPartLayers, openPartPacks } from "./write/part_layers.ts";
 
 /** Files of this size and more are items of the queue, for the next part that is free. */
 const LARGE_FILE_BYTES = 16 << 20;
@@ -52,7 +61,8 @@ export function packPart(
     ? undefined
     : areas.baselines.openFile(request.job.baseline);
   const reader = baseline && new BaselineReader(baseline);
-  using part = new Part({ areas, top, baseline: reader, shared, request, context });
+  const options = { areas, top, baseline: reader, baselineFile: baseline, shared };
+  using part = new Part({ ...options, request, context });
   const result = part.run();
   context.emit({ kind: "result", result }, transferables(result));
 }
@@ -61,6 +71,7 @@ interface PartOptions {
   readonly areas: OpenAreas;
   readonly top: Directory;
   readonly baseline: BaselineReader | undefined;
+  readonly baselineFile: File | undefined;
   readonly shared: SharedPackState;
   readonly request: PartRequest;
   readonly context: OperationContext<PartEvent>;
@@ -74,6 +85,7 @@ class Part implements Disposable {
   readonly #shared: SharedPackState;
   readonly #queue: PartQueue;
   readonly #layers: LayerWriter;
+  readonly #packs: ChunkPackWriter;
   readonly #packer: FilePacker;
   readonly #walker: Walker;
   readonly #previous: PreviousTree | undefined;
@@ -87,7 +99,8 @@ class Part implements Disposable {
   #largeFiles = 0;
   #ticks = 0;
 
-  constructor({ areas, top, baseline, shared, request, context }: PartOptions) {
+  constructor(options: PartOptions) {
+    const { areas, top, baseline, baselineFile, shared, request, context } = options;
     const { job, part } = request;
     this.#context = context;
     this.#request = request;
@@ -95,7 +108,9 @@ class Part implements Disposable {
     this.#top = top;
     this.#shared = shared;
     this.#layers = openPartLayers(areas, job, part, context);
+    this.#packs = openPartPacks(areas, job, part, context);
     this.#packer = new FilePacker(this.#layers, {
+      chunker: openChunker(job, this.#packs, baselineFile),
       syncedAt: job.syncedAt,
       resync: () => job.isFrozen ? job.syncedAt : syncDirtyPages(top),
       tick: () => this.#report(),
@@ -118,7 +133,10 @@ class Part implements Disposable {
       excludes: this.#excludes,
       stats: this.#stats,
       rights: new RestoreRights(new Abilities(areas.staging), this.#stats),
-      largeFileBytes: job.parts > 1 ? LARGE_FILE_BYTES : Infinity,
+      largeFileBytes: Math.min(
+        job.parts > 1 ? LARGE_FILE_BYTES : Infinity,
+        job.chunkMinBytes ?? Infinity,
+      ),
       onDirectory: (path) => this.#queue.add({ kind: "directory", key: 0, path }),
       onLarge: (path) => {
         const key = part * NUMBERS_PER_PART + this.#largeFiles++;
@@ -148,6 +166,7 @@ class Part implements Disposable {
     this.#report();
     const remainder = this.#layers.takeRemainder();
     this.#layers.seal();
+    this.#packs.seal();
     const stale = this.#previous?.stale ?? [];
     return {
       changed: this.#changedSinceWalked(),
@@ -162,6 +181,7 @@ class Part implements Disposable {
 
   [Symbol.dispose](): void {
     this.#layers[Symbol.dispose]();
+    this.#packs[Symbol.dispose]();
   }
 
   /** Adds what the pack begins with: the tree's top, or what has changed since the last image. */

@@ -14,7 +14,7 @@ import {
   nameDevices,
   SystemError,
 } from "../../linux/mod.ts";
-import type { LayerDescriptor } from "../../image/mod.ts";
+import { descriptorOf, type LayerDescriptor } from "../../image/mod.ts";
 import type { Tree } from "../tree.ts";
 import { readAliases } from "../baseline/baseline_aliases.ts";
 import { BaselineReader, readHeader, verifyBaseline } from "../baseline/baseline_reader.ts";
@@ -171,7 +171,7 @@ export interface BaselineLayers {
 /** Returns the layers of the image that a baseline describes. */
 export function baselineLayers(areas: OpenAreas, request: { name: string }): BaselineLayers {
   const { value, problem } = readBaseline(areas, request.name, (file) => readHeader(file).layers);
-  const layers = (value ?? []).map(({ digest, size, diffId }) => ({ digest, size, diffId }));
+  const layers = (value ?? []).map(descriptorOf);
   return { layers, ...(problem === undefined ? {} : { problem }) };
 }
 

@@ -5,14 +5,25 @@ import {
   type Block,
   BlockBuilder,
   blocksOf,
+  type ChunkList,
   decodeStale,
+  FLAG,
   KIND,
   type LayerInfo,
+  MIN_SEGMENT,
   sortStale,
   type StaleEntry,
   TEMPORARY_LAYER,
 } from "../../../image/mod.ts";
-import { type Directory, isErrno, isSameBtrfs, joinPath, nameDevices } from "../../../linux/mod.ts";
+import {
+  type Directory,
+  type File,
+  isErrno,
+  isSameBtrfs,
+  joinPath,
+  nameDevices,
+  SystemError,
+} from "../../../linux/mod.ts";
 import type { SpooledBlob } from "../../../spool.ts";
 import { Abilities } from "../../abilities.ts";
 import { type OpenAreas, openTree } from "../../areas.ts";
@@ -31,12 +42,20 @@ import { SharedPackState } from "../shared_state.ts";
 import { syncDirtyPages } from "../sync_pages.ts";
 import { FilePacker } from "../write/file_packer.ts";
 import type { LayerWriter, SealedLayer } from "../write/layer_writer.ts";
-import { openPartLayers } from "../write/part_layers.ts";
+import type { ChunkPackWriter } from "../write/chunk_pack_writer.ts";
+import type { FileChunker } from "../write/file_chunker.ts";
+import { openChunker } from "../write/open_chunker.ts";
+import { openPartLayers, openPartPacks } from "../write/part_layers.ts";
 import { HardLinks } from "./hard_links.ts";
 import { placeLargeFiles } from "./large_files.ts";
 import { type EntryRef, EntrySet, MergedTree } from "./merged_tree.ts";
 import { writeMetadataLayer } from "./metadata_layer.ts";
-import { type MovedRemainder, type NewLayer, numberLayers } from "./number_layers.ts";
+import {
+  type Destination,
+  type MovedRemainder,
+  type NewLayer,
+  numberLayers,
+} from "./number_layers.ts";
 import { Excludes } from "../exclude/excludes.ts";
 import { rescan } from "./rescan.ts";
 import { chooseRewrites, type LayerUse } from "./rewrite_policy.ts";
@@ -83,23 +102,29 @@ export function packFinish(
   using file = job.baseline === undefined ? undefined : areas.baselines.openFile(job.baseline);
   const baseline = file && new BaselineReader(file);
   const sealed = [...request.sealed];
-  using layers = openPartLayers(areas, job, job.parts, {
+  const ownContext: OperationContext<PartEvent> = {
     ...context,
     emit: (event) => {
       if (event.kind === "layer") sealed.push(event.layer);
       context.emit(event);
     },
-  });
-  return new Finish({ areas, top, baseline, request, context, layers, sealed }).run();
+  };
+  using layers = openPartLayers(areas, job, job.parts, ownContext);
+  using packs = openPartPacks(areas, job, job.parts, ownContext);
+  const writers = { layers, packs, sealed };
+  return new Finish({ areas, top, baseline, baselineFile: file, request, context, ...writers })
+    .run();
 }
 
 interface FinishOptions {
   readonly areas: OpenAreas;
   readonly top: Directory;
   readonly baseline: BaselineReader | undefined;
+  readonly baselineFile: File | undefined;
   readonly request: FinishRequest;
   readonly context: OperationContext<PartEvent>;
   readonly layers: LayerWriter;
+  readonly packs: ChunkPackWriter;
   /** Grows as layers are sealed. */
   readonly sealed: SealedLayer[];
 }
@@ -109,6 +134,7 @@ class Finish {
   readonly #shared: SharedPackState;
   readonly #tree: MergedTree;
   readonly #packer: FilePacker;
+  readonly #chunker: FileChunker;
   readonly #builder = new BlockBuilder(new Arena());
   readonly #stats = new PartStats();
   /** Which layers of the baseline may be reused, by number. */
@@ -123,7 +149,9 @@ class Finish {
     this.#options = options;
     const { request: { job, parts }, context, baseline } = options;
     this.#shared = new SharedPackState(job.shared, job.parts);
+    this.#chunker = openChunker(job, options.packs, options.baselineFile);
     this.#packer = new FilePacker(options.layers, {
+      chunker: this.#chunker,
       syncedAt: job.syncedAt,
       resync: () => job.isFrozen ? job.syncedAt : syncDirtyPages(options.top),
       tick: () => context.throwIfCancelled(),
@@ -147,6 +175,7 @@ class Finish {
     links.resolve();
     this.#tree.apply();
     this.#options.layers.seal();
+    this.#options.packs.seal();
     return this.#write(rewritten, stale.filter(({ layer }) => !rewritten.has(layer)));
   }
 
@@ -187,7 +216,9 @@ class Finish {
       for (const entry of previous.stale) stale.push(entry);
     }
     for (const entry of links.duplicates()) {
-      stale.push({ layer: this.#block(entry).layer(entry.record), path: this.#path(entry) });
+      const block = this.#block(entry);
+      if (block.isChunked(entry.record)) continue;
+      stale.push({ layer: block.layer(entry.record), path: this.#path(entry) });
     }
     return sortStale(stale);
   }
@@ -214,16 +245,49 @@ class Finish {
     const uses: LayerUse[] = [];
     this.#reusable.forEach((isReusable, layer) => {
       if (!isReusable) return;
-      const { rawSize } = baseline.header.layers[layer]!;
-      uses.push({ layer, rawSize, liveBytes: Math.min(live[layer]!, rawSize) });
+      const { rawSize, isChunks } = baseline.header.layers[layer]!;
+      if (!isChunks) uses.push({ layer, rawSize, liveBytes: Math.min(live[layer]!, rawSize) });
     });
-    const bytes = sealed.reduce((sum, { rawSize }) => sum + rawSize, layers.position);
-    const rewritten = chooseRewrites(uses, { layers: sealed.length, bytes });
+    const data = sealed.filter(({ isChunks }) => !isChunks);
+    const bytes = data.reduce((sum, { rawSize }) => sum + rawSize, layers.position);
+    const rewritten = chooseRewrites(uses, { layers: data.length, bytes });
+    for (const pack of this.#packsToRewrite(duplicates)) rewritten.add(pack);
     const kept = stale.filter(({ layer }) =>
       layer < TEMPORARY_LAYER.first && !rewritten.has(layer)
     );
     for (const layer of conflictingLayers(this.#tree, kept)) rewritten.add(layer);
     return rewritten;
+  }
+
+  /** Returns the chunk packs of the baseline that are not worth reusing. */
+  #packsToRewrite(duplicates: EntrySet): Set<number> {
+    const { baseline, request: { sealed } } = this.#options;
+    const layers = baseline!.header.layers;
+    const live = new Float64Array(layers.length);
+    this.#eachChunked((list, { directory, record }) => {
+      if (duplicates.has(directory, record)) return;
+      for (let n = 0; n < list.count; n++) {
+        const pack = list.pack(n);
+        if (pack < live.length) live[pack]! += list.length(n);
+      }
+    });
+    const uses: LayerUse[] = [];
+    layers.forEach(({ isChunks, rawSize }, layer) => {
+      if (!isChunks || !this.#reusable[layer]) return;
+      // A chunk that several files have is counted as often: then the pack is worth keeping, too.
+      uses.push({ layer, rawSize, liveBytes: Math.min(live[layer]!, rawSize) });
+    });
+    const fresh = sealed.filter(({ isChunks }) => isChunks);
+    const bytes = fresh.reduce((sum, { rawSize }) => sum + rawSize, 0);
+    return chooseRewrites(uses, { layers: fresh.length, bytes }, MIN_SEGMENT);
+  }
+
+  /** Calls `visit` for every file that is a list of chunks. */
+  #eachChunked(visit: (list: ChunkList, entry: EntryRef) => void): void {
+    this.#tree.each((block, record, directory) => {
+      if (block.kind(record) !== KIND.file || !block.isChunked(record)) return;
+      visit(block.chunks(record), { directory, record });
+    });
   }
 
   /** Calls `visit` for every file whose content is in a layer of the baseline. */
@@ -243,8 +307,35 @@ class Finish {
         const entry = { directory, record };
         if (!this.#pack(dirs, entry)) links.remove(entry);
       });
+      this.#eachChunked((list, entry) => {
+        if (duplicates.has(entry.directory, entry.record)) return;
+        if (!usesAny(list, rewritten) || this.#moveChunks(dirs, entry, rewritten)) return;
+        if (!this.#pack(dirs, entry)) links.remove(entry);
+      });
     }
     links.packMissing((entry) => this.#pack(dirs, entry));
+  }
+
+  /**
+   * Stores those chunks of a file anew that are in rewritten packs.
+   * @returns false if the file has to be read as a whole
+   */
+  #moveChunks(dirs: DirectoryCache, entry: EntryRef, rewritten: ReadonlySet<number>): boolean {
+    const block = this.#block(entry);
+    // Where in a sparse file a chunk is only its map tells.
+    if (block.flags(entry.record) & FLAG.sparse) return false;
+    using file = openFileIfThere(dirs, block.path, block.name(entry.record));
+    if (!file) return false;
+    const list = block.chunks(entry.record);
+    const moved = this.#chunker.move(list, (pack) => rewritten.has(pack), (position, into) => {
+      this.#options.context.throwIfCancelled();
+      for (let at = 0, count: number; at < into.length; at += count) {
+        count = file.readAt(into.subarray(at), position + at);
+        if (count === 0) return;
+      }
+    });
+    if (moved) list.bytes.set(moved);
+    return moved !== undefined;
   }
 
   /**
@@ -298,6 +389,7 @@ class Finish {
     this.#tree.each((block, record) => {
       if (block.kind(record) !== KIND.file) return;
       isNative ||= block.isDisplaced(record) || block.isChunked(record);
+      if (block.isChunked(record)) return placeChunks(block.chunks(record), destination);
       const { layer, shift } = destination(block.layer(record));
       block.setLayer(record, layer, block.offset(record) + shift);
     });
@@ -335,6 +427,34 @@ function stateFor(areas: OpenAreas, { state }: PackJob): readonly SubvolumeState
   return state === undefined || !isSameBtrfs(areas.baselines, areas.staging)
     ? []
     : parseState(state);
+}
+
+/** Whether a list has a chunk in one of these packs. */
+function usesAny(list: ChunkList, packs: ReadonlySet<number>): boolean {
+  for (let n = 0; n < list.count; n++) if (packs.has(list.pack(n))) return true;
+  return false;
+}
+
+/** Gives the packs of a list their final numbers. */
+function placeChunks(list: ChunkList, destination: (number: number) => Destination): void {
+  for (let n = 0; n < list.count; n++) {
+    const { layer } = destination(list.pack(n));
+    list.setPlace(n, { pack: layer, offset: list.offset(n) });
+  }
+}
+
+/** Opens a regular file of the tree; `undefined` if it is gone, or cannot be opened without waiting. */
+function openFileIfThere(
+  dirs: DirectoryCache,
+  path: Uint8Array,
+  name: Uint8Array,
+): File | undefined {
+  try {
+    return openIfThere(dirs, path)?.openFile(name);
+  } catch (error) {
+    if (error instanceof SystemError) return undefined;
+    throw error;
+  }
 }
 
 /** Opens a directory of the tree; `undefined` if it is gone, or of another type by now. */

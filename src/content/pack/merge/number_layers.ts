@@ -19,7 +19,7 @@ export interface MovedRemainder {
 }
 
 /** A layer whose number is new. */
-export type NewLayer = Pick<LayerInfo, "digest" | "size" | "diffId" | "rawSize">;
+export type NewLayer = Pick<LayerInfo, "digest" | "size" | "diffId" | "rawSize" | "isChunks">;
 
 /** The layers of an image, by the numbers that they had while packing. */
 export interface LayersToNumber {
@@ -46,8 +46,12 @@ export function numberLayers(
     layers.push(layer);
   }
   for (const layer of [...data].sort((a, b) => a.temporary - b.temporary)) {
-    destinations.set(layer.temporary, { layer: layers.length, shift: 0 });
-    layers.push(layerInfo(layer, false));
+    // Two parts that have packed equal files have equal packs.
+    const same = layer.isChunks
+      ? layers.findIndex(({ digest, isChunks }) => isChunks && digest === layer.digest)
+      : -1;
+    destinations.set(layer.temporary, { layer: same < 0 ? layers.length : same, shift: 0 });
+    if (same < 0) layers.push(layerInfo(layer, false));
   }
   layers.push(layerInfo(metadata, true));
   for (const [remainder, { into, shift }] of moved) {
@@ -65,6 +69,6 @@ export function numberLayers(
 }
 
 function layerInfo(layer: NewLayer, isMetadata: boolean): LayerInfo {
-  const { digest, size, diffId, rawSize } = layer;
-  return { digest, size, diffId, rawSize, isMetadata };
+  const { digest, size, diffId, rawSize, isChunks } = layer;
+  return { digest, size, diffId, rawSize, isMetadata, ...(isChunks ? { isChunks } : {}) };
 }

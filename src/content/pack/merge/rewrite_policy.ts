@@ -12,8 +12,6 @@ export interface LayerUse {
   readonly liveBytes: number;
 }
 
-/** A layer with this many live bytes is not a small one. */
-const HALF_FULL = LAYER_BYTES / 2;
 /** A layer of which a smaller share is live is rewritten. */
 const MIN_LIVE = 0.6;
 /** With fewer small layers than this, none is merged for its size alone. */
@@ -32,12 +30,15 @@ const CHEAP_BYTES = 2 << 20;
  * most twice the layers of a fresh one, with its metadata layer, and where merging is costly
  * {@link SMALL_LAYERS} less one more.
  * @param fresh what this pack writes anyway: sealed layers, and uncompressed bytes in all
+ * @param layerBytes after which a layer is closed
  */
 export function chooseRewrites(
   uses: readonly LayerUse[],
   fresh: { layers: number; bytes: number },
+  layerBytes: number = LAYER_BYTES,
 ): Set<number> {
   const rewritten = new Set<number>();
+  const halfFull = layerBytes / 2;
   let written = fresh.bytes;
   for (const { layer, rawSize, liveBytes } of uses) {
     if (liveBytes >= MIN_LIVE * rawSize) continue;
@@ -47,8 +48,8 @@ export function chooseRewrites(
   const kept = uses.filter(({ layer }) => !rewritten.has(layer))
     .sort((a, b) => a.liveBytes - b.liveBytes);
   const live = written + kept.reduce((sum, { liveBytes }) => sum + liveBytes, 0);
-  const most = 2 * Math.max(1, Math.ceil(live / LAYER_BYTES)) + 1;
-  const isDue = kept.filter(({ liveBytes }) => liveBytes < HALF_FULL).length >= SMALL_LAYERS;
+  const most = 2 * Math.max(1, Math.ceil(live / layerBytes)) + 1;
+  const isDue = kept.filter(({ liveBytes }) => liveBytes < halfFull).length >= SMALL_LAYERS;
   let merged = 0;
   for (const { layer, liveBytes } of kept) {
     merged += liveBytes;
@@ -56,7 +57,7 @@ export function chooseRewrites(
     const open = written > 0 ? 1 : 0;
     const layers = uses.length - rewritten.size + fresh.layers + open;
     const isShort = layers <= (isCheap ? most : most + SMALL_LAYERS - 1);
-    const isWorthIt = written > 0 && liveBytes <= written && liveBytes < HALF_FULL &&
+    const isWorthIt = written > 0 && liveBytes <= written && liveBytes < halfFull &&
       (isDue || isCheap);
     if (isShort && !isWorthIt) break;
     rewritten.add(layer);

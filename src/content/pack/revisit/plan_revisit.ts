@@ -24,6 +24,7 @@ import { release } from "../../../memory.ts";
 import type { BaselineReader } from "../../baseline/baseline_reader.ts";
 import type { ChangedSubvolume } from "../../volume/volume.ts";
 import type { Excludes } from "../exclude/excludes.ts";
+import { isReusable } from "../scan/previous_tree.ts";
 import { ReadAhead } from "./read_ahead.ts";
 import { Changes, RESOLUTION, type RevisitPlan, shareChanges } from "./revisit_plan.ts";
 
@@ -127,7 +128,8 @@ class Planner {
     for (let record = block.first, end = block.end; record < end; record += RECORD) {
       const kind = block.kind(record);
       if (kind === KIND.link && !this.#linksToFile(block, record)) return RESOLUTION.relisted;
-      const isMissing = kind === KIND.file && !this.#options.reusable[block.layer(record)];
+      const isMissing = kind === KIND.file &&
+        !isReusable(block, record, this.#options.reusable);
       if (isMissing || inodes.has(block.inodeNumber(record))) resolution = RESOLUTION.amended;
     }
     return resolution;

@@ -154,6 +154,9 @@ export function addPackedFile(
   name: Uint8Array,
   packed: PackedFile,
 ): void {
-  const { stat, location, flags, xattrs, racy } = packed;
-  builder.add(stat, { kind: KIND.file, name, location, flags, xattrs, racy });
+  const { stat, location, flags, xattrs, racy, content } = packed;
+  builder.add(stat, {
+    ...{ kind: KIND.file, name, location, flags, xattrs, racy },
+    ...(content ? { content } : {}),
+  });
 }

@@ -59,6 +59,14 @@ export function reusableLayers(baseline: BaselineReader, reuse: ReadonlySet<Dige
   );
 }
 
+/** Returns whether all content of a file is in layers that may be reused. */
+export function isReusable(block: Block, record: number, reusable: readonly boolean[]): boolean {
+  if (!block.isChunked(record)) return reusable[block.layer(record)] === true;
+  const list = block.chunks(record);
+  for (let n = 0; n < list.count; n++) if (!reusable[list.pack(n)]) return false;
+  return true;
+}
+
 /** A directory of the previous image, read side by side with the entries that it has now. */
 export class PreviousDirectory {
   #at: number;
@@ -91,14 +99,15 @@ export class PreviousDirectory {
     return undefined;
   }
 
-  /** Returns whether the record is a file whose content is in a layer that may be reused. */
+  /** Returns whether the record is a file whose content is in layers that may be reused. */
   hasContent(record: number): boolean {
-    return this.block.kind(record) === KIND.file && this.reusable[this.block.layer(record)]!;
+    return this.block.kind(record) === KIND.file && isReusable(this.block, record, this.reusable);
   }
 
   /** Marks a record's content, if it is in a reusable layer, as stale. */
   markStale(record: number): void {
-    if (!this.hasContent(record)) return;
+    // Packs of chunks know no paths.
+    if (!this.hasContent(record) || this.block.isChunked(record)) return;
     const path = joinPath(this.block.path, this.block.name(record));
     this.stale.push({ layer: this.block.layer(record), path });
   }

@@ -4,8 +4,9 @@ import { encodeSparseMap } from "../../../archive/mod.ts";
 import { sleepSync } from "../../../clock.ts";
 import type { Extent } from "../../../extent.ts";
 import { type Directory, type File, isErrno, type Name, O, type Stat } from "../../../linux/mod.ts";
-import { FLAG, type Location, type Xattr } from "../../../image/mod.ts";
+import { CHUNKED_LAYER, ChunkList, FLAG, type Location, type Xattr } from "../../../image/mod.ts";
 import { readXattrs } from "../../read_xattrs.ts";
+import type { ChunkedStream, FileChunker } from "./file_chunker.ts";
 import { tarEntry } from "./tar_entries.ts";
 import type { LayerWriter } from "./layer_writer.ts";
 import { sparseExtents } from "./sparse_extents.ts";
@@ -17,6 +18,8 @@ export interface PackedFile {
   readonly location: Location;
   /** Bits of {@link FLAG}. */
   readonly flags: number;
+  /** The list of its chunks, if it is stored as such. */
+  readonly content?: Uint8Array;
   /** Whether it changed at each attempt to read it, or its xattrs could not be listed. */
   readonly unstable: boolean;
   /** Whether a later change may leave everything that `stat` says as it is. */
@@ -48,6 +51,22 @@ export interface FilePackerOptions {
   resync(): number;
   /** Called while it reads and waits; throws if the pack is cancelled. */
   tick(): void;
+  /** Stores large files as chunks; absent where none is. */
+  readonly chunker?: FileChunker | undefined;
+}
+
+/** What an attempt has written of a file. */
+interface WrittenFile {
+  readonly location: Location;
+  readonly content?: Uint8Array;
+  undo(): void;
+}
+
+/** Returns the stream that a file is stored as: a sparse one as its map and its data. */
+export function streamOf(stat: Stat, extents: readonly Extent[] | undefined): ChunkedStream {
+  return extents
+    ? { head: encodeSparseMap(extents, stat.size), extents }
+    : { head: new Uint8Array(), extents: [{ offset: 0, length: stat.size }] };
 }
 
 /** How often a file that changes while it is read is read. */
@@ -194,19 +213,45 @@ export class FilePacker {
       if (stat.size >= (options.largeFileBytes ?? Infinity)) return { large: stat, xattrs };
       this.resyncIfRacy(stat);
       const extents = sparseExtents(file, stat);
-      const packed = this.#write(file, path, stat, xattrs, extents);
+      const packed = this.#options.chunker?.wants(stat.size)
+        ? this.#writeChunks(file, path, stat, extents)
+        : this.#write(file, path, stat, xattrs, extents);
       const after = file.stat();
       const same = isSame(stat, after);
       if (same || attempt === MAX_ATTEMPTS) {
         this.filesRead++;
         this.bytesRead += packed.location.stored;
-        const flags = (extents ? FLAG.sparse : 0) | (stat.nlink > 1 ? FLAG.linked : 0);
+        const { location, content } = packed;
+        const flags = (extents ? FLAG.sparse : 0) | (stat.nlink > 1 ? FLAG.linked : 0) |
+          (content ? FLAG.chunked : 0);
         const racy = !same || isRacy(stat, this.#syncedAt);
         const unstable = !same || !isListed;
-        return { stat, xattrs, location: packed.location, flags, unstable, racy };
+        return {
+          ...{ stat, xattrs, location, flags, unstable, racy },
+          ...(content ? { content } : {}),
+        };
       }
       packed.undo();
     }
+  }
+
+  #writeChunks(
+    file: File,
+    path: Uint8Array,
+    stat: Stat,
+    extents: readonly Extent[] | undefined,
+  ): WrittenFile {
+    const { chunker, tick } = this.#options;
+    const content = chunker!.pack(file, path, streamOf(stat, extents), (bytes) => {
+      this.bytesCopied += bytes;
+      tick();
+    });
+    const list = new ChunkList(content);
+    let stored = 0;
+    for (let n = 0; n < list.count; n++) stored += list.length(n);
+    const location = { layer: CHUNKED_LAYER, offset: list.count, stored };
+    // A chunk of another attempt is dead content of its pack, and mostly found again by this one.
+    return { location, content, undo: () => {} };
   }
 
   #write(
@@ -215,7 +260,7 @@ export class FilePacker {
     stat: Stat,
     xattrs: readonly Xattr[],
     extents: readonly Extent[] | undefined,
-  ): { location: Location; undo(): void } {
+  ): WrittenFile {
     const layers = this.#layers;
     const map = extents ? encodeSparseMap(extents, stat.size) : undefined;
     const data = extents ? extents.reduce((sum, s) => sum + s.length, 0) : stat.size;

@@ -5,9 +5,10 @@ import type { OpenAreas } from "../../areas.ts";
 import type { OperationContext } from "../../operation.ts";
 import type { PackJob, PartEvent } from "../pack_job.ts";
 import { SharedPackState } from "../shared_state.ts";
-import { LayerWriter } from "./layer_writer.ts";
+import { ChunkPackWriter } from "./chunk_pack_writer.ts";
+import { LayerWriter, type LayerWriterOptions } from "./layer_writer.ts";
 
-/** The most layers, and the most large files, that one part can number. */
+/** The most layers and packs, and the most large files, that one part can number. */
 export const NUMBERS_PER_PART: number = 1 << 20;
 
 /**
@@ -21,8 +22,32 @@ export function openPartLayers(
   part: number,
   context: OperationContext<PartEvent>,
 ): LayerWriter {
+  return new LayerWriter(writerOptions(areas, job, part, context));
+}
+
+/** Opens a part's writer of chunk packs, as {@link openPartLayers} does for layers. */
+export function openPartPacks(
+  areas: OpenAreas,
+  job: PackJob,
+  part: number,
+  context: OperationContext<PartEvent>,
+): ChunkPackWriter {
+  const { name, firstNumber, ...options } = writerOptions(areas, job, part, context);
+  return new ChunkPackWriter({
+    ...options,
+    name: `${name}-chunks`,
+    firstNumber: firstNumber + NUMBERS_PER_PART / 2,
+  });
+}
+
+function writerOptions(
+  areas: OpenAreas,
+  job: PackJob,
+  part: number,
+  context: OperationContext<PartEvent>,
+): LayerWriterOptions {
   const shared = new SharedPackState(job.shared, job.parts);
-  return new LayerWriter({
+  return {
     areas,
     name: `${job.name}-${part}`,
     firstNumber: TEMPORARY_LAYER.first + part * NUMBERS_PER_PART,
@@ -31,5 +56,5 @@ export function openPartLayers(
       context.emit({ kind: "layer", layer });
       shared.waitForStore(() => context.throwIfCancelled());
     },
-  });
+  };
 }

@@ -1,0 +1,221 @@
+/** Stores large files as lists of chunks, of which only those are written that are not stored yet. */
+
+import { createHash } from "node:crypto";
+import type { Extent } from "../../../extent.ts";
+import {
+  type Block,
+  ChunkCutter,
+  ChunkList,
+  ChunkListBuilder,
+  type ChunkPlace,
+  KIND,
+  KnownChunks,
+  MAX_CHUNK,
+  RECORD,
+} from "../../../image/mod.ts";
+import { type File, splitLast } from "../../../linux/mod.ts";
+import { BufferPool } from "../../../memory.ts";
+import type { ChunkPackWriter } from "./chunk_pack_writer.ts";
+
+/** Bytes that are read before chunks are cut: what is left of them is moved to the front each time. */
+const READ_BYTES = 4 * MAX_CHUNK;
+const readBuffers = new BufferPool(READ_BYTES);
+
+/** The tree of the last image. */
+interface PreviousFiles {
+  /** The number of directories; they are numbered from 0. */
+  readonly directories: number;
+  /** Returns the block of that number, valid until the next call. */
+  block(number: number): Block;
+  /** Returns the block of the directory at `path`, valid until the next call. */
+  find(path: Uint8Array): { readonly block: Block } | undefined;
+}
+
+/** What a {@link FileChunker} looks for known chunks in. */
+export interface PreviousChunks {
+  readonly tree: PreviousFiles;
+  /** Which layers and packs of that image may be reused, by number. */
+  readonly reusable: readonly boolean[];
+}
+
+/** Options of a {@link FileChunker}. */
+export interface FileChunkerOptions {
+  readonly packs: ChunkPackWriter;
+  /** Files of this size and more are stored as chunks. */
+  readonly minBytes: number;
+  /** Returns the last image's tree; absent where there is none. Called when it is needed first. */
+  readonly previous?: (() => PreviousChunks) | undefined;
+}
+
+/** A file's stream: the bytes that come first, and the extents of the file that follow. */
+export interface ChunkedStream {
+  readonly head: Uint8Array;
+  readonly extents: readonly Extent[];
+}
+
+/** Cuts files and writes the chunks that are new. */
+export class FileChunker {
+  readonly #options: FileChunkerOptions;
+  readonly #known = new KnownChunks();
+  #previous: PreviousChunks | undefined;
+  #knowsAll = false;
+
+  constructor(options: FileChunkerOptions) {
+    this.#options = options;
+  }
+
+  /** Returns whether a file of this size is stored as chunks. */
+  wants(size: number): boolean {
+    return size >= this.#options.minBytes;
+  }
+
+  /**
+   * Stores a stream of the file at `path`; reads zeros for what the file has no more.
+   * @param tick called after each read with the bytes that were read; throws if the pack is cancelled
+   * @returns its list of chunks, by the numbers that packs have while packing
+   */
+  pack(
+    file: File,
+    path: Uint8Array,
+    stream: ChunkedStream,
+    tick: (bytes: number) => void,
+  ): Uint8Array {
+    const { packs } = this.#options;
+    // Packs of a file that is new do not depend on what was packed before it.
+    if (!this.#learn(path)) packs.seal();
+    const list = new ChunkListBuilder();
+    const cutter = new ChunkCutter();
+    const reader = new StreamReader(file, stream, tick);
+    const buffer = readBuffers.take();
+    try {
+      let [start, end, isAllNew] = [0, 0, true];
+      while (start < end || reader.left > 0) {
+        if (end - start < MAX_CHUNK && reader.left > 0) {
+          buffer.copyWithin(0, start, end);
+          [start, end] = [0, end - start];
+          end += reader.read(buffer.subarray(end));
+        }
+        const { length, endsSegment } = cutter.cut(buffer, start, end, reader.left === 0);
+        const chunk = buffer.subarray(start, start + length);
+        const digest = createHash("sha256").update(chunk).digest();
+        const found = this.#known.find(digest, length);
+        list.add(digest, found ?? this.#store(digest, chunk), length);
+        isAllNew &&= found === undefined;
+        start += length;
+        if (!endsSegment) continue;
+        packs.endSegment(isAllNew);
+        isAllNew = true;
+      }
+    } finally {
+      readBuffers.giveBack(buffer);
+    }
+    return list.bytes;
+  }
+
+  /**
+   * Stores chunks of a list anew that are in packs which are not to be used any more.
+   * @param read reads bytes of the stream, from a position on
+   * @returns the list with their new places; `undefined` where the file has other content by now
+   */
+  move(
+    list: ChunkList,
+    isToMove: (pack: number) => boolean,
+    read: (position: number, into: Uint8Array) => void,
+  ): Uint8Array | undefined {
+    const moved = new ChunkList(list.bytes.slice());
+    let position = 0;
+    for (let n = 0; n < list.count; n++) {
+      const length = list.length(n);
+      if (isToMove(list.pack(n))) {
+        const chunk = new Uint8Array(length);
+        read(position, chunk);
+        const digest = createHash("sha256").update(chunk).digest();
+        if (!digest.equals(list.digest(n))) return undefined;
+        moved.setPlace(n, this.#known.find(digest, length) ?? this.#store(digest, chunk));
+      }
+      position += length;
+    }
+    return moved.bytes;
+  }
+
+  #store(digest: Uint8Array, chunk: Uint8Array): ChunkPlace {
+    const place = this.#options.packs.add(chunk);
+    this.#known.add(digest, place, chunk.length);
+    return place;
+  }
+
+  /** Learns the chunks that the file had, or those of all files. @returns whether it had any */
+  #learn(path: Uint8Array): boolean {
+    const { previous } = this.#options;
+    if (!previous) return false;
+    this.#previous ??= previous();
+    const { parent, name } = splitLast(path);
+    const { tree } = this.#previous;
+    const block = tree.find(parent)?.block;
+    const record = block?.find(name);
+    if (block && record !== undefined && this.#learnRecord(block, record)) return true;
+    if (this.#knowsAll) return false;
+    this.#knowsAll = true;
+    for (let number = 0; number < tree.directories; number++) {
+      const block = tree.block(number);
+      for (let one = block.first, end = block.end; one < end; one += RECORD) {
+        this.#learnRecord(block, one);
+      }
+    }
+    return false;
+  }
+
+  #learnRecord(block: Block, record: number): boolean {
+    if (block.kind(record) !== KIND.file || !block.isChunked(record)) return false;
+    this.#known.addList(block.chunks(record), (pack) => this.#previous!.reusable[pack] === true);
+    return true;
+  }
+}
+
+/** Reads a stream from its start to its end. */
+class StreamReader {
+  readonly #file: File;
+  readonly #stream: ChunkedStream;
+  readonly #tick: (bytes: number) => void;
+  #head = 0;
+  #extent = 0;
+  #done = 0;
+  /** Bytes that are still to be read. */
+  left: number;
+
+  constructor(file: File, stream: ChunkedStream, tick: (bytes: number) => void) {
+    this.#file = file;
+    this.#stream = stream;
+    this.#tick = tick;
+    this.left = stream.extents.reduce((sum, { length }) => sum + length, stream.head.length);
+  }
+
+  /** Fills `into` as far as the stream goes. @returns how many bytes that are */
+  read(into: Uint8Array): number {
+    const { head, extents } = this.#stream;
+    const count = Math.min(into.length, this.left);
+    let at = Math.min(count, head.length - this.#head);
+    into.set(head.subarray(this.#head, this.#head + at));
+    this.#head += at;
+    while (at < count) {
+      const { offset, length } = extents[this.#extent]!;
+      if (this.#done === length) {
+        this.#extent++;
+        this.#done = 0;
+        continue;
+      }
+      const part = into.subarray(at, Math.min(count, at + Math.min(STEP, length - this.#done)));
+      const read = this.#file.readAt(part, offset + this.#done);
+      this.#tick(read);
+      // The file has become shorter.
+      if (read === 0) part.fill(0);
+      this.#done += read || part.length;
+      at += read || part.length;
+    }
+    this.left -= count;
+    return count;
+  }
+}
+
+/** Bytes of one read, between which a pack can be cancelled. */
+const STEP = 1 << 20;

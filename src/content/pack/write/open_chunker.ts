@@ -1,0 +1,25 @@
+/** The file chunkers of a pack's parts. */
+
+import type { File } from "../../../linux/mod.ts";
+import { BaselineReader } from "../../baseline/baseline_reader.ts";
+import type { PackJob } from "../pack_job.ts";
+import { reusableLayers } from "../scan/previous_tree.ts";
+import type { ChunkPackWriter } from "./chunk_pack_writer.ts";
+import { FileChunker } from "./file_chunker.ts";
+
+/**
+ * Returns what stores the large files of a part.
+ * @param baseline stays open; it gets a reader of its own, since a reader's blocks are valid only until
+ *   its next call
+ */
+export function openChunker(
+  job: PackJob,
+  packs: ChunkPackWriter,
+  baseline: File | undefined,
+): FileChunker {
+  const previous = baseline && (() => {
+    const tree = new BaselineReader(baseline);
+    return { tree, reusable: reusableLayers(tree, new Set(job.reuse)) };
+  });
+  return new FileChunker({ packs, minBytes: job.chunkMinBytes ?? Infinity, previous });
+}
