@@ -36,6 +36,7 @@ interface PackHow {
   onLayer?: () => void;
   keepFrozen?: boolean;
   excludes?: PackExcludes;
+  chunkMinBytes?: number;
 }
 
 /** Content Workers and a store of blobs in a folder that is gone with the fixture. */
@@ -78,7 +79,7 @@ export class ImageFixture implements AsyncDisposable {
    */
   async pack(
     id: string,
-    { onLayer, signal, keepFrozen = false, excludes }: PackHow = {},
+    { onLayer, signal, keepFrozen = false, excludes, chunkMinBytes }: PackHow = {},
   ): Promise<PackResult> {
     const { content, areas } = this;
     const { layers: known } = await content.baselineLayers(id);
@@ -87,6 +88,7 @@ export class ImageFixture implements AsyncDisposable {
       keepFrozen,
       baseline: id,
       ...(excludes ? { excludes } : {}),
+      ...(chunkMinBytes === undefined ? {} : { chunkMinBytes }),
       reuse: known.filter(({ digest }) => this.has(digest)),
       onLayer: async ({ digest, size, file }) => {
         onLayer?.();

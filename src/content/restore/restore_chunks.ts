@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { ArchiveError } from "../../archive/mod.ts";
 import { lowerBound } from "../../binary_search.ts";
-import { type Block, dataLoss, FLAG, type LayerInfo, LayerReader } from "../../image/mod.ts";
+import { type Block, dataLoss, type LayerInfo, LayerReader } from "../../image/mod.ts";
 import { displayName, type File, isErrno, joinPath, O, sameName } from "../../linux/mod.ts";
 import type { LocalFile } from "../../spool.ts";
 import { type OpenAreas, openLocalFile } from "../areas.ts";

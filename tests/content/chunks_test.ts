@@ -1,0 +1,156 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { Buffer } from "node:buffer";
+import { join } from "@std/path";
+import { DaemonError } from "../../src/errors.ts";
+import type { PackResult } from "../../src/content/pack/pack_result.ts";
+import { ImageFixture } from "./image_fixture.ts";
+
+const MiB = 1 << 20;
+/** Small enough for quick tests: files of a few chunks. */
+const CHUNKS = { chunkMinBytes: 4 * MiB };
+
+/** Returns bytes that a generator by Marsaglia ("Xorshift RNGs", 2003) makes of a seed. */
+function noise(bytes: number, seed: number): Uint8Array {
+  const words = new Uint32Array(bytes / 4);
+  let state = seed;
+  for (let n = 0; n < words.length; n++) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    words[n] = state;
+  }
+  return new Uint8Array(words.buffer);
+}
+
+function packsOf({ layers }: PackResult) {
+  return layers.filter(({ isChunks }) => isChunks);
+}
+
+function newBytes(image: PackResult, before: PackResult): number {
+  const known = new Set(before.layers.map(({ digest }) => digest));
+  return packsOf(image).reduce((sum, { digest, size }) => known.has(digest) ? sum : sum + size, 0);
+}
+
+/** Whether an image has these bytes in a file. */
+async function hasFile(
+  fixture: ImageFixture,
+  image: PackResult,
+  name: string,
+  expected: Uint8Array,
+): Promise<boolean> {
+  const { tree, path } = await fixture.restore(image);
+  const bytes = await Deno.readFile(join(path, name));
+  await fixture.content.remove(tree);
+  return Buffer.compare(bytes, expected) === 0;
+}
+
+Deno.test("a large file is stored as chunks, and a small change of it stores little", async () => {
+  await using fixture = new ImageFixture();
+  const path = await fixture.publish("w1");
+  const content = noise(24 * MiB, 1);
+  await Deno.writeFile(join(path, "disk"), content);
+  await Deno.writeTextFile(join(path, "small"), "small");
+  const first = await fixture.pack("w1", CHUNKS);
+  assert(packsOf(first).length > 0 && first.isNative);
+  assert(await hasFile(fixture, first, "disk", content));
+  assert(await hasFile(fixture, first, "small", new TextEncoder().encode("small")));
+
+  content.set(noise(4, 2), 12 * MiB);
+  const inserted = new Uint8Array(MiB + content.length);
+  inserted.set(noise(MiB, 3));
+  inserted.set(content, MiB);
+  await Deno.writeFile(join(path, "disk"), inserted);
+  const second = await fixture.pack("w1", CHUNKS);
+  assert(newBytes(second, first) < 9 * MiB, `${newBytes(second, first)}`);
+  assert(await hasFile(fixture, second, "disk", inserted));
+
+  const third = await fixture.pack("w1", CHUNKS);
+  assert(third.stats.bytesRead < MiB, "a file that has not changed is not read");
+  assertEquals(third.layers, second.layers);
+
+  await Deno.rename(join(path, "disk"), join(path, "moved"));
+  const fourth = await fixture.pack("w1", CHUNKS);
+  assertEquals(newBytes(fourth, third), 0);
+  assert(await hasFile(fixture, fourth, "moved", inserted));
+});
+
+Deno.test("equal large files have equal packs, whichever workspace they are in", async () => {
+  await using fixture = new ImageFixture();
+  const [one, other] = [await fixture.publish("w1"), await fixture.publish("w2")];
+  const content = noise(20 * MiB, 4);
+  await Deno.writeFile(join(one, "a"), content);
+  await Deno.writeFile(join(one, "b"), content);
+  await Deno.writeFile(join(other, "before"), noise(5 * MiB, 5));
+  await Deno.writeFile(join(other, "copy"), content);
+  const digests = async (id: string) =>
+    packsOf(await fixture.pack(id, CHUNKS)).map(({ digest }) => digest);
+  const packs = await digests("w1");
+  const others = await digests("w2");
+  assert(packs.length <= 2, "the second file has the packs of the first");
+  assert(packs.every((digest) => others.includes(digest)));
+});
+
+Deno.test("a sparse file of chunks comes back with its holes", async () => {
+  await using fixture = new ImageFixture();
+  const path = await fixture.publish("w1");
+  {
+    using file = await Deno.open(join(path, "disk"), { write: true, create: true });
+    await file.truncate(64 * MiB);
+    for (const [at, bytes] of [[8, noise(2 * MiB, 6)], [40, noise(3 * MiB, 7)]] as const) {
+      await file.seek(at * MiB, Deno.SeekMode.Start);
+      await file.write(bytes);
+    }
+    await file.sync();
+  }
+  const image = await fixture.pack("w1", CHUNKS);
+  const { path: restored } = await fixture.restore(image);
+  const [was, is] = [join(path, "disk"), join(restored, "disk")];
+  assertEquals(Buffer.compare(await Deno.readFile(is), await Deno.readFile(was)), 0);
+  const blocks = (await Deno.stat(is)).blocks! * 512;
+  assert(blocks < 8 * MiB, `it takes ${blocks} bytes`);
+});
+
+Deno.test("a damaged chunk fails the restore, which names its file", async () => {
+  await using fixture = new ImageFixture();
+  const path = await fixture.publish("w1");
+  await Deno.mkdir(join(path, "folder"));
+  await Deno.writeFile(join(path, "folder/disk"), noise(6 * MiB, 8));
+  const image = await fixture.pack("w1", CHUNKS);
+  const blob = fixture.blobPath(packsOf(image)[0]!.digest);
+  const bytes = await Deno.readFile(blob);
+  bytes[bytes.length >> 1]! ^= 1;
+  await Deno.writeFile(blob, bytes);
+  const error = await assertRejects(() => fixture.restore(image), DaemonError);
+  assertEquals(error.code, "DATA_LOSS");
+  assert(error.message.includes("folder/disk"), error.message);
+});
+
+Deno.test("a pack of which little is in use is written anew, with what is", async () => {
+  await using fixture = new ImageFixture();
+  const path = await fixture.publish("w1");
+  const content = noise(16 * MiB, 9);
+  await Deno.writeFile(join(path, "disk"), content);
+  const first = await fixture.pack("w1", CHUNKS);
+  content.set(noise(12 * MiB, 10));
+  await Deno.writeFile(join(path, "disk"), content);
+  const second = await fixture.pack("w1", CHUNKS);
+  const kept = packsOf(second).filter(({ digest }) =>
+    first.layers.some((layer) => layer.digest === digest)
+  );
+  assertEquals(kept, []);
+  assert(await hasFile(fixture, second, "disk", content));
+});
+
+Deno.test("a tree without chunks has none of their packs once its large files are gone", async () => {
+  await using fixture = new ImageFixture();
+  const path = await fixture.publish("w1");
+  await Deno.writeFile(join(path, "disk"), noise(6 * MiB, 11));
+  await Deno.link(join(path, "disk"), join(path, "linked"));
+  const first = await fixture.pack("w1", CHUNKS);
+  const { path: restored } = await fixture.restore(first);
+  assertEquals((await Deno.stat(join(restored, "linked"))).nlink, 2);
+  await Deno.remove(join(path, "disk"));
+  await Deno.remove(join(path, "linked"));
+  const second = await fixture.pack("w1", CHUNKS);
+  assertEquals([packsOf(second), second.isNative], [[], false]);
+});
