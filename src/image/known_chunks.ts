@@ -19,6 +19,14 @@ export class KnownChunks {
     return this.#count;
   }
 
+  /** Adds a chunk, or says of one that is there where it is now. */
+  set(digest: Uint8Array, place: ChunkPlace, length: number): void {
+    const number = this.#slots[this.#slotOf(digest)]!;
+    if (number === 0) return this.add(digest, place, length);
+    const { list, n } = this.#at(number - 1);
+    list.set(n, digest, place, length);
+  }
+
   /** Adds a chunk, unless one with its digest is there. */
   add(digest: Uint8Array, place: ChunkPlace, length: number): void {
     const slot = this.#slotOf(digest);

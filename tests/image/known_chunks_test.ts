@@ -28,6 +28,8 @@ Deno.test("of many known chunks each is found by digest and length, the first pl
     assertEquals(known.find(digestOf(n), 1000), { pack: n, offset: 2 * n });
   }
   assertEquals(known.find(digestOf(7), 1001), undefined);
+  known.set(digestOf(7), { pack: 3, offset: 4 }, 1000);
+  assertEquals(known.find(digestOf(7), 1000), { pack: 3, offset: 4 });
   assertEquals(known.find(digestOf(count), 1000), undefined);
 });
 

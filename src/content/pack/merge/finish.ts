@@ -301,6 +301,7 @@ class Finish {
   /** Packs the live files of rewritten layers, and linked files that no part has packed. */
   #packMissing(rewritten: ReadonlySet<number>, links: HardLinks, duplicates: EntrySet): void {
     using dirs = new DirectoryCache(this.#options.top);
+    this.#chunker.avoid(rewritten);
     if (rewritten.size > 0) {
       this.#eachReused((block, record, directory) => {
         if (!rewritten.has(block.layer(record)) || duplicates.has(directory, record)) return;
@@ -309,7 +310,7 @@ class Finish {
       });
       this.#eachChunked((list, entry) => {
         if (duplicates.has(entry.directory, entry.record)) return;
-        if (!usesAny(list, rewritten) || this.#moveChunks(dirs, entry, rewritten)) return;
+        if (!usesAny(list, rewritten) || this.#moveChunks(dirs, entry)) return;
         if (!this.#pack(dirs, entry)) links.remove(entry);
       });
     }
@@ -317,25 +318,30 @@ class Finish {
   }
 
   /**
-   * Stores those chunks of a file anew that are in rewritten packs.
+   * Stores those chunks of a file anew that are in packs which are avoided.
    * @returns false if the file has to be read as a whole
    */
-  #moveChunks(dirs: DirectoryCache, entry: EntryRef, rewritten: ReadonlySet<number>): boolean {
+  #moveChunks(dirs: DirectoryCache, entry: EntryRef): boolean {
     const block = this.#block(entry);
     // Where in a sparse file a chunk is only its map tells.
     if (block.flags(entry.record) & FLAG.sparse) return false;
     using file = openFileIfThere(dirs, block.path, block.name(entry.record));
     if (!file) return false;
     const list = block.chunks(entry.record);
-    const moved = this.#chunker.move(list, (pack) => rewritten.has(pack), (position, into) => {
+    const moved = this.#chunker.move(list, (position, into) => {
       this.#options.context.throwIfCancelled();
       for (let at = 0, count: number; at < into.length; at += count) {
         count = file.readAt(into.subarray(at), position + at);
         if (count === 0) return;
       }
     });
-    if (moved) list.bytes.set(moved);
-    return moved !== undefined;
+    if (!moved) return false;
+    this.#builder.begin(this.#path(entry));
+    this.#builder.copy(block, entry.record);
+    const own = this.#builder.finish();
+    own.chunks(own.self).bytes.set(moved);
+    this.#tree.change(entry, { kind: "replace", block: own, record: own.self });
+    return true;
   }
 
   /**

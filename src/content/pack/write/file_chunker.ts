@@ -59,6 +59,7 @@ export class FileChunker {
   readonly #known = new KnownChunks();
   #previous: PreviousChunks | undefined;
   #knowsAll = false;
+  #avoided: ReadonlySet<number> = new Set();
 
   constructor(options: FileChunkerOptions) {
     this.#options = options;
@@ -98,7 +99,7 @@ export class FileChunker {
         const { length, endsSegment } = cutter.cut(buffer, start, end, reader.left === 0);
         const chunk = buffer.subarray(start, start + length);
         const digest = createHash("sha256").update(chunk).digest();
-        const found = this.#known.find(digest, length);
+        const found = this.#find(digest, length);
         list.add(digest, found ?? this.#store(digest, chunk), length);
         isAllNew &&= found === undefined;
         start += length;
@@ -112,35 +113,44 @@ export class FileChunker {
     return list.bytes;
   }
 
+  /** Has chunks of these packs of the last image stored anew from now on. */
+  avoid(packs: ReadonlySet<number>): void {
+    this.#avoided = packs;
+  }
+
   /**
-   * Stores chunks of a list anew that are in packs which are not to be used any more.
+   * Stores chunks of a list anew that are in packs to {@link avoid}.
    * @param read reads bytes of the stream, from a position on
    * @returns the list with their new places; `undefined` where the file has other content by now
    */
   move(
     list: ChunkList,
-    isToMove: (pack: number) => boolean,
     read: (position: number, into: Uint8Array) => void,
   ): Uint8Array | undefined {
     const moved = new ChunkList(list.bytes.slice());
     let position = 0;
     for (let n = 0; n < list.count; n++) {
       const length = list.length(n);
-      if (isToMove(list.pack(n))) {
+      if (this.#avoided.has(list.pack(n))) {
         const chunk = new Uint8Array(length);
         read(position, chunk);
         const digest = createHash("sha256").update(chunk).digest();
         if (!digest.equals(list.digest(n))) return undefined;
-        moved.setPlace(n, this.#known.find(digest, length) ?? this.#store(digest, chunk));
+        moved.setPlace(n, this.#find(digest, length) ?? this.#store(digest, chunk));
       }
       position += length;
     }
     return moved.bytes;
   }
 
+  #find(digest: Uint8Array, length: number): ChunkPlace | undefined {
+    const place = this.#known.find(digest, length);
+    return place && this.#avoided.has(place.pack) ? undefined : place;
+  }
+
   #store(digest: Uint8Array, chunk: Uint8Array): ChunkPlace {
     const place = this.#options.packs.add(chunk);
-    this.#known.add(digest, place, chunk.length);
+    this.#known.set(digest, place, chunk.length);
     return place;
   }
 
