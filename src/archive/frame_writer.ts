@@ -1,10 +1,9 @@
 /** Writes independent zstd frames, closed by a seek table; see `seek_table.ts`. */
 
 import { createHash, type Hash } from "node:crypto";
-import { constants, zstdCompressSync, type ZstdOptions } from "node:zlib";
 import { type Digest, sha256Digest } from "../digest.ts";
+import { compressFrame } from "./frame_compressor.ts";
 import { encodeSeekTable } from "./seek_table.ts";
-import { INCOMPRESSIBLE, seemsIncompressible, storedFrame } from "./stored_frame.ts";
 
 /** Receives compressed bytes, which are valid during the call only. */
 export type FrameSink = (bytes: Uint8Array) => void;
@@ -30,20 +29,13 @@ export interface FrameMark {
 /** Compresses content chunk by chunk, and computes the digest of the compressed bytes. */
 export class FrameWriter {
   readonly #sink: FrameSink;
-  readonly #params: NonNullable<ZstdOptions["params"]>;
   readonly #sizes: number[] = [];
   #hash = createHash("sha256");
   #size = 0;
   #rawSize = 0;
-  #wasIncompressible = false;
 
-  /** @param level of zstd; 1 is the fastest of the plain ones */
-  constructor(sink: FrameSink, level = 1) {
+  constructor(sink: FrameSink) {
     this.#sink = sink;
-    this.#params = {
-      [constants.ZSTD_c_compressionLevel]: level,
-      [constants.ZSTD_c_windowLog]: WINDOW_LOG,
-    };
   }
 
   /** Compressed bytes so far. */
@@ -55,19 +47,11 @@ export class FrameWriter {
     return this.#rawSize;
   }
 
-  /** Compresses `raw` into a frame of its own, or stores it where compressing is of no use. */
+  /** Compresses `raw` into a frame of its own. */
   write(raw: Uint8Array): void {
-    const before = this.#size;
-    // To probe before each frame would cost more than it saves: content is mostly like that before it.
-    if (this.#wasIncompressible && seemsIncompressible(raw)) {
-      storedFrame(raw, (part) => this.#emit(part));
-    } else {
-      const chunkSize = Math.min(OUTPUT_CHUNK, raw.length + SMALL_FRAME);
-      this.#emit(zstdCompressSync(raw, { chunkSize, params: this.#params }));
-    }
-    const size = this.#size - before;
-    this.#wasIncompressible = size > INCOMPRESSIBLE * raw.length;
-    this.#sizes.push(size, raw.length);
+    const frame = compressFrame(raw);
+    this.#emit(frame);
+    this.#sizes.push(frame.length, raw.length);
     this.#rawSize += raw.length;
   }
 
@@ -105,13 +89,3 @@ export class FrameWriter {
     this.#sink(bytes);
   }
 }
-
-/**
- * Bytes of an output buffer. Compressing was measured to take a fifth less time with this size than
- * with a whole frame's, whose pages are new to the process each time.
- */
-const OUTPUT_CHUNK = 256 << 10;
-/** More bytes than a frame adds to content that cannot be compressed. */
-const SMALL_FRAME = 1 << 10;
-/** The window of a whole frame; level 1 would look back half as far. */
-const WINDOW_LOG = 20;
