@@ -6,7 +6,7 @@
  * handles. Damage is DATA_LOSS that names the blob.
  */
 
-export { Block, type BlockRecord, kindOf, type Location, Memory } from "./block.ts";
+export { Block, type BlockRecord, encodeXattrs, kindOf, type Location, Memory } from "./block.ts";
 export { Arena, blocksOf } from "./arena.ts";
 export { BlockBuilder } from "./block_builder.ts";
 export { BUFFER_BYTES, buffers } from "./buffers.ts";

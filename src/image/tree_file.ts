@@ -5,7 +5,7 @@
  * that are added, and its removals what is there no more. Each has a whole table of layers, in which a layer
  * keeps its number along a chain of patches.
  *
- * Version 1 has neither patches nor layers that are not in use.
+ * Version 1 has neither patches nor layers that are not in use, and records have no digests.
  */
 
 import { type Digest, hexOf, sha256Digest } from "../digest.ts";
@@ -13,7 +13,9 @@ import type { LayerDescriptor } from "./layer_descriptor.ts";
 
 /** The bytes `wsdtree1`, with which a tree file begins. */
 export const MAGIC = 0x31_65_65_72_74_64_73_77n;
-/** The versions that are read; the lowest that can say it is written. */
+/** The version that is written. */
+const VERSION = 2;
+/** The versions that are read. */
 export const VERSIONS = [1, 2] as const;
 /** Bytes of the header. */
 export const HEADER = 48;
@@ -112,7 +114,7 @@ export function encodeHeader(header: TreeHeader): Uint8Array {
   const bytes = new Uint8Array(blocksAt(header));
   const view = new DataView(bytes.buffer);
   view.setBigUint64(0, MAGIC, true);
-  view.setUint32(8, versionOf(header), true);
+  view.setUint32(8, VERSION, true);
   view.setUint32(12, header.layers.length, true);
   view.setUint32(16, header.blocks, true);
   view.setUint32(20, header.stale, true);
@@ -139,10 +141,6 @@ export function encodeHeader(header: TreeHeader): Uint8Array {
 function flagsOf({ isMetadata, isUnused, isChunks }: LayerInfo): number {
   return (isMetadata ? LAYER_FLAG.metadata : 0) | (isUnused ? LAYER_FLAG.unused : 0) |
     (isChunks ? LAYER_FLAG.chunks : 0);
-}
-
-function versionOf({ layers, patch }: TreeHeader): number {
-  return patch || layers.some(({ isUnused, isChunks }) => isUnused || isChunks) ? 2 : 1;
 }
 
 /** Returns how many layers the table has. @throws {RangeError} where `bytes` begin no such file */

@@ -209,7 +209,7 @@ function indexEntries(path: string, blob: { digest: Digest; size: number }): str
     entries.push(describe(block.self));
     for (let record = block.first; record < block.end; record += RECORD) {
       entries.push(describe(record));
-      if (block.kind(record) !== KIND.file) continue;
+      if (block.kind(record) !== KIND.file || block.isDisplaced(record)) continue;
       live.add(`${block.layer(record)} ${joinPath(block.path, block.name(record)).toHex()}`);
     }
   }

@@ -73,11 +73,11 @@ function damaged(write: (view: DataView) => void): Uint8Array {
   return bytes;
 }
 
-Deno.test("the bytes of version 1 stay as they are", () => {
+Deno.test("the bytes of version 2 stay as they are", () => {
   assertEquals([HEADER, LAYER, STALE_HEAD], [48, 88, 8]);
   assertEquals(new TextDecoder().decode(one.subarray(0, 8)), "wsdtree1");
   const view = new DataView(one.buffer);
-  assertEquals([8, 12, 16, 20].map((at) => view.getUint32(at, true)), [1, 1, 1, 3]);
+  assertEquals([8, 12, 16, 20].map((at) => view.getUint32(at, true)), [2, 1, 1, 3]);
   assertEquals([24, 32, 48 + 64, 48 + 72].map((at) => view.getFloat64(at, true)), [2, 4, 1, 2]);
   assertEquals(view.getUint32(48 + 80, true), 1);
 });
@@ -97,6 +97,11 @@ Deno.test("the bytes of version 2 stay as they are, and it is written only where
   assertEquals([8, 40, at + 32, at + 36].map((at) => words.getUint32(at, true)), [2, 1, 5, 0]);
   assertEquals(words.getFloat64(at + 40, true), 6);
   assertEquals(`sha256:${patch.subarray(at, at + 32).toHex()}`, below);
+});
+
+Deno.test("a header of version 1 is read", () => {
+  const before = damaged((view) => view.setUint32(8, 1, true));
+  assertEquals(decodeHeader(before), decodeHeader(one));
 });
 
 Deno.test("what is no header of this version is refused, saying why", () => {

@@ -27,7 +27,9 @@ import { RestoreRights } from "./restore_rights.ts";
 import { Changes, RESOLUTION } from "./revisit/revisit_plan.ts";
 import { changedDirectories } from "./scan/changed_directories.ts";
 import { addPackedFile } from "./scan/entry_recorder.ts";
-import { PreviousTree } from "./scan/previous_tree.ts";
+import { KnownContent } from "./scan/known_content.ts";
+import { PathFirst, type PreviousFile } from "./scan/previous_file.ts";
+import { PreviousTree, reusableLayers } from "./scan/previous_tree.ts";
 import { Walker } from "./scan/walker.ts";
 import { SharedPackState, type WorkItem } from "./shared_state.ts";
 import { syncDirtyPages } from "./sync_pages.ts";
@@ -61,7 +63,12 @@ export function packPart(
     ? undefined
     : areas.baselines.openFile(request.job.baseline);
   const reader = baseline && new BaselineReader(baseline);
-  const options = { areas, top, baseline: reader, baselineFile: baseline, shared };
+  const known = baseline && new KnownContent(() => {
+    // The blocks of a reader are valid only until its next call.
+    const tree = new BaselineReader(baseline);
+    return { tree, reusable: reusableLayers(tree, new Set(request.job.reuse)) };
+  });
+  const options = { areas, top, baseline: reader, baselineFile: baseline, known, shared };
   using part = new Part({ ...options, request, context });
   const result = part.run();
   context.emit({ kind: "result", result }, transferables(result));
@@ -72,6 +79,7 @@ interface PartOptions {
   readonly top: Directory;
   readonly baseline: BaselineReader | undefined;
   readonly baselineFile: File | undefined;
+  readonly known: KnownContent | undefined;
   readonly shared: SharedPackState;
   readonly request: PartRequest;
   readonly context: OperationContext<PartEvent>;
@@ -81,6 +89,7 @@ class Part implements Disposable {
   readonly #context: OperationContext<PartEvent>;
   readonly #request: PartRequest;
   readonly #baseline: BaselineReader | undefined;
+  readonly #known: KnownContent | undefined;
   readonly #top: Directory;
   readonly #shared: SharedPackState;
   readonly #queue: PartQueue;
@@ -100,11 +109,12 @@ class Part implements Disposable {
   #ticks = 0;
 
   constructor(options: PartOptions) {
-    const { areas, top, baseline, baselineFile, shared, request, context } = options;
+    const { areas, top, baseline, baselineFile, known, shared, request, context } = options;
     const { job, part } = request;
     this.#context = context;
     this.#request = request;
     this.#baseline = baseline;
+    this.#known = known;
     this.#top = top;
     this.#shared = shared;
     this.#layers = openPartLayers(areas, job, part, context);
@@ -129,6 +139,7 @@ class Part implements Disposable {
       packer: this.#packer,
       builder: new BlockBuilder(this.#arena),
       claims: shared,
+      known,
       previous: this.#previous,
       excludes: this.#excludes,
       stats: this.#stats,
@@ -235,7 +246,10 @@ class Part implements Disposable {
   /** Packs a large file, unless it is gone or no regular file any more. */
   #largeFile(item: WorkItem): void {
     const { parent, name } = splitLast(item.path);
-    const packed = this.#packLargeFile(parent, name, item.path);
+    const previous = this.#previous?.file(item.path);
+    const packed = this.#packLargeFile(parent, name, item.path, previous);
+    const stale = packed?.isInPlace ? undefined : previous?.stale();
+    if (stale) this.#previous!.stale.push(stale);
     if (!packed) return;
     this.#stats.addFile(packed.stat.size);
     if (packed.unstable) this.#stats.addUnstable(item.path);
@@ -250,6 +264,7 @@ class Part implements Disposable {
     parent: Uint8Array,
     name: Uint8Array,
     path: Uint8Array,
+    previous: PreviousFile | undefined,
   ): PackedFile | undefined {
     let directory: Directory;
     try {
@@ -259,7 +274,8 @@ class Part implements Disposable {
       throw error;
     }
     using dir = directory;
-    const packed = this.#packer.pack(dir, name, path);
+    const reusable = this.#known && new PathFirst(previous, this.#known);
+    const packed = this.#packer.pack(dir, name, path, { reusable });
     return typeof packed !== "string" && "location" in packed ? packed : undefined;
   }
 }

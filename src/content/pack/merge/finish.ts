@@ -46,6 +46,7 @@ import type { ChunkPackWriter } from "../write/chunk_pack_writer.ts";
 import type { FileChunker } from "../write/file_chunker.ts";
 import { openChunker } from "../write/open_chunker.ts";
 import { openPartLayers, openPartPacks } from "../write/part_layers.ts";
+import { DisplacedContent, type EachFile, MovedContent } from "./displaced_content.ts";
 import { HardLinks } from "./hard_links.ts";
 import { placeLargeFiles } from "./large_files.ts";
 import { type EntryRef, EntrySet, MergedTree } from "./merged_tree.ts";
@@ -65,6 +66,8 @@ import { writeTreeFiles } from "./write_tree_files.ts";
 
 /** About the bytes that a file takes in a layer besides its content. */
 const ENTRY_OVERHEAD = 1536;
+/** Displaced content of fewer bytes in all is stored again, so that the image is one that other tools read. */
+const MIN_DISPLACED_BYTES = 1 << 20;
 
 /** The request to end a pack. */
 export interface FinishRequest {
@@ -217,7 +220,7 @@ class Finish {
     }
     for (const entry of links.duplicates()) {
       const block = this.#block(entry);
-      if (block.isChunked(entry.record)) continue;
+      if (block.isChunked(entry.record) || block.isDisplaced(entry.record)) continue;
       stale.push({ layer: block.layer(entry.record), path: this.#path(entry) });
     }
     return sortStale(stale);
@@ -238,8 +241,8 @@ class Finish {
     const { baseline, layers, request: { sealed } } = this.#options;
     if (!baseline) return new Set<number>();
     const live = new Float64Array(baseline.header.layers.length);
-    this.#eachReused((block, record, directory) => {
-      if (duplicates.has(directory, record)) return;
+    const each: EachFile = (visit) => this.#eachReused(duplicates, visit);
+    new DisplacedContent(each).eachPlace(each, (block, record) => {
       live[block.layer(record)]! += block.stored(record) + ENTRY_OVERHEAD;
     });
     const uses: LayerUse[] = [];
@@ -290,23 +293,40 @@ class Finish {
     });
   }
 
-  /** Calls `visit` for every file whose content is in a layer of the baseline. */
-  #eachReused(visit: (block: Block, record: number, directory: number) => void): void {
+  /** Calls `visit` for every file whose content is in a layer of the baseline, but for duplicates. */
+  #eachReused(
+    duplicates: EntrySet,
+    visit: (block: Block, record: number, directory: number) => void,
+  ): void {
     this.#tree.each((block, record, directory) => {
       const isFile = block.kind(record) === KIND.file;
-      if (isFile && block.layer(record) < TEMPORARY_LAYER.first) visit(block, record, directory);
+      if (!isFile || block.layer(record) >= TEMPORARY_LAYER.first) return;
+      if (!duplicates.has(directory, record)) visit(block, record, directory);
     });
   }
 
-  /** Packs the live files of rewritten layers, and linked files that no part has packed. */
+  /**
+   * Packs the live files of rewritten layers, linked files that no part has packed, and displaced ones that
+   * are not worth being so.
+   */
   #packMissing(rewritten: ReadonlySet<number>, links: HardLinks, duplicates: EntrySet): void {
     using dirs = new DirectoryCache(this.#options.top);
     this.#chunker.avoid(rewritten);
+    const packAgain = (entry: EntryRef) => {
+      if (!this.#pack(dirs, entry)) links.remove(entry);
+    };
     if (rewritten.size > 0) {
-      this.#eachReused((block, record, directory) => {
-        if (!rewritten.has(block.layer(record)) || duplicates.has(directory, record)) return;
+      const each: EachFile = (visit) => this.#eachReused(duplicates, visit);
+      const displaced = new DisplacedContent(each);
+      const moved = new MovedContent();
+      each((block, record, directory) => {
+        if (!rewritten.has(block.layer(record))) return;
+        const isShared = displaced.isShared(block, record);
+        if (isShared && moved.follow(block, record)) return;
         const entry = { directory, record };
-        if (!this.#pack(dirs, entry)) links.remove(entry);
+        packAgain(entry);
+        const change = isShared ? this.#tree.changeOf(entry) : undefined;
+        if (change?.kind === "replace") moved.add(block, record, change);
       });
       this.#eachChunked((list, entry) => {
         if (duplicates.has(entry.directory, entry.record)) return;
@@ -315,6 +335,26 @@ class Finish {
       });
     }
     links.packMissing((entry) => this.#pack(dirs, entry));
+    for (const entry of this.#worthlessDisplaced(duplicates)) packAgain(entry);
+  }
+
+  /**
+   * Returns the displaced files if, without them, other tools could read the image, and all of them are few
+   * bytes.
+   */
+  #worthlessDisplaced(duplicates: EntrySet): EntryRef[] {
+    const displaced: EntryRef[] = [];
+    let bytes = 0;
+    this.#tree.each((block, record, directory) => {
+      if (block.kind(record) !== KIND.file || bytes >= MIN_DISPLACED_BYTES) return;
+      const entry = { directory, record };
+      if (duplicates.has(directory, record) || this.#tree.changeOf(entry)) return;
+      if (block.isChunked(record)) bytes = Infinity;
+      if (!block.isDisplaced(record)) return;
+      displaced.push(entry);
+      bytes += block.stored(record) + ENTRY_OVERHEAD;
+    });
+    return bytes < MIN_DISPLACED_BYTES ? displaced : [];
   }
 
   /**

@@ -115,6 +115,11 @@ export class MergedTree {
     this.#changes.set(directory, changes.set(record, change));
   }
 
+  /** Returns the change that was noted of an entry, if there is one. */
+  changeOf({ directory, record }: EntryRef): Change | undefined {
+    return this.#changes.get(directory)?.get(record);
+  }
+
   /**
    * Applies the noted changes. References to entries of changed directories are invalid afterwards.
    */

@@ -19,6 +19,8 @@ import { readXattrs } from "../../read_xattrs.ts";
 import type { PartStats } from "../part_stats.ts";
 import type { RestoreRights } from "../restore_rights.ts";
 import type { FilePacker, PackedFile } from "../write/file_packer.ts";
+import type { ReusableContent } from "../write/reusable_content.ts";
+import { PathFirst, type PreviousFile } from "./previous_file.ts";
 
 /** Decides which Worker packs the content of an inode with several names. */
 export interface InodeClaims {
@@ -35,8 +37,27 @@ export interface EntryRecorderOptions {
   readonly rights: RestoreRights;
   /** Files of this size and more are reported instead of packed. */
   readonly largeFileBytes: number;
-  /** Called for each file that is reported. @returns the key of its result */
+  /** Content that need not be stored again, wherever it was; absent where all is stored. */
+  readonly known?: ReusableContent | undefined;
+  /**
+   * Called for each file that is reported; who packs it marks what the last image had of it as stale.
+   * @returns the key of its result
+   */
   onLarge(path: Uint8Array): number;
+}
+
+/**
+ * What has become of an entry: it is `other`, of another type by now; it is `replaced`, so that the content
+ * which the last image has at its path is stale; or that content is `kept`, or may yet be.
+ */
+export type Outcome = "other" | "replaced" | "kept";
+
+/** How {@link EntryRecorder.file} packs a file. */
+export interface FileHow {
+  /** Whether it has one name only, or its inode is claimed already. */
+  readonly isMine?: boolean;
+  /** What the last image has at its path, if that may be reused. */
+  readonly previous?: PreviousFile | undefined;
 }
 
 /** The directory that an entry is in. */
@@ -55,34 +76,31 @@ export class EntryRecorder {
     this.#options = options;
   }
 
-  /**
-   * Packs a regular file, or reports or links it, and adds its record.
-   * @param isMine whether it has one name only, or its inode is claimed already
-   * @returns false if it is not a regular file
-   */
-  file(parent: ParentDirectory, name: Uint8Array, isMine = false): boolean {
-    const { packer, claims, builder, stats } = this.#options;
+  /** Packs a regular file, or reports or links it, and adds its record. */
+  file(parent: ParentDirectory, name: Uint8Array, { isMine, previous }: FileHow = {}): Outcome {
+    const { packer, claims, builder, stats, known } = this.#options;
     const path = joinPath(parent.path, name);
     const claim = isMine ? undefined : (stat: Stat) => stat.nlink < 2 || claims.claim(stat);
     const packed = packer.pack(parent.dir, name, path, {
       largeFileBytes: this.#options.largeFileBytes,
       claim,
+      reusable: known && previous ? new PathFirst(previous, known) : known,
     });
-    if (packed === "gone") return true;
-    if (packed === "other") return false;
+    if (packed === "gone") return "replaced";
+    if (packed === "other") return "other";
     if ("claimed" in packed) {
       this.link(name, packed.claimed, []);
-      return true;
+      return "replaced";
     }
     if ("large" in packed) {
       this.#largeFile(path, name, packed.large, packed.xattrs);
-      return true;
+      return "kept";
     }
     stats.addFile(packed.stat.size);
     if (packed.unstable) stats.addUnstable(path);
     addPackedFile(builder, name, packed);
     this.#options.rights.check(packed, () => path);
-    return true;
+    return packed.isInPlace ? "kept" : "replaced";
   }
 
   /** Adds a further name of an inode that some part packs, or the merge does. */
@@ -155,8 +173,5 @@ export function addPackedFile(
   packed: PackedFile,
 ): void {
   const { stat, location, flags, xattrs, racy, content } = packed;
-  builder.add(stat, {
-    ...{ kind: KIND.file, name, location, flags, xattrs, racy },
-    ...(content ? { content } : {}),
-  });
+  builder.add(stat, { kind: KIND.file, name, location, flags, xattrs, content, racy });
 }

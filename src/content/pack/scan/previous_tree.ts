@@ -4,7 +4,8 @@ import { compareBytes } from "../../../archive/mod.ts";
 import type { Digest } from "../../../digest.ts";
 import type { BaselineReader } from "../../baseline/baseline_reader.ts";
 import { type Block, KIND, RECORD, type StaleEntry } from "../../../image/mod.ts";
-import { joinPath } from "../../../linux/mod.ts";
+import { splitLast } from "../../../linux/mod.ts";
+import { PreviousFile } from "./previous_file.ts";
 
 /** Which directories of the baseline some Worker has walked, by their numbers there. */
 export interface VisitedDirectories {
@@ -41,6 +42,15 @@ export class PreviousTree {
   directoryAt(number: number): PreviousDirectory {
     this.#visited.visit(number);
     return new PreviousDirectory(this.#baseline.block(number), this.#reusable, this.stale);
+  }
+
+  /** Returns the file that the previous image has at `path`, valid until the next call. */
+  file(path: Uint8Array): PreviousFile | undefined {
+    const { parent, name } = splitLast(path);
+    const found = this.#baseline.find(parent);
+    const record = found?.block.find(name);
+    if (!found || record === undefined) return undefined;
+    return new PreviousDirectory(found.block, this.#reusable, this.stale).file(record);
   }
 
   /** Marks the files of every directory that no Worker has visited as stale. */
@@ -104,12 +114,15 @@ export class PreviousDirectory {
     return this.block.kind(record) === KIND.file && isReusable(this.block, record, this.reusable);
   }
 
-  /** Marks a record's content, if it is in a reusable layer, as stale. */
+  /** Returns a record's file, if its content is in a layer that may be reused. */
+  file(record: number): PreviousFile | undefined {
+    return this.hasContent(record) ? new PreviousFile(this.block, record) : undefined;
+  }
+
+  /** Marks a record's entry in its layer, if that may be reused, as stale. */
   markStale(record: number): void {
-    // Packs of chunks know no paths.
-    if (!this.hasContent(record) || this.block.isChunked(record)) return;
-    const path = joinPath(this.block.path, this.block.name(record));
-    this.stale.push({ layer: this.block.layer(record), path });
+    const stale = this.file(record)?.stale();
+    if (stale) this.stale.push(stale);
   }
 
   /** Marks all remaining records as stale: their names are gone. */

@@ -21,6 +21,7 @@ import { readXattrs } from "../../read_xattrs.ts";
 import {
   EntryRecorder,
   type EntryRecorderOptions,
+  type Outcome,
   type ParentDirectory,
 } from "./entry_recorder.ts";
 import { NameList } from "./name_list.ts";
@@ -232,7 +233,7 @@ export class Walker {
       kind !== KIND.link && (kind !== KIND.file || previous!.hasContent(record));
   }
 
-  /** Adds an entry. @returns whether it reuses the content of its previous record */
+  /** Adds an entry. @returns whether the content of its previous record is kept, or may yet be */
   #entry(
     current: CurrentDirectory,
     name: Uint8Array,
@@ -244,7 +245,7 @@ export class Walker {
       return false;
     }
     if (type === DT.REG && record === undefined) {
-      if (this.#recorder.file(current, name)) return false;
+      if (this.#recorder.file(current, name) !== "other") return false;
     }
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       let stat: Stat;
@@ -257,7 +258,8 @@ export class Walker {
       if (record !== undefined && this.#unchanged(current, name, record, stat)) {
         return current.previous!.hasContent(record);
       }
-      if (this.#byStat(current, name, stat)) return false;
+      const outcome = this.#byStat(current, name, stat, record);
+      if (outcome !== "other") return outcome === "kept";
     }
     return false;
   }
@@ -292,25 +294,31 @@ export class Walker {
     return true;
   }
 
-  /** Adds an entry by its type. @returns false if it is of another type by now */
-  #byStat(current: CurrentDirectory, name: Uint8Array, stat: Stat): boolean {
+  /** Adds an entry by its type. */
+  #byStat(
+    current: CurrentDirectory,
+    name: Uint8Array,
+    stat: Stat,
+    record: number | undefined,
+  ): Outcome {
     if (stat.isDirectory) {
       this.#subdirectory(current, name);
-      return true;
+      return "replaced";
     }
     if (stat.isFile) {
       if (stat.nlink < 2 || this.#options.claims.claim(stat)) {
-        return this.#recorder.file(current, name, true);
+        const previous = record === undefined ? undefined : current.previous!.file(record);
+        return this.#recorder.file(current, name, { isMine: true, previous });
       }
       this.#recorder.link(name, stat, []);
-      return true;
+      return "replaced";
     }
     if (kindOf(stat) === undefined) {
       this.#options.stats.addSockets(1);
       this.#options.builder.addSocket();
-      return true;
+      return "replaced";
     }
-    return this.#recorder.other(current, name);
+    return this.#recorder.other(current, name) ? "replaced" : "other";
   }
 
   #subdirectory(current: CurrentDirectory, name: Uint8Array): void {

@@ -1,25 +1,43 @@
-/** Reads regular files into layers, while programs may be writing to them. */
+/**
+ * Reads regular files into layers, while programs may be writing to them.
+ *
+ * Each file is digested as it is stored. A small one is in memory then, behind its header: where content
+ * with that digest is known, both are taken back. A large one is read once more before that, but only where
+ * content of its size is known.
+ */
 
+import { createHash, type Hash } from "node:crypto";
 import { encodeSparseMap } from "../../../archive/mod.ts";
 import { sleepSync } from "../../../clock.ts";
 import type { Extent } from "../../../extent.ts";
 import { type Directory, type File, isErrno, type Name, O, type Stat } from "../../../linux/mod.ts";
-import { CHUNKED_LAYER, ChunkList, FLAG, type Location, type Xattr } from "../../../image/mod.ts";
+import { sha256 } from "../../../digest.ts";
+import {
+  buffers,
+  CHUNKED_LAYER,
+  ChunkList,
+  FLAG,
+  type Location,
+  type Xattr,
+} from "../../../image/mod.ts";
 import { readXattrs } from "../../read_xattrs.ts";
 import type { ChunkedStream, FileChunker } from "./file_chunker.ts";
 import { tarEntry } from "./tar_entries.ts";
 import type { LayerWriter } from "./layer_writer.ts";
+import type { ReusableContent } from "./reusable_content.ts";
 import { sparseExtents } from "./sparse_extents.ts";
 
-/** A file that was written into a layer. */
+/** A file that was written into a layer, or whose content a layer of the last image has. */
 export interface PackedFile {
   readonly stat: Stat;
   readonly xattrs: readonly Xattr[];
   readonly location: Location;
   /** Bits of {@link FLAG}. */
   readonly flags: number;
-  /** The list of its chunks, if it is stored as such. */
-  readonly content?: Uint8Array;
+  /** What the flags say of the content: the digest of its stored bytes, or the list of its chunks. */
+  readonly content: Uint8Array;
+  /** Whether a layer has it already, at the same path and with the same metadata. */
+  readonly isInPlace: boolean;
   /** Whether it changed at each attempt to read it, or its xattrs could not be listed. */
   readonly unstable: boolean;
   /** Whether a later change may leave everything that `stat` says as it is. */
@@ -41,6 +59,8 @@ export interface PackFileOptions {
   readonly claim?: ((stat: Stat) => boolean) | undefined;
   /** Files of this size and more are reported instead of packed. */
   readonly largeFileBytes?: number;
+  /** Content that need not be stored again; absent where all is stored. */
+  readonly reusable?: ReusableContent | undefined;
 }
 
 /** Options of a {@link FilePacker}. */
@@ -53,20 +73,6 @@ export interface FilePackerOptions {
   tick(): void;
   /** Stores large files as chunks; absent where none is. */
   readonly chunker?: FileChunker | undefined;
-}
-
-/** What an attempt has written of a file. */
-interface WrittenFile {
-  readonly location: Location;
-  readonly content?: Uint8Array;
-  undo(): void;
-}
-
-/** Returns the stream that a file is stored as: a sparse one as its map and its data. */
-export function streamOf(stat: Stat, extents: readonly Extent[] | undefined): ChunkedStream {
-  return extents
-    ? { head: encodeSparseMap(extents, stat.size), extents }
-    : { head: new Uint8Array(), extents: [{ offset: 0, length: stat.size }] };
 }
 
 /** How often a file that changes while it is read is read. */
@@ -204,45 +210,39 @@ export class FilePacker {
   }
 
   #packOpen(file: File, path: Uint8Array, options: PackFileOptions): PackedFile | Unpacked {
+    const { claim, largeFileBytes = Infinity, reusable } = options;
     for (let attempt = 1;; attempt++) {
       const stat = file.stat();
       if (!stat.isFile) return "other";
-      if (attempt === 1 && options.claim && !options.claim(stat)) return { claimed: stat };
+      if (attempt === 1 && claim && !claim(stat)) return { claimed: stat };
       let isListed = true;
       const xattrs = readXattrs(file, () => isListed = false);
-      if (stat.size >= (options.largeFileBytes ?? Infinity)) return { large: stat, xattrs };
+      if (stat.size >= largeFileBytes) return { large: stat, xattrs };
       this.resyncIfRacy(stat);
       const extents = sparseExtents(file, stat);
-      const packed = this.#options.chunker?.wants(stat.size)
-        ? this.#writeChunks(file, path, stat, extents)
-        : this.#write(file, path, stat, xattrs, extents);
-      const after = file.stat();
-      const same = isSame(stat, after);
+      const read = { file, path, stat, xattrs, stream: streamOf(stat, extents) };
+      const written = this.#findLarge(read, reusable) ?? this.#writeChunks(read) ??
+        this.#write(read, reusable);
+      const same = isSame(stat, file.stat());
       if (same || attempt === MAX_ATTEMPTS) {
         this.filesRead++;
-        this.bytesRead += packed.location.stored;
-        const { location, content } = packed;
-        const flags = (extents ? FLAG.sparse : 0) | (stat.nlink > 1 ? FLAG.linked : 0) |
-          (content ? FLAG.chunked : 0);
+        this.bytesRead += written.location.stored;
+        const { location, content, isInPlace = false } = written;
+        const flags = written.flags | (extents ? FLAG.sparse : 0) |
+          (stat.nlink > 1 ? FLAG.linked : 0);
         const racy = !same || isRacy(stat, this.#syncedAt);
         const unstable = !same || !isListed;
-        return {
-          ...{ stat, xattrs, location, flags, unstable, racy },
-          ...(content ? { content } : {}),
-        };
+        return { stat, xattrs, location, flags, content, isInPlace, unstable, racy };
       }
-      packed.undo();
+      written.undo();
     }
   }
 
-  #writeChunks(
-    file: File,
-    path: Uint8Array,
-    stat: Stat,
-    extents: readonly Extent[] | undefined,
-  ): WrittenFile {
+  /** Stores a large file as chunks. @returns `undefined` for a file that is stored as a whole */
+  #writeChunks({ file, path, stat, stream }: ReadFile): WrittenFile | undefined {
     const { chunker, tick } = this.#options;
-    const content = chunker!.pack(file, path, streamOf(stat, extents), (bytes) => {
+    if (!chunker?.wants(stat.size)) return undefined;
+    const content = chunker.pack(file, path, stream, (bytes) => {
       this.bytesCopied += bytes;
       tick();
     });
@@ -251,22 +251,43 @@ export class FilePacker {
     for (let n = 0; n < list.count; n++) stored += list.length(n);
     const location = { layer: CHUNKED_LAYER, offset: list.count, stored };
     // A chunk of another attempt is dead content of its pack, and mostly found again by this one.
-    return { location, content, undo: () => {} };
+    return { location, content, flags: FLAG.chunked, undo: () => {} };
   }
 
-  #write(
-    file: File,
-    path: Uint8Array,
-    stat: Stat,
-    xattrs: readonly Xattr[],
-    extents: readonly Extent[] | undefined,
-  ): WrittenFile {
+  /**
+   * Digests a file that would not fit into a frame, where content of its size is known.
+   * @returns the known place of its content; `undefined` where it is to be written
+   */
+  #findLarge(read: ReadFile, reusable: ReusableContent | undefined): WrittenFile | undefined {
+    const { file, stat, stream } = read;
+    if (!reusable || !this.#layers.exceedsFrame(sizeIn(read)) || !reusable.mayHave(stat.size)) {
+      return undefined;
+    }
+    const hash = createHash("sha256").update(stream.head);
+    const buffer = buffers.take();
+    try {
+      for (const { offset, length } of stream.extents) {
+        for (let done = 0; done < length;) {
+          this.#options.tick();
+          const count = file.readAt(buffer.subarray(0, length - done), offset + done);
+          // What is written instead is told by another digest.
+          if (count === 0) return undefined;
+          hash.update(buffer.subarray(0, count));
+          done += count;
+          this.bytesCopied += count;
+        }
+      }
+    } finally {
+      buffers.giveBack(buffer);
+    }
+    return findContent(read, hash.digest(), reusable);
+  }
+
+  /** Writes a file into the layer, unless its content turns out to be known. */
+  #write(read: ReadFile, reusable: ReusableContent | undefined): WrittenFile {
+    const { file, path, stat, xattrs, stream: { head, extents, stored } } = read;
     const layers = this.#layers;
-    const map = extents ? encodeSparseMap(extents, stat.size) : undefined;
-    const data = extents ? extents.reduce((sum, s) => sum + s.length, 0) : stat.size;
-    const stored = (map?.length ?? 0) + data;
-    const names = xattrs.reduce((sum, x) => sum + 2 * x.name.length + x.value.length, path.length);
-    const mark = layers.begin(stored + 3 * names);
+    const mark = layers.begin(sizeIn(read));
     const offset = layers.header(tarEntry({
       type: "file",
       path,
@@ -275,34 +296,93 @@ export class FilePacker {
       gid: stat.gid,
       mtime: stat.mtime,
       size: stored,
-      ...(map ? { sparseSize: stat.size } : {}),
+      ...(head.length > 0 ? { sparseSize: stat.size } : {}),
       ...(xattrs.length ? { xattrs } : {}),
     }));
-    if (map) layers.write(map);
-    if (extents) { for (const { offset, length } of extents) this.#copy(file, offset, length); }
-    else if (stat.size > 0) this.#copy(file, 0, stat.size);
+    const hash = mark.before && createHash("sha256").update(head);
+    layers.write(head);
+    for (const extent of extents) this.#copy(file, extent, hash);
+    const content = hash ? hash.digest() : sha256(layers.since(offset));
+    const found = hash ? undefined : findContent(read, content, reusable);
+    if (found) {
+      layers.rewind(mark);
+      return found;
+    }
     layers.pad(stored);
-    return {
-      location: { layer: layers.layer, offset, stored },
-      undo: () => layers.rewind(mark),
-    };
+    const location = { layer: layers.layer, offset, stored };
+    return { location, content, flags: FLAG.digest, undo: () => layers.rewind(mark) };
   }
 
   /** Copies an extent of the file; writes zeros for what the file has no more. */
-  #copy(file: File, offset: number, length: number): void {
+  #copy(file: File, { offset, length }: Extent, hash: Hash | undefined): void {
     const layers = this.#layers;
     for (let done = 0; done < length;) {
       this.#options.tick();
       const space = layers.space();
-      const rest = length - done;
-      const count = file.readAt(
-        rest < space.length ? space.subarray(0, rest) : space,
-        offset + done,
-      );
-      if (count === 0) return layers.zeros(rest);
-      layers.advance(count);
-      done += count;
+      const part = space.subarray(0, length - done);
+      const count = file.readAt(part, offset + done);
+      if (count === 0) part.fill(0);
+      const copied = count || part.length;
+      hash?.update(part.subarray(0, copied));
+      layers.advance(copied);
+      done += copied;
       this.bytesCopied += count;
     }
   }
+}
+
+/** A file that is open, and what is known of it. */
+interface ReadFile {
+  readonly file: File;
+  readonly path: Uint8Array;
+  readonly stat: Stat;
+  readonly xattrs: readonly Xattr[];
+  readonly stream: FileStream;
+}
+
+/** What is stored of a file: for one with holes the sparse map and its extents, else one extent. */
+interface FileStream extends ChunkedStream {
+  /** Bytes of all. */
+  readonly stored: number;
+}
+
+/** What has become of a file's content. */
+interface WrittenFile extends Pick<PackedFile, "location" | "content"> {
+  /** What of `PackedFile.flags` describes the content. */
+  readonly flags: number;
+  readonly isInPlace?: boolean;
+  undo(): void;
+}
+
+const NO_MAP = new Uint8Array(0);
+
+function streamOf(stat: Stat, sparse: readonly Extent[] | undefined): FileStream {
+  const head = sparse ? encodeSparseMap(sparse, stat.size) : NO_MAP;
+  const extents = sparse ?? [{ offset: 0, length: stat.size }];
+  const stored = extents.reduce((sum, { length }) => sum + length, head.length);
+  return { head, extents, stored };
+}
+
+/** Returns about how many bytes a layer takes of a file. */
+function sizeIn({ path, xattrs, stream }: ReadFile): number {
+  const names = xattrs.reduce((sum, x) => sum + 2 * x.name.length + x.value.length, path.length);
+  return stream.stored + 3 * names;
+}
+
+/** Returns a file that need not be written, because its content is known. */
+function findContent(
+  { stat, xattrs, stream }: ReadFile,
+  digest: Uint8Array,
+  reusable: ReusableContent | undefined,
+): WrittenFile | undefined {
+  const found = reusable?.find({ stat, xattrs, digest, isSparse: stream.head.length > 0 });
+  if (!found) return undefined;
+  const { location, isDisplaced } = found;
+  return {
+    location,
+    content: digest,
+    flags: FLAG.digest | (isDisplaced ? FLAG.displaced : 0),
+    isInPlace: !isDisplaced,
+    undo: () => {},
+  };
 }

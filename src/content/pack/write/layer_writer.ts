@@ -39,7 +39,7 @@ export interface Remainder {
 /** A position that a {@link LayerWriter} can go back to. */
 interface Mark {
   readonly used: number;
-  /** Absent if what follows fits into the current frame. */
+  /** Absent if the entry that follows fits into the current frame. */
   readonly before?: { readonly frames: FrameMark; readonly content: Hash };
 }
 
@@ -88,6 +88,11 @@ export class LayerWriter implements Disposable {
     return (this.#open?.frames.rawSize ?? 0) + this.#used;
   }
 
+  /** Returns whether an entry with about `size` bytes of content is divided between frames. */
+  exceedsFrame(size: number): boolean {
+    return size + HEADER_BYTES > FRAME_BYTES;
+  }
+
   /**
    * Prepares for an entry with about `size` bytes of content: seals a full layer, and begins a
    * frame if the current one has too little space.
@@ -96,9 +101,8 @@ export class LayerWriter implements Disposable {
   begin(size: number): Mark {
     if (this.position >= LAYER_BYTES) this.seal();
     const layer = this.#layerToWrite();
-    const needed = size + HEADER_BYTES;
-    if (this.#used > 0 && this.#used + needed > FRAME_BYTES) this.#flush(layer);
-    if (needed <= FRAME_BYTES) return { used: this.#used };
+    if (this.#used > 0 && this.#used + size + HEADER_BYTES > FRAME_BYTES) this.#flush(layer);
+    if (!this.exceedsFrame(size)) return { used: this.#used };
     return { used: 0, before: { frames: layer.frames.mark(), content: layer.content.copy() } };
   }
 
@@ -148,6 +152,14 @@ export class LayerWriter implements Disposable {
       this.#used += part.length;
       rest = rest.subarray(part.length);
     }
+  }
+
+  /**
+   * Returns what was written from `offset` of the uncompressed layer on, all of which is in the current
+   * frame: valid until more is written.
+   */
+  since(offset: number): Uint8Array {
+    return this.#frame.subarray(offset - (this.#open?.frames.rawSize ?? 0), this.#used);
   }
 
   /** Writes zeros: padding, or content that a file no longer has. */
