@@ -81,6 +81,9 @@ const size = z.codec(
   { decode: (value) => parseSize(value)!, encode: formatExactSize },
 );
 
+/** The smallest file that may be stored as chunks: it would be one chunk. Bytes. */
+const MIN_CHUNKED_FILE = 1 << 20;
+
 function addressKind(text: string): Address["kind"] | undefined {
   try {
     return parseAddress(text).kind;
@@ -230,6 +233,15 @@ export const configSchema = section({
       ),
   }).prefault({}).describe("What is kept of snapshots"),
   store: section({
+    chunks: section({
+      minBytes: size.refine(
+        (bytes) => bytes === 0 || bytes >= MIN_CHUNKED_FILE,
+        expected('a size of at least "1MiB", or "0"'),
+      ).prefault("0").describe(
+        "Files of this size and more are stored as chunks that are cut by content, so that a change " +
+          'of a large file stores little; other tools do not read such images; "0" for never',
+      ),
+    }).prefault({}),
     gc: section({
       every: interval.exactOptional().describe(
         "How often the store is collected, by one of the daemons that use it; by none unless given",

@@ -254,11 +254,12 @@ function createManager(
   const clock = systemClock;
   const spool = spoolOf(config);
   const retention = () => upkeep.rules();
-  const { exclude: excludes } = config;
+  const { exclude: excludes, store: { chunks: { minBytes: chunkMinBytes } } } = config;
   const patterns = legacyPatterns(config.storage);
   const legacy = new LegacyArchives({ store, patterns, metrics });
   const images = new StoredImages({
     ...{ content, store, clock, bases, layers, retention, excludes, legacy },
+    chunkMinBytes,
   });
   const git = Git.open({
     ...config.git,

@@ -13,8 +13,8 @@ export interface FileContent {
   readonly size: number;
   /** The ranges that hold data; absent for a file without holes. */
   readonly extents?: readonly Extent[];
-  /** Yields the data, extent after extent, in chunks of at most 1 MiB. @throws {DaemonError} DATA_LOSS */
-  data(): Generator<Uint8Array>;
+  /** Yields the data, extent after extent, in pieces of at most 4 MiB. @throws {DaemonError} DATA_LOSS */
+  data(): Generator<Uint8Array> | AsyncGenerator<Uint8Array>;
 }
 
 /** Opens the content of a file. @throws {DaemonError} DATA_LOSS naming the layer */
@@ -39,7 +39,7 @@ export function openContent(layer: RawLayer, digest: Digest, file: ImageEntry): 
 }
 
 /** Yields a file as a program reads it, with zeros for its holes. */
-export function* expanded(content: FileContent): Generator<Uint8Array> {
+export async function* expanded(content: FileContent): AsyncGenerator<Uint8Array> {
   if (!content.extents) return yield* content.data();
   const data = new ChunkReader(content.data());
   let at = 0;
@@ -85,18 +85,18 @@ function readMap(layer: RawLayer, { offset, stored }: ContentLocation, size: num
 
 /** Divides chunks of any size by counts of bytes. */
 class ChunkReader {
-  readonly #chunks: Generator<Uint8Array>;
+  readonly #chunks: ReturnType<FileContent["data"]>;
   #rest: Uint8Array = new Uint8Array();
 
-  constructor(chunks: Generator<Uint8Array>) {
+  constructor(chunks: ReturnType<FileContent["data"]>) {
     this.#chunks = chunks;
   }
 
   /** Yields the next `count` bytes. @throws {RangeError} if there are fewer */
-  *take(count: number): Generator<Uint8Array> {
+  async *take(count: number): AsyncGenerator<Uint8Array> {
     for (let left = count; left > 0;) {
       if (this.#rest.length === 0) {
-        const next = this.#chunks.next();
+        const next = await this.#chunks.next();
         if (next.done) throw new RangeError("a sparse file has less data than its map says");
         this.#rest = next.value;
       }

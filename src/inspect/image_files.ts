@@ -4,12 +4,14 @@ import {
   checkLayersOfIndex,
   dataLoss,
   indexBlobs,
+  type LayerInfo,
   readIndex,
   readingBlob,
 } from "../image/mod.ts";
 import type { Digest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
 import { BlobFile, type BlobSource, yieldToEventLoop } from "./blob_file.ts";
+import { ChunkPacks } from "./chunked_content.ts";
 import { type FileContent, openContent } from "./file_content.ts";
 import { type ImageDescription, readImage } from "../snapshot/mod.ts";
 import type { ImageEntry, ImageTree } from "./image_tree.ts";
@@ -37,13 +39,15 @@ export class ImageFiles implements AsyncDisposable {
   readonly #signal: AbortSignal | undefined;
   readonly #stack = new AsyncDisposableStack();
   readonly #open = new Map<number, Promise<OpenLayer>>();
+  readonly #packs: ChunkPacks;
 
   private constructor(
     source: BlobSource,
-    layers: readonly BlobId[],
+    { layers, table = [] }: { layers: readonly BlobId[]; table?: readonly LayerInfo[] },
     readonly tree: ImageTree,
     signal: AbortSignal | undefined,
   ) {
+    this.#packs = this.#stack.use(new ChunkPacks(source, table, signal));
     this.#source = source;
     this.#layers = layers;
     this.#signal = signal;
@@ -57,15 +61,20 @@ export class ImageFiles implements AsyncDisposable {
   ): Promise<ImageFiles> {
     const { signal } = options;
     const image = await readImage(source.store, manifest, signal);
-    const { tree, layers } = await treeByIndex(source, image, options) ??
-      { tree: await treeByLayers(source, image, signal), layers: image.layers };
-    return new ImageFiles(source, layers, tree, signal);
+    const byIndex = await treeByIndex(source, image, options);
+    if (byIndex) {
+      const { tree, layers } = byIndex;
+      return new ImageFiles(source, { layers, table: layers }, tree, signal);
+    }
+    const tree = await treeByLayers(source, image, signal);
+    return new ImageFiles(source, image, tree, signal);
   }
 
   /** Opens the content of a file of the tree. @throws {DaemonError} DATA_LOSS naming the layer; ABORTED */
   async content(file: ImageEntry): Promise<FileContent> {
     if (!file.content) throw new TypeError(`Cannot read the content of a ${file.type}`);
-    const { layer } = file.content;
+    const { layer, chunks } = file.content;
+    if (chunks) return await this.#packs.content(file);
     if (!this.#open.has(layer)) this.#open.set(layer, this.#openLayer(layer));
     const { raw, digest } = await this.#open.get(layer)!;
     return openContent(raw, digest, file);
@@ -90,7 +99,7 @@ async function treeByIndex(
   source: BlobSource,
   image: ImageDescription,
   { signal, onDamagedIndex }: ImageFilesOptions,
-): Promise<{ tree: ImageTree; layers: readonly BlobId[] } | undefined> {
+): Promise<{ tree: ImageTree; layers: readonly LayerInfo[] } | undefined> {
   const { index, layers, isNative } = image;
   if (!index) return undefined;
   try {

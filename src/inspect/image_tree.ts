@@ -1,5 +1,5 @@
 import type { Extent } from "../extent.ts";
-import type { Xattr } from "../image/mod.ts";
+import type { ChunkList, Xattr } from "../image/mod.ts";
 import { SLASH, type Timespec } from "../linux/mod.ts";
 
 /** Kinds of entries of an image. */
@@ -23,6 +23,8 @@ export interface ContentLocation {
    * or the data of these extents one after the other.
    */
   readonly form: "plain" | "mapped" | readonly Extent[];
+  /** The chunks whose bytes these are, one after the other; then there is no one layer or offset. */
+  readonly chunks?: ChunkList;
 }
 
 /** One entry of an image. */

@@ -123,6 +123,7 @@ function entryOf(block: Block, record: number, path: Uint8Array): ImageEntry {
           offset: block.offset(record),
           stored: block.stored(record),
           form: block.flags(record) & FLAG.sparse ? "mapped" : "plain",
+          ...(block.isChunked(record) ? { chunks: block.chunks(record) } : {}),
         },
       }
       : {}),

@@ -61,7 +61,7 @@ export async function* tarOf(
       ...(map ? { sparseSize: content.size } : {}),
     }));
     if (map) yield* chunks.add(map);
-    for (const piece of content.data()) {
+    for await (const piece of content.data()) {
       options.signal?.throwIfAborted();
       yield* chunks.add(piece);
     }

@@ -77,6 +77,8 @@ export interface ImagesOptions extends BackupsOptions, ImageRestorerOptions {
   legacy?: LegacyArchives;
   /** What images leave out; nothing unless given. */
   excludes?: Omit<PackExcludes, "mustWalk">;
+  /** Files of this size and more are stored as chunks; 0 for none. Bytes. */
+  chunkMinBytes?: number;
 }
 
 /** {@link Images} on an object store. */
@@ -86,6 +88,7 @@ export class StoredImages implements Images {
   readonly #clock: Clock;
   readonly #backups: Backups;
   readonly #excludes: ImagesOptions["excludes"];
+  readonly #chunkMinBytes: number;
   readonly #bases: BaseCache | undefined;
   readonly #layers: LayerCache | undefined;
   readonly #last = new LastImages();
@@ -103,6 +106,7 @@ export class StoredImages implements Images {
     const isAny = excludes &&
       (excludes.cacheDirs || excludes.ignoreFile || excludes.patterns.length > 0);
     this.#excludes = isAny ? excludes : undefined;
+    this.#chunkMinBytes = options.chunkMinBytes ?? 0;
     this.#bases = options.bases;
     this.#layers = options.layers;
     this.#restorer = new ImageRestorer(options, this.#lineages);
@@ -310,6 +314,7 @@ export class StoredImages implements Images {
       signal,
       reuse,
       ...(this.#excludes ? { excludes: { ...this.#excludes, mustWalk: last === undefined } } : {}),
+      ...(this.#chunkMinBytes > 0 ? { chunkMinBytes: this.#chunkMinBytes } : {}),
       keepFrozen: this.#bases?.wants(options) ?? false,
       onLayer: async (layer) => {
         await this.#layers?.keep(layer);

@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { joinBytes } from "../../src/archive/bytes.ts";
 import type { Extent } from "../../src/extent.ts";
 import { expanded, type FileContent } from "../../src/inspect/file_content.ts";
@@ -14,35 +14,35 @@ function content(size: number, chunks: readonly string[], extents?: readonly Ext
   } satisfies FileContent;
 }
 
-function read(file: FileContent): string {
-  return new TextDecoder().decode(joinBytes(...expanded(file)));
+async function read(file: FileContent): Promise<string> {
+  return new TextDecoder().decode(joinBytes(...await Array.fromAsync(expanded(file))));
 }
 
-Deno.test("a file without holes is read as it is stored", () => {
-  assertEquals(read(content(6, ["abc", "def"])), "abcdef");
+Deno.test("a file without holes is read as it is stored", async () => {
+  assertEquals(await read(content(6, ["abc", "def"])), "abcdef");
 });
 
-Deno.test("holes are zeros, however the data is divided into chunks", () => {
+Deno.test("holes are zeros, however the data is divided into chunks", async () => {
   const extents = [{ offset: 2, length: 3 }, { offset: 6, length: 1 }];
   for (const chunks of [["abcd"], ["a", "bc", "d"], ["ab", "", "cd"]]) {
-    assertEquals(read(content(9, chunks, extents)), "\0\0abc\0d\0\0");
+    assertEquals(await read(content(9, chunks, extents)), "\0\0abc\0d\0\0");
   }
-  assertEquals(read(content(3, [], [])), "\0\0\0");
+  assertEquals(await read(content(3, [], [])), "\0\0\0");
 });
 
-Deno.test("a hole that is longer than a chunk is whole", () => {
+Deno.test("a hole that is longer than a chunk is whole", async () => {
   const size = (5 << 20) + 7;
   const file = content(size, ["x"], [{ offset: size - 1, length: 1 }]);
   let length = 0;
   let last = new Uint8Array();
-  for (const chunk of expanded(file)) {
+  for await (const chunk of expanded(file)) {
     length += chunk.length;
     last = chunk.slice();
   }
   assertEquals([length, [...last]], [size, [0x78]]);
 });
 
-Deno.test("a sparse file with less data than its map is refused", () => {
+Deno.test("a sparse file with less data than its map is refused", async () => {
   const file = content(4, ["ab"], [{ offset: 0, length: 3 }]);
-  assertThrows(() => read(file), RangeError, "less data");
+  await assertRejects(() => read(file), RangeError, "less data");
 });

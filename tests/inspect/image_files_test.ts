@@ -37,7 +37,7 @@ async function open(
 
 async function sha256(image: ImageFiles, entry: ImageEntry): Promise<string> {
   const hash = createHash("sha256");
-  for (const piece of expanded(await image.content(entry))) hash.update(piece);
+  for await (const piece of expanded(await image.content(entry))) hash.update(piece);
   return hash.digest("hex");
 }
 

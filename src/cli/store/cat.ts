@@ -32,7 +32,7 @@ export function catCommand(): Command {
         const options = { signal, onDamagedIndex: warnOfIndex };
         await using image = await ImageFiles.open(session, manifest, options);
         const file = requireFile(requireEntry(image, path, url));
-        for (const piece of expanded(await image.content(file))) {
+        for await (const piece of expanded(await image.content(file))) {
           signal.throwIfAborted();
           await writeBytes(Deno.stdout, piece);
         }
