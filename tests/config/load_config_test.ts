@@ -16,7 +16,7 @@ Deno.test("config decides every key when nothing is given", () => {
     metrics: { listen: "127.0.0.1:9500", required: false },
     storage: { kind: "fs", path: "/var/lib/wsdaemon/store" },
     snapshot: {},
-    store: { gc: { grace: 86_400_000, deletesPerSecond: 100 } },
+    store: { chunks: { minBytes: 0 }, gc: { grace: 86_400_000, deletesPerSecond: 100 } },
     backup: { attempts: 3, concurrency: 4, onStop: false, retain: 1, otherLineages: 32 },
     contentOwner: { uid: 1000, gid: 1001 },
     exclude: { cacheDirs: false, ignoreFile: false, patterns: [] },
