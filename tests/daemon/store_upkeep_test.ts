@@ -41,7 +41,10 @@ Deno.test("before each collection the policy is applied, and one that is refused
     config: {
       backup: { attempts: 1, concurrency: 1, onStop: false, retain: 2, otherLineages: 3 },
       snapshot: { ttl: 48 * HOUR },
-      store: { gc: { every: HOUR, grace: 30 * HOUR, deletesPerSecond: 7 } },
+      store: {
+        chunks: { minBytes: 0 },
+        gc: { every: HOUR, grace: 30 * HOUR, deletesPerSecond: 7 },
+      },
     },
     store,
     clock,
