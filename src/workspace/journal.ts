@@ -183,7 +183,17 @@ export class Journal implements Disposable {
   #noteTree(id: string): void {
     if (!this.#records) return;
     const [record] = this.#database.read((db) => selectWorkspaces(db, id));
-    if (record) writeRecord(this.#records, record);
+    if (record) this.#records.write(recordedOf(record));
+  }
+
+  /**
+   * Writes the record beside the published tree of a workspace that is about to become AVAILABLE, so that
+   * {@link setState}, which keeps the thread that answers calls, need not. Never rejects.
+   */
+  async noteTreeAhead(id: string): Promise<void> {
+    if (!this.#records) return;
+    const [record] = this.#database.read((db) => selectWorkspaces(db, id));
+    if (record) await this.#records.writeAhead(recordedOf(record));
   }
 
   /**
@@ -197,7 +207,7 @@ export class Journal implements Disposable {
     const workspaces = this.workspaces();
     for (const workspace of workspaces) {
       const { id, state } = workspace;
-      if (state === "AVAILABLE" && published.has(id)) writeRecord(records, workspace);
+      if (state === "AVAILABLE" && published.has(id)) records.write(recordedOf(workspace));
       // A kill may have come between the beginning of its deletion and the removal of its record.
       if (state === "DELETING") records.remove(id);
     }
@@ -338,11 +348,11 @@ export class Journal implements Disposable {
   }
 }
 
-/** Writes the record of a workspace's tree as it is once the workspace is AVAILABLE. */
-function writeRecord(records: TreeRecords, workspace: WorkspaceRecord): void {
+/** Returns the record of a workspace's tree as it is once the workspace is AVAILABLE. */
+function recordedOf(workspace: WorkspaceRecord): RecordedWorkspace {
   const { state: _state, lineage: _lineage, folder, ...rest } = workspace;
   const settled = settledFolder(folder);
-  records.write({ ...rest, ...(settled && { folder: settled }) });
+  return { ...rest, ...(settled && { folder: settled }) };
 }
 
 function writeFolder(db: DatabaseSync, id: string, { use, id: folder }: WorkspaceFolder): void {
@@ -350,13 +360,13 @@ function writeFolder(db: DatabaseSync, id: string, { use, id: folder }: Workspac
   db.prepare("INSERT OR REPLACE INTO workspace_folders VALUES (?, ?, ?)").run(id, use, folder);
 }
 
-/** Does in the journal what {@link settledFolder} says. */
+/** Writes what {@link settledFolder} makes of a workspace's folder. */
 function settleFolder(db: DatabaseSync, id: string): void {
-  if (!hasTable(db, "workspace_folders")) return;
-  db.prepare(
-    "DELETE FROM workspace_folders WHERE workspace_id = ? AND folder_use NOT IN ('filling', 'filled')",
-  ).run(id);
-  db.prepare("UPDATE workspace_folders SET folder_use = 'filled' WHERE workspace_id = ?").run(id);
+  const [{ folder } = {}] = selectWorkspaces(db, id);
+  if (!folder) return;
+  const settled = settledFolder(folder);
+  if (settled) writeFolder(db, id, settled);
+  else db.prepare("DELETE FROM workspace_folders WHERE workspace_id = ?").run(id);
 }
 
 function insertLineage(db: DatabaseSync, workspace: string, { id, base }: Lineage): void {

@@ -79,6 +79,7 @@ export async function setUp(
     await publish(workspace, tree, trees, context);
     workspace.beginLineage(base);
     await context.readyFile?.place(workspace, restored, context.onWarning);
+    await workspace.prepareReady();
     workspace.apply("ready");
   } catch (error) {
     const reported = signal.aborted ? signal.reason : asDaemonError(error, "INTERNAL");

@@ -80,6 +80,22 @@ export class TreeRecords {
     }
   }
 
+  /**
+   * Does what {@link write} does without keeping this thread: a change of state that writes the record then
+   * finds it as it is to be. Where that fails, the change of state says so.
+   */
+  async writeAhead(workspace: RecordedWorkspace): Promise<void> {
+    const path = this.pathOf(workspace.id);
+    try {
+      const tree = treeId(this.treeOf(workspace.id));
+      if (tree === undefined) return;
+      await Deno.mkdir(this.#folder, { recursive: true, mode: 0o700 });
+      await replaceDurablyAhead(path, serialize(workspace, tree));
+    } catch (error) {
+      log.debug("Cannot write {path} ahead: {reason}", { path, reason: messageOf(error) });
+    }
+  }
+
   /** Removes a workspace's record, if it is there. */
   remove(id: string): void {
     const path = this.pathOf(id);
@@ -211,6 +227,25 @@ function replaceDurably(path: string, text: string): void {
   }
   Deno.renameSync(temporary, path);
   syncFolder(dirname(path));
+}
+
+/** Does what {@link replaceDurably} does without keeping this thread. */
+async function replaceDurablyAhead(path: string, text: string): Promise<void> {
+  const temporary = `${path}.new`;
+  {
+    using file = await Deno.open(temporary, {
+      write: true,
+      create: true,
+      truncate: true,
+      mode: 0o600,
+    });
+    const bytes = new TextEncoder().encode(text);
+    for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+    await file.sync();
+  }
+  await Deno.rename(temporary, path);
+  using folder = await Deno.open(dirname(path));
+  await folder.sync();
 }
 
 /** Makes changes of a folder's entries durable. */

@@ -179,6 +179,11 @@ export class Workspace implements WorkspaceInfo {
     this.#lineage = newLineage(base);
   }
 
+  /** Does ahead of "ready" what that writes besides the journal, without keeping this thread. */
+  async prepareReady(): Promise<void> {
+    await this.#recorders.journal.noteTreeAhead(this.id);
+  }
+
   /** What a disposal had saved by the time that it began to delete. */
   get saved(): ReadonlySet<FinalSave> {
     return this.#saved;

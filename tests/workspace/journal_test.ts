@@ -6,6 +6,7 @@ import { DaemonError } from "../../src/errors.ts";
 import { canMountDisk, fillDisk, smallDisk } from "../e2e/disk.ts";
 import { testFolder } from "../fixtures/folder.ts";
 import { Journal, type WorkspaceRecord } from "../../src/workspace/journal.ts";
+import { recordsOf } from "../../src/workspace/tree_records.ts";
 
 const record: WorkspaceRecord = {
   id: "w1",
@@ -259,3 +260,35 @@ for (const kind of ["ext4 with 1 KiB blocks", "btrfs"] as const) {
     },
   });
 }
+
+Deno.test("a record that was written ahead is found, and not written again, by the change of state", async () => {
+  using folder = testFolder();
+  const { path: root } = folder;
+  Deno.mkdirSync(join(root, "workspaces", "w1"), { recursive: true });
+  Deno.mkdirSync(join(root, "state"));
+  const records = recordsOf({ root });
+  using journal = new Journal(join(root, "state", "state.db"), records);
+  journal.insert(record);
+  await journal.noteTreeAhead("w1");
+  const written = Deno.statSync(records.pathOf("w1")).ino;
+  journal.setState("w1", "AVAILABLE", { lineage });
+  assertEquals(Deno.statSync(records.pathOf("w1")).ino, written);
+  const { state: _, ...workspace } = record;
+  assertEquals(records.read("w1"), { outcome: "agrees", workspace });
+  assertEquals(records.ids(), ["w1"]);
+});
+
+Deno.test("a record that cannot be written ahead keeps nothing from becoming AVAILABLE", async () => {
+  using folder = testFolder();
+  const { path: root } = folder;
+  Deno.mkdirSync(join(root, "state"));
+  const records = recordsOf({ root });
+  using journal = new Journal(join(root, "state", "state.db"), records);
+  journal.insert(record);
+  await journal.noteTreeAhead("w1");
+  Deno.writeTextFileSync(join(root, "state", "workspaces"), "in the way");
+  Deno.mkdirSync(join(root, "workspaces", "w1"), { recursive: true });
+  await journal.noteTreeAhead("w1");
+  journal.setState("w1", "AVAILABLE");
+  assertEquals(journal.workspaces()[0]?.state, "AVAILABLE");
+});
