@@ -1,10 +1,12 @@
 /**
  * Checks what the compiler, the formatter and the linter do not: `deno run -A scripts/check.ts
  * [FOLDER]`. Modules use each other downwards and through their entries, identifiers (of scripts and
- * tests, too) use the glossary's words, and what a file of `src` exports has a comment. Prints each violation; exit 1 if any.
+ * tests, too) use the glossary's words, what a file of `src` exports has a comment, and the thread that answers calls waits for no
+ * disk. Prints each violation; exit 1 if any.
  */
 
 import { fromFileUrl, resolve } from "@std/path";
+import { blockingViolations } from "./check/blocking.ts";
 import { docViolations } from "./check/docs.ts";
 import { GENERATED, layerViolations } from "./check/layers.ts";
 import { readSources, readTexts } from "./check/sources.ts";
@@ -19,6 +21,7 @@ const others = [...await readTexts(project, "scripts"), ...await readTexts(proje
 const documented = sources.map(({ path }) => path).filter((path) => !path.startsWith("src/std/"));
 const found = [
   ...layerViolations(sources),
+  ...blockingViolations(sources),
   ...wordViolations([...sources, ...others]),
   ...await docViolations(project, documented),
 ];

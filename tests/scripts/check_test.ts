@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
+import { blockingViolations } from "../../scripts/check/blocking.ts";
 import { docViolations } from "../../scripts/check/docs.ts";
 import { layerViolations } from "../../scripts/check/layers.ts";
 import type { SourceFile } from "../../scripts/check/sources.ts";
@@ -115,6 +116,18 @@ Deno.test("a retired word is found in identifiers and file names, and nowhere el
     "src/a/b.ts: openWishes",
     "tests/d.ts: gate",
   ]);
+});
+
+Deno.test("what waits for a disk is found on the thread that answers calls, and on no other", () => {
+  const found = blockingViolations([
+    file("src/daemon/worker.ts", ["src/rpc/a.ts", "src/linux/b.ts"]),
+    file("src/rpc/a.ts", ["src/store/c.ts"], "Deno.permissions.querySync(x); // readFileSync()"),
+    file("src/store/c.ts", [], "export const c = () => Deno.readTextFileSync(path);"),
+    file("src/linux/b.ts", [], "Deno.openSync(path);"),
+    file("src/content/d.ts", [], "Atomics.wait(cells, 0, 0);"),
+  ]);
+  assertEquals(found.length, 1, found.join("\n"));
+  assertStringIncludes(found[0]!, "src/store/c.ts: readTextFileSync( keeps the thread");
 });
 
 Deno.test("an exported symbol without a comment is found", async () => {
