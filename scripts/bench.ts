@@ -16,12 +16,13 @@ import { type BenchOptions, parseArgs, USAGE } from "./bench/options.ts";
 import { evaluateGoals } from "./bench/goals.ts";
 import { checkLatency, measureLatency } from "./bench/latency.ts";
 import { checkCrowd, measureCrowd } from "./bench/crowd.ts";
+import { checkChunks, measureChunks } from "./bench/chunks.ts";
 import { checkChanges, measureChanges } from "./bench/changes.ts";
 import { checkOverhead, measureOverhead } from "./bench/overhead.ts";
 import { measureLayerStarts } from "./bench/layer_starts.ts";
 import { describeMachine } from "./bench/machine.ts";
 import { measureSaves } from "./bench/saves.ts";
-import { bytesNeeded, missingSpace } from "./bench/space.ts";
+import { bytesNeeded, LARGE_FILE_BYTES, missingSpace } from "./bench/space.ts";
 import { evaluateStarts, measureStarts } from "./bench/starts.ts";
 import { type BenchReport, type CorpusResult, printReport } from "./bench/report.ts";
 
@@ -46,6 +47,8 @@ async function benchCorpora(
   }
   return results;
 }
+
+const largeFileBytes = ({ quick }: BenchOptions) => quick ? LARGE_FILE_BYTES / 8 : LARGE_FILE_BYTES;
 
 /** Measures whole daemons, as the options say, and adds that to the report. */
 async function measureDaemons(
@@ -86,6 +89,11 @@ async function measureDaemons(
     progress("layers: starts from cached layers and from S3");
     report.layers = await measureLayerStarts(corpus, folder, options.rounds);
   }
+  if (wanted.has("chunks")) {
+    progress("chunks: backups of a large file");
+    report.chunks = await measureChunks(largeFileBytes(options), folder, options.rounds);
+    report.goals.push(...checkChunks(report.chunks));
+  }
   if (wanted.has("changes")) {
     progress("changes: backups and disposals on btrfs");
     const changes = await measureChanges(corpus, folder, options.rounds);
@@ -110,7 +118,10 @@ async function main(): Promise<number> {
     const all = corpora(options.quick);
     const wanted = Object.values(all).filter(({ name }) => options.corpora.includes(name));
     const { measurements } = options;
-    const plan = { corpora: wanted, tools: options.tools.length, measurements, first: all.small };
+    const plan = {
+      ...{ corpora: wanted, tools: options.tools.length, measurements, first: all.small },
+      largeFileBytes: largeFileBytes(options),
+    };
     const missing = missingSpace(plan, await readDiskSpace(folder));
     if (missing !== undefined) {
       progress(`bench: ${missing}`);

@@ -12,6 +12,7 @@ export const MEASUREMENTS = [
   "starts",
   "layers",
   "changes",
+  "chunks",
 ] as const;
 export type Measurement = typeof MEASUREMENTS[number];
 

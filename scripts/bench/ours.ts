@@ -83,7 +83,8 @@ export class Ours implements Contender, Disposable {
     }
   }
 
-  async begin(): Promise<void> {
+  /** @param options.chunkMinBytes files of this size and more are stored as chunks; none unless given */
+  async begin(_path = this.place, { chunkMinBytes = 0 } = {}): Promise<void> {
     await this.#content.dropBaseline(ID);
     await this.clear();
     const { blobs: folder, spool: spoolDir } = this.#areas;
@@ -93,6 +94,7 @@ export class Ours implements Contender, Disposable {
       store,
       clock: systemClock,
       retention: { retain: 1, otherLineages: 8 },
+      chunkMinBytes,
     });
   }
 

@@ -2,6 +2,7 @@
 
 import { type Phase, PHASES } from "./contenders.ts";
 import { type ChangesResult, changesRows } from "./changes.ts";
+import { type ChunksResult, chunksRows } from "./chunks.ts";
 import { type CrowdResult, crowdRows } from "./crowd.ts";
 import type { GoalResult } from "./goals.ts";
 import type { LatencyResult } from "./latency.ts";
@@ -43,6 +44,7 @@ export interface BenchReport {
   layers?: LayerStartsResult;
   /** Absent where no btrfs can be mounted. */
   changes?: ChangesResult;
+  chunks?: ChunksResult;
 }
 
 const seconds = (value: number | undefined) => value === undefined ? "" : value.toFixed(2);
@@ -92,6 +94,7 @@ export function printReport(
     starts,
     layers,
     changes,
+    chunks,
   } = report;
   const head = ["row", "tool", "wall s", "from–to", "ratio", "cpu s", "peak MiB", "stored MiB"];
   const lines = [
@@ -115,6 +118,7 @@ export function printReport(
   if (starts) lines.push("", ...align(startRows(starts)));
   if (layers) lines.push("", ...align(layerStartRows(layers)));
   if (changes) lines.push("", ...align(changesRows(changes)));
+  if (chunks) lines.push("", ...align(chunksRows(chunks)));
   return lines.join("\n");
 }
 

@@ -17,7 +17,12 @@ const COPIES: Readonly<Record<Measurement, number>> = {
   starts: 25,
   layers: 6,
   changes: 8,
+  chunks: 0,
 };
+
+/** Bytes of the large file that is measured as chunks, and how many stores of it there are. */
+export const LARGE_FILE_BYTES = 4 * GIB;
+const LARGE_FILE_COPIES = 6;
 
 /**
  * Returns the bytes that measuring a corpus takes: the tree, what each tool stores, which may be as much,
@@ -32,6 +37,7 @@ export interface Plan {
   readonly corpora: readonly Pick<Corpus, "name" | "bytes" | "files">[];
   readonly tools: number;
   readonly measurements: readonly Measurement[];
+  readonly largeFileBytes: number;
   /** The corpus that measurements are made with. */
   readonly first: Pick<Corpus, "bytes" | "files">;
 }
@@ -47,7 +53,8 @@ export function missingSpace(plan: Plan, space: DiskSpace): string | undefined {
     })),
     ...plan.measurements.map((name) => ({
       what: name,
-      bytes: COPIES[name] * plan.first.bytes + RESERVE,
+      bytes: COPIES[name] * plan.first.bytes + RESERVE +
+        (name === "chunks" ? LARGE_FILE_COPIES * plan.largeFileBytes : 0),
       inodes: COPIES[name] * plan.first.files,
     })),
   ];

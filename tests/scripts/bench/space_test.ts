@@ -4,7 +4,13 @@ import { bytesNeeded, missingSpace } from "../../../scripts/bench/space.ts";
 const GIB = 2 ** 30;
 const CORPUS = { name: "small", bytes: 2 * GIB, files: 1000 } as const;
 const SPACE = { path: "/disk", size: 100 * GIB, free: 20 * GIB, inodes: 10_000, freeInodes: 5000 };
-const PLAN = { corpora: [CORPUS], tools: 3, measurements: [], first: CORPUS } as const;
+const PLAN = {
+  corpora: [CORPUS],
+  tools: 3,
+  measurements: [],
+  first: CORPUS,
+  largeFileBytes: 2 ** 30,
+} as const;
 
 Deno.test("a corpus takes its tree, a restored one, each tool's store, and a reserve", () => {
   assertEquals(bytesNeeded(CORPUS, 3), 11 * GIB);
