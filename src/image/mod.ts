@@ -31,6 +31,7 @@ export { descriptorOf, type LayerDescriptor } from "./layer_descriptor.ts";
 export { LayerReader } from "./layer_reader.ts";
 export { CHUNKED_LAYER, FLAG, KIND, RECORD, TEMPORARY_LAYER, type Xattr } from "./layout.ts";
 export { componentsOf, MAX_FOREIGN_DEPTH, MemberPath, memberPath, refusal } from "./member_path.ts";
+export { tarEntry, type TreeEntry, whiteoutEntry } from "./tar_entries.ts";
 export {
   blocksAt,
   decodeHeader,

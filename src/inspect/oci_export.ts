@@ -1,6 +1,7 @@
 /**
  * Exports an image as a folder in OCI's layout, for skopeo, umoci and their like (OCI image
- * specification v1.1, "Image Layout"). The blobs are copied as they are, our index among them.
+ * specification v1.1, "Image Layout"). The blobs of a plain image are copied as they are, our index among
+ * them; a native one is made into a plain one of the same tree.
  */
 
 import { join } from "@std/path";
@@ -8,13 +9,17 @@ import { type Digest, digestOf, hexOf } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
 import { BlobFile, type BlobSource } from "./blob_file.ts";
 import { copyBlob } from "./copy_blob.ts";
+import { ImageFiles } from "./image_files.ts";
+import { writePlainLayers } from "./plain_image.ts";
+import type { BlobId } from "../image/mod.ts";
 import {
   contentBlobsOf,
+  describeImage,
   MANIFEST_TYPE,
-  MAX_MANIFEST_BYTES,
-  parseManifest,
-  requireBlob,
+  type ReadImage,
+  readImageBlobs,
 } from "../snapshot/mod.ts";
+
 /** The name by which other tools find the image in the layout. */
 export const OCI_TAG = "latest";
 
@@ -55,30 +60,31 @@ async function write(
   source: BlobSource,
   digest: Digest,
   folder: string,
-  { onProgress, signal }: OciExportOptions,
+  options: OciExportOptions,
 ): Promise<{ blobs: number; bytes: number }> {
-  const { store } = source;
-  const options = { signal };
-  const small = async (digest: Digest) => ({
-    digest,
-    bytes: await requireBlob(digest, store.getBlobBytes(digest, MAX_MANIFEST_BYTES, options)),
-  });
-  const manifest = await small(digest);
-  const parsed = parseManifest(manifest);
-  const config = await small(parsed.config.digest);
-  const large = contentBlobsOf(parsed);
-  const progress = {
-    bytes: manifest.bytes.length + config.bytes.length,
-    ofBytes: large.reduce(
-      (sum, { size }) => sum + size,
-      manifest.bytes.length + config.bytes.length,
-    ),
-  };
   const target = join(folder, BLOBS);
   await Deno.mkdir(target, { recursive: true });
+  const image = await readImageBlobs(source.store, digest, options.signal);
+  const { large, manifest, config } = image.isNative
+    ? await writePlain(source, image, target, options)
+    : { ...image, large: await copyContent(source, image, target, options) };
   for (const { digest, bytes } of [manifest, config]) {
     await Deno.writeFile(join(target, hexOf(digest)), bytes, { createNew: true });
   }
+  await writeIndex(folder, manifest.bytes);
+  const small = manifest.bytes.length + config.bytes.length;
+  return { blobs: large.length + 2, bytes: large.reduce((sum, { size }) => sum + size, small) };
+}
+
+/** Copies the blobs of content. */
+async function copyContent(
+  source: BlobSource,
+  image: ReadImage,
+  target: string,
+  { onProgress, signal }: OciExportOptions,
+): Promise<readonly BlobId[]> {
+  const large = contentBlobsOf(image);
+  const progress = { bytes: 0, ofBytes: large.reduce((sum, { size }) => sum + size, 0) };
   for (const { digest, size } of large) {
     await using blob = await BlobFile.hold(source, { digest, size }, { signal });
     await copyBlob(blob.file, digest, join(target, hexOf(digest)), (count) => {
@@ -87,8 +93,28 @@ async function write(
       onProgress?.({ ...progress });
     });
   }
-  await writeIndex(folder, manifest.bytes);
-  return { blobs: large.length + 2, bytes: progress.bytes };
+  return large;
+}
+
+/** Writes the tree of a native image as layers, and describes the plain image that these are. */
+async function writePlain(
+  source: BlobSource,
+  { manifest, lineage, excluded }: ReadImage,
+  target: string,
+  { onProgress, signal }: OciExportOptions,
+) {
+  await using files = await ImageFiles.open(source, manifest.digest, signal ? { signal } : {});
+  const progress = { bytes: 0, ofBytes: 0 };
+  for (const { type, size } of files.tree.entries()) if (type === "file") progress.ofBytes += size;
+  const layers = await writePlainLayers(files, target, {
+    signal,
+    onFile(bytes) {
+      progress.bytes += bytes;
+      onProgress?.({ ...progress });
+    },
+  });
+  const said = { ...(lineage ? { lineage } : {}), ...(excluded ? { excluded } : {}) };
+  return { large: layers, ...describeImage({ layers, ...said }) };
 }
 
 /** Writes `index.json`, as the last file: until then the folder is no layout. */

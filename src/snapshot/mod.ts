@@ -37,6 +37,7 @@ export {
   keepsSomething,
 } from "./keep_policy.ts";
 export {
+  describeImage,
   type ImageDescription,
   joinConfig,
   MANIFEST_TYPE,
@@ -83,5 +84,5 @@ export {
   type StorePolicy,
 } from "./shared_policies.ts";
 export { requireBlob } from "./require_blob.ts";
-export { readImage } from "./read_image.ts";
+export { type ReadImage, readImage, readImageBlobs } from "./read_image.ts";
 export { StoredImages } from "./stored_images.ts";

@@ -20,7 +20,8 @@ import { warnOfIndex } from "./paths.ts";
 import { type StoreSession, withStore } from "./session.ts";
 
 const EXAMPLES = `
---oci writes the image as it is stored, layers and all, under the tag "${OCI_TAG}".
+--oci writes the image as it is stored, layers and all, under the tag "${OCI_TAG}"; one that only
+wsdaemon reads (a native one) is made into one that other tools read.
 --tar writes what is live in it as one plain archive with owners, times, attributes, hard links and
 holes. Every blob is checked against its digest first; after a failure nothing is left of the output,
 and an archive on stdout has no end marker.

@@ -5,6 +5,7 @@ import type { Extent } from "../../extent.ts";
 import { type Block, FLAG, type LayerReader } from "../../image/mod.ts";
 import { type Directory, type File, isErrno, joinPath } from "../../linux/mod.ts";
 import { type MetadataPolicy, NAME_REFUSALS } from "./metadata_policy.ts";
+import { readContent } from "./read_content.ts";
 import { hasWholeSeconds, storedMetadata } from "./record_metadata.ts";
 
 /** A file's record, and what is needed to make the file. */
@@ -60,7 +61,7 @@ export function restoreFile(options: FileToRestore): boolean {
 
 function writePlain(file: File, { block, record, reader, tick }: FileToRestore): void {
   let written = 0;
-  reader.read(block.offset(record), block.stored(record), (piece) => {
+  readContent(reader, { block, record }, (piece) => {
     tick(written);
     file.write(piece);
     written += piece.length;
@@ -76,7 +77,7 @@ function writeSparse(file: File, { block, record, reader, tick }: FileToRestore)
   let done = 0;
   let written = 0;
   file.truncate(size);
-  reader.read(block.offset(record), block.stored(record), (piece) => {
+  readContent(reader, { block, record }, (piece) => {
     tick(written);
     let rest = extents ? piece : piece.subarray(map.take(piece));
     extents ??= map.extents(size);

@@ -1,9 +1,8 @@
 /** Writes an image's last layer: whiteouts, then everything but regular files. */
 
 import type { WrittenType } from "../../../archive/mod.ts";
-import { type Block, KIND, RECORD } from "../../../image/mod.ts";
+import { type Block, KIND, RECORD, tarEntry, whiteoutEntry } from "../../../image/mod.ts";
 import { joinPath } from "../../../linux/mod.ts";
-import { tarEntry, whiteoutEntry } from "../write/tar_entries.ts";
 import type { LayerWriter } from "../write/layer_writer.ts";
 import type { MergedTree } from "./merged_tree.ts";
 

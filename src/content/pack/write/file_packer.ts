@@ -18,11 +18,11 @@ import {
   ChunkList,
   FLAG,
   type Location,
+  tarEntry,
   type Xattr,
 } from "../../../image/mod.ts";
 import { readXattrs } from "../../read_xattrs.ts";
 import type { ChunkedStream, FileChunker } from "./file_chunker.ts";
-import { tarEntry } from "./tar_entries.ts";
 import type { LayerWriter } from "./layer_writer.ts";
 import type { ReusableContent } from "./reusable_content.ts";
 import { sparseExtents } from "./sparse_extents.ts";

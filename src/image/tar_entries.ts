@@ -6,9 +6,10 @@ import {
   whiteoutPath,
   type WrittenEntry,
   type WrittenType,
-} from "../../../archive/mod.ts";
-import type { Timespec } from "../../../linux/mod.ts";
-import { type Xattr, xattrRecords } from "../../../image/mod.ts";
+} from "../archive/mod.ts";
+import type { Timespec } from "../linux/mod.ts";
+import type { Xattr } from "./layout.ts";
+import { xattrRecords } from "./xattr_records.ts";
 
 /** An entry as it is written; its paths are those of the tree, not escaped. */
 export interface TreeEntry {
