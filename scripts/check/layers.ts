@@ -12,7 +12,7 @@ export const LEVELS: readonly (readonly string[])[] = [
   ["admin"],
   ["workspace"],
   ["initializer"],
-  ["inspect"],
+  ["inspect", "migrate"],
   ["git", "snapshot"],
   ["content", "store"],
   ["image"],

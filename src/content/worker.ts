@@ -7,7 +7,7 @@ import { requireConfined } from "../confinement.ts";
 import { configureFileSystems, messageOf, toWire } from "../errors.ts";
 import { openLibc } from "../linux/mod.ts";
 import type { ContentWorkerStart, FromContentWorker } from "./worker_start.ts";
-import { configureIdMap } from "./id_map.ts";
+import { configureIdMap, configureRenumbering } from "./id_map.ts";
 import { confineWorker } from "./confine_worker.ts";
 import { contentError } from "./content_errors.ts";
 import { type Operation, operationContext } from "./operation.ts";
@@ -44,9 +44,10 @@ function serve(start: ContentWorkerStart): string | undefined {
   configureFileSystems(() => start.fileSystems ?? []);
   openLibc(start.libc);
   configureIdMap(start.idMap ?? []);
+  configureRenumbering(start.renumber ?? []);
   // Before the filter, which refuses any further change.
   const priorityRefused = yieldTo(start.priority ?? "normal");
-  if (start.confinement) confineWorker(start.confinement, start.areas);
+  if (start.confinement) confineWorker(start.confinement, start.areas, start.readOnly);
   const areas = openAreas(start.areas);
   const { port } = start;
   const reply = (message: ReplyMessage, transfer: Transferable[] = []) =>

@@ -2,7 +2,7 @@
 
 import type { FileSystem } from "../errors.ts";
 import type { ConfinementSupport } from "../linux/mod.ts";
-import type { IdRange } from "./id_map.ts";
+import type { IdRange, IdRenumbering } from "./id_map.ts";
 import type { ContentPriority } from "./priority.ts";
 
 /** The absolute paths of the areas, the folders that a content Worker may reach. */
@@ -39,6 +39,10 @@ export interface ContentWorkerStart {
   idMap?: readonly IdRange[];
   /** How the Worker shares processors and disks; as its spawner does where it is absent. */
   priority?: ContentPriority;
+  /** Other numbers for the owners of what is restored or extracted; the same where it is absent. */
+  renumber?: readonly IdRenumbering[];
+  /** Further areas in which nothing is to change. */
+  readOnly?: readonly (keyof Areas)[];
   /** The port that requests arrive on; the Worker owns it. */
   port: MessagePort;
 }

@@ -1,7 +1,7 @@
 /** Starts the Workers of the daemon and joins them by MessagePorts. */
 
 import type { Config } from "../config/mod.ts";
-import type { Areas, ContentWorkerStart, FromContentWorker } from "../content/mod.ts";
+import type { Areas } from "../content/mod.ts";
 import type { LogOptions } from "../log/mod.ts";
 import { programsOf } from "../git/mod.ts";
 import type {
@@ -13,11 +13,13 @@ import type {
   DaemonWorkerStop,
   FromDaemonWorker,
 } from "./messages.ts";
-import { contentPermissions, daemonPermissions, type Permissions } from "./worker_permissions.ts";
+import { daemonPermissions } from "./worker_permissions.ts";
 import type { FoundGit } from "../git/mod.ts";
 import type { ConfinementSupport } from "../linux/mod.ts";
 import { fileSystemsOf, readFileSystems } from "../mounts.ts";
 import { StartError } from "../errors.ts";
+import { startContentWorkers } from "./content_workers.ts";
+import { spawnWorker } from "./spawn_worker.ts";
 import { workerModule } from "../program_files.ts";
 
 /** Options of {@link launch}. */
@@ -93,39 +95,18 @@ export function launch(options: LaunchOptions): Launched {
   const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
   const daemonServes = Promise.withResolvers<void>();
 
-  const workers: Worker[] = [];
-  const start = (url: URL, name: string, permissions: Permissions) => {
-    const worker = spawn(url, name, permissions, reject);
-    workers.push(worker);
-    return worker;
-  };
-
   const fileSystems = fileSystemsOf([config.root, ...Object.values(areas)], readFileSystems());
-  const content = Array.from({ length: navigator.hardwareConcurrency + 1 }, (_, index) => {
-    const { port1: port, port2 } = new MessageChannel();
-    const serves = Promise.withResolvers<string | undefined>();
-    const worker = start(modules.content, `content-${index + 1}`, contentPermissions(libc));
-    worker.onmessage = ({ data }: MessageEvent<FromContentWorker>) => {
-      if (data.kind === "serving") serves.resolve(data.priorityRefused);
-      else reject(new StartError(data.message));
-    };
-    const message: ContentWorkerStart = {
-      kind: "start",
-      libc,
-      areas,
-      confinement,
-      fileSystems,
-      idMap: config.compat.idMap,
-      // The first answers quickly; see `content/dispatcher.ts`.
-      priority: index === 0 ? "normal" : config.content.priority,
-      port,
-    };
-    worker.postMessage(message, [port]);
-    return { port: port2, serves: serves.promise };
-  });
-  const ports = content.map(({ port }) => port);
-  const contentServes = Promise.all(content.map(({ serves }) => serves)).then((refusals) => {
-    const [problem] = refusals.filter((refusal) => refusal !== undefined);
+  const content = startContentWorkers({
+    areas,
+    libc,
+    confinement,
+    fileSystems,
+    idMap: config.compat.idMap,
+    priority: config.content.priority,
+    module: modules.content,
+  }, reject);
+  const { ports } = content;
+  const contentServes = content.serving.then((problem) => {
     if (problem !== undefined) options.onPriorityRefused?.(problem);
   });
 
@@ -135,7 +116,7 @@ export function launch(options: LaunchOptions): Launched {
     options.env,
     options.configFile,
   );
-  const daemon = start(modules.daemon, "daemon", permissions);
+  const daemon = spawnWorker(modules.daemon, "daemon", permissions, reject);
   daemon.onmessage = ({ data }: MessageEvent<FromDaemonWorker>) => {
     if (data.kind === "listening") {
       daemonServes.resolve();
@@ -183,35 +164,8 @@ export function launch(options: LaunchOptions): Launched {
       daemon.postMessage(ping);
     },
     [Symbol.dispose]() {
-      for (const worker of workers) worker.terminate();
+      daemon.terminate();
+      content[Symbol.dispose]();
     },
   };
-}
-
-function spawn(
-  url: URL,
-  name: string,
-  permissions: Permissions,
-  died: (error: Error) => void,
-): Worker {
-  const worker = newWorker(url, name, permissions);
-  worker.onerror = (event) => {
-    event.preventDefault();
-    died(new Error(`The ${name} Worker died: ${event.message}`));
-  };
-  worker.onmessageerror = () => died(new Error(`The ${name} Worker sent what cannot be read`));
-  return worker;
-}
-
-function newWorker(url: URL, name: string, permissions: Permissions): Worker {
-  try {
-    return new Worker(url, { type: "module", name, deno: { permissions } });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.WouldBlock)) throw error;
-    throw new StartError(
-      `Cannot start the ${name} Worker: the system gives this process no further thread; raise ` +
-        "pids.max of its cgroup (TasksMax= of a systemd unit), or the user's limit (ulimit -u)",
-      { cause: error },
-    );
-  }
 }

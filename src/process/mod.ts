@@ -3,6 +3,11 @@
  * signals, logging. The main thread runs this and nothing else.
  */
 
+export {
+  type ContentWorkers,
+  type ContentWorkersOptions,
+  startContentWorkers,
+} from "./content_workers.ts";
 export { libcPath } from "./libc.ts";
 export { lockRoot } from "./lock.ts";
 export type {

@@ -10,7 +10,7 @@ import type { KnownLineages } from "./known_lineages.ts";
 import { type ImageReference, storedAt } from "./references.ts";
 import { findReference, type FoundReference } from "./references_scan.ts";
 import { headsOf, type HistoryImage, type RetentionRules } from "./retained_images.ts";
-import { backupKey, isReferenceKey, snapshotPrefix } from "./snapshot_names.ts";
+import { backupKey, backupUrl, isReferenceKey, snapshotPrefix } from "./snapshot_names.ts";
 
 /** Options of {@link Backups}. */
 export interface BackupsOptions {
@@ -26,6 +26,8 @@ export interface BackupImage {
   isFork: boolean;
   /** Digests of the layers that the tree was last saved as or restored from, lowest first. */
   previousLayers: readonly Digest[];
+  /** Whether it is refused where the identity has a backup. */
+  mustBeFirst?: boolean | undefined;
 }
 
 /** What became of a backup. */
@@ -51,11 +53,12 @@ export class Backups {
 
   /**
    * Makes an image the identity's latest backup, and lets go what the rules do not keep.
-   * @throws {DaemonError} DATA_LOSS where the reference that is there cannot be read; what the store throws
+   * @throws {DaemonError} DATA_LOSS where the reference that is there cannot be read; ALREADY_EXISTS where it
+   * must be the first and is not; what the store throws
    */
   async add(
     identity: WorkspaceIdentity,
-    { image, isFork, previousLayers }: BackupImage,
+    { image, isFork, previousLayers, mustBeFirst = false }: BackupImage,
     { signal }: StoreOptions,
   ): Promise<AddedImage> {
     const retention = this.#retention;
@@ -68,6 +71,8 @@ export class Backups {
       adds: image.manifest,
       lineages: this.#lineages,
       change: (earlier) => {
+        const other = earlier.find(({ manifest }) => manifest !== image.manifest);
+        if (mustBeFirst && other) throw alreadyBackedUp(identity, other.manifest);
         // Of the lineage that the tree was forked from there may be a later backup by now.
         if (isFork && earlier[0]?.manifest !== image.manifest) return undefined;
         const added = addBackup(image, earlier, { previousLayers, rules, now });
@@ -147,4 +152,12 @@ export class Backups {
       throw error;
     }
   }
+}
+
+/** Returns the refusal of a first backup where there is one. */
+export function alreadyBackedUp(identity: WorkspaceIdentity, latest: Digest): DaemonError {
+  return new DaemonError(
+    "ALREADY_EXISTS",
+    `${identity.owner}/${identity.metaId} has a backup already (${backupUrl(identity, latest)})`,
+  );
 }

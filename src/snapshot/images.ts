@@ -46,6 +46,8 @@ export interface SaveOptions {
   isLimited?: boolean;
   /** Whether a backup that would be the same as the latest one is left out. */
   skipUnchanged?: boolean;
+  /** Whether a backup is refused with ALREADY_EXISTS where the identity has one. */
+  mustBeFirst?: boolean;
   signal?: AbortSignal | undefined;
 }
 

@@ -8,6 +8,7 @@
 export { BaseCache, type BaseCacheOptions } from "./base_cache.ts";
 export { LayerCache, type LayerCacheOptions } from "./layer_cache.ts";
 export type { CacheLimits } from "./node_cache.ts";
+export { alreadyBackedUp } from "./backups.ts";
 export { STORE_CONCURRENCY } from "./concurrency.ts";
 export { changeHistory } from "./history.ts";
 export { blobsOf, contentBlobsOf, type ContentOfImage, type ImageBlob } from "./image_blobs.ts";

@@ -142,7 +142,8 @@ export class StoredImages implements Images {
     let otherLineages: OtherLineages | undefined;
     const saved = await this.#save(tree, options, async (image, previousLayers) => {
       const isFork = image.lineage?.id !== options.lineage?.id;
-      const backup = { image, isFork, previousLayers };
+      const { mustBeFirst } = options;
+      const backup = { image, isFork, previousLayers, mustBeFirst };
       isUnchanged = options.skipUnchanged === true &&
         await this.#backups.hold(identity, backup, options);
       if (!isUnchanged) {

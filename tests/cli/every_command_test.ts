@@ -40,6 +40,7 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   "store show": [URL_OF_NOTHING],
   "store cat": [URL_OF_NOTHING, "file"],
   "store export": [URL_OF_NOTHING, "--tar", "-"],
+  "store import": [EMPTY, "--owner", "a", "--meta-id", "b"],
   "store copy": ["--to", EMPTY],
   "store verify": [],
   "store rm": [URL_OF_NOTHING],

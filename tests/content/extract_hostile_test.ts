@@ -391,14 +391,17 @@ Deno.test("extract refuses hostile archives, naming the entry, and touches nothi
         name,
         ignore: isTaken,
         fn: async () => {
-          const into = await folderIn(tree, String(i));
-          const options = limitBytes === undefined ? {} : { limitBytes };
-          const error = await assertRejects(
-            () => extractTo(into, bytes, options),
-            DaemonError,
-          );
-          assertEquals(error.code, code ?? "FAILED_PRECONDITION", error.message);
-          for (const part of says) assertStringIncludes(error.message, part);
+          // Trust is in what files may be, not in where they lie.
+          for (const trusted of [false, true]) {
+            const into = await folderIn(tree, `${i}-${trusted}`);
+            const options = { trusted, ...(limitBytes === undefined ? {} : { limitBytes }) };
+            const error = await assertRejects(
+              () => extractTo(into, bytes, options),
+              DaemonError,
+            );
+            assertEquals(error.code, code ?? "FAILED_PRECONDITION", error.message);
+            for (const part of says) assertStringIncludes(error.message, part);
+          }
         },
       });
     }

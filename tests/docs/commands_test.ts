@@ -60,10 +60,13 @@ Deno.test("the store commands of the operations page run as they are shown", asy
   await fixture.backup("w");
   const target = join(fixture.root, "copied");
   await Deno.mkdir(target);
+  const archive = join(fixture.root, "full.tar");
+  await Deno.writeFile(archive, new Uint8Array(10240));
   for (const line of shown) {
     await t.step(line, async () => {
       const real = line.replace("wsdaemon:snapshot/…", snapshot)
         .replace("bucket.json", target)
+        .replace("full.tar", archive)
         .replace("/tmp/image", join(fixture.root, "..", "image"));
       if (real.includes("|")) return await inShell(real, fixture.root);
       const [, ...args] = real.split(/\s+/);

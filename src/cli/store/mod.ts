@@ -6,6 +6,7 @@ import { copyCommand } from "./copy.ts";
 import { exportCommand } from "./export.ts";
 import { forgetCommand } from "./forget.ts";
 import { gcCommand } from "./gc.ts";
+import { importCommand } from "./import.ts";
 import { lsCommand } from "./ls.ts";
 import { rmCommand } from "./rm.ts";
 import { addStoreFlags } from "./session.ts";
@@ -36,6 +37,7 @@ export function storeCommand(): Command {
     showCommand(),
     catCommand(),
     exportCommand(),
+    importCommand(),
     copyCommand(),
     verifyCommand(),
     rmCommand(),

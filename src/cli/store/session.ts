@@ -34,7 +34,10 @@ export interface CommandSession {
 }
 
 /** An open store for one command, with the options that its flags give. */
-export interface StoreSession extends CommandSession, BlobSource {}
+export interface StoreSession extends CommandSession, BlobSource {
+  /** The spool's folder, absolute. */
+  spoolDir: string;
+}
 
 /** Adds the flags that {@link withStore} reads, to the parent of all its commands. */
 export function addStoreFlags(command: Command): Command {
@@ -54,7 +57,7 @@ export async function withStore<T>(
     if (!session.json) sayWhich(command.parent!, session.config);
     const spool = await openSpool(session.stack);
     const source = await openSource(requireStorage(session.config), spool, session.stack);
-    return await use({ ...source, ...session });
+    return await use({ ...source, ...session, spoolDir: spool.path });
   });
 }
 

@@ -7,6 +7,7 @@ import type { OmissionKind } from "../omissions.ts";
 import { NODE_REFUSALS } from "../restore/metadata_policy.ts";
 import type { RestoreResult } from "../restore/restore_result.ts";
 import { isUncommonTime, tryChown } from "../attributes.ts";
+import { hostOwner } from "../id_map.ts";
 import { takenBytes } from "../disk_usage.ts";
 import { Budget } from "../budget.ts";
 import {
@@ -210,7 +211,9 @@ class Extraction implements Disposable {
   /** Sets owner and times of an entry that cannot be opened. */
   #applyToEntry({ dir, name, path }: Leaf, { uid, gid, mtime }: TarEntry): void {
     const { owners } = this.#applyOptions;
-    const isOwned = !owners || tryChown(() => dir.chownEntry(name, uid, gid));
+    const owner = hostOwner({ uid, gid });
+    const isOwned = !owners ||
+      owner !== undefined && tryChown(() => dir.chownEntry(name, owner.uid, owner.gid));
     if (!isOwned) this.#omissions.add("owner", path.bytes);
     const time = timespec(mtime);
     dir.setEntryTimes(name, time);
