@@ -75,6 +75,11 @@ export class ChunkListBuilder {
     this.#list.set(this.#count++, digest, place, length);
   }
 
+  /** Chunks so far. */
+  get count(): number {
+    return this.#count;
+  }
+
   /** Returns the list: a view that the next {@link add} may leave behind. */
   get bytes(): Uint8Array {
     return this.#list.bytes.subarray(0, this.#count * CHUNK_ENTRY);

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
 import { join } from "@std/path";
 import { DaemonError } from "../../src/errors.ts";
 import type { PackResult } from "../../src/content/pack/pack_result.ts";
@@ -153,4 +154,55 @@ Deno.test("a tree without chunks has none of their packs once its large files ar
   await Deno.remove(join(path, "linked"));
   const second = await fixture.pack("w1", CHUNKS);
   assertEquals([packsOf(second), second.isNative], [[], false]);
+});
+
+/** Writes a file that several Workers pack, of blocks that differ. */
+async function writeLarge(path: string): Promise<void> {
+  const block = noise(4 * MiB, 12);
+  using file = await Deno.open(path, { write: true, create: true });
+  for (let n = 0; n < 17; n++) {
+    for (let at = 0; at < block.length; at += 65_536) block[at + n]! ^= n;
+    await file.write(block);
+  }
+}
+
+async function digest(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  using file = await Deno.open(path);
+  for await (const bytes of file.readable) hash.update(bytes);
+  return hash.digest("hex");
+}
+
+Deno.test("a file that Workers pack side by side has the packs that one of them makes", async () => {
+  await using fixture = new ImageFixture();
+  const path = await fixture.publish("w1");
+  await writeLarge(join(path, "disk"));
+  const image = await fixture.pack("w1", CHUNKS);
+  const { tree, path: restored } = await fixture.restore(image);
+  assertEquals(await digest(join(restored, "disk")), await digest(join(path, "disk")));
+  await fixture.content.remove(tree);
+  await using alone = new ImageFixture(1);
+  await Deno.rename(join(path, "disk"), join(await alone.publish("w1"), "disk"));
+  const digests = (one: PackResult) => packsOf(one).map(({ digest }) => digest).sort();
+  assertEquals(digests(await alone.pack("w1", CHUNKS)), digests(image));
+});
+
+Deno.test("a file that changes while Workers pack it side by side is packed as it is in the end", async () => {
+  await using fixture = new ImageFixture();
+  const path = await fixture.publish("w1");
+  const file = join(path, "disk");
+  await writeLarge(file);
+  let hasChanged = false;
+  const image = await fixture.pack("w1", {
+    ...CHUNKS,
+    onLayer: () => {
+      if (hasChanged) return;
+      hasChanged = true;
+      using open = Deno.openSync(file, { write: true });
+      open.writeSync(new TextEncoder().encode("changed"));
+    },
+  });
+  assert(hasChanged);
+  const { path: restored } = await fixture.restore(image);
+  assertEquals(await digest(join(restored, "disk")), await digest(file));
 });

@@ -21,7 +21,12 @@ function resultsOf(files: readonly { key: number; name: string; layer: number }[
     builder.add(file, { kind: KIND.file, name: bytes(name), location });
     builder.finish();
   }
-  return { keys: files.map(({ key }) => key), arena: arena.buffers } satisfies LargeFileResults;
+  return {
+    keys: files.map(({ key }) => key),
+    arena: arena.buffers,
+    shared: new Map(),
+    segments: [],
+  } satisfies LargeFileResults;
 }
 
 Deno.test("a large file's record replaces its placeholder, whichever part packed it", () => {
@@ -37,7 +42,7 @@ Deno.test("a large file's record replaces its placeholder, whichever part packed
     resultsOf([]),
     resultsOf([{ key: 12, name: "b", layer: 5 }]),
     resultsOf([{ key: 11, name: "a", layer: 6 }]),
-  ]);
+  ], () => {});
   const found: [string, number][] = [];
   tree.each((block, record) => found.push([textOf(block.name(record)), block.layer(record)]));
   assertEquals(found, [["a", 6], ["b", 5], ["small", 3]]);

@@ -8,6 +8,7 @@ import type { DeviceAlias } from "../volume/device_names.ts";
 import type { ExcludeRules } from "./exclude/exclude_rules.ts";
 import type { PartTotals } from "./part_stats.ts";
 import type { RevisitPlan } from "./revisit/revisit_plan.ts";
+import type { StoredSegment } from "./write/file_segment.ts";
 import type { Remainder, SealedLayer } from "./write/layer_writer.ts";
 
 /** The part of a request that is the same for all parts of a pack. */
@@ -55,6 +56,17 @@ export interface PartRequest {
 export interface LargeFileResults {
   readonly keys: number[];
   readonly arena: ArrayBuffer[];
+  /** Of those keys that have it: which chunks of the file other parts have stored. */
+  readonly shared: ReadonlyMap<number, SharedChunks>;
+  /** Segments of files that this part stored, whoever cut them. */
+  readonly segments: readonly StoredSegment[];
+}
+
+/** Chunks of a file that are in segments. */
+export interface SharedChunks {
+  readonly id: number;
+  /** How many. */
+  readonly chunks: number;
 }
 
 /** The result of a part, besides the layers that it has announced. */

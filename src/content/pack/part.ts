@@ -19,7 +19,13 @@ import { type OpenAreas, openTree } from "../areas.ts";
 import { BaselineReader } from "../baseline/baseline_reader.ts";
 import { withContainerIds } from "../id_map.ts";
 import type { OperationContext } from "../operation.ts";
-import { type PartEvent, type PartRequest, type PartResult, transferables } from "./pack_job.ts";
+import {
+  type PartEvent,
+  type PartRequest,
+  type PartResult,
+  type SharedChunks,
+  transferables,
+} from "./pack_job.ts";
 import { Excludes } from "./exclude/excludes.ts";
 import { PartQueue } from "./part_queue.ts";
 import { PartStats } from "./part_stats.ts";
@@ -36,6 +42,12 @@ import { syncDirtyPages } from "./sync_pages.ts";
 import { FilePacker, type PackedFile } from "./write/file_packer.ts";
 import type { ChunkPackWriter } from "./write/chunk_pack_writer.ts";
 import type { LayerWriter } from "./write/layer_writer.ts";
+import {
+  decodeSegment,
+  encodeSegment,
+  type FileSegment,
+  type StoredSegment,
+} from "./write/file_segment.ts";
 import { openChunker } from "./write/open_chunker.ts";
 import { NUMBERS_PER_PART, openPartLayers, openPartPacks } from "./write/part_layers.ts";
 
@@ -104,8 +116,12 @@ class Part implements Disposable {
   readonly #stats = new PartStats();
   readonly #largeFileArena = new Arena();
   readonly #largeFileKeys: number[] = [];
+  readonly #sharedChunks = new Map<number, SharedChunks>();
+  readonly #segments: StoredSegment[] = [];
   /** Large files that this part has found. */
   #largeFiles = 0;
+  /** Attempts to read a large file whose segments others may store. */
+  #attempts = 0;
   #ticks = 0;
 
   constructor(options: PartOptions) {
@@ -120,7 +136,12 @@ class Part implements Disposable {
     this.#layers = openPartLayers(areas, job, part, context);
     this.#packs = openPartPacks(areas, job, part, context);
     this.#packer = new FilePacker(this.#layers, {
-      chunker: openChunker(job, this.#packs, baselineFile),
+      chunker: openChunker(job, this.#packs, baselineFile, {
+        isWanted: () => job.parts > 1 && shared.isRunningLow(job.parts),
+        nextId: () => part * NUMBERS_PER_PART + ++this.#attempts,
+        offer: (segment) =>
+          this.#queue.add({ kind: "segment", key: 0, path: encodeSegment(segment) }),
+      }),
       syncedAt: job.syncedAt,
       resync: () => job.isFrozen ? job.syncedAt : syncDirtyPages(top),
       tick: () => this.#report(),
@@ -169,6 +190,7 @@ class Part implements Disposable {
         continue;
       }
       if (item.kind === "file") this.#largeFile(item);
+      else if (item.kind === "segment") this.#segment(decodeSegment(item.path));
       else if (item.key === 0) this.#walker.walk(item.path);
       else this.#revisit(item.key - 1, item.path);
       items++;
@@ -183,7 +205,12 @@ class Part implements Disposable {
       changed: this.#changedSinceWalked(),
       arena: this.#arena.buffers,
       stale: { count: stale.length, bytes: encodeStale(stale) },
-      largeFiles: { keys: this.#largeFileKeys, arena: this.#largeFileArena.buffers },
+      largeFiles: {
+        keys: this.#largeFileKeys,
+        arena: this.#largeFileArena.buffers,
+        shared: this.#sharedChunks,
+        segments: this.#segments,
+      },
       ...(remainder ? { remainder } : {}),
       items,
       totals: this.#stats.done(this.#packer),
@@ -258,6 +285,16 @@ class Part implements Disposable {
     addPackedFile(builder, name, packed);
     builder.finish();
     this.#largeFileKeys.push(item.key);
+    if (packed.shared) this.#sharedChunks.set(item.key, packed.shared);
+  }
+
+  /** Stores a segment that this or another part has cut. */
+  #segment(segment: FileSegment): void {
+    const { parent, name } = splitLast(segment.path);
+    const { id, first } = segment;
+    using dir = this.#openParent(parent);
+    const stored = dir ? this.#packer.packSegment(dir, name, segment) : { id, first };
+    this.#segments.push(stored);
   }
 
   #packLargeFile(
@@ -266,16 +303,20 @@ class Part implements Disposable {
     path: Uint8Array,
     previous: PreviousFile | undefined,
   ): PackedFile | undefined {
-    let directory: Directory;
+    using dir = this.#openParent(parent);
+    if (!dir) return undefined;
+    const reusable = this.#known && new PathFirst(previous, this.#known);
+    const packed = this.#packer.pack(dir, name, path, { reusable });
+    return typeof packed !== "string" && "location" in packed ? packed : undefined;
+  }
+
+  /** Opens a directory of the tree; `undefined` if it is gone, or of another type by now. */
+  #openParent(path: Uint8Array): Directory | undefined {
     try {
-      directory = openLongPath(this.#top, parent);
+      return openLongPath(this.#top, path);
     } catch (error) {
       if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP", "EXDEV")) return undefined;
       throw error;
     }
-    using dir = directory;
-    const reusable = this.#known && new PathFirst(previous, this.#known);
-    const packed = this.#packer.pack(dir, name, path, { reusable });
-    return typeof packed !== "string" && "location" in packed ? packed : undefined;
   }
 }

@@ -43,8 +43,8 @@ export class PartQueue {
   add(item: WorkItem): void {
     const { shared } = this.#options;
     shared.announce();
-    // A large file is worth a Worker of its own at once.
-    if (item.kind === "file") {
+    // A large file is worth a Worker of its own at once, and so is a segment of one.
+    if (item.kind !== "directory") {
       this.#askForHelp();
       if (shared.offer(item)) return;
     }

@@ -35,14 +35,17 @@
 
 import type { Stat } from "../../linux/mod.ts";
 
-/** A directory to walk or a large file to pack. */
+const KINDS = ["directory", "file", "segment"] as const;
+
+/** A directory to walk, a large file to pack, or a segment of one to store. */
 export interface WorkItem {
-  readonly kind: "directory" | "file";
+  readonly kind: typeof KINDS[number];
   /**
    * Identifies a file's result when the parts are merged. Of a directory: 0 if it is walked with
    * all that is in it; otherwise it is the directory of the baseline whose number is less by 1.
    */
   readonly key: number;
+  /** Of a segment all that is known of it; see `write/file_segment.ts`. */
   readonly path: Uint8Array;
 }
 
@@ -168,7 +171,7 @@ export class SharedPackState {
       const end = used + item.path.length;
       this.#stack.set(item.path, used);
       this.#view.setUint32(end, item.path.length, true);
-      this.#view.setUint32(end + 4, item.kind === "file" ? 1 : 0, true);
+      this.#view.setUint32(end + 4, KINDS.indexOf(item.kind), true);
       this.#view.setFloat64(end + 8, item.key, true);
       Atomics.store(this.#cells, USED, used + size);
       Atomics.add(this.#cells, COUNT, 1);
@@ -188,7 +191,7 @@ export class SharedPackState {
       const end = used - TRAILER_BYTES;
       const start = end - this.#view.getUint32(end, true);
       item = {
-        kind: this.#view.getUint32(end + 4, true) === 1 ? "file" : "directory",
+        kind: KINDS[this.#view.getUint32(end + 4, true)]!,
         key: this.#view.getFloat64(end + 8, true),
         path: this.#stack.slice(start, end),
       };

@@ -168,7 +168,7 @@ class Finish {
 
   run(): FinishResult {
     this.#rescan();
-    placeLargeFiles(this.#tree, this.#options.request.parts.map((part) => part.largeFiles));
+    this.#placeLargeFiles();
     const links = new HardLinks(this.#tree);
     const duplicates = new EntrySet(links.duplicates());
     const stale = this.#staleEntries(links);
@@ -180,6 +180,15 @@ class Finish {
     this.#options.layers.seal();
     this.#options.packs.seal();
     return this.#write(rewritten, stale.filter(({ layer }) => !rewritten.has(layer)));
+  }
+
+  #placeLargeFiles(): void {
+    using dirs = new DirectoryCache(this.#options.top);
+    placeLargeFiles(
+      this.#tree,
+      this.#options.request.parts.map((part) => part.largeFiles),
+      (entry) => void this.#pack(dirs, entry),
+    );
   }
 
   /** Returns the directories of the baseline that no part has looked at and that are as they were. */

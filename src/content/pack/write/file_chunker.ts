@@ -11,11 +11,13 @@ import {
   KIND,
   KnownChunks,
   MAX_CHUNK,
+  MAX_SEGMENT,
   RECORD,
 } from "../../../image/mod.ts";
-import { type File, splitLast } from "../../../linux/mod.ts";
+import { type File, splitLast, type Stat } from "../../../linux/mod.ts";
 import { BufferPool } from "../../../memory.ts";
 import type { ChunkPackWriter } from "./chunk_pack_writer.ts";
+import type { FileSegment } from "./file_segment.ts";
 
 /** Bytes that are read before chunks are cut: what is left of them is moved to the front each time. */
 const READ_BYTES = 4 * MAX_CHUNK;
@@ -45,6 +47,24 @@ export interface FileChunkerOptions {
   readonly minBytes: number;
   /** Returns the last image's tree; absent where there is none. Called when it is needed first. */
   readonly previous?: (() => PreviousChunks) | undefined;
+  /** Lets other Workers store segments of a file; absent where this one stores them all. */
+  readonly sharing?: SegmentSharing | undefined;
+}
+
+/** How segments of a large file are given to other Workers. */
+export interface SegmentSharing {
+  /** Returns whether somebody could take one now. */
+  isWanted(): boolean;
+  /** Returns a new number that identifies an attempt to read a file. */
+  nextId(): number;
+  offer(segment: FileSegment): void;
+}
+
+/** The list of a file's chunks. */
+export interface ChunkedFile {
+  readonly list: Uint8Array;
+  /** Which of its chunks others store, who fill in their part of the list; absent for none. */
+  readonly shared?: { readonly id: number; readonly chunks: number };
 }
 
 /** A file's stream: the bytes that come first, and the extents of the file that follow. */
@@ -52,6 +72,10 @@ export interface ChunkedStream {
   readonly head: Uint8Array;
   readonly extents: readonly Extent[];
 }
+
+/** Files of this size and more are worth several Workers. */
+const SHARED_FILE_BYTES = MAX_SEGMENT;
+const NO_DIGEST = new Uint8Array(32);
 
 /** Cuts files and writes the chunks that are new. */
 export class FileChunker {
@@ -72,24 +96,35 @@ export class FileChunker {
 
   /**
    * Stores a stream of the file at `path`; reads zeros for what the file has no more.
+   * @param stat of the file, as it was before
    * @param tick called after each read with the bytes that were read; throws if the pack is cancelled
    * @returns its list of chunks, by the numbers that packs have while packing
    */
   pack(
     file: File,
-    path: Uint8Array,
+    { path, stat }: { readonly path: Uint8Array; readonly stat: Stat },
     stream: ChunkedStream,
     tick: (bytes: number) => void,
-  ): Uint8Array {
-    const { packs } = this.#options;
-    // Packs of a file that is new do not depend on what was packed before it.
-    if (!this.#learn(path)) packs.seal();
+  ): ChunkedFile {
+    const isKnown = this.#learn(path);
     const list = new ChunkListBuilder();
     const cutter = new ChunkCutter();
     const reader = new StreamReader(file, stream, tick);
     const buffer = readBuffers.take();
+    // Where in a sparse file a segment is only its map tells.
+    const isPlain = stream.head.length === 0 && stat.size >= SHARED_FILE_BYTES;
+    const sharing = isPlain ? this.#options.sharing : undefined;
+    const id = sharing?.nextId() ?? 0;
+    let [position, shared] = [0, 0];
+    /** The segment that is only cut here; absent where it is stored here, too. */
+    let cutOnly: { first: number; position: number; lengths: number[] } | undefined;
+    const begin = () => {
+      if (!isKnown) this.#options.packs.seal();
+      cutOnly = sharing?.isWanted() ? { first: list.count, position, lengths: [] } : undefined;
+    };
     try {
       let [start, end, isAllNew] = [0, 0, true];
+      begin();
       while (start < end || reader.left > 0) {
         if (end - start < MAX_CHUNK && reader.left > 0) {
           buffer.copyWithin(0, start, end);
@@ -97,20 +132,63 @@ export class FileChunker {
           end += reader.read(buffer.subarray(end));
         }
         const { length, endsSegment } = cutter.cut(buffer, start, end, reader.left === 0);
-        const chunk = buffer.subarray(start, start + length);
-        const digest = createHash("sha256").update(chunk).digest();
-        const found = this.#find(digest, length);
-        list.add(digest, found ?? this.#store(digest, chunk), length);
-        isAllNew &&= found === undefined;
+        if (cutOnly) {
+          list.add(NO_DIGEST, { pack: 0, offset: 0 }, length);
+          cutOnly.lengths.push(length);
+        } else {
+          const isNew = this.#add(list, buffer.subarray(start, start + length));
+          isAllNew &&= isNew;
+        }
         start += length;
+        position += length;
         if (!endsSegment) continue;
-        packs.endSegment(isAllNew);
+        if (cutOnly) {
+          const { lengths, ...where } = cutOnly;
+          const { size, ctime } = stat;
+          const of = { path, file: { size, ctime } };
+          sharing!.offer({ id, ...where, ...of, lengths: Uint32Array.from(lengths) });
+          shared += lengths.length;
+        } else this.#options.packs.endSegment(isAllNew);
         isAllNew = true;
+        begin();
       }
     } finally {
       readBuffers.giveBack(buffer);
     }
+    return { list: list.bytes, ...(shared > 0 ? { shared: { id, chunks: shared } } : {}) };
+  }
+
+  /** Stores a segment that another Worker has cut. @returns its part of the file's list */
+  packSegment(file: File, segment: FileSegment, tick: (bytes: number) => void): Uint8Array {
+    const { packs } = this.#options;
+    const { path, position, lengths } = segment;
+    if (!this.#learn(path)) packs.seal();
+    const length = lengths.reduce((sum, length) => sum + length, 0);
+    const extents = [{ offset: position, length }];
+    const reader = new StreamReader(file, { head: new Uint8Array(), extents }, tick);
+    const list = new ChunkListBuilder();
+    const buffer = readBuffers.take();
+    try {
+      let isAllNew = true;
+      for (const length of lengths) {
+        const chunk = buffer.subarray(0, length);
+        reader.read(chunk);
+        const isNew = this.#add(list, chunk);
+        isAllNew &&= isNew;
+      }
+      packs.endSegment(isAllNew);
+    } finally {
+      readBuffers.giveBack(buffer);
+    }
     return list.bytes;
+  }
+
+  /** Adds a chunk to a list, and stores it unless it is known. @returns whether it was not */
+  #add(list: ChunkListBuilder, chunk: Uint8Array): boolean {
+    const digest = createHash("sha256").update(chunk).digest();
+    const found = this.#find(digest, chunk.length);
+    list.add(digest, found ?? this.#store(digest, chunk), chunk.length);
+    return found === undefined;
   }
 
   /** Has chunks of these packs of the last image stored anew from now on. */

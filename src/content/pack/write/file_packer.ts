@@ -22,7 +22,8 @@ import {
   type Xattr,
 } from "../../../image/mod.ts";
 import { readXattrs } from "../../read_xattrs.ts";
-import type { ChunkedStream, FileChunker } from "./file_chunker.ts";
+import type { ChunkedFile, ChunkedStream, FileChunker } from "./file_chunker.ts";
+import { type FileSegment, isSegmentOf, type StoredSegment } from "./file_segment.ts";
 import type { LayerWriter } from "./layer_writer.ts";
 import type { ReusableContent } from "./reusable_content.ts";
 import { sparseExtents } from "./sparse_extents.ts";
@@ -36,6 +37,8 @@ export interface PackedFile {
   readonly flags: number;
   /** What the flags say of the content: the digest of its stored bytes, or the list of its chunks. */
   readonly content: Uint8Array;
+  /** See {@link ChunkedFile}. */
+  readonly shared?: ChunkedFile["shared"];
   /** Whether a layer has it already, at the same path and with the same metadata. */
   readonly isInPlace: boolean;
   /** Whether it changed at each attempt to read it, or its xattrs could not be listed. */
@@ -185,6 +188,30 @@ export class FilePacker {
     }
   }
 
+  /**
+   * Stores a segment of a large file that another part has cut.
+   * @returns without chunks where the file is gone or not the same any more
+   */
+  packSegment(dir: Directory, name: Name, segment: FileSegment): StoredSegment {
+    const { id, first } = segment;
+    using file = this.#openIfThere(dir, name);
+    if (!file || !isSegmentOf(segment, file.stat())) return { id, first };
+    const chunks = this.#options.chunker!.packSegment(file, segment, (bytes) => {
+      this.bytesCopied += bytes;
+      this.#options.tick();
+    });
+    return isSegmentOf(segment, file.stat()) ? { id, first, chunks } : { id, first };
+  }
+
+  #openIfThere(dir: Directory, name: Name): File | undefined {
+    try {
+      return this.#openAwaitingLease(dir, name);
+    } catch (error) {
+      if (isErrno(error, "ENOENT", "ELOOP", "ENXIO", "EXDEV", "ENOTDIR")) return undefined;
+      throw error;
+    }
+  }
+
   /** Opens a file, waiting until no program holds a lease on it. */
   #openAwaitingLease(dir: Directory, name: Name): File {
     for (;;) {
@@ -227,12 +254,15 @@ export class FilePacker {
       if (same || attempt === MAX_ATTEMPTS) {
         this.filesRead++;
         this.bytesRead += written.location.stored;
-        const { location, content, isInPlace = false } = written;
+        const { location, content, shared, isInPlace = false } = written;
         const flags = written.flags | (extents ? FLAG.sparse : 0) |
           (stat.nlink > 1 ? FLAG.linked : 0);
         const racy = !same || isRacy(stat, this.#syncedAt);
         const unstable = !same || !isListed;
-        return { stat, xattrs, location, flags, content, isInPlace, unstable, racy };
+        return {
+          ...{ stat, xattrs, location, flags, content, isInPlace, unstable, racy },
+          ...(shared ? { shared } : {}),
+        };
       }
       written.undo();
     }
@@ -242,16 +272,18 @@ export class FilePacker {
   #writeChunks({ file, path, stat, stream }: ReadFile): WrittenFile | undefined {
     const { chunker, tick } = this.#options;
     if (!chunker?.wants(stat.size)) return undefined;
-    const content = chunker.pack(file, path, stream, (bytes) => {
+    const { list: content, shared } = chunker.pack(file, { path, stat }, stream, (bytes) => {
       this.bytesCopied += bytes;
       tick();
     });
-    const list = new ChunkList(content);
-    let stored = 0;
-    for (let n = 0; n < list.count; n++) stored += list.length(n);
-    const location = { layer: CHUNKED_LAYER, offset: list.count, stored };
-    // A chunk of another attempt is dead content of its pack, and mostly found again by this one.
-    return { location, content, flags: FLAG.chunked, undo: () => {} };
+    const { count } = new ChunkList(content);
+    const location = { layer: CHUNKED_LAYER, offset: count, stored: stream.stored };
+    return {
+      ...{ location, content, flags: FLAG.chunked },
+      ...(shared ? { shared } : {}),
+      // A chunk of another attempt is dead content of its pack, and mostly found again by this one.
+      undo: () => {},
+    };
   }
 
   /**
@@ -347,7 +379,7 @@ interface FileStream extends ChunkedStream {
 }
 
 /** What has become of a file's content. */
-interface WrittenFile extends Pick<PackedFile, "location" | "content"> {
+interface WrittenFile extends Pick<PackedFile, "location" | "content" | "shared"> {
   /** What of `PackedFile.flags` describes the content. */
   readonly flags: number;
   readonly isInPlace?: boolean;

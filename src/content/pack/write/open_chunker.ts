@@ -5,7 +5,7 @@ import { BaselineReader } from "../../baseline/baseline_reader.ts";
 import type { PackJob } from "../pack_job.ts";
 import { reusableLayers } from "../scan/previous_tree.ts";
 import type { ChunkPackWriter } from "./chunk_pack_writer.ts";
-import { FileChunker } from "./file_chunker.ts";
+import { FileChunker, type SegmentSharing } from "./file_chunker.ts";
 
 /**
  * Returns what stores the large files of a part.
@@ -16,10 +16,11 @@ export function openChunker(
   job: PackJob,
   packs: ChunkPackWriter,
   baseline: File | undefined,
+  sharing?: SegmentSharing,
 ): FileChunker {
   const previous = baseline && (() => {
     const tree = new BaselineReader(baseline);
     return { tree, reusable: reusableLayers(tree, new Set(job.reuse)) };
   });
-  return new FileChunker({ packs, minBytes: job.chunkMinBytes ?? Infinity, previous });
+  return new FileChunker({ packs, minBytes: job.chunkMinBytes ?? Infinity, previous, sharing });
 }
