@@ -7,6 +7,7 @@ import {
   type TlsMaterial,
 } from "../certificates.ts";
 import type { NodeCertificate, NodeProblem } from "../admin/mod.ts";
+import { repeat } from "../async/mod.ts";
 import type { Clock } from "../clock.ts";
 import { logger } from "../log/mod.ts";
 import type { DaemonMetrics } from "./daemon_metrics.ts";
@@ -95,12 +96,10 @@ export class CertificateWatch implements AsyncDisposable {
   }
 
   async #keepWatching(): Promise<void> {
-    const { signal } = this.#stop;
-    for (;;) {
-      await this.#clock.sleep(this.#untilNext(), signal).catch(() => {});
-      if (signal.aborted) return;
+    await repeat(() => {
       this.#warn();
-    }
+      return this.#untilNext();
+    }, { clock: this.#clock, signal: this.#stop.signal, delay: this.#untilNext() });
   }
 
   /** Returns the milliseconds to the next warning: a day, or until one of those in use ends. */

@@ -3,6 +3,7 @@
  * it was collected last is noted in the store, and the lease lets one collect at a time.
  */
 
+import { repeat } from "../async/mod.ts";
 import type { Clock } from "../clock.ts";
 import { messageOf } from "../errors.ts";
 import { logger } from "../log/mod.ts";
@@ -64,18 +65,16 @@ export class CollectionSchedule implements AsyncDisposable {
     const { clock, every } = this.#options;
     const { signal } = this.#stop;
     // Not right after a start, when the node has other work.
-    let delay = Math.random() * JITTER * every;
-    for (;;) {
-      await clock.sleep(delay, signal).catch(() => {});
-      if (signal.aborted) return;
-      delay = await this.#collectIfDue(signal).catch((error) => {
+    const delay = Math.random() * JITTER * every;
+    const collect = () =>
+      this.#collectIfDue(signal).catch((error) => {
         if (signal.aborted) return 0;
         log.warn("Cannot collect the store, and will look again: {reason}", {
           reason: messageOf(error),
         });
         return Math.min(RETRY_MS, every);
       });
-    }
+    await repeat(collect, { clock, signal, delay });
   }
 
   /** @returns milliseconds until the next look */

@@ -4,6 +4,7 @@
  * for. Garbage collection removes them too, but runs only when an operator starts it.
  */
 
+import { repeat } from "../async/mod.ts";
 import type { Clock } from "../clock.ts";
 import { messageOf } from "../errors.ts";
 import { logger } from "../log/mod.ts";
@@ -47,13 +48,10 @@ export class LeftoverSweeper implements AsyncDisposable {
 
   async #keepSweeping(): Promise<void> {
     const { signal } = this.#stop;
-    let delay = Math.random() * INTERVAL_MS;
-    for (;;) {
-      await this.#clock.sleep(delay, signal).catch(() => {});
-      if (signal.aborted) return;
+    await repeat(async () => {
       await this.#sweep(signal);
-      delay = INTERVAL_MS;
-    }
+      return INTERVAL_MS;
+    }, { clock: this.#clock, signal, delay: Math.random() * INTERVAL_MS });
   }
 
   async #sweep(signal: AbortSignal): Promise<void> {

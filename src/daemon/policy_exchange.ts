@@ -1,6 +1,6 @@
 /** Tells the other daemons on a store by which policy this one keeps images, and learns theirs. */
 
-import { resolvesWithin } from "../async/mod.ts";
+import { repeat, resolvesWithin } from "../async/mod.ts";
 import type { Clock } from "../clock.ts";
 import { DaemonError, messageOf } from "../errors.ts";
 import { logger } from "../log/mod.ts";
@@ -80,13 +80,13 @@ export class PolicyExchange implements AsyncDisposable {
     const { clock } = this.#options;
     const { signal } = this.#stop;
     let hasFailed = false;
-    while (!signal.aborted) {
+    await repeat(async () => {
       let delay = INTERVAL_MS;
       try {
         await this.#exchange();
         hasFailed = false;
       } catch (error) {
-        if (signal.aborted) return;
+        if (signal.aborted) return 0;
         delay = RETRY_MS;
         const level = hasFailed ? "debug" : "warn";
         hasFailed = true;
@@ -95,8 +95,8 @@ export class PolicyExchange implements AsyncDisposable {
         });
       }
       onFirst();
-      await clock.sleep(delay, signal).catch(() => {});
-    }
+      return delay;
+    }, { clock, signal });
   }
 
   async #exchange(): Promise<readonly StorePolicy[]> {

@@ -1,6 +1,6 @@
 /** Decides whether the node can take work, which `/readyz` answers. */
 
-import { resolvesWithin } from "../async/mod.ts";
+import { repeat, resolvesWithin } from "../async/mod.ts";
 import type { Clock } from "../clock.ts";
 import type { NodeProblem } from "../admin/mod.ts";
 import { DaemonError, messageOf, type Reason } from "../errors.ts";
@@ -31,7 +31,7 @@ const OVER: Partial<Record<NodeProblem["part"], string>> = {
 const DRAINED: NodeProblem = {
   reason: "NODE_DRAINING",
   part: "node",
-  message: "the node is being drained",
+  message: 'the node is drained and takes no new workspaces: "wsdaemon drain --undo" ends that',
 };
 
 /** Returns whether somebody has the node drained. */
@@ -96,11 +96,10 @@ export class Readiness implements AsyncDisposable {
   }
 
   async #keepProbing(): Promise<void> {
-    const { signal } = this.#stop;
-    while (!signal.aborted) {
+    await repeat(async () => {
       await this.#probe();
-      await this.#clock.sleep(INTERVAL_MS, signal).catch(() => {});
-    }
+      return INTERVAL_MS;
+    }, { clock: this.#clock, signal: this.#stop.signal });
   }
 
   async #probe(): Promise<void> {

@@ -1,5 +1,6 @@
 /** Notices operations that take longer than the operator expects, and says so while they go on. */
 
+import { repeat } from "../async/mod.ts";
 import type { Clock } from "../clock.ts";
 import { formatSize, formatSpan } from "../config/mod.ts";
 import { logger } from "../log/mod.ts";
@@ -51,14 +52,15 @@ export class SlowOperations implements OperationObserver {
 
   async #keepWatching(operation: Operation, signal: AbortSignal): Promise<void> {
     const { clock, slowAfter } = this.#options;
-    // A delay that ends where the operation has taken twice as long as at its begin.
-    for (let [delay, taken] = [slowAfter, 0]; !signal.aborted; delay = taken) {
-      await clock.sleep(delay, signal).catch(() => {});
-      if (signal.aborted) return;
-      taken += delay;
+    let taken = slowAfter;
+    await repeat(() => {
       operation.setSlow();
       this.#report(operation);
-    }
+      // A pause that ends where the operation has taken twice as long as at its begin.
+      const pause = taken;
+      taken += pause;
+      return pause;
+    }, { clock, signal, delay: slowAfter });
   }
 
   #report(operation: Operation): void {

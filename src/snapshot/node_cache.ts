@@ -4,7 +4,7 @@
  * more than is allowed, or the disk has too little room.
  */
 
-import { Semaphore } from "../async/mod.ts";
+import { repeat, Semaphore } from "../async/mod.ts";
 import type { Clock } from "../clock.ts";
 import { messageOf } from "../errors.ts";
 import { logger } from "../log/mod.ts";
@@ -185,11 +185,10 @@ export class NodeCache<T extends CacheEntry> implements AsyncDisposable {
 
   async #watch(): Promise<void> {
     const { clock } = this.#options;
-    const { signal } = this.#stop;
-    while (!signal.aborted) {
+    await repeat(async () => {
       await this.evict();
-      await clock.sleep(INTERVAL_MS, signal).catch(() => {});
-    }
+      return INTERVAL_MS;
+    }, { clock, signal: this.#stop.signal });
   }
 
   async #excess(): Promise<EvictionReason | undefined> {

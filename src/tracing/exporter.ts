@@ -1,4 +1,4 @@
-import { resolvesWithin } from "../async/mod.ts";
+import { repeat, resolvesWithin } from "../async/mod.ts";
 import type { Clock } from "../clock.ts";
 import { messageOf } from "../errors.ts";
 import { logger } from "../log/mod.ts";
@@ -72,11 +72,10 @@ export class SpanExporter implements SpanSink, AsyncDisposable {
 
   async #keepSending(): Promise<void> {
     const { signal } = this.#stop;
-    for (;;) {
-      await this.#clock.sleep(INTERVAL_MS, signal).catch(() => {});
-      if (signal.aborted) return;
+    await repeat(async () => {
       await this.#sendAll();
-    }
+      return INTERVAL_MS;
+    }, { clock: this.#clock, signal, delay: INTERVAL_MS });
   }
 
   /** Sends until nothing is left or a request fails: each further one may take as long to fail. */

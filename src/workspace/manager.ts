@@ -447,7 +447,8 @@ export class WorkspaceManager implements Workspaces {
     if (!this.#isDrained) return;
     throw new DaemonError(
       "UNAVAILABLE",
-      "This node is being drained and takes no new workspaces: use another one",
+      "This node is drained and takes no new workspaces: use another one; an operator ends that by " +
+        '"wsdaemon drain --undo"',
       { reason: "NODE_DRAINING" },
     );
   }

@@ -139,7 +139,9 @@ Deno.test("a node that is drained is not ready, though everything answers", asyn
   await changed(readiness, "the daemon is starting");
   assertEquals(readiness.get(), { ok: true, message: "ready" });
   isDrained = true;
-  assertEquals(readiness.get(), { ok: false, message: "the node is being drained" });
+  const message =
+    'the node is drained and takes no new workspaces: "wsdaemon drain --undo" ends that';
+  assertEquals(readiness.get(), { ok: false, message });
   isDrained = false;
   assertEquals(readiness.get(), { ok: true, message: "ready" });
 });
