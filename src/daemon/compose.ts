@@ -3,31 +3,22 @@
  * earlier, and is stopped before them.
  */
 
-import { join } from "@std/path";
-import { readAuthorities, readTlsMaterial } from "../certificates.ts";
+import { readTlsMaterial } from "../certificates.ts";
 import { Administration, newestImage } from "../admin/mod.ts";
 import { systemClock } from "../clock.ts";
 import type { Config } from "../config/mod.ts";
 import type { Content } from "../content/mod.ts";
-import type { Digest } from "../digest.ts";
 import { messageOf, shuttingDown } from "../errors.ts";
-import { type FoundGit, Git, reportFoundGit } from "../git/mod.ts";
-import { createInitializers } from "../initializer/mod.ts";
+import { type FoundGit, reportFoundGit } from "../git/mod.ts";
 import { logger } from "../log/mod.ts";
 import { OperationRegistry } from "../operations/mod.ts";
-import { EgressProxy, type NetworkOptions, readProxyCredentials } from "../outbound/mod.ts";
+import { EgressProxy } from "../outbound/mod.ts";
 import { formatAddress, parseAddress } from "../address.ts";
 import { type RpcServer, startRpc } from "../rpc/mod.ts";
-import { BaseCache, LayerCache, LegacyArchives, StoredImages } from "../snapshot/mod.ts";
+import { BaseCache } from "../snapshot/mod.ts";
 import { journalPath } from "../state_schema.ts";
 import { statusPage } from "../status_page/mod.ts";
-import {
-  keepsContent,
-  legacyPatterns,
-  type ObjectStore,
-  openStore,
-  storeFolder,
-} from "../store/mod.ts";
+import { keepsContent, type ObjectStore, openStore, storeFolder } from "../store/mod.ts";
 import {
   measureEventLoopDelay,
   Metrics,
@@ -37,12 +28,15 @@ import {
   startMetricsHttp,
 } from "../telemetry/mod.ts";
 import { setTraceSource, SpanExporter, type SpanSink } from "../tracing/mod.ts";
-import { type Journal, recordsOf, WorkspaceManager, WorkspaceMetrics } from "../workspace/mod.ts";
+import { recordsOf, type WorkspaceManager } from "../workspace/mod.ts";
 import { CertificateWatch } from "./certificate_watch.ts";
+import { createLayerCache } from "./create_layer_cache.ts";
+import { createManager } from "./create_manager.ts";
 import type { DaemonMetrics } from "./daemon_metrics.ts";
 import { chooseQuotaDriver } from "./quota.ts";
 import { DiskWatch } from "./disk_watch.ts";
 import { LeftoverSweeper } from "./leftover_sweeper.ts";
+import { networkOf } from "./network_options.ts";
 import { nodeView } from "./node_view.ts";
 import { readNode } from "./node_reader.ts";
 import { openJournal } from "./open_journal.ts";
@@ -53,7 +47,9 @@ import { operationReporter } from "./operation_reporter.ts";
 import { Readiness } from "./readiness.ts";
 import { SlowOperations } from "./slow_operations.ts";
 import { serviceStatus } from "./service_status.ts";
+import { spoolOf } from "./spool_folder.ts";
 import { StoreUpkeep } from "./store_upkeep.ts";
+import type { ImageUser } from "./use_notes.ts";
 
 const log = logger("daemon");
 
@@ -166,29 +162,6 @@ export async function compose(options: ComposeOptions): Promise<RunningDaemon> {
   };
 }
 
-/** Reads what the network around the node asks of connections. @throws {DaemonError} */
-function networkOf(net: Config["net"]): NetworkOptions {
-  const { caFile, proxy, proxyCredentialsFile } = net;
-  const authorities = caFile === undefined ? {} : {
-    authorities: readAuthorities(caFile, "net.caFile"),
-  };
-  if (proxy === undefined) return authorities;
-  const { hostname, port } = new URL(proxy);
-  const credentials = proxyCredentialsFile === undefined ? {} : {
-    credentials: readProxyCredentials(proxyCredentialsFile),
-  };
-  return {
-    ...authorities,
-    proxy: {
-      host: hostname.replace(/^\[(.*)\]$/, "$1"),
-      port: Number(port || "80"),
-      connectBy: net.proxyConnect,
-      exceptions: net.noProxy,
-      ...credentials,
-    },
-  };
-}
-
 function accessOf({ mode, group }: Config["unixSocket"]) {
   return { mode: parseInt(mode, 8), gid: group === undefined ? undefined : Number(group) };
 }
@@ -232,68 +205,6 @@ async function stop(graceMs: number, components: Components): Promise<void> {
 
 /** Milliseconds for the answers of cancelled operations to leave. */
 const ANSWER_TIME = 2_000;
-
-/** What the workspace manager needs besides the options of the daemon. */
-interface ManagerDependencies {
-  store: ObjectStore;
-  upkeep: StoreUpkeep;
-  bases: BaseCache;
-  layers: LayerCache;
-  journal: Journal;
-  metrics: Metrics;
-  egressProxy: EgressProxy;
-  operations: OperationRegistry;
-  disks: DiskWatch;
-}
-
-function createManager(
-  { config, content, privileged, git: found }: ComposeOptions,
-  { store, upkeep, bases, layers, journal, metrics, egressProxy, operations, disks }:
-    ManagerDependencies,
-): WorkspaceManager {
-  const clock = systemClock;
-  const spool = spoolOf(config);
-  const retention = () => upkeep.rules();
-  const { exclude: excludes, store: { chunks: { minBytes: chunkMinBytes } } } = config;
-  const patterns = legacyPatterns(config.storage);
-  const legacy = new LegacyArchives({ store, patterns, metrics });
-  const images = new StoredImages({
-    ...{ content, store, clock, bases, layers, retention, excludes, legacy },
-    chunkMinBytes,
-  });
-  const git = Git.open({
-    ...config.git,
-    found,
-    content,
-    spool,
-    folder: join(config.root, "tmp", "git"),
-    switchUser: privileged,
-    contentOwner: config.contentOwner,
-    egressProxy,
-    clock,
-  });
-  return new WorkspaceManager({
-    content,
-    images,
-    initializers: createInitializers({ ...config.init, git, egressProxy, clock, spool, metrics }),
-    gitStatus: git,
-    journal,
-    admission: disks,
-    clock,
-    metrics: new WorkspaceMetrics(metrics),
-    operations,
-    remoteStorage: keepsContent(config.storage),
-    contentOwner: config.contentOwner,
-    readyFile: config.compat.readyFile,
-    ...(config.init.inPlace ? { inPlace: { owners: folderOwners(config, privileged) } } : {}),
-    backup: config.backup,
-  });
-}
-
-/** Returns who may own a folder that is filled in place: nobody whom the content would not belong to. */
-function folderOwners({ contentOwner }: Config, privileged: boolean): number[] {
-  return [...new Set([...(privileged ? [0] : []), contentOwner.uid])];
-}
 
 /** Returns what sends spans to a collector; `undefined` where none is configured. */
 function traceTo(
@@ -364,7 +275,7 @@ function serveImageAges(
 }
 
 /** Returns the workspaces of a node that were started from an image. */
-function imageUsers(workspaces: WorkspaceManager): { id: string; base: Digest }[] {
+function imageUsers(workspaces: WorkspaceManager): ImageUser[] {
   return workspaces.all().flatMap(({ id, base }) => base === undefined ? [] : [{ id, base }]);
 }
 
@@ -373,28 +284,6 @@ function watchDisks({ root, storage, disk }: Config, metrics: Metrics): DiskWatc
   const disks = new DiskWatch({ root, ...(store ? { store } : {}) }, disk, systemClock);
   disks.serve(metrics);
   return disks;
-}
-
-/** Where images are cloned, or their blobs are on this node anyway, none are kept. */
-function createLayerCache(
-  config: Config,
-  { store, metrics, bases }: Pick<ManagerDependencies, "store" | "metrics" | "bases">,
-): LayerCache {
-  const { root, storage, cache } = config;
-  const isElsewhere = keepsContent(storage) && storeFolder(storage) === undefined;
-  return new LayerCache({
-    ...cache,
-    store,
-    metrics,
-    clock: systemClock,
-    isEnabled: isElsewhere && !bases.isEnabled && cache.maxBytes > 0,
-    folder: join(root, "cache"),
-    spool: spoolOf(config),
-  });
-}
-
-function spoolOf({ root }: Config): string {
-  return join(root, "tmp", "spool");
 }
 
 async function openConfiguredStore(config: Config, metrics: Metrics): Promise<ObjectStore> {
