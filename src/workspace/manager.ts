@@ -13,14 +13,12 @@ import { type Content, NO_FOLDER, type Owner } from "../content/mod.ts";
 import { DaemonError, invalid, messageOf, shuttingDown } from "../errors.ts";
 import type { GitStatus, GitStatusReader } from "../git/mod.ts";
 import type { InitializerPlan, Initializers } from "../initializer/mod.ts";
-import { logger } from "../log/mod.ts";
 import type { Operation, OperationRegistry } from "../operations/mod.ts";
 import type { Images } from "../snapshot/mod.ts";
 import type { InitRequest, Workspaces } from "./workspaces.ts";
 import { BackupSchedule } from "./backup_schedule.ts";
 import { ContentDeleter } from "./content_deleter.ts";
 import { disposeWorkspace } from "./dispose.ts";
-import { backUpAll } from "./drain.ts";
 import { checkDisposePreconditions } from "./dispose_preconditions.ts";
 import type { Journal } from "./journal.ts";
 import type { WorkspaceMetrics } from "./workspace_metrics.ts";
@@ -28,6 +26,7 @@ import { ImageSaver } from "./image_saver.ts";
 import type { InPlaceRules } from "./publish.ts";
 import { ReadyFile } from "./ready_file.ts";
 import { restoreLimits } from "./limits.ts";
+import { NodeDrain } from "./node_drain.ts";
 import { recover } from "./recover.ts";
 import { WorkspaceRegistry } from "./registry.ts";
 import { setUp, type SetupContext } from "./setup.ts";
@@ -35,8 +34,6 @@ import { wireState } from "./state.ts";
 import { withUncaughtHandler } from "../uncaught.ts";
 import { type DisposeOptions, type FinalSave, finalSavesOf } from "./final_saves.ts";
 import { type Disposal, Workspace, type WorkspaceInfo } from "./workspace.ts";
-
-const log = logger("workspace");
 
 /** Decides whether this node takes another workspace. */
 export interface Admission {
@@ -86,10 +83,9 @@ export class WorkspaceManager implements Workspaces {
   readonly #readyFile: ReadyFile | undefined;
   readonly #schedule: BackupSchedule | undefined;
   readonly #deleter: ContentDeleter;
+  readonly #drain: NodeDrain;
   readonly #stop = new AbortController();
   #isStopping = false;
-  #isDrained = false;
-  #drain: Operation | undefined;
 
   constructor(options: ManagerOptions) {
     this.#options = options;
@@ -112,6 +108,13 @@ export class WorkspaceManager implements Workspaces {
       stop: this.#stop.signal,
       onGone: (workspace) => this.#registry.removeIfGone(workspace),
     });
+    this.#drain = new NodeDrain({
+      ...options,
+      saver: this.#saver,
+      stop: this.#stop.signal,
+      hasStorage: (workspace) => this.#hasStorage(workspace),
+      undeleted: () => [...this.#registry.all()].filter(({ state }) => state !== "DELETING"),
+    });
   }
 
   /**
@@ -128,10 +131,7 @@ export class WorkspaceManager implements Workspaces {
       recovered.workspaces.filter((one) => one.state === "AVAILABLE" && this.#hasStorage(one)),
     );
     await this.#deleter.resume(recovered.leftovers, recovered.workspaces);
-    this.#isDrained = this.#options.journal.isDrained;
-    if (!this.#isDrained) return;
-    log.warn('This node is drained, so it takes no workspaces: "wsdaemon drain --undo" ends that');
-    await this.#beginDrain();
+    await this.#drain.resume();
   }
 
   /**
@@ -148,7 +148,7 @@ export class WorkspaceManager implements Workspaces {
     for (const workspace of this.#registry.all()) workspace.setup?.abort.abort(reason);
     await this.#settled();
     await work;
-    await this.#drain?.ended;
+    await this.#drain.settled();
     await unscheduled;
     await this.#saver.settled(this.#registry.all());
     await this.#deleter.settled();
@@ -156,7 +156,7 @@ export class WorkspaceManager implements Workspaces {
 
   /** Whether the node is drained, or being drained: it takes no new workspaces. */
   get isDrained(): boolean {
-    return this.#isDrained;
+    return this.#drain.isDrained;
   }
 
   /**
@@ -167,12 +167,7 @@ export class WorkspaceManager implements Workspaces {
    */
   async drain(): Promise<Operation> {
     this.#refuseWhileStopping();
-    this.#options.journal.setDrained(true, this.#options.clock.now());
-    this.#isDrained = true;
-    const running = this.#drain;
-    // One that was cancelled or undone backs nothing up any more while it ends.
-    const canJoin = running?.state === "running" && !running.isCancelRequested;
-    return canJoin ? running : await this.#beginDrain();
+    return await this.#drain.drain();
   }
 
   /**
@@ -181,53 +176,14 @@ export class WorkspaceManager implements Workspaces {
    * @throws {DaemonError} where that cannot be written down: nothing has changed then
    */
   undrain(): boolean {
-    const wasDrained = this.#isDrained;
-    this.#options.journal.setDrained(false, this.#options.clock.now());
-    this.#isDrained = false;
-    this.#drain?.cancel(
-      new DaemonError("ABORTED", "The drain was undone", { reason: "OPERATION_CANCELLED" }),
-    );
-    return wasDrained;
-  }
-
-  #beginDrain(): Promise<Operation> {
-    const began = Promise.withResolvers<Operation>();
-    // Its failure is the operation's, and is reported with it.
-    this.#backUpAll("drain", (operation) => began.resolve(this.#drain = operation))
-      .catch(() => {});
-    return began.promise;
-  }
-
-  async #backUpAll(caller: string, onBegin: (operation: Operation) => void): Promise<void> {
-    const { operations, backup } = this.#options;
-    await operations.run({ kind: "drain" }, (operation) => {
-      onBegin(operation);
-      return backUpAll(this.#undeleted(), {
-        ...backup,
-        saver: this.#saver,
-        hasStorage: (workspace) => this.#hasStorage(workspace),
-        caller,
-        operation,
-        signal: AbortSignal.any([this.#stop.signal, operation.signal]),
-      });
-    });
-  }
-
-  #undeleted(): Workspace[] {
-    return [...this.#registry.all()].filter(({ state }) => state !== "DELETING");
+    return this.#drain.undrain();
   }
 
   /** Makes the final backups of a node that stops, where it is to; the log says which failed. */
   async #backUpAtStop(): Promise<void> {
     const { backup, remoteStorage } = this.#options;
     if (!backup.onStop || !remoteStorage) return;
-    let operation: Operation | undefined;
-    await this.#backUpAll("stop", (begun) => operation = begun).catch((error) =>
-      log.error("Not every workspace is backed up as of this stop: {reason}; {findings}", {
-        reason: messageOf(error),
-        findings: operation?.findings.join("; "),
-      })
-    );
+    await this.#drain.backUpAtStop();
   }
 
   async #settled(): Promise<void> {
@@ -240,7 +196,7 @@ export class WorkspaceManager implements Workspaces {
     onWarning: (message: string) => void = () => {},
   ): Promise<void> {
     this.#refuseWhileStopping();
-    this.#refuseWhileDrained();
+    this.#drain.refuseInit();
     const plan = this.#options.initializers.parse(request.initializer, "initializer");
     const quotaBytes = checkQuota(request.storageQuotaBytes);
     this.#registry.checkFree(request.id);
@@ -248,7 +204,7 @@ export class WorkspaceManager implements Workspaces {
     if (this.#options.inPlace || this.#registry.isOrphan(request.id)) {
       isPreMade = await this.#lookForFolder(request.id);
       this.#refuseWhileStopping();
-      this.#refuseWhileDrained();
+      this.#drain.refuseInit();
       this.#registry.checkFree(request.id);
     }
     this.#options.admission.checkInit();
@@ -441,16 +397,6 @@ export class WorkspaceManager implements Workspaces {
 
   #hasStorage(workspace: Workspace): boolean {
     return this.#options.remoteStorage && !workspace.record.remoteStorageDisabled;
-  }
-
-  #refuseWhileDrained(): void {
-    if (!this.#isDrained) return;
-    throw new DaemonError(
-      "UNAVAILABLE",
-      "This node is drained and takes no new workspaces: use another one; an operator ends that by " +
-        '"wsdaemon drain --undo"',
-      { reason: "NODE_DRAINING" },
-    );
   }
 
   #refuseWhileStopping(): void {
