@@ -2,6 +2,11 @@
 
 import { assert, assertEquals, assertLess } from "@std/assert";
 import { join } from "@std/path";
+import { FrameWriter } from "../../src/archive/mod.ts";
+import { hexOf } from "../../src/digest.ts";
+import { FLAG, readIndex, RECORD } from "../../src/image/mod.ts";
+import { Directory, openLibc } from "../../src/linux/mod.ts";
+import { libcPath } from "../../src/process/libc.ts";
 import type { PackResult } from "../../src/content/pack/pack_result.ts";
 import {
   assertSameTree,
@@ -18,8 +23,8 @@ import { IS_ROOT } from "./fixture.ts";
 import { ImageFixture, withoutExtents } from "./image_fixture.ts";
 
 /** More than is stored again so that the image stays plain. */
-const MANY = 8;
-const PIECE = 300 << 10;
+const MANY = 6;
+const PIECE = 200 << 10;
 /** As much as the layers of metadata and the entries without content may take. */
 const NEARLY_NOTHING = 32 << 10;
 
@@ -93,3 +98,110 @@ Deno.test("content that moved, was copied or only has other metadata is not stor
     });
   }
 });
+
+Deno.test("what is known of content goes by the last image", async (t) => {
+  await using fixture = new ImageFixture();
+  await t.step(
+    "little that has moved is stored again, and the image stays plain",
+    () => little(fixture),
+  );
+  await t.step(
+    "files that are read again without a change keep their places",
+    () => again(fixture),
+  );
+  await t.step("a rewritten layer has moved files at their paths", () => rewritten(fixture));
+  await t.step("of an image of version 1, which has no digests, nothing", () => version1(fixture));
+});
+
+async function little(fixture: ImageFixture): Promise<void> {
+  const path = await fixture.publish("little", [
+    ["a", directory()],
+    ...Array.from({ length: 4 }, (_, n) => [`a/${n}`, file(random(100 << 10))] as const),
+  ]);
+  await settle(fixture.areas.scratch);
+  await fixture.pack("little");
+  Deno.renameSync(`${path}/a`, `${path}/b`);
+  Deno.chmodSync(`${path}/b/0`, 0o600);
+  await settle(fixture.areas.scratch);
+  const image = await fixture.pack("little");
+  assertEquals(image.isNative, false);
+  await assertRestores(fixture, image, path, false);
+}
+
+async function again(fixture: ImageFixture): Promise<void> {
+  const path = await fixture.publish("again");
+  // What was written just before a pack may be read by the next one, whatever the clock has done.
+  for (const n of ["0", "1", "2"]) Deno.writeFileSync(`${path}/${n}`, random(100 << 10));
+  await fixture.pack("again");
+  const image = await fixture.pack("again");
+  assertEquals([image.isNative, image.stats.newLayers], [false, 0]);
+  await assertRestores(fixture, image, path, false);
+}
+
+async function rewritten(fixture: ImageFixture): Promise<void> {
+  const path = await fixture.publish("rewritten");
+  await fill(path);
+  await settle(fixture.areas.scratch);
+  await fixture.pack("rewritten");
+  Deno.renameSync(`${path}/a`, `${path}/b`);
+  await settle(fixture.areas.scratch);
+  const native = await fixture.pack("rewritten");
+  assert(native.isNative);
+  // A restored tree knows its content, too.
+  const { tree, newBaseline } = await fixture.restore(native);
+  await fixture.content.publish(tree, "elsewhere");
+  await fixture.content.commitBaseline(newBaseline!, "elsewhere");
+  run("chmod", "-R", "g-rwx", join(fixture.areas.workspaces, "elsewhere"));
+  await settle(fixture.areas.scratch);
+  const image = await fixture.pack("elsewhere");
+  assertLess(image.stats.newLayerBytes, NEARLY_NOTHING);
+  await assertRestores(fixture, image, join(fixture.areas.workspaces, "elsewhere"));
+  // So much that what is left of the layer is less than is worth keeping.
+  Deno.removeSync(`${path}/b/large`);
+  for (let n = 1; n < MANY / 2; n++) Deno.removeSync(`${path}/b/b/${n}`);
+  const plain = await fixture.pack("rewritten");
+  assertEquals(plain.isNative, false);
+  for (const index of [true, false]) await assertRestores(fixture, plain, path, index);
+}
+
+/** Writes the index of an image as version 1 has it, without digests, and names it. */
+function indexOfVersion1(fixture: ImageFixture, { index }: PackResult) {
+  openLibc(libcPath());
+  using folder = Directory.open(fixture.areas.blobs);
+  using file = folder.openFile(hexOf(index.digest));
+  const { memory, blocks } = readIndex([{ file, blob: index }]);
+  memory.view.setUint32(8, 1, true);
+  for (const block of blocks) {
+    for (let record = block.first; record < block.end; record += RECORD) {
+      block.setFlags(record, block.flags(record) & ~FLAG.digest);
+    }
+  }
+  const written: Uint8Array<ArrayBuffer>[] = [];
+  const frames = new FrameWriter((bytes) => written.push(bytes.slice()));
+  frames.write(memory.bytes);
+  const { digest, size } = frames.seal();
+  for (const bytes of written) {
+    Deno.writeFileSync(fixture.blobPath(digest), bytes, { append: true });
+  }
+  return { digest, size };
+}
+
+async function version1(fixture: ImageFixture): Promise<void> {
+  const before = await fixture.publish("before");
+  await fill(before);
+  await settle(fixture.areas.scratch);
+  const image = await fixture.pack("before");
+  const { layers } = image;
+  const index = indexOfVersion1(fixture, image);
+  const { tree, newBaseline } = await fixture.restore({ layers, index });
+  await fixture.content.publish(tree, "version-1");
+  await fixture.content.commitBaseline(newBaseline!, "version-1");
+  const path = join(fixture.areas.workspaces, "version-1");
+  assertSameTree(withoutExtents(await readTree(path)), withoutExtents(await readTree(before)));
+  const same = await fixture.pack("version-1");
+  assertEquals([same.stats.filesRead, same.isNative], [0, false]);
+  await Deno.rename(`${path}/a`, `${path}/b`);
+  const moved = await fixture.pack("version-1");
+  assertEquals([moved.isNative, moved.stats.newLayerBytes > PIECE * MANY], [false, true]);
+  await assertRestores(fixture, moved, path, false);
+}
