@@ -20,6 +20,7 @@ import { checkChunks, measureChunks } from "./bench/chunks.ts";
 import { checkChanges, measureChanges } from "./bench/changes.ts";
 import { checkOverhead, measureOverhead } from "./bench/overhead.ts";
 import { measureLayerStarts } from "./bench/layer_starts.ts";
+import { evaluateNetworkRestores, measureNetworkRestores } from "./bench/network_restores.ts";
 import { describeMachine } from "./bench/machine.ts";
 import { measureSaves } from "./bench/saves.ts";
 import { bytesNeeded, LARGE_FILE_BYTES, missingSpace } from "./bench/space.ts";
@@ -88,6 +89,11 @@ async function measureDaemons(
   if (wanted.has("layers")) {
     progress("layers: starts from cached layers and from S3");
     report.layers = await measureLayerStarts(corpus, folder, options.rounds);
+  }
+  if (wanted.has("network")) {
+    progress("network: starts from S3 over a network");
+    report.network = await measureNetworkRestores(corpus, folder, options.rounds);
+    report.goals.push(...evaluateNetworkRestores(report.network));
   }
   if (wanted.has("chunks")) {
     progress("chunks: backups of a large file");

@@ -11,6 +11,7 @@ export const MEASUREMENTS = [
   "saves",
   "starts",
   "layers",
+  "network",
   "changes",
   "chunks",
 ] as const;

@@ -11,6 +11,7 @@ import type { Spread, Summary } from "./measure.ts";
 import type { SavesResult } from "./saves.ts";
 import { type OverheadResult, overheadRows } from "./overhead.ts";
 import { layerStartRows, type LayerStartsResult } from "./layer_starts.ts";
+import { networkRestoreRows, type NetworkRestoresResult } from "./network_restores.ts";
 import { startRows, type StartsResult } from "./starts.ts";
 
 export interface ContenderResult {
@@ -42,6 +43,8 @@ export interface BenchReport {
   starts?: StartsResult;
   /** Absent where they were not measured. */
   layers?: LayerStartsResult;
+  /** Absent where they were not measured. */
+  network?: NetworkRestoresResult;
   /** Absent where no btrfs can be mounted. */
   changes?: ChangesResult;
   chunks?: ChunksResult;
@@ -93,6 +96,7 @@ export function printReport(
     saves,
     starts,
     layers,
+    network,
     changes,
     chunks,
   } = report;
@@ -117,6 +121,7 @@ export function printReport(
   if (saves) lines.push("", ...savesLines(saves));
   if (starts) lines.push("", ...align(startRows(starts)));
   if (layers) lines.push("", ...align(layerStartRows(layers)));
+  if (network) lines.push("", ...align(networkRestoreRows(network)));
   if (changes) lines.push("", ...align(changesRows(changes)));
   if (chunks) lines.push("", ...align(chunksRows(chunks)));
   return lines.join("\n");

@@ -16,6 +16,7 @@ const COPIES: Readonly<Record<Measurement, number>> = {
   saves: 0,
   starts: 25,
   layers: 6,
+  network: 6,
   changes: 8,
   chunks: 0,
 };

@@ -1,10 +1,12 @@
 /** Implements {@link Content} by messages to content Workers. */
 
+import { Semaphore } from "../async/mod.ts";
 import { connectBases } from "./connect_bases.ts";
 import type { Content } from "./content.ts";
 import { Dispatcher, type OnUncaught } from "./dispatcher.ts";
 import { pack, PackStatePool } from "./pack/mod.ts";
 import { restore } from "./restore/restore.ts";
+import { PARTS_UNDER_WAY } from "./restore/stream_layer.ts";
 import { connectTrees } from "./tree_operations.ts";
 import { UntouchedClones } from "./untouched_clones.ts";
 
@@ -29,6 +31,7 @@ export function connectContent(
 ): ConnectedContent {
   const dispatcher = new Dispatcher(ports, onUncaught);
   const states = new PackStatePool(dispatcher.workers);
+  const permits = new Semaphore(PARTS_UNDER_WAY);
   const clones = new UntouchedClones();
   dispatcher.onRequest = (operation, request) => clones.observe(operation, request);
   return {
@@ -41,7 +44,7 @@ export function connectContent(
       fill: (from, to) => dispatcher.run("fillFolder", { from, to }),
     },
     pack: (tree, options) => pack({ dispatcher, states }, tree, options),
-    restore: (tree, options) => restore(dispatcher, tree, options),
+    restore: (tree, options) => restore({ dispatcher, permits }, tree, options),
     extract: (tree, { area, path }, { compression, limitBytes, trusted = false, signal }) =>
       dispatcher.run(
         "extract",

@@ -26,7 +26,7 @@ export type { Folders } from "./folders.ts";
 export type { LayerDescriptor } from "../image/mod.ts";
 export type { Omissions } from "./omissions.ts";
 export type { Excluded, PackExcludes, PackResult, PackStats } from "./pack/pack_result.ts";
-export type { RestoreOptions, RestoreResult } from "./restore/restore_result.ts";
+export type { BlobStream, RestoreOptions, RestoreResult } from "./restore/restore_result.ts";
 export { limitExceeded } from "./budget.ts";
 export { contentError } from "./content_errors.ts";
 export { DIRECTORY_BYTES, fileBytes, largestFile } from "./disk_usage.ts";

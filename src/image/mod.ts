@@ -28,6 +28,7 @@ export {
 export { KnownChunks } from "./known_chunks.ts";
 export { type IndexContent, writeIndex } from "./index_writer.ts";
 export { descriptorOf, type LayerDescriptor } from "./layer_descriptor.ts";
+export { FrameReader } from "./frame_reader.ts";
 export { LayerReader } from "./layer_reader.ts";
 export { CHUNKED_LAYER, FLAG, KIND, RECORD, TEMPORARY_LAYER, type Xattr } from "./layout.ts";
 export { componentsOf, MAX_FOREIGN_DEPTH, MemberPath, memberPath, refusal } from "./member_path.ts";

@@ -109,6 +109,12 @@ export class Directory extends Descriptor {
     return new File(openBeneath(this, path, flags, mode, false), this, path);
   }
 
+  /** Opens a regular file for writing, and creates it where nothing has that name. @throws {SystemError} */
+  openOrCreateFile(path: Name, mode = 0o600): File {
+    const flags = O.WRONLY | O.CREAT | O.NOFOLLOW | O.NONBLOCK;
+    return new File(openBeneath(this, path, flags, mode, false), this, path);
+  }
+
   /** Reads the metadata of an entry, of a link itself. @throws {SystemError} */
   statEntry(path: Name): Stat {
     return this.#within(

@@ -55,6 +55,14 @@ export class CacheFlights<T extends CacheEntry> {
     return { result, outcome: joined && result ? "joined" : "miss" };
   }
 
+  /**
+   * Has all who want an entry wait for one that somebody makes in any case.
+   * @returns resolves once none of it is pending
+   */
+  begin(id: string, make: () => Promise<T | undefined>): Promise<unknown> {
+    return this.#start(id, make).settled;
+  }
+
   #start(id: string, make: SharedEntry<T, unknown>["make"]): CacheFlight<T> {
     const onEnd = () => {
       if (this.#flights.get(id) === flight) this.#flights.delete(id);

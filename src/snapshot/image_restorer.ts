@@ -1,6 +1,13 @@
 /** Restores images by their manifests: from this node's bases and layers where it has them, else from the store. */
 
-import type { Content, Excluded, RestoreResult, Tree } from "../content/mod.ts";
+import type {
+  BlobStream,
+  Content,
+  Excluded,
+  RestoreOptions,
+  RestoreResult,
+  Tree,
+} from "../content/mod.ts";
 import type { Digest } from "../digest.ts";
 import { DaemonError, messageOf } from "../errors.ts";
 import { type BlobId, indexBlobs, type IndexChain } from "../image/mod.ts";
@@ -83,32 +90,30 @@ export class ImageRestorer {
         blob: lost.digest,
       });
     }
-    let usesCache = false;
-    const restore = () =>
+    const sources = new BlobSources(this.#store, this.#layers, options);
+    const restore = (open: Pick<RestoreOptions, "open">) =>
       this.#content.restore(tree, {
         ...options,
         layers,
         ...(index && !lost ? { index } : {}),
         trusted: true,
-        fetch: async ({ digest, size }) => {
-          const file = await requireBlob(digest, this.#acquire(digest, size, options));
-          usesCache ||= file.area === "cache";
-          return file;
-        },
+        fetch: (blob) => sources.fetch(blob),
+        ...open,
       });
     try {
-      return await restore();
+      return await restore({ open: (blob) => sources.open(blob) });
     } catch (error) {
-      if (!usesCache || !mayBeOfCopy(error)) throw error;
-      log.warn("Restoring {manifest} from the store, as this node's copy is of no use: {reason}", {
+      const { isOfCopy, isStreamed } = sources;
+      if (!isOfCopy && !isStreamed || !mayBeOfCopy(error)) throw error;
+      log.warn("Restoring {manifest} again, by blobs that are checked before: {reason}", {
         manifest,
         reason: messageOf(error),
       });
-      for (const { digest } of contentBlobsOf(image)) {
-        await this.#layers?.drop(digest);
+      if (isOfCopy) {
+        for (const { digest } of contentBlobsOf(image)) await this.#layers?.drop(digest);
       }
       await this.#content.clear(tree);
-      return await restore();
+      return await restore({});
     }
   }
 
@@ -120,17 +125,54 @@ export class ImageRestorer {
     );
     return blobs.find((_, n) => !there[n]);
   }
+}
 
-  #acquire(digest: Digest, size: number, options: StoreOptions): Promise<LeasedFile> {
-    return this.#layers?.acquire(digest, size, options) ??
-      this.#store.acquireBlob(digest, size, options);
+/** Where one restore gets its blobs, and which ways it has taken. */
+class BlobSources {
+  /** Whether a blob was one that the node keeps. */
+  isOfCopy = false;
+  /** Whether a blob was used before it was checked. */
+  isStreamed = false;
+
+  constructor(
+    private readonly store: ObjectStore,
+    private readonly layers: LayerCache | undefined,
+    private readonly options: StoreOptions,
+  ) {}
+
+  /** Makes a blob a file. */
+  async fetch({ digest, size }: BlobId): Promise<LeasedFile> {
+    const { store, layers, options } = this;
+    const acquired = layers?.acquire(digest, size, options) ??
+      store.acquireBlob(digest, size, options);
+    return this.#noted(await requireBlob(digest, acquired));
+  }
+
+  /** Makes a blob a file where it is on this node, and else what can be read from the store. */
+  async open(blob: BlobId): Promise<LeasedFile | BlobStream> {
+    const { store, layers, options } = this;
+    if (!store.isRemote) return await this.fetch(blob);
+    const read = (start: number, end: number, signal: AbortSignal) =>
+      requireBlob(
+        blob.digest,
+        store.getBlobRange(blob.digest, blob.size, { start, end }, { signal }),
+      );
+    const file = await layers?.open(blob, options);
+    if (file && "release" in file) return this.#noted(file);
+    this.isStreamed = true;
+    return { read, close: () => Promise.resolve(), ...file };
+  }
+
+  #noted(file: LeasedFile): LeasedFile {
+    this.isOfCopy ||= file.area === "cache";
+    return file;
   }
 }
 
 /**
- * Returns whether a restore can have failed because of a blob that the node keeps: one that does not have
- * its digest, that somebody has deleted, or that cannot be read. File systems with checksums tell damage
- * by EIO.
+ * Returns whether a restore can have failed because of a blob that the node keeps, or that was used before
+ * it was checked: one that does not have its digest, that somebody has deleted, or that cannot be read.
+ * File systems with checksums tell damage by EIO.
  */
 function mayBeOfCopy(error: unknown): boolean {
   if (!(error instanceof DaemonError)) return false;

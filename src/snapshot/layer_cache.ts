@@ -15,6 +15,8 @@
 import { join } from "@std/path";
 import { type Digest, hexOf } from "../digest.ts";
 import { readDiskSpace } from "../disk_space.ts";
+import type { BlobStream } from "../content/mod.ts";
+import type { BlobId } from "../image/mod.ts";
 import type { LeasedFile, SpooledBlob } from "../spool.ts";
 import type { ObjectStore, StoreOptions } from "../store/mod.ts";
 import type { Metrics } from "../telemetry/mod.ts";
@@ -109,6 +111,49 @@ export class LayerCache implements AsyncDisposable {
     return result ?? await store.acquireBlob(digest, size, options);
   }
 
+  /**
+   * Returns a blob that the node has, or gets by somebody else's download, as {@link acquire} does. Where it
+   * is the caller's to download, returns the file that it is to be written to, if it is to be kept, for
+   * which all others who want it wait until that is closed.
+   * @throws {DaemonError} the signal's reason
+   */
+  async open(
+    { digest, size }: BlobId,
+    options: StoreOptions,
+  ): Promise<LeasedFile | Pick<BlobStream, "copy" | "close"> | undefined> {
+    if (!this.#wants(size)) return undefined;
+    const id = hexOf(digest);
+    for (;;) {
+      const known = await this.#useWhole(id, size);
+      if (known) {
+        this.#cache.release(known);
+        return await this.acquire(digest, size, options);
+      }
+      if (this.#flights.has(id)) {
+        const joined = await this.#join(id, options);
+        if (joined) return joined;
+        continue;
+      }
+      this.#metrics.used("miss");
+      return await tryTo("keep a layer", () => this.#receive(id, size));
+    }
+  }
+
+  /** Waits for somebody else's download. @returns `undefined` where nothing came of it */
+  async #join(id: string, { signal }: StoreOptions): Promise<LeasedFile | undefined> {
+    const { result } = await this.#flights.share(id, {
+      make: () => Promise.resolve(undefined),
+      use: (entry) => {
+        entry.users++;
+        return Promise.resolve(this.#lease(entry));
+      },
+      waitsFor: "waiting for another download",
+      signal,
+    });
+    if (result) this.#metrics.used("joined");
+    return result;
+  }
+
   /** Keeps a blob that is in the spool and about to be stored; its spool file stays. */
   async keep({ digest, size, file }: SpooledBlob): Promise<void> {
     const id = hexOf(digest);
@@ -195,6 +240,43 @@ export class LayerCache implements AsyncDisposable {
     } finally {
       await file.release();
     }
+  }
+
+  /**
+   * Begins the keeping of a blob that its caller downloads.
+   * @returns `undefined` where it cannot be kept
+   */
+  async #receive(
+    id: string,
+    size: number,
+  ): Promise<Pick<BlobStream, "copy" | "close"> | undefined> {
+    const received = Promise.withResolvers<CachedBlob | undefined>();
+    const ended = this.#flights.begin(id, () => received.promise);
+    const path = `layer-${crypto.randomUUID()}`;
+    const spooled = join(this.#options.spool, path);
+    try {
+      if (this.#cache.isDoomed(id) || await this.#cache.isSpaceShort()) {
+        received.resolve(undefined);
+        return undefined;
+      }
+      using _empty = await Deno.open(spooled, { write: true, createNew: true, mode: 0o600 });
+    } catch (error) {
+      received.resolve(undefined);
+      throw error;
+    }
+    return {
+      copy: { area: "spool", path },
+      close: async (isWhole) => {
+        const kept = isWhole && await tryTo("keep a layer", async () => {
+          await this.#link({ path }, id);
+          return this.#cache.use(id) ?? this.#cache.add({ id, bytes: size, users: 1 });
+        });
+        received.resolve(kept || undefined);
+        await ended;
+        await tryTo("delete a spool file", () => removeFile(spooled));
+        this.#cache.inBackground(this.#cache.evict());
+      },
+    };
   }
 
   /** Gives a file of the spool the name of a blob, too. */

@@ -4,6 +4,7 @@ import type { Digest } from "../digest.ts";
 import type { LeasedFile, SpooledBlob } from "../spool.ts";
 import type {
   ArchiveStoreOptions,
+  BlobRange,
   DeleteBlobOptions,
   DeleteRefOptions,
   HasBlobOptions,
@@ -19,12 +20,14 @@ import type { StoreMetrics } from "./store_metrics.ts";
 /** An {@link ObjectStore} that passes every operation on to another, and reports it to the metrics. */
 export class MeteredStore implements ObjectStore {
   readonly kind: string;
+  readonly isRemote: boolean;
   readonly minimumGraceMs: number;
   readonly #store: ObjectStore;
   readonly #metrics: StoreMetrics;
 
   constructor(store: ObjectStore, metrics: StoreMetrics) {
     this.kind = store.kind;
+    this.isRemote = store.isRemote;
     this.minimumGraceMs = store.minimumGraceMs;
     this.#store = store;
     this.#metrics = metrics;
@@ -59,6 +62,16 @@ export class MeteredStore implements ObjectStore {
 
   acquireBlob(digest: Digest, size: number, options?: StoreOptions): Promise<LeasedFile> {
     return this.#metrics.measure("hold_blob", () => this.#store.acquireBlob(digest, size, options));
+  }
+
+  getBlobRange(
+    digest: Digest,
+    size: number,
+    range: BlobRange,
+    options?: StoreOptions,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const get = () => this.#store.getBlobRange(digest, size, range, options);
+    return this.#metrics.measure("get_range", get);
   }
 
   getRef(key: string, options?: StoreOptions): Promise<Uint8Array> {

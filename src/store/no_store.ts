@@ -16,6 +16,7 @@ const refused = (): Promise<never> => Promise.resolve().then(refuse);
 /** A store that holds nothing and takes nothing. */
 export const noStore: ObjectStore = {
   kind: "none",
+  isRemote: false,
   minimumGraceMs: 0,
   probe: () => Promise.resolve(),
   putBlob: refused,
@@ -23,6 +24,7 @@ export const noStore: ObjectStore = {
   hasBlob: refused,
   getBlobBytes: refused,
   acquireBlob: refused,
+  getBlobRange: refused,
   getRef: refused,
   putRef: refused,
   replaceRef: refused,

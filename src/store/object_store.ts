@@ -65,6 +65,12 @@ export interface ArchiveStoreOptions extends StoreOptions {
   isConfigured?: boolean;
 }
 
+/** The bytes of a blob from `start` up to `end`, which is not among them. */
+export interface BlobRange {
+  readonly start: number;
+  readonly end: number;
+}
+
 /** A number of objects, and their bytes. */
 export interface Tally {
   count: number;
@@ -97,6 +103,11 @@ export interface ObjectStore {
   /** For logs and metrics: `fs` or `s3`. */
   readonly kind: string;
   /**
+   * Whether blobs come from elsewhere: then one that is read once, from its start to its end, is better
+   * read by {@link getBlobRange} than acquired, which writes it to the disk.
+   */
+  readonly isRemote: boolean;
+  /**
    * The shortest grace that a collection may have here; milliseconds. A writer that was told that a
    * blob is there can rely on it for half of the collection's grace, unless that is shorter.
    */
@@ -126,6 +137,18 @@ export interface ObjectStore {
    * spool whose digest was checked. The caller releases it.
    */
   acquireBlob(digest: Digest, size: number, options?: StoreOptions): Promise<LeasedFile>;
+
+  /**
+   * Reads a part of a blob of `size` bytes into memory that is the caller's from then on. Nothing is checked
+   * but the sizes: the caller checks the digest of the whole once it has read that, and acquires the blob
+   * where it does not fit, which tells whose fault that is.
+   */
+  getBlobRange(
+    digest: Digest,
+    size: number,
+    range: BlobRange,
+    options?: StoreOptions,
+  ): Promise<Uint8Array<ArrayBuffer>>;
 
   /**
    * Reads a reference, past any cache. NOT_FOUND for one that is listed is the store's contradiction,

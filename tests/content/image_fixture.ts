@@ -14,7 +14,7 @@ import { Directory, displayName, joinPath, openLibc } from "../../src/linux/mod.
 import { libcPath } from "../../src/process/libc.ts";
 import type { IdRange } from "../../src/content/id_map.ts";
 import type { PackExcludes, PackResult } from "../../src/content/pack/pack_result.ts";
-import type { RestoreResult } from "../../src/content/restore/restore_result.ts";
+import type { RestoreOptions, RestoreResult } from "../../src/content/restore/restore_result.ts";
 import type { Tree } from "../../src/content/tree.ts";
 import { type Digest, digestOf, hexOf } from "../../src/digest.ts";
 import { startContent } from "../fixtures/content.ts";
@@ -26,6 +26,9 @@ export interface RestoreHow {
   index?: boolean;
   trusted?: boolean;
   limitBytes?: number;
+  /** Gives layers in place of the store's folder. */
+  open?: NonNullable<RestoreOptions["open"]>;
+  signal?: AbortSignal;
   /** The staging tree to restore into; a fresh one unless given. */
   into?: Tree;
 }
@@ -159,6 +162,8 @@ export class ImageFixture implements AsyncDisposable {
         ...(how.index === false ? {} : { index: image.index }),
         ...(how.limitBytes === undefined ? {} : { limitBytes: how.limitBytes }),
         trusted: how.trusted ?? true,
+        ...(how.open ? { open: how.open } : {}),
+        signal: how.signal,
         fetch: ({ digest }) => {
           held++;
           return Promise.resolve({

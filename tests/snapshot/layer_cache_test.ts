@@ -9,7 +9,7 @@ import { LayerCache, type LayerCacheOptions } from "../../src/snapshot/layer_cac
 import { readImage } from "../../src/snapshot/read_image.ts";
 import { StoredImages } from "../../src/snapshot/stored_images.ts";
 import type { LeasedFile, SpooledBlob } from "../../src/spool.ts";
-import type { ObjectStore } from "../../src/store/mod.ts";
+import type { BlobRange, ObjectStore } from "../../src/store/object_store.ts";
 import { FileStore } from "../../src/store/file/file_store.ts";
 import { Metrics } from "../../src/telemetry/mod.ts";
 import { ME } from "../content/fixture.ts";
@@ -24,6 +24,8 @@ class LayerNode implements AsyncDisposable {
   readonly #folder = this.#stack.use(testFolder());
   readonly #started = this.#stack.use(startContent(this.#folder.path, { workers: 2 }));
   readonly downloads: Digest[] = [];
+  /** Those of them that came as files, not in ranges. */
+  readonly acquired: Digest[] = [];
   /** Called before each download. */
   beforeDownload: (signal?: AbortSignal) => Promise<void> = () => Promise.resolve();
   #options: Partial<LayerCacheOptions> = {};
@@ -50,7 +52,9 @@ class LayerNode implements AsyncDisposable {
     this.#file = await FileStore.open({ folder: areas.blobs, spoolDir: spool, clock });
     const store: ObjectStore = new Proxy(this.#file, {
       get: (target, name) => {
+        if (name === "isRemote") return true;
         if (name === "acquireBlob") return this.#download.bind(this);
+        if (name === "getBlobRange") return this.#read.bind(this);
         if (name === "putBlob") return this.#upload.bind(this);
         const value = Reflect.get(target, name, target);
         return typeof value === "function" ? value.bind(target) : value;
@@ -97,12 +101,26 @@ class LayerNode implements AsyncDisposable {
     signal?.throwIfAborted();
     const { path } = await this.#file.acquireBlob(digest, size);
     this.downloads.push(digest);
+    this.acquired.push(digest);
     const { blobs, spool } = this.#started.areas;
     const name = `download-${crypto.randomUUID()}`;
     const spooled = join(spool, name);
     await Deno.copyFile(join(blobs, path), spooled);
     const release = async () => await Deno.remove(spooled).catch(() => {});
     return { area: "spool", path: name, release };
+  }
+
+  async #read(
+    digest: Digest,
+    size: number,
+    range: BlobRange,
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    await this.beforeDownload(signal);
+    signal?.throwIfAborted();
+    // The last bytes are read once.
+    if (range.end === size) this.downloads.push(digest);
+    return await this.#file.getBlobRange(digest, size, range);
   }
 
   get folder(): string {
@@ -181,6 +199,8 @@ Deno.test("what was saved or downloaded is downloaded no more, also after a rest
   assert(downloads.length > 1 && downloads.every((one) => blobs.includes(one)));
   assertEquals(node.kept, downloads.map(hexOf).sort());
   assertEquals(await node.metric(miss), downloads.length);
+  // Layers become files as they come.
+  assertEquals(node.acquired, [node.index]);
   const before = downloads.length;
   await node.start();
   assertEquals(await node.metric("wsdaemon_layers"), before);

@@ -146,6 +146,22 @@ const cases: Case[] = [
     await assertCode("DATA_LOSS", () => bench.store.getBlobBytes(digest, 1000), "digest");
   }],
 
+  ["reads any part of a blob, and tells one that is missing or has another size", async (bench) => {
+    const bytes = freshBytes(100_000);
+    const digest = digestOf(bytes);
+    const read = (start: number, end: number, size = bytes.length) =>
+      bench.store.getBlobRange(digest, size, { start, end });
+    await assertCode("NOT_FOUND", () => read(0, 10));
+    await bench.store.putBlobBytes(digest, bytes);
+    for (const [start, end] of [[0, 10], [99_990, 100_000], [5, 70_000], [7, 7], [0, 100_000]]) {
+      assertEquals(await read(start!, end!), bytes.slice(start, end), `${start} to ${end}`);
+    }
+    await assertCode("DATA_LOSS", () => read(0, 10, 99_999), "99999");
+    await bench.tamper(blobKey(digest), bytes.slice(0, 50));
+    await assertCode("DATA_LOSS", () => read(40, 60));
+    await assertCode("DATA_LOSS", () => read(60, 70));
+  }],
+
   ["says NOT_FOUND for a blob that is not there and DATA_LOSS for a cut one", async (bench) => {
     const blob = await spool(bench.spoolDir, freshBytes(5000));
     await assertCode("NOT_FOUND", () => bench.store.acquireBlob(blob.digest, blob.size));

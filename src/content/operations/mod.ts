@@ -25,8 +25,10 @@ import {
   restoreChunks,
 } from "../restore/restore_chunks.ts";
 import { restoreFiles, restoreVerify } from "../restore/restore_files.ts";
+import { restoreParts } from "../restore/layer_parts.ts";
 import { restoreLinks } from "../restore/restore_links.ts";
 import { restoreNodes } from "../restore/restore_nodes.ts";
+import { restorePart, restoreSplitFiles } from "../restore/restore_part.ts";
 import {
   clear,
   deleteInPlace,
@@ -131,7 +133,10 @@ export const operations = {
   restoreLinks,
   restoreMetadata,
   restoreNodes,
+  restorePart,
+  restoreParts,
   restorePlan,
+  restoreSplitFiles,
   restoreVerify,
   sealBase,
   spaceOfBases,

@@ -3,38 +3,60 @@
  * image has none, layer after layer on one Worker.
  */
 
+import type { Semaphore } from "../../async/mod.ts";
 import { currentOperation } from "../../operations/mod.ts";
 import type { LeasedFile, LocalFile } from "../../spool.ts";
 import type { Omissions } from "../omissions.ts";
-import type { RestoreOptions, RestoreResult } from "./restore_result.ts";
+import type { BlobStream, RestoreOptions, RestoreResult } from "./restore_result.ts";
 import type { Tree } from "../tree.ts";
 import type { Dispatcher } from "../dispatcher.ts";
-import { type BlobId, checkLayersOfIndex, indexBlobs, type IndexChain } from "../../image/mod.ts";
+import {
+  type BlobId,
+  checkLayersOfIndex,
+  indexBlobs,
+  type IndexChain,
+  type LayerInfo,
+} from "../../image/mod.ts";
 import { sumOmissions } from "../omissions.ts";
 import { RestoreChunks } from "./chunk_steps.ts";
 import type { RestorePlan } from "./restore_plan.ts";
 import type { StepRequest } from "./step.ts";
+import { LayerStream, type LayerStreamOptions } from "./stream_layer.ts";
+import type { FileUnit } from "./worker_plan.ts";
+
+/** What restores run on. */
+export interface RestoreMachinery {
+  readonly dispatcher: Dispatcher;
+  /** Bounds the parts of layers that are received at a time; {@link PARTS_UNDER_WAY}. */
+  readonly permits: Semaphore;
+}
 
 /** Restores an image; see {@link Content.restore}. */
 export async function restore(
-  dispatcher: Dispatcher,
+  machinery: RestoreMachinery,
   tree: Tree,
   options: RestoreOptions,
 ): Promise<RestoreResult> {
-  const run = new RestoreRun(dispatcher, tree, options);
+  const run = new RestoreRun(machinery, tree, options);
   return options.index ? await run.byIndex(options.index) : await run.byLayers();
 }
 
 /** One restore, and the controller that cancels its requests when one of them fails. */
 class RestoreRun {
   readonly #dispatcher: Dispatcher;
+  readonly #permits: Semaphore;
   readonly #tree: Tree;
   readonly #options: RestoreOptions;
   readonly #abort = new AbortController();
   readonly #signal: AbortSignal;
 
-  constructor(dispatcher: Dispatcher, tree: Tree, options: RestoreOptions) {
+  constructor(
+    { dispatcher, permits }: RestoreMachinery,
+    tree: Tree,
+    options: RestoreOptions,
+  ) {
     this.#dispatcher = dispatcher;
+    this.#permits = permits;
     this.#tree = tree;
     this.#options = options;
     const { signal } = options;
@@ -64,21 +86,12 @@ class RestoreRun {
       plan.ranges.map((range) =>
         this.#dispatcher.run(operation, { ...request, range }, this.#cancel())
       );
-    const omitted = await this.#all(eachRange("restoreDirectories"));
-    const chunks = new RestoreChunks(plan, {
-      request,
-      dispatcher: this.#dispatcher,
-      signal: this.#signal,
-      withBlob: (blob, use) => this.#withBlob(blob, use),
-    });
-    omitted.push(...await this.#all([chunks.makeFiles()]));
-    const entries = [
-      ...eachRange("restoreNodes"),
-      ...this.#layers(plan, request),
-      ...chunks.writeFiles(),
-    ];
-    omitted.push(...await this.#all(entries));
-    omitted.push(...await this.#all([chunks.finishFiles()]));
+    const directories = eachRange("restoreDirectories");
+    const made = Promise.all(directories);
+    const nodes = made.then(() => this.#all(eachRange("restoreNodes"))).then(sumOmissions);
+    const layers = this.#layers(plan, request, made);
+    const chunks = made.then(() => this.#chunks(plan, request));
+    const omitted = await this.#all([...directories, nodes, ...layers, chunks]);
     if (plan.linkCount > 0) {
       omitted.push(await this.#dispatcher.run("restoreLinks", request, this.#cancel()));
     }
@@ -88,16 +101,28 @@ class RestoreRun {
       ),
     );
     omitted.push(...metadata.map((range) => range.omitted));
-    const directories = metadata.flatMap(({ closed }) => closed);
-    if (directories.length > 0) {
-      const closed = { ...request, directories };
-      omitted.push(
-        await this.#dispatcher.run("restoreClosedDirectories", closed, this.#cancel()),
-      );
+    const closed = metadata.flatMap(({ closed }) => closed);
+    if (closed.length > 0) {
+      const rest = { ...request, directories: closed };
+      omitted.push(await this.#dispatcher.run("restoreClosedDirectories", rest, this.#cancel()));
     }
     const newBaseline = await this.#dispatcher.run("restoreBaseline", request, this.#cancel());
     const { fileCount: files, contentBytes, diskBytes } = plan;
     return { files, contentBytes, diskBytes, omitted: sumOmissions(omitted), newBaseline };
+  }
+
+  /** Restores the files that are stored as chunks. */
+  async #chunks(plan: RestorePlan, request: StepRequest): Promise<Omissions> {
+    const chunks = new RestoreChunks(plan, {
+      request,
+      dispatcher: this.#dispatcher,
+      signal: this.#signal,
+      withBlob: (blob, use) => this.#withBlob(blob, use),
+    });
+    const omitted = await this.#all([chunks.makeFiles()]);
+    omitted.push(...await this.#all(chunks.writeFiles()));
+    omitted.push(...await this.#all([chunks.finishFiles()]));
+    return sumOmissions(omitted);
   }
 
   async byLayers(): Promise<RestoreResult> {
@@ -119,32 +144,83 @@ class RestoreRun {
   /**
    * Restores the files of every layer that has any. At most one layer more than there are Workers is
    * fetched at a time, which bounds what the spool holds.
+   * @param ready resolves once there are directories to make files in
    */
-  #layers(plan: RestorePlan, request: StepRequest): Promise<Omissions>[] {
+  #layers(
+    plan: RestorePlan,
+    request: StepRequest,
+    ready: Promise<unknown>,
+  ): Promise<Omissions>[] {
     const pending = plan.layers.map((_, layer) => layer)
       .filter((layer) => plan.units.some((unit) => unit.layer === layer));
     const lanes = Math.min(pending.length, this.#dispatcher.workers + 1);
     return Array.from({ length: lanes }, async () => {
       const omitted: Omissions[] = [];
       for (let layer = pending.shift(); layer !== undefined; layer = pending.shift()) {
-        omitted.push(...await this.#layer(plan, request, layer));
+        const units = plan.units.filter((unit) => unit.layer === layer);
+        omitted.push(...await this.#layer(plan.layers[layer]!, units, request, ready));
       }
       return sumOmissions(omitted);
     });
   }
 
-  async #layer(plan: RestorePlan, request: StepRequest, number: number): Promise<Omissions[]> {
-    const layer = plan.layers[number]!;
+  async #layer(
+    layer: LayerInfo,
+    units: readonly FileUnit[],
+    request: StepRequest,
+    ready: Promise<unknown>,
+  ): Promise<Omissions[]> {
     const blob = { digest: layer.digest, size: layer.size };
-    return await this.#withBlob(blob, async (file) => {
-      await this.#dispatcher.run("restoreVerify", { file, blob }, this.#cancel());
-      const units = plan.units.filter((unit) => unit.layer === number);
-      return await this.#all(
-        units.map((unit) =>
-          this.#dispatcher.run("restoreFiles", { ...request, unit, layer, file }, this.#cancel())
-        ),
-      );
-    });
+    this.#signal.throwIfAborted();
+    const opened = await (this.#options.open ?? this.#options.fetch)(blob);
+    if ("read" in opened) {
+      const files = { start: units[0]!.start, end: units.at(-1)!.end };
+      const streamed = await this.#stream(opened, { layer, files, request, ready });
+      return streamed ??
+        await this.#withBlob(blob, (file) => this.#units(file, layer, units, request, ready));
+    }
+    await using file = { ...opened, [Symbol.asyncDispose]: () => opened.release() };
+    const { area, path } = file;
+    return await this.#units({ area, path }, layer, units, request, ready);
+  }
+
+  /** Restores a layer's files while it is received. @returns `undefined` where it must be fetched */
+  async #stream(
+    stream: BlobStream,
+    what: Pick<LayerStreamOptions, "layer" | "files" | "request" | "ready">,
+  ): Promise<Omissions[] | undefined> {
+    let omitted: Omissions[] | undefined;
+    try {
+      omitted = await new LayerStream({
+        ...what,
+        stream,
+        dispatcher: this.#dispatcher,
+        permits: this.#permits,
+        signal: this.#signal,
+        all: (work) => this.#all(work),
+      }).restore();
+    } finally {
+      await stream.close(omitted !== undefined);
+    }
+    return omitted;
+  }
+
+  /** Restores the files of a layer that is in a file. */
+  async #units(
+    file: LocalFile,
+    layer: LayerInfo,
+    units: readonly FileUnit[],
+    request: StepRequest,
+    ready: Promise<unknown>,
+  ): Promise<Omissions[]> {
+    const blob = { digest: layer.digest, size: layer.size };
+    await this.#dispatcher.run("restoreVerify", { file, blob }, this.#cancel());
+    await ready;
+    return await this.#all(
+      units.map((unit) =>
+        this.#dispatcher.run("restoreFiles", { ...request, unit, layer, file }, this.#cancel())
+      ),
+    );
   }
 
   #withBlob<T>(blob: BlobId, use: (file: LocalFile) => Promise<T>): Promise<T> {
@@ -169,18 +245,17 @@ class RestoreRun {
     return await use(files);
   }
 
-  /** Waits for all. If one fails, cancels the others, waits for them and throws its error. */
+  /** Waits for all. If one fails, cancels the others, waits for them and throws the restore's first error. */
   async #all<T>(work: Promise<T>[]): Promise<T[]> {
-    let failure: { error: unknown } | undefined;
     const watched = work.map((one) =>
       one.catch((error) => {
-        failure ??= { error };
         this.#abort.abort(error);
         throw error;
       })
     );
-    await Promise.allSettled(watched);
-    if (failure) throw failure.error;
+    const results = await Promise.allSettled(watched);
+    // What was cancelled fails with that, and may do so first.
+    if (results.some(({ status }) => status === "rejected")) throw this.#abort.signal.reason;
     return await Promise.all(watched);
   }
 

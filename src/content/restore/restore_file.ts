@@ -2,11 +2,14 @@
 
 import { ArchiveError, SparseMapReader } from "../../archive/mod.ts";
 import type { Extent } from "../../extent.ts";
-import { type Block, FLAG, type LayerReader } from "../../image/mod.ts";
+import { type Block, FLAG, type FrameReader } from "../../image/mod.ts";
 import { type Directory, type File, isErrno, joinPath } from "../../linux/mod.ts";
 import { type MetadataPolicy, NAME_REFUSALS } from "./metadata_policy.ts";
 import { readContent } from "./read_content.ts";
 import { hasWholeSeconds, storedMetadata } from "./record_metadata.ts";
+
+/** Files between two checks whether the restore was cancelled. */
+export const FILES_PER_CHECK = 16;
 
 /** A file's record, and what is needed to make the file. */
 export interface FileToRestore {
@@ -15,7 +18,7 @@ export interface FileToRestore {
   readonly block: Block;
   readonly record: number;
   /** The layer that has the content. */
-  readonly reader: LayerReader;
+  readonly reader: FrameReader;
   readonly policy: MetadataPolicy;
   /**
    * Called as the content is written, with the bytes of it that are.

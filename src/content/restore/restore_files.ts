@@ -6,7 +6,7 @@ import type { LocalFile } from "../../spool.ts";
 import { type OpenAreas, openLocalFile } from "../areas.ts";
 import type { Omissions } from "../omissions.ts";
 import type { OperationContext } from "../operation.ts";
-import { restoreFile } from "./restore_file.ts";
+import { FILES_PER_CHECK, restoreFile } from "./restore_file.ts";
 import { runStep, type StepRequest } from "./step.ts";
 import type { FileUnit } from "./worker_plan.ts";
 
@@ -17,9 +17,6 @@ export interface FilesRequest extends StepRequest {
   /** Where the layer is on this node. */
   readonly file: LocalFile;
 }
-
-/** Files between two checks whether the restore was cancelled. */
-const FILES_PER_CHECK = 16;
 
 /** Checks the digest of a whole layer. @throws {DaemonError} DATA_LOSS naming the layer; ABORTED */
 export function restoreVerify(

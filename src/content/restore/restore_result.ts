@@ -2,8 +2,18 @@
 
 import type { Digest } from "../../digest.ts";
 import type { IndexChain, LayerDescriptor } from "../../image/mod.ts";
-import type { LeasedFile } from "../../spool.ts";
+import type { LeasedFile, LocalFile } from "../../spool.ts";
 import type { Omissions } from "../omissions.ts";
+
+/** A blob that is elsewhere, to be read once, in ranges. */
+export interface BlobStream {
+  /** A file of the spool, empty as yet, that is to have the blob afterwards; absent where none is wanted. */
+  readonly copy?: LocalFile;
+  /** Reads the bytes from `start` up to `end`, unchecked, into memory that is the caller's. */
+  read(start: number, end: number, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
+  /** Ends the reading. @param isWhole whether all of the blob was read, has its digest, and is in `copy` */
+  close(isWhole: boolean): Promise<void>;
+}
 
 /** Options of `Content.restore`. */
 export interface RestoreOptions {
@@ -17,6 +27,12 @@ export interface RestoreOptions {
    * Workers check every digest before the tree counts as restored. `release` is called after use.
    */
   fetch(blob: { digest: Digest; size: number }): Promise<LeasedFile>;
+  /**
+   * Called in place of `fetch` for a layer whose files are restored by the index, if given: a layer that
+   * comes from elsewhere need not be written to the disk to be read. What is read of it becomes files
+   * before its digest is known, so a restore that fails with DATA_LOSS may be tried again without this.
+   */
+  open?(blob: { digest: Digest; size: number }): Promise<LeasedFile | BlobStream>;
   /** The most that the tree may take on disk, in bytes; RESOURCE_EXHAUSTED beyond. */
   limitBytes?: number;
   /**

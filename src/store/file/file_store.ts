@@ -17,6 +17,7 @@ import { type Digest, digestOf } from "../../digest.ts";
 import { DaemonError, type ErrorCode } from "../../errors.ts";
 import type { LeasedFile, SpooledBlob } from "../../spool.ts";
 import type {
+  BlobRange,
   DeleteBlobOptions,
   DeleteRefOptions,
   HasBlobOptions,
@@ -48,6 +49,7 @@ export interface FileStoreOptions {
 export class FileStore implements ObjectStore {
   readonly kind = "fs";
   /** A stored blob is touched each time, so any grace will do that is twice a backup's duration. */
+  readonly isRemote = false;
   readonly minimumGraceMs = 0;
   readonly #folder: ObjectFolder;
   readonly #spool: string;
@@ -136,13 +138,29 @@ export class FileStore implements ObjectStore {
     return await this.#reading(`Cannot read the blob ${digest}`, options, async () => {
       const path = blobKey(digest);
       const info = await Deno.lstat(this.#folder.path(path));
-      if (!isWhole(info, size)) {
-        throw new DaemonError(
-          "DATA_LOSS",
-          `The blob ${digest} has ${info.size} bytes where ${size} were expected`,
-        );
-      }
+      if (!isWhole(info, size)) throw wrongSize(digest, info, size);
       return leased(path);
+    });
+  }
+
+  async getBlobRange(
+    digest: Digest,
+    size: number,
+    { start, end }: BlobRange,
+    options: StoreOptions = {},
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const doing = `Cannot read the blob ${digest}`;
+    return await this.#reading(doing, options, async () => {
+      using file = await Deno.open(this.#folder.path(blobKey(digest)));
+      const info = await file.stat();
+      if (!isWhole(info, size)) throw wrongSize(digest, info, size);
+      await file.seek(start, Deno.SeekMode.Start);
+      const bytes = new Uint8Array(end - start);
+      for (let at = 0, count: number | null; at < bytes.length; at += count) {
+        count = await file.read(bytes.subarray(at));
+        if (count === null) throw wrongSize(digest, { size: start + at }, size);
+      }
+      return bytes;
     });
   }
 
@@ -356,6 +374,13 @@ function leased(path: string): LeasedFile {
 
 function isWhole(info: Deno.FileInfo | undefined, size: number): boolean {
   return info !== undefined && info.isFile && info.size === size;
+}
+
+function wrongSize(digest: Digest, info: { size: number }, size: number): DaemonError {
+  return new DaemonError(
+    "DATA_LOSS",
+    `The blob ${digest} has ${info.size} bytes where ${size} were expected`,
+  );
 }
 
 function modifiedMs(info: Deno.FileInfo): number {

@@ -1,9 +1,9 @@
-/** Downloads an object in parallel ranges into one spool file; each range resumes where it broke off. */
+/** Downloads objects into spool files, in parallel ranges, or ranges into memory; each resumes where it broke off. */
 
 import { GetObjectCommand, type GetObjectCommandOutput } from "@aws-sdk/client-s3";
 import { asDaemonError, DaemonError, machineError } from "../../errors.ts";
 import { release } from "../../memory.ts";
-import type { StoreOptions } from "../object_store.ts";
+import type { BlobRange, StoreOptions } from "../object_store.ts";
 import type { Connection } from "./connection.ts";
 import { CorruptAnswerError, isBeyondEnd } from "./s3_errors.ts";
 import { forEachIndex } from "../../async/mod.ts";
@@ -39,23 +39,61 @@ export async function download(
     using file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
     await file.truncate(source.size);
   });
-  const { partSize, partsPerObject } = connection.tuning;
-  const count = Math.ceil(source.size / partSize);
-  await forEachIndex(count, partsPerObject, signal, async (index, either) => {
-    const start = index * partSize;
-    const end = Math.min(start + partSize, source.size);
-    etag = await fetchRange(connection, source, { path, start, end }, { signal: either }) ?? etag;
-  });
+  await forEachPart(
+    connection,
+    { start: 0, end: source.size },
+    { signal },
+    async (part, either) => {
+      using file = await onSpool(path, () => Deno.open(path, { write: true }));
+      await onSpool(path, () => file.seek(part.start, Deno.SeekMode.Start));
+      const take = (bytes: Uint8Array) => onSpool(path, () => writeAll(file, bytes));
+      etag = await fetchRange(connection, source, { ...part, take }, { signal: either }) ?? etag;
+    },
+  );
   return etag;
 }
 
+/**
+ * Downloads a range of an object into memory. The content is not checked.
+ * @throws what the requests throw
+ */
+export async function downloadRange(
+  connection: Connection,
+  source: Source,
+  range: BlobRange,
+  options: StoreOptions,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(range.end - range.start);
+  await forEachPart(connection, range, options, async (part, signal) => {
+    let at = part.start - range.start;
+    const take = (piece: Uint8Array) => {
+      bytes.set(piece, at);
+      at += piece.length;
+      return Promise.resolve();
+    };
+    await fetchRange(connection, source, { ...part, take }, { signal });
+  });
+  return bytes;
+}
+
+/** Runs work for each part of a range that one request is to get, several at a time. */
+async function forEachPart(
+  { tuning: { partSize, partsPerObject } }: Connection,
+  range: BlobRange,
+  { signal }: StoreOptions,
+  work: (part: BlobRange, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const count = Math.ceil((range.end - range.start) / partSize);
+  await forEachIndex(count, partsPerObject, signal, async (index, either) => {
+    const start = range.start + index * partSize;
+    await work({ start, end: Math.min(start + partSize, range.end) }, either);
+  });
+}
+
 /** The bytes of an object that one chain of requests downloads. */
-interface Range {
-  /** Absolute path of the spool file. */
-  path: string;
-  start: number;
-  /** Exclusive. */
-  end: number;
+interface Range extends BlobRange {
+  /** Takes the next of them, which are valid until it resolves. */
+  take(part: Uint8Array): Promise<void>;
 }
 
 /** Downloads one range. Returns the ETag of the last answer. */
@@ -66,8 +104,6 @@ async function fetchRange(
   options: StoreOptions,
 ): Promise<string | undefined> {
   let etag: string | undefined;
-  using file = await onSpool(range.path, () => Deno.open(range.path, { write: true }));
-  await onSpool(range.path, () => file.seek(range.start, Deno.SeekMode.Start));
   const attempts = connection.attempts(options);
   let at = range.start;
   /** Where the count of attempts was last reset: small steps add up to progress. */
@@ -82,7 +118,7 @@ async function fetchRange(
         etag = answer.ETag;
         for await (const chunk of bodyFrom(answer, source, at)) {
           const part = chunk.subarray(0, range.end - at);
-          await onSpool(range.path, () => writeAll(file, part));
+          await range.take(part);
           at += part.length;
           release(chunk);
           if (at === range.end) break;

@@ -7,9 +7,9 @@ import type { LeasedFile } from "../../spool.ts";
 import { removeIfThere } from "../file/durable.ts";
 import { fileError } from "../file/file_errors.ts";
 import { blobKey } from "../keys.ts";
-import type { StoreOptions } from "../object_store.ts";
+import type { BlobRange, StoreOptions } from "../object_store.ts";
 import type { Connection } from "./connection.ts";
-import { download, type Source } from "./download.ts";
+import { download, downloadRange, type Source } from "./download.ts";
 import { refuseForeignContent } from "./foreign_content.ts";
 import { type Head, headOnce, type HeadOptions, type ObjectLocation } from "./head.ts";
 import type { S3Options } from "./options.ts";
@@ -77,6 +77,19 @@ export class ObjectReader {
         }
         log.warn("The blob {digest} came with a wrong digest and is read again", { digest });
       }
+    });
+  }
+
+  /** Reads a part of a blob into memory, unchecked but for its size. */
+  async getBlobRange(
+    digest: Digest,
+    size: number,
+    range: BlobRange,
+    options: StoreOptions,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    return await this.#refusingForeign(digest, options, async () => {
+      const source = { ...this.#locationOf(digest), size };
+      return await downloadRange(this.#connection, source, range, options);
     });
   }
 

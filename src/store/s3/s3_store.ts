@@ -14,6 +14,7 @@ import { DaemonError, type ErrorCode } from "../../errors.ts";
 import type { LeasedFile, SpooledBlob } from "../../spool.ts";
 import type {
   ArchiveStoreOptions,
+  BlobRange,
   DeleteBlobOptions,
   DeleteRefOptions,
   HasBlobOptions,
@@ -57,6 +58,7 @@ export interface S3StoreOptions {
 /** {@link ObjectStore} on S3. */
 export class S3Store implements ObjectStore {
   readonly kind = "s3";
+  readonly isRemote = true;
   readonly minimumGraceMs: number;
   readonly #connection: Connection;
   readonly #storage: S3Options;
@@ -156,6 +158,19 @@ export class S3Store implements ObjectStore {
       `Cannot read the blob ${digest}`,
       options,
       () => this.#reader.acquireBlob(digest, size, options),
+    );
+  }
+
+  async getBlobRange(
+    digest: Digest,
+    size: number,
+    range: BlobRange,
+    options: StoreOptions = {},
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    return await this.#reading(
+      `Cannot read the blob ${digest}`,
+      options,
+      () => this.#reader.getBlobRange(digest, size, range, options),
     );
   }
 
