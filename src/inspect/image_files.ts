@@ -2,6 +2,7 @@ import { ArchiveError, decompress, MAX_OWN_EXTENSION_BYTES, TarReader } from "..
 import {
   type BlobId,
   checkLayersOfIndex,
+  type ChunkList,
   dataLoss,
   indexBlobs,
   type LayerInfo,
@@ -80,6 +81,16 @@ export class ImageFiles implements AsyncDisposable {
     return openContent(raw, digest, file);
   }
 
+  /** Yields the files that have content in a layer or chunk pack. */
+  *filesIn(digest: Digest): Generator<ImageEntry> {
+    const isIn = (number: number) => this.#layers[number]!.digest === digest;
+    for (const entry of this.tree.entries()) {
+      if (!entry.content) continue;
+      const { layer, chunks } = entry.content;
+      if (chunks ? hasChunkIn(chunks, isIn) : isIn(layer)) yield entry;
+    }
+  }
+
   async #openLayer(number: number): Promise<OpenLayer> {
     const layer = this.#layers[number]!;
     const signal = this.#signal;
@@ -93,6 +104,11 @@ export class ImageFiles implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stack.disposeAsync();
   }
+}
+
+function hasChunkIn(chunks: ChunkList, isIn: (pack: number) => boolean): boolean {
+  for (let n = 0; n < chunks.count; n++) if (isIn(chunks.pack(n))) return true;
+  return false;
 }
 
 async function treeByIndex(

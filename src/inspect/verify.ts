@@ -19,6 +19,7 @@ import {
 } from "../snapshot/mod.ts";
 import { BlobFile, type BlobSource, type HoldOptions } from "./blob_file.ts";
 import { findImages } from "./catalog.ts";
+import { filesOf } from "./damaged_files.ts";
 
 /** A blob or reference that is missing or damaged. */
 export interface Damage {
@@ -27,6 +28,8 @@ export interface Damage {
   problem: string;
   /** Urls of the images that need it; empty for a reference, whose images are unknown. */
   images: string[];
+  /** Files of the first of them whose content it has, at most 10; absent where that is not known. */
+  files?: string[];
 }
 
 /** A store, and how a blob of it is brought here and checked. */
@@ -34,6 +37,8 @@ export interface VerifySource {
   readonly store: ObjectStore;
   /** @throws {DaemonError} DATA_LOSS where it is missing, or not what its digest says; ABORTED */
   check(blob: BlobId, options: HoldOptions): Promise<void>;
+  /** Returns files of an image whose content a blob has, where that can be told by the image's index. */
+  filesOf?(manifest: Digest, blob: Digest, signal?: AbortSignal): Promise<string[]>;
 }
 
 /** Returns the source that checks blobs in this thread. */
@@ -43,6 +48,7 @@ function checkedHere(source: BlobSource): VerifySource {
     async check(blob, options) {
       await using _blob = await BlobFile.hold(source, blob, options);
     },
+    filesOf: (manifest, blob, signal) => filesOf(source, { manifest, blob }, signal),
   };
 }
 
@@ -116,6 +122,7 @@ export async function verifyImages(
     onProgress?.({ ...progress });
   }
   const damage = await report.ofLive(source.store, signal);
+  await nameFiles(source, damage, images, signal);
   const damaged = damage.map(({ what }) => what).filter(isDigest);
   return {
     images: images.length,
@@ -124,6 +131,21 @@ export async function verifyImages(
     damage,
     quarantined: options.quarantine ? await quarantine(source, damaged, needed, signal) : [],
   };
+}
+
+/** Adds to the damage of blobs which files they have content of. */
+async function nameFiles(
+  source: VerifySource,
+  damage: readonly Damage[],
+  images: readonly FoundImage[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  for (const one of damage) {
+    const image = images.find(({ url }) => url === one.images[0]);
+    if (!image || !isDigest(one.what)) continue;
+    const files = await source.filesOf?.(image.manifest, one.what, signal) ?? [];
+    if (files.length > 0) one.files = files;
+  }
 }
 
 /** Deletes the blobs that still fail their digest; missing ones need no deletion. */

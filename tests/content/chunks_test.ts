@@ -5,23 +5,11 @@ import { join } from "@std/path";
 import { DaemonError } from "../../src/errors.ts";
 import type { PackResult } from "../../src/content/pack/pack_result.ts";
 import { ImageFixture } from "./image_fixture.ts";
+import { noise } from "../fixtures/noise.ts";
 
 const MiB = 1 << 20;
 /** Small enough for quick tests: files of a few chunks. */
 const CHUNKS = { chunkMinBytes: 4 * MiB };
-
-/** Returns bytes that a generator by Marsaglia ("Xorshift RNGs", 2003) makes of a seed. */
-function noise(bytes: number, seed: number): Uint8Array {
-  const words = new Uint32Array(bytes / 4);
-  let state = seed;
-  for (let n = 0; n < words.length; n++) {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    words[n] = state;
-  }
-  return new Uint8Array(words.buffer);
-}
 
 function packsOf({ layers }: PackResult) {
   return layers.filter(({ isChunks }) => isChunks);
@@ -48,7 +36,7 @@ async function hasFile(
 Deno.test("a large file is stored as chunks, and a small change of it stores little", async () => {
   await using fixture = new ImageFixture();
   const path = await fixture.publish("w1");
-  const content = noise(24 * MiB, 1);
+  const content = noise(12 * MiB, 1);
   await Deno.writeFile(join(path, "disk"), content);
   await Deno.writeTextFile(join(path, "small"), "small");
   const first = await fixture.pack("w1", CHUNKS);
@@ -56,7 +44,7 @@ Deno.test("a large file is stored as chunks, and a small change of it stores lit
   assert(await hasFile(fixture, first, "disk", content));
   assert(await hasFile(fixture, first, "small", new TextEncoder().encode("small")));
 
-  content.set(noise(4, 2), 12 * MiB);
+  content.set(noise(4, 2), 6 * MiB);
   const inserted = new Uint8Array(MiB + content.length);
   inserted.set(noise(MiB, 3));
   inserted.set(content, MiB);
@@ -78,7 +66,7 @@ Deno.test("a large file is stored as chunks, and a small change of it stores lit
 Deno.test("equal large files have equal packs, whichever workspace they are in", async () => {
   await using fixture = new ImageFixture();
   const [one, other] = [await fixture.publish("w1"), await fixture.publish("w2")];
-  const content = noise(20 * MiB, 4);
+  const content = noise(10 * MiB, 4);
   await Deno.writeFile(join(one, "a"), content);
   await Deno.writeFile(join(one, "b"), content);
   await Deno.writeFile(join(other, "before"), noise(5 * MiB, 5));
@@ -129,10 +117,10 @@ Deno.test("a damaged chunk fails the restore, which names its file", async () =>
 Deno.test("a pack of which little is in use is written anew, with what is", async () => {
   await using fixture = new ImageFixture();
   const path = await fixture.publish("w1");
-  const content = noise(16 * MiB, 9);
+  const content = noise(8 * MiB, 9);
   await Deno.writeFile(join(path, "disk"), content);
   const first = await fixture.pack("w1", CHUNKS);
-  content.set(noise(12 * MiB, 10));
+  content.set(noise(6 * MiB, 10));
   await Deno.writeFile(join(path, "disk"), content);
   const second = await fixture.pack("w1", CHUNKS);
   const kept = packsOf(second).filter(({ digest }) =>

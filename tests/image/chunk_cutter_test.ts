@@ -7,6 +7,7 @@ import {
   MAX_SEGMENT,
   MIN_CHUNK,
 } from "../../src/image/chunk_cutter.ts";
+import { noise } from "../fixtures/noise.ts";
 
 const MiB = 1 << 20;
 const GOLDEN_NOISE = [
@@ -22,19 +23,6 @@ const GOLDEN_NOISE = [
 ];
 const GOLDEN_TEXT = [599785, 1219232, 1225524, 1044349];
 const GOLDEN_SEGMENTS = [55418956, 84982724, 111503478, 133987545, 134217728];
-
-/** Returns bytes that a generator by Marsaglia ("Xorshift RNGs", 2003) makes of a seed. */
-function noise(bytes: number, seed: number): Uint8Array {
-  const words = new Uint32Array(bytes / 4);
-  let state = seed;
-  for (let n = 0; n < words.length; n++) {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    words[n] = state;
-  }
-  return new Uint8Array(words.buffer);
-}
 
 function cuts(bytes: Uint8Array): Cut[] {
   const cutter = new ChunkCutter();

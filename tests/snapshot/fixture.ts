@@ -41,7 +41,7 @@ export class StoreFixture implements AsyncDisposable {
     this.#stack = stack;
   }
 
-  static async open({ retain = 3 } = {}): Promise<StoreFixture> {
+  static async open({ retain = 3, chunkMinBytes = 0 } = {}): Promise<StoreFixture> {
     await using stack = new AsyncDisposableStack();
     const started = stack.use(borrowContent());
     const { areas, content } = started;
@@ -52,6 +52,7 @@ export class StoreFixture implements AsyncDisposable {
       store,
       clock,
       retention: { retain, otherLineages: 8 },
+      chunkMinBytes,
     });
     openLibc(libcPath());
     const spool = stack.use(Directory.open(areas.spool));

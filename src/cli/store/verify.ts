@@ -12,9 +12,10 @@ import { withStore } from "./session.ts";
 
 const EXAMPLES = `
 Reads every blob of the images given, or of all, and compares it with its digest. What is damaged or
-missing is named, with the images that need it, and the exit code is 1. A damaged blob is reused by
-later backups as long as it is there; with --quarantine it is deleted, and the next backup of a
-workspace that still has the content stores it anew. What only that blob held is gone either way.
+missing is named, with the images that need it and files that have content there, and the exit code is
+1. A damaged blob is reused by later backups as long as it is there; with --quarantine it is deleted,
+and the next backup of a workspace that still has the content stores it anew. What only that blob held
+is gone either way.
 
 Examples:
     $ wsdaemon store verify
@@ -63,9 +64,10 @@ function printResult(result: VerifyResult): void {
   printLine(describeVerification(result, result.damage.length));
 }
 
-function printDamage({ what, problem, images }: Damage): void {
+function printDamage({ what, problem, images, files = [] }: Damage): void {
   printLine(`damaged: ${what}: ${problem}`);
   for (const url of images) printLine(`  needed by ${url}`);
+  for (const file of files) printLine(`  has content of ${file}`);
 }
 
 function summary({ damage, images }: VerifyResult): string {
