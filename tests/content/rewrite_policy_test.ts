@@ -1,7 +1,11 @@
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import fc from "fast-check";
 import { LAYER_BYTES } from "../../src/content/pack/write/layer_writer.ts";
-import { chooseRewrites, type LayerUse } from "../../src/content/pack/merge/rewrite_policy.ts";
+import {
+  chooseRewrites,
+  type LayerUse,
+  PACKS,
+} from "../../src/content/pack/merge/rewrite_policy.ts";
 
 const use = (layer: number, rawSize: number, liveBytes = rawSize): LayerUse => ({
   layer,
@@ -52,4 +56,16 @@ Deno.test("what is kept and written is at most twice a fresh image's layers, and
   checkBound(3 * LAYER_BYTES, () => 8);
   // What costs little to merge is merged.
   checkBound(100_000, (live) => live <= 2 << 20 ? 1 : 8);
+});
+
+Deno.test("a few small packs stay as they are, eight are merged", () => {
+  const MiB = 1 << 20;
+  const packs = (small: number) => [
+    ...[0, 1, 2, 3].map((layer) => use(layer, 32 * MiB)),
+    ...Array.from({ length: small }, (_, n) => use(4 + n, 2 * MiB)),
+  ];
+  const fresh = { layers: 1, bytes: 2 * MiB };
+  assertEquals([...chooseRewrites(packs(7), fresh, PACKS)], []);
+  assertEquals(chooseRewrites(packs(8), fresh, PACKS).size > 0, true);
+  assertEquals([...chooseRewrites(packs(8), fresh, PACKS)].every((layer) => layer >= 4), true);
 });

@@ -10,7 +10,6 @@ import {
   FLAG,
   KIND,
   type LayerInfo,
-  MIN_SEGMENT,
   sortStale,
   type StaleEntry,
   TEMPORARY_LAYER,
@@ -59,7 +58,7 @@ import {
 } from "./number_layers.ts";
 import { Excludes } from "../exclude/excludes.ts";
 import { rescan } from "./rescan.ts";
-import { chooseRewrites, type LayerUse } from "./rewrite_policy.ts";
+import { chooseRewrites, type LayerUse, PACKS } from "./rewrite_policy.ts";
 import { hasSameMetadata } from "./same_metadata.ts";
 import { conflictingLayers, pathsToRemove } from "./stale_entries.ts";
 import { writeTreeFiles } from "./write_tree_files.ts";
@@ -291,7 +290,7 @@ class Finish {
     });
     const fresh = sealed.filter(({ isChunks }) => isChunks);
     const bytes = fresh.reduce((sum, { rawSize }) => sum + rawSize, 0);
-    return chooseRewrites(uses, { layers: fresh.length, bytes }, MIN_SEGMENT);
+    return chooseRewrites(uses, { layers: fresh.length, bytes }, PACKS);
   }
 
   /** Calls `visit` for every file that is a list of chunks. */

@@ -3,6 +3,7 @@
  * the layers are not reused, so that an image has few layers and little stale content.
  */
 
+import { MIN_SEGMENT } from "../../../image/mod.ts";
 import { LAYER_BYTES } from "../write/layer_writer.ts";
 
 /** How much of a reusable layer is live; bytes are uncompressed. */
@@ -16,8 +17,17 @@ export interface LayerUse {
 const MIN_LIVE = 0.6;
 /** With fewer small layers than this, none is merged for its size alone. */
 const SMALL_LAYERS = 8;
-/** So few bytes, in all, are merged however few small layers there are. */
-const CHEAP_BYTES = 2 << 20;
+/** By which sizes layers are merged, in bytes. */
+export interface MergeSizes {
+  /** After so many, a layer is closed. */
+  readonly layerBytes: number;
+  /** So few, in all, are merged however few small layers there are. */
+  readonly cheapBytes: number;
+}
+
+const LAYERS: MergeSizes = { layerBytes: LAYER_BYTES, cheapBytes: 2 << 20 };
+/** Packs are closed where content says so. Many cost little: no reader needs one that it wants no chunk of. */
+export const PACKS: MergeSizes = { layerBytes: MIN_SEGMENT, cheapBytes: 0 };
 
 /**
  * Returns the layers to rewrite.
@@ -30,12 +40,11 @@ const CHEAP_BYTES = 2 << 20;
  * most twice the layers of a fresh one, with its metadata layer, and where merging is costly
  * {@link SMALL_LAYERS} less one more.
  * @param fresh what this pack writes anyway: sealed layers, and uncompressed bytes in all
- * @param layerBytes after which a layer is closed
  */
 export function chooseRewrites(
   uses: readonly LayerUse[],
   fresh: { layers: number; bytes: number },
-  layerBytes: number = LAYER_BYTES,
+  { layerBytes, cheapBytes }: MergeSizes = LAYERS,
 ): Set<number> {
   const rewritten = new Set<number>();
   const halfFull = layerBytes / 2;
@@ -53,7 +62,7 @@ export function chooseRewrites(
   let merged = 0;
   for (const { layer, liveBytes } of kept) {
     merged += liveBytes;
-    const isCheap = merged <= CHEAP_BYTES;
+    const isCheap = merged <= cheapBytes;
     const open = written > 0 ? 1 : 0;
     const layers = uses.length - rewritten.size + fresh.layers + open;
     const isShort = layers <= (isCheap ? most : most + SMALL_LAYERS - 1);
