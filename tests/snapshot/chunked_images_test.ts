@@ -73,7 +73,6 @@ function edit(bytes: Uint8Array, random: () => number): Uint8Array {
 
 Deno.test("whatever changes in a large file, its backup is exact, and collection drops what none needs", async () => {
   const seed = Math.floor(Math.random() * 2 ** 31);
-  console.log(`seed ${seed}`);
   let state = seed || 1;
   const random = () => {
     state ^= state << 13;
@@ -93,7 +92,11 @@ Deno.test("whatever changes in a large file, its backup is exact, and collection
     const { layers, index } = await readImage(fixture.store, image.manifest);
     const below = index && "below" in index ? index.below ?? [] : [];
     const needed = layers.length + 1 + below.length + 2;
-    assertEquals(fixture.blobs().length, needed, "blobs that no image needs are gone");
+    assertEquals(
+      fixture.blobs().length,
+      needed,
+      `seed ${seed}: blobs that no image needs are gone`,
+    );
   }
 });
 
