@@ -9,8 +9,8 @@ usage() {
 Usage: install.sh [--binary FILE] [--prefix DIR] [--config NAME] [--start] [--dry-run]
        install.sh --uninstall [--prefix DIR] [--dry-run]
 
-  --binary FILE   the executable (default: dist/wsdaemon of this checkout)
-  --prefix DIR    where bin/wsdaemon goes (default: /usr/local)
+  --binary FILE   the program (default: dist/wsdaemon of this checkout)
+  --prefix DIR    where bin/wsdaemon goes, and lib/wsdaemon (default: /usr/local)
   --config NAME   the sample that becomes /etc/wsdaemon/config.json where there is none:
                   single-node (default), s3, mtls
   --start         enable the service and start it, or restart it where what runs is not what is
@@ -80,6 +80,9 @@ esac
 
 # Where things are once they are in use; what is read or written here is below the destination.
 program="$prefix/bin/wsdaemon"
+# What a program that unpacks itself is installed as: a folder for each, which program names.
+library="$prefix/lib/wsdaemon"
+folder=
 share="$prefix/share"
 sysusers=/etc/sysusers.d/wsdaemon.conf
 config=/etc/wsdaemon/config.json
@@ -109,6 +112,49 @@ put() {
   echo "installed $to"
 }
 
+# Prints the script that runs the program of a folder.
+launcher() {
+  printf '#!/bin/sh\nprogram=%s\n. "$program/start"\n' "$1"
+}
+
+# Unpacks a program that does so itself: the service needs no cache then, and nobody waits for it.
+unpack_binary() {
+  local made=$1
+  head -c 64 "$binary" | tail -n +2 | grep -aq '^# wsdaemon ' || return 0
+  unpacked=$(sh "$binary" --unpack-to "$made/unpacked") ||
+    fail "cannot unpack $binary to a temporary folder; TMPDIR says where those are"
+  folder=$library/${unpacked##*/}
+  binary=$made/run
+  launcher "$unpacked" > "$binary"
+  chmod 755 "$binary"
+}
+
+# Puts what was unpacked in place in one step, unless it is there: its name has the digest of it all.
+put_folder() {
+  local to=$destination$folder
+  if [ -d "$to" ]; then return; fi
+  changed=yes
+  if [ "$dry_run" = yes ]; then
+    echo "would: install $to"
+    return
+  fi
+  mkdir -p "${to%/*}"
+  rm -rf "$to.new"
+  cp -R "$unpacked" "$to.new"
+  sync -f "$to.new"
+  mv "$to.new" "$to"
+  echo "installed $to"
+}
+
+# Removes the folders of other versions, unless what runs may be one of them.
+remove_others() {
+  local path
+  if [ "$start" = no ] && has_systemd && systemctl -q is-active wsdaemon; then return; fi
+  for path in "$destination$library"/*; do
+    if [ -e "$path" ] && [ "$path" != "$destination$folder" ]; then act rm -rf "$path"; fi
+  done
+}
+
 # Puts in place what the program writes of itself: completions and the manual page.
 put_generated() {
   local made=$1 before=$changed
@@ -135,7 +181,11 @@ runs_another() {
   [ "$changed" = no ] || return 0
   local pid started
   pid=$(systemctl show --property MainPID --value wsdaemon)
-  cmp -s "/proc/$pid/exe" "$program" || return 0
+  if [ -n "$folder" ]; then
+    [ "$(readlink "/proc/$pid/exe")" = "$folder/wsdaemon" ] || return 0
+  else
+    cmp -s "/proc/$pid/exe" "$program" || return 0
+  fi
   started=$(LC_ALL=C TZ=UTC systemctl show --property ExecMainStartTimestamp --value wsdaemon)
   [ "$(date -d "$started" +%s)" -lt "$(stat -c %Y "$unit")" ]
 }
@@ -143,25 +193,36 @@ runs_another() {
 install_all() {
   [ -f "$binary" ] || fail "there is no $binary: compile it (deno task compile), or name one by --binary"
   [ -f "$here/config/$sample.json" ] || fail "there is no sample config $sample" 2
-  local version made
+  local version made unpacked=
+  made=$(mktemp -d)
+  # Expanded now, as it is local.
+  trap "rm -rf '$made'" EXIT
+  unpack_binary "$made"
   version=$("$binary" --version | head -n 1) || fail "$binary does not run on this machine"
   # Before anything is put in place: a program that refuses the config would not start.
   if [ -e "$destination$config" ]; then
     act "$binary" config validate --file-only --config "$destination$config" > /dev/null ||
       fail "$version cannot use $destination$config: mend it; nothing was changed"
   fi
-  made=$(mktemp -d)
-  # Expanded now, as it is local.
-  trap "rm -rf '$made'" EXIT
   sed "s|/usr/local/bin/wsdaemon|$program|g" "$here/wsdaemon.service" > "$made/unit"
-  put "$binary" "$program" 755
+  if [ -n "$folder" ]; then
+    put_folder
+    launcher "$folder" > "$binary.installed"
+    put "$binary.installed" "$program" 755
+  else
+    put "$binary" "$program" 755
+  fi
   if [ ! -e "$destination$config" ]; then put "$here/config/$sample.json" "$config" 600; fi
   put "$made/unit" "$unit" 644
   put "$here/wsdaemon.sysusers.conf" "$sysusers" 644
   put_generated "$made"
-  if [ -n "$destination" ]; then return; fi
+  if [ -n "$destination" ]; then
+    remove_others
+    return
+  fi
   if command -v systemd-sysusers > /dev/null; then act systemd-sysusers "$sysusers"; fi
   if ! has_systemd; then
+    remove_others
     echo "systemd does not run here: nothing is started"
     return
   fi
@@ -176,6 +237,7 @@ install_all() {
     echo "$version is installed; see $config, then: systemctl enable --now wsdaemon"
     if systemctl -q is-active wsdaemon; then echo "to use it: systemctl restart wsdaemon"; fi
   fi
+  remove_others
 }
 
 uninstall_all() {
@@ -183,11 +245,11 @@ uninstall_all() {
     act systemctl disable --quiet --now wsdaemon
   fi
   local path
-  for path in "$unit" "$program" "$sysusers" "$share/bash-completion/completions/wsdaemon" \
+  for path in "$unit" "$program" "$library" "$sysusers" "$share/bash-completion/completions/wsdaemon" \
     "$share/zsh/site-functions/_wsdaemon" "$share/fish/vendor_completions.d/wsdaemon.fish" \
     "$share/man/man1/wsdaemon.1"; do
     if [ -e "$destination$path" ]; then
-      act rm -f "$destination$path"
+      act rm -rf "$destination$path"
       changed=yes
     fi
   done

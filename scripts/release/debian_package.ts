@@ -3,6 +3,7 @@
 import { ensureDir, walk } from "@std/fs";
 import { dirname, fromFileUrl, join } from "@std/path";
 import { type Arch, DEBIAN_ARCH } from "../build/runtime.ts";
+import { launcher, unpackProgram, unpacksItself } from "../build/unpacking.ts";
 import { run } from "./run.ts";
 
 const SCRIPTS = fromFileUrl(new URL("../", import.meta.url));
@@ -12,7 +13,7 @@ const CONFIG = "/etc/wsdaemon/config.json";
 export interface PackageContent {
   readonly version: string;
   readonly arch: Arch;
-  /** Path of the executable. */
+  /** Path of the executable, or of a program that unpacks itself: its files are installed then. */
   readonly binary: string;
   /** Completions for bash, zsh and fish, and the manual page. */
   readonly generated: Readonly<Record<"bash" | "fish" | "man" | "zsh", string>>;
@@ -38,6 +39,7 @@ export async function makeDebianPackage(content: PackageContent, output: string)
       await Deno.writeFile(target, bytes);
       await Deno.chmod(target, mode);
     }
+    await putProgram(root, content.binary);
     await writeControl(root, content);
     for await (const { path, isDirectory } of walk(root)) {
       if (isDirectory) await Deno.chmod(path, 0o755);
@@ -59,13 +61,12 @@ interface PackagedFile {
 }
 
 async function filesOf(content: PackageContent): Promise<Map<string, PackagedFile>> {
-  const { generated, licenses, changelog, binary } = content;
+  const { generated, licenses, changelog } = content;
   const doc = "/usr/share/doc/wsdaemon";
   const text = (value: string, mode = 0o644) => ({ mode, bytes: new TextEncoder().encode(value) });
   const unit = (await Deno.readTextFile(join(SCRIPTS, "wsdaemon.service")))
     .replaceAll("/usr/local/bin/wsdaemon", "/usr/bin/wsdaemon");
   const files: [string, PackagedFile][] = [
-    ["/usr/bin/wsdaemon", { mode: 0o755, bytes: await Deno.readFile(binary) }],
     ["/usr/lib/systemd/system/wsdaemon.service", text(unit)],
     [
       "/usr/lib/sysusers.d/wsdaemon.conf",
@@ -85,6 +86,16 @@ async function filesOf(content: PackageContent): Promise<Map<string, PackagedFil
     files.push([`${doc}/examples/${name}`, text(sample)]);
   }
   return new Map(files);
+}
+
+async function putProgram(root: string, binary: string): Promise<void> {
+  const program = join(root, "usr/bin/wsdaemon");
+  await ensureDir(dirname(program));
+  if (await unpacksItself(binary)) {
+    const folder = await unpackProgram(binary, join(root, "usr/lib/wsdaemon"));
+    await Deno.writeTextFile(program, launcher(folder.slice(root.length)));
+  } else await Deno.copyFile(binary, program);
+  await Deno.chmod(program, 0o755);
 }
 
 async function writeControl(root: string, { version, arch }: PackageContent): Promise<void> {

@@ -9,13 +9,15 @@ const RULE = "=".repeat(80);
  */
 export function licenses(
   own: string,
-  runtime: { version: string; license: string },
+  deno: { versions: readonly string[]; license: string },
   packages: readonly BundledPackage[],
 ): string {
   const sections = [
     `wsdaemon\n\n${own.trim()}`,
-    `Deno ${runtime.version} (https://github.com/denoland/deno), which says there what V8 and others in ` +
-    `it are under\n\n${runtime.license.trim()}`,
+    `Deno ${
+      deno.versions.join(" and ")
+    } (https://github.com/denoland/deno), which says there what V8 and others in ` +
+    `it are under\n\n${deno.license.trim()}`,
     ...[...byText(packages)].map(([text, names]) => `${names.join("\n")}\n\n${text}`),
   ];
   return `${sections.join(`\n\n${RULE}\n\n`)}\n`;

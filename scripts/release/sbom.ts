@@ -4,26 +4,34 @@ import { createHash } from "node:crypto";
 import type { Build } from "../../src/program_files.ts";
 import type { BundledPackage } from "./packages.ts";
 
+/** What a program of a release runs on. */
+export interface Runtime {
+  readonly name: "deno" | "denort";
+  readonly version: string;
+  /** SHA-256 of its file in hexadecimal; absent where Deno has downloaded it by itself. */
+  readonly digest?: string;
+}
+
 /** What a bill of materials is about. */
 export interface Materials {
   readonly version: string;
   readonly build: Build;
   readonly packages: readonly BundledPackage[];
-  /** The runtime's version, and the digest of each processor's in hexadecimal, by the binary's name. */
-  readonly runtime: { readonly version: string; readonly digests: ReadonlyMap<string, string> };
+  /** By the names of the binaries that have them. */
+  readonly runtimes: ReadonlyMap<string, Runtime>;
 }
 
 /** Returns the bill of materials, as JSON; a function of its argument alone. */
-export function billOfMaterials({ version, build, packages, runtime }: Materials): string {
+export function billOfMaterials({ version, build, packages, runtimes }: Materials): string {
   const subject = `pkg:generic/wsdaemon@${version}`;
   const components = [
-    ...[...runtime.digests].map(([binary, digest]) => ({
+    ...[...runtimes].map(([binary, { name, version, digest }]) => ({
       type: "platform",
-      "bom-ref": `pkg:generic/denort@${runtime.version}?for=${binary}`,
-      name: "denort",
-      version: runtime.version,
-      description: `Deno's base runtime in ${binary}`,
-      hashes: [{ alg: "SHA-256", content: digest }],
+      "bom-ref": `pkg:generic/${name}@${version}?for=${binary}`,
+      name,
+      version,
+      description: `${name === "deno" ? "Deno" : "Deno's base runtime"} in ${binary}`,
+      ...(digest === undefined ? {} : { hashes: [{ alg: "SHA-256", content: digest }] }),
       licenses: [{ license: { id: "MIT" } }],
       externalReferences: [{ type: "vcs", url: "https://github.com/denoland/deno" }],
     })),

@@ -5,8 +5,8 @@ import { type ConfigSource, setAt } from "./config_source.ts";
 import { suggest } from "./problems.ts";
 
 const PREFIX = "WSDAEMON_";
-/** Variables that are not keys of the config: its file, and the client's address. */
-const NOT_SETTINGS = ["WSDAEMON_CONFIG", "WSDAEMON_ADDR"];
+/** Variables that are not keys of the config: its file, the client's address, and where a program unpacks itself. */
+const NOT_SETTINGS = ["WSDAEMON_CONFIG", "WSDAEMON_ADDR", "WSDAEMON_PROGRAM_DIR"];
 
 /** Returns the variable of a key: `["storage", "accessKeyId"]` is `WSDAEMON_STORAGE_ACCESS_KEY_ID`. */
 export function variableOf(path: readonly string[]): string {

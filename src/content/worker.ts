@@ -13,6 +13,7 @@ import { contentError } from "./content_errors.ts";
 import { type Operation, operationContext } from "./operation.ts";
 import { operations } from "./operations/mod.ts";
 import { handleUncaught } from "../uncaught.ts";
+import { collectAfterStart } from "../memory.ts";
 import type { ReplyMessage, RequestMessage } from "./protocol.ts";
 import { openAreas } from "./areas.ts";
 import { yieldTo } from "./priority.ts";
@@ -33,6 +34,7 @@ function start(message: ContentWorkerStart): void {
   try {
     const priorityRefused = serve(message);
     spawner.postMessage({ kind: "serving", priorityRefused });
+    collectAfterStart();
   } catch (error) {
     spawner.postMessage({ kind: "failed", message: messageOf(error) });
   }

@@ -20,6 +20,7 @@ import type {
   FromDaemonWorker,
   ToDaemonWorker,
 } from "../process/mod.ts";
+import { collectAfterStart } from "../memory.ts";
 import { Metrics } from "../telemetry/mod.ts";
 import { compose, type RunningDaemon } from "./compose.ts";
 import { reportConfinement } from "./confinement_reporter.ts";
@@ -74,6 +75,7 @@ async function start(message: DaemonWorkerStart): Promise<void> {
     });
     status = () => running.status();
     daemon.resolve(running);
+    collectAfterStart();
   } catch (error) {
     await fail(error);
   }

@@ -5,7 +5,7 @@
  * files such as `/etc/resolv.conf` are replaced while the daemon runs, and rules follow the old one.
  */
 
-import { dirname, fromFileUrl } from "@std/path";
+import { dirname } from "@std/path";
 import { parseAddress } from "../address.ts";
 import { type Config, grpcAddresses } from "../config/mod.ts";
 import { messageOf, StartError } from "../errors.ts";
@@ -22,7 +22,7 @@ import {
   READ_RIGHTS,
 } from "../linux/mod.ts";
 import { storeFolder, storePermissions } from "../store/mod.ts";
-import { protoFolders } from "../program_files.ts";
+import { compilerCache, programFolder, protoFolders } from "../program_files.ts";
 import { secretFiles } from "./worker_permissions.ts";
 
 /** The ABI of Linux 6.2, the first that can keep a thread from truncating files. */
@@ -54,8 +54,6 @@ const SYSTEM_FOLDERS = [
 ];
 /** Often links to files elsewhere, which are replaced when the network changes. */
 const LINKED_SETTINGS = ["/etc/resolv.conf", "/etc/hosts"];
-/** Where the modules of Workers are, unless they are in the binary. */
-const SOURCES = fromFileUrl(new URL("../../", import.meta.url));
 const DEVICES = ["null", "zero", "full", "random", "urandom", "tty"].map((name) => `/dev/${name}`);
 
 const CAPABILITIES: readonly Capability[] = [
@@ -129,7 +127,7 @@ function pathsOf(options: ProcessConfinement): PathRule[] {
   const folder = storeFolder(config.storage)?.path;
   return [
     ...rules([config.root, ...(folder === undefined ? [] : [folder])], CHANGE_RIGHTS),
-    ...rules(Deno.build.standalone ? [] : [cacheFolder()], CHANGE_RIGHTS),
+    ...rules(present(compilerCache()), CHANGE_RIGHTS),
     ...rules(socketFolders(config), ["makeSocket", "removeFile"]),
     ...rules(programFolders(options.git), RUN_RIGHTS),
     ...rules(readFolders(options), READ_RIGHTS),
@@ -175,16 +173,14 @@ function readFolders({ config, configFile, env }: ProcessConfinement): string[] 
     // Folders, as files are often replaced by others, and links changed.
     ...files.flatMap((path) => [dirname(path), dirname(real(path))]),
     ...protoFolders(),
-    ...(Deno.build.standalone ? [] : [SOURCES]),
+    ...present(programFolder()),
     // Repositories on this node may be anywhere.
     ...(config.git.protocols.includes("file") ? ["/"] : []),
   ];
 }
 
-/** Returns Deno's cache, in which modules that a Worker is the first to load are compiled and kept. */
-function cacheFolder(): string {
-  const npm = fromFileUrl(import.meta.resolve("@grpc/grpc-js"));
-  return npm.slice(0, npm.lastIndexOf("/npm/"));
+function present(path: string | undefined): string[] {
+  return path === undefined ? [] : [path];
 }
 
 /** Returns where a path leads through links; the path itself where nothing is there. */

@@ -19,6 +19,7 @@ import { makeAreas, prepareRoot } from "./root.ts";
 import { ServiceManager } from "./service_manager.ts";
 import { onSignals } from "./signals.ts";
 import { handleUncaught } from "../uncaught.ts";
+import { collectAfterStart } from "../memory.ts";
 
 /** Milliseconds after the grace period in which the daemon Worker may finish what must not be left undone. */
 const STOP_MARGIN = 10_000;
@@ -90,6 +91,7 @@ export async function runDaemon(
   launched.serving.then(() => {
     revokePermissions();
     manager.ready();
+    collectAfterStart();
     launched.ping();
   });
   launched.ping();

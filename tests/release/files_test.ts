@@ -1,9 +1,12 @@
 /** What a release consists of. */
 
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { gunzipSync } from "node:zlib";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
+import { unpacksItself } from "../../scripts/build/unpacking.ts";
 import { findProgram } from "../../src/process/find_program.ts";
 import { testFolder } from "../fixtures/folder.ts";
+import { has } from "../fixtures/tools.ts";
 import { ran, RELEASE, releaseProblem, succeeds, version } from "./fixture.ts";
 
 const PROJECT = fromFileUrl(new URL("../../", import.meta.url));
@@ -35,9 +38,11 @@ test("a release has all its files, with sums that fit", async () => {
     named.sort(),
     [
       `wsdaemon-${version}-install.tar.gz`,
+      `wsdaemon-${version}-kubernetes.tar.gz`,
       `wsdaemon-${version}-licenses.txt`,
       `wsdaemon-${version}-linux-aarch64`,
       `wsdaemon-${version}-linux-x86_64`,
+      `wsdaemon-${version}-linux-x86_64.oci.tar`,
       `wsdaemon-${version}.cdx.json`,
       `wsdaemon_${version}_amd64.deb`,
       `wsdaemon_${version}_arm64.deb`,
@@ -51,7 +56,7 @@ test("another checkout of the commit, elsewhere, with another cache, gives the s
   await succeeds("git", ["clone", "--quiet", "--no-hardlinks", PROJECT, checkout]);
   const head = (await succeeds("git", ["rev-parse", "HEAD"], { cwd: PROJECT })).trim();
   await succeeds("git", ["checkout", "--quiet", head], { cwd: checkout });
-  await succeeds(Deno.execPath(), ["task", "release:npm"], {
+  await succeeds(Deno.execPath(), ["task", "release:npm", "--image"], {
     cwd: checkout,
     env: { DENO_DIR: join(folder.path, "cache"), TMPDIR: folder.path, HOME: folder.path },
   });
@@ -90,11 +95,31 @@ test("the bill of materials is valid CycloneDX, and names the packages in the bi
 test("no binary holds a path of who made it", async () => {
   const cache = JSON.parse(await succeeds(Deno.execPath(), ["info", "--json"])).denoDir as string;
   for (const arch of ["x86_64", "aarch64"]) {
-    const bytes = await Deno.readFile(join(RELEASE, `wsdaemon-${version}-linux-${arch}`));
+    const path = join(RELEASE, `wsdaemon-${version}-linux-${arch}`);
+    const bytes = await unpacksItself(path) ? await payloadOf(path) : await Deno.readFile(path);
     const text = new TextDecoder("latin1").decode(bytes);
     for (const path of [PROJECT, `${cache}/npm/`]) assert(!text.includes(path), `${arch}: ${path}`);
   }
 });
+
+test("the manifests name the image that is in the release by its digest", async () => {
+  using folder = testFolder();
+  const archive = join(RELEASE, `wsdaemon-${version}-kubernetes.tar.gz`);
+  await succeeds("tar", ["-xzf", archive, "-C", folder.path]);
+  const image = `oci-archive:${join(RELEASE, `wsdaemon-${version}-linux-x86_64.oci.tar`)}`;
+  const { Digest } = JSON.parse(await succeeds("skopeo", ["inspect", image]));
+  for (const path of ["base", "overlays/s3"]) {
+    const file = join(folder.path, `wsdaemon-${version}-kubernetes`, path, "kustomization.yaml");
+    assertStringIncludes(await Deno.readTextFile(file), `    digest: ${Digest}\n`);
+  }
+}, has("skopeo") ? undefined : "there is no skopeo");
+
+/** Returns the archive that follows the lines of a program that unpacks itself. */
+async function payloadOf(path: string): Promise<Uint8Array> {
+  const bytes = await Deno.readFile(path);
+  const offset = /^offset=(\d+)/m.exec(new TextDecoder("latin1").decode(bytes.subarray(0, 4096)))!;
+  return gunzipSync(bytes.subarray(Number(offset[1]) - 1));
+}
 
 for (
   const { arch, command, why } of [
@@ -109,7 +134,9 @@ for (
   test(`the binary for ${arch} says version, commit, date and runtime`, async () => {
     const binary = join(RELEASE, `wsdaemon-${version}-linux-${arch}`);
     const [program, ...args] = [...command, binary, "--version"];
-    const { code, output } = await ran(program!, args);
+    using folder = testFolder();
+    const env = { WSDAEMON_PROGRAM_DIR: folder.path };
+    const { code, output } = await ran(program!, args, { env });
     assertEquals(code, 0, output);
     assertMatch(
       output,

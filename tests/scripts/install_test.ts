@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { walkSync } from "@std/fs";
 import { fromFileUrl, join } from "@std/path";
+import { launcher, packProgram } from "../../scripts/build/unpacking.ts";
 import { load } from "../config/fixture.ts";
 import { testFolder } from "../fixtures/folder.ts";
 
@@ -85,6 +86,44 @@ Deno.test("the installer puts everything below DESTDIR, and removes all but the 
   assertEquals(filesBelow(destination), [CONFIG]);
   assertEquals(Deno.readTextFileSync(destination + CONFIG), "{}");
   assertStringIncludes(installBelow("relative", "--dry-run").stderr, "DESTDIR must be an absolute");
+});
+
+/** Makes a program that unpacks itself, and prints `version` and its first argument. */
+async function makeUnpackingProgram(folder: string, version: string): Promise<string> {
+  const files = join(folder, version);
+  Deno.mkdirSync(files);
+  const text = `#!/bin/sh\necho "${version} $1"\n`;
+  Deno.writeTextFileSync(join(files, "wsdaemon"), text, { mode: 0o755 });
+  Deno.writeTextFileSync(join(files, "start"), 'exec "$program/wsdaemon" "$@"\n');
+  const path = join(folder, `${version}-program`);
+  await packProgram(files, { revision: version }, "x86_64", path);
+  return path;
+}
+
+Deno.test("the installer unpacks a program that does so itself, and keeps one version of it", async () => {
+  using folder = testFolder();
+  const destination = join(folder.path, "image");
+  const installed = async (version: string) => {
+    const binary = await makeUnpackingProgram(folder.path, version);
+    const args = ["--prefix", "/opt/w", "--binary", binary];
+    const planned = installBelow(destination, ...args, "--dry-run");
+    assertMatch(
+      planned.stdout,
+      /^would: install \S+\/image\/opt\/w\/lib\/wsdaemon\/[0-9a-f]{16}$/m,
+    );
+    const first = installBelow(destination, ...args);
+    assertEquals([first.code, first.stderr], [0, ""]);
+    assertEquals(installBelow(destination, ...args), { code: 0, stdout: "", stderr: "" });
+    const [own, ...others] = Deno.readDirSync(join(destination, "opt/w/lib/wsdaemon"));
+    assertEquals(others, []);
+    const script = Deno.readTextFileSync(join(destination, "opt/w/bin/wsdaemon"));
+    assertEquals(script, launcher(`/opt/w/lib/wsdaemon/${own!.name}`));
+    return Deno.readTextFileSync(join(destination, `opt/w/lib/wsdaemon/${own!.name}/wsdaemon`));
+  };
+  assertStringIncludes(await installed("1.2.3"), "1.2.3");
+  assertStringIncludes(await installed("1.2.4"), "1.2.4");
+  assertEquals(installBelow(destination, "--uninstall", "--prefix", "/opt/w").code, 0);
+  assertEquals(filesBelow(destination), ["/etc/wsdaemon/config.json"]);
 });
 
 Deno.test("the installer says what is wrong with its arguments", () => {

@@ -3,8 +3,10 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { existsSync } from "@std/fs";
+import { packProgram, unpackProgram, unpacksItself } from "../../scripts/build/unpacking.ts";
 import { FROM_SOURCE } from "../../scripts/daemon_process.ts";
 import { eventually } from "../fixtures/eventually.ts";
+import { testFolder } from "../fixtures/folder.ts";
 import { BUCKET, S3_KEYS, startS3 } from "../fixtures/s3rver.ts";
 import { Container, containerProblem } from "./container.ts";
 
@@ -221,7 +223,7 @@ Deno.test({
       "what an upgrade without --start left running is restarted by --start",
       async () => {
         const other = at("root/other");
-        Deno.writeFileSync(other, otherBuild(Deno.readFileSync(BINARY)), { mode: 0o755 });
+        await writeOtherBuild(other);
         const program = ["--binary", "/root/other"];
         const before = await mainPid();
         assertStringIncludes(await node.run(INSTALL, ...program), "to use it: systemctl restart");
@@ -309,14 +311,24 @@ Deno.test({
   },
 });
 
-/** Returns the bytes of a program that does the same and is not the same. */
-function otherBuild(bytes: Uint8Array): Uint8Array {
+/** Writes a program that does the same as the installed one and is not the same. */
+async function writeOtherBuild(path: string): Promise<void> {
+  if (await unpacksItself(BINARY)) {
+    using folder = testFolder();
+    const program = await unpackProgram(BINARY, folder.path);
+    const record = join(program, "node_modules/wsdaemon/build.json");
+    const build = { ...JSON.parse(Deno.readTextFileSync(record)), revision: "another" };
+    Deno.writeTextFileSync(record, JSON.stringify(build));
+    const { arch } = Deno.build;
+    assert(arch === "x86_64" || arch === "aarch64");
+    return await packProgram(program, build, arch, path);
+  }
+  const bytes = Deno.readFileSync(BINARY);
   // The name of its compiler, which nothing reads.
   const at = new TextDecoder("latin1").decode(bytes).indexOf("GCC: (");
   assert(at >= 0, "the program does not name its compiler");
-  const other = bytes.slice();
-  other[at] = "g".charCodeAt(0);
-  return other;
+  bytes[at] = "g".charCodeAt(0);
+  Deno.writeFileSync(path, bytes, { mode: 0o755 });
 }
 
 /** As docs/operations.md has it. */
