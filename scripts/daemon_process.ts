@@ -7,10 +7,9 @@ import { fromFileUrl } from "@std/path";
  * What V8 is told on Deno's command line wherever wsdaemon runs; later it is too late. Every thread has
  * a heap of its own: by default V8 lets its young generation grow to 48 MiB and its old one by far more
  * than what is alive before it collects, which took 220 MiB above idle after 3,000 backups of tiny
- * workspaces and takes 65 MiB, without more CPU time, with these. The collector is exposed so that threads
- * free what their start has left (`collectAfterStart`).
+ * workspaces and takes 65 MiB, without more CPU time, with these.
  */
-export const V8_FLAGS = "--v8-flags=--max-semi-space-size=4,--heap-growing-percent=50,--expose-gc";
+export const V8_FLAGS = "--v8-flags=--max-semi-space-size=4,--heap-growing-percent=50";
 
 /** How wsdaemon is run from source: a program and its first arguments. */
 export const FROM_SOURCE: readonly [string, ...string[]] = [

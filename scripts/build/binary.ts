@@ -26,6 +26,8 @@ export async function makeBinary(options: BinaryOptions): Promise<void> {
   const { bundle, main, build, output, denort, arch } = options;
   await Deno.writeTextFile(join(bundle, "build.json"), `${JSON.stringify(build)}\n`);
   await setTimes(bundle, build.date === undefined ? 0 : Date.parse(build.date) / 1000);
+  // Deno overwrites no program but one that it has made.
+  await Deno.remove(output).catch(() => {});
   const { success } = await new Deno.Command(Deno.execPath(), {
     args: [
       "compile",
