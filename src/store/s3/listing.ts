@@ -4,29 +4,30 @@ import { ListObjectsV2Command } from "@aws-sdk/client-s3";
 import type { ListOptions, ObjectInfo, StoreOptions } from "../object_store.ts";
 import type { Connection } from "./connection.ts";
 import type { S3Options } from "./options.ts";
-import { ForeignAnswerError, MissingResultError } from "./s3_errors.ts";
+import { isAscending, type ListingOrder } from "./listing_order.ts";
+import { ForeignAnswerError, MissingResultError, UnorderedListingError } from "./s3_errors.ts";
 import { prefixed } from "./target.ts";
 
 /** What is listed of a bucket. */
 interface Listing {
   connection: Connection;
   storage: S3Options;
+  order: ListingOrder;
   prefix: string;
   options: StoreOptions;
 }
 
 /**
  * Lists the objects of the store whose key begins with `prefix`.
- * @throws {MissingResultError} where the server cuts a listing off, or does not keep to the order that it
- * began in; what requests throw
+ * @throws {MissingResultError} where the server cuts a listing off; {UnorderedListingError} where it may have
+ * left keys out, because it does not list them in order; what requests throw
  */
 export async function* listObjects(
-  connection: Connection,
-  storage: S3Options,
+  parts: Pick<Listing, "connection" | "storage" | "order">,
   prefix: string,
   { after, ...options }: ListOptions,
 ): AsyncGenerator<ObjectInfo> {
-  const listing = { connection, storage, prefix, options };
+  const listing = { ...parts, prefix, options };
   if (after === undefined) {
     for await (const page of pagesOf(listing)) yield* page;
   } else yield* listAfter(listing, after);
@@ -43,22 +44,16 @@ async function* listAfter(listing: Listing, after: string): AsyncGenerator<Objec
   let last: string | undefined;
   for await (const page of pagesOf(listing, after)) {
     if (!isAscending(page)) {
-      if (last !== undefined) throw outOfOrder();
+      if (last !== undefined) throw new UnorderedListingError();
       return yield* (await everything(listing, wanted)).sort((a, b) => a.key < b.key ? -1 : 1);
     }
     const [first] = page;
-    if (last !== undefined && first !== undefined && first.key < last) throw outOfOrder();
+    if (last !== undefined && first !== undefined && first.key < last) {
+      throw new UnorderedListingError();
+    }
     yield* wanted(page);
     last = page.at(-1)?.key ?? last;
   }
-}
-
-function isAscending(page: readonly ObjectInfo[]): boolean {
-  return page.every(({ key }, n) => n === 0 || page[n - 1]!.key < key);
-}
-
-function outOfOrder(): MissingResultError {
-  return new MissingResultError("it does not list keys in ascending order");
 }
 
 async function everything(
@@ -71,12 +66,13 @@ async function everything(
 }
 
 async function* pagesOf(
-  { connection, storage, prefix, options }: Listing,
+  { connection, storage, order, prefix, options }: Listing,
   after?: string,
 ): AsyncGenerator<ObjectInfo[]> {
   const input = {
     Bucket: storage.bucket,
     Prefix: prefixed(storage, prefix),
+    MaxKeys: connection.tuning.keysPerPage,
     ...(after ? { StartAfter: prefixed(storage, after) } : {}),
   };
   let token: string | undefined;
@@ -92,11 +88,13 @@ async function* pagesOf(
       const what = `ListObjectsV2 was answered for ${page.Prefix} instead of ${input.Prefix}`;
       throw new ForeignAnswerError(what, { status: 200 });
     }
-    yield (page.Contents ?? []).flatMap(({ Key = "", Size = 0, LastModified }) => {
+    const found = (page.Contents ?? []).flatMap(({ Key = "", Size = 0, LastModified }) => {
       if (!Key.startsWith(input.Prefix)) return [];
       const key = Key.slice(prefixed(storage, "").length);
       return [{ key, size: Size, modified: LastModified?.getTime() ?? connection.now() }];
     });
+    if (page.IsTruncated && token === undefined) await order.requireAscending(found, options);
+    yield found;
     token = page.IsTruncated ? page.NextContinuationToken : undefined;
     if (page.IsTruncated && token === ContinuationToken) {
       throw new MissingResultError("it cut a listing without saying how it goes on");

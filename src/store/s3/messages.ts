@@ -16,6 +16,7 @@ import {
   MissingResultError,
   RenewedAccessError,
   serviceError,
+  UnorderedListingError,
 } from "./s3_errors.ts";
 
 /** The code of each kind of failure. */
@@ -114,7 +115,12 @@ function adviceFor(error: unknown, kind: FailureKind, code: ErrorCode): string |
 }
 
 /** Errors whose messages this module's own code wrote, so that they hold no foreign text. */
-const OURS = [AlteredUploadError, CorruptAnswerError, MissingResultError];
+const OURS = [
+  AlteredUploadError,
+  CorruptAnswerError,
+  MissingResultError,
+  UnorderedListingError,
+];
 
 function describe(error: unknown, kind: FailureKind, endpoint: string): string {
   if (error instanceof RenewedAccessError) return describe(error.cause, kind, endpoint);

@@ -29,6 +29,8 @@ export interface S3Tuning {
   multipartThreshold: number;
   /** Size of a part of an upload, for which S3 requires 5 MiB, and of a range of a download. Bytes. */
   partSize: number;
+  /** Keys of one page of a listing; servers give no more than 1,000. */
+  keysPerPage: number;
   /** Blobs older than this are touched; at most half the grace period of collection. Milliseconds. */
   touchAfterMs: number;
   /** Bounds the read and the write of a claim; see `S3References.compareAndClaim`. Milliseconds. */
@@ -49,6 +51,7 @@ export const DEFAULT_TUNING: S3Tuning = {
   partsPerObject: 4,
   multipartThreshold: 32 << 20,
   partSize: 16 << 20,
+  keysPerPage: 1000,
   touchAfterMs: 12 * 3600_000,
   claimMs: 10_000,
   settleMs: 30_000,

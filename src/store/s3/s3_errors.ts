@@ -45,6 +45,18 @@ export class MissingResultError extends Error {
   override readonly name = "MissingResultError";
 }
 
+/** A server's listings of several pages may leave keys out. */
+export class UnorderedListingError extends Error {
+  override readonly name = "UnorderedListingError";
+
+  constructor() {
+    super(
+      "it does not list keys in ascending order, and goes on after the last key of a page, so that a " +
+        "listing of more than one page may leave keys out",
+    );
+  }
+}
+
 /** A server stored other bytes than were sent. */
 export class AlteredUploadError extends Error {
   override readonly name = "AlteredUploadError";
@@ -205,6 +217,7 @@ export function failureOf(error: unknown, signal?: AbortSignal): Failure {
   if (error instanceof StallError) return { kind: "timeout", retryable: true };
   if (error instanceof CorruptAnswerError) return { kind: "corrupt", retryable: true };
   if (error instanceof AlteredUploadError) return { kind: "corrupt", retryable: true };
+  if (error instanceof UnorderedListingError) return { kind: "unsupported", retryable: false };
   // A retry may help; if not, beginning the upload anew does.
   if (error instanceof MissingResultError) return { kind: "upload_gone", retryable: true };
   if (error instanceof RenewedAccessError) return { kind: "renewed", retryable: true };

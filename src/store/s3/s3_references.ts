@@ -5,6 +5,7 @@ import { DaemonError } from "../../errors.ts";
 import type { StoreOptions } from "../object_store.ts";
 import type { Connection } from "./connection.ts";
 import { listObjects } from "./listing.ts";
+import type { ListingOrder } from "./listing_order.ts";
 import type { S3Options } from "./options.ts";
 import { failureOf, ForeignAnswerError, MissingResultError, unlessMissing } from "./s3_errors.ts";
 import { getSmallObject, isReplaced, isSame, type SmallObject } from "./small_object.ts";
@@ -25,12 +26,14 @@ const UNCONDITIONAL_MS = 3600_000;
 export class S3References {
   readonly #connection: Connection;
   readonly #storage: S3Options;
+  readonly #order: ListingOrder;
   /** Until when the server is taken to have no conditional writes, by the monotonic clock. */
   #unconditionalUntil = -Infinity;
 
-  constructor(connection: Connection, storage: S3Options) {
+  constructor(connection: Connection, storage: S3Options, order: ListingOrder) {
     this.#connection = connection;
     this.#storage = storage;
+    this.#order = order;
   }
 
   /** Reads a reference. @throws what a request throws where there is none */
@@ -160,7 +163,8 @@ export class S3References {
 
   /** Checks content that no metadata proves by the size in a listing. @throws {ForeignAnswerError} */
   async #assertListed(key: string, size: number, options: StoreOptions): Promise<void> {
-    for await (const info of listObjects(this.#connection, this.#storage, key, options)) {
+    const parts = { connection: this.#connection, storage: this.#storage, order: this.#order };
+    for await (const info of listObjects(parts, key, options)) {
       if (info.key === key && info.size === size) return;
     }
     const what = `GetObject was answered with ${size} bytes, and the listing has no such ${key}`;

@@ -34,6 +34,7 @@ import { BlobToucher } from "./blob_toucher.ts";
 import { areEtagsMd5 } from "./etag_probe.ts";
 import type { Head, HeadOptions } from "./head.ts";
 import { listObjects } from "./listing.ts";
+import { ListingOrder } from "./listing_order.ts";
 import { s3Error } from "./messages.ts";
 import { ObjectReader } from "./object_reader.ts";
 import { DEFAULT_TUNING, type S3Options, type S3Tuning } from "./options.ts";
@@ -64,6 +65,7 @@ export class S3Store implements ObjectStore {
   readonly #storage: S3Options;
   readonly #spool: string;
   readonly #reader: ObjectReader;
+  readonly #order: ListingOrder;
   readonly #refs: S3References;
   readonly #toucher: BlobToucher;
 
@@ -74,7 +76,8 @@ export class S3Store implements ObjectStore {
     this.#storage = options.storage;
     this.#spool = options.spoolDir;
     this.#reader = new ObjectReader(connection, options);
-    this.#refs = new S3References(connection, options.storage);
+    this.#order = new ListingOrder(connection, options.storage);
+    this.#refs = new S3References(connection, options.storage, this.#order);
     this.#toucher = new BlobToucher(connection, {
       target: (key) => this.#target(key),
       head: (key, options) => this.#head(key, options),
@@ -263,7 +266,8 @@ export class S3Store implements ObjectStore {
 
   async *list(prefix: string, options: ListOptions = {}): AsyncGenerator<ObjectInfo> {
     try {
-      yield* listObjects(this.#connection, this.#storage, prefix, options);
+      const parts = { connection: this.#connection, storage: this.#storage, order: this.#order };
+      yield* listObjects(parts, prefix, options);
     } catch (error) {
       throw this.#failure(error, `Cannot list ${prefix}`, options);
     }
