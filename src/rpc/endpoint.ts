@@ -136,6 +136,8 @@ function serverOptions(limits: RpcLimits, calls: Calls): ServerOptions {
   return {
     "grpc.max_receive_message_length": limits.maxMessageBytes,
     "grpc.max_send_message_length": limits.maxMessageBytes,
+    // Statistics of each call and connection, which nobody is served.
+    "grpc.enable_channelz": 0,
     "grpc.max_concurrent_streams": limits.maxConcurrentCalls,
     ...canPing(Deno.version.deno) && {
       "grpc.keepalive_time_ms": limits.keepaliveTime,
