@@ -13,12 +13,12 @@
  */
 
 import type { Digest } from "../digest.ts";
-import type { LayerDescriptor } from "../image/mod.ts";
 import type { ProcessUsage } from "../linux/mod.ts";
 import type { Bases } from "./bases.ts";
 import type { Folders } from "./folders.ts";
 import type { LocalFile, SpooledBlob } from "../spool.ts";
 import type { PackOptions, PackResult } from "./pack/pack_result.ts";
+import type { BaselineLayers } from "./pack/prepare.ts";
 import type { ArchiveOptions, RestoreOptions, RestoreResult } from "./restore/restore_result.ts";
 import type {
   ContentEntry,
@@ -153,11 +153,12 @@ export interface Content {
   extract(tree: Tree, archive: LocalFile, options: ArchiveOptions): Promise<RestoreResult>;
 
   /**
-   * Returns the layers of the image that baseline `name` describes, oldest first. Those that are
-   * still in the store may be passed to {@link pack} as `reuse`. There are none, and a `problem`,
+   * Returns the layers of the image that baseline `name` describes, as its manifest has them, and its index.
+   * Those that are still in the store may be passed to {@link pack} as `reuse`, the index as `reuseIndex` if
+   * all of it is there. There are none, and a `problem`,
    * if the baseline cannot be used; none and no problem if it does not exist.
    */
-  baselineLayers(name: string): Promise<{ layers: LayerDescriptor[]; problem?: string }>;
+  baselineLayers(name: string): Promise<BaselineLayers>;
   /** Makes the uncommitted baseline `token` the baseline `name`, durably and in one step. */
   commitBaseline(token: string, name: string): Promise<void>;
   /** Deletes a committed or uncommitted baseline. Succeeds if it does not exist. */

@@ -25,7 +25,13 @@ export { NO_FOLDER, type TreeFolderClaim } from "./tree.ts";
 export type { Folders } from "./folders.ts";
 export type { LayerDescriptor } from "../image/mod.ts";
 export type { Omissions } from "./omissions.ts";
-export type { Excluded, PackExcludes, PackResult, PackStats } from "./pack/pack_result.ts";
+export type {
+  Excluded,
+  PackExcludes,
+  PackOptions,
+  PackResult,
+  PackStats,
+} from "./pack/pack_result.ts";
 export type { BlobStream, RestoreOptions, RestoreResult } from "./restore/restore_result.ts";
 export { limitExceeded } from "./budget.ts";
 export { contentError } from "./content_errors.ts";

@@ -11,6 +11,7 @@ export { Arena, blocksOf } from "./arena.ts";
 export { BlockBuilder } from "./block_builder.ts";
 export { BUFFER_BYTES, buffers } from "./buffers.ts";
 export { ChunkCutter, type Cut, MAX_CHUNK, MAX_SEGMENT, MIN_SEGMENT } from "./chunk_cutter.ts";
+export { isSameBlock, isSameInIndex } from "./compare_blocks.ts";
 export { CHUNK_ENTRY, ChunkList, ChunkListBuilder, type ChunkPlace } from "./chunk_list.ts";
 export { sortStale } from "./apply_patch.ts";
 export {
@@ -48,6 +49,7 @@ export {
   REMOVED_DIRECTORY,
   type StaleEntry,
   type TreeHeader,
+  UNUSED_LAYER,
 } from "./tree_file.ts";
 export { type BlobId, dataLoss, verifyBlob, verifyingBlob } from "./verify_blob.ts";
 export { whiteoutOf } from "./whiteout.ts";

@@ -153,8 +153,8 @@ async function fillFromFolder(
     },
     signal,
   });
-  const { layers, index, newBaseline, stats } = packed;
-  files.set(index.digest, index.file);
+  const { layers, index, newIndex, newBaseline, stats } = packed;
+  if (newIndex) files.set(newIndex.digest, newIndex.file);
   try {
     const fetch = ({ digest }: { digest: Digest }) =>
       Promise.resolve({ ...files.get(digest)!, release: () => Promise.resolve() });

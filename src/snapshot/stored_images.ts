@@ -14,14 +14,15 @@
 import type { Clock } from "../clock.ts";
 import type {
   Content,
-  LayerDescriptor,
   PackExcludes,
+  PackOptions,
   PackResult,
   PackStats,
   Tree,
 } from "../content/mod.ts";
 import type { Digest } from "../digest.ts";
 import { DaemonError, messageOf } from "../errors.ts";
+import { indexBlobs } from "../image/mod.ts";
 import { logger } from "../log/mod.ts";
 import { currentOperation, inStep } from "../operations/mod.ts";
 import type { ObjectStore } from "../store/mod.ts";
@@ -305,7 +306,7 @@ export class StoredImages implements Images {
       const url = await refer(this.#historyImage(unchanged, stats), []);
       if (url !== undefined) return { url, manifest, stats };
     }
-    const { reuse, previousLayers } = await this.#reusable(options);
+    const { previousLayers, ...reusable } = await this.#reusable(options);
     const { baseline, signal } = options;
     operation?.enter("packing");
     const last = this.#last.get(options.baseline);
@@ -313,7 +314,7 @@ export class StoredImages implements Images {
     const packed = await this.#content.pack(tree, {
       baseline,
       signal,
-      reuse,
+      ...reusable,
       ...(this.#excludes ? { excludes: { ...this.#excludes, mustWalk: last === undefined } } : {}),
       ...(this.#chunkMinBytes > 0 ? { chunkMinBytes: this.#chunkMinBytes } : {}),
       keepFrozen: this.#bases?.wants(options) ?? false,
@@ -454,14 +455,17 @@ export class StoredImages implements Images {
   /** Returns the layers of the baseline's image, and which are stored; asking the store touches each. */
   async #reusable(
     options: SaveOptions,
-  ): Promise<{ reuse: LayerDescriptor[]; previousLayers: Digest[] }> {
-    const { layers, problem } = await this.#content.baselineLayers(options.baseline);
+  ): Promise<Pick<PackOptions, "reuse" | "reuseIndex"> & { previousLayers: Digest[] }> {
+    const { layers, index, problem } = await this.#content.baselineLayers(options.baseline);
     reportBaseline(options.baseline, problem);
+    const indexes = index ? indexBlobs(index) : [];
     const there = await Promise.all(
-      layers.map((layer) => this.#store.hasBlob(layer.digest, layer.size, options)),
+      [...layers, ...indexes].map(({ digest, size }) => this.#store.hasBlob(digest, size, options)),
     );
+    const isIndexThere = there.slice(layers.length).every(Boolean);
     return {
       reuse: layers.filter((_, n) => there[n]),
+      ...(index && isIndexThere ? { reuseIndex: index } : {}),
       previousLayers: layers.map(({ digest }) => digest),
     };
   }

@@ -1,9 +1,12 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
 import { BaselineReader, verifyBaseline } from "../../src/content/baseline/baseline_reader.ts";
-import { BaselineWriter } from "../../src/content/baseline/baseline_writer.ts";
+import { appendBaseline, writeBaseline } from "../../src/content/baseline/baseline_writer.ts";
 import { PreviousTree } from "../../src/content/pack/scan/previous_tree.ts";
 import { SharedPackState } from "../../src/content/pack/shared_state.ts";
-import { Arena, type Block, BlockBuilder, encodeHeader, encodeStale } from "../../src/image/mod.ts";
+import { compareBytes } from "../../src/archive/mod.ts";
+import { digestOf } from "../../src/digest.ts";
+import { Arena, type Block, BlockBuilder, type StaleEntry } from "../../src/image/mod.ts";
 import type { File } from "../../src/linux/mod.ts";
 import { buildBlock, bytes, LAYER, sampleStats, textOf } from "../image/fixture.ts";
 import { openFolder } from "../linux/fixture.ts";
@@ -12,31 +15,11 @@ const { file, directory } = sampleStats();
 const location = { layer: 0, offset: 512, stored: 7 };
 
 function blocks(): Block[] {
-  const build = (path: string, names: readonly string[]) =>
-    buildBlock(
-      new BlockBuilder(new Arena()),
-      path,
-      directory,
-      names.map((name) => ({ stat: file, name, location })),
-    );
-  return [build("", ["a", "c", "e"]), build("sub", ["x"]), build("sub/deep", ["y"])];
+  return [block("", ["a", "c", "e"]), block("sub", ["x"]), block("sub/deep", ["y"])];
 }
 
 function write(to: File): void {
-  const all = blocks();
-  const stale = [{ layer: 0, path: bytes("old") }];
-  const staleBytes = encodeStale(stale);
-  using writer = new BaselineWriter(to);
-  writer.bytes(encodeHeader({
-    layers: [LAYER],
-    blocks: all.length,
-    blockBytes: all.reduce((sum, block) => sum + block.length, 0),
-    stale: stale.length,
-    staleBytes: staleBytes.length,
-  }));
-  for (const block of all) writer.block(block);
-  writer.bytes(staleBytes);
-  writer.finish();
+  writeBaseline(to, blocks(), { layers: [LAYER], stale: [{ layer: 0, path: bytes("old") }] });
 }
 
 Deno.test("a baseline finds each directory by its path, and no other", () => {
@@ -103,3 +86,82 @@ Deno.test("nothing of a layer that is not stored any more is stale", () => {
   tree.markUnvisitedStale();
   assertEquals(tree.stale, []);
 });
+
+/** What a baseline says, its blocks in order. */
+function said(reader: BaselineReader) {
+  const { header: { layers, blocks, blockBytes }, index } = reader;
+  const all = reader.all();
+  for (const { block, number } of all) {
+    const found = reader.find(block.path)!;
+    assertEquals([found.number, textOf(found.block.path)], [number, textOf(block.path)]);
+  }
+  return {
+    ...{ layers, blocks, blockBytes, index },
+    stale: reader.stale(),
+    directories: all.map(({ block }) => block.bytes.toHex()),
+  };
+}
+
+const saves = fc.array(
+  fc.record({
+    // Of these paths with these names; none for a directory that is removed.
+    changed: fc.dictionary(
+      fc.constantFrom("", "a", "a/b", "a/b/c", "a-b", "z"),
+      fc.array(fc.constantFrom("x", "y", "z"), { maxLength: 3 }),
+    ),
+    removed: fc.uniqueArray(fc.constantFrom("a", "a/b", "a/b/c", "a-b", "z")),
+    stale: fc.uniqueArray(fc.constantFrom("s", "t", "uvw")),
+  }),
+  { minLength: 1, maxLength: 6 },
+);
+
+Deno.test("a baseline that was added to again and again says what one written whole does", () => {
+  fc.assert(
+    fc.property(saves, (all) => {
+      using folder = openFolder();
+      using opened = new DisposableStack();
+      const create = (name: string) => opened.use(folder.dir.createFile(name));
+      const tree = new Map([["", block("", ["a"])]]);
+      let last = create("0");
+      writeBaseline(last, [...tree.values()], { layers: [LAYER], stale: [] });
+      const { size: wholeBytes } = last.stat();
+      all.forEach(({ changed, removed, stale }, n) => {
+        const reader = new BaselineReader(n % 2 === 0 ? last : verifyBaseline(last));
+        const dead = new Set<number>();
+        const isDead = (path: string) => {
+          const found = reader.find(bytes(path));
+          if (found) dead.add(found.number);
+        };
+        for (const path of removed) if (tree.delete(path)) isDead(path);
+        const blocks = Object.entries(changed).map(([path, names]) => {
+          const made = block(path, [...new Set(names)].sort());
+          isDead(path);
+          tree.set(path, made);
+          return made;
+        }).sort(byPath);
+        const content = {
+          layers: [LAYER, { ...LAYER, digest: digestOf(`${n}`) }],
+          stale: stale.sort().map((path): StaleEntry => ({ layer: 0, path: bytes(path) })),
+          index: { digest: digestOf(`index ${n}`), size: n, below: [{ ...LAYER, size: 7 }] },
+        };
+        const next = create(`${n + 1}`);
+        appendBaseline(next, { file: last, reader, dead }, blocks, content);
+        const whole = create(`whole ${n}`);
+        writeBaseline(whole, [...tree.values()].sort(byPath), content);
+        const added = new BaselineReader(verifyBaseline(next));
+        assertEquals(said(added), said(new BaselineReader(verifyBaseline(whole))));
+        assertEquals(said(new BaselineReader(next)), said(added));
+        assertEquals(added.wholeBytes, wholeBytes);
+        last = next;
+      });
+    }),
+    { numRuns: 40 },
+  );
+});
+
+function block(path: string, names: readonly string[]): Block {
+  const entries = names.map((name) => ({ stat: file, name, location }));
+  return buildBlock(new BlockBuilder(new Arena()), path, directory, entries);
+}
+
+const byPath = (a: Block, b: Block) => compareBytes(a.path, b.path);

@@ -225,8 +225,9 @@ Deno.test("packs and restores side by side do not disturb each other", async () 
       })
     ),
   );
-  for (const { index } of images) {
-    await Deno.rename(join(fixture.areas.spool, index.file.path), fixture.blobPath(index.digest));
+  for (const { newIndex } of images) {
+    const { digest, file } = newIndex!;
+    await Deno.rename(join(fixture.areas.spool, file.path), fixture.blobPath(digest));
   }
   const restored = await Promise.all(images.map((image) => fixture.restored(image)));
   for (const [n, id] of ids.entries()) {

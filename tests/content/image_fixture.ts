@@ -3,8 +3,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { basename, dirname, join } from "@std/path";
 import {
+  type BlobId,
   decodeStale,
   FLAG,
+  indexBlobs,
   KIND,
   type LayerDescriptor,
   readIndex,
@@ -85,7 +87,8 @@ export class ImageFixture implements AsyncDisposable {
     { onLayer, signal, keepFrozen = false, excludes, chunkMinBytes }: PackHow = {},
   ): Promise<PackResult> {
     const { content, areas } = this;
-    const { layers: known } = await content.baselineLayers(id);
+    const { layers: known, index } = await content.baselineLayers(id);
+    const mayReuse = index && indexBlobs(index).every(({ digest }) => this.has(digest));
     const result = await content.pack({ area: "workspaces", name: id }, {
       signal,
       keepFrozen,
@@ -93,12 +96,14 @@ export class ImageFixture implements AsyncDisposable {
       ...(excludes ? { excludes } : {}),
       ...(chunkMinBytes === undefined ? {} : { chunkMinBytes }),
       reuse: known.filter(({ digest }) => this.has(digest)),
+      ...(mayReuse ? { reuseIndex: index } : {}),
       onLayer: async ({ digest, size, file }) => {
         onLayer?.();
         await this.#put(digest, size, file.path);
       },
     });
-    await this.#put(result.index.digest, result.index.size, result.index.file.path);
+    const { newIndex } = result;
+    if (newIndex) await this.#put(newIndex.digest, newIndex.size, newIndex.file.path);
     await content.commitBaseline(result.newBaseline, id);
     assertEquals([...Deno.readDirSync(areas.spool)].map(({ name }) => name), []);
     return result;
@@ -111,15 +116,16 @@ export class ImageFixture implements AsyncDisposable {
       reuse: [],
       onLayer: async ({ file }) => await Deno.remove(join(areas.spool, file.path)),
     });
-    const entries = indexEntries(join(areas.spool, result.index.file.path), result.index);
-    await content.discard(result.index.file);
+    const { file } = result.newIndex!;
+    const entries = indexEntries([[join(areas.spool, file.path), result.index]]);
+    await content.discard(file);
     await content.dropBaseline(result.newBaseline);
     return { ...result, entries };
   }
 
   /** What the index of an image that is stored says of every path, wherever the content is. */
   entries({ index }: PackResult): string[] {
-    return indexEntries(this.blobPath(index.digest), index);
+    return indexEntries(indexBlobs(index).map((blob) => [this.blobPath(blob.digest), blob]));
   }
 
   async #put(digest: Digest, size: number, name: string): Promise<void> {
@@ -189,12 +195,15 @@ export class ImageFixture implements AsyncDisposable {
 }
 
 /** What an index says of every path but where its content is, and which name of an inode has it. */
-function indexEntries(path: string, blob: { digest: Digest; size: number }): string[] {
+function indexEntries(blobs: readonly (readonly [path: string, BlobId])[]): string[] {
   openLibc(libcPath());
-  using folder = Directory.open(dirname(path), "index");
-  using file = folder.openFile(basename(path));
+  using opened = new DisposableStack();
+  const chain = blobs.map(([path, blob]) => {
+    using folder = Directory.open(dirname(path), "index");
+    return { file: opened.use(folder.openFile(basename(path))), blob };
+  });
   const entries: string[] = [];
-  const { blocks, header, memory } = readIndex([{ file, blob }]);
+  const { blocks, header, memory } = readIndex(chain);
   const live = new Set<string>();
   for (const block of blocks) {
     const describe = (record: number) => {

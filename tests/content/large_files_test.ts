@@ -42,7 +42,7 @@ Deno.test("a large file's record replaces its placeholder, whichever part packed
     resultsOf([]),
     resultsOf([{ key: 12, name: "b", layer: 5 }]),
     resultsOf([{ key: 11, name: "a", layer: 6 }]),
-  ], () => {});
+  ], { pack: () => {} });
   const found: [string, number][] = [];
   tree.each((block, record) => found.push([textOf(block.name(record)), block.layer(record)]));
   assertEquals(found, [["a", 6], ["b", 5], ["small", 3]]);

@@ -151,10 +151,17 @@ Deno.test("a damaged sparse map stays in its file, in order, or is refused", () 
 
 Deno.test("a damaged baseline is refused before any of it is used", async () => {
   await using fixture = new ImageFixture(1);
-  await fixture.publish("w", [["d", directory()], ["d/f", file("f")], ["g", file("g")]]);
+  const folders = [..."abcdefghijklmno"].map((name) => [name, directory()] as const);
+  const path = await fixture.publish("w", [...folders, ["d/f", file("f")], ["z", file("z")]]);
+  await fixture.pack("w");
+  Deno.writeTextFileSync(`${path}/d/f`, "changed");
   await fixture.pack("w");
   const [name] = namesIn(fixture.areas.baselines);
   const whole = Deno.readFileSync(join(fixture.areas.baselines, name!));
+  withFile(whole, (opened) => {
+    const { size, wholeBytes } = new BaselineReader(opened);
+    assert(size > wholeBytes, "nothing was added to the baseline");
+  });
   const open = (bytes: Uint8Array) =>
     withFile(bytes, (opened) => {
       verifyBaseline(opened);

@@ -124,7 +124,7 @@ class Elsewhere implements AsyncDisposable {
       reuse: (await content.baselineLayers("w")).layers,
       onLayer: ({ digest, file }) => hand(digest, file.path),
     });
-    await hand(image.index.digest, image.index.file.path);
+    await hand(image.index.digest, image.newIndex!.file.path);
     return image;
   }
 

@@ -9,6 +9,7 @@ import { readFully } from "../../image/mod.ts";
 import type { File } from "../../linux/mod.ts";
 import type { DeviceAlias } from "../volume/device_names.ts";
 import type { SubvolumeState } from "../volume/tree_state.ts";
+import { copyBytes } from "./copy_bytes.ts";
 import { encodeFrozenState } from "./frozen_state.ts";
 
 /** The bytes `wsdalia1`, with which aliases end. */
@@ -94,12 +95,6 @@ export function copyBaseline(
   aliases: readonly DeviceAlias[],
   state: readonly SubvolumeState[] = [],
 ): void {
-  let left = readAliases(from).size;
-  from.seek(0);
-  while (left > 0) {
-    const count = to.copyFrom(from, left);
-    if (count === 0) throw new RangeError("a baseline was cut short while it was copied");
-    left -= count;
-  }
+  copyBytes(from, to, readAliases(from).size);
   writeAliases(to, aliases, state);
 }

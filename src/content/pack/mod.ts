@@ -31,7 +31,8 @@
  *                                                6 rewrite_policy.ts layers not worth reusing; their
  *                                                                    live files are packed again
  *                                                7 metadata_layer.ts whiteouts, then all but files
- *       ◀──────── image, index, baseline ─────   8 number_layers.ts, write_tree_files.ts
+ *       ◀──────── image, index, baseline ─────   8 number_layers.ts, tree_differences.ts: what is
+ *                                                  other than in the baseline is written
  * ```
  *
  * **Records.** `scan` builds one block of records a directory (`src/image`). A record says where a
@@ -50,6 +51,11 @@
  * baseline are retained without a look, which are amended or listed anew, which are gone, and which
  * were added. Parts look at these only, and the merge takes over the rest. Where anything is in doubt
  * there is no plan, and the tree is walked.
+ *
+ * **Patches.** Index and baseline are written as what differs from those of the previous image: a patch
+ * over its index, if all of that is stored, and a baseline that begins with the previous one's bytes. For
+ * that the layers of the baseline keep their numbers, and blocks that nobody has changed stay in the
+ * baseline's memory as they are. Every few images all is written, and the layers are numbered anew.
  *
  * **Excludes.** What is to be left out is decided where a directory's names are read (`exclude/`), so
  * that it is neither looked at nor recorded. A baseline of a tree of which something was left out has no

@@ -6,6 +6,7 @@
 
 import { DaemonError } from "../../errors.ts";
 import type { PackOptions, PackResult, PackStats } from "./pack_result.ts";
+import type { SpooledBlob } from "../../spool.ts";
 import type { Tree } from "../tree.ts";
 import type { Dispatcher } from "../dispatcher.ts";
 import { descriptorOf } from "../../image/mod.ts";
@@ -100,13 +101,15 @@ async function packFrozen(
       { signal },
     );
   const { directories, syncedAt, problem, revisit, walkReason, aliases = [] } = prepared;
-  const { excludes, ignoreFileProblem } = prepared;
+  const { excludes, ignoreFileProblem, memory } = prepared;
   const shared = states.acquire(directories ?? 0);
   const job: PackJob = {
     tree,
     name: `pack-${crypto.randomUUID()}`,
     parts: states.parts,
     ...(baseline !== undefined && directories !== undefined ? { baseline } : {}),
+    ...(memory === undefined ? {} : { baselineMemory: memory }),
+    ...(options.reuseIndex === undefined ? {} : { index: options.reuseIndex }),
     reuse: layers,
     syncedAt,
     isFrozen: frozenAt !== undefined,
@@ -153,6 +156,7 @@ class PackRun {
   /** The first error; everything else was cancelled because of it. */
   cause: unknown;
   #finished: FinishResult | undefined;
+  #newIndex: SpooledBlob | undefined;
 
   constructor(
     dispatcher: Dispatcher,
@@ -183,6 +187,7 @@ class PackRun {
     return {
       layers,
       index: finished.index,
+      ...(this.#newIndex ? { newIndex: this.#newIndex } : {}),
       isNative: finished.isNative,
       newBaseline: finished.newBaseline,
       stats: this.#stats(parts, finished),
@@ -265,7 +270,8 @@ class PackRun {
         return this.#storeLayer(event.layer);
       case "index":
         this.#options.onTreeRead();
-        if (this.#options.onIndex) this.#store(this.#options.onIndex(event.index));
+        this.#newIndex = event.index;
+        if (event.index && this.#options.onIndex) this.#store(this.#options.onIndex(event.index));
     }
   }
 

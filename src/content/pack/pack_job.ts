@@ -1,6 +1,7 @@
 /** The messages between the daemon's thread and the Workers of a pack. */
 
 import type { Digest } from "../../digest.ts";
+import type { IndexChain } from "../../image/mod.ts";
 import type { DeviceName } from "../../linux/mod.ts";
 import type { SpooledBlob } from "../../spool.ts";
 import type { Tree } from "../tree.ts";
@@ -20,6 +21,10 @@ export interface PackJob {
   readonly parts: number;
   /** Name of the verified baseline, if there is one. */
   readonly baseline?: string;
+  /** The verified baseline, if Workers share it. */
+  readonly baselineMemory?: SharedArrayBuffer;
+  /** The index of the baseline's image, if all of it is still stored. */
+  readonly index?: IndexChain;
   /** Layers of the baseline that are still stored. */
   readonly reuse: readonly Digest[];
   /** Milliseconds since the epoch; a ctime close to it or later is racy. */
@@ -87,8 +92,8 @@ export interface PartResult {
 /** The events of a part. */
 export type PartEvent =
   | { readonly kind: "layer"; readonly layer: SealedLayer }
-  /** The index is complete, and nothing of the tree is read any more. */
-  | { readonly kind: "index"; readonly index: SpooledBlob }
+  /** The index is complete, if there is a new one, and nothing of the tree is read any more. */
+  | { readonly kind: "index"; readonly index?: SpooledBlob }
   /** There is enough work for the other parts. */
   | { readonly kind: "help" }
   /** The last event. An event, so that its buffers are moved rather than copied. */

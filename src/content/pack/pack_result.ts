@@ -1,6 +1,6 @@
 /** The options and the result of a pack. */
 
-import type { LayerDescriptor } from "../../image/mod.ts";
+import type { IndexChain, LayerDescriptor } from "../../image/mod.ts";
 import type { SpooledBlob } from "../../spool.ts";
 import type { FrozenCopy } from "../bases.ts";
 import type { Omissions } from "../omissions.ts";
@@ -13,6 +13,8 @@ export interface PackOptions {
    * baseline they make this pack a delta; unchanged files whose layer is not listed are read again.
    */
   reuse: readonly LayerDescriptor[];
+  /** The index of the previous image, if all its blobs are certainly still in the store. */
+  reuseIndex?: IndexChain;
   /** Baseline to compare with, if there is one; the new one is written beside it, uncommitted. */
   baseline?: string;
   /** What is left out; nothing unless given. */
@@ -27,7 +29,7 @@ export interface PackOptions {
    */
   onLayer(layer: SpooledBlob & LayerDescriptor): Promise<void>;
   /**
-   * Called once the index is complete in the spool, so that it is stored while the baseline is written;
+   * Called once a new index is complete in the spool, so that it is stored while the baseline is written;
    * otherwise as {@link onLayer}. Where it is absent, the caller owns the spool file after the pack.
    */
   onIndex?(index: SpooledBlob): Promise<void>;
@@ -88,8 +90,13 @@ export interface PackResult {
   layers: LayerDescriptor[];
   /** Whether the layers alone do not give the tree; some content is found by the index only. */
   isNative: boolean;
-  /** The index blob. The caller owns the file in the spool, unless it took it by `onIndex`. */
-  index: SpooledBlob;
+  /** The index, and what is below it. */
+  index: IndexChain;
+  /**
+   * The newest blob of the index; absent where the index is that of the previous image. The caller owns the
+   * file in the spool, unless it took it by `onIndex`.
+   */
+  newIndex?: SpooledBlob;
   /** Token of the uncommitted new baseline; see `Content.commitBaseline`. */
   newBaseline: string;
   /** Why the baseline of the request could not be used, so that everything was read. */

@@ -6,17 +6,10 @@
 
 import { DaemonError } from "../../errors.ts";
 import { Arena, BlockBuilder, blocksOf, encodeStale } from "../../image/mod.ts";
-import {
-  type Directory,
-  type File,
-  isErrno,
-  nameDevices,
-  openLongPath,
-  splitLast,
-} from "../../linux/mod.ts";
+import { type Directory, isErrno, nameDevices, openLongPath, splitLast } from "../../linux/mod.ts";
 import { Abilities } from "../abilities.ts";
 import { type OpenAreas, openTree } from "../areas.ts";
-import { BaselineReader } from "../baseline/baseline_reader.ts";
+import type { BaselineReader } from "../baseline/baseline_reader.ts";
 import { withContainerIds } from "../id_map.ts";
 import type { OperationContext } from "../operation.ts";
 import {
@@ -27,6 +20,7 @@ import {
   transferables,
 } from "./pack_job.ts";
 import { Excludes } from "./exclude/excludes.ts";
+import { type OpenBaseline, openBaseline } from "./open_baseline.ts";
 import { PartQueue } from "./part_queue.ts";
 import { PartStats } from "./part_stats.ts";
 import { RestoreRights } from "./restore_rights.ts";
@@ -71,17 +65,13 @@ export function packPart(
   using _names = nameDevices(request.job.devices);
   using _owners = withContainerIds();
   using top = openTree(areas, request.job.tree);
-  using baseline = request.job.baseline === undefined
-    ? undefined
-    : areas.baselines.openFile(request.job.baseline);
-  const reader = baseline && new BaselineReader(baseline);
+  using baseline = openBaseline(areas, request.job);
   const known = baseline && new KnownContent(() => {
     // The blocks of a reader are valid only until its next call.
-    const tree = new BaselineReader(baseline);
+    const tree = baseline.another();
     return { tree, reusable: reusableLayers(tree, new Set(request.job.reuse)) };
   });
-  const options = { areas, top, baseline: reader, baselineFile: baseline, known, shared };
-  using part = new Part({ ...options, request, context });
+  using part = new Part({ areas, top, baseline, known, shared, request, context });
   const result = part.run();
   context.emit({ kind: "result", result }, transferables(result));
 }
@@ -89,8 +79,7 @@ export function packPart(
 interface PartOptions {
   readonly areas: OpenAreas;
   readonly top: Directory;
-  readonly baseline: BaselineReader | undefined;
-  readonly baselineFile: File | undefined;
+  readonly baseline: OpenBaseline | undefined;
   readonly known: KnownContent | undefined;
   readonly shared: SharedPackState;
   readonly request: PartRequest;
@@ -125,7 +114,8 @@ class Part implements Disposable {
   #ticks = 0;
 
   constructor(options: PartOptions) {
-    const { areas, top, baseline, baselineFile, known, shared, request, context } = options;
+    const { areas, top, known, shared, request, context } = options;
+    const baseline = options.baseline?.reader;
     const { job, part } = request;
     this.#context = context;
     this.#request = request;
@@ -136,7 +126,7 @@ class Part implements Disposable {
     this.#layers = openPartLayers(areas, job, part, context);
     this.#packs = openPartPacks(areas, job, part, context);
     this.#packer = new FilePacker(this.#layers, {
-      chunker: openChunker(job, this.#packs, baselineFile, {
+      chunker: openChunker(job, this.#packs, options.baseline, {
         isWanted: () => job.parts > 1 && shared.isRunningLow(job.parts),
         nextId: () => part * NUMBERS_PER_PART + ++this.#attempts,
         offer: (segment) =>

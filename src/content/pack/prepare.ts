@@ -14,10 +14,15 @@ import {
   nameDevices,
   SystemError,
 } from "../../linux/mod.ts";
-import { descriptorOf, type LayerDescriptor } from "../../image/mod.ts";
+import {
+  descriptorOf,
+  type IndexChain,
+  type LayerDescriptor,
+  layersInUse,
+} from "../../image/mod.ts";
 import type { Tree } from "../tree.ts";
 import { readAliases } from "../baseline/baseline_aliases.ts";
-import { BaselineReader, readHeader, verifyBaseline } from "../baseline/baseline_reader.ts";
+import { BaselineReader, readImageOf, verifyBaseline } from "../baseline/baseline_reader.ts";
 import { checkBaselineName } from "../baseline/tokens.ts";
 import { revisitSince } from "./revisit/revisit_since.ts";
 import type { RevisitPlan } from "./revisit/revisit_plan.ts";
@@ -67,6 +72,8 @@ export interface Prepared {
    * The number of directories in the baseline; absent if there is none, or none that can be used.
    */
   readonly directories?: number;
+  /** The verified baseline, if Workers are to share it. */
+  readonly memory?: SharedArrayBuffer;
   /** What the baseline calls subvolumes of the tree; see `baseline_aliases.ts`. */
   readonly aliases?: readonly DeviceAlias[];
   /** Why the baseline that exists cannot be used. */
@@ -118,7 +125,7 @@ export function packPrepare(areas: OpenAreas, request: PrepareRequest): Prepared
 }
 
 type BaselineFindings =
-  & Pick<Prepared, "revisit" | "walkReason">
+  & Pick<Prepared, "memory" | "revisit" | "walkReason">
   & Required<Pick<Prepared, "directories" | "aliases">>;
 
 /** What a pack compares. */
@@ -135,8 +142,8 @@ function findings(
   request: PrepareRequest,
 ): BaselineFindings {
   const { reuse, frozenAt, devices } = request;
-  verifyBaseline(file);
-  const baseline = new BaselineReader(file);
+  const memory = verifyBaseline(file);
+  const baseline = new BaselineReader(memory);
   const { directories } = baseline;
   const { aliases } = readAliases(file);
   if (frozenAt === undefined) return { directories, aliases };
@@ -146,7 +153,9 @@ function findings(
   if (walkReason !== undefined) return { directories, aliases, walkReason };
   const known = { areas, top, file, baseline, aliases, excludes };
   const revisit = revisitSince({ ...known, reuse: new Set(reuse) });
-  return { directories, aliases, ...revisit };
+  // Most of it is needed to merge what is taken over; a walk asks for its directories one by one.
+  const shared = revisit.revisit && { memory: memory.buffer as SharedArrayBuffer };
+  return { directories, aliases, ...shared, ...revisit };
 }
 
 /**
@@ -160,19 +169,24 @@ function showsStores(top: Directory): boolean {
   return !IN_MEMORY.includes(fileSystemType(top));
 }
 
-/** The layers of a baseline's image. */
+/** The layers of a baseline's image, and its index. */
 export interface BaselineLayers {
-  /** Oldest first; none if there is no baseline, or none that can be used. */
+  /** As the manifest has them; none if there is no baseline, or none that can be used. */
   layers: LayerDescriptor[];
+  /** Absent where the baseline does not say. */
+  index?: IndexChain;
   /** Why the baseline that exists cannot be used. */
   problem?: string;
 }
 
 /** Returns the layers of the image that a baseline describes. */
 export function baselineLayers(areas: OpenAreas, request: { name: string }): BaselineLayers {
-  const { value, problem } = readBaseline(areas, request.name, (file) => readHeader(file).layers);
-  const layers = (value ?? []).map(descriptorOf);
-  return { layers, ...(problem === undefined ? {} : { problem }) };
+  const { value, problem } = readBaseline(areas, request.name, readImageOf);
+  return {
+    layers: layersInUse(value?.header.layers ?? []).map(descriptorOf),
+    ...(value?.index ? { index: value.index } : {}),
+    ...(problem === undefined ? {} : { problem }),
+  };
 }
 
 /** Deletes files of the spool; passes over those that do not exist. */

@@ -106,7 +106,11 @@ class RestoreRun {
       const rest = { ...request, directories: closed };
       omitted.push(await this.#dispatcher.run("restoreClosedDirectories", rest, this.#cancel()));
     }
-    const newBaseline = await this.#dispatcher.run("restoreBaseline", request, this.#cancel());
+    const newBaseline = await this.#dispatcher.run(
+      "restoreBaseline",
+      { ...request, index },
+      this.#cancel(),
+    );
     const { fileCount: files, contentBytes, diskBytes } = plan;
     return { files, contentBytes, diskBytes, omitted: sumOmissions(omitted), newBaseline };
   }

@@ -3,7 +3,7 @@
  * entry that a place belongs to, if it is in the tree, is like the layer says; all others are displaced.
  */
 
-import { type Block, FLAG } from "../../../image/mod.ts";
+import type { Block, Location } from "../../../image/mod.ts";
 
 /** Calls `visit` for every file whose content is in a layer of the baseline. */
 export type EachFile = (
@@ -32,9 +32,14 @@ class Places {
 export class DisplacedContent {
   readonly #places = new Places();
 
+  /** Whether there is no such entry. */
+  isEmpty = true;
+
   constructor(each: EachFile) {
     each((block, record) => {
-      if (block.isDisplaced(record)) this.#places.add(block, record);
+      if (!block.isDisplaced(record)) return;
+      this.#places.add(block, record);
+      this.isEmpty = false;
     });
   }
 
@@ -64,19 +69,17 @@ export class MovedContent {
   }
 
   /**
-   * Gives a record the new place of its content, which belongs to another entry.
-   * @returns false if its content was not packed again, or has changed since
+   * Returns the new place of a record's content, which belongs to another entry; `undefined` if its content was
+   * not packed again, or has changed since.
    */
-  follow(block: Block, record: number): boolean {
+  placeOf(block: Block, record: number): Location | undefined {
     const copy = this.#copies.get(block.layer(record))?.get(block.offset(record));
     const [before, now] = [block.digest(record), copy?.block.digest(copy.record)];
-    if (!copy || !before || !now || before.some((byte, n) => byte !== now[n])) return false;
-    block.setLocation(record, {
+    if (!copy || !before || !now || before.some((byte, n) => byte !== now[n])) return undefined;
+    return {
       layer: copy.block.layer(copy.record),
       offset: copy.block.offset(copy.record),
       stored: copy.block.stored(copy.record),
-    });
-    block.setFlags(record, block.flags(record) | FLAG.displaced);
-    return true;
+    };
   }
 }

@@ -8,8 +8,11 @@ import {
   type ChunkList,
   decodeStale,
   FLAG,
+  type IndexChain,
   KIND,
   type LayerInfo,
+  layersInUse,
+  type Location,
   sortStale,
   type StaleEntry,
   TEMPORARY_LAYER,
@@ -23,19 +26,19 @@ import {
   nameDevices,
   SystemError,
 } from "../../../linux/mod.ts";
-import type { SpooledBlob } from "../../../spool.ts";
 import { Abilities } from "../../abilities.ts";
 import { type OpenAreas, openTree } from "../../areas.ts";
-import { BaselineReader } from "../../baseline/baseline_reader.ts";
+import type { BaselineReader } from "../../baseline/baseline_reader.ts";
 import { DirectoryCache } from "../../directory_cache.ts";
 import { withContainerIds } from "../../id_map.ts";
 import type { OperationContext } from "../../operation.ts";
 import { parseState, type SubvolumeState } from "../../volume/tree_state.ts";
+import { type OpenBaseline, openBaseline } from "../open_baseline.ts";
 import type { PackJob, PartEvent, PartResult } from "../pack_job.ts";
 import { PartStats, type PartTotals } from "../part_stats.ts";
 import { RestoreRights } from "../restore_rights.ts";
 import { addPackedFile } from "../scan/entry_recorder.ts";
-import { retainedBlocks } from "../revisit/retained_tree.ts";
+import { NOTHING_RETAINED, type RetainedTree, retainedTree } from "../revisit/retained_tree.ts";
 import { PreviousTree, reusableLayers } from "../scan/previous_tree.ts";
 import { SharedPackState } from "../shared_state.ts";
 import { syncDirtyPages } from "../sync_pages.ts";
@@ -45,26 +48,22 @@ import type { ChunkPackWriter } from "../write/chunk_pack_writer.ts";
 import type { FileChunker } from "../write/file_chunker.ts";
 import { openChunker } from "../write/open_chunker.ts";
 import { openPartLayers, openPartPacks } from "../write/part_layers.ts";
+import { ENTRY_OVERHEAD } from "../revisit/retained_tree.ts";
 import { DisplacedContent, type EachFile, MovedContent } from "./displaced_content.ts";
 import { HardLinks } from "./hard_links.ts";
 import { placeLargeFiles } from "./large_files.ts";
 import { type EntryRef, EntrySet, MergedTree } from "./merged_tree.ts";
 import { writeMetadataLayer } from "./metadata_layer.ts";
-import {
-  type Destination,
-  type MovedRemainder,
-  type NewLayer,
-  numberLayers,
-} from "./number_layers.ts";
+import { type MovedRemainder, type NewLayer, numberLayers } from "./number_layers.ts";
 import { Excludes } from "../exclude/excludes.ts";
+import { compactLayers, placeChunks } from "./compact_layers.ts";
 import { rescan } from "./rescan.ts";
 import { chooseRewrites, type LayerUse, PACKS } from "./rewrite_policy.ts";
 import { hasSameMetadata } from "./same_metadata.ts";
 import { conflictingLayers, pathsToRemove } from "./stale_entries.ts";
-import { writeTreeFiles } from "./write_tree_files.ts";
+import { mayPatch, treeDifferences } from "./tree_differences.ts";
+import { type TreeBefore, writeTreeFiles } from "./write_tree_files.ts";
 
-/** About the bytes that a file takes in a layer besides its content. */
-const ENTRY_OVERHEAD = 1536;
 /** Displaced content of fewer bytes in all is stored again, so that the image is one that other tools read. */
 const MIN_DISPLACED_BYTES = 1 << 20;
 
@@ -80,7 +79,7 @@ export interface FinishRequest {
 export interface FinishResult {
   /** All layers of the image, lowest first. */
   readonly layers: LayerInfo[];
-  readonly index: SpooledBlob;
+  readonly index: IndexChain;
   readonly isNative: boolean;
   readonly newBaseline: string;
   /** What the merge itself read and counted. */
@@ -101,8 +100,7 @@ export function packFinish(
   using _names = nameDevices(job.devices);
   using _owners = withContainerIds();
   using top = openTree(areas, job.tree);
-  using file = job.baseline === undefined ? undefined : areas.baselines.openFile(job.baseline);
-  const baseline = file && new BaselineReader(file);
+  using before = openBaseline(areas, job);
   const sealed = [...request.sealed];
   const ownContext: OperationContext<PartEvent> = {
     ...context,
@@ -114,15 +112,13 @@ export function packFinish(
   using layers = openPartLayers(areas, job, job.parts, ownContext);
   using packs = openPartPacks(areas, job, job.parts, ownContext);
   const writers = { layers, packs, sealed };
-  return new Finish({ areas, top, baseline, baselineFile: file, request, context, ...writers })
-    .run();
+  return new Finish({ areas, top, before, request, context, ...writers }).run();
 }
 
 interface FinishOptions {
   readonly areas: OpenAreas;
   readonly top: Directory;
-  readonly baseline: BaselineReader | undefined;
-  readonly baselineFile: File | undefined;
+  readonly before: OpenBaseline | undefined;
   readonly request: FinishRequest;
   readonly context: OperationContext<PartEvent>;
   readonly layers: LayerWriter;
@@ -133,6 +129,7 @@ interface FinishOptions {
 
 class Finish {
   readonly #options: FinishOptions;
+  readonly #baseline: BaselineReader | undefined;
   readonly #shared: SharedPackState;
   readonly #tree: MergedTree;
   readonly #packer: FilePacker;
@@ -143,15 +140,20 @@ class Finish {
   readonly #reusable: readonly boolean[];
   /** Blocks of the tree that are those of the baseline. */
   readonly #retained: ReadonlySet<Block>;
+  /** Those of them in which there is nothing that most of the merge looks for. */
+  readonly #plain: ReadonlySet<Block>;
+  /** Bytes of layers that these have, by the numbers of the layers. */
+  readonly #plainBytes: Float64Array;
   /** The stale entries of the baseline. */
   readonly #staleBefore: readonly StaleEntry[];
   readonly #moved = new Map<number, MovedRemainder>();
 
   constructor(options: FinishOptions) {
     this.#options = options;
-    const { request: { job, parts }, context, baseline } = options;
+    const { request: { job, parts }, context } = options;
+    const baseline = this.#baseline = options.before?.reader;
     this.#shared = new SharedPackState(job.shared, job.parts);
-    this.#chunker = openChunker(job, options.packs, options.baselineFile);
+    this.#chunker = openChunker(job, options.packs, options.before);
     this.#packer = new FilePacker(options.layers, {
       chunker: this.#chunker,
       syncedAt: job.syncedAt,
@@ -159,8 +161,11 @@ class Finish {
       tick: () => context.throwIfCancelled(),
     });
     const retained = this.#findRetained();
-    this.#retained = new Set(retained);
-    this.#tree = new MergedTree([...retained, ...parts.flatMap((part) => blocksOf(part.arena))]);
+    this.#retained = retained.untouched;
+    this.#plain = retained.plain;
+    this.#plainBytes = retained.plainBytes;
+    const { blocks } = retained;
+    this.#tree = new MergedTree([...blocks, ...parts.flatMap((part) => blocksOf(part.arena))]);
     this.#reusable = baseline ? reusableLayers(baseline, new Set(job.reuse)) : [];
     this.#staleBefore = baseline?.stale() ?? [];
   }
@@ -168,7 +173,7 @@ class Finish {
   run(): FinishResult {
     this.#rescan();
     this.#placeLargeFiles();
-    const links = new HardLinks(this.#tree);
+    const links = new HardLinks(this.#tree, this.#plain);
     const duplicates = new EntrySet(links.duplicates());
     const stale = this.#staleEntries(links);
     this.#appendRemainders();
@@ -186,15 +191,16 @@ class Finish {
     placeLargeFiles(
       this.#tree,
       this.#options.request.parts.map((part) => part.largeFiles),
-      (entry) => void this.#pack(dirs, entry),
+      { pack: (entry) => void this.#pack(dirs, entry), without: this.#plain },
     );
   }
 
   /** Returns the directories of the baseline that no part has looked at and that are as they were. */
-  #findRetained(): Block[] {
-    const { areas, baseline, request: { job: { revisit } } } = this.#options;
-    if (!revisit || !baseline) return [];
-    return retainedBlocks(revisit, {
+  #findRetained(): RetainedTree {
+    const { areas, request: { job: { revisit } } } = this.#options;
+    const baseline = this.#baseline;
+    if (!revisit || !baseline) return NOTHING_RETAINED;
+    return retainedTree(revisit, {
       baseline,
       visited: this.#shared,
       stats: this.#stats,
@@ -218,7 +224,8 @@ class Finish {
 
   /** Returns the stale entries of all layers, by the numbers that layers have while packing. */
   #staleEntries(links: HardLinks): StaleEntry[] {
-    const { baseline, request: { job, parts } } = this.#options;
+    const { request: { job, parts } } = this.#options;
+    const baseline = this.#baseline;
     const stale = parts.flatMap((part) => decodeStale(part.stale.bytes, part.stale.count));
     if (baseline) {
       for (const entry of this.#staleBefore) if (this.#reusable[entry.layer]) stale.push(entry);
@@ -246,13 +253,10 @@ class Finish {
 
   /** Returns the layers of the baseline that are not worth reusing, or cannot be. */
   #layersToRewrite(stale: readonly StaleEntry[], duplicates: EntrySet): Set<number> {
-    const { baseline, layers, request: { sealed } } = this.#options;
+    const { layers, request: { sealed } } = this.#options;
+    const baseline = this.#baseline;
     if (!baseline) return new Set<number>();
-    const live = new Float64Array(baseline.header.layers.length);
-    const each: EachFile = (visit) => this.#eachReused(duplicates, visit);
-    new DisplacedContent(each).eachPlace(each, (block, record) => {
-      live[block.layer(record)]! += block.stored(record) + ENTRY_OVERHEAD;
-    });
+    const live = this.#liveBytes(baseline, duplicates);
     const uses: LayerUse[] = [];
     this.#reusable.forEach((isReusable, layer) => {
       if (!isReusable) return;
@@ -270,10 +274,25 @@ class Finish {
     return rewritten;
   }
 
+  /** Returns how many bytes of each layer of the baseline are live. */
+  #liveBytes({ header: { layers } }: BaselineReader, duplicates: EntrySet): Float64Array {
+    const others: EachFile = (visit) => this.#eachReused(duplicates, visit, this.#plain);
+    const displaced = new DisplacedContent(others);
+    // A place that a displaced entry has may be that of any other one.
+    const isEachOnce = displaced.isEmpty && this.#plain.size > 0;
+    const all: EachFile = (visit) => this.#eachReused(duplicates, visit);
+    const each = isEachOnce ? others : all;
+    const live = isEachOnce ? this.#plainBytes.slice() : new Float64Array(layers.length);
+    displaced.eachPlace(each, (block, record) => {
+      live[block.layer(record)]! += block.stored(record) + ENTRY_OVERHEAD;
+    });
+    return live;
+  }
+
   /** Returns the chunk packs of the baseline that are not worth reusing. */
   #packsToRewrite(duplicates: EntrySet): Set<number> {
-    const { baseline, request: { sealed } } = this.#options;
-    const layers = baseline!.header.layers;
+    const { request: { sealed } } = this.#options;
+    const { layers } = this.#baseline!.header;
     const live = new Float64Array(layers.length);
     this.#eachChunked((list, { directory, record }) => {
       if (duplicates.has(directory, record)) return;
@@ -298,19 +317,20 @@ class Finish {
     this.#tree.each((block, record, directory) => {
       if (block.kind(record) !== KIND.file || !block.isChunked(record)) return;
       visit(block.chunks(record), { directory, record });
-    });
+    }, this.#plain);
   }
 
   /** Calls `visit` for every file whose content is in a layer of the baseline, but for duplicates. */
   #eachReused(
     duplicates: EntrySet,
     visit: (block: Block, record: number, directory: number) => void,
+    except?: ReadonlySet<Block>,
   ): void {
     this.#tree.each((block, record, directory) => {
       const isFile = block.kind(record) === KIND.file;
       if (!isFile || block.layer(record) >= TEMPORARY_LAYER.first) return;
       if (!duplicates.has(directory, record)) visit(block, record, directory);
-    });
+    }, except);
   }
 
   /**
@@ -330,8 +350,9 @@ class Finish {
       each((block, record, directory) => {
         if (!rewritten.has(block.layer(record))) return;
         const isShared = displaced.isShared(block, record);
-        if (isShared && moved.follow(block, record)) return;
+        const place = isShared ? moved.placeOf(block, record) : undefined;
         const entry = { directory, record };
+        if (place) return this.#displace(entry, place);
         packAgain(entry);
         const change = isShared ? this.#tree.changeOf(entry) : undefined;
         if (change?.kind === "replace") moved.add(block, record, change);
@@ -346,6 +367,17 @@ class Finish {
     for (const entry of this.#worthlessDisplaced(duplicates)) packAgain(entry);
   }
 
+  /** Gives an entry a place of its content that belongs to another one. */
+  #displace(entry: EntryRef, place: Location): void {
+    const block = this.#block(entry);
+    this.#builder.begin(this.#path(entry));
+    this.#builder.copy(block, entry.record);
+    const own = this.#builder.finish();
+    own.setLocation(own.self, place);
+    own.setFlags(own.self, own.flags(own.self) | FLAG.displaced);
+    this.#tree.change(entry, { kind: "replace", block: own, record: own.self });
+  }
+
   /**
    * Returns the displaced files if, without them, other tools could read the image, and all of them are few
    * bytes.
@@ -356,12 +388,15 @@ class Finish {
     this.#tree.each((block, record, directory) => {
       if (block.kind(record) !== KIND.file || bytes >= MIN_DISPLACED_BYTES) return;
       const entry = { directory, record };
-      if (duplicates.has(directory, record) || this.#tree.changeOf(entry)) return;
-      if (block.isChunked(record)) bytes = Infinity;
-      if (!block.isDisplaced(record)) return;
+      if (duplicates.has(directory, record)) return;
+      const change = this.#tree.changeOf(entry);
+      if (change && change.kind !== "replace") return;
+      const { block: now, record: at } = change ?? { block, record };
+      if (now.isChunked(at)) bytes = Infinity;
+      if (!now.isDisplaced(at)) return;
       displaced.push(entry);
-      bytes += block.stored(record) + ENTRY_OVERHEAD;
-    });
+      bytes += now.stored(at) + ENTRY_OVERHEAD;
+    }, this.#plain);
     return bytes < MIN_DISPLACED_BYTES ? displaced : [];
   }
 
@@ -419,7 +454,8 @@ class Finish {
 
   /** Returns the metadata layer, written anew unless the baseline's image has the same. */
   #metadataLayer(stale: readonly StaleEntry[]): NewLayer {
-    const { baseline, layers, sealed, request: { job } } = this.#options;
+    const { layers, sealed, request: { job } } = this.#options;
+    const baseline = this.#baseline;
     const last = baseline?.header.layers.find(({ isMetadata }) => isMetadata);
     const [tree, retained, staleBefore] = [this.#tree, this.#retained, this.#staleBefore];
     if (baseline && last && job.reuse.includes(last.digest)) {
@@ -432,32 +468,64 @@ class Finish {
 
   /** Completes the layers, turns temporary layer numbers into final ones, writes the index. */
   #write(rewritten: ReadonlySet<number>, stale: readonly StaleEntry[]): FinishResult {
-    const { areas, baseline, sealed, context, request: { job } } = this.#options;
+    const { areas, sealed, context, request: { job } } = this.#options;
     context.throwIfCancelled();
     const data = [...sealed];
     const metadata = this.#metadataLayer(stale);
-    const reused = (baseline?.header.layers ?? []).map((layer, number) => [number, layer] as const)
-      .filter(([number]) => this.#reusable[number] && !rewritten.has(number));
-    const { layers, destination } = numberLayers({ reused, data, metadata, moved: this.#moved });
+    const table = this.#baseline?.header.layers ?? [];
+    const reused = new Set(
+      table.keys().filter((number) => this.#reusable[number] && !rewritten.has(number)),
+    );
+    const numbered = numberLayers({ table, reused, data, metadata, moved: this.#moved });
     let isNative = false;
     this.#tree.each((block, record) => {
       if (block.kind(record) !== KIND.file) return;
       isNative ||= block.isDisplaced(record) || block.isChunked(record);
-      if (block.isChunked(record)) return placeChunks(block.chunks(record), destination);
-      const { layer, shift } = destination(block.layer(record));
-      block.setLayer(record, layer, block.offset(record) + shift);
-    });
+      isNative ||= block.isDisplaced(record) || block.isChunked(record);
+      if (block.isChunked(record)) {
+        return placeChunks(block.chunks(record), (pack) => numbered.destination(pack).layer);
+      }
+      const { layer, shift } = numbered.destination(block.layer(record));
+      if (layer !== block.layer(record) || shift !== 0) {
+        block.setLayer(record, layer, block.offset(record) + shift);
+      }
+      // The layers that these are in have kept their numbers.
+    }, this.#plain);
+    const staleNow = stale.map(({ layer, path }) => (
+      { layer: numbered.destination(layer).layer, path }
+    ));
+    const before = this.#before();
+    const { layers, stale: written } = before
+      ? { layers: numbered.layers, stale: staleNow }
+      : compactLayers(this.#tree, { layers: numbered.layers, stale: staleNow });
     const files = writeTreeFiles(areas, {
       indexName: `${job.name}-index`,
       layers,
       blocks: this.#tree.blocks,
-      stale: stale.map(({ layer, path }) => ({ layer: destination(layer).layer, path })),
+      stale: written,
       // Changes of what was left out, and of the rules, show in no record: the next pack walks.
       frozenState: this.#hasExcluded() ? [] : stateFor(areas, job),
       aliases: job.aliases,
-      onIndex: (index) => context.emit({ kind: "index", index }),
+      before,
+      onIndex: (index) => context.emit({ kind: "index", ...(index ? { index } : {}) }),
     });
-    return { layers, isNative, ...files, totals: this.#stats.done(this.#packer) };
+    const totals = this.#stats.done(this.#packer);
+    return { layers: layersInUse(layers), isNative, ...files, totals };
+  }
+
+  /** Returns what index and baseline are to differ from; `undefined` where both are written whole. */
+  #before(): TreeBefore | undefined {
+    const { before, request: { job: { index } } } = this.#options;
+    if (!before || !index || before.reader.index?.digest !== index.digest) return undefined;
+    const { reader: baseline, file } = before;
+    const differences = treeDifferences({
+      baseline,
+      tree: this.#tree,
+      retained: this.#retained,
+      visited: this.#shared,
+    });
+    if (!mayPatch(index, baseline, differences)) return undefined;
+    return { index, file, baseline, stale: this.#staleBefore, differences };
   }
 
   #hasExcluded(): boolean {
@@ -487,14 +555,6 @@ function stateFor(areas: OpenAreas, { state }: PackJob): readonly SubvolumeState
 function usesAny(list: ChunkList, packs: ReadonlySet<number>): boolean {
   for (let n = 0; n < list.count; n++) if (packs.has(list.pack(n))) return true;
   return false;
-}
-
-/** Gives the packs of a list their final numbers. */
-function placeChunks(list: ChunkList, destination: (number: number) => Destination): void {
-  for (let n = 0; n < list.count; n++) {
-    const { layer } = destination(list.pack(n));
-    list.setPlace(n, { pack: layer, offset: list.offset(n) });
-  }
 }
 
 /** Opens a regular file of the tree; `undefined` if it is gone, or cannot be opened without waiting. */

@@ -2,7 +2,7 @@
  * Finds one name with content for each inode that has several, and makes the others links to it.
  */
 
-import { FLAG, KIND } from "../../../image/mod.ts";
+import { type Block, FLAG, KIND } from "../../../image/mod.ts";
 import { joinPath } from "../../../linux/mod.ts";
 import type { EntryRef, MergedTree } from "./merged_tree.ts";
 
@@ -18,11 +18,12 @@ export class HardLinks {
   readonly #tree: MergedTree;
   readonly #groups = new Map<string, Group>();
 
-  constructor(tree: MergedTree) {
+  /** @param without blocks in which no inode has several names */
+  constructor(tree: MergedTree, without?: ReadonlySet<Block>) {
     this.#tree = tree;
     tree.each((block, record, directory) => {
       if (block.flags(record) & FLAG.linked) this.#add({ directory, record });
-    });
+    }, without);
   }
 
   /** Returns packed files that are further names of a packed file: their own content is stale. */

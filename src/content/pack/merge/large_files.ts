@@ -5,15 +5,22 @@ import type { LargeFileResults } from "../pack_job.ts";
 import type { StoredSegment } from "../write/file_segment.ts";
 import type { EntryRef, MergedTree } from "./merged_tree.ts";
 
+/** Options of {@link placeLargeFiles}. */
+interface PlaceOptions {
+  /** Packs a file anew, because it has changed while several parts were reading it. */
+  pack(entry: EntryRef): void;
+  /** Blocks in which there is no placeholder. */
+  readonly without?: ReadonlySet<Block>;
+}
+
 /**
  * Replaces the placeholder of each large file by the record that some part made of it; removes a
  * file that no part could pack, because it was gone or of another type by then.
- * @param pack packs a file anew, because it has changed while several parts were reading it
  */
 export function placeLargeFiles(
   tree: MergedTree,
   results: readonly LargeFileResults[],
-  pack: (entry: EntryRef) => void,
+  { pack, without }: PlaceOptions,
 ): void {
   const packed = new Map<number, Block>();
   const changed = new Set<number>();
@@ -36,7 +43,7 @@ export function placeLargeFiles(
       entry,
       block ? { kind: "replace", block, record: block.self } : { kind: "remove" },
     );
-  });
+  }, without);
   tree.apply();
 }
 

@@ -96,12 +96,16 @@ export class MergedTree {
   }
 
   /**
-   * Calls `visit` for every entry that is not a directory, in the order of the tree. Not a
-   * generator, which would be slow for as many entries as the workspace has files.
+   * Calls `visit` for every entry that is not a directory, in the order of the tree, but for those in the
+   * blocks of `except`. Not a generator, which would be slow for as many entries as the workspace has files.
    */
-  each(visit: (block: Block, record: number, directory: number) => void): void {
+  each(
+    visit: (block: Block, record: number, directory: number) => void,
+    except?: ReadonlySet<Block>,
+  ): void {
     for (let directory = 0; directory < this.blocks.length; directory++) {
       const block = this.blocks[directory]!;
+      if (except?.has(block)) continue;
       for (let record = block.first, end = block.end; record < end; record += RECORD) {
         visit(block, record, directory);
       }

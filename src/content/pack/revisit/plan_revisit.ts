@@ -20,7 +20,6 @@ import {
   splitLast,
   type Stat,
 } from "../../../linux/mod.ts";
-import { release } from "../../../memory.ts";
 import type { BaselineReader } from "../../baseline/baseline_reader.ts";
 import type { ChangedSubvolume } from "../../volume/volume.ts";
 import type { Excludes } from "../exclude/excludes.ts";
@@ -51,12 +50,7 @@ export class Contradiction extends Error {}
  * @throws {SystemError}
  */
 export function planRevisit(options: RevisitOptions): RevisitPlan {
-  const planner = new Planner(options);
-  try {
-    return planner.run();
-  } finally {
-    planner.release();
-  }
+  return new Planner(options).run();
 }
 
 /** A directory of the baseline. */
@@ -106,12 +100,6 @@ class Planner {
       changed: shareChanges(this.#options.changed),
       added: this.#added,
     };
-  }
-
-  /** Frees the copy of the baseline, of which the plan needs nothing. */
-  release(): void {
-    const first = this.#directories[0];
-    if (first) release(first.block.memory.bytes);
   }
 
   /** Returns what becomes of a directory that is still where it was. */

@@ -59,7 +59,7 @@ function tryToPlan(
   const { snapshots } = volumeAt(areas.staging);
   if (!snapshots) return "the file system cannot tell what has changed";
   if (!isSameBtrfs(areas.baselines, top)) return "baselines are on another file system";
-  const before = decodeFrozenState(baseline.frozenState(), file.birth());
+  const before = decodeFrozenState(baseline.frozenState(file), file.birth());
   if (before.problem !== undefined) return before.problem;
   const { blockBytes } = baseline.header;
   const limit = Math.max(FEW_CHANGED, Math.floor(blockBytes / RECORD * MOST_CHANGED));

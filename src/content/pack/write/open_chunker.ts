@@ -1,7 +1,6 @@
 /** The file chunkers of a pack's parts. */
 
-import type { File } from "../../../linux/mod.ts";
-import { BaselineReader } from "../../baseline/baseline_reader.ts";
+import type { OpenBaseline } from "../open_baseline.ts";
 import type { PackJob } from "../pack_job.ts";
 import { reusableLayers } from "../scan/previous_tree.ts";
 import type { ChunkPackWriter } from "./chunk_pack_writer.ts";
@@ -15,11 +14,11 @@ import { FileChunker, type SegmentSharing } from "./file_chunker.ts";
 export function openChunker(
   job: PackJob,
   packs: ChunkPackWriter,
-  baseline: File | undefined,
+  baseline: OpenBaseline | undefined,
   sharing?: SegmentSharing,
 ): FileChunker {
   const previous = baseline && (() => {
-    const tree = new BaselineReader(baseline);
+    const tree = baseline.another();
     return { tree, reusable: reusableLayers(tree, new Set(job.reuse)) };
   });
   return new FileChunker({ packs, minBytes: job.chunkMinBytes ?? Infinity, previous, sharing });
