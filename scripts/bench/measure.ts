@@ -21,11 +21,21 @@ function status(field: RegExp): number {
   return Number(field.exec(Deno.readTextFileSync("/proc/self/status"))![1]) * 1024;
 }
 
-/** Measures something that this process does. */
-export async function measureHere(work: () => Promise<unknown>): Promise<Measure> {
+/** Returns the bytes that are resident of this process now. */
+export function residentHere(): number {
+  return status(RESIDENT);
+}
+
+/**
+ * Measures something that this process does.
+ * @param idle bytes that were resident before it did anything; now unless given
+ */
+export async function measureHere(
+  work: () => Promise<unknown>,
+  idle: number = residentHere(),
+): Promise<Measure> {
   // Makes the high-water mark start again from what is resident now (proc(5), clear_refs).
   Deno.writeTextFileSync("/proc/self/clear_refs", "5");
-  const idle = status(RESIDENT);
   const before = process.cpuUsage();
   const start = performance.now();
   await work();
