@@ -1,12 +1,19 @@
 /** The unit and the script that installs it, under a systemd that boots for it: `deno task test:systemd`. */
 
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { existsSync } from "@std/fs";
 import { packProgram, unpackProgram, unpacksItself } from "../../scripts/build/unpacking.ts";
 import { FROM_SOURCE } from "../../scripts/daemon_process.ts";
 import { eventually } from "../fixtures/eventually.ts";
 import { testFolder } from "../fixtures/folder.ts";
+import { makeCertificates } from "../rpc/certificates.ts";
 import { BUCKET, S3_KEYS, startS3 } from "../fixtures/s3rver.ts";
 import { Container, containerProblem } from "./container.ts";
 
@@ -32,6 +39,11 @@ Deno.test({
     const state = async () => await node.property(UNIT, "ActiveState");
     const restarts = async () => Number(await node.property(UNIT, "NRestarts"));
     const mainPid = () => node.property(UNIT, "MainPID");
+    // Starts count towards the unit's limit whatever they are for.
+    const restartAfresh = async () => {
+      await node.run("systemctl", "restart", UNIT);
+      await node.run("systemctl", "reset-failed", UNIT);
+    };
     const journal = () => node.run("journalctl", "--unit", UNIT, "--output", "cat");
     const dropIn = async (name: string, text: string) => {
       const folder = join(node.root, "etc/systemd/system/wsdaemon.service.d");
@@ -180,6 +192,52 @@ Deno.test({
       await node.run("systemctl", "daemon-reload");
       await node.run("systemctl", "restart", UNIT);
       assertMatch(await client("exists", "w"), /true/);
+    });
+
+    await t.step("it answers on a unix socket, and by TLS those with a certificate", async () => {
+      const [config, folder] = [at("etc/wsdaemon/config.json"), at("etc/wsdaemon/tls")];
+      const good = Deno.readTextFileSync(config);
+      Deno.mkdirSync(folder);
+      await makeCertificates(folder);
+      const own = "/etc/wsdaemon/tls";
+      Deno.writeTextFileSync(
+        config,
+        JSON.stringify({
+          listen: ["unix:///run/wsdaemon/api.sock", "127.0.0.1:8443"],
+          tls: { cert: `${own}/server.pem`, key: `${own}/server.key`, clientCa: `${own}/ca.pem` },
+        }),
+      );
+      await node.run("systemctl", "restart", UNIT);
+      const exists = (...flags: string[]) =>
+        node.runOutside(...FROM_SOURCE, "client", ...flags, "exists", "w");
+      assertMatch(await exists("--addr", `unix://${at("run/wsdaemon/api.sock")}`), /true/);
+      const tls = ["--addr", "127.0.0.1:8443", "--tls-ca", `${folder}/ca.pem`];
+      const shown = ["--tls-cert", `${folder}/client.pem`, "--tls-key", `${folder}/client.key`];
+      assertMatch(await exists(...tls, ...shown), /true/);
+      await assertRejects(() => exists(...tls));
+      Deno.writeTextFileSync(config, good);
+      await restartAfresh();
+    });
+
+    await t.step("put in place by hand, it unpacks itself to the unit's cache", async () => {
+      if (!await unpacksItself(BINARY)) return;
+      const program = at("usr/local/bin/wsdaemon");
+      const installed = Deno.readFileSync(program);
+      Deno.removeSync(program);
+      Deno.copyFileSync(BINARY, program);
+      await node.run("systemctl", "restart", UNIT);
+      assertMatch(
+        await node.run("readlink", `/proc/${await mainPid()}/exe`),
+        /^\/var\/cache\/wsdaemon\/[0-9a-f]{16}\/wsdaemon\n$/,
+      );
+      assertMatch(await client("exists", "w"), /true/);
+      const checks = await node.run(
+        "/usr/local/bin/wsdaemon",
+        ...["doctor", "--config", "/etc/wsdaemon/config.json"],
+      );
+      assert(!checks.includes("FAILED"), checks);
+      Deno.writeFileSync(program, installed, { mode: 0o755 });
+      await restartAfresh();
     });
 
     await t.step("a config that is not valid is tried once", async () => {
