@@ -22,6 +22,7 @@ import { checkOverhead, measureOverhead } from "./bench/overhead.ts";
 import { measureLayerStarts } from "./bench/layer_starts.ts";
 import { evaluateNetworkRestores, measureNetworkRestores } from "./bench/network_restores.ts";
 import { describeMachine } from "./bench/machine.ts";
+import { checkMemory, measureMemory } from "./bench/memory.ts";
 import { measureSaves } from "./bench/saves.ts";
 import { bytesNeeded, LARGE_FILE_BYTES, missingSpace } from "./bench/space.ts";
 import { evaluateStarts, measureStarts } from "./bench/starts.ts";
@@ -143,6 +144,12 @@ async function main(): Promise<number> {
       goals: evaluateGoals(results),
     };
     await measureDaemons(report, all.small, folder, options);
+    if (measurements.includes("memory")) {
+      progress("memory: a daemon for each corpus");
+      const { small, large, git, mix, million } = all;
+      report.memory = await measureMemory([small, large, git, mix, million], folder);
+      report.goals.push(...checkMemory(report.memory));
+    }
     const output = options.json ? JSON.stringify(report, null, 2) : printReport(report);
     Deno.stdout.writeSync(new TextEncoder().encode(`${output}\n`));
     return 0;

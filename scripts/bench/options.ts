@@ -9,6 +9,7 @@ export const MEASUREMENTS = [
   "crowd",
   "overhead",
   "saves",
+  "memory",
   "starts",
   "layers",
   "network",

@@ -8,6 +8,7 @@ import type { GoalResult } from "./goals.ts";
 import type { LatencyResult } from "./latency.ts";
 import { type Machine, machineLine } from "./machine.ts";
 import type { Spread, Summary } from "./measure.ts";
+import { type CorpusMemory, memoryRows } from "./memory.ts";
 import type { SavesResult } from "./saves.ts";
 import { type OverheadResult, overheadRows } from "./overhead.ts";
 import { layerStartRows, type LayerStartsResult } from "./layer_starts.ts";
@@ -39,6 +40,7 @@ export interface BenchReport {
   crowd?: CrowdResult;
   overhead?: OverheadResult;
   saves?: SavesResult;
+  memory?: CorpusMemory[];
   /** Absent where no btrfs can be mounted. */
   starts?: StartsResult;
   /** Absent where they were not measured. */
@@ -94,6 +96,7 @@ export function printReport(
     crowd,
     overhead,
     saves,
+    memory,
     starts,
     layers,
     network,
@@ -119,6 +122,7 @@ export function printReport(
   if (crowd) lines.push("", ...align(crowdRows(crowd)));
   if (overhead) lines.push("", ...align(overheadRows(overhead)));
   if (saves) lines.push("", ...savesLines(saves));
+  if (memory) lines.push("", ...align(memoryRows(memory)));
   if (starts) lines.push("", ...align(startRows(starts)));
   if (layers) lines.push("", ...align(layerStartRows(layers)));
   if (network) lines.push("", ...align(networkRestoreRows(network)));

@@ -14,6 +14,7 @@ const COPIES: Readonly<Record<Measurement, number>> = {
   crowd: 30,
   overhead: 5,
   saves: 0,
+  memory: 12,
   starts: 25,
   layers: 6,
   network: 6,
