@@ -12,7 +12,7 @@ import { collect } from "../../src/store/collect.ts";
 import { FileStore } from "../../src/store/file/file_store.ts";
 import type { ObjectStore } from "../../src/store/object_store.ts";
 import { faultyStore, type StoreOperation } from "../fixtures/faulty_store.ts";
-import { file } from "../fixtures/tree.ts";
+import { directory, file } from "../fixtures/tree.ts";
 import { ALICE, BOB, StoreFixture } from "../snapshot/fixture.ts";
 
 /** A second store beside a fixture's. */
@@ -66,6 +66,30 @@ Deno.test("a copy has every reference, history and digest of the source, and a s
   const nobody = { only: [{ owner: "carol" }] };
   const error = await assertRejects(() => copy(fixture, target, nobody), DaemonError, "carol");
   assertEquals(error.code, "NOT_FOUND");
+});
+
+Deno.test("a copy carries every blob of a store without leftovers, chunks of large files too", async () => {
+  await using fixture = await StoreFixture.open({ retain: 9, chunkMinBytes: 1 << 20 });
+  const path = await fixture.publish("w", [["src", directory()]]);
+  const many = new Uint8Array(3 << 20).map((_, n) => (n * n) >> 7);
+  await Deno.writeFile(join(path, "large"), many);
+  await fixture.backup("w");
+  for (const n of [1, 2, 3]) {
+    await fixture.settle();
+    await Deno.writeTextFile(join(path, "src", `f${n}`), `${n}`);
+    await fixture.backup("w");
+  }
+  const reference = (await Array.fromAsync(references(fixture.store)))[0]!;
+  const images = await Promise.all(
+    reference.images.map(({ manifest }) => readImage(fixture.store, manifest)),
+  );
+  assert(images.every(({ isNative }) => isNative), "the large file is chunks");
+  const target = await targetOf(fixture);
+  assertEquals((await copy(fixture, target)).failures, []);
+  // All that the store has, whatever a list of an image's blobs may say.
+  const blobs = [...Deno.readDirSync(join(fixture.root, "target", "blobs/sha256"))];
+  assertEquals(blobs.map(({ name }) => name).toSorted(), fixture.blobs());
+  assertEquals(await all(target), await all(fixture.store));
 });
 
 Deno.test("a copy that ends at a call to the target leaves nothing half there, and the next one completes it", async () => {
