@@ -31,7 +31,15 @@ export { type IndexContent, writeIndex } from "./index_writer.ts";
 export { descriptorOf, type LayerDescriptor } from "./layer_descriptor.ts";
 export { FrameReader } from "./frame_reader.ts";
 export { LayerReader } from "./layer_reader.ts";
-export { CHUNKED_LAYER, FLAG, KIND, RECORD, TEMPORARY_LAYER, type Xattr } from "./layout.ts";
+export {
+  CHUNKED_LAYER,
+  DIGEST_BYTES,
+  FLAG,
+  KIND,
+  RECORD,
+  TEMPORARY_LAYER,
+  type Xattr,
+} from "./layout.ts";
 export { componentsOf, MAX_FOREIGN_DEPTH, MemberPath, memberPath, refusal } from "./member_path.ts";
 export { tarEntry, type TreeEntry, whiteoutEntry } from "./tar_entries.ts";
 export {

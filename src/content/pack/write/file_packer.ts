@@ -1,9 +1,9 @@
 /**
  * Reads regular files into layers, while programs may be writing to them.
  *
- * Each file but the smallest is digested as it is stored. A small one is in memory then, behind its header: where content
- * with that digest is known, both are taken back. A large one is read once more before that, but only where
- * content of its size is known.
+ * Each file but the smallest is digested as it is stored. A small one is in memory then, behind its
+ * header: where content with that digest is known, both are taken back. A large one is read once more
+ * before that, but only where content of its size is known.
  */
 
 import { createHash, type Hash } from "node:crypto";
@@ -11,11 +11,12 @@ import { encodeSparseMap } from "../../../archive/mod.ts";
 import { sleepSync } from "../../../clock.ts";
 import type { Extent } from "../../../extent.ts";
 import { type Directory, type File, isErrno, type Name, O, type Stat } from "../../../linux/mod.ts";
-import { sha256 } from "../../../digest.ts";
+import { sha256Into } from "../../../digest.ts";
 import {
   buffers,
   CHUNKED_LAYER,
   ChunkList,
+  DIGEST_BYTES,
   FLAG,
   type Location,
   tarEntry,
@@ -35,7 +36,10 @@ export interface PackedFile {
   readonly location: Location;
   /** Bits of {@link FLAG}. */
   readonly flags: number;
-  /** What the flags say of the content: the digest of its stored bytes, or the list of its chunks. */
+  /**
+   * What the flags say of the content: the digest of its stored bytes, or the list of its chunks. A digest is
+   * valid until the next file is packed.
+   */
   readonly content: Uint8Array;
   /** See {@link ChunkedFile}. */
   readonly shared?: ChunkedFile["shared"];
@@ -137,6 +141,8 @@ export class FilePacker {
   #racyBytes = 0;
   /** O_NOATIME, until it is refused: only a file's owner and root may use it. */
   #noAtime: number = O.NOATIME;
+  /** The digest of the file that was digested last. */
+  readonly #digest = new Uint8Array(DIGEST_BYTES);
   filesRead = 0;
   bytesRead = 0;
   /** Bytes read so far, of files that are being read or were read again, too. */
@@ -347,7 +353,9 @@ export class FilePacker {
       layers.pad(stored);
       return { location, content: NO_CONTENT, flags: 0, undo };
     }
-    const content = hash ? hash.digest() : sha256(layers.since(offset));
+    const content = this.#digest;
+    if (hash) content.set(hash.digest());
+    else sha256Into(content, layers.since(offset));
     const found = hash ? undefined : findContent(read, content, reusable);
     if (found) {
       layers.rewind(mark);
