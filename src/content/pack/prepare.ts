@@ -22,7 +22,12 @@ import {
 } from "../../image/mod.ts";
 import type { Tree } from "../tree.ts";
 import { readAliases } from "../baseline/baseline_aliases.ts";
-import { BaselineReader, readImageOf, verifyBaseline } from "../baseline/baseline_reader.ts";
+import {
+  BaselineReader,
+  loadVerifiedBaseline,
+  readImageOf,
+  verifyBaseline,
+} from "../baseline/baseline_reader.ts";
 import { checkBaselineName } from "../baseline/tokens.ts";
 import { revisitSince } from "./revisit/revisit_since.ts";
 import type { RevisitPlan } from "./revisit/revisit_plan.ts";
@@ -142,11 +147,14 @@ function findings(
   request: PrepareRequest,
 ): BaselineFindings {
   const { reuse, frozenAt, devices } = request;
-  const memory = verifyBaseline(file);
+  const { aliases } = readAliases(file);
+  if (frozenAt === undefined) {
+    verifyBaseline(file);
+    return { directories: new BaselineReader(file).directories, aliases };
+  }
+  const memory = loadVerifiedBaseline(file);
   const baseline = new BaselineReader(memory);
   const { directories } = baseline;
-  const { aliases } = readAliases(file);
-  if (frozenAt === undefined) return { directories, aliases };
   using _names = nameDevices(devicesInBaseline(devices, aliases));
   using _owners = withContainerIds();
   const walkReason = request.excludes && reasonToWalk(top, baseline, request.excludes);
