@@ -40,6 +40,7 @@ async function benchCorpora(
   using ours = new Ours(join(folder, "root"), aside, navigator.hardwareConcurrency);
   const contenders = [...tools({ folder, aside }), ours]
     .filter(({ name }) => options.tools.includes(name));
+  await ours.rest();
   const results: CorpusResult[] = [];
   for (const corpus of wanted) {
     aside.needed = bytesNeeded(corpus, contenders.length);

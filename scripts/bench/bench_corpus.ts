@@ -3,6 +3,7 @@
 import type { AsideFolder } from "./aside_folder.ts";
 import { type Contender, type Phase, PHASES } from "./contenders.ts";
 import { type Corpus, editSome } from "./corpora.ts";
+import { makeCorpus } from "./make_corpus.ts";
 import { type Measure, summarize } from "./measure.ts";
 import type { CorpusResult } from "./report.ts";
 
@@ -11,6 +12,8 @@ export interface CorpusOptions {
   /** What is measured of {@link PHASES}. */
   readonly rows: readonly string[];
   readonly cold: boolean;
+  /** Whether the corpus is a tenth of its size. */
+  readonly quick: boolean;
   readonly aside: AsideFolder;
   /** Told what was measured, in a line. */
   progress(line: string): void;
@@ -54,7 +57,7 @@ export async function benchCorpus(
 ): Promise<CorpusResult> {
   const { rounds, rows, cold, aside, progress } = options;
   progress(`${corpus.name}: making ${corpus.description}`);
-  await corpus.make(path);
+  await makeCorpus(corpus.name, path, options.quick);
   const samples = new Map<string, Measure[]>();
   const stored = new Map<string, { first: number; changed: number }>();
   const phases = phasesFor(rows);

@@ -78,6 +78,12 @@ export class Ours implements Contender, Disposable {
     return (await measureHere(() => this.#content.remove(copy))).wall;
   }
 
+  /** Waits until the Workers are there, and takes what is resident then for idle. */
+  async rest(): Promise<void> {
+    await Promise.all(this.#workers.map(() => this.#content.dropBaseline(ID)));
+    this.#idle = residentHere();
+  }
+
   async clear(): Promise<void> {
     // The folder itself is open in the Workers.
     for (const { name } of Deno.readDirSync(this.store)) {
@@ -88,7 +94,6 @@ export class Ours implements Contender, Disposable {
   /** @param options.chunkMinBytes files of this size and more are stored as chunks; none unless given */
   async begin(_path = this.place, { chunkMinBytes = 0 } = {}): Promise<void> {
     await this.#content.dropBaseline(ID);
-    this.#idle ??= residentHere();
     await this.clear();
     const { blobs: folder, spool: spoolDir } = this.#areas;
     const store = await FileStore.open({ folder, spoolDir, clock: systemClock });
