@@ -94,8 +94,9 @@ Deno.test("a copy carries every blob of a store without leftovers, chunks of lar
 
 Deno.test("a copy that ends at a call to the target leaves nothing half there, and the next one completes it", async () => {
   await using fixture = await StoreFixture.open();
-  await fixture.publish("w", [["one", file("one")], ["two", file("two")]]);
+  const path = await fixture.publish("w", [["one", file("one")], ["two", file("two")]]);
   await fixture.backup("w");
+  await Deno.writeTextFile(join(path, "three"), "three");
   await fixture.snapshot("w");
   const steps: [StoreOperation, boolean, number[]][] = [
     ["hasBlob", false, [5]],
