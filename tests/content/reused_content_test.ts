@@ -4,7 +4,7 @@ import { assert, assertEquals, assertLess } from "@std/assert";
 import { join } from "@std/path";
 import { FrameWriter } from "../../src/archive/mod.ts";
 import { hexOf } from "../../src/digest.ts";
-import { FLAG, readIndex, RECORD } from "../../src/image/mod.ts";
+import { type Block, FLAG, readIndex, RECORD } from "../../src/image/mod.ts";
 import { Directory, openLibc } from "../../src/linux/mod.ts";
 import { libcPath } from "../../src/process/libc.ts";
 import type { PackResult } from "../../src/content/pack/pack_result.ts";
@@ -19,7 +19,7 @@ import {
   symlink,
 } from "../fixtures/tree.ts";
 import { settle } from "../fixtures/settle.ts";
-import { IS_ROOT } from "./fixture.ts";
+import { assertFails, IS_ROOT } from "./fixture.ts";
 import { ImageFixture, withoutExtents } from "./image_fixture.ts";
 
 /** More than is stored again so that the image stays plain. */
@@ -147,6 +147,12 @@ async function rewritten(fixture: ImageFixture): Promise<void> {
   await settle(fixture.areas.scratch);
   const native = await fixture.pack("rewritten");
   assert(native.isNative);
+  // Nothing in the layer says whose displaced content is: an index that is wrong about it is found out.
+  const index = changedIndex(fixture, native, (block, record) => {
+    if (block.isDisplaced(record)) block.digest(record)![0]! ^= 1;
+  });
+  const { layers } = native;
+  await assertFails(fixture.restore({ layers, index }), "DATA_LOSS", "other content");
   // A restored tree knows its content, too.
   const { tree, newBaseline } = await fixture.restore(native);
   await fixture.content.publish(tree, "elsewhere");
@@ -164,17 +170,20 @@ async function rewritten(fixture: ImageFixture): Promise<void> {
   for (const index of [true, false]) await assertRestores(fixture, plain, path, index);
 }
 
-/** Writes the index of an image as version 1 has it, without digests, and names it. */
-function indexOfVersion1(fixture: ImageFixture, { index }: PackResult) {
+/** Writes the index of an image with records that were changed, and names it. */
+function changedIndex(
+  fixture: ImageFixture,
+  { index }: PackResult,
+  change: (block: Block, record: number) => void,
+  version = 2,
+) {
   openLibc(libcPath());
   using folder = Directory.open(fixture.areas.blobs);
   using file = folder.openFile(hexOf(index.digest));
   const { memory, blocks } = readIndex([{ file, blob: index }]);
-  memory.view.setUint32(8, 1, true);
+  memory.view.setUint32(8, version, true);
   for (const block of blocks) {
-    for (let record = block.first; record < block.end; record += RECORD) {
-      block.setFlags(record, block.flags(record) & ~FLAG.digest);
-    }
+    for (let record = block.first; record < block.end; record += RECORD) change(block, record);
   }
   const written: Uint8Array<ArrayBuffer>[] = [];
   const frames = new FrameWriter((bytes) => written.push(bytes.slice()));
@@ -192,7 +201,9 @@ async function version1(fixture: ImageFixture): Promise<void> {
   await settle(fixture.areas.scratch);
   const image = await fixture.pack("before");
   const { layers } = image;
-  const index = indexOfVersion1(fixture, image);
+  const withoutDigest = (block: Block, record: number) =>
+    block.setFlags(record, block.flags(record) & ~FLAG.digest);
+  const index = changedIndex(fixture, image, withoutDigest, 1);
   const { tree, newBaseline } = await fixture.restore({ layers, index });
   await fixture.content.publish(tree, "version-1");
   await fixture.content.commitBaseline(newBaseline!, "version-1");
