@@ -66,7 +66,7 @@ export function packPart(
   using _owners = withContainerIds();
   using top = openTree(areas, request.job.tree);
   using baseline = openBaseline(areas, request.job);
-  const known = baseline && new KnownContent(() => {
+  const known = baseline && new KnownContent(baseline.reader.header.blockBytes, () => {
     // The blocks of a reader are valid only until its next call.
     const tree = baseline.another();
     return { tree, reusable: reusableLayers(tree, new Set(request.job.reuse)) };

@@ -19,11 +19,14 @@ export interface KnownFiles {
   readonly reusable: readonly boolean[];
 }
 
-/**
- * New content of so many bytes in all is stored without a look: to read the whole tree of the last image
- * costs more than to store that again, and most saves have no more.
- */
+/** New content of so many bytes in all is stored without a look, however small the last image's tree is. */
 const UNSOUGHT_BYTES = 128 << 10;
+/**
+ * New content is stored without a look, too, until it has so many times the bytes of the last image's
+ * records: about what it takes to read those, so that looking costs at most as much as not to look had cost,
+ * and most saves of a large tree need not read it.
+ */
+const UNSOUGHT_PER_RECORD_BYTE = 2;
 /** About the bytes that a file takes in a layer besides its content. */
 const ENTRY_OVERHEAD = 1536;
 /** Files of this size and more are known by their sizes, too. */
@@ -43,25 +46,24 @@ export class KnownContent implements ReusableContent {
   #slots = new Uint32Array(SLOT * FIRST_SLOTS);
   #count = 0;
   readonly #largeSizes = new Set<number>();
-  #unsought = 0;
+  /** Bytes of new content that may yet be stored without a look. */
+  #unsought: number;
 
-  /** @param open called once; the tree is used by nothing else */
-  constructor(open: () => KnownFiles) {
+  /**
+   * @param recordBytes bytes of all records of the tree
+   * @param open called once; the tree is used by nothing else
+   */
+  constructor(recordBytes: number, open: () => KnownFiles) {
     this.#open = open;
+    this.#unsought = Math.max(UNSOUGHT_BYTES, UNSOUGHT_PER_RECORD_BYTE * recordBytes);
   }
 
   mayHave(size: number): boolean {
-    if (size < LARGE_BYTES) return true;
-    this.#learn();
-    return this.#largeSizes.has(size);
+    return size < LARGE_BYTES || this.#isWorthIt(size) && this.#largeSizes.has(size);
   }
 
   find(content: ContentToFind): ContentPlace | undefined {
-    if (!this.#files) {
-      this.#unsought += content.stat.size + ENTRY_OVERHEAD;
-      if (this.#unsought < UNSOUGHT_BYTES) return undefined;
-      this.#learn();
-    }
+    if (!this.#isWorthIt(content.stat.size)) return undefined;
     const { tree } = this.#files!;
     const at = this.#slotOf(content.digest);
     const directory = this.#slots[at + 2]!;
@@ -73,8 +75,16 @@ export class KnownContent implements ReusableContent {
     return { location: locationOf(block, record), isDisplaced: true };
   }
 
+  /** Learns the tree once there is enough new content. @returns whether it is known */
+  #isWorthIt(size: number): boolean {
+    if (this.#files) return true;
+    this.#unsought -= size + ENTRY_OVERHEAD;
+    if (this.#unsought > 0) return false;
+    this.#learn();
+    return true;
+  }
+
   #learn(): void {
-    if (this.#files) return;
     this.#files = this.#open();
     const { tree, reusable } = this.#files;
     for (let directory = 0; directory < tree.directories; directory++) {
