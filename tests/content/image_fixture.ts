@@ -51,10 +51,18 @@ export class ImageFixture implements AsyncDisposable {
   /** Digests in the order they were stored; a layer that was there already comes again. */
   readonly stored: Digest[] = [];
 
-  /** @param folder where everything is; gone with the fixture */
-  constructor(workers = 2, folder: TestFolder = testFolder(), idMap: readonly IdRange[] = []) {
+  /**
+   * @param folder where everything is; gone with the fixture
+   * @param wrap returns what stands in for the port of a Worker
+   */
+  constructor(
+    workers = 2,
+    folder: TestFolder = testFolder(),
+    idMap: readonly IdRange[] = [],
+    wrap: (port: MessagePort) => MessagePort = (port) => port,
+  ) {
     this.#folder = folder;
-    this.#started = startContent(this.#folder.path, { workers, idMap });
+    this.#started = startContent(this.#folder.path, { workers, idMap, wrap });
   }
 
   get content() {

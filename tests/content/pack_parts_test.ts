@@ -4,31 +4,9 @@ import { Dispatcher } from "../../src/content/dispatcher.ts";
 import { pack } from "../../src/content/pack/pack.ts";
 import { PackStatePool } from "../../src/content/pack/pack_state_pool.ts";
 import type { PartEvent } from "../../src/content/pack/pack_job.ts";
-import type { ReplyMessage, RequestMessage } from "../../src/content/protocol.ts";
 import { startWorkers } from "../fixtures/content.ts";
 import { testFolder } from "../fixtures/folder.ts";
-
-/** What goes by between the dispatcher and one Worker. */
-interface Relay {
-  /** The dispatcher's end. */
-  readonly port: MessagePort;
-  /** Called for each message to the Worker; passes it on by `pass`. */
-  onRequest(message: RequestMessage, pass: () => void): void;
-  /** Called for each message from the Worker. */
-  onReply(message: ReplyMessage, pass: () => void): void;
-}
-
-function relay(worker: MessagePort): Relay {
-  const { port1, port2 } = new MessageChannel();
-  const made: Relay = {
-    port: port1,
-    onRequest: (_, pass) => pass(),
-    onReply: (_, pass) => pass(),
-  };
-  port2.onmessage = ({ data }) => made.onRequest(data, () => worker.postMessage(data));
-  worker.onmessage = ({ data }) => made.onReply(data, () => port2.postMessage(data));
-  return made;
-}
+import { type Relay, relay } from "../fixtures/relay.ts";
 
 function isCallForHelp(event: unknown): boolean {
   return (event as PartEvent).kind === "help";

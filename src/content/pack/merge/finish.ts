@@ -312,6 +312,18 @@ class Finish {
     return chooseRewrites(uses, { layers: fresh.length, bytes }, PACKS);
   }
 
+  /**
+   * Returns the packs that files of the tree have chunks in. There may be others: of a file that has become
+   * small, or is gone, since its chunks were stored. An image without chunks must not have any.
+   */
+  #packsInUse(): Set<number> {
+    const packs = new Set<number>();
+    this.#eachChunked((list) => {
+      for (let n = 0; n < list.count; n++) packs.add(list.pack(n));
+    });
+    return packs;
+  }
+
   /** Calls `visit` for every file that is a list of chunks. */
   #eachChunked(visit: (list: ChunkList, entry: EntryRef) => void): void {
     this.#tree.each((block, record, directory) => {
@@ -470,12 +482,14 @@ class Finish {
   #write(rewritten: ReadonlySet<number>, stale: readonly StaleEntry[]): FinishResult {
     const { areas, sealed, context, request: { job } } = this.#options;
     context.throwIfCancelled();
-    const data = [...sealed];
+    const packs = this.#packsInUse();
+    const data = sealed.filter(({ isChunks, temporary }) => !isChunks || packs.has(temporary));
     const metadata = this.#metadataLayer(stale);
     const table = this.#baseline?.header.layers ?? [];
-    const reused = new Set(
-      table.keys().filter((number) => this.#reusable[number] && !rewritten.has(number)),
-    );
+    const isReused = (number: number) =>
+      this.#reusable[number] && !rewritten.has(number) &&
+      (!table[number]!.isChunks || packs.has(number));
+    const reused = new Set(table.keys().filter(isReused));
     const numbered = numberLayers({ table, reused, data, metadata, moved: this.#moved });
     let isNative = false;
     this.#tree.each((block, record) => {

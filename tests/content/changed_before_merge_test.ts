@@ -1,0 +1,44 @@
+/** Files that change once they are packed and before the parts of the image are merged. */
+
+import { assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import { noise } from "../fixtures/noise.ts";
+import { relay } from "../fixtures/relay.ts";
+import { settle } from "../fixtures/settle.ts";
+import { ImageFixture } from "./image_fixture.ts";
+
+const MiB = 1 << 20;
+
+/** Returns a fixture, and what is to be called once before each merge. */
+function mergingFixture() {
+  const hook: { beforeMerge: () => void } = { beforeMerge: () => {} };
+  const wrap = (port: MessagePort) => {
+    const between = relay(port);
+    between.onRequest = ({ operation }, pass) => {
+      if (operation === "packFinish") hook.beforeMerge();
+      pass();
+    };
+    return between.port;
+  };
+  return { fixture: new ImageFixture(2, undefined, [], wrap), hook };
+}
+
+Deno.test("an image has no chunk packs once the file of its chunks has become small", async () => {
+  const { fixture, hook } = mergingFixture();
+  await using _ = fixture;
+  const path = await fixture.publish("w");
+  const disk = join(path, "disk");
+  const how = { chunkMinBytes: 4 * MiB };
+  const content = noise(8 * MiB, 1);
+  Deno.writeFileSync(disk, content);
+  await fixture.pack("w", how);
+  // The first pack has so little that is in use that the merge reads the file once more.
+  content.set(noise(6 * MiB, 2), 2 * MiB);
+  Deno.writeFileSync(disk, content);
+  await settle(fixture.areas.workspaces);
+  hook.beforeMerge = () => Deno.writeTextFileSync(disk, "small");
+  const image = await fixture.pack("w", how);
+  assertEquals([image.isNative, image.layers.some(({ isChunks }) => isChunks)], [false, false]);
+  const { path: restored } = await fixture.restore(image);
+  assertEquals(Deno.readTextFileSync(join(restored, "disk")), "small");
+});
