@@ -42,3 +42,21 @@ Deno.test("an image has no chunk packs once the file of its chunks has become sm
   const { path: restored } = await fixture.restore(image);
   assertEquals(Deno.readTextFileSync(join(restored, "disk")), "small");
 });
+
+Deno.test("another name keeps the content of moved files whose first name is gone", async () => {
+  const { fixture, hook } = mergingFixture();
+  await using _ = fixture;
+  const path = await fixture.publish("w");
+  const content = noise(200 << 10, 3);
+  Deno.writeFileSync(join(path, "before"), content);
+  Deno.writeFileSync(join(path, "kept"), noise(MiB, 4));
+  await settle(fixture.areas.workspaces);
+  await fixture.pack("w");
+  Deno.renameSync(join(path, "before"), join(path, "first"));
+  Deno.linkSync(join(path, "first"), join(path, "second"));
+  await settle(fixture.areas.workspaces);
+  hook.beforeMerge = () => Deno.removeSync(join(path, "first"));
+  const image = await fixture.pack("w");
+  const { path: restored } = await fixture.restore(image);
+  assertEquals(Deno.readFileSync(join(restored, "second")), content);
+});

@@ -375,8 +375,9 @@ class Finish {
         if (!this.#pack(dirs, entry)) links.remove(entry);
       });
     }
-    links.packMissing((entry) => this.#pack(dirs, entry));
     for (const entry of this.#worthlessDisplaced(duplicates)) packAgain(entry);
+    // Last: any of these may have lost the name that had the content of its inode.
+    links.packMissing((entry) => this.#pack(dirs, entry));
   }
 
   /** Gives an entry a place of its content that belongs to another one. */
