@@ -201,7 +201,6 @@ class RestoreRun {
         dispatcher: this.#dispatcher,
         permits: this.#permits,
         signal: this.#signal,
-        all: (work) => this.#all(work),
       }).restore();
     } finally {
       await stream.close(omitted !== undefined);

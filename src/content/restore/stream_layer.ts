@@ -5,7 +5,7 @@
  */
 
 import { createHash } from "node:crypto";
-import type { Semaphore } from "../../async/mod.ts";
+import { forEachIndex, type Semaphore } from "../../async/mod.ts";
 import { sha256Digest } from "../../digest.ts";
 import { dataLoss, type LayerInfo } from "../../image/mod.ts";
 import type { Dispatcher } from "../dispatcher.ts";
@@ -15,7 +15,11 @@ import type { BlobStream } from "./restore_result.ts";
 import type { StepRequest } from "./step.ts";
 import type { FileUnit } from "./worker_plan.ts";
 
-/** Parts that are being received, wait for a Worker or are being restored, of all restores together. */
+/**
+ * Parts that are being received, wait for a Worker or are being restored, of all restores together. No layer
+ * asks for more permits at a time, as they are handed out in turn: a small layer waits for so many parts of
+ * another one, however large that is.
+ */
 export const PARTS_UNDER_WAY = 8;
 /** Bytes that the daemon's thread hashes without a pause, which is less than a millisecond. */
 const HASH_BYTES = 1 << 20;
@@ -33,8 +37,6 @@ export interface LayerStreamOptions {
   /** Resolves once files can be made. */
   readonly ready: Promise<unknown>;
   readonly signal: AbortSignal;
-  /** Waits for all; if one fails, has `signal` abort, and throws its error when all have ended. */
-  all<T>(work: Promise<T>[]): Promise<T[]>;
 }
 
 /** The reading of one layer, from its tail, which tells where its parts are, to its last part. */
@@ -55,10 +57,13 @@ export class LayerStream {
    * @throws {DaemonError} DATA_LOSS naming the layer; what the stream throws; ABORTED
    */
   async restore(): Promise<Omissions[] | undefined> {
-    const { dispatcher, request, layer, signal, all } = this.#options;
+    const { dispatcher, request, layer, signal } = this.#options;
     const { parts, split } = await this.#divide();
     if (!parts) return undefined;
-    const omitted = await all(parts.map((part) => this.#part(part)));
+    const omitted: Omissions[] = [];
+    await forEachIndex(parts.length, PARTS_UNDER_WAY, signal, async (n, either) => {
+      omitted.push(await this.#part(parts[n]!, either));
+    });
     const digest = sha256Digest(this.#hash.digest("hex"));
     if (digest !== layer.digest) throw dataLoss(layer.digest, `its content has digest ${digest}`);
     if (split.length === 0) return omitted;
@@ -82,8 +87,8 @@ export class LayerStream {
   }
 
   /** Receives a part, and has it restored once all before it are hashed. */
-  async #part(part: LayerPart): Promise<Omissions> {
-    const { dispatcher, request, layer, stream, permits, ready, signal } = this.#options;
+  async #part(part: LayerPart, signal: AbortSignal): Promise<Omissions> {
+    const { dispatcher, request, layer, stream, permits, ready } = this.#options;
     const before = this.#hashed;
     const hashed = Promise.withResolvers<void>();
     this.#hashed = hashed.promise;
@@ -91,9 +96,9 @@ export class LayerStream {
     hashed.promise.catch(() => {});
     try {
       using _permit = await permits.acquire(signal);
-      const bytes = await this.#read(part);
+      const bytes = await this.#read(part, signal);
       await before;
-      await this.#update(bytes);
+      await this.#update(bytes, signal);
       hashed.resolve();
       await ready;
       signal.throwIfAborted();
@@ -109,8 +114,11 @@ export class LayerStream {
   }
 
   /** Reads a part; of the tail, which was read already, it takes what it has. */
-  async #read({ start, end }: LayerPart): Promise<Uint8Array<ArrayBuffer>> {
-    const { layer, stream, signal } = this.#options;
+  async #read(
+    { start, end }: LayerPart,
+    signal: AbortSignal,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const { layer, stream } = this.#options;
     const tailAt = layer.size - this.#tail.length;
     if (end <= tailAt) return await stream.read(start, end, signal);
     const rest = this.#tail.slice(Math.max(0, start - tailAt), end - tailAt);
@@ -122,11 +130,11 @@ export class LayerStream {
     return bytes;
   }
 
-  async #update(bytes: Uint8Array): Promise<void> {
+  async #update(bytes: Uint8Array, signal: AbortSignal): Promise<void> {
     for (let at = 0; at < bytes.length; at += HASH_BYTES) {
       this.#hash.update(bytes.subarray(at, at + HASH_BYTES));
       await new Promise((resolve) => setTimeout(resolve, 0));
-      this.#options.signal.throwIfAborted();
+      signal.throwIfAborted();
     }
   }
 }
