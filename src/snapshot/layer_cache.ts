@@ -255,7 +255,7 @@ export class LayerCache implements AsyncDisposable {
     const path = `layer-${crypto.randomUUID()}`;
     const spooled = join(this.#options.spool, path);
     try {
-      if (this.#cache.isDoomed(id) || await this.#cache.isSpaceShort()) {
+      if (this.#cache.isDoomed(id) || await this.#cache.isSpaceShort(size)) {
         received.resolve(undefined);
         return undefined;
       }

@@ -166,10 +166,10 @@ export class NodeCache<T extends CacheEntry> implements AsyncDisposable {
     }
   }
 
-  /** Returns whether the disk has too little room for more. */
-  async isSpaceShort(): Promise<boolean> {
+  /** Returns whether the disk has too little room, or would have with so many bytes more. */
+  async isSpaceShort(bytes = 0): Promise<boolean> {
     const { size, free } = await this.#options.space();
-    return free < size * this.#options.minFreePercent / 100;
+    return free - bytes < size * this.#options.minFreePercent / 100;
   }
 
   /** Has the disposal wait for work that nobody else waits for. */

@@ -1,6 +1,6 @@
 /** Layers that become files while they are received. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import type { PackResult } from "../../src/content/pack/pack_result.ts";
 import type { BlobStream } from "../../src/content/restore/restore_result.ts";
@@ -37,6 +37,8 @@ class Streams {
   /** Changes what is read. */
   alter: (bytes: Uint8Array<ArrayBuffer>, start: number, of: { digest: Digest }) => void = () => {};
   copies = false;
+  /** Has a copy be one that cannot be written. */
+  spoilCopy: ((path: string) => void) | undefined;
 
   constructor(private readonly fixture: ImageFixture) {}
 
@@ -44,6 +46,7 @@ class Streams {
     const name = `copy-${hexOf(digest)}`;
     const { areas } = this.fixture;
     if (this.copies) Deno.writeFileSync(join(areas.spool, name), new Uint8Array());
+    this.spoilCopy?.(join(areas.spool, name));
     const stream: BlobStream = {
       ...(this.copies ? { copy: { area: "spool", path: name } } : {}),
       read: async (start, end, signal) => {
@@ -56,6 +59,10 @@ class Streams {
       close: (isWhole) => {
         this.closed.push(isWhole);
         if (!this.copies) return Promise.resolve();
+        if (this.spoilCopy) {
+          assertThrows(() => Deno.lstatSync(join(areas.spool, name)), Deno.errors.NotFound);
+          return Promise.resolve();
+        }
         const copy = Deno.readFileSync(join(areas.spool, name));
         Deno.removeSync(join(areas.spool, name));
         if (isWhole) assertEquals(copy, Deno.readFileSync(this.fixture.blobPath(digest)));
@@ -82,6 +89,11 @@ async function packed(fixture: ImageFixture) {
   return { image: await fixture.pack("w"), wanted };
 }
 
+function replaceByLink(path: string): void {
+  Deno.removeSync(path);
+  Deno.symlinkSync("/dev/full", path);
+}
+
 const packableTree = (entries: TreeEntry[]) => withoutExtents(packable(entries));
 
 Deno.test("layers become files while they are received", async (t) => {
@@ -96,6 +108,14 @@ Deno.test("layers become files while they are received", async (t) => {
       assertSameTree(await streams.restored(image), wanted);
       assert(streams.closed.length > 0 && streams.closed.every((isWhole) => isWhole));
     }
+  });
+
+  await t.step("without a copy where there is no room for one", async () => {
+    const streams = new Streams(fixture);
+    streams.copies = true;
+    streams.spoilCopy = replaceByLink;
+    assertSameTree(await streams.restored(image), wanted);
+    assert(streams.closed.length > 0 && streams.closed.every((isWhole) => isWhole));
   });
 
   await t.step("also where the index says that content has moved", async () => {

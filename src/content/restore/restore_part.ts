@@ -2,7 +2,7 @@
 
 import { type Block, type LayerInfo, readingBlob } from "../../image/mod.ts";
 import { release } from "../../memory.ts";
-import { type File, isErrno, joinPath, O } from "../../linux/mod.ts";
+import { type File, ignoreErrno, isErrno, joinPath, O, SystemError } from "../../linux/mod.ts";
 import type { LocalFile } from "../../spool.ts";
 import type { OpenAreas } from "../areas.ts";
 import type { Omissions } from "../omissions.ts";
@@ -21,7 +21,7 @@ export interface PartRequest extends StepRequest {
   readonly part: LayerPart;
   /** The part's bytes, which the step frees. The layer's digest is checked when all parts are there. */
   readonly bytes: Uint8Array;
-  /** Where in the spool the layer is to be, too; absent for nowhere. */
+  /** Where in the spool the layer is to be, too; absent for nowhere. Deleted where it cannot be written. */
   readonly copy: LocalFile | undefined;
 }
 
@@ -51,9 +51,19 @@ export function restorePart(
   }
 }
 
+/**
+ * Writes a part to the layer's copy. One that cannot be written is deleted, as the restore does without: the
+ * room that it takes may be what the tree needs.
+ */
 function copyPart(areas: OpenAreas, copy: LocalFile, part: LayerPart, bytes: Uint8Array): void {
-  using file = areas.spool.openFile(copy.path, O.WRONLY | O.NOFOLLOW);
-  file.writeAt(bytes, part.start);
+  try {
+    using file = areas.spool.openFile(copy.path, O.WRONLY | O.NOFOLLOW);
+    file.writeAt(bytes, part.start);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    // Another part may have deleted it.
+    ignoreErrno(["ENOENT"], () => areas.spool.unlink(copy.path));
+  }
 }
 
 class PartWriter {

@@ -7,11 +7,14 @@ import type { Omissions } from "../omissions.ts";
 
 /** A blob that is elsewhere, to be read once, in ranges. */
 export interface BlobStream {
-  /** A file of the spool, empty as yet, that is to have the blob afterwards; absent where none is wanted. */
+  /**
+   * A file of the spool, empty as yet, that is to have the blob afterwards; absent where none is wanted.
+   * Deleted where it cannot be written, such as on a full disk.
+   */
   readonly copy?: LocalFile;
   /** Reads the bytes from `start` up to `end`, unchecked, into memory that is the caller's. */
   read(start: number, end: number, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
-  /** Ends the reading. @param isWhole whether all of the blob was read, has its digest, and is in `copy` */
+  /** Ends the reading. @param isWhole whether all of the blob was read, has its digest, and is in what there is of `copy` */
   close(isWhole: boolean): Promise<void>;
 }
 
