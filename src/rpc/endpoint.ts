@@ -17,6 +17,7 @@ import { logger } from "../log/mod.ts";
 import { Calls } from "./calls.ts";
 import { watchHandshakes } from "./handshakes.ts";
 import { addReflection, Health } from "./health.ts";
+import { keepAlive, type KeepaliveTimes } from "./keepalive.ts";
 import { listen } from "./listen.ts";
 import type { RpcMetrics } from "./rpc_metrics.ts";
 import { type CallerSources, serviceDefinition } from "./unary.ts";
@@ -24,19 +25,12 @@ import type { SocketAccess } from "./unix_socket.ts";
 
 const log = logger("rpc");
 
-/** Limits on what one client takes. Times are in milliseconds. */
-export interface RpcLimits {
+/** Limits on what one client takes; nobody is asked by PING where this version of Deno cannot ask. */
+export interface RpcLimits extends KeepaliveTimes {
   /** Bytes of one message, either way. */
   maxMessageBytes: number;
   /** Calls at once on one connection; every waiter of WaitForInit is one. */
   maxConcurrentCalls: number;
-  /**
-   * How long a connection may be silent before it is asked whether it is still there. Nobody is asked
-   * where this version of Deno cannot ask.
-   */
-  keepaliveTime: number;
-  /** How long its answer may take. */
-  keepaliveTimeout: number;
 }
 
 /** A service, and what answers its calls. */
@@ -98,7 +92,7 @@ export class Endpoint {
    * @throws {DaemonError} INVALID_ARGUMENT or FAILED_PRECONDITION, naming the address
    */
   async listen(addresses: readonly Address[]): Promise<void> {
-    const { insecure, unixSocket, tls, metrics } = this.#options;
+    const { insecure, unixSocket, tls, metrics, limits } = this.#options;
     try {
       this.#addresses = await listen(this.#server, addresses, {
         insecure,
@@ -110,6 +104,7 @@ export class Endpoint {
       throw error;
     }
     watchHandshakes(this.#server, metrics);
+    if (canPing(Deno.version.deno)) keepAlive(this.#server, limits);
   }
 
   /** Sets the answer of the health service. */
@@ -139,10 +134,6 @@ function serverOptions(limits: RpcLimits, calls: Calls): ServerOptions {
     // Statistics of each call and connection, which nobody is served.
     "grpc.enable_channelz": 0,
     "grpc.max_concurrent_streams": limits.maxConcurrentCalls,
-    ...canPing(Deno.version.deno) && {
-      "grpc.keepalive_time_ms": limits.keepaliveTime,
-      "grpc.keepalive_timeout_ms": limits.keepaliveTimeout,
-    },
     interceptors: [calls.interceptor],
   };
 }

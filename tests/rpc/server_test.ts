@@ -441,6 +441,35 @@ Deno.test("a connection whose client has gone silent is closed, and one that ans
   assert(await client.isWorkspaceExists("a"));
 });
 
+Deno.test("a connection is kept whose answer came while the server was too busy to read it", async () => {
+  const limits = { keepaliveTime: 50, keepaliveTimeout: 200 };
+  await using server = await TestServer.start({}, { limits });
+  const { hostname, port } = new URL(`http://${server.address()}`);
+  using client = await Deno.connect({ hostname, port: Number(port) });
+  await client.write(new TextEncoder().encode("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
+  await client.write(Uint8Array.of(0, 0, 0, 4, 0, 0, 0, 0, 0));
+  const [PING, ACK] = [6, 1];
+  let received = new Uint8Array();
+  for (let pings = 0; pings < 3;) {
+    const size = received.length < 9 ? Infinity : 9 + (received[1]! << 8) + received[2]!;
+    if (received.length < size) {
+      const more = new Uint8Array(1024);
+      const count = await client.read(more);
+      assert(count !== null, `closed after ${pings} answers`);
+      received = Uint8Array.from([...received, ...more.subarray(0, count)]);
+      continue;
+    }
+    const frame = received.slice(0, size);
+    received = received.slice(size);
+    if (frame[3] !== PING || frame[4] === ACK) continue;
+    // The server runs on this thread.
+    for (const end = performance.now() + 400; performance.now() < end;);
+    frame[4] = ACK;
+    await client.write(frame);
+    pings++;
+  }
+});
+
 Deno.test("a stream that asks without end is ended, and another one is served", async () => {
   await using server = await TestServer.start();
   const client = new Client(server.address(), credentials.createInsecure());
