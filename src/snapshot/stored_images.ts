@@ -332,13 +332,15 @@ export class StoredImages implements Images {
       operation?.enter("storing");
       const { url, ...stored } = await this.#storeImage(packed, previousLayers, options, refer);
       const { manifest } = stored;
-      await this.#commitBaseline(packed.newBaseline, options.baseline);
+      const isCommitted = await this.#commitBaseline(packed.newBaseline, options.baseline);
       reportBaseline(options.baseline, packed.baselineProblem);
       reportDeviations(options.baseline, packed.stats);
       reportLive(options.baseline, packed.freezeProblem);
       reportWalk(options.baseline, packed.walkReason);
       reportExcluded(options.baseline, packed);
-      await this.#bases?.adopt({ manifest, packed, baseline });
+      // Clones of a base with an older image's baseline would be saved as what that has.
+      if (isCommitted) await this.#bases?.adopt({ manifest, packed, baseline });
+      else await this.#removeFrozen(packed);
       const { state, stats } = packed;
       this.#last.set(
         options.baseline,
@@ -347,10 +349,13 @@ export class StoredImages implements Images {
       return { url, manifest, stats };
     } catch (error) {
       await this.#tidy(() => this.#content.dropBaseline(packed.newBaseline));
-      const { frozen } = packed;
-      if (frozen) await this.#tidy(() => this.#content.bases.remove(frozen.tree.name));
+      await this.#removeFrozen(packed);
       throw error;
     }
+  }
+
+  async #removeFrozen({ frozen }: PackResult): Promise<void> {
+    if (frozen) await this.#tidy(() => this.#content.bases.remove(frozen.tree.name));
   }
 
   /** Stores what an image has besides its layers and its index, and refers to it. */
@@ -430,16 +435,21 @@ export class StoredImages implements Images {
     return there.every((isThere) => isThere) ? last : undefined;
   }
 
-  /** Commits a baseline. A failure is a warning: the image is stored, and the next one merely reads more. */
-  async #commitBaseline(token: string, name: string): Promise<void> {
+  /**
+   * Commits a baseline. A failure is a warning: the image is stored, and the next one merely reads more.
+   * @returns whether it was committed
+   */
+  async #commitBaseline(token: string, name: string): Promise<boolean> {
     try {
       await this.#content.commitBaseline(token, name);
+      return true;
     } catch (error) {
       log.warn("The next image of {workspace} will read more than it needs to: {reason}", {
         workspace: name,
         reason: messageOf(error),
       });
       await this.#tidy(() => this.#content.dropBaseline(token));
+      return false;
     }
   }
 
