@@ -98,7 +98,10 @@ export interface ParsedManifest {
   isNative?: boolean;
 }
 
-/** Encodes the manifest and config of an image. */
+/**
+ * Encodes the manifest and config of an image.
+ * @throws {DaemonError} RESOURCE_EXHAUSTED where one is longer than what is read of it
+ */
 export function describeImage(image: ImageDescription): { manifest: SmallBlob; config: SmallBlob } {
   const { layers, index, isNative } = image;
   const tars = layers.filter(({ isChunks }) => !isChunks);
@@ -132,6 +135,14 @@ export function describeImage(image: ImageDescription): { manifest: SmallBlob; c
     ],
     ...(index ? { annotations: indexAnnotations(index) } : {}),
   });
+  for (const { bytes } of [manifest, config]) {
+    if (bytes.length <= MAX_MANIFEST_BYTES) continue;
+    throw new DaemonError(
+      "RESOURCE_EXHAUSTED",
+      `The image has ${layers.length} layers and chunk packs, more than a manifest of ` +
+        `${MAX_MANIFEST_BYTES} bytes can name; divide the content between several workspaces`,
+    );
+  }
   return { manifest, config };
 }
 

@@ -10,6 +10,7 @@ import {
   INDEX_TYPE,
   joinConfig,
   LAYER_TYPE,
+  MAX_MANIFEST_BYTES,
   NATIVE_CONFIG_TYPE,
   parseManifest,
   type SmallBlob,
@@ -51,6 +52,16 @@ Deno.test("an image's manifest and config read back as what was written", () => 
     assertEquals(parse(manifest, config), description);
     assertEquals(manifest.digest, digestOf(manifest.bytes));
   }));
+});
+
+Deno.test("an image whose manifest nobody would read is refused", () => {
+  const pack = { digest: digestOf("pack"), size: 30 << 20, diffId: NO_DIFF_ID, isChunks: true };
+  const index = { digest: digestOf("index"), size: 1 };
+  const describe = (packs: number) =>
+    describeImage({ layers: Array.from({ length: packs }, () => pack), index, isNative: true });
+  assert(describe(20_000).manifest.bytes.length <= MAX_MANIFEST_BYTES);
+  const error = assertThrows(() => describe(30_000), DaemonError, "30000 layers and chunk packs");
+  assertEquals(error.code, "RESOURCE_EXHAUSTED");
 });
 
 Deno.test("a native image lists its index as a layer, and its config is none that tools know", () => {
