@@ -10,7 +10,14 @@ export { Block, type BlockRecord, encodeXattrs, kindOf, type Location, Memory } 
 export { Arena, blocksOf } from "./arena.ts";
 export { BlockBuilder } from "./block_builder.ts";
 export { BUFFER_BYTES, buffers } from "./buffers.ts";
-export { ChunkCutter, type Cut, MAX_CHUNK, MAX_SEGMENT, MIN_SEGMENT } from "./chunk_cutter.ts";
+export {
+  ChunkCutter,
+  type Cut,
+  MAX_CHUNK,
+  MAX_SEGMENT,
+  MIN_CHUNK,
+  MIN_SEGMENT,
+} from "./chunk_cutter.ts";
 export { isSameBlock, isSameInIndex } from "./compare_blocks.ts";
 export { CHUNK_ENTRY, ChunkList, ChunkListBuilder, type ChunkPlace } from "./chunk_list.ts";
 export { sortStale } from "./apply_patch.ts";

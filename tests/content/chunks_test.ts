@@ -2,7 +2,11 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { join } from "@std/path";
+import { hexOf } from "../../src/digest.ts";
 import { DaemonError } from "../../src/errors.ts";
+import { indexBlobs, readIndex, RECORD } from "../../src/image/mod.ts";
+import { Directory, openLibc } from "../../src/linux/mod.ts";
+import { libcPath } from "../../src/process/libc.ts";
 import type { PackResult } from "../../src/content/pack/pack_result.ts";
 import { ImageFixture } from "./image_fixture.ts";
 import { noise } from "../fixtures/noise.ts";
@@ -173,6 +177,17 @@ Deno.test("a file that Workers pack side by side has the packs that one of them 
   await Deno.rename(join(path, "disk"), join(await alone.publish("w1"), "disk"));
   const digests = (one: PackResult) => packsOf(one).map(({ digest }) => digest).sort();
   assertEquals(digests(await alone.pack("w1", CHUNKS)), digests(image));
+  const moved = join(alone.areas.workspaces, "w1/disk");
+  {
+    using file = await Deno.open(moved, { write: true });
+    await file.seek(30 * MiB, Deno.SeekMode.Start);
+    await file.write(noise(MiB, 15));
+  }
+  const changed = await alone.pack("w1", CHUNKS);
+  await Deno.rename(moved, join(path, "disk"));
+  const chunks = chunksOf(fixture, await fixture.pack("w1", CHUNKS));
+  assertEquals(chunks, chunksOf(alone, changed));
+  assert(chunks.join() !== chunksOf(fixture, image).join());
 });
 
 Deno.test("a file that changes while Workers pack it side by side is packed as it is in the end", async () => {
@@ -193,4 +208,52 @@ Deno.test("a file that changes while Workers pack it side by side is packed as i
   assert(hasChanged);
   const { path: restored } = await fixture.restore(image);
   assertEquals(await digest(join(restored, "disk")), await digest(file));
+});
+
+/** Returns the chunks of the large files of an image. */
+function chunksOf(fixture: ImageFixture, { index }: PackResult): string[] {
+  openLibc(libcPath());
+  using opened = new DisposableStack();
+  const store = opened.use(Directory.open(fixture.areas.blobs));
+  const chain = indexBlobs(index).map((blob) => {
+    return { file: opened.use(store.openFile(hexOf(blob.digest))), blob };
+  });
+  const chunks: string[] = [];
+  for (const block of readIndex(chain).blocks) {
+    for (let record = block.first; record < block.end; record += RECORD) {
+      if (!block.isChunked(record)) continue;
+      const list = block.chunks(record);
+      for (let n = 0; n < list.count; n++) {
+        chunks.push(`${list.digest(n).toHex()} ${list.length(n)}`);
+      }
+    }
+  }
+  return chunks;
+}
+
+/** Changes of a file of 12 MiB, one after the other. */
+const CHANGES: readonly ((bytes: Uint8Array) => Uint8Array)[] = [
+  (bytes) => bytes.fill(1, 6 * MiB, 6 * MiB + 9),
+  (bytes) => Buffer.concat([bytes.subarray(0, 3 * MiB), noise(MiB, 14), bytes.subarray(3 * MiB)]),
+  // What comes twice, and what has moved towards the front.
+  (bytes) => Buffer.concat([bytes.subarray(9 * MiB), bytes]),
+  (bytes) => bytes.subarray(0, 11 * MiB),
+  (bytes) => Buffer.concat([bytes, bytes.subarray(MiB, 2 * MiB)]),
+];
+
+Deno.test("a file that has changed has the chunks that a new one has", async () => {
+  await using fixture = new ImageFixture();
+  const path = await fixture.publish("w");
+  let bytes: Uint8Array = noise(12 * MiB, 13);
+  await Deno.writeFile(join(path, "disk"), bytes);
+  await fixture.pack("w", CHUNKS);
+  for (const [n, change] of CHANGES.entries()) {
+    bytes = change(bytes);
+    await Deno.writeFile(join(path, "disk"), bytes);
+    const image = await fixture.pack("w", CHUNKS);
+    await Deno.writeFile(join(await fixture.publish(`new${n}`), "disk"), bytes);
+    const fresh = await fixture.pack(`new${n}`, CHUNKS);
+    assertEquals(chunksOf(fixture, image), chunksOf(fixture, fresh), `change ${n}`);
+    assert(await hasFile(fixture, image, "disk", bytes));
+  }
 });

@@ -1,5 +1,6 @@
 /** Stores large files as lists of chunks, of which only those are written that are not stored yet. */
 
+import type { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { Extent } from "../../../extent.ts";
 import {
@@ -8,6 +9,7 @@ import {
   ChunkList,
   ChunkListBuilder,
   type ChunkPlace,
+  type Cut,
   KIND,
   KnownChunks,
   MAX_CHUNK,
@@ -17,6 +19,7 @@ import {
 import { type File, splitLast, type Stat } from "../../../linux/mod.ts";
 import { BufferPool } from "../../../memory.ts";
 import type { ChunkPackWriter } from "./chunk_pack_writer.ts";
+import { ExpectedChunks } from "./expected_chunks.ts";
 import type { FileSegment } from "./file_segment.ts";
 
 /** Bytes that are read before chunks are cut: what is left of them is moved to the front each time. */
@@ -73,6 +76,19 @@ export interface ChunkedStream {
   readonly extents: readonly Extent[];
 }
 
+/** A segment while it is cut; see {@link FileSegment}. */
+interface CutSegment {
+  readonly first: number;
+  readonly position: number;
+  readonly lengths: number[];
+}
+
+/** How a chunk was found. */
+interface NextChunk {
+  readonly digest?: Uint8Array | undefined;
+  readonly expected?: ExpectedChunks | undefined;
+}
+
 /** Files of this size and more are worth several Workers. */
 const SHARED_FILE_BYTES = MAX_SEGMENT;
 const NO_DIGEST = new Uint8Array(32);
@@ -106,7 +122,8 @@ export class FileChunker {
     stream: ChunkedStream,
     tick: (bytes: number) => void,
   ): ChunkedFile {
-    const isKnown = this.#learn(path);
+    const last = this.#learn(path);
+    const expected = last && new ExpectedChunks(last);
     const list = new ChunkListBuilder();
     const cutter = new ChunkCutter();
     const reader = new StreamReader(file, stream, tick);
@@ -117,10 +134,11 @@ export class FileChunker {
     const id = sharing?.nextId() ?? 0;
     let [position, shared] = [0, 0];
     /** The segment that is only cut here; absent where it is stored here, too. */
-    let cutOnly: { first: number; position: number; lengths: number[] } | undefined;
+    let cutOnly: CutSegment | undefined;
     const begin = () => {
-      if (!isKnown) this.#options.packs.seal();
+      if (!last) this.#options.packs.seal();
       cutOnly = sharing?.isWanted() ? { first: list.count, position, lengths: [] } : undefined;
+      if (cutOnly) expected?.lose();
     };
     try {
       let [start, end, isAllNew] = [0, 0, true];
@@ -131,23 +149,21 @@ export class FileChunker {
           [start, end] = [0, end - start];
           end += reader.read(buffer.subarray(end));
         }
-        const { length, endsSegment } = cutter.cut(buffer, start, end, reader.left === 0);
+        const bytes = buffer.subarray(start, end);
+        const { length, endsSegment, digest } = cutNext(cutter, bytes, reader.left === 0, expected);
         if (cutOnly) {
           list.add(NO_DIGEST, { pack: 0, offset: 0 }, length);
           cutOnly.lengths.push(length);
         } else {
-          const isNew = this.#add(list, buffer.subarray(start, start + length));
+          const isNew = this.#add(list, bytes.subarray(0, length), { digest, expected });
           isAllNew &&= isNew;
         }
         start += length;
         position += length;
         if (!endsSegment) continue;
         if (cutOnly) {
-          const { lengths, ...where } = cutOnly;
-          const { size, ctime } = stat;
-          const of = { path, file: { size, ctime } };
-          sharing!.offer({ id, ...where, ...of, lengths: Uint32Array.from(lengths) });
-          shared += lengths.length;
+          sharing!.offer(segmentOf({ id, path, stat }, cutOnly));
+          shared += cutOnly.lengths.length;
         } else this.#options.packs.endSegment(isAllNew);
         isAllNew = true;
         begin();
@@ -183,11 +199,16 @@ export class FileChunker {
     return list.bytes;
   }
 
-  /** Adds a chunk to a list, and stores it unless it is known. @returns whether it was not */
-  #add(list: ChunkListBuilder, chunk: Uint8Array): boolean {
-    const digest = createHash("sha256").update(chunk).digest();
+  /**
+   * Adds a chunk to a list, and stores it unless it is known.
+   * @param next its digest, where it was expected; what is told else that a known one has come
+   * @returns whether it was not known
+   */
+  #add(list: ChunkListBuilder, chunk: Uint8Array, next: NextChunk = {}): boolean {
+    const digest = next.digest ?? digestOf(chunk);
     const found = this.#find(digest, chunk.length);
     list.add(digest, found ?? this.#store(digest, chunk), chunk.length);
+    if (found && !next.digest) next.expected?.align(digest);
     return found === undefined;
   }
 
@@ -212,7 +233,7 @@ export class FileChunker {
       if (this.#avoided.has(list.pack(n))) {
         const chunk = new Uint8Array(length);
         read(position, chunk);
-        const digest = createHash("sha256").update(chunk).digest();
+        const digest = digestOf(chunk);
         if (!digest.equals(list.digest(n))) return undefined;
         moved.setPlace(n, this.#find(digest, length) ?? this.#store(digest, chunk));
       }
@@ -232,17 +253,20 @@ export class FileChunker {
     return place;
   }
 
-  /** Learns the chunks that the file had, or those of all files. @returns whether it had any */
-  #learn(path: Uint8Array): boolean {
+  /**
+   * Learns the chunks that the file had, or those of all files.
+   * @returns the list that it had, if it had one; valid until the next call
+   */
+  #learn(path: Uint8Array): ChunkList | undefined {
     const { previous } = this.#options;
-    if (!previous) return false;
+    if (!previous) return undefined;
     this.#previous ??= previous();
     const { parent, name } = splitLast(path);
     const { tree } = this.#previous;
     const block = tree.find(parent)?.block;
     const record = block?.find(name);
-    if (block && record !== undefined && this.#learnRecord(block, record)) return true;
-    if (this.#knowsAll) return false;
+    const list = block && record !== undefined ? this.#learnRecord(block, record) : undefined;
+    if (list || this.#knowsAll) return list;
     this.#knowsAll = true;
     for (let number = 0; number < tree.directories; number++) {
       const block = tree.block(number);
@@ -250,14 +274,38 @@ export class FileChunker {
         this.#learnRecord(block, one);
       }
     }
-    return false;
+    return undefined;
   }
 
-  #learnRecord(block: Block, record: number): boolean {
-    if (block.kind(record) !== KIND.file || !block.isChunked(record)) return false;
-    this.#known.addList(block.chunks(record), (pack) => this.#previous!.reusable[pack] === true);
-    return true;
+  #learnRecord(block: Block, record: number): ChunkList | undefined {
+    if (block.kind(record) !== KIND.file || !block.isChunked(record)) return undefined;
+    const list = block.chunks(record);
+    this.#known.addList(list, (pack) => this.#previous!.reusable[pack] === true);
+    return list;
   }
+}
+
+/** Cuts what the bytes begin with, which has a digest already where it is what was expected. */
+function cutNext(
+  cutter: ChunkCutter,
+  bytes: Uint8Array,
+  isLast: boolean,
+  expected: ExpectedChunks | undefined,
+): Cut & Pick<NextChunk, "digest"> {
+  const taken = expected?.take(bytes);
+  if (!taken) return cutter.cut(bytes, 0, bytes.length, isLast);
+  return { ...cutter.take(bytes, 0, taken.length), digest: taken.digest };
+}
+
+function segmentOf(
+  { id, path, stat: { size, ctime } }: { id: number; path: Uint8Array; stat: Stat },
+  { lengths, ...where }: CutSegment,
+): FileSegment {
+  return { id, ...where, path, file: { size, ctime }, lengths: Uint32Array.from(lengths) };
+}
+
+function digestOf(chunk: Uint8Array): Buffer {
+  return createHash("sha256").update(chunk).digest();
 }
 
 /** Reads a stream from its start to its end. */
