@@ -9,6 +9,7 @@ import {
   indexBlobs,
   KIND,
   type LayerDescriptor,
+  type LoadedIndex,
   readIndex,
   RECORD,
 } from "../../src/image/mod.ts";
@@ -136,6 +137,19 @@ export class ImageFixture implements AsyncDisposable {
     return indexEntries(indexBlobs(index).map((blob) => [this.blobPath(blob.digest), blob]));
   }
 
+  /** Whether an image that is stored has content whose place belongs to another path. */
+  hasDisplaced({ index }: PackResult): boolean {
+    const { blocks } = loadIndex(
+      indexBlobs(index).map((blob) => [this.blobPath(blob.digest), blob]),
+    );
+    return blocks.some((block) => {
+      for (let record = block.first; record < block.end; record += RECORD) {
+        if (block.isDisplaced(record)) return true;
+      }
+      return false;
+    });
+  }
+
   async #put(digest: Digest, size: number, name: string): Promise<void> {
     const spooled = join(this.areas.spool, name);
     const bytes = await Deno.readFile(spooled);
@@ -202,16 +216,19 @@ export class ImageFixture implements AsyncDisposable {
   }
 }
 
-/** What an index says of every path but where its content is, and which name of an inode has it. */
-function indexEntries(blobs: readonly (readonly [path: string, BlobId])[]): string[] {
+function loadIndex(blobs: readonly (readonly [path: string, BlobId])[]): LoadedIndex {
   openLibc(libcPath());
   using opened = new DisposableStack();
-  const chain = blobs.map(([path, blob]) => {
+  return readIndex(blobs.map(([path, blob]) => {
     using folder = Directory.open(dirname(path), "index");
     return { file: opened.use(folder.openFile(basename(path))), blob };
-  });
+  }));
+}
+
+/** What an index says of every path but where its content is, and which name of an inode has it. */
+function indexEntries(blobs: readonly (readonly [path: string, BlobId])[]): string[] {
   const entries: string[] = [];
-  const { blocks, header, memory } = readIndex(chain);
+  const { blocks, header, memory } = loadIndex(blobs);
   const live = new Set<string>();
   for (const block of blocks) {
     const describe = (record: number) => {
