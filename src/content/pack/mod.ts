@@ -28,8 +28,8 @@
  *                                                3 large_files.ts    put large files' records in place
  *                                                4 hard_links.ts     one content for all names of an inode
  *                                                5 stale_entries.ts  what reused layers hold in vain
- *                                                6 rewrite_policy.ts layers not worth reusing; their
- *                                                                    live files are packed again
+ *                                                6 layers_to_rewrite.ts, pack_missing.ts: live files of
+ *                                                  layers not worth reusing are packed again
  *                                                7 metadata_layer.ts whiteouts, then all but files
  *       ◀──────── image, index, baseline ─────   8 number_layers.ts, tree_differences.ts: what is
  *                                                  other than in the baseline is written
