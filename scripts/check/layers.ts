@@ -38,6 +38,7 @@ export const LEVELS: readonly (readonly string[])[] = [
     "patches",
     "program_files",
     "proxy_variables",
+    "remove_if_there",
     "schema_fields",
     "spool",
     "state_schema",

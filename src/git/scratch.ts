@@ -3,6 +3,7 @@
 import { rootCertificates } from "node:tls";
 import { join } from "@std/path";
 import type { Owner } from "../content/mod.ts";
+import { removeIfThere } from "../remove_if_there.ts";
 import { globalConfig } from "./git_environment.ts";
 
 /** Other users may search the parent but not list it, so they cannot find a scratch folder's name. */
@@ -75,11 +76,7 @@ export class Scratch implements AsyncDisposable {
 
   /** Removes a file of it, if it exists. */
   async remove(name: string): Promise<void> {
-    try {
-      await Deno.remove(join(this.path, name));
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
+    await removeIfThere(join(this.path, name));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

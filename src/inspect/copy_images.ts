@@ -12,6 +12,7 @@ import { forEachIndex } from "../async/mod.ts";
 import type { Clock } from "../clock.ts";
 import type { Digest } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
+import { removeIfThere } from "../remove_if_there.ts";
 import {
   blobsOf,
   changeHistory,
@@ -306,12 +307,4 @@ function matches({ owner, metaId }: CopyFilter, identity: WorkspaceIdentity): bo
 function isAboutImage(error: unknown): error is DaemonError {
   return error instanceof DaemonError &&
     (error.code === "DATA_LOSS" || error.code === "ALREADY_EXISTS");
-}
-
-async function removeIfThere(path: string): Promise<void> {
-  try {
-    await Deno.remove(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }

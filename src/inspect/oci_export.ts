@@ -7,6 +7,7 @@
 import { join } from "@std/path";
 import { type Digest, digestOf, hexOf } from "../digest.ts";
 import { DaemonError } from "../errors.ts";
+import { removeIfThere } from "../remove_if_there.ts";
 import { BlobFile, type BlobSource } from "./blob_file.ts";
 import { copyBlob } from "./copy_blob.ts";
 import { ImageFiles } from "./image_files.ts";
@@ -49,7 +50,7 @@ export async function exportOci(
     return await write(source, manifest, folder, options);
   } catch (error) {
     if (isOurs) await Deno.remove(folder, { recursive: true });
-    else for (const name of CONTENTS) await removeIfThere(join(folder, name));
+    else for (const name of CONTENTS) await removeIfThere(join(folder, name), { recursive: true });
     throw error;
   }
 }
@@ -146,12 +147,4 @@ async function makeEmptyFolder(folder: string): Promise<boolean> {
     "ALREADY_EXISTS",
     `Cannot export to ${folder}: it must be an empty folder or not be there`,
   );
-}
-
-async function removeIfThere(path: string): Promise<void> {
-  try {
-    await Deno.remove(path, { recursive: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }

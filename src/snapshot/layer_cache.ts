@@ -17,6 +17,7 @@ import { type Digest, hexOf } from "../digest.ts";
 import { readDiskSpace } from "../disk_space.ts";
 import type { BlobStream } from "../content/mod.ts";
 import type { BlobId } from "../image/mod.ts";
+import { removeIfThere } from "../remove_if_there.ts";
 import type { LeasedFile, SpooledBlob } from "../spool.ts";
 import type { ObjectStore, StoreOptions } from "../store/mod.ts";
 import type { Metrics } from "../telemetry/mod.ts";
@@ -54,7 +55,7 @@ export class LayerCache implements AsyncDisposable {
       noun: "cached layer",
       space: () => readDiskSpace(options.folder),
       bytesOf: ({ bytes }) => bytes,
-      delete: (id) => removeFile(this.#pathOf(id)),
+      delete: (id) => removeIfThere(this.#pathOf(id)),
       onEvicted: (_entry, reason) => this.#metrics.evicted(reason),
     });
     this.#flights = new CacheFlights(cache);
@@ -273,7 +274,7 @@ export class LayerCache implements AsyncDisposable {
         });
         received.resolve(kept || undefined);
         await ended;
-        await tryTo("delete a spool file", () => removeFile(spooled));
+        await tryTo("delete a spool file", () => removeIfThere(spooled));
         this.#cache.inBackground(this.#cache.evict());
       },
     };
@@ -299,13 +300,5 @@ export class LayerCache implements AsyncDisposable {
       if (isFile) found.push({ id: name, bytes: size, users: 0, usedAt: mtime?.getTime() ?? 0 });
     }
     return found.sort((a, b) => a.usedAt - b.usedAt);
-  }
-}
-
-async function removeFile(path: string): Promise<void> {
-  try {
-    await Deno.remove(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

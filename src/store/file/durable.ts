@@ -110,15 +110,6 @@ export async function removeDurably(path: string): Promise<boolean> {
   return true;
 }
 
-/** Removes a file if it is there. */
-export async function removeIfThere(path: string): Promise<void> {
-  try {
-    await Deno.remove(path);
-  } catch (error) {
-    if (!isMissing(error)) throw error;
-  }
-}
-
 /** Removes the folders of `relative` that are empty, upwards, except for its first segment. */
 export async function pruneUpwards(base: string, relative: string): Promise<void> {
   for (let path = dirname(relative); path.includes("/"); path = dirname(path)) {

@@ -15,6 +15,7 @@ import { dirname, join } from "@std/path";
 import type { Clock } from "../../clock.ts";
 import { type Digest, digestOf } from "../../digest.ts";
 import { DaemonError, type ErrorCode } from "../../errors.ts";
+import { removeIfThere } from "../../remove_if_there.ts";
 import type { LeasedFile, SpooledBlob } from "../../spool.ts";
 import type {
   BlobRange,
@@ -31,7 +32,7 @@ import type {
 import { blobKey, checkArchiveName, KEY_ROOTS, LEASE_KEY } from "../keys.ts";
 import { awaitCollector } from "../lease.ts";
 import { spooledFile } from "../spooled_file.ts";
-import { FILE_MODE, pruneUpwards, removeDurably, removeIfThere, syncDirectory } from "./durable.ts";
+import { FILE_MODE, pruneUpwards, removeDurably, syncDirectory } from "./durable.ts";
 import { fileError, isMissing, throwIfAborted } from "./file_errors.ts";
 import { ARCHIVES, ObjectFolder, TMP } from "./object_folder.ts";
 import { statOf, walkKeys } from "./walk_keys.ts";

@@ -3,6 +3,7 @@
 import { join } from "@std/path";
 import type { Clock } from "../../clock.ts";
 import { DaemonError, errnoOf } from "../../errors.ts";
+import { removeIfThere } from "../../remove_if_there.ts";
 import { BLOB_PREFIX, checkKey, KEY_ROOTS } from "../keys.ts";
 import type { StoreOptions } from "../object_store.ts";
 import {
@@ -11,7 +12,6 @@ import {
   FILE_MODE,
   makeDirectories,
   moveDurably,
-  removeIfThere,
   syncFile,
   writeSynced,
 } from "./durable.ts";

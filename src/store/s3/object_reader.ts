@@ -3,8 +3,8 @@
 import { join } from "@std/path";
 import { type Digest, digestOf, hexOf } from "../../digest.ts";
 import { logger } from "../../log/mod.ts";
+import { removeIfThere } from "../../remove_if_there.ts";
 import type { LeasedFile } from "../../spool.ts";
-import { removeIfThere } from "../file/durable.ts";
 import { fileError } from "../file/file_errors.ts";
 import { blobKey } from "../keys.ts";
 import type { BlobRange, StoreOptions } from "../object_store.ts";

@@ -11,6 +11,7 @@ import { DeleteObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import type { Clock } from "../../clock.ts";
 import { type Digest, digestOf, hexOf } from "../../digest.ts";
 import { DaemonError, type ErrorCode } from "../../errors.ts";
+import { removeIfThere } from "../../remove_if_there.ts";
 import type { LeasedFile, SpooledBlob } from "../../spool.ts";
 import type {
   ArchiveStoreOptions,
@@ -25,7 +26,6 @@ import type {
   SweepOptions,
   Tally,
 } from "../object_store.ts";
-import { removeIfThere } from "../file/durable.ts";
 import { blobKey, checkArchiveName, KEY_ROOTS, LEASE_KEY } from "../keys.ts";
 import { spooledFile } from "../spooled_file.ts";
 import { Connection, type S3Observer } from "./connection.ts";
