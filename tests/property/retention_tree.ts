@@ -53,7 +53,8 @@ export const edit = fc.record({
     "tag" as const,
     "ignore" as const,
   ),
-  path: fc.constantFrom(...PATHS),
+  // Large files more often: what moves of them is not stored again.
+  path: fc.constantFrom(...PATHS, "v", "v", "p/w", "p/w"),
   to: fc.constantFrom(...PATHS),
   size: fc.constantFrom(...SIZES),
   n: fc.nat(7),
