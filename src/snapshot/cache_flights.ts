@@ -60,7 +60,8 @@ export class CacheFlights<T extends CacheEntry> {
    * @returns resolves once none of it is pending
    */
   begin(id: string, make: () => Promise<T | undefined>): Promise<unknown> {
-    return this.#start(id, make).settled;
+    // Whoever makes it waits as long as it takes: others that give up do not end it.
+    return this.#start(id, make).wait(undefined, () => Promise.resolve()).catch(() => {});
   }
 
   #start(id: string, make: SharedEntry<T, unknown>["make"]): CacheFlight<T> {

@@ -127,6 +127,10 @@ class LayerNode implements AsyncDisposable {
     return this.#started.areas.cache;
   }
 
+  get spool(): string {
+    return this.#started.areas.spool;
+  }
+
   /** Names of what is kept, sorted. */
   get kept(): string[] {
     return [...Deno.readDirSync(this.folder)].map(({ name }) => name).sort();
@@ -233,6 +237,33 @@ Deno.test("what many want at once is downloaded once, and who gives up leaves th
   assertEquals(await Promise.all(others), ["work", "work"]);
   assert(node.downloads.length > 1);
   assertEquals(new Set(node.downloads).size, node.downloads.length);
+  node.assertTidy();
+});
+
+Deno.test("who gives up waiting for a layer leaves it to those who come later", async () => {
+  await using node = await LayerNode.open();
+  const [digest] = await node.backup("work");
+  const { size } = Deno.statSync(join(node.folder, hexOf(digest!)));
+  const bytes = await Deno.readFile(join(node.folder, hexOf(digest!)));
+  await node.forget();
+  const blob = { digest: digest!, size };
+  const stream = await node.cache.open(blob, {});
+  assert(stream && "close" in stream);
+  const gaveUp = new AbortController();
+  const waiting = node.cache.open(blob, { signal: gaveUp.signal });
+  gaveUp.abort(new DaemonError("ABORTED", "gave up"));
+  await assertRejects(() => waiting, DaemonError, "gave up");
+  const later = node.cache.open(blob, {});
+  await Deno.writeFile(join(node.spool, stream.copy!.path), bytes);
+  await stream.close(true);
+  const file = await later;
+  if (file && "close" in file) await file.close(false);
+  assert(file && "release" in file, "it is downloaded twice");
+  await file.release();
+  assertEquals(node.kept, [hexOf(digest!)]);
+  // Nobody uses it any more.
+  await node.start({ maxBytes: 0 });
+  await until("it is gone", () => node.kept.length === 0);
   node.assertTidy();
 });
 
