@@ -38,7 +38,17 @@ export const legacyField = z.array(
     });
   }),
   expected("an array of patterns"),
-).max(MAX_PATTERNS, expected(`at most ${MAX_PATTERNS} patterns`)).exactOptional().describe(
+).max(MAX_PATTERNS, expected(`at most ${MAX_PATTERNS} patterns`)).check((context) => {
+  const patterns = context.value.filter((text) => patternProblem(text) === undefined);
+  const sharing = pairsOf(patterns).find(([one, other]) => canShare(one, other));
+  if (!sharing) return;
+  context.issues.push({
+    code: "custom",
+    input: context.value,
+    message: "expected patterns by which no two identities share an archive, as they could by " +
+      sharing.join(" and "),
+  });
+}).exactOptional().describe(
   "Patterns of archives that an older daemon left, from which a backup initializer starts where the " +
     'identity has no backup here: "<object>@<bucket>" with {owner} and {meta}, {owner} also in the ' +
     "bucket; the first that is there counts",
@@ -67,6 +77,41 @@ function patternProblem(text: string): string | undefined {
   if (!isBucketName(sample.bucket)) return 'with the name of a bucket after the "@"';
   if (!/\.tar(\.gz|\.zst)?$/.test(object)) return "whose object ends in .tar, .tar.gz or .tar.zst";
   return isObjectName(sample.object) ? undefined : "whose object has plain path segments";
+}
+
+function pairsOf<T>(items: readonly T[]): [T, T][] {
+  return items.flatMap((one, n) => items.slice(n + 1).map((other): [T, T] => [one, other]));
+}
+
+/** Returns whether one identity may have an archive by one pattern that is another's by the other pattern. */
+function canShare(one: string, other: string): boolean {
+  const [parts, others] = [partsOf(one), partsOf(other)];
+  if (parts.length !== others.length) return false;
+  if (!parts.every((part, n) => canBeEqual(part, others[n]!))) return false;
+  // An archive's name tells an owner or a meta_id by any part that is the same in both.
+  const same = parts.filter((part, n) => part === others[n]).flatMap(placeholdersOf);
+  return !same.includes("{owner}") || !same.includes("{meta}");
+}
+
+/** Returns the segments of a pattern's object, and its bucket. */
+function partsOf(pattern: string): string[] {
+  const bucket = bucketOf(pattern);
+  return [...pattern.slice(0, -bucket.length - 1).split("/"), bucket];
+}
+
+/** Returns whether two parts with at most one placeholder each may stand for the same. */
+function canBeEqual(one: string, other: string): boolean {
+  const [[start, end], [otherStart, otherEnd]] = [one, other].map((part) =>
+    part.split(PLACEHOLDER)
+  ) as [string[], string[]];
+  if (end === undefined && otherEnd === undefined) return one === other;
+  if (end === undefined) return canBeEqual(other, one);
+  if (otherEnd === undefined) {
+    return other.length > start!.length + end.length && other.startsWith(start!) &&
+      other.endsWith(end);
+  }
+  return (start!.startsWith(otherStart!) || otherStart!.startsWith(start!)) &&
+    (end.endsWith(otherEnd) || otherEnd.endsWith(end));
 }
 
 function placeholdersOf(text: string): string[] {

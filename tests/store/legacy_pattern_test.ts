@@ -56,3 +56,23 @@ Deno.test("a pattern by which two identities could share an archive is refused, 
     assertStringIncludes(error!.issues[0]!.message, says, pattern);
   }
 });
+
+Deno.test("patterns by which two identities could share an archive are refused together", () => {
+  const cases: [one: string, other: string, isRefused: boolean][] = [
+    ["{owner}/x/{meta}.tar@b-c", "{meta}/x/{owner}.tar@b-c", true],
+    ["{owner}/{meta}.tar@b-c", "{owner}/ws-{meta}.tar@b-c", true],
+    ["x/{meta}.tar@user-{owner}", "{owner}/{meta}.tar@user-all", true],
+    ["{owner}/{meta}.tar@b-c", "{owner}/{meta}.tar@b-c", false],
+    ["{owner}/{meta}.tar@b-c", "{owner}/{meta}.tar.gz@b-c", false],
+    ["{owner}/{meta}.tar@b-c", "{meta}/{owner}.tar@c-d", false],
+    ["{owner}/{meta}.tar@user-all", "{owner}/{meta}.tar@user-{owner}", false],
+    ["{owner}/workspaces/{meta}/full.tar@b-c", "workspaces/{meta}/full.tar@user-{owner}", false],
+  ];
+  for (const [one, other, isRefused] of cases) {
+    for (const legacy of [[one, other], [other, one]]) {
+      const { error } = z.object({ legacy: legacyField }).safeParse({ legacy });
+      assertEquals(error?.issues.length, isRefused ? 1 : undefined, legacy.join());
+      if (isRefused) assertStringIncludes(error!.issues[0]!.message, legacy.join(" and "));
+    }
+  }
+});
