@@ -20,9 +20,9 @@ const PATTERNS: Readonly<Record<string, (path: string, q: TreeEntry | undefined)
 };
 
 /** With enough names that do not compress for an index that is written as patches. */
-const NAMES: TreeTable = Array.from({ length: 6 }, (_, n): TreeTable => [
+const NAMES: TreeTable = Array.from({ length: 12 }, (_, n): TreeTable => [
   [`d${n}`, directory()],
-  ...[1, 2, 3, 4].map((i) => [`d${n}/${digestOf(`${n} ${i}`).slice(7)}`, file("")] as const),
+  ...[1, 2, 3, 4, 5, 6].map((i) => [`d${n}/${digestOf(`${n} ${i}`).slice(7)}`, file("")] as const),
 ]).flat();
 
 /** Makes the tree that edits begin with. */
