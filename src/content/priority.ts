@@ -23,9 +23,8 @@ export function yieldTo(priority: ContentPriority): string | undefined {
     return undefined;
   } catch (error) {
     return `Content work does not get the priority "${priority}" of content.priority: ` +
-      `${
-        messageOf(error)
-      }; allow setpriority and ioprio_set (SystemCallFilter= of a systemd unit, ` +
-      `the seccomp profile of a container), or set it to "normal"`;
+      `${messageOf(error)}; ` +
+      "allow setpriority and ioprio_set (SystemCallFilter= of a systemd unit, " +
+      'the seccomp profile of a container), or set it to "normal"';
   }
 }

@@ -4,8 +4,8 @@ import {
   type StaleEntry,
   TEMPORARY_LAYER,
 } from "../../../image/mod.ts";
-import { ENTRY_OVERHEAD, type RetainedTree } from "../revisit/retained_tree.ts";
-import type { SealedLayer } from "../write/layer_writer.ts";
+import type { RetainedTree } from "../revisit/retained_tree.ts";
+import { ENTRY_OVERHEAD, type SealedLayer } from "../write/layer_writer.ts";
 import { DisplacedContent, type EachFile } from "./displaced_content.ts";
 import type { MergedTree } from "./merged_tree.ts";
 import type { ReusedFiles } from "./reused_files.ts";

@@ -1,5 +1,5 @@
 import { type Block, type ChunkList, KIND } from "../../../image/mod.ts";
-import { ENTRY_OVERHEAD } from "../revisit/retained_tree.ts";
+import { ENTRY_OVERHEAD } from "../write/layer_writer.ts";
 import { DisplacedContent, type EachFile, MovedContent } from "./displaced_content.ts";
 import type { HardLinks } from "./hard_links.ts";
 import type { EntryRef, EntrySet, MergedTree } from "./merged_tree.ts";

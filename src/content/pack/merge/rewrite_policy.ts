@@ -17,6 +17,7 @@ export interface LayerUse {
 const MIN_LIVE = 0.6;
 /** With fewer small layers than this, none is merged for its size alone. */
 const SMALL_LAYERS = 8;
+
 /** By which sizes layers are merged, in bytes. */
 export interface MergeSizes {
   /** After so many, a layer is closed. */
@@ -26,6 +27,7 @@ export interface MergeSizes {
 }
 
 const LAYERS: MergeSizes = { layerBytes: LAYER_BYTES, cheapBytes: 2 << 20 };
+
 /** Packs are closed where content says so. Many cost little: no reader needs one that it wants no chunk of. */
 export const PACKS: MergeSizes = { layerBytes: MIN_SEGMENT, cheapBytes: 0 };
 

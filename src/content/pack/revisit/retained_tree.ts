@@ -5,6 +5,7 @@ import type { BaselineReader } from "../../baseline/baseline_reader.ts";
 import type { PartStats } from "../part_stats.ts";
 import type { RestoreRights } from "../restore_rights.ts";
 import type { VisitedDirectories } from "../scan/previous_tree.ts";
+import { ENTRY_OVERHEAD } from "../write/layer_writer.ts";
 import { RESOLUTION, type RevisitPlan } from "./revisit_plan.ts";
 
 /** Where retained directories come from, and what is told of them. */
@@ -29,9 +30,6 @@ export interface RetainedTree {
   /** About the bytes of layers that these have, by the numbers of the layers. */
   readonly plainBytes: Float64Array;
 }
-
-/** About the bytes that a file takes in a layer besides its content. */
-export const ENTRY_OVERHEAD = 1536;
 
 /** What a walk retains. */
 export const NOTHING_RETAINED: RetainedTree = {

@@ -1,6 +1,7 @@
 /** Finds content of the last image by its digest, wherever in its tree it was. */
 
 import { type Block, KIND, RECORD } from "../../../image/mod.ts";
+import { ENTRY_OVERHEAD } from "../write/layer_writer.ts";
 import type { ContentPlace, ContentToFind, ReusableContent } from "../write/reusable_content.ts";
 import { hasContent, locationOf } from "./previous_file.ts";
 
@@ -27,8 +28,6 @@ const UNSOUGHT_BYTES = 128 << 10;
  * and most saves of a large tree need not read it.
  */
 const UNSOUGHT_PER_RECORD_BYTE = 2;
-/** About the bytes that a file takes in a layer besides its content. */
-const ENTRY_OVERHEAD = 1536;
 /** Files of this size and more are known by their sizes, too. */
 const LARGE_BYTES = 256 << 10;
 

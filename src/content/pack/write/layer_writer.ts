@@ -20,6 +20,8 @@ import type { OpenAreas } from "../../areas.ts";
 export const FRAME_BYTES: number = BUFFER_BYTES;
 /** Uncompressed bytes after which a layer is closed; one large file may exceed it. */
 export const LAYER_BYTES = 128 << 20;
+/** About the bytes that a file takes in a layer besides its content. */
+export const ENTRY_OVERHEAD = 1536;
 
 /** A finished layer in the spool. */
 export interface SealedLayer extends SpooledBlob, LayerDescriptor {
