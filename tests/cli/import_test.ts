@@ -64,6 +64,15 @@ Deno.test("store import takes archives, folders, OCI layouts and archives of the
     await refused("compressed by xz", 1, xz);
     await refused("There is no", 1, join(fixture.root, "nothing"));
     await refused("There is no archive b/full.tar@old", 1, "b/full.tar@old");
+    await refused("the store that it is imported into would be", 1, fixture.root);
+    const before = Deno.env.get("TMPDIR");
+    try {
+      Deno.env.set("TMPDIR", path);
+      await refused("the temporary files of this command would be", 1, path);
+    } finally {
+      if (before === undefined) Deno.env.delete("TMPDIR");
+      else Deno.env.set("TMPDIR", before);
+    }
     await refused("an image of this store already", 1, "wsdaemon:backup/a@b/c");
     await refused("FROM:TO:COUNT", 2, tar, "--map-ids", "1:2");
     await refused("share no number", 2, tar, "--map-ids", "1:5:3,3:9:1");

@@ -5,8 +5,9 @@ import { hexOf } from "../../digest.ts";
 import { DaemonError } from "../../errors.ts";
 import { type ImportSource, isOciLayout, readOciLayout } from "../../migrate/mod.ts";
 import { parseSnapshotName } from "../../snapshot/mod.ts";
-import type { ObjectStore } from "../../store/mod.ts";
+import { storeFolder } from "../../store/mod.ts";
 import { localFailure } from "../failure.ts";
+import type { StoreSession } from "./session.ts";
 
 /** A source, and the folders that content Workers read it in. */
 export interface FoundSource {
@@ -31,18 +32,22 @@ const FOREIGN: readonly (readonly [start: string, what: string, remedy: string])
  * Finds a source: a file, a folder, an image of an OCI layout (`DIR` or `DIR:TAG`), or a plain archive of the
  * store, `<object>@<bucket>`. A path that is there counts first.
  * @param stack releases what the store hands out
- * @throws {DaemonError} NOT_FOUND where there is no such thing, FAILED_PRECONDITION for a file of another kind
+ * @throws {DaemonError} NOT_FOUND where there is no such thing, FAILED_PRECONDITION for a file of another kind,
+ * and for a folder that the import itself writes to
  */
 export async function findSource(
   text: string,
-  { store, signal }: { store: ObjectStore; signal: AbortSignal },
+  session: StoreSession,
   stack: AsyncDisposableStack,
 ): Promise<FoundSource> {
+  const { store, signal } = session;
   const path = await realPath(resolve(text));
   if (path !== undefined) {
     const { isFile, isDirectory } = await Deno.lstat(path);
     if (isFile) return await archiveAt(path);
-    if (isDirectory) return await isOciLayout(path) ? await layout(path) : folderAt(path);
+    if (isDirectory) {
+      return await isOciLayout(path) ? await layout(path) : await folderAt(path, session);
+    }
     throw new DaemonError(
       "FAILED_PRECONDITION",
       `Cannot import ${path}: it is neither a file nor a folder`,
@@ -108,9 +113,26 @@ async function archiveAt(path: string): Promise<FoundSource> {
   return { source, what: `the archive ${path}`, blobs: dirname(path) };
 }
 
-function folderAt(path: string): FoundSource {
+/** Returns a folder, in which nothing may be that the import writes: it would be imported, too. */
+async function folderAt(path: string, { config, spoolDir }: StoreSession): Promise<FoundSource> {
   if (path === "/") {
     throw new DaemonError("FAILED_PRECONDITION", "Cannot import /: give a folder in it");
+  }
+  const written = [
+    { what: "the temporary files of this command", remedy: "set TMPDIR", folder: spoolDir },
+    {
+      what: "the store that it is imported into",
+      remedy: "give folders beside it",
+      folder: storeFolder(config.storage)?.path,
+    },
+  ];
+  for (const { what, remedy, folder } of written) {
+    const at = folder && await Deno.realPath(folder);
+    if (!at || at !== path && !at.startsWith(`${path}/`)) continue;
+    throw new DaemonError(
+      "FAILED_PRECONDITION",
+      `Cannot import ${path}: ${what} would be imported with it, in ${at} (${remedy})`,
+    );
   }
   const tree = { area: "workspaces", name: basename(path) } as const;
   return { source: { kind: "folder", tree }, what: `the folder ${path}`, trees: dirname(path) };
