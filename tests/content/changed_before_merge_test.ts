@@ -3,25 +3,10 @@
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { noise } from "../fixtures/noise.ts";
-import { relay } from "../fixtures/relay.ts";
 import { settle } from "../fixtures/settle.ts";
-import { ImageFixture } from "./image_fixture.ts";
+import { mergingFixture } from "./merging_fixture.ts";
 
 const MiB = 1 << 20;
-
-/** Returns a fixture, and what is to be called once before each merge. */
-function mergingFixture() {
-  const hook: { beforeMerge: () => void } = { beforeMerge: () => {} };
-  const wrap = (port: MessagePort) => {
-    const between = relay(port);
-    between.onRequest = ({ operation }, pass) => {
-      if (operation === "packFinish") hook.beforeMerge();
-      pass();
-    };
-    return between.port;
-  };
-  return { fixture: new ImageFixture(2, undefined, [], wrap), hook };
-}
 
 Deno.test("an image has no chunk packs once the file of its chunks has become small", async () => {
   const { fixture, hook } = mergingFixture();

@@ -15,7 +15,8 @@ import { settle } from "../fixtures/settle.ts";
 import { runs, soaking } from "../fixtures/soak.ts";
 import { assertSameTree, readTree } from "../fixtures/tree.ts";
 import { ME } from "../content/fixture.ts";
-import { ImageFixture, withoutExtents } from "../content/image_fixture.ts";
+import { type ImageFixture, withoutExtents } from "../content/image_fixture.ts";
+import { mergingFixture } from "../content/merging_fixture.ts";
 
 interface Edit {
   readonly op: string;
@@ -56,6 +57,8 @@ interface Save {
   readonly loses: number;
   /** Whether the save is of what is restored from the last image, and edited there. */
   readonly isElsewhere: boolean;
+  /** Edits between what the parts of the pack have read and the merge. */
+  readonly meanwhile: readonly Edit[];
   /** Whether the next one may be of a clone of what was packed, where that can be. */
   readonly keepsBase: boolean;
 }
@@ -68,11 +71,20 @@ const script: fc.Arbitrary<Save[]> = fc.array(
     loses: fc.nat(40),
     isElsewhere: fc.nat(3).map((n) => n === 0),
     keepsBase: fc.boolean(),
+    meanwhile: soaking()
+      ? fc.oneof(fc.constant([]), fc.array(edit, { maxLength: 6 }))
+      : fc.constant([]),
   }),
   { minLength: 2, maxLength: soaking() ? 16 : 2 },
 );
 
-const plainly = { isSettled: true, loses: Infinity, isElsewhere: false, keepsBase: false };
+const plainly = {
+  isSettled: true,
+  loses: Infinity,
+  isElsewhere: false,
+  keepsBase: false,
+  meanwhile: [],
+};
 /** Moves, chunks, patches and a rewritten layer, one on the other. */
 const TOGETHER: Save[] = [
   {
@@ -153,13 +165,15 @@ function makeFirst(path: string): void {
   }
 }
 
+type Merging = ReturnType<typeof mergingFixture>;
+
 /** Saves of one workspace after the other, and what was seen of them. */
 class Saves {
   readonly seen = new Set<string>();
   #trees = 0;
   #hasBase = false;
 
-  constructor(private readonly fixture: ImageFixture) {}
+  constructor(private readonly fixture: ImageFixture, private readonly hook: Merging["hook"]) {}
 
   async run(saves: readonly Save[]): Promise<void> {
     const { content, areas } = this.fixture;
@@ -170,7 +184,7 @@ class Saves {
     let last = await this.fixture.pack(id);
     const first = { image: last, wanted: await this.#treeOf(id) };
     let isFirstWhole = true;
-    for (const { edits, isSettled, hasChunks, loses, isElsewhere, keepsBase } of saves) {
+    for (const { edits, isSettled, hasChunks, loses, isElsewhere, keepsBase, meanwhile } of saves) {
       if (isElsewhere) id = await this.#goOnFrom(last);
       for (const edit of edits) doEdit(join(areas.workspaces, id), edit);
       const lost = [...last.layers, ...indexBlobs(last.index)][loses];
@@ -180,12 +194,16 @@ class Saves {
         isFirstWhole = false;
       }
       if (isSettled) await settle(areas.scratch);
+      this.hook.beforeMerge = () => {
+        for (const edit of meanwhile) doEdit(join(areas.workspaces, id), edit);
+      };
       const image = await this.fixture.pack(id, {
         ...(hasChunks ? { chunkMinBytes: CHUNK_MIN_BYTES } : {}),
-        keepFrozen: keepsBase,
+        keepFrozen: keepsBase && meanwhile.length === 0,
       });
       await this.#keepBase(id, image);
-      await this.#check(id, image);
+      this.hook.beforeMerge = () => {};
+      await this.#check(id, image, meanwhile.length === 0);
       this.#note(last, image);
       last = image;
     }
@@ -248,9 +266,12 @@ class Saves {
     assertSameTree(withoutExtents(await this.fixture.restored(image)), wanted);
   }
 
-  async #check(id: string, image: PackResult): Promise<void> {
-    const wanted = await this.#treeOf(id);
-    await this.#restores(image, wanted);
+  /** @param isStill whether nothing changed while it was packed: else it has to be readable */
+  async #check(id: string, image: PackResult, isStill: boolean): Promise<void> {
+    const wanted = isStill
+      ? await this.#treeOf(id)
+      : withoutExtents(await this.fixture.restored(image));
+    if (isStill) await this.#restores(image, wanted);
     assertEquals(this.fixture.entries(image).length, wanted.length);
     const { layers, index, isNative } = image;
     const parsed = parseManifest(describeImage({ layers, index, isNative }).manifest);
@@ -288,18 +309,18 @@ const IN_SOAK = [
 ];
 
 /** Fixtures to try it on: where trees are walked, and in a soak where btrfs says what has changed, too. */
-async function* fixtures(): AsyncGenerator<{ fixture: ImageFixture; inSoak: string[] }> {
-  yield { fixture: new ImageFixture(), inSoak: IN_SOAK };
+async function* fixtures(): AsyncGenerator<Merging & { inSoak: string[] }> {
+  yield { ...mergingFixture(), inSoak: IN_SOAK };
   if (!soaking() || !canMountBtrfs()) return;
-  const fixture = new ImageFixture(2, mountBtrfs(1 << 30));
-  await fixture.content.chooseVolume("auto");
-  yield { fixture, inSoak: [...IN_SOAK, "a clone"] };
+  const merging = mergingFixture(mountBtrfs(1 << 30));
+  await merging.fixture.content.chooseVolume("auto");
+  yield { ...merging, inSoak: [...IN_SOAK, "a clone"] };
 }
 
 Deno.test("whatever is moved, copied and changed, each image is the tree that was saved", async () => {
-  for await (const { fixture: one, inSoak } of fixtures()) {
+  for await (const { fixture: one, hook, inSoak } of fixtures()) {
     await using fixture = one;
-    const saves = new Saves(fixture);
+    const saves = new Saves(fixture, hook);
     await fc.assert(
       fc.asyncProperty(script, (one) => saves.run(one)),
       { numRuns: runs(2, 40), verbose: 1, examples: [[TOGETHER]] },
