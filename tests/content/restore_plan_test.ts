@@ -54,8 +54,8 @@ Deno.test("a plan orders files by layer and offset, whatever directory they are 
   ]);
   const opened = new WorkerPlan(made);
   const names = [0, 1, 2, 3].map((n) => {
-    const { directory, record } = opened.file(n);
-    return textOf(opened.block(directory).name(record));
+    const { block, record } = opened.file(n);
+    return textOf(block.name(record));
   });
   assertEquals(names, ["zz", "y", "z", "x"]);
   assertEquals(made.units, [{ layer: 0, start: 0, end: 2 }, { layer: 1, start: 2, end: 4 }]);

@@ -6,25 +6,13 @@ import type { PackResult } from "../../src/content/pack/pack_result.ts";
 import type { BlobStream } from "../../src/content/restore/restore_result.ts";
 import { type Digest, hexOf } from "../../src/digest.ts";
 import { DaemonError } from "../../src/errors.ts";
+import { noise } from "../fixtures/noise.ts";
 import { assertSameTree, readTree, type TreeEntry } from "../fixtures/tree.ts";
 import { assertFails } from "./fixture.ts";
 import { ImageFixture, packable, withoutExtents } from "./image_fixture.ts";
 import { WHOLE_TREE } from "./whole_tree.ts";
 
 const MIB = 2 ** 20;
-
-/** Content that does not compress, so that it is received in several parts. */
-function noise(length: number, seed: number): Uint8Array {
-  const words = new Uint32Array(Math.ceil(length / 4));
-  let state = seed;
-  for (let n = 0; n < words.length; n++) {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    words[n] = state;
-  }
-  return new Uint8Array(words.buffer, 0, length);
-}
 
 /** Nearly all of {@link LONG} is in the second part. */
 const LONG = 4 * MIB + 123;

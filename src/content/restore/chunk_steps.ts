@@ -88,8 +88,7 @@ export class RestoreChunks {
     const { start, end } = this.#plan.chunkedFiles;
     const shapes: SparseShape[] = [];
     for (let n = start; n < end; n++) {
-      const { directory, record } = plan.file(n);
-      const block = plan.block(directory);
+      const { block, record } = plan.file(n);
       if ((block.flags(record) & FLAG.sparse) !== 0) shapes.push(await this.#readShape(plan, n));
     }
     return shapes;
@@ -97,8 +96,7 @@ export class RestoreChunks {
 
   async #readShape(plan: WorkerPlan, n: number): Promise<SparseShape> {
     const { request, dispatcher, signal, withBlob } = this.#options;
-    const { directory, record } = plan.file(n);
-    const block = plan.block(directory);
+    const { block, record } = plan.file(n);
     const list = block.chunks(record);
     const map = new SparseMapReader();
     let mapBytes = 0;

@@ -140,17 +140,17 @@ class PartPlanner {
   }
 
   #startOf(n: number): number {
-    const { directory, record } = this.#plan.file(n);
-    return this.#plan.block(directory).offset(record);
+    const { block, record } = this.#plan.file(n);
+    return block.offset(record);
   }
 
   #endOf(n: number): number {
-    const { directory, record } = this.#plan.file(n);
-    return this.#startOf(n) + this.#plan.block(directory).stored(record);
+    const { block, record } = this.#plan.file(n);
+    return block.offset(record) + block.stored(record);
   }
 
   #isSparse(n: number): boolean {
-    const { directory, record } = this.#plan.file(n);
-    return (this.#plan.block(directory).flags(record) & FLAG.sparse) !== 0;
+    const { block, record } = this.#plan.file(n);
+    return (block.flags(record) & FLAG.sparse) !== 0;
   }
 }

@@ -14,11 +14,8 @@ import type { Omissions } from "../omissions.ts";
 import type { OperationContext } from "../operation.ts";
 import type { ChunkUnit, SharedChunks } from "./chunk_plan.ts";
 import { NAME_REFUSALS } from "./metadata_policy.ts";
-import { hasWholeSeconds, storedMetadata } from "./record_metadata.ts";
+import { PRIVATE_MODE } from "./restore_file.ts";
 import { type RangeRequest, type RestoreStep, runStep, type StepRequest } from "./step.ts";
-
-/** The mode of a file until its own metadata is set. */
-const PRIVATE_MODE = 0o600;
 
 /** Where the data of a sparse file goes: its stream has the map, and then all bytes of the extents. */
 export interface SparseShape {
@@ -50,7 +47,7 @@ export function makeChunkedFiles(
   return runStep(areas, request, (step) => {
     for (let n = request.range.start; n < request.range.end; n++) {
       context.throwIfCancelled();
-      const { block, record } = fileOf(step, n);
+      const { block, record } = step.plan.file(n);
       if (!makeFile(step, block, record)) step.omit(block, record);
     }
   });
@@ -87,12 +84,9 @@ export function finishChunkedFiles(
   return runStep(areas, request, (step) => {
     for (let n = request.range.start; n < request.range.end; n++) {
       context.throwIfCancelled();
-      const { block, record } = fileOf(step, n);
+      const { block, record } = step.plan.file(n);
       using file = openMade(step, block, record);
-      if (!file) continue;
-      const path = () => joinPath(block.path, block.name(record));
-      const stat = step.policy.apply(file, storedMetadata(block, record), path);
-      block.setLocal(record, stat, hasWholeSeconds(stat));
+      if (file) step.setMetadata(file, block, record);
     }
   });
 }
@@ -132,7 +126,7 @@ export function readChunk(
   using packFile = openLocalFile(areas, request.file);
   let bytes = new Uint8Array();
   runStep(areas, request, (step) => {
-    const { block, record } = fileOf(step, request.of.file);
+    const { block, record } = step.plan.file(request.of.file);
     const chunk = { block, record, chunk: request.of.chunk };
     namingFile(request.pack, chunk, () => {
       using reader = new LayerReader(packFile, request.pack.size, request.pack.rawSize);
@@ -174,7 +168,7 @@ class ChunkWriter implements Disposable {
 
   write(n: number): void {
     const number = this.#chunks[2 * n]!;
-    const { block, record } = fileOf(this.#step, number);
+    const { block, record } = this.#step.plan.file(number);
     const chunk = { block, record, chunk: this.#chunks[2 * n + 1]! };
     const { pack } = this.#request;
     const bytes = namingFile(pack, chunk, () => {
@@ -268,11 +262,6 @@ function namingFile<T>(pack: LayerInfo, { block, record }: ChunkOf, read: () => 
     const path = displayName(joinPath(block.path, block.name(record)));
     throw dataLoss(pack.digest, `${error.message}, where the file ${path} has a chunk`, error);
   }
-}
-
-function fileOf(step: RestoreStep, n: number): { block: Block; record: number } {
-  const { directory, record } = step.plan.file(n);
-  return { block: step.plan.block(directory), record };
 }
 
 /** Opens a file that was made; `undefined` if this node could not make it. */

@@ -27,8 +27,8 @@ export interface FileToRestore {
   tick(written: number): void;
 }
 
-/** The mode of a file whose xattrs are still to be set: nobody else may read it before. */
-const PRIVATE_MODE = 0o600;
+/** The mode of a file whose metadata is still to be set: nobody else may read it before. */
+export const PRIVATE_MODE = 0o600;
 
 /**
  * Makes a file with its content and metadata, and sets its inode and ctime in its record.

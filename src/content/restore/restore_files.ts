@@ -51,8 +51,7 @@ export function restoreFiles(
           context.report(n - unit.start, bytes + written);
         };
         if (n % FILES_PER_CHECK === 0) tick(0);
-        const { directory, record } = plan.file(n);
-        const block = plan.block(directory);
+        const { block, record } = plan.file(n);
         const dir = step.open(block);
         const isMade = dir && restoreFile({ dir, block, record, reader, policy, tick });
         if (!isMade) step.omit(block, record);

@@ -2,7 +2,7 @@
 
 import { type Block, type LayerInfo, readingBlob } from "../../image/mod.ts";
 import { release } from "../../memory.ts";
-import { type File, ignoreErrno, isErrno, joinPath, O, SystemError } from "../../linux/mod.ts";
+import { type File, ignoreErrno, isErrno, O, SystemError } from "../../linux/mod.ts";
 import type { LocalFile } from "../../spool.ts";
 import type { OpenAreas } from "../areas.ts";
 import type { Omissions } from "../omissions.ts";
@@ -11,8 +11,7 @@ import type { LayerPart } from "./layer_parts.ts";
 import { NAME_REFUSALS } from "./metadata_policy.ts";
 import { PartReader } from "./part_reader.ts";
 import { checkContent } from "./read_content.ts";
-import { hasWholeSeconds, storedMetadata } from "./record_metadata.ts";
-import { FILES_PER_CHECK, restoreFile } from "./restore_file.ts";
+import { FILES_PER_CHECK, PRIVATE_MODE, restoreFile } from "./restore_file.ts";
 import { type RestoreStep, runStep, type StepRequest } from "./step.ts";
 
 /** A step that restores what is in a part of a layer. */
@@ -24,9 +23,6 @@ export interface PartRequest extends StepRequest {
   /** Where in the spool the layer is to be, too; absent for nowhere. Deleted where it cannot be written. */
   readonly copy: LocalFile | undefined;
 }
-
-/** The mode of a file until its own metadata is set. */
-const PRIVATE_MODE = 0o600;
 
 /**
  * Restores the files of a part, and its pieces of those that are in several.
@@ -91,7 +87,7 @@ class PartWriter {
     for (const n of continued) this.#piece(n);
     for (let n = first; n < last; n++) {
       if ((n - first) % FILES_PER_CHECK === 0) this.#tick(0);
-      const { block, record } = this.#file(n);
+      const { block, record } = this.#step.plan.file(n);
       if (block.offset(record) + block.stored(record) > rawEnd) this.#piece(n);
       else this.#whole(block, record);
     }
@@ -111,7 +107,7 @@ class PartWriter {
 
   /** Writes what this part has of a file. What this node cannot hold is told by {@link restoreSplitFiles}. */
   #piece(n: number): void {
-    const { block, record } = this.#file(n);
+    const { block, record } = this.#step.plan.file(n);
     const start = block.offset(record);
     const from = Math.max(start, this.#part.rawStart);
     const to = Math.min(start + block.stored(record), this.#part.rawEnd);
@@ -130,11 +126,6 @@ class PartWriter {
       if (!isErrno(error, "EFBIG")) throw error;
     }
     this.#bytes += written;
-  }
-
-  #file(n: number): { block: Block; record: number } {
-    const { directory, record } = this.#step.plan.file(n);
-    return { block: this.#step.plan.block(directory), record };
   }
 
   #tick(written: number): void {
@@ -170,8 +161,7 @@ export function restoreSplitFiles(
     let files = 0;
     for (const n of request.split) {
       context.throwIfCancelled();
-      const { directory, record } = step.plan.file(n);
-      const block = step.plan.block(directory);
+      const { block, record } = step.plan.file(n);
       const tick = () => context.throwIfCancelled();
       const isMade = readingBlob(request.layer.digest, () => finish(step, block, record, tick));
       if (!isMade) step.omit(block, record);
@@ -203,11 +193,6 @@ function finish(step: RestoreStep, block: Block, record: number, tick: () => voi
     return false;
   }
   checkContent(file, { block, record }, tick);
-  const stat = step.policy.apply(
-    file,
-    storedMetadata(block, record),
-    () => joinPath(block.path, name),
-  );
-  block.setLocal(record, stat, hasWholeSeconds(stat));
+  step.setMetadata(file, block, record);
   return true;
 }

@@ -4,7 +4,7 @@
  */
 
 import { type Block, dataLoss, KIND } from "../../image/mod.ts";
-import { type Directory, isErrno, joinPath, nameDevices } from "../../linux/mod.ts";
+import { type Directory, type File, isErrno, joinPath, nameDevices } from "../../linux/mod.ts";
 import { Abilities } from "../abilities.ts";
 import { type OpenAreas, openTree, requireStaging } from "../areas.ts";
 import { DirectoryCache } from "../directory_cache.ts";
@@ -12,6 +12,7 @@ import { type OmissionKind, OmissionLog, type Omissions } from "../omissions.ts"
 import type { Tree } from "../tree.ts";
 import { deviceNamesOf } from "../volume/device_names.ts";
 import { MetadataPolicy } from "./metadata_policy.ts";
+import { hasWholeSeconds, storedMetadata } from "./record_metadata.ts";
 import { type Range, type SharedPlan, WorkerPlan } from "./worker_plan.ts";
 
 /** The part of a request that is the same for all steps of a restore. */
@@ -73,6 +74,13 @@ export class RestoreStep implements Disposable {
    */
   open(block: Block): Directory | undefined {
     return block.isOmitted(block.self) ? undefined : this.directories.open(block.path);
+  }
+
+  /** Sets the metadata of a file whose content is whole, and its inode and ctime in its record. */
+  setMetadata(file: File, block: Block, record: number): void {
+    const path = () => joinPath(block.path, block.name(record));
+    const stat = this.policy.apply(file, storedMetadata(block, record), path);
+    block.setLocal(record, stat, hasWholeSeconds(stat));
   }
 
   /**

@@ -1,7 +1,7 @@
 /** The part of a restore's plan that the Workers share, and how each reads it. */
 
 import type { Digest } from "../../digest.ts";
-import { Block, Memory } from "../../image/mod.ts";
+import { Block, type BlockRecord, Memory } from "../../image/mod.ts";
 
 /** Neighbouring files of one layer, which one request restores. */
 export interface FileUnit {
@@ -54,8 +54,8 @@ export class WorkerPlan {
     return new Block(this.#memory, this.#blocks[directory]!);
   }
 
-  /** Returns where file `n` is described: its directory's number and its record's position. */
-  file(n: number): { directory: number; record: number } {
-    return { directory: this.#files[2 * n]!, record: this.#files[2 * n + 1]! };
+  /** Returns the record of file `n`. */
+  file(n: number): BlockRecord {
+    return { block: this.block(this.#files[2 * n]!), record: this.#files[2 * n + 1]! };
   }
 }
